@@ -1,0 +1,285 @@
+"""The commands, each a few lines that call a room. What takes long to import is imported by the command that needs it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot import __version__
+from bot.errors import BotError, SettingsError
+from bot.settings import CONFIG_VARIABLE, Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bot.daemon import House
+    from bot.knowledge.indexer import IndexProgress, IndexReport
+    from bot.messages import Citation
+
+
+class ExitCode(IntEnum):
+    FAILURE = 1
+    WRONG_SETTINGS = 2
+    INTERRUPTED = 130
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Answers questions from your own documents, in their own words, and says so when they don't answer.",
+)
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", envvar=CONFIG_VARIABLE, help="The settings file. Default: bot.toml, if there is one."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def main() -> None:
+    """Run a command; every error that has a cause a user can mend is one message without a traceback."""
+    try:
+        app()
+    except SettingsError as error:
+        _complain("Please correct the settings:", *error.problems)
+        sys.exit(ExitCode.WRONG_SETTINGS)
+    except BotError as error:
+        _complain(str(error))
+        sys.exit(ExitCode.FAILURE)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has enough
+        sys.stderr.close()
+        sys.exit(ExitCode.FAILURE)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"knowledge-bot {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Run the daemon: every configured platform; without one, the terminal."""
+    settings = _settings(config)
+    if not sys.stdin.isatty():
+        raise SettingsError(
+            ["there is no platform to serve, and standard input is no terminal; to ask from a pipe: knowledge-bot chat"]
+        )
+    _serve_terminal(settings)
+
+
+@app.command()
+def chat(config: ConfigOption = None) -> None:
+    """Talk to the bot in this terminal. From a pipe: one question a line."""
+    _serve_terminal(_settings(config))
+
+
+@app.command()
+def ask(
+    text: Annotated[str, typer.Argument(help="The question.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Ask one question and print the answer with its source."""
+
+    async def answer(house: "House") -> None:
+        from datetime import UTC, datetime
+
+        from bot.adapters.terminal import rendered
+        from bot.messages import Address, Question
+
+        question = Question(text, "ask", "ask", Address("command", "ask", ""), datetime.now(UTC))
+        answer = await house.engine.answer(question)
+        if as_json:
+            _print_json(answer.to_json())
+        else:
+            _console().print(rendered(answer))
+
+    _with_house(_settings(config), answer)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="What to search for.")],
+    count: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show the passages that are found for a text, with their scores."""
+
+    async def find(house: "House") -> None:
+        from bot.engine.compose import cite_passage
+
+        hits = await house.retriever.search(await house.retriever.encode([text]), count)
+        found = [(hit, cite_passage(hit.found, house.settings.knowledge.base_url)) for hit in hits]
+        if as_json:
+            _print_json(
+                [asdict(citation) | {"score": hit.score, "cosine": max(hit.cosines)} for hit, citation in found]
+            )
+        else:
+            _print_passages([(hit.score, citation) for hit, citation in found])
+
+    _with_house(_settings(config), find)
+
+
+@app.command()
+def index(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Bring the index in step with the documents, and report on every file."""
+
+    async def report(house: "House") -> None:
+        report = await _refresh(house)
+        if as_json:
+            _print_json(asdict(report) | {"passages": report.passages})
+        else:
+            _print_report(report)
+
+    _with_house(_settings(config), report, fresh=False)
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def _settings(config: Path | None, *, daemon: bool = False) -> Settings:
+    """The settings, with logging set up: outside a daemon only what a person at the terminal has to know."""
+    from bot.telemetry import configure_logging
+
+    settings = load_settings(config)
+    configure_logging(settings.log, quiet=not daemon)
+    return settings
+
+
+def _serve_terminal(settings: Settings) -> None:
+    from bot.adapters.terminal import TerminalAdapter
+    from bot.daemon import House, serve
+    from bot.dispatcher import Dispatcher
+    from bot.messages import Adapter
+
+    report: IndexReport | None = None
+
+    async def refresh(house: House) -> None:
+        nonlocal report
+        report = await _refresh(house)
+
+    def adapters(house: House, dispatcher: Dispatcher) -> list[Adapter]:
+        history = house.settings.storage.folder / "terminal_history"
+        return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
+
+    asyncio.run(serve(settings, adapters, refresh))
+
+
+def _with_house(settings: Settings, work: "Callable[[House], Awaitable[None]]", *, fresh: bool = True) -> None:
+    """Open the rooms, bring the index up to date unless told otherwise, do the work, close."""
+    from bot.daemon import open_house
+
+    async def run() -> None:
+        async with open_house(settings) as house:
+            if fresh:
+                await _refresh(house)
+            await work(house)
+
+    asyncio.run(run())
+
+
+async def _refresh(house: "House") -> "IndexReport":
+    """Index what has changed, with a progress bar where somebody watches."""
+    with _progress_bar() as show:
+        return await house.indexer.index_folder(house.settings.knowledge.folder, show)
+
+
+@contextmanager
+def _progress_bar() -> "Iterator[Callable[[IndexProgress], None]]":
+    """Shows embedded passages, their rate and the time left; nothing where standard error is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed or 0:.0f}/s")
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Indexing passages", total=None, visible=False)
+        yield lambda step: bar.update(task, completed=step.done, total=step.total, visible=step.total > 0)
+
+
+# --- printing ---------------------------------------------------------------------------------------------------------
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _print_json(data: Any) -> None:
+    typer.echo(json.dumps(data, ensure_ascii=False))
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        typer.secho(line, err=True, fg="red" if sys.stderr.isatty() else None)
+
+
+def _greeting(report: "IndexReport | None") -> str:
+    if report is None or not report.passages:
+        return "There are no documents yet: put some into the knowledge folder and start again."
+    count = sum(1 for file in report.files if file.passages)
+    known = f"{count} documents, {report.passages} passages"
+    return f"knowledge-bot {__version__}: {known}. Ask a question; /help lists the commands."
+
+
+def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
+    from rich.markdown import Markdown
+    from rich.padding import Padding
+    from rich.rule import Rule
+
+    from bot.adapters.layout import safe, source_line
+
+    console = _console()
+    for score, citation in found:
+        console.print(Rule(f"{score:.2f}  {source_line(citation)}", align="left", style="dim"))
+        console.print(Padding(Markdown(safe(citation.quote)), (0, 0, 1, 2)))
+    if not found:
+        console.print("Nothing found.")
+
+
+def _print_report(report: "IndexReport") -> None:
+    from rich.table import Table
+
+    from bot.adapters.layout import safe
+
+    table = Table("file", "passages", "remarks", box=None, pad_edge=False, header_style="bold")
+    for file in report.files:
+        remarks = "; ".join(filter(None, (file.problem, *file.warnings)))
+        table.add_row(safe(file.path), "-" if file.problem else str(file.passages), safe(remarks))
+    console = _console()
+    console.print(table)
+    console.print(
+        f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
+        f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
+    )
+    if not report.passages:
+        console.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")

@@ -1,0 +1,155 @@
+"""Wiring, supervision, signals and drain. Nesting is the shutdown order: what is opened last is closed first."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+import structlog
+
+from bot.dispatcher import Dispatcher
+from bot.engine.conversation import Conversations
+from bot.engine.qa import QAEngine
+from bot.errors import BotError
+from bot.inference.encoder import load_encoder
+from bot.inference.reader import SimilarityReader
+from bot.inference.workers import EncodingLane
+from bot.knowledge.indexer import Indexer
+from bot.knowledge.search import Retriever
+from bot.messages import Adapter
+from bot.settings import Settings
+from bot.storage.sqlite_journal import SqliteJournal
+from bot.storage.sqlite_knowledge import SqliteKnowledge
+from bot.telemetry import LoopLagProbe
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rooms between the adapters and the disk, opened and wired."""
+
+    settings: Settings
+    knowledge: SqliteKnowledge
+    journal: SqliteJournal
+    lane: EncodingLane
+    indexer: Indexer
+    retriever: Retriever
+    conversations: Conversations
+    engine: QAEngine
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """Open the stores, load the models, wire the rooms. Raises StorageError and WeightsError."""
+    async with AsyncExitStack() as stack:
+        knowledge = await SqliteKnowledge.open(settings.storage.folder)
+        stack.push_async_callback(knowledge.close)
+        journal = await SqliteJournal.open(settings.storage.folder)
+        stack.push_async_callback(journal.close)
+        lane = await _open_lane(settings)
+        stack.push_async_callback(lane.close)
+        retriever = Retriever(knowledge, lane, settings.retrieval)
+        conversations = Conversations(journal, settings.conversation)
+        yield House(
+            settings=settings,
+            knowledge=knowledge,
+            journal=journal,
+            lane=lane,
+            indexer=Indexer(knowledge, lane, settings.knowledge.passage_tokens),
+            retriever=retriever,
+            conversations=conversations,
+            engine=QAEngine(
+                retriever, SimilarityReader(lane), conversations, settings.answer, settings.knowledge.base_url
+            ),
+        )
+
+
+async def _open_lane(settings: Settings) -> EncodingLane:
+    """Load the encoder in a thread of its own: imports and weights take seconds."""
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as executor:
+        loading = asyncio.get_running_loop().run_in_executor(executor, load_encoder, settings.encoder, settings.models)
+        return EncodingLane(await loading, capacity=2 * settings.queue.capacity)
+
+
+MakeAdapters = Callable[[House, Dispatcher], Sequence[Adapter]]
+# Seconds before a failed adapter is started again; the last one is repeated.
+_RESTART_PAUSES = (1.0, 5.0, 15.0, 60.0)
+
+
+async def serve(settings: Settings, make_adapters: MakeAdapters, refresh: Callable[[House], Awaitable[object]]) -> None:
+    """Answer until a signal says stop, or until every adapter has no more to give.
+
+    `refresh` brings the index up to date before the first question. SIGTERM and SIGINT stop accepting, give running
+    answers their grace and return; a second one ends the process at once.
+    """
+    stop = asyncio.Event()
+    with _signals_set(stop):
+        async with open_house(settings) as house, LoopLagProbe():
+            await _unless_stopped(stop, refresh(house))
+            if not stop.is_set():
+                await _serve(house, make_adapters, stop)
+
+
+async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event) -> None:
+    dispatcher = Dispatcher(house.engine, house.journal, house.settings.queue)
+    adapters = make_adapters(house, dispatcher)
+    dispatcher.register(adapters)
+    resumed = await dispatcher.resume()
+    _log.info("started", adapters=[adapter.name for adapter in adapters], resumed=resumed, **house.lane.description)
+    try:
+        await _unless_stopped(stop, asyncio.gather(*map(_keep_running, adapters)))
+    finally:
+        await dispatcher.close(house.settings.shutdown.grace_seconds)
+        _log.info("stopped")
+
+
+async def _unless_stopped(stop: asyncio.Event, work: Awaitable[object]) -> None:
+    """Wait for the work, or cancel it as soon as `stop` is set. Raises what the work raises."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+
+
+async def _keep_running(adapter: Adapter) -> None:
+    """Run one adapter, start it again when it fails, and never let its failure touch the others."""
+    for pause in chain(_RESTART_PAUSES, repeat(_RESTART_PAUSES[-1])):
+        try:
+            await adapter.run()
+        except BotError as error:  # what starting again can't cure
+            _log.error("adapter stopped for good", adapter=adapter.name, error=str(error))
+        except Exception:
+            _log.exception("adapter failed", adapter=adapter.name, restart_seconds=pause)
+            await asyncio.sleep(pause)
+            continue
+        return
+
+
+@contextmanager
+def _signals_set(stop: asyncio.Event) -> Iterator[None]:
+    """While this holds, the first SIGTERM or SIGINT sets `stop`, and a second one ends the process."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in signals:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,78 @@
+"""What a document is made of: the plain data that loaders make, storage keeps and the engine quotes from."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Form(StrEnum):
+    """The form of a block, which decides how it may be split and how it is quoted."""
+
+    PARAGRAPH = "paragraph"
+    LIST = "list"
+    CODE = "code"
+    TABLE = "table"
+    PAIR = "pair"  # a stored question with its answer
+
+
+@dataclass(frozen=True, slots=True)
+class Locator:
+    """Where something stands in its document. Only what the format has is set; everything counts from 1."""
+
+    lines: tuple[int, int] | None = None  # first and last line, both included
+    page: int | None = None
+    row: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The smallest unit that keeps its form. `text` stands in the document exactly like this.
+
+    `context` is what a part of a split block needs in order to be understood on its own (a table's header rows): it is
+    searched and shown with the part, but it is not quoted. For a stored pair, `context` is the question and `text` the answer.
+    """
+
+    form: Form
+    text: str
+    heading: tuple[str, ...] = ()
+    locator: Locator = Locator()
+    context: str = ""
+    part: tuple[int, int] = (
+        0,
+        1,
+    )  # which part (from 0) of how many; the parts' texts joined by line feeds are the block
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file of the knowledge folder. `path` is relative to the folder, with forward slashes."""
+
+    path: str
+    title: str
+    blocks: tuple[Block, ...]
+    url: str | None = None
+    language: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Consecutive blocks under one heading path that fit the encoder's window: what is embedded and searched.
+
+    `body` is the blocks' plain text without markup, which the keyword index holds; title and heading stand beside it.
+    """
+
+    blocks: tuple[Block, ...]
+    heading: tuple[str, ...]
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPassage:
+    """A passage as search returns it: its document, and the first and last of its places there (from 0; neighbours that
+    were found together are merged into one)."""
+
+    document: str
+    title: str
+    url: str | None
+    positions: tuple[int, int]
+    passage: Passage

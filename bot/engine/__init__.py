@@ -1,0 +1,1 @@
+"""One question -> one answer. Knows no platform, and nothing of how things are stored."""

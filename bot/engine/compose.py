@@ -1,0 +1,190 @@
+"""The extractive answer: which words of the passage are shown, and the citation that proves them.
+
+A question for a fact gets the sentence, list item or table row that answers; a how-to gets the whole list or code block; a
+stored pair gets its answer. Nothing is cut in the middle, and every quote stands in the document exactly like this.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.documents import Block, Form, FoundPassage, Passage
+from bot.knowledge.passages import introduces
+from bot.messages import Citation
+from bot.text import Span, sentences, stripped
+
+_WANTS_ALL = re.compile(
+    r"\s*(?:(?:and|so|ok(?:ay)?|please|but|hi|hello|hey)[, ]+)*"
+    r"(?:how (?:do|does|can|could|should|would|to|shall|did)\b|how's\b|(?:what|which) (?:are|were) (?:the|all|my|some)\b|"
+    r"(?:list|show|name|give|tell|explain|describe|walk)\b|what (?:steps|do i (?:need|have)|must i)\b|"
+    r"(?:what|which) \w+s (?:are|can|do|does|exist)\b|steps\b|ways? to\b|(?:can|could) (?:you|i|we)\b.*\bhow\b)",
+    re.IGNORECASE,
+)
+# A list or table up to this length is easier to read whole than a part of it without the rest.
+_SHORT_BLOCK = 600  # characters
+# A longer one is quoted in part, for nobody reads it in a chat.
+_LONGEST_BLOCK = 6000  # characters
+# A sentence that begins so needs the one before it to be understood.
+_LEANS_BACK = re.compile(
+    r"[*_`\"'(]*(?:it|its|this|that|these|those|they|their|them|he|she|his|her|such|so|then|thus|hence|therefore|"
+    r"otherwise|instead|however|but|and|also|in (?:this|that|which) (?:case|way)|if (?:so|not)|to do (?:so|this|that))\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """`text` is Markdown; `span` stands in it word for word and is what answers."""
+
+    text: str
+    span: str
+    citation: Citation
+
+
+def wants_all(question: str) -> bool:
+    """Whether a question asks how to do something, or for all of something, rather than for one fact."""
+    return _WANTS_ALL.match(question) is not None
+
+
+def compose(question: str, found: FoundPassage, place: int, span: Span, base_url: str = "") -> Composed:
+    """The answer that `span` of block number `place` of the passage gives. A block that was split must be whole here."""
+    blocks = found.passage.blocks
+    block = blocks[place]
+    before = blocks[place - 1] if place and introduces(blocks[place - 1], block) else None
+    if block.form is Form.PARAGRAPH:
+        announced = blocks[place + 1] if place + 1 < len(blocks) and introduces(block, blocks[place + 1]) else None
+        if announced is not None and span[1] >= len(block.text.rstrip()):
+            whole = (0, len(announced.text))
+            return _composed(found, announced, whole, f"{block.text}\n\n{_shown(announced, whole)}", base_url)
+        if wants_all(question):
+            return _composed(found, block, span, _emphasised(block.text, span), base_url)
+        return _sentence(found, block, span, base_url)
+    if block.form is Form.PAIR:
+        return _composed(found, block, (0, len(block.text)), block.text, base_url)
+    if block.form is Form.CODE or len(block.text) <= _SHORT_BLOCK or wants_all(question):
+        span = _bounded(block, span)
+    text = _shown(block, span)
+    return _composed(found, block, span, f"{before.text}\n\n{text}" if before else text, base_url)
+
+
+def _sentence(found: FoundPassage, block: Block, span: Span, base_url: str) -> Composed:
+    """The sentence; with the one before it where it could not be understood without."""
+    text = block.text[slice(*span)]
+    if _LEANS_BACK.match(text):
+        earlier = [other for other in sentences(block.text) if other[1] <= span[0]]
+        if earlier:
+            shown = (earlier[-1][0], span[1])
+            start = span[0] - shown[0]
+            shown_text = block.text[slice(*shown)]
+            return _composed(found, block, span, _emphasised(shown_text, (start, len(shown_text))), base_url)
+    return _composed(found, block, span, text, base_url)
+
+
+def _bounded(block: Block, span: Span) -> Span:
+    """The whole block, unless it is far too long: then the piece that answers."""
+    return (0, len(block.text)) if len(block.text) <= _LONGEST_BLOCK else span
+
+
+def _shown(block: Block, span: Span) -> str:
+    """A piece of a block as Markdown that can be understood on its own: rows below their header, code in a fence."""
+    text = block.text[slice(*span)]
+    if block.form is Form.TABLE:
+        header = block.context or "\n".join(block.text.split("\n")[:2])
+        return text if text.startswith(header) else f"{header}\n{text}"
+    if block.form is Form.CODE and (block.part != (0, 1) or not text.lstrip().startswith(("```", "~~~"))):
+        lines = [line for line in text.split("\n") if not line.lstrip().startswith(("```", "~~~"))]
+        return "\n".join(("```", *lines, "```"))
+    return text
+
+
+def _emphasised(text: str, span: Span) -> str:
+    """The text with the span in bold, where that changes something and no markup gets in the way."""
+    start, end = stripped(text, span)
+    if (start, end) == stripped(text, (0, len(text))) or re.search(r"[*_`<\[\]\n|]", text[start:end]):
+        return text
+    return f"{text[:start]}**{text[start:end]}**{text[end:]}"
+
+
+def _composed(found: FoundPassage, block: Block, span: Span, text: str, base_url: str) -> Composed:
+    start, end = stripped(block.text, span)
+    quote = block.text[start:end]
+    return Composed(text.strip("\n"), quote, cite(found, block, (start, end), base_url))
+
+
+def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> Citation:
+    """The citation of a piece of a block."""
+    return Citation(
+        document=found.document,
+        title=found.title,
+        heading=block.heading,
+        lines=_lines(block, span),
+        page=block.locator.page,
+        row=block.locator.row,
+        quote=block.text[slice(*span)],
+        url=found.url or (f"{base_url.rstrip('/')}/{found.document}" if base_url else None),
+    )
+
+
+def cite_passage(found: FoundPassage, base_url: str = "") -> Citation:
+    """The citation of a passage as a whole."""
+    blocks = found.passage.blocks
+    first = cite(found, blocks[0], (0, len(blocks[0].text)), base_url)
+    last = blocks[-1].locator.lines
+    lines = (first.lines[0], last[1]) if first.lines and last else None
+    return replace(first, lines=lines, quote="\n\n".join(block.text for block in blocks))
+
+
+def _lines(block: Block, span: Span) -> tuple[int, int] | None:
+    if block.locator.lines is None:
+        return None
+    first = block.locator.lines[0] + block.text.count("\n", 0, span[0])
+    return first, first + block.text.count("\n", *span)
+
+
+# --- blocks that were split for the index -----------------------------------------------------------------------------
+
+# A block of more parts than this is too long to be shown whole anyway.
+_MOST_PARTS = 12
+
+
+def parts_to_fetch(block: Block) -> tuple[int, int] | None:
+    """How many passages before and after hold the rest of a list, table or code block; None where nothing is missing."""
+    number, count = block.part
+    if count == 1 or count > _MOST_PARTS or block.form not in (Form.LIST, Form.TABLE, Form.CODE):
+        return None
+    return number, count - 1 - number
+
+
+def with_whole_block(
+    found: FoundPassage, place: int, span: Span, around: Sequence[Passage]
+) -> tuple[FoundPassage, int, Span]:
+    """The passage with a split block put together again from the passages around it, and place and span in that."""
+    blocks = found.passage.blocks
+    parts = _run_of_parts([block for passage in around for block in passage.blocks], blocks[place])
+    if not parts:  # the document has changed since the search
+        return found, place, span
+    offset = sum(len(part.text) + 1 for part in parts[: blocks[place].part[0]])
+    before = tuple(block for block in blocks[:place] if block not in parts)
+    after = tuple(block for block in blocks[place + 1 :] if block not in parts)
+    whole = replace(found.passage, blocks=(*before, _joined(parts), *after))
+    return replace(found, passage=whole), len(before), (span[0] + offset, span[1] + offset)
+
+
+def _run_of_parts(blocks: Sequence[Block], wanted: Block) -> list[Block]:
+    """All parts, in order, of the block that `wanted` is a part of; empty where not all of them are there."""
+    run: list[Block] = []
+    for block in blocks:
+        number, count = block.part
+        run = [*run, block] if number == len(run) and count == wanted.part[1] and block.form is wanted.form else []
+        if len(run) == count and wanted in run:
+            return run
+        if len(run) == count:
+            run = []
+    return []
+
+
+def _joined(parts: Sequence[Block]) -> Block:
+    first, last = parts[0], parts[-1]
+    lines = first.locator.lines and last.locator.lines and (first.locator.lines[0], last.locator.lines[1])
+    locator = replace(first.locator, lines=lines)
+    return replace(first, text="\n".join(part.text for part in parts), locator=locator, part=(0, 1))

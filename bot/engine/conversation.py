@@ -1,0 +1,47 @@
+"""What was said before, and how a follow-up question becomes searchable.
+
+A follow-up ("and on Windows?") is searched both as it stands and joined with the earlier questions that it may refer to;
+the rankings are fused, so a change of subject is not lost in what was said before. Only answered questions are kept,
+for as long as the settings say.
+"""
+
+import time
+from collections.abc import Sequence
+
+from bot.messages import Answer, Question, Turn
+from bot.settings import ConversationSettings
+from bot.storage.base import ConversationStore
+
+
+class Conversations:
+    def __init__(self, store: ConversationStore, settings: ConversationSettings) -> None:
+        self._store = store
+        self._settings = settings
+
+    async def wordings(self, question: Question) -> list[str]:
+        """The texts to search for a question: as it stands first, then with what it refers to, if there is anything."""
+        context = [turn.question for turn in await self._turns(question.conversation)]
+        if question.replied_to:
+            context.append(question.replied_to)
+        return [question.text, joined(context, question.text)] if context else [question.text]
+
+    async def remember(self, question: Question, answer: Answer) -> None:
+        """Keep an answered question for follow-ups, and drop what has expired."""
+        if not answer.answered or not self._settings.turns:
+            return
+        await self._store.forget_older(time.time() - self._settings.expire_seconds)
+        await self._store.add_turn(question.conversation, Turn(question.text, answer.text), time.time())
+
+    async def forget(self, conversation: str) -> None:
+        await self._store.forget(conversation)
+
+    async def _turns(self, conversation: str) -> list[Turn]:
+        if not self._settings.turns:
+            return []
+        since = time.time() - self._settings.expire_seconds
+        return await self._store.turns(conversation, newer_than=since, limit=self._settings.turns)
+
+
+def joined(context: Sequence[str], text: str) -> str:
+    """A follow-up with what it refers to, as one text. The encoder cuts off the end, so the follow-up itself goes first."""
+    return " ".join([text, *reversed(context)])

@@ -1,0 +1,44 @@
+"""A short polite reply to what is not a question to the documents: a greeting, thanks, "who are you?"."""
+
+import re
+
+_ANY_NAME = r"(?:\s+(?:bot|there|all|everyone|everybody|you|again|friend|team))*"
+_PATTERNS = (
+    (
+        rf"(?:hi|hello|hey|hiya|howdy|greetings|yo|good (?:morning|afternoon|evening|day)){_ANY_NAME}",
+        "Hello! Ask me anything that the documents might answer.",
+    ),
+    (
+        r"(?:ok(?:ay)?,? |great,? |perfect,? )?(?:thanks|thank you|thx|ty|cheers|much appreciated)"
+        r"(?: (?:a lot|so much|very much|again|bot|you|for (?:your|the) (?:help|answer)|that helped))*",
+        "You're welcome!",
+    ),
+    (
+        r"(?:who|what) are you|what(?:'s| is) your name|are you (?:a |an )?(?:bot|robot|human|ai|real|person)"
+        r"(?: or (?:a |an )?(?:bot|robot|human|ai|person))?|what can you do(?: for me)?|introduce yourself",
+        "I'm a bot that answers questions from this place's own documents, in their own words, and says where they stand. "
+        "If they don't answer a question, I say so.",
+    ),
+    (
+        r"(?:how are you|how(?:'s| is) it going|how do you do|what'?s up|sup)(?: (?:today|doing|doing today))?",
+        "Ready to look things up. What would you like to know?",
+    ),
+    (
+        r"(?:bye|goodbye|good night|see you|see ya|cya|later|farewell)(?: (?:bye|bot|later|soon|then|tomorrow|all|everyone))*",
+        "Goodbye!",
+    ),
+    (
+        r"(?:good|great|nice|well done|awesome|perfect|excellent|amazing|brilliant|cool|ok|okay|lol|haha)"
+        r"(?: (?:bot|job|work|one|stuff|answer))*",
+        "Glad to hear it.",
+    ),
+)
+_REPLIES = tuple((re.compile(pattern), reply) for pattern, reply in _PATTERNS)
+
+
+def small_talk_reply(text: str) -> str | None:
+    """The reply, or None where the message is anything else. Only a message that is small talk as a whole counts."""
+    said = re.sub(r"[^\w\s']+", " ", text.lower().replace("’", "'"))
+    said = " ".join(said.split())
+    parts = (said, *(said.removeprefix(f"{greeting} ") for greeting in ("hi", "hello", "hey")))
+    return next((reply for part in parts for pattern, reply in _REPLIES if pattern.fullmatch(part)), None)

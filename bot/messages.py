@@ -1,0 +1,178 @@
+"""The plain data that crosses the borders between rooms, and the protocols at the seams.
+
+Frozen and made of JSON types throughout, so that a question and its answer survive a restart in the journal.
+Knows no platform, no model and no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an answer goes: enough for the adapter to deliver it after a restart.
+
+    `platform`, `chat` and `message` together name one asking message for ever; `details` is the adapter's own, plain JSON.
+    """
+
+    platform: str
+    chat: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One message that asks something. Questions of one `conversation` are answered in the order they came."""
+
+    text: str
+    conversation: str
+    author: str
+    address: Address
+    received_at: datetime  # with a time zone
+    replied_to: str | None = None  # the text of the message that this one replies to
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"received_at": self.received_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Question:
+        return cls(
+            **dict(data)
+            | {
+                "address": Address(**data["address"]),
+                "received_at": datetime.fromisoformat(data["received_at"]),
+            }
+        )
+
+
+class Outcome(StrEnum):
+    ANSWERED = "answered"
+    DECLINED = "declined"  # the documents don't say
+    SMALL_TALK = "small_talk"
+    FAILED = "failed"  # an error of ours: the text says so, with the reference
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """The proof of an answer: `quote` stands in the document's extracted text exactly like this, at the place named."""
+
+    document: str
+    title: str
+    heading: tuple[str, ...]
+    lines: tuple[int, int] | None
+    page: int | None
+    row: int | None
+    quote: str
+    url: str | None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Citation:
+        lines = data["lines"]
+        return cls(**dict(data) | {"heading": tuple(data["heading"]), "lines": (lines[0], lines[1]) if lines else None})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the engine says to one question. `text` is Markdown; `span` stands in it word for word.
+
+    `confidence` is between 0 and 1. `retrieved` names the documents found, best first, each once, ten at most.
+    `timings_ms` has one entry a stage. `reference` is the short id that the log line of this question carries too.
+    """
+
+    outcome: Outcome
+    text: str
+    reference: str
+    span: str | None = None
+    confidence: float = 0.0
+    citations: tuple[Citation, ...] = ()
+    retrieved: tuple[str, ...] = ()
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        return self.outcome is Outcome.ANSWERED
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that people and programs read too: `text` is called `answer` there, beside `answered`."""
+        fields = asdict(self)
+        return {"outcome": self.outcome.value, "answered": self.answered, "answer": fields.pop("text")} | fields
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Answer:
+        fields = {name: value for name, value in data.items() if name not in ("answered", "answer")}
+        return cls(
+            **fields
+            | {
+                "text": data["answer"],
+                "outcome": Outcome(data["outcome"]),
+                "citations": tuple(map(Citation.from_json, data["citations"])),
+                "retrieved": tuple(data["retrieved"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier question of a conversation and what was answered to it."""
+
+    question: str
+    answer: str
+
+
+class Stage(StrEnum):
+    """How far a question has come."""
+
+    QUEUED = "queued"
+    SEARCHING = "searching"
+    READING = "reading"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Progress of one question. `text` is what there is to show at this stage (the place in the queue)."""
+
+    stage: Stage
+    text: str = ""
+
+
+Progress = Callable[[Update], None]
+"""Told by the engine, on the event loop; must return at once."""
+
+
+class Engine(Protocol):
+    async def answer(self, question: Question, progress: Progress) -> Answer:
+        """Answer one question. Raises a BotError only where no answer at all can be given."""
+
+
+class Delivery(Protocol):
+    """One answer on its way out, as the journal knows it: which of its parts have been sent already."""
+
+    async def send_part(self, part: int, send: Callable[[bool], Awaitable[str]]) -> str:
+        """Send part number `part` (from 0) unless it was sent before, and return the platform's id of the sent message.
+
+        `send` is awaited with True where an earlier try was cut off without an acknowledgement: the part may have arrived,
+        so it must be marked as repeated. What `send` raises goes through; the part then counts as in doubt.
+        """
+
+
+class Adapter(Protocol):
+    """One platform, as the daemon and the dispatcher know it."""
+
+    @property
+    def name(self) -> str:
+        """The platform's name, which its addresses carry."""
+
+    async def run(self) -> None:
+        """Take questions in until the platform has no more to give, or until cancelled."""
+
+    async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
+        """Send the answer, part by part, through `delivery.send_part`. May be called again for the same answer."""
+
+    async def progress(self, address: Address, update: Update) -> None:
+        """Show how far the question has come. Never essential: what it raises is logged and dropped."""

@@ -1,0 +1,242 @@
+"""Every knob, with its unit, default and help: `bot.toml` and the environment, read once at the edge and passed down.
+
+The environment wins over the file: `BOT_ANSWER__THRESHOLD=0.6` is `threshold` in the section `[answer]`. All problems
+are reported at once. Relative paths count from the folder of the settings file, or from the working folder without one.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.errors import SettingsError
+
+DEFAULT_FILE = "bot.toml"
+ENVIRONMENT_PREFIX = "BOT_"
+CONFIG_VARIABLE = "BOT_CONFIG"
+_DELIMITER = "__"
+
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KnowledgeSettings(Section):
+    folder: Path = Field(Path("knowledge"), description="The folder of documents to answer from.")
+    base_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="Where the folder is published; a document's path is put behind it to link to the document. "
+        "Empty: only documents with a `url` of their own are linked.",
+    )
+    passage_tokens: int = Field(
+        200,
+        ge=32,
+        le=2048,
+        description="How long a passage gets at most, in tokens of the encoder, whose own window is the upper limit.",
+    )
+
+
+class StorageSettings(Section):
+    folder: Path = Field(Path("data"), description="Where the index and the journal are kept.")
+
+
+class ModelsSettings(Section):
+    auto_download: bool = Field(
+        False, description="Whether a model that is not on this machine may be fetched from the Hugging Face hub."
+    )
+    threads: int = Field(0, ge=0, description="Processor cores that models may use. 0: all of them.")
+
+
+class EncoderSettings(Section):
+    model: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        min_length=1,
+        description="The sentence-transformers model that turns text into vectors: an id, or a folder.",
+    )
+    revision: str = Field("", description="A commit or tag of the model's repository. Empty: whichever is there.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Number format of the weights. auto: bfloat16 where this processor is faster with it."
+    )
+
+
+class RetrievalSettings(Section):
+    passages: int = Field(20, ge=1, le=100, description="How many passages are found for a question.")
+    dense_weight: float = Field(
+        0.7, ge=0, le=1, description="Share of meaning (vectors) against shared words (BM25) in the ranking."
+    )
+
+
+class AnswerSettings(Section):
+    threshold: float = Field(
+        0.75, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
+    )
+    read_passages: int = Field(
+        3, ge=1, le=50, description="How many of the passages found are searched for the answer."
+    )
+
+
+class ConversationSettings(Section):
+    expire_seconds: Seconds = Field(
+        1800, description="Seconds after which an earlier question is no longer followed up."
+    )
+    turns: int = Field(6, ge=0, le=50, description="How many earlier questions a follow-up may refer to. 0: none.")
+
+
+class QueueSettings(Section):
+    capacity: int = Field(
+        256, ge=1, description="How many questions may wait at once; further ones are refused politely."
+    )
+    parallel: int = Field(16, ge=1, description="How many conversations are answered side by side.")
+    deadline_seconds: Seconds = Field(60, description="Seconds after which the bot gives up on a question.")
+
+
+class ShutdownSettings(Section):
+    grace_seconds: Seconds = Field(10, description="Seconds for running answers to finish when the bot is stopped.")
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe lines logged.")
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="Form of the log lines. auto: for people on a terminal, JSON elsewhere."
+    )
+
+
+class Settings(BaseSettings):
+    """The whole configuration. Immutable; made by `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter=_DELIMITER,
+        env_ignore_empty=True,
+    )
+
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    storage: StorageSettings = StorageSettings()
+    models: ModelsSettings = ModelsSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    answer: AnswerSettings = AnswerSettings()
+    conversation: ConversationSettings = ConversationSettings()
+    queue: QueueSettings = QueueSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over what is passed in, which is the content of the file."""
+        return env_settings, init_settings
+
+
+def load_settings(file: Path | None = None) -> Settings:
+    """The settings from `file` (default: `bot.toml` in the working folder, if there is one) and the environment.
+
+    Raises SettingsError with every problem: where it stands, what is wrong, what to do.
+    """
+    if file is not None and not file.is_file():
+        raise SettingsError([f"{file}: there is no such settings file; check the path, or leave it out"])
+    file = file or Path(DEFAULT_FILE)
+    source = _Source(file)
+    problems = list(_unknown_variables())
+    try:
+        settings = Settings(**source.data)
+    except ValidationError as error:
+        problems += [source.describe(detail["loc"], detail["type"], detail["msg"]) for detail in error.errors()]
+    if problems:
+        raise SettingsError(problems)
+    return _with_absolute_paths(settings, file.absolute().parent)
+
+
+def all_settings() -> Iterator[tuple[str, str, Any, str]]:
+    """(section, key, default, help) of every setting, in the order of the example file."""
+    for section, field in Settings.model_fields.items():
+        for key, setting in type(field.default).model_fields.items():
+            yield section, key, setting.default, setting.description or ""
+
+
+def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
+    def anchored(section: Section, folder: Path) -> Section:
+        return section.model_copy(update={"folder": base / folder.expanduser()})
+
+    return settings.model_copy(
+        update={
+            "knowledge": anchored(settings.knowledge, settings.knowledge.folder),
+            "storage": anchored(settings.storage, settings.storage.folder),
+        }
+    )
+
+
+class _Source:
+    """The settings file, and the sentences about what is wrong in it or in the environment."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lines: list[str] = []
+        self.data: dict[str, Any] = {}
+        if not file.is_file():
+            return
+        try:
+            text = file.read_text(encoding="utf-8")
+            self.data = tomllib.loads(text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError([f"{file}: can't be read: {error}"]) from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError([f"{file}: not valid TOML: {error}; text values stand in quotes"]) from error
+        self._lines = text.split("\n")
+
+    def describe(self, location: tuple[int | str, ...], kind: str, message: str) -> str:
+        path = tuple(str(part) for part in location)
+        variable = ENVIRONMENT_PREFIX + _DELIMITER.join(path).upper()
+        in_environment = any(name.upper() == variable for name in os.environ)
+        place = f"environment variable {variable}" if in_environment else f"{self._place(path)}: {'.'.join(path)}"
+        if kind == "extra_forbidden":
+            return f"{place}: there is no such setting{_suggestion(path)}"
+        return f"{place}: {message[:1].lower()}{message[1:]}"
+
+    def _place(self, path: tuple[str, ...]) -> str:
+        """`bot.toml line 7`, as far as the line can be found."""
+        section = None
+        for number, line in enumerate(self._lines, start=1):
+            if header := re.match(r"\s*\[\s*([^\]]+?)\s*\]", line):
+                section = header.group(1)
+                if path == (section,):
+                    return f"{self._file} line {number}"
+            elif section == (path[0] if len(path) > 1 else None) and re.match(
+                rf"\s*[\"']?{re.escape(path[-1])}[\"']?\s*=", line
+            ):
+                return f"{self._file} line {number}"
+        return str(self._file)
+
+
+def _unknown_variables() -> Iterator[str]:
+    """Variables with our prefix that name no section; a wrong key within one is found by the validation."""
+    for name in os.environ:
+        if name.upper().startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE:
+            path = tuple(name[len(ENVIRONMENT_PREFIX) :].lower().split(_DELIMITER))
+            if path[0] not in Settings.model_fields or len(path) != 2:
+                yield f"environment variable {name}: there is no such setting{_suggestion(path)}"
+
+
+def _suggestion(path: tuple[str, ...]) -> str:
+    known = {f"{section}.{key}" for section, key, _, _ in all_settings()}
+    known |= set(Settings.model_fields)
+    close = difflib.get_close_matches(".".join(path), known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else "; remove it (bot.example.toml lists all settings)"

@@ -1,0 +1,83 @@
+"""Logging and the loop-lag probe. Log lines carry references, counts and times; never a user's text, never a token."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Self
+
+import structlog
+
+from bot.settings import LogSettings
+
+# Libraries that say at INFO what nobody needs to know, or what nobody may know (httpx: URLs that hold a token).
+_TALKATIVE = ("httpx", "httpcore", "sentence_transformers", "transformers", "huggingface_hub", "urllib3", "asyncio")
+
+
+def configure_logging(settings: LogSettings, *, quiet: bool) -> None:
+    """Send all log lines, ours and the libraries', to standard error in one form. Called once, by the command line.
+
+    `quiet` leaves out the lines of level info, between which a person at the terminal could not read the answers.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    pretty = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    exceptions: list[structlog.typing.Processor] = [] if pretty else [structlog.processors.format_exc_info]
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("WARNING" if quiet and settings.level == "info" else settings.level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+class LoopLagProbe:
+    """Measures all the time how late the event loop runs what is due. Use as an async context manager."""
+
+    def __init__(self, interval_seconds: float = 0.02, kept: int = 15_000) -> None:
+        self._interval = interval_seconds
+        self._lags: deque[float] = deque(maxlen=kept)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._measure(), name="loop-lag")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task:
+            self._task.cancel()
+
+    @property
+    def milliseconds(self) -> Sequence[float]:
+        """The last measurements, oldest first."""
+        return [lag * 1000 for lag in self._lags]
+
+    def percentile(self, share: float) -> float:
+        """The lag in milliseconds that `share` (0..1) of the last measurements did not exceed; 0 before the first."""
+        ordered = sorted(self._lags)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000 if ordered else 0.0
+
+    async def _measure(self) -> None:
+        while True:
+            due = time.perf_counter() + self._interval
+            await asyncio.sleep(self._interval)
+            self._lags.append(max(0.0, time.perf_counter() - due))

@@ -1,0 +1,129 @@
+"""Small operations on text that several rooms share: sentences, words, and Markdown without its markup."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+Span = tuple[int, int]
+"""First and past-the-last character, as in a slice."""
+
+# A full stop after one of these, or after a single capital letter, ends no sentence.
+_ABBREVIATIONS = frozenset(
+    """
+    al approx art cf ch co corp dept dr e.g eg eq etc ex fig figs gen gov i.e ie inc jr lt ltd mr mrs ms mt no nos op
+    p pp prof ref rev sec sen sr st v vol vs u.s u.k u.n e.u a.m p.m jan feb mar apr jun jul aug sep sept oct nov dec
+    """.split()
+)
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]*_`]*(?=\s+[\"'“‘(\[*_`]*[^\sa-z])|[。！？]+[」』”’]*|\n[ \t]*\n")
+_LAST_WORD = re.compile(r"[\w.]+$")
+
+
+def sentences(text: str) -> list[Span]:
+    """The spans of the sentences of running text, in order, without the white space around them."""
+    spans = []
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        if text[match.start()] == "." and _is_abbreviation(text, match.start()):
+            continue
+        spans.append((start, match.end()))
+        start = match.end()
+    spans.append((start, len(text)))
+    return [span for span in (stripped(text, span) for span in spans) if span[0] < span[1]]
+
+
+def _is_abbreviation(text: str, stop: int) -> bool:
+    word = _LAST_WORD.search(text, max(0, stop - 20), stop)
+    if word is None:
+        return False
+    return word.group().lower() in _ABBREVIATIONS or (len(word.group()) == 1 and word.group().isupper())
+
+
+def stripped(text: str, span: Span) -> Span:
+    """The span without the white space at its ends."""
+    start, end = span
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+_MARKUP = [
+    (re.compile(r"<!--.*?-->", re.DOTALL), " "),
+    (re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE), ""),  # code fences
+    (re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t|:-]*)?$", re.MULTILINE), ""),  # table rules
+    (re.compile(r"!?\[([^\]\n]*)\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)"), r"\1"),  # links and images
+    (re.compile(r"!?\[([^\]\n]+)\]\[[^\]\n]*\]"), r"\1"),
+    (re.compile(r"</?[a-zA-Z][^<>]*>"), ""),
+    (re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+", re.MULTILINE), ""),  # list markers
+    (re.compile(r"(\*{1,3}|~~|`+)(?=\S)(.+?)(?<=\S)\1", re.DOTALL), r"\2"),  # emphasis and code
+    (re.compile(r"(?<!\w)_{1,2}(?=\S)([^_]+)(?<=\S)_{1,2}(?!\w)"), r"\1"),
+    (re.compile(r"\\([!-/:-@\[-`{-~])"), r"\1"),  # escapes
+    (re.compile(r"[ \t]*\|[ \t]*"), " "),
+]
+
+
+def plain(text: str) -> str:
+    """Markdown without its markup, for searching and comparing; never for quoting."""
+    for pattern, replacement in _MARKUP:
+        text = pattern.sub(replacement, text)
+    return re.sub(r"[ \t]*\n\s*", "\n", re.sub(r"[ \t]+", " ", text)).strip()
+
+
+_WORD = re.compile(r"\w+(?:['’.-]\w+)*")
+
+STOP_WORDS = frozenset(
+    """
+    a about after all also am an and any are as at be because been before being but by can could did do does doing for
+    from get give had has have having he her hers him his how i if in into is it its just let may me might mine more
+    most must my no nor not of on or our ours please she should so some such tell than that the their theirs them then
+    there these they this those to too us was we were what when where which while who whom whose why will with would
+    you your yours i'm it's don't doesn't didn't can't isn't aren't what's that's i've i'd you're
+    """.split()
+)
+
+
+def words(text: str) -> list[str]:
+    """The lower-case words of a text, in order."""
+    return [match.group().lower().replace("’", "'") for match in _WORD.finditer(text)]
+
+
+def content_words(text: str) -> list[str]:
+    """The words that carry the meaning: without stop words, or all of them where nothing else is left."""
+    everything = words(text)
+    return [word for word in everything if word not in STOP_WORDS] or everything
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """A rough English stem, so that `installs`, `installed` and `installing` meet. Only for comparing two texts."""
+    for suffix, kept in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", ""), ("ly", "")):
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3 and not word.endswith("ss"):
+            word = word[: len(word) - len(suffix)] + kept
+            break
+    return word[:-1] if word.endswith("e") and len(word) > 3 else word
+
+
+def stems(text: str) -> frozenset[str]:
+    """The stems of the content words of a text."""
+    return frozenset(stem(word) for word in content_words(text))
+
+
+def line_spans(text: str, joined: Callable[[str], bool] = lambda _: False) -> list[Span]:
+    """The spans of the lines, a blank one and one for which `joined` holds together with the line before it."""
+    spans: list[Span] = []
+    start = 0
+    for line in text.split("\n"):
+        end = start + len(line)
+        if spans and (not line.strip() or joined(line)):
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+        start = end + 1
+    return spans
+
+
+def list_items(text: str) -> list[Span]:
+    """The spans of the top-level items of a list, each with what is indented below it."""
+    return line_spans(text, joined=lambda line: line[:1].isspace())
