@@ -1,0 +1,57 @@
+# Everything a fresh machine needs: `make run` talks, `make test` tests, `make check` is what a commit must pass.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# PyTorch's own index has the tested version without CUDA, which saves gigabytes. Another one: make TORCH_INDEX=URL ...
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+SOURCES := bot tests benchmarks
+
+.PHONY: help run test lint check format bench clean
+
+help:  ## Show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do \
+		printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+run: $(VENV)/.installed  ## Set everything up and talk to the bot in this terminal
+	@$(BIN)/knowledge-bot run
+
+test: $(VENV)/.installed-dev  ## Set everything up and run the tests
+	@echo "==> Running the tests"
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev  ## Style, types and the layers of the house
+	@echo "==> Checking style, types and layers"
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy --strict bot
+	@$(BIN)/lint-imports
+
+check: lint test  ## All checks: what every commit must pass
+
+format: $(VENV)/.installed-dev  ## Put the code into its form
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+bench: $(VENV)/.installed-dev  ## Measure indexing and answering on this machine
+	@$(BIN)/python benchmarks/indexing.py
+	@$(BIN)/python benchmarks/answering.py
+
+clean:  ## Remove what was installed and cached, but no data
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 run"; exit 1; }
+	@echo "==> Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
+	@echo "==> Installing the bot and what it needs (about 1.5 GB on disk; minutes on a slow line)"
+	@index=; if curl --silent --head --fail --max-time 2 --output /dev/null $(TORCH_INDEX)/torch/ 2>/dev/null; then \
+		index="--extra-index-url $(TORCH_INDEX)"; fi; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $$index \
+		-e '.$(if $(findstring dev,$@),[dev])'
+	@touch $@
