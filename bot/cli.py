@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.daemon import House
-    from bot.knowledge.indexer import IndexProgress, IndexReport
+    from bot.knowledge.indexer import IndexReport
     from bot.messages import Citation
 
 
@@ -122,8 +123,10 @@ def search(
 
     async def find(house: "House") -> None:
         from bot.engine.compose import cite_passage
+        from bot.messages import Wording
 
-        hits = await house.retriever.search(await house.retriever.encode([text]), count)
+        wordings = [Wording(text)]
+        hits = await house.retriever.search(wordings, await house.retriever.encode(wordings), count)
         found = [(hit, cite_passage(hit.found, house.settings.knowledge.base_url)) for hit in hits]
         if as_json:
             _print_json(
@@ -147,6 +150,64 @@ def index(as_json: JsonOption = False, config: ConfigOption = None) -> None:
             _print_report(report)
 
     _with_house(_settings(config), report, fresh=False)
+
+
+@app.command()
+def evaluate(
+    questions: Annotated[Path, typer.Option(help="The questions, JSON lines.", exists=True, dir_okay=False)],
+    documents: Annotated[
+        Path | None, typer.Option(help="The documents to answer from, JSON lines.", exists=True, dir_okay=False)
+    ] = None,
+    knowledge: Annotated[
+        Path | None, typer.Option(help="A folder of documents to answer from instead.", exists=True, file_okay=False)
+    ] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Write every answer to this file, JSON lines.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report with plots into this folder.")] = None,
+    parallel: Annotated[
+        int, typer.Option(min=1, help="Questions asked at once. More than one is faster, but spoils the latency.")
+    ] = 1,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Ask a set of questions and measure the answers. The index of the bot itself is left alone."""
+    if (documents is None) == (knowledge is None):
+        raise typer.BadParameter("give either --documents or --knowledge")
+    from bot.evaluation.metrics import measure
+    from bot.evaluation.plots import require_matplotlib
+    from bot.evaluation.questions import load_documents, load_questions
+    from bot.evaluation.report import write_report
+    from bot.evaluation.run import ask_all, prediction
+    from bot.evaluation.table import render_table
+
+    if report is not None:
+        require_matplotlib()
+    settings = _settings(config)
+    asked = load_questions(questions)
+
+    async def measured(house: "House") -> None:
+        with _progress_bar("Indexing passages") as show:
+            if documents is not None:
+                await house.indexer.index_documents(load_documents(documents), lambda step: show(step.done, step.total))
+            elif knowledge is not None:
+                await house.indexer.index_folder(knowledge, lambda step: show(step.done, step.total))
+        with _progress_bar("Asking questions") as show:
+            results = await ask_all(house.engine, house.journal, asked, parallel=parallel, progress=show)
+        figures = measure(results)
+        title = f"{questions} against {documents or knowledge}"
+        if as_json:
+            _print_json(figures.to_json())
+        else:
+            _console().print(render_table(figures, title))
+        if predictions is not None:
+            lines = (json.dumps(prediction(result), ensure_ascii=False) for result in results)
+            predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        if report is not None:
+            page = write_report(report, figures, results, threshold=settings.answer.threshold, title=title)
+            typer.echo(f"Report: {page}", err=True)
+
+    with TemporaryDirectory(prefix="knowledge-bot-") as folder:
+        storage = settings.storage.model_copy(update={"folder": Path(folder)})
+        _with_house(settings.model_copy(update={"storage": storage}), measured, fresh=False)
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -195,13 +256,14 @@ def _with_house(settings: Settings, work: "Callable[[House], Awaitable[None]]", 
 
 async def _refresh(house: "House") -> "IndexReport":
     """Index what has changed, with a progress bar where somebody watches."""
-    with _progress_bar() as show:
-        return await house.indexer.index_folder(house.settings.knowledge.folder, show)
+    with _progress_bar("Indexing passages") as show:
+        folder = house.settings.knowledge.folder
+        return await house.indexer.index_folder(folder, lambda step: show(step.done, step.total))
 
 
 @contextmanager
-def _progress_bar() -> "Iterator[Callable[[IndexProgress], None]]":
-    """Shows embedded passages, their rate and the time left; nothing where standard error is no terminal."""
+def _progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows how many are done of how many, their rate and the time left; nothing where standard error is no terminal."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -221,8 +283,8 @@ def _progress_bar() -> "Iterator[Callable[[IndexProgress], None]]":
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Indexing passages", total=None, visible=False)
-        yield lambda step: bar.update(task, completed=step.done, total=step.total, visible=step.total > 0)
+        task = bar.add_task(what, total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=total > 0)
 
 
 # --- printing ---------------------------------------------------------------------------------------------------------

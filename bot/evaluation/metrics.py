@@ -1,0 +1,229 @@
+"""Results -> figures. Pure arithmetic: knows no engine, no file and no way of showing.
+
+Texts are compared as SQuAD's scorer compares them: lower case, without punctuation and articles. What doesn't apply to a
+question (a gold span where there is none) doesn't count for it; a figure that applies to no question is None.
+"""
+
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.run import Result
+
+# An answer that shares this much with a gold span says the same.
+_SAME = 0.5  # token F1
+
+
+# --- texts ------------------------------------------------------------------------------------------------------------
+
+_ARTICLE = re.compile(r"\b(?:a|an|the)\b")
+_CHINESE = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+
+
+def normalised(text: str) -> list[str]:
+    """The words of a text as SQuAD compares them.
+
+    Beyond SQuAD, all of Unicode's punctuation goes, and each Chinese character is a word, for there are no spaces.
+    """
+    without_punctuation = "".join(character for character in text.lower() if not _is_punctuation(character))
+    return _CHINESE.sub(r" \g<0> ", _ARTICLE.sub(" ", without_punctuation)).split()
+
+
+def _is_punctuation(character: str) -> bool:
+    return character in string.punctuation or unicodedata.category(character).startswith("P")
+
+
+def exact_match(said: str, gold: str) -> bool:
+    """Whether two texts are the same once normalised."""
+    return normalised(said) == normalised(gold)
+
+
+def token_f1(said: str, gold: str) -> float:
+    """How many words two texts share: harmonic mean of precision and recall, 0 to 1; 0 where either has no words."""
+    said_words, gold_words = normalised(said), normalised(gold)
+    shared = (Counter(said_words) & Counter(gold_words)).total()
+    return 2 * shared / (len(said_words) + len(gold_words)) if shared else 0.0
+
+
+def contains(said: str, gold: str) -> bool:
+    """Whether the gold words, at least one, stand in what was said, one after the other."""
+    words = normalised(gold)
+    return bool(words) and f" {' '.join(words)} " in f" {' '.join(normalised(said))} "
+
+
+# --- right or wrong ---------------------------------------------------------------------------------------------------
+
+
+def can_be_judged(question: EvaluationQuestion) -> bool:
+    """Whether it can be told if an answer is right: there are gold spans, or any answer would be wrong."""
+    return not question.kind.expects_answer or bool(question.answers)
+
+
+def is_right(result: Result) -> bool:
+    """Whether an answer was given, from a gold document (where one is known), that says what a gold span says.
+
+    It does where its span or its text shares half its words with the gold span (token F1 of 0.5), or contains it.
+    """
+    question, answer = result.question, result.answer
+    if not answer.answered or not question.kind.expects_answer:
+        return False
+    cited = {citation.document for citation in answer.citations}
+    if question.doc_ids and not cited & question.doc_ids:
+        return False
+    return any(_says(answer.span or "", answer.text, gold) for gold in question.answers or ())
+
+
+def _says(span: str, text: str, gold: str) -> bool:
+    return contains(text, gold) or max(token_f1(span, gold), token_f1(text, gold)) >= _SAME
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The scores of a question, or their means over several: each between 0 and 1, or None where it applies to none.
+
+    `hit_at_1`, `hit_at_5`: a gold document was found first, among the first 5. `mrr_at_10`: 1 / rank of the first gold
+    document, 0 beyond rank 10. `span_*` compare the span that answers, `answer_*` the whole text, with the nearest gold
+    span; `answer_f1` with the reference where there is no span. What was declined scores 0. `answered`: an answer was
+    given, which is good or bad according to the kind.
+    """
+
+    hit_at_1: float | None
+    hit_at_5: float | None
+    mrr_at_10: float | None
+    span_exact: float | None
+    span_f1: float | None
+    answer_exact: float | None
+    answer_f1: float | None
+    answered: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The mean scores of some questions."""
+
+    questions: int
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class CoveragePoint:
+    """What a threshold would give: the share of questions answered, and the share of those answers that is right."""
+
+    threshold: float
+    coverage: float
+    precision: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The outcome of an evaluation. Shares are between 0 and 1, latencies in milliseconds; None: does not apply.
+
+    `auroc`: the chance that an answerable question got a higher confidence than one that isn't. `precision`: the share of
+    right answers among those given, as far as they `can_be_judged`; `precision_at_coverage` has it for each threshold from
+    the one in use upwards, the highest first, coverage being the share of the questions that can be judged.
+    """
+
+    overall: Row
+    kinds: Mapping[str, Row]
+    auroc: float | None
+    precision: float | None
+    precision_at_coverage: tuple[CoveragePoint, ...]
+    p50_ms: float | None
+    p95_ms: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(results: Sequence[Result]) -> Figures:
+    """The figures of a run, over all questions and for each kind that was asked. Blocking, but short."""
+    scored = [(result.question.kind, _score(result)) for result in results]
+    by_kind = {kind: [score for other, score in scored if other is kind] for kind in Kind}
+    curve = _precision_at_coverage(results)
+    p50, p95 = _percentiles([result.latency_ms for result in results], (50, 95))
+    return Figures(
+        overall=_row([score for _, score in scored]),
+        kinds={kind.value: _row(scores) for kind, scores in by_kind.items() if scores},
+        auroc=_auroc(results),
+        precision=curve[-1].precision if curve else None,
+        precision_at_coverage=curve,
+        p50_ms=p50,
+        p95_ms=p95,
+    )
+
+
+def _row(scores: Sequence[Scores]) -> Row:
+    means = {field.name: _mean(getattr(score, field.name) for score in scores) for field in fields(Scores)}
+    return Row(len(scores), Scores(**means))
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _score(result: Result) -> Scores:
+    answer = result.answer
+    span, text = (answer.span or "", answer.text) if answer.answered else ("", "")
+    expected = result.question.kind.expects_answer
+    golds = (result.question.answers or ()) if expected else ()
+    references = golds or ((result.question.reference,) if expected and result.question.reference else ())
+    rank = _reciprocal_rank(result)
+    return Scores(
+        hit_at_1=None if rank is None else float(rank == 1),
+        hit_at_5=None if rank is None else float(rank >= 1 / 5),
+        mrr_at_10=rank,
+        span_exact=max((float(exact_match(span, gold)) for gold in golds), default=None),
+        span_f1=max((token_f1(span, gold) for gold in golds), default=None),
+        answer_exact=max((float(exact_match(text, gold)) for gold in golds), default=None),
+        answer_f1=max((token_f1(text, gold) for gold in references), default=None),
+        answered=float(answer.answered),
+    )
+
+
+def _reciprocal_rank(result: Result) -> float | None:
+    """1 / rank of the first gold document, 0 where none was found; None where none is known."""
+    question = result.question
+    if not question.kind.expects_answer or not question.doc_ids:
+        return None
+    ranks = (rank for rank, path in enumerate(result.answer.retrieved[:10], start=1) if path in question.doc_ids)
+    return next((1 / rank for rank in ranks), 0.0)
+
+
+def _auroc(results: Sequence[Result]) -> float | None:
+    """Needs both, questions that have an answer and ones that haven't."""
+    from sklearn.metrics import roc_auc_score  # slow to import
+
+    expected = [result.question.kind.expects_answer for result in results]
+    if len(set(expected)) < 2:
+        return None
+    return float(roc_auc_score(expected, [result.answer.confidence for result in results]))
+
+
+def _precision_at_coverage(results: Sequence[Result]) -> tuple[CoveragePoint, ...]:
+    """A point for each confidence that an answer was given with, the highest first."""
+    judged = [result for result in results if can_be_judged(result.question)]
+    given = sorted((r for r in judged if r.answer.answered), key=lambda r: r.answer.confidence, reverse=True)
+    points: list[CoveragePoint] = []
+    right = 0
+    for count, result in enumerate(given, start=1):
+        threshold = result.answer.confidence
+        right += is_right(result)
+        if points and points[-1].threshold == threshold:  # what is equally sure is answered together
+            points.pop()
+        points.append(CoveragePoint(threshold, count / len(judged), right / count))
+    return tuple(points)
+
+
+def _percentiles(values: Sequence[float], percents: Sequence[int]) -> list[float | None]:
+    return [float(np.percentile(values, percent)) if values else None for percent in percents]

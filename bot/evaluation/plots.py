@@ -1,0 +1,123 @@
+"""The report's plots as inline SVG. matplotlib is imported on use only, for it is an extra and slow to import.
+
+What is drawn in ink follows the page's text colour, so that the plots are as readable on a dark page as on a light one.
+"""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bot.errors import BotError
+from bot.evaluation.metrics import CoveragePoint, Figures
+from bot.evaluation.run import Result
+from bot.evaluation.table import milliseconds
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Written nowhere else in an SVG, and put in the place of the page's text colour, which matplotlib doesn't know of.
+_INK = "#010203"
+_BLUE, _ORANGE = "#3b82c4", "#d9772b"  # readable on white and on black
+_SIZE = (6.4, 3.4)  # inches
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """`svg` is well-formed XML whose ids no other plot of the page has; None where there is nothing to draw."""
+
+    title: str
+    caption: str
+    svg: str | None
+
+
+def require_matplotlib() -> None:
+    """Raise BotError, with what to install, where plots can't be drawn. Good to know before an hour of questions."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise BotError('The report needs matplotlib: pip install "knowledge-bot[report]"') from error
+
+
+def plots(figures: Figures, results: Sequence[Result], threshold: float) -> list[Plot]:
+    """All plots of a report. `threshold` is the confidence from which on answers were given. Raises BotError."""
+    require_matplotlib()
+    curve = figures.precision_at_coverage
+    return [
+        Plot(
+            "Precision against coverage",
+            "How much of what is answered is right, if only the surest share of the questions were answered. The curve ends "
+            "at the dot, the threshold in use; with a threshold of 0 it shows what lies beyond.",
+            _drawn("coverage", lambda axes: _draw_coverage(axes, curve)) if curve else None,
+        ),
+        Plot(
+            "Confidence",
+            "What the bot is sure of. The better the two colours are kept apart by the threshold, the better it knows "
+            "what it doesn't know.",
+            _drawn("confidence", lambda axes: _draw_confidence(axes, results, threshold)) if results else None,
+        ),
+        Plot(
+            "Latency",
+            "Time from question to answer.",
+            _drawn("latency", lambda axes: _draw_latency(axes, figures, results)) if results else None,
+        ),
+    ]
+
+
+def _draw_coverage(axes: "Axes", curve: Sequence[CoveragePoint]) -> None:
+    coverage = [100 * point.coverage for point in curve]
+    precision = [100 * point.precision for point in curve]
+    axes.plot(coverage, precision, color=_BLUE)
+    axes.plot(coverage[-1:], precision[-1:], "o", color=_BLUE)
+    axes.set(xlim=(0, 100), ylim=(0, 105), xlabel="questions answered, %", ylabel="of these right, %")
+
+
+def _draw_confidence(axes: "Axes", results: Sequence[Result], threshold: float) -> None:
+    answerable = [r.answer.confidence for r in results if r.question.kind.expects_answer]
+    others = [r.answer.confidence for r in results if not r.question.kind.expects_answer]
+    for confidences, colour, label in ((answerable, _BLUE, "answerable"), (others, _ORANGE, "not answerable")):
+        if confidences:
+            axes.hist(confidences, bins=25, range=(0, 1), color=colour, alpha=0.65, label=label)
+    axes.axvline(threshold, color=_INK, linestyle="--", label=f"threshold {threshold:.2f}")
+    axes.set(xlim=(0, 1), xlabel="confidence", ylabel="questions")
+    _legend_above(axes)
+
+
+def _draw_latency(axes: "Axes", figures: Figures, results: Sequence[Result]) -> None:
+    axes.hist([result.latency_ms for result in results], bins=30, color=_BLUE, alpha=0.65)
+    for name, duration, style in (("median", figures.p50_ms, "--"), ("95th percentile", figures.p95_ms, ":")):
+        if duration is not None:
+            axes.axvline(duration, color=_INK, linestyle=style, label=f"{name} {milliseconds(duration)}")
+    axes.set(xlabel="milliseconds", ylabel="questions")
+    axes.set_xlim(left=0)
+    _legend_above(axes)
+
+
+def _legend_above(axes: "Axes") -> None:
+    """Where no bar is in its way."""
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+
+
+def _drawn(name: str, draw: Callable[["Axes"], None]) -> str:
+    """What `draw` draws, as an SVG element. `name` keeps its ids apart from those of other plots."""
+    import matplotlib
+    from matplotlib.figure import Figure  # without pyplot, which keeps every figure and asks for a window
+
+    colours = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    style: Any = dict.fromkeys(colours, _INK)  # Any: newer versions list every key in its type, older ones take a str
+    style |= {"axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "svg.hashsalt": name}
+    image = io.StringIO()
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        draw(figure.add_subplot())
+        metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # None: left out
+        figure.savefig(image, format="svg", transparent=True, metadata=metadata)
+    return _inline(image.getvalue(), name)
+
+
+def _inline(document: str, name: str) -> str:
+    """The `svg` element of an SVG document, with ids of its own and ink in the colour of the page's text."""
+    element = document[document.index("<svg") :].strip()
+    element = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", element)
+    return element.replace(_INK, "currentColor")

@@ -1,0 +1,207 @@
+"""Reading an evaluation's files: questions with what is known about their right answers, and documents to index for them.
+
+JSON Lines, UTF-8, one object a line; blank lines are passed over. Whatever is wrong with a file comes out as a
+DocumentError that names the file, the line and the fix. Everything here blocks: call it in a thread.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bot.documents import Document
+from bot.errors import DocumentError
+from bot.knowledge.loaders import load_markdown
+
+
+class Kind(StrEnum):
+    """What is expected of the bot."""
+
+    ANSWERABLE = "answerable"
+    FOLLOWUP = "followup"  # answerable together with what was said before
+    UNANSWERABLE = "unanswerable"  # on the subject of the documents, but they don't say
+    OFFTOPIC = "offtopic"
+
+    @property
+    def expects_answer(self) -> bool:
+        return self in (Kind.ANSWERABLE, Kind.FOLLOWUP)
+
+
+class Said(NamedTuple):
+    """One earlier message. `role` is "user" or "assistant"."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationQuestion:
+    """A question and what is known about its right answer.
+
+    `answers` are gold spans, any of which is right; None where the question is answerable but no span is known (then there
+    may be a free-form `reference`), and empty where it is not answerable. `doc_ids` are the documents that hold the answer,
+    any of which is right; empty where none is known. `history` is what was said before, oldest first.
+    """
+
+    id: str
+    question: str
+    kind: Kind
+    answers: tuple[str, ...] | None = None
+    doc_ids: frozenset[str] = frozenset()
+    history: tuple[Said, ...] = ()
+    reference: str | None = None
+
+
+def load_questions(file: Path) -> list[EvaluationQuestion]:
+    """The questions of a file, in its order; at least one.
+
+    A line needs its `question` only. `id` is the line's number where none is given; `kind` is "unanswerable" where
+    `answers` is `[]`, else "followup" where there is a `history`, else "answerable". Raises DocumentError.
+    """
+    questions = [_question(line) for line in _lines(file)]
+    if not questions:
+        raise DocumentError(f'{file}: there is no question in it; write one a line, such as {{"question": "..."}}')
+    return questions
+
+
+def load_documents(file: Path) -> list[Document]:
+    """The documents of a file, in its order; there may be none. `id` becomes the path, `text` is read as Markdown.
+
+    Raises DocumentError.
+    """
+    return [_document(line) for line in _lines(file)]
+
+
+class _Line:
+    """One object of a file, whose values are checked as they are taken out."""
+
+    def __init__(self, file: Path, number: int, text: str) -> None:
+        self.number = number
+        self._file = file
+        self._values = self._parsed(text)
+
+    def _parsed(self, text: str) -> Mapping[str, Any]:
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise self.wrong(f"not valid JSON ({error.msg}, character {error.pos + 1}); correct it there") from error
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+            raise self.wrong("not JSON that can be read; write it as in the other lines") from error
+        if not isinstance(values, dict):
+            raise self.wrong('expected one object in braces, such as {"question": "..."}')
+        return values
+
+    def wrong(self, problem: str) -> DocumentError:
+        return DocumentError(f"{self._file} line {self.number}: {problem}")
+
+    def text(self, key: str) -> str:
+        """A text that must be there."""
+        text = self.optional_text(key)
+        if text is None:
+            raise self.wrong(f"`{key}` is missing or empty")
+        return text
+
+    def optional_text(self, key: str) -> str | None:
+        """A text, or None where it is missing, null or blank."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        text = self._checked_text(value, f"`{key}`")
+        return text if text.strip() else None
+
+    def texts(self, key: str) -> tuple[str, ...] | None:
+        """A list of texts, none of them blank, or None where it is missing or null."""
+        values = self._list(key)
+        if values is None:
+            return None
+        texts = tuple(self._checked_text(value, f"each of `{key}`") for value in values)
+        if not all(text.strip() for text in texts):
+            raise self.wrong(f"one of `{key}` is empty; fill it in or take it out")
+        return texts
+
+    def history(self) -> tuple[Said, ...]:
+        return tuple(map(self._said, self._list("history") or ()))
+
+    def identity(self) -> str:
+        """The `id`, which may be a number; the line's number where there is none."""
+        value = self._values.get("id")
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return self.optional_text("id") or str(self.number)
+
+    def _list(self, key: str) -> list[Any] | None:
+        value = self._values.get(key)
+        if value is not None and not isinstance(value, list):
+            raise self.wrong(f"`{key}` must be a list in square brackets")
+        return value
+
+    def _said(self, turn: Any) -> Said:
+        if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
+            raise self.wrong('each of `history` must be an object with a `role` ("user" or "assistant") and a `text`')
+        return Said(turn["role"], self._checked_text(turn.get("text"), "the `text` of each of `history`"))
+
+    def _checked_text(self, value: Any, what: str) -> str:
+        if not isinstance(value, str):
+            raise self.wrong(f"{what} must be a text in quotes")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:  # half of an escaped surrogate pair, which no model or database takes
+            raise self.wrong(f"{what} has a broken character at position {error.start + 1}") from error
+        return value
+
+
+def _question(line: _Line) -> EvaluationQuestion:
+    answers, history = line.texts("answers"), line.history()
+    kind = _kind(line, answers, history)
+    doc_id = line.optional_text("doc_id")
+    return EvaluationQuestion(
+        id=line.identity(),
+        question=line.text("question"),
+        kind=kind,
+        answers=(answers or None) if kind.expects_answer else (),
+        doc_ids=frozenset(line.texts("doc_ids") or ([doc_id] if doc_id else [])),
+        history=history,
+        reference=line.optional_text("reference"),
+    )
+
+
+def _kind(line: _Line, answers: tuple[str, ...] | None, history: tuple[Said, ...]) -> Kind:
+    given = line.optional_text("kind")
+    if given is None:
+        return Kind.UNANSWERABLE if answers == () else Kind.FOLLOWUP if history else Kind.ANSWERABLE
+    try:
+        return Kind(given)
+    except ValueError as error:
+        raise line.wrong(f"`kind` is {given!r}; it must be one of {', '.join(Kind)}") from error
+
+
+def _document(line: _Line) -> Document:
+    path = line.text("id")
+    try:
+        document = load_markdown(path, line.text("text").encode())
+    except DocumentError as error:
+        raise line.wrong(str(error)) from error
+    return replace(document, title=line.text("title"), url=line.optional_text("url") or document.url)
+
+
+def _lines(file: Path) -> Iterator[_Line]:
+    """The objects of a file, none of which has the `id` of another."""
+    seen: dict[str, int] = {}
+    for number, text in enumerate(_read(file).split("\n"), start=1):
+        if not text.strip():
+            continue
+        line = _Line(file, number, text)
+        if (first := seen.setdefault(line.identity(), number)) != number:
+            raise line.wrong(f"its `id` is that of line {first} already; give it another")
+        yield line
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DocumentError(f"{file}: can't be read ({error.strerror or error}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{file}: not UTF-8 text (byte {error.start + 1}); save it with UTF-8 encoding") from error

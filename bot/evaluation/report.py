@@ -1,0 +1,176 @@
+"""The report: one HTML file that needs nothing beside itself, and the same figures as JSON for programs.
+
+Texts of questions, answers and documents are anybody's, so all of it is escaped, and the page may load and run nothing.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+
+from bot.errors import BotError
+from bot.evaluation.metrics import Figures, can_be_judged, is_right
+from bot.evaluation.plots import Plot, plots
+from bot.evaluation.questions import EvaluationQuestion
+from bot.evaluation.run import Result
+from bot.evaluation.table import COLUMNS, NOTE, remarks, rows
+from bot.messages import Citation
+
+_WORST = 20
+
+
+def write_report(folder: Path, figures: Figures, results: Sequence[Result], *, threshold: float, title: str) -> Path:
+    """Write `figures.json` and `index.html` into the folder, which is made where it is missing; the page's path.
+
+    `threshold` is the confidence from which on answers were given. Blocking, for seconds. Raises BotError where matplotlib
+    is missing (after `figures.json` is written) or the folder can't be written to.
+    """
+    page = folder / "index.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "figures.json").write_text(json.dumps(figures.to_json(), indent=2) + "\n", encoding="utf-8")
+        page.write_text(_page(title, figures, results, threshold), encoding="utf-8")
+    except OSError as error:
+        raise BotError(
+            f"{folder}: the report can't be written ({error.strerror or error}); name another folder"
+        ) from error
+    return page
+
+
+def worst(results: Sequence[Result], limit: int = _WORST) -> list[Result]:
+    """The worst mistakes first: wrong answers, the surest first, then answerable questions declined, the least sure first.
+
+    Answers of which it can't be told whether they are right are left out.
+    """
+    wrong = [r for r in results if r.answer.answered and can_be_judged(r.question) and not is_right(r)]
+    declined = [r for r in results if not r.answer.answered and r.question.kind.expects_answer]
+    wrong.sort(key=lambda result: -result.answer.confidence)
+    declined.sort(key=lambda result: result.answer.confidence)
+    return (wrong + declined)[:limit]
+
+
+def _page(title: str, figures: Figures, results: Sequence[Result], threshold: float) -> str:
+    made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    mistakes = "\n".join(map(_mistake, worst(results))) or "<p>None.</p>"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{escape(title)}</h1>
+<p>{figures.overall.questions} questions, answered from a confidence of {threshold:.2f} on. Made on {made_at}.</p>
+<h2>Figures</h2>
+{_table(figures)}
+<dl>{"".join(_definition(f"{r.name}: {r.value}", escape(f"{r.meaning}.")) for r in remarks(figures))}</dl>
+<h2>Plots</h2>
+{"".join(map(_figure, plots(figures, results, threshold)))}
+<h2>Worst mistakes</h2>
+<p>Wrong answers first, the surest first; then answerable questions that were declined. {_WORST} at most.</p>
+{mistakes}
+</body>
+</html>
+"""
+
+
+def _table(figures: Figures) -> str:
+    headings = "".join(
+        f'<th scope="col">{" ".join(column.heading)}<br><small>{column.measure}</small></th>' for column in COLUMNS
+    )
+    body = "".join(
+        f'<tr><th scope="row">{escape(kind)}</th>{"".join(f"<td>{cell}</td>" for cell in (questions, *cells))}</tr>\n'
+        for kind, questions, cells in rows(figures)
+    )
+    legend = "".join(
+        _definition(" ".join((*column.heading, column.measure)).strip(), escape(f"{column.meaning}."))
+        for column in COLUMNS
+    )
+    return f"""<div class="wide"><table>
+<thead><tr><th scope="col">kind</th><th scope="col">asked</th>{headings}</tr></thead>
+<tbody>
+{body}</tbody>
+</table></div>
+<details><summary>What the columns mean</summary><dl>{legend}</dl><p>{escape(NOTE)}</p></details>"""
+
+
+def _figure(plot: Plot) -> str:
+    drawing = plot.svg or "<p>There is nothing to draw.</p>"
+    return f"<figure>\n<h3>{escape(plot.title)}</h3>\n{drawing}\n<figcaption>{escape(plot.caption)}</figcaption>\n</figure>\n"
+
+
+def _mistake(result: Result) -> str:
+    question, answer = result.question, result.answer
+    verdict = "answered wrongly" if answer.answered else "declined"
+    return f"""<article>
+<h3>{escape(question.question)}</h3>
+<p><strong>{verdict}</strong> with a confidence of {answer.confidence:.2f} · {question.kind} · {escape(question.id)}</p>
+<dl>{"".join(_definition(term, description) for term, description in _facts(result))}</dl>
+</article>"""
+
+
+def _facts(result: Result) -> Iterator[tuple[str, str]]:
+    """(term, description as HTML) of what is to be known about a mistake."""
+    question, answer = result.question, result.answer
+    if question.history:
+        yield "Said before", "".join(_quoted(f"{said.role}: {said.text}") for said in question.history)
+    yield "Right", "".join(map(_quoted, _right_answers(question)))
+    if question.doc_ids:
+        yield "From", escape(", ".join(sorted(question.doc_ids)))
+    yield "Answered", _quoted(answer.text)
+    for citation in answer.citations:
+        yield "Citation", f"{escape(_place(citation))}{_quoted(citation.quote)}"
+    if answer.retrieved and not answer.citations:
+        yield "Found first", escape(answer.retrieved[0])
+
+
+def _right_answers(question: EvaluationQuestion) -> tuple[str, ...]:
+    if not question.kind.expects_answer:
+        return ("Nothing: the documents don't answer this.",)
+    return question.answers or (question.reference or "An answer; the question file doesn't say which.",)
+
+
+def _place(citation: Citation) -> str:
+    """`guide.md › Install › Windows, lines 3-9`."""
+    place = " › ".join((citation.document, *citation.heading))
+    if citation.lines:
+        first, last = citation.lines
+        return f"{place}, line {first}" if first == last else f"{place}, lines {first}-{last}"
+    numbers = (("page", citation.page), ("row", citation.row))
+    return ", ".join((place, *(f"{name} {number}" for name, number in numbers if number is not None)))
+
+
+def _definition(term: str, description: str) -> str:
+    return f"<dt>{escape(term)}</dt><dd>{description}</dd>\n"
+
+
+def _quoted(text: str) -> str:
+    return f"<blockquote>{escape(text)}</blockquote>"
+
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h1, h2, h3 { line-height: 1.25; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
+h3 { margin: 0 0 .5rem; font-size: 1.05rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
+th[scope=row], thead th:first-child { text-align: left; }
+tbody tr:last-child > * { font-weight: bold; }
+thead small { font-weight: normal; opacity: .75; }
+dt { font-weight: 600; margin-top: .5rem; }
+dd { margin: 0; overflow-wrap: anywhere; }
+figure { margin: 1.5rem 0; }
+figcaption { max-width: 40rem; opacity: .8; }
+svg { max-width: 100%; height: auto; }
+article { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; margin: 1rem 0; }
+blockquote { margin: .25rem 0; padding: .4rem .7rem; background: var(--soft); border-left: 3px solid var(--line);
+  white-space: pre-wrap; max-height: 18rem; overflow-y: auto; }
+"""

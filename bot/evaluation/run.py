@@ -1,0 +1,108 @@
+"""Asking the questions of an evaluation, each in a conversation of its own, through the same engine that users ask."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from bot.evaluation.questions import EvaluationQuestion, Said
+from bot.messages import Address, Answer, Engine, Question, Turn
+from bot.storage.base import ConversationStore
+
+PLATFORM = "evaluation"
+
+AskingProgress = Callable[[int, int], None]
+"""Told (questions answered so far, all questions) after each answer, on the event loop; must return at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was answered to a question. `latency_ms` is wall time, around the engine alone."""
+
+    question: EvaluationQuestion
+    answer: Answer
+    latency_ms: float
+
+
+async def ask_all(
+    engine: Engine,
+    conversations: ConversationStore,
+    questions: Sequence[EvaluationQuestion],
+    *,
+    parallel: int = 1,
+    progress: AskingProgress = lambda _done, _total: None,
+) -> list[Result]:
+    """Ask every question, and return the results in the questions' order.
+
+    `parallel` questions (at least 1) are under way at a time. Leave it at 1 where latency is to mean something: with more,
+    a question's latency includes its waiting for the others. The store must be the one that the engine reads; what is put
+    there for a question is taken out again, also on cancellation. Raises what the engine or the store raises first; the
+    other questions are given up then.
+    """
+    results: dict[int, Result] = {}
+    waiting = iter(enumerate(questions))
+
+    async def work() -> None:
+        for number, question in waiting:
+            results[number] = await _ask(engine, conversations, question)
+            progress(len(results), len(questions))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(parallel):
+                group.create_task(work())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+    return [results[number] for number in range(len(questions))]
+
+
+def prediction(result: Result) -> dict[str, Any]:
+    """A result as one JSON object, for scorers of other make: `retrieved` names documents, best first, ten at most."""
+    answer = result.answer
+    return {
+        "id": result.question.id,
+        "outcome": answer.outcome.value,
+        "answered": answer.answered,
+        "answer": answer.text,
+        "span": answer.span,
+        "confidence": answer.confidence,
+        "retrieved": list(answer.retrieved),
+        "citations": [asdict(citation) for citation in answer.citations],
+        "latency_ms": round(result.latency_ms, 2),
+    }
+
+
+async def _ask(engine: Engine, conversations: ConversationStore, question: EvaluationQuestion) -> Result:
+    conversation = (
+        f"{PLATFORM}:{uuid4()}"  # of this run alone: an earlier one that was killed may have left turns behind
+    )
+    asked = Question(
+        text=question.question,
+        conversation=conversation,
+        author=PLATFORM,
+        address=Address(PLATFORM, conversation, question.id),
+        received_at=datetime.now(UTC),
+    )
+    try:
+        for turn in _turns(question.history):
+            await conversations.add_turn(conversation, turn, time.time())
+        started = time.perf_counter()
+        answer = await engine.answer(asked, lambda _: None)
+        return Result(question, answer, (time.perf_counter() - started) * 1000)
+    finally:
+        await conversations.forget(conversation)
+
+
+def _turns(history: Iterable[Said]) -> list[Turn]:
+    """Each message of the user with what the assistant said before the next one: nothing, or one or more messages."""
+    turns: list[Turn] = []
+    for role, text in history:
+        if role == "user":
+            turns.append(Turn(text, ""))
+        elif turns:  # a greeting before the first question answers nothing
+            last = turns[-1]
+            turns[-1] = Turn(last.question, "\n\n".join(filter(None, (last.answer, text))))
+    return turns

@@ -1,0 +1,107 @@
+"""The figures in words that a stranger understands: the columns and remarks of every table, and the one for the terminal."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from bot.evaluation.metrics import Figures, Row
+
+NOT_APPLICABLE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of scores: a heading of two short lines, the field's own name for it, and what it means."""
+
+    heading: tuple[str, str]
+    measure: str
+    meaning: str
+    score: str  # the field of Scores
+
+
+COLUMNS = (
+    Column(("found", "1st"), "hit@1", "the right document was found first", "hit_at_1"),
+    Column(("found", "in top 5"), "hit@5", "the right document was among the first 5 found", "hit_at_5"),
+    Column(("found", "1/rank"), "MRR@10", "1 / rank of the right document, 0 beyond rank 10", "mrr_at_10"),
+    Column(("span", "same"), "EM", "the words picked as the answer are exactly a right answer's", "span_exact"),
+    Column(
+        ("span", "overlap"), "F1", "share of words that the picked ones have in common with a right answer", "span_f1"
+    ),
+    Column(("answer", "same"), "EM", "the whole answer is exactly a right answer", "answer_exact"),
+    Column(
+        ("answer", "overlap"),
+        "F1",
+        "share of words that the whole answer has in common with a right answer, or with the reference",
+        "answer_f1",
+    ),
+    Column(
+        ("answered", ""), "", "an answer was given, not declined: 0% is best for unanswerable and offtopic", "answered"
+    ),
+)
+NOTE = "Means over the questions that a column applies to. What was declined counts 0 for span and answer."
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A figure that stands for all questions together."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def rows(figures: Figures) -> Iterator[tuple[str, str, list[str]]]:
+    """(kind, number of questions, one text for each of COLUMNS) of each kind and, last, of all questions."""
+    for kind, row in (*figures.kinds.items(), ("overall", figures.overall)):
+        yield kind, str(row.questions), [_cell(row, column) for column in COLUMNS]
+
+
+def remarks(figures: Figures) -> tuple[Remark, ...]:
+    latency = f"{milliseconds(figures.p50_ms)} median, {milliseconds(figures.p95_ms)} at the 95th percentile"
+    return (
+        Remark(
+            "precision",
+            percent(figures.precision),
+            "of the answers given, the share that is right: from a right document and with half the words of a right answer",
+        ),
+        Remark(
+            "AUROC",
+            NOT_APPLICABLE if figures.auroc is None else f"{figures.auroc:.3f}",
+            "chance that an answerable question gets a higher confidence than one that isn't; 0.5 is blind guessing",
+        ),
+        Remark("latency", latency, "time from question to answer"),
+    )
+
+
+def render_table(figures: Figures, title: str) -> Group:
+    """The table with its remarks and a legend, for a rich Console; 80 columns are wide enough."""
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("asked", justify="right")
+    for column in COLUMNS:
+        table.add_column("\n".join((*column.heading, column.measure)).rstrip(), justify="right")
+    for kind, questions, cells in rows(figures):
+        table.add_row(kind, questions, *cells, style="bold" if kind == "overall" else None)
+    legend = [f"{' '.join((*column.heading, column.measure)).strip()}: {column.meaning}." for column in COLUMNS]
+    summary = [f"{remark.name} {remark.value}: {remark.meaning}." for remark in remarks(figures)]
+    return Group(table, Text(), *map(Text, summary), Text(), Text("\n".join((*legend, NOTE)), style="dim"))
+
+
+def percent(share: float | None) -> str:
+    """`0.1234` -> `12.3%`."""
+    return NOT_APPLICABLE if share is None else f"{share:.1%}"
+
+
+def milliseconds(duration: float | None) -> str:
+    return NOT_APPLICABLE if duration is None else f"{duration:.{1 if duration < 10 else 0}f} ms"
+
+
+def _cell(row: Row, column: Column) -> str:
+    value: float | None = getattr(row.scores, column.score)
+    if value is not None and column.score == "mrr_at_10":  # a mean of fractions, not a share of the questions
+        return f"{value:.3f}"
+    return percent(value)

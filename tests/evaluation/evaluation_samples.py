@@ -1,0 +1,37 @@
+"""Questions, answers and results that the tests of the evaluation are made of, with as few words as they need."""
+
+from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.run import Result
+from bot.messages import Answer, Citation, Outcome
+
+
+def answerable(*golds: str, doc: str = "gold.md", question: str = "What is it?") -> EvaluationQuestion:
+    return EvaluationQuestion("q", question, Kind.ANSWERABLE, golds, frozenset({doc}))
+
+
+UNANSWERABLE = EvaluationQuestion("u", "Why not?", Kind.UNANSWERABLE, ())
+OFFTOPIC = EvaluationQuestion("o", "Who won?", Kind.OFFTOPIC, ())
+
+
+def answered(
+    span: str, *, text: str = "", doc: str = "gold.md", confidence: float = 0.9, retrieved: tuple[str, ...] = ()
+) -> Answer:
+    return Answer(
+        Outcome.ANSWERED,
+        text or span,
+        "ref",
+        span=span,
+        confidence=confidence,
+        citations=(Citation(doc, "Title", ("Install", "Linux"), (3, 4), None, None, span, None),),
+        retrieved=retrieved or (doc,),
+    )
+
+
+def declined(confidence: float = 0.1, retrieved: tuple[str, ...] = ()) -> Answer:
+    return Answer(
+        Outcome.DECLINED, "The documents don't answer this.", "ref", confidence=confidence, retrieved=retrieved
+    )
+
+
+def result(question: EvaluationQuestion, answer: Answer, latency_ms: float = 10.0) -> Result:
+    return Result(question, answer, latency_ms)

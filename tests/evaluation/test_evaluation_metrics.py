@@ -1,0 +1,206 @@
+"""The figures, each worked out by hand beside its test."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result
+
+from bot.evaluation.metrics import CoveragePoint, contains, exact_match, is_right, measure, normalised, token_f1
+from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.messages import Answer, Outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The  Cat's hat.", ["cats", "hat"]),
+        ("An apple a day\n(theory)", ["apple", "day", "theory"]),
+        ("**bold** `code`", ["bold", "code"]),
+        ("“Ünïcode” – …", ["ünïcode"]),
+        ("100%氧气", ["100", "氧", "气"]),
+        ("the", []),
+    ],
+)
+def test_texts_are_normalised_as_squad_does(text: str, words: list[str]) -> None:
+    assert normalised(text) == words
+
+
+def test_an_exact_match_ignores_case_articles_and_punctuation() -> None:
+    assert exact_match("The U.S.", "us")
+    assert not exact_match("the US army", "US")
+
+
+@pytest.mark.parametrize(
+    ("said", "gold", "f1"),
+    [
+        ("red green", "green blue", 0.5),  # one of two, one of two
+        ("red red green", "red", 0.5),  # precision 1/3, recall 1: 2 * 1/3 / (4/3)
+        ("the red", "red", 1.0),
+        ("red", "blue", 0.0),
+        ("", "", 0.0),
+    ],
+)
+def test_token_f1(said: str, gold: str, f1: float) -> None:
+    assert token_f1(said, gold) == pytest.approx(f1)
+
+
+def test_containing_is_by_whole_words() -> None:
+    assert contains("Then run **the** setup!", "run setup")
+    assert not contains("The house.", "us")
+    assert not contains("Then run.", "the")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "right"),
+    [
+        (answerable("run setup"), answered("run setup now then"), True),  # contains it
+        (answerable("run setup quickly or else"), answered("run setup"), True),  # F1 4/7
+        (answerable("one two three four five six seven"), answered("one two"), False),  # F1 4/9
+        (answerable("nothing alike", "setup"), answered("setup"), True),  # the second gold
+        (answerable("setup"), answered("setup", doc="other.md"), False),
+        (answerable("setup"), declined(), False),
+        (answerable("setup"), answered("say", text="say, then run the setup"), True),  # the text around the span
+        (replace(answerable("setup"), doc_ids=frozenset()), answered("setup", doc="any.md"), True),
+        (replace(answerable(), answers=None, reference="setup"), answered("setup"), False),
+        (UNANSWERABLE, answered("setup"), False),
+    ],
+)
+def test_right_is_from_the_right_document_and_says_the_same(
+    question: EvaluationQuestion, answer: Answer, right: bool
+) -> None:
+    assert is_right(result(question, answer)) is right
+
+
+def test_documents_are_ranked() -> None:
+    """Ranks 1, 2, 6, none and beyond 10: hit@1 1/5, hit@5 2/5, MRR (1 + 1/2 + 1/6) / 5 = 1/3."""
+    others = tuple(f"{number}.md" for number in range(11))
+    found = [
+        ("gold.md",),
+        ("0.md", "gold.md", "1.md"),
+        (*others[:5], "gold.md"),
+        others[:3],
+        (*others[:10], "gold.md"),
+    ]
+    figures = measure([result(answerable("x"), declined(retrieved=retrieved)) for retrieved in found])
+    assert figures.overall.scores.hit_at_1 == pytest.approx(1 / 5)
+    assert figures.overall.scores.hit_at_5 == pytest.approx(2 / 5)
+    assert figures.overall.scores.mrr_at_10 == pytest.approx(1 / 3)
+
+
+def test_rank_five_is_a_hit_and_any_gold_document_counts() -> None:
+    question = replace(answerable("x"), doc_ids=frozenset({"a.md", "b.md"}))
+    retrieved = ("1.md", "2.md", "3.md", "4.md", "b.md", "a.md")
+    scores = measure([result(question, declined(retrieved=retrieved))]).overall.scores
+    assert (scores.hit_at_1, scores.hit_at_5, scores.mrr_at_10) == (0.0, 1.0, 0.2)
+
+
+def test_texts_are_scored_against_the_nearest_gold_span() -> None:
+    """Exact once of three. Span F1: 1, 1/2 (one of two words each), 0 for the declined one."""
+    figures = measure(
+        [
+            result(answerable("blue", "the setup"), answered("Setup.", text="Run Setup.")),
+            result(answerable("red green", "blue"), answered("green grass")),
+            result(answerable("The documents don't answer this."), declined()),
+        ]
+    )
+    scores = figures.overall.scores
+    assert scores.span_exact == pytest.approx(1 / 3)
+    assert scores.span_f1 == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert scores.answer_exact == 0.0
+    assert scores.answer_f1 == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+
+
+def test_a_question_without_spans_is_scored_against_its_reference() -> None:
+    question = replace(answerable(), answers=None, reference="run it twice")
+    scores = measure([result(question, answered("run it"))]).overall.scores
+    assert scores.answer_f1 == pytest.approx(4 / 5)
+    assert (scores.span_exact, scores.span_f1, scores.answer_exact) == (None, None, None)
+
+
+def test_what_needs_no_answer_has_only_a_share_of_answers() -> None:
+    """Not even where the file names a reference, which then says why there is no answer."""
+    question = replace(UNANSWERABLE, reference="It isn't said.", doc_ids=frozenset({"gold.md"}))
+    scores = measure([result(question, answered("x")), result(question, declined())]).kinds["unanswerable"].scores
+    assert scores.answered == 0.5
+    assert (scores.hit_at_1, scores.mrr_at_10, scores.span_f1, scores.answer_f1) == (None, None, None, None)
+
+
+def test_kinds_have_rows_of_their_own() -> None:
+    followup = replace(answerable("x"), kind=Kind.FOLLOWUP)
+    small_talk = Answer(Outcome.SMALL_TALK, "Hello!", "ref")
+    figures = measure(
+        [
+            result(answerable("x"), answered("x")),
+            result(answerable("x"), declined()),
+            result(followup, answered("x")),
+            result(OFFTOPIC, small_talk),
+        ]
+    )
+    assert {kind: (row.questions, row.scores.answered) for kind, row in figures.kinds.items()} == {
+        "answerable": (2, 0.5),
+        "followup": (1, 1.0),
+        "offtopic": (1, 0.0),
+    }
+    assert (figures.overall.questions, figures.overall.scores.answered) == (4, 0.5)
+
+
+def test_auroc_counts_the_pairs_in_the_right_order() -> None:
+    """Of the pairs (0.9, 0.5), (0.9, 0.2), (0.5, 0.5), (0.5, 0.2) three are right and one is even: 3.5 / 4."""
+    figures = measure(
+        [
+            result(answerable("x"), declined(0.9)),
+            result(replace(answerable("x"), kind=Kind.FOLLOWUP), declined(0.5)),
+            result(UNANSWERABLE, declined(0.5)),
+            result(OFFTOPIC, declined(0.2)),
+        ]
+    )
+    assert figures.auroc == pytest.approx(3.5 / 4)
+
+
+def test_auroc_needs_both_classes() -> None:
+    assert measure([result(answerable("x"), answered("x"))]).auroc is None
+
+
+def test_precision_falls_as_coverage_grows() -> None:
+    """Five can be judged; three answers are given, of which the surest and one of two at 0.6 are right."""
+    figures = measure(
+        [
+            result(answerable("x"), answered("x", confidence=0.9)),
+            result(answerable("x"), answered("x", confidence=0.6)),
+            result(OFFTOPIC, answered("x", confidence=0.6)),
+            result(answerable("x"), declined(0.3)),
+            result(UNANSWERABLE, declined(0.2)),
+            result(replace(answerable(), answers=None), answered("x", confidence=1.0)),  # can't be judged
+        ]
+    )
+    assert figures.precision == pytest.approx(2 / 3)
+    assert figures.precision_at_coverage == (
+        CoveragePoint(0.9, 1 / 5, 1.0),
+        CoveragePoint(0.6, 3 / 5, pytest.approx(2 / 3)),
+    )
+
+
+def test_there_is_no_precision_without_answers() -> None:
+    figures = measure([result(answerable("x"), declined())])
+    assert figures.precision is None
+    assert figures.precision_at_coverage == ()
+
+
+def test_latency_percentiles_are_interpolated() -> None:
+    figures = measure([result(answerable("x"), declined(), latency_ms=float(ms)) for ms in (10, 20, 30, 40, 50)])
+    assert figures.p50_ms == pytest.approx(30)
+    assert figures.p95_ms == pytest.approx(48)  # 80 % of the way from 40 to 50
+
+
+def test_figures_of_nothing_are_empty() -> None:
+    figures = measure([])
+    assert (figures.overall.questions, figures.kinds, figures.p50_ms) == (0, {}, None)
+
+
+def test_figures_are_json() -> None:
+    figures = measure([result(answerable("x"), answered("x")), result(UNANSWERABLE, declined())])
+    read = json.loads(json.dumps(figures.to_json()))
+    assert read["kinds"]["answerable"]["scores"]["span_exact"] == 1.0
+    assert read["precision_at_coverage"] == [{"threshold": 0.9, "coverage": 0.5, "precision": 1.0}]
+    assert (read["overall"]["questions"], read["auroc"]) == (2, 1.0)

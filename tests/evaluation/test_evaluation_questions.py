@@ -1,0 +1,175 @@
+"""The files of an evaluation: what is read, what is filled in, and what is said about a malformed line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.errors import DocumentError
+from bot.evaluation.questions import EvaluationQuestion, Kind, Said, load_documents, load_questions
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "questions.jsonl"
+
+
+def write(file: Path, *objects: object) -> None:
+    file.write_text("\n".join(map(json.dumps, objects)), encoding="utf-8")
+
+
+def test_a_full_line_is_read(file: Path) -> None:
+    write(
+        file,
+        {
+            "id": "q-1",
+            "question": "And on Windows?",
+            "kind": "followup",
+            "answers": ["run setup.exe", "setup.exe"],
+            "doc_id": "a.md",
+            "doc_ids": ["a.md", "b.md"],
+            "history": [{"role": "user", "text": "How to install?"}, {"role": "assistant", "text": "On what?"}],
+            "reference": "Run it.",
+            "subtype": "ignored",
+        },
+    )
+    assert load_questions(file) == [
+        EvaluationQuestion(
+            id="q-1",
+            question="And on Windows?",
+            kind=Kind.FOLLOWUP,
+            answers=("run setup.exe", "setup.exe"),
+            doc_ids=frozenset({"a.md", "b.md"}),
+            history=(Said("user", "How to install?"), Said("assistant", "On what?")),
+            reference="Run it.",
+        )
+    ]
+
+
+def test_a_question_alone_is_enough(file: Path) -> None:
+    """The id is the line's number, counted with the blank lines."""
+    file.write_text('\n{"question": "What?"}\n\n', encoding="utf-8")
+    assert load_questions(file) == [EvaluationQuestion("2", "What?", Kind.ANSWERABLE)]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"answers": []}, Kind.UNANSWERABLE),
+        ({"answers": [], "doc_id": "a.md"}, Kind.UNANSWERABLE),
+        ({"answers": None, "doc_id": "a.md"}, Kind.ANSWERABLE),
+        ({"doc_ids": ["a.md"]}, Kind.ANSWERABLE),
+        ({"reference": "So."}, Kind.ANSWERABLE),
+        ({"history": [{"role": "user", "text": "Hm?"}]}, Kind.FOLLOWUP),
+        ({"kind": "offtopic", "answers": None}, Kind.OFFTOPIC),
+    ],
+)
+def test_the_kind_follows_from_what_is_given(file: Path, given: dict[str, object], kind: Kind) -> None:
+    write(file, {"question": "What?", **given})
+    assert load_questions(file)[0].kind is kind
+
+
+def test_the_kind_decides_over_the_answers(file: Path) -> None:
+    write(
+        file,
+        {"question": "What?", "kind": "unanswerable", "answers": None},
+        {"question": "What?", "kind": "answerable", "answers": []},
+    )
+    assert [question.answers for question in load_questions(file)] == [(), None]
+
+
+def test_ids_may_be_numbers(file: Path) -> None:
+    write(file, {"id": 0, "question": "What?"}, {"id": 7, "question": "Why?"})
+    assert [question.id for question in load_questions(file)] == ["0", "7"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "not valid JSON"),
+        ("9" * 5000, "not JSON that can be read"),
+        ("[" * 100_000, "not JSON that can be read"),
+        ('["question"]', "one object in braces"),
+        ("{}", "`question` is missing or empty"),
+        ('{"question": "  "}', "`question` is missing or empty"),
+        ('{"question": 5}', "`question` must be a text"),
+        ('{"question": "\\ud800"}', "broken character at position 1"),
+        ('{"question": "q", "id": true}', "`id` must be a text"),
+        ('{"question": "q", "kind": "maybe"}', "one of answerable, followup, unanswerable, offtopic"),
+        ('{"question": "q", "answers": "a"}', "`answers` must be a list"),
+        ('{"question": "q", "answers": [1]}', "each of `answers` must be a text"),
+        ('{"question": "q", "answers": [""]}', "one of `answers` is empty"),
+        ('{"question": "q", "doc_id": 3}', "`doc_id` must be a text"),
+        ('{"question": "q", "doc_ids": {"a": 1}}', "`doc_ids` must be a list"),
+        ('{"question": "q", "history": ["u"]}', "each of `history` must be an object"),
+        ('{"question": "q", "history": [{"role": "bot", "text": "t"}]}', '"user" or "assistant"'),
+        ('{"question": "q", "history": [{"role": "user"}]}', "the `text` of each of `history`"),
+        ('{"question": "q", "reference": []}', "`reference` must be a text"),
+    ],
+)
+def test_a_malformed_line_is_named(file: Path, line: str, said: str) -> None:
+    file.write_text(f'{{"question": "fine"}}\n{line}\n', encoding="utf-8")
+    with pytest.raises(DocumentError) as error:
+        load_questions(file)
+    assert str(error.value).startswith(f"{file} line 2: ")
+    assert said in str(error.value)
+
+
+def test_an_id_stands_once(file: Path) -> None:
+    write(file, {"id": "x", "question": "What?"}, {"id": "y", "question": "Why?"}, {"id": "x", "question": "How?"})
+    with pytest.raises(DocumentError, match="line 3: its `id` is that of line 1"):
+        load_questions(file)
+
+
+def test_a_file_without_questions_is_refused(file: Path) -> None:
+    file.write_text("\n \n", encoding="utf-8")
+    with pytest.raises(DocumentError, match="no question in it"):
+        load_questions(file)
+
+
+def test_a_missing_file_is_named(file: Path) -> None:
+    with pytest.raises(DocumentError, match=r"questions\.jsonl: can't be read \(No such file"):
+        load_questions(file)
+
+
+def test_a_file_in_another_encoding_is_refused(file: Path) -> None:
+    file.write_bytes('{"question": "Où?"}'.encode("latin-1"))
+    with pytest.raises(DocumentError, match=r"not UTF-8 text \(byte 16\)"):
+        load_questions(file)
+
+
+def test_a_byte_order_mark_is_passed_over(file: Path) -> None:
+    file.write_text('{"question": "What?"}', encoding="utf-8-sig")
+    assert load_questions(file)[0].question == "What?"
+
+
+def test_documents_are_read_as_markdown_under_their_given_titles(file: Path) -> None:
+    write(
+        file,
+        {"id": "set/1", "title": "Guide", "text": "# Install\n\nRun it.\n", "source": "ignored"},
+        {"id": "set/2", "title": "Manual", "text": "Read it.", "url": "https://example.org/2"},
+    )
+    guide, manual = load_documents(file)
+    assert (guide.path, guide.title, guide.url) == ("set/1", "Guide", None)
+    assert [block.text for block in guide.blocks] == ["Run it."]
+    assert (manual.path, manual.url) == ("set/2", "https://example.org/2")
+
+
+def test_there_may_be_no_document(file: Path) -> None:
+    file.touch()
+    assert load_documents(file) == []
+
+
+@pytest.mark.parametrize("missing", ["id", "title", "text"])
+def test_a_document_needs_all_its_fields(file: Path, missing: str) -> None:
+    document = {"id": "1", "title": "Guide", "text": "Run it."}
+    del document[missing]
+    write(file, document)
+    with pytest.raises(DocumentError, match=f"line 1: `{missing}` is missing"):
+        load_documents(file)
+
+
+def test_what_the_loader_refuses_is_named_with_its_line(file: Path) -> None:
+    write(file, {"id": "1", "title": "Guide", "text": "a\0b"})
+    with pytest.raises(DocumentError, match="line 1: this is a binary file"):
+        load_documents(file)

@@ -1,0 +1,184 @@
+"""What is shown of the figures: the table for the terminal, and the page, which must hold whatever people write."""
+
+import io
+import json
+import re
+import sys
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result
+from rich.console import Console
+
+from bot.errors import BotError
+from bot.evaluation.metrics import measure
+from bot.evaluation.plots import require_matplotlib
+from bot.evaluation.report import worst, write_report
+from bot.evaluation.run import Result
+from bot.evaluation.table import render_table
+
+HOSTILE = "<script>alert('x')</script> & \"<b>so</b>\""
+RESULTS = (
+    result(answerable("setup"), answered("setup", confidence=0.95), 5.0),
+    result(
+        answerable(HOSTILE, doc="<i>.md", question=f"What? {HOSTILE}"), answered(f"no {HOSTILE}", confidence=0.8), 7
+    ),
+    result(answerable("setup", question="Declined?"), declined(0.2, retrieved=("near.md",)), 9.0),
+    result(UNANSWERABLE, declined(0.3), 20.0),
+    result(OFFTOPIC, answered("x", confidence=0.7), 40.0),
+)
+# Elements that HTML closes by itself.
+VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    """What a page is made of; closing the wrong element fails."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [value or "" for name, value in attrs if name in ("href", "xlink:href", "src", "action")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def written(folder: Path, results: Sequence[Result], title: str = "My set") -> str:
+    page = write_report(folder, measure(results), results, threshold=0.5, title=title)
+    return page.read_text(encoding="utf-8")
+
+
+def shown(results: Sequence[Result]) -> list[str]:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(render_table(measure(results), "My [set]"))
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+def test_the_table_has_a_row_a_kind_and_one_for_all() -> None:
+    """Of three answerable ones: one found, one exact; F1 1, 4/5 (two words of two and three) and 0; two answered."""
+    lines = [line.split() for line in shown(RESULTS)]
+    rows = {words[0]: words[1:] for words in lines if len(words) == 10}
+    assert rows["answerable"] == ["3", "33.3%", "33.3%", "0.333", "33.3%", "60.0%", "33.3%", "60.0%", "66.7%"]
+    assert rows["unanswerable"] == ["1", "-", "-", "-", "-", "-", "-", "-", "0.0%"]
+    assert rows["offtopic"] == ["1", "-", "-", "-", "-", "-", "-", "-", "100.0%"]
+    assert rows["overall"][0] == "5"
+
+
+def test_the_table_fits_a_narrow_terminal_and_says_the_rest_below() -> None:
+    lines = shown(RESULTS)
+    text = "\n".join(lines)
+    assert max(map(len, lines)) <= 80
+    assert "My [set]" in text
+    assert "precision 33.3%: " in text
+    assert "AUROC 0.667: " in text
+    assert "9.0 ms median, 36 ms at the 95th percentile" in text
+
+
+def test_the_table_of_nothing_is_dashes() -> None:
+    text = "\n".join(shown([]))
+    assert "AUROC -: " in text
+    assert "latency - median" in text
+
+
+def test_the_worst_come_first() -> None:
+    """Wrong and sure, wrong and less sure, then declined."""
+    assert [r.answer.confidence for r in worst(RESULTS)] == [0.8, 0.7, 0.2]
+    assert len(worst(RESULTS * 20)) == 20
+
+
+def test_the_page_is_sound_and_loads_nothing(tmp_path: Path) -> None:
+    page = Page(written(tmp_path / "new" / "report", RESULTS))
+    assert page.open == []
+    assert not page.tags & {"script", "link", "img", "iframe", "object", "a"}
+    assert all(link.startswith("#") for link in page.links)
+    assert "url(http" not in page.text
+
+
+def test_what_people_write_is_shown_and_never_run(tmp_path: Path) -> None:
+    text = written(tmp_path, RESULTS, title=HOSTILE)
+    page = Page(text)
+    assert "<script" not in text
+    assert "<b>" not in text
+    assert "<i>" not in text
+    assert page.tags & {"b", "i"} == set()
+    assert page.text.count(f"What? {HOSTILE}") == 1
+    assert f"no {HOSTILE}" in page.text
+    assert "<i>.md" in page.text
+    assert "gold.md › Install › Linux, lines 3-4" in page.text
+
+
+def test_a_mistake_is_shown_with_all_there_is_to_know(tmp_path: Path) -> None:
+    text = Page(written(tmp_path, RESULTS)).text
+    assert "answered wrongly with a confidence of 0.80" in text
+    assert "declined with a confidence of 0.20" in text
+    assert "Found firstnear.md" in text
+    assert "Nothing: the documents don't answer this." in text
+
+
+def test_each_plot_is_well_formed_and_shares_no_id(tmp_path: Path) -> None:
+    text = written(tmp_path, RESULTS)
+    plots = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]  # noqa: S314 - ours
+    assert len(plots) == 3
+    ids = Page(text).ids
+    assert len(ids) == len(set(ids)) > 0
+    for plot in plots:
+        own = {element.get("id") for element in plot.iter()}
+        used = re.findall(r'(?:url\(|href=")#([^)"]+)', ElementTree.tostring(plot, encoding="unicode"))
+        assert used
+        assert own.issuperset(used)
+
+
+def test_plots_take_the_pages_text_colour(tmp_path: Path) -> None:
+    svgs = re.findall(r"<svg.*?</svg>", written(tmp_path, RESULTS), re.DOTALL)
+    assert all("currentColor" in svg for svg in svgs)
+    assert not re.search(r"#000000|#ffffff|#010203", "".join(svgs))
+
+
+@pytest.mark.parametrize("results", [[], RESULTS[2:3], RESULTS[3:4]])
+def test_what_can_t_be_drawn_is_said(tmp_path: Path, results: Sequence[Result]) -> None:
+    assert "There is nothing to draw." in written(tmp_path, results)
+
+
+def test_the_figures_stand_beside_the_page(tmp_path: Path) -> None:
+    written(tmp_path, RESULTS)
+    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert figures == json.loads(json.dumps(measure(RESULTS).to_json()))
+
+
+def test_without_matplotlib_the_figures_are_kept_and_the_fix_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(BotError, match=r'pip install "knowledge-bot\[report\]"'):
+        require_matplotlib()
+    with pytest.raises(BotError, match="matplotlib"):
+        written(tmp_path, RESULTS)
+    assert (tmp_path / "figures.json").is_file()
+
+
+def test_a_folder_that_can_t_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BotError, match=r"file: the report can't be written \(File exists\)"):
+        written(tmp_path / "file", RESULTS)
