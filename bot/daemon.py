@@ -15,7 +15,7 @@ from bot.dispatcher import Dispatcher
 from bot.engine.conversation import Conversations
 from bot.engine.qa import QAEngine
 from bot.errors import BotError
-from bot.inference.encoder import load_encoder
+from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.reader import SimilarityReader
 from bot.inference.workers import EncodingLane
 from bot.knowledge.indexer import Indexer
@@ -44,14 +44,17 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
-    """Open the stores, load the models, wire the rooms. Raises StorageError and WeightsError."""
+async def open_house(settings: Settings, encoder: Encoder | None = None) -> AsyncIterator[House]:
+    """Open the stores, load the models, wire the rooms. Raises StorageError and WeightsError.
+
+    `encoder`: one that is loaded already, to be used instead of loading the one in the settings.
+    """
     async with AsyncExitStack() as stack:
         knowledge = await SqliteKnowledge.open(settings.storage.folder)
         stack.push_async_callback(knowledge.close)
         journal = await SqliteJournal.open(settings.storage.folder)
         stack.push_async_callback(journal.close)
-        lane = await _open_lane(settings)
+        lane = EncodingLane(encoder or await _loaded_encoder(settings), capacity=2 * settings.queue.capacity)
         stack.push_async_callback(lane.close)
         retriever = Retriever(knowledge, lane, settings.retrieval)
         conversations = Conversations(journal, settings.conversation)
@@ -69,11 +72,12 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         )
 
 
-async def _open_lane(settings: Settings) -> EncodingLane:
+async def _loaded_encoder(settings: Settings) -> Encoder:
     """Load the encoder in a thread of its own: imports and weights take seconds."""
     with ThreadPoolExecutor(1, thread_name_prefix="load") as executor:
-        loading = asyncio.get_running_loop().run_in_executor(executor, load_encoder, settings.encoder, settings.models)
-        return EncodingLane(await loading, capacity=2 * settings.queue.capacity)
+        return await asyncio.get_running_loop().run_in_executor(
+            executor, load_encoder, settings.encoder, settings.models
+        )
 
 
 MakeAdapters = Callable[[House, Dispatcher], Sequence[Adapter]]

@@ -125,6 +125,14 @@ class Turn:
     answer: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One way to put a question. The weights of all wordings of a question add up to 1."""
+
+    text: str
+    weight: float = 1.0
+
+
 class Stage(StrEnum):
     """How far a question has come."""
 

@@ -110,6 +110,11 @@ def stems(text: str) -> frozenset[str]:
     return frozenset(stem(word) for word in content_words(text))
 
 
+def share_of_words(wanted: frozenset[str], there: frozenset[str]) -> float:
+    """The share of the wanted words that are there, between 0 and 1."""
+    return len(wanted & there) / max(1, len(wanted))
+
+
 def line_spans(text: str, joined: Callable[[str], bool] = lambda _: False) -> list[Span]:
     """The spans of the lines, a blank one and one for which `joined` holds together with the line before it."""
     spans: list[Span] = []

@@ -46,25 +46,41 @@ def wants_all(question: str) -> bool:
     return _WANTS_ALL.match(question) is not None
 
 
-def compose(question: str, found: FoundPassage, place: int, span: Span, base_url: str = "") -> Composed:
-    """The answer that `span` of block number `place` of the passage gives. A block that was split must be whole here."""
+def answering_block(found: FoundPassage, place: int, span: Span) -> tuple[int, Span | None]:
+    """The block that answers and the span in it: an announcing sentence stands for all of what it announces (None)."""
+    blocks = found.passage.blocks
+    at_its_end = span[1] >= len(blocks[place].text.rstrip())
+    if at_its_end and place + 1 < len(blocks) and introduces(blocks[place], blocks[place + 1]):
+        return place + 1, None
+    return place, span
+
+
+def compose(question: str, found: FoundPassage, place: int, span: Span | None, base_url: str = "") -> Composed:
+    """The answer that `span` of block number `place` gives, or all of that block (None).
+
+    The block must be whole; see `with_whole_block`.
+    """
     blocks = found.passage.blocks
     block = blocks[place]
-    before = blocks[place - 1] if place and introduces(blocks[place - 1], block) else None
-    if block.form is Form.PARAGRAPH:
-        announced = blocks[place + 1] if place + 1 < len(blocks) and introduces(block, blocks[place + 1]) else None
-        if announced is not None and span[1] >= len(block.text.rstrip()):
-            whole = (0, len(announced.text))
-            return _composed(found, announced, whole, f"{block.text}\n\n{_shown(announced, whole)}", base_url)
+    if block.form is Form.PARAGRAPH and span is not None:
         if wants_all(question):
             return _composed(found, block, span, _emphasised(block.text, span), base_url)
         return _sentence(found, block, span, base_url)
-    if block.form is Form.PAIR:
-        return _composed(found, block, (0, len(block.text)), block.text, base_url)
+    shown = _shown_span(question, block, span)
+    text = _shown(block, shown)
+    if place and introduces(blocks[place - 1], block):
+        text = f"{blocks[place - 1].text}\n\n{text}"
+    return _composed(found, block, shown, text, base_url)
+
+
+def _shown_span(question: str, block: Block, span: Span | None) -> Span:
+    """All of a stored answer, of code, of a short block and of what was asked for as a whole; else what answers."""
+    whole = (0, len(block.text))
+    if span is None or block.form is Form.PAIR:
+        return whole
     if block.form is Form.CODE or len(block.text) <= _SHORT_BLOCK or wants_all(question):
-        span = _bounded(block, span)
-    text = _shown(block, span)
-    return _composed(found, block, span, f"{before.text}\n\n{text}" if before else text, base_url)
+        return whole if len(block.text) <= _LONGEST_BLOCK else span
+    return span
 
 
 def _sentence(found: FoundPassage, block: Block, span: Span, base_url: str) -> Composed:
@@ -78,11 +94,6 @@ def _sentence(found: FoundPassage, block: Block, span: Span, base_url: str) -> C
             shown_text = block.text[slice(*shown)]
             return _composed(found, block, span, _emphasised(shown_text, (start, len(shown_text))), base_url)
     return _composed(found, block, span, text, base_url)
-
-
-def _bounded(block: Block, span: Span) -> Span:
-    """The whole block, unless it is far too long: then the piece that answers."""
-    return (0, len(block.text)) if len(block.text) <= _LONGEST_BLOCK else span
 
 
 def _shown(block: Block, span: Span) -> str:
@@ -156,8 +167,8 @@ def parts_to_fetch(block: Block) -> tuple[int, int] | None:
 
 
 def with_whole_block(
-    found: FoundPassage, place: int, span: Span, around: Sequence[Passage]
-) -> tuple[FoundPassage, int, Span]:
+    found: FoundPassage, place: int, span: Span | None, around: Sequence[Passage]
+) -> tuple[FoundPassage, int, Span | None]:
     """The passage with a split block put together again from the passages around it, and place and span in that."""
     blocks = found.passage.blocks
     parts = _run_of_parts([block for passage in around for block in passage.blocks], blocks[place])
@@ -167,7 +178,7 @@ def with_whole_block(
     before = tuple(block for block in blocks[:place] if block not in parts)
     after = tuple(block for block in blocks[place + 1 :] if block not in parts)
     whole = replace(found.passage, blocks=(*before, _joined(parts), *after))
-    return replace(found, passage=whole), len(before), (span[0] + offset, span[1] + offset)
+    return replace(found, passage=whole), len(before), span and (span[0] + offset, span[1] + offset)
 
 
 def _run_of_parts(blocks: Sequence[Block], wanted: Block) -> list[Block]:

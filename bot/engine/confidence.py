@@ -9,10 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.documents import Passage
 from bot.inference.reader import Reading
+from bot.messages import Wording
 from bot.storage.base import Hit
-from bot.text import stems
+from bot.text import share_of_words, stems
 
 _INTERCEPT = -8.15
 _WEIGHTS = {"passage_cosine": 13.0, "text_cosine": 4.4, "covered": 2.95}
@@ -23,7 +23,8 @@ class Evidence:
     """What speaks for an answer, each between 0 and 1 (a cosine may be negative).
 
     The cosines of the passage and of the piece of text to the question, and the share of the question's words that the
-    passage has; each the mean over the wordings, so that an off-topic remark is not carried by what was said before.
+    passage has; each over all wordings by their weights, so that an off-topic remark is not carried by what was said
+    before.
     """
 
     passage_cosine: float
@@ -31,13 +32,12 @@ class Evidence:
     covered: float
 
 
-def evidence(wordings: Sequence[str], hit: Hit, reading: Reading) -> Evidence:
-    asked = [stems(wording) for wording in wordings]
-    said = _words_of(hit.found.passage)
+def evidence(wordings: Sequence[Wording], hit: Hit, reading: Reading) -> Evidence:
+    said = stems(hit.found.passage.body)
     return Evidence(
-        passage_cosine=sum(hit.cosines) / len(hit.cosines),
+        passage_cosine=sum(wording.weight * cosine for wording, cosine in zip(wordings, hit.cosines, strict=True)),
         text_cosine=reading.cosine,
-        covered=sum(len(words & said) / max(1, len(words)) for words in asked) / len(asked),
+        covered=sum(wording.weight * share_of_words(stems(wording.text), said) for wording in wordings),
     )
 
 
@@ -45,7 +45,3 @@ def confidence(found: Evidence) -> float:
     """Between 0 and 1."""
     logit = _INTERCEPT + sum(weight * getattr(found, name) for name, weight in _WEIGHTS.items())
     return 1 / (1 + math.exp(-logit))
-
-
-def _words_of(passage: Passage) -> frozenset[str]:
-    return stems(passage.body)

@@ -1,16 +1,20 @@
 """What was said before, and how a follow-up question becomes searchable.
 
 A follow-up ("and on Windows?") is searched both as it stands and joined with the earlier questions that it may refer to;
-the rankings are fused, so a change of subject is not lost in what was said before. Only answered questions are kept,
-for as long as the settings say.
+the rankings are fused, so a change of subject is not lost in what was said before. The less a question says by itself, the
+more the joined wording counts. Only answered questions are kept, for as long as the settings say.
 """
 
 import time
 from collections.abc import Sequence
 
-from bot.messages import Answer, Question, Turn
+from bot.messages import Answer, Question, Turn, Wording
 from bot.settings import ConversationSettings
 from bot.storage.base import ConversationStore
+from bot.text import STOP_WORDS, words
+
+# A question with so many words that carry meaning can stand alone.
+_WORDS_TO_STAND_ALONE = 2
 
 
 class Conversations:
@@ -18,12 +22,15 @@ class Conversations:
         self._store = store
         self._settings = settings
 
-    async def wordings(self, question: Question) -> list[str]:
-        """The texts to search for a question: as it stands first, then with what it refers to, if there is anything."""
+    async def wordings(self, question: Question) -> list[Wording]:
+        """What to search for: the question as it stands first, then with what it refers to, if there is anything."""
         context = [turn.question for turn in await self._turns(question.conversation)]
         if question.replied_to:
             context.append(question.replied_to)
-        return [question.text, joined(context, question.text)] if context else [question.text]
+        if not context:
+            return [Wording(question.text)]
+        alone = _weight_alone(question.text)
+        return [Wording(question.text, alone), Wording(joined(context, question.text), 1 - alone)]
 
     async def remember(self, question: Question, answer: Answer) -> None:
         """Keep an answered question for follow-ups, and drop what has expired."""
@@ -40,6 +47,12 @@ class Conversations:
             return []
         since = time.time() - self._settings.expire_seconds
         return await self._store.turns(conversation, newer_than=since, limit=self._settings.turns)
+
+
+def _weight_alone(text: str) -> float:
+    """Between 0 (`and with what?`) and 0.5, where the question as it stands counts as much as with its context."""
+    said = len({word for word in words(text) if word not in STOP_WORDS})
+    return 0.5 * min(1.0, said / _WORDS_TO_STAND_ALONE)
 
 
 def joined(context: Sequence[str], text: str) -> str:

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bot.documents import FoundPassage
-from bot.engine.compose import Composed, compose, parts_to_fetch, with_whole_block
+from bot.engine.compose import Composed, answering_block, compose, parts_to_fetch, with_whole_block
 from bot.engine.confidence import Evidence, confidence, evidence
 from bot.engine.conversation import Conversations
 from bot.engine.small_talk import small_talk_reply
 from bot.inference.reader import Reader, Reading
 from bot.knowledge.search import Retriever
-from bot.messages import Answer, Outcome, Progress, Question, Stage, Update
+from bot.messages import Answer, Outcome, Progress, Question, Stage, Update, Wording
 from bot.settings import AnswerSettings
 from bot.storage.base import Hit
 
@@ -78,12 +78,12 @@ class QAEngine:
             await self._conversations.remember(question, answer)
         return replace(answer, timings_ms=timings.milliseconds)
 
-    async def _find(self, wordings: Sequence[str], progress: Progress, timings: "_Timings") -> _Found | None:
+    async def _find(self, wordings: Sequence[Wording], progress: Progress, timings: "_Timings") -> _Found | None:
         """Search and read: the piece of text that fits best, or None where nothing was found at all."""
         with timings.stage("encode"):
-            encoded = await self._retriever.encode(wordings)
+            vectors = await self._retriever.encode(wordings)
         with timings.stage("search"):
-            hits = await self._retriever.search(encoded)
+            hits = await self._retriever.search(wordings, vectors)
         progress(Update(Stage.READING))
         with timings.stage("read"):
             passages = [hit.found.passage for hit in hits[: self._settings.read_passages]]
@@ -95,7 +95,8 @@ class QAEngine:
         return _Found(hits, hit, best, evidence(wordings, hit, best))
 
     async def _compose(self, question: str, found: _Found) -> Composed:
-        passage, place, span = found.hit.found, found.reading.block, found.reading.span
+        passage = found.hit.found
+        place, span = answering_block(passage, found.reading.block, found.reading.span)
         reach = parts_to_fetch(passage.passage.blocks[place])
         if reach is not None:
             first, last = passage.positions

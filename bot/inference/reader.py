@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from bot.documents import Block, Form, Passage
 from bot.inference.workers import EncodingLane
-from bot.text import Span, line_spans, list_items, plain, sentences, stems
+from bot.messages import Wording
+from bot.text import Span, line_spans, list_items, plain, sentences, share_of_words, stems
 
 # What a full share of common words is worth beside a cosine (benchmarks: evaluate on the shared sets).
 _SHARED_WORDS_WEIGHT = 0.5
@@ -33,7 +36,7 @@ class Reading:
 
 class Reader(Protocol):
     async def read(
-        self, wordings: Sequence[str], passages: Sequence[Passage], deadline_seconds: float | None = None
+        self, wordings: Sequence[Wording], passages: Sequence[Passage], deadline_seconds: float | None = None
     ) -> list[Reading]:
         """The candidates for an answer to a question that is put in one or more wordings, best first.
 
@@ -48,7 +51,7 @@ class SimilarityReader:
         self._lane = lane
 
     async def read(
-        self, wordings: Sequence[str], passages: Sequence[Passage], deadline_seconds: float | None = None
+        self, wordings: Sequence[Wording], passages: Sequence[Passage], deadline_seconds: float | None = None
     ) -> list[Reading]:
         places = [
             (number, index, span, text)
@@ -58,14 +61,15 @@ class SimilarityReader:
         ]
         if not places:
             return []
-        texts = [*wordings, *(text for *_, text in places)]
+        texts = [*(wording.text for wording in wordings), *(text for *_, text in places)]
         vectors = await self._lane.encode(texts, deadline_seconds=deadline_seconds)
-        cosines = (vectors[: len(wordings)] @ vectors[len(wordings) :].T).mean(axis=0)
-        asked = [stems(wording) for wording in wordings]
+        weights = np.array([wording.weight for wording in wordings], dtype=np.float32)
+        cosines = weights @ (vectors[: len(wordings)] @ vectors[len(wordings) :].T)
+        asked = [(wording.weight, stems(wording.text)) for wording in wordings]
         readings = []
         for (number, index, span, text), cosine in zip(places, cosines.tolist(), strict=True):
             said = stems(text)
-            shared = sum(len(words & said) / max(1, len(words)) for words in asked) / len(asked)
+            shared = sum(weight * share_of_words(wanted, said) for weight, wanted in asked)
             readings.append(Reading(number, index, span, cosine + _SHARED_WORDS_WEIGHT * shared, cosine, shared))
         return sorted(readings, key=lambda reading: -reading.score)
 

@@ -127,13 +127,19 @@ class BatchingLane(Generic[Item]):
                 for job in jobs:
                     self._run([job])
             else:
-                # A StopIteration can't travel through a future: its waiter would hang.
-                jobs[0].future.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
+                jobs[0].future.set_exception(_travelling(error))
             return
         start = 0
         for job in jobs:
             job.future.set_result(results[start : start + len(job.items)])
             start += len(job.items)
+
+
+def _travelling(error: BaseException) -> Exception:
+    """The error in a form that ends one waiter: a StopIteration would hang it, a SystemExit would end the event loop."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return RuntimeError(f"a model call raised {error!r}")
 
 
 class EncodingLane:

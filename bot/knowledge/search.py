@@ -6,12 +6,14 @@ Fusion Functions for Hybrid Retrieval, 2022), and measures better on every one o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from bot.documents import Form, FoundPassage, Passage
+from bot.inference.encoder import Vectors
 from bot.inference.workers import EncodingLane
+from bot.messages import Wording
 from bot.settings import RetrievalSettings
 from bot.storage.base import Hit, KnowledgeStore, Scores, SearchQuery
 from bot.text import content_words
@@ -19,14 +21,6 @@ from bot.text import content_words
 _LONGEST_RUN = 3  # passages
 # More words than this only repeat what a question asks for.
 _MOST_WORDS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """One way to put a question. `vector` is the encoder's unit vector of `text`."""
-
-    text: str
-    vector: Scores
 
 
 class Retriever:
@@ -37,31 +31,31 @@ class Retriever:
         self._lane = lane
         self._settings = settings
 
-    async def encode(self, texts: Sequence[str], deadline_seconds: float | None = None) -> list[Wording]:
-        vectors = await self._lane.encode(texts, deadline_seconds=deadline_seconds)
-        return [Wording(text, vector) for text, vector in zip(texts, vectors, strict=True)]
+    async def encode(self, wordings: Sequence[Wording], deadline_seconds: float | None = None) -> Vectors:
+        """One unit vector a wording, for `search`."""
+        return await self._lane.encode([wording.text for wording in wordings], deadline_seconds=deadline_seconds)
 
-    async def search(self, wordings: Sequence[Wording], limit: int | None = None) -> list[Hit]:
-        """The best passages for a question, best first: each wording counts the same. Raises IndexUnavailable."""
+    async def search(self, wordings: Sequence[Wording], vectors: Vectors, limit: int | None = None) -> list[Hit]:
+        """The best passages for a question, best first, ranked over its wordings. Raises IndexUnavailable."""
         limit = limit or self._settings.passages
         queries = [
-            SearchQuery(wording.vector, tuple(dict.fromkeys(content_words(wording.text)))[:_MOST_WORDS])
-            for wording in wordings
+            SearchQuery(vector, tuple(dict.fromkeys(content_words(wording.text)))[:_MOST_WORDS])
+            for wording, vector in zip(wordings, vectors, strict=True)
         ]
-        hits = await self._store.search(self._lane.identity, queries, self._rank, limit, candidates=5 * limit)
-        return merge_neighbours(hits)
+        weights = np.array([wording.weight for wording in wordings], dtype=np.float32)
+
+        def rank(cosine: Scores, keyword: Scores) -> Scores:
+            best = keyword.max(axis=1, keepdims=True)
+            shared = np.divide(keyword, best, out=np.zeros_like(keyword), where=best > 0)
+            dense = self._settings.dense_weight
+            scores: Scores = weights @ (dense * cosine + (1 - dense) * shared)
+            return scores
+
+        return merge_neighbours(await self._store.search(self._lane.identity, queries, rank, limit, 5 * limit))
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """What stands at these places of a document; see KnowledgeStore.passages."""
         return await self._store.passages(document, first, last)
-
-    def _rank(self, cosine: Scores, keyword: Scores) -> Scores:
-        """One score a candidate; see `storage.base.Rank`."""
-        best = keyword.max(axis=1, keepdims=True)
-        shared = np.divide(keyword, best, out=np.zeros_like(keyword), where=best > 0)
-        weight = self._settings.dense_weight
-        scores: Scores = (weight * cosine + (1 - weight) * shared).mean(axis=0)
-        return scores
 
 
 def merge_neighbours(hits: Sequence[Hit]) -> list[Hit]:

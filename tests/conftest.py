@@ -1,0 +1,75 @@
+"""What the tests share: the real encoder, loaded once, and a watch on the event loop."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.inference.encoder import Encoder, load_encoder
+from bot.inference.workers import EncodingLane
+from bot.settings import EncoderSettings, ModelsSettings, Settings
+
+SHARED = Path(__file__).parent.parent.parent / "shared"
+# A callback that keeps the loop's thread computing for longer than this stalls every heartbeat.
+_LONGEST_CALLBACK = 0.1  # seconds of CPU time, so that a busy machine fails no test
+
+
+@pytest.fixture(autouse=True)
+def loop_is_never_blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which one callback on the event loop computes for too long."""
+    blocked: list[str] = []
+    run = asyncio.Handle._run
+
+    def timed(handle: asyncio.Handle) -> None:
+        started = time.thread_time()
+        run(handle)
+        if (seconds := time.thread_time() - started) > _LONGEST_CALLBACK:
+            blocked.append(f"{seconds * 1000:.0f} ms in {handle!r}")
+
+    monkeypatch.setattr(asyncio.Handle, "_run", timed)
+    yield
+    assert not blocked, f"the event loop was blocked: {blocked}"
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("BOT_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    """The real encoder with its real weights."""
+    return load_encoder(EncoderSettings(), ModelsSettings())
+
+
+@pytest.fixture
+async def lane(encoder: Encoder):
+    lane = EncodingLane(encoder, capacity=64)
+    yield lane
+    await lane.close()
+
+
+@pytest.fixture
+def folder_of(tmp_path: Path) -> Callable[..., Path]:
+    """Make a folder `knowledge` of files: `folder_of({"a.md": "text"})`."""
+
+    def make(files: dict[str, str | bytes]) -> Path:
+        folder = tmp_path / "knowledge"
+        for name, content in files.items():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The defaults, with the folders `knowledge` and `data` in a temporary place."""
+    return Settings(knowledge={"folder": tmp_path / "knowledge"}, storage={"folder": tmp_path / "data"})

@@ -1,0 +1,156 @@
+"""The whole way of a question with the real encoder and real files: answer, decline, follow up."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.daemon import open_house
+from bot.errors import IndexUnavailable
+from bot.messages import Address, Outcome, Question, Stage
+
+GUIDE = """\
+# Brewing guide
+
+## Water
+
+Use water at 92 to 96 degrees. It should be soft. Hard water makes the cup taste flat.
+
+## Making a cup
+
+To brew a cup of coffee:
+
+1. Grind 15 g of beans.
+2. Rinse the paper filter.
+3. Pour 250 ml of water in 3 minutes.
+
+## Cleaning
+
+Descale the machine every three months with citric acid.
+"""
+
+
+def ask(text: str, conversation: str = "c", replied_to: str | None = None) -> Question:
+    return Question(text, conversation, "someone", Address("test", "chat", text), datetime.now(UTC), replied_to)
+
+
+@pytest.fixture
+async def house(settings, encoder, folder_of):
+    folder_of({"guide.md": GUIDE, "faq.csv": "question,answer\nWhen is the shop open?,Monday to Friday.\n"})
+    async with open_house(settings, encoder) as house:
+        await house.indexer.index_folder(settings.knowledge.folder)
+        yield house
+
+
+async def test_a_fact_is_answered_with_its_sentence_and_its_place(house):
+    """The words are the document's, and the citation leads to them."""
+    answer = await house.engine.answer(ask("how hot should the water be?"))
+    assert (answer.outcome, answer.text) == (Outcome.ANSWERED, "Use water at 92 to 96 degrees.")
+    [citation] = answer.citations
+    assert (citation.document, citation.title, citation.heading) == ("guide.md", "Brewing guide", ("Water",))
+    assert citation.lines == (5, 5)
+    assert citation.quote == "Use water at 92 to 96 degrees."
+    assert answer.span in answer.text
+    assert 0.75 <= answer.confidence <= 1
+    assert answer.retrieved[0] == "guide.md"
+
+
+async def test_a_how_to_is_answered_with_all_steps(house):
+    """A list is never cut in the middle, and what announces it comes along."""
+    answer = await house.engine.answer(ask("How do I brew a cup of coffee?"))
+    assert answer.text.startswith("To brew a cup of coffee:\n\n1. Grind 15 g")
+    assert answer.text.endswith("in 3 minutes.")
+    assert answer.citations[0].lines == (11, 13)
+
+
+async def test_a_stored_pair_is_answered_with_its_answer(house):
+    """The row is named."""
+    answer = await house.engine.answer(ask("When is the shop open"))
+    assert answer.text == "Monday to Friday."
+    assert (answer.citations[0].row, answer.citations[0].lines) == (2, None)
+
+
+@pytest.mark.parametrize("text", ["What is the capital of France?", "zxcvb qwrt", "who won the football match", "🦓"])
+async def test_what_the_documents_do_not_say_is_declined(house, text):
+    """No citation, no span, and no invention."""
+    answer = await house.engine.answer(ask(text))
+    assert answer.outcome is Outcome.DECLINED
+    assert answer.text.startswith("The documents don't answer this.")
+    assert (answer.span, answer.citations, answer.answered) == (None, (), False)
+
+
+async def test_small_talk_is_neither_answered_nor_declined(house):
+    """Thanks need no search."""
+    answer = await house.engine.answer(ask("Thanks a lot!"))
+    assert (answer.outcome, answer.answered) == (Outcome.SMALL_TALK, False)
+
+
+async def test_a_follow_up_is_understood_from_what_was_said_before(house):
+    """What alone says nothing finds its passage through the earlier question, in its own conversation only."""
+    await house.engine.answer(ask("How often must I descale the machine?", "one"))
+    follow_up = await house.engine.answer(ask("and with what?", "one"))
+    assert "citric acid" in follow_up.text
+    assert (await house.engine.answer(ask("and with what?", "two"))).outcome is Outcome.DECLINED
+
+
+async def test_a_forgotten_conversation_is_not_referred_to(house):
+    """After /new a question stands alone."""
+    await house.engine.answer(ask("How often must I descale the machine?"))
+    await house.conversations.forget("c")
+    assert (await house.engine.answer(ask("and with what?"))).outcome is Outcome.DECLINED
+
+
+async def test_a_reply_refers_to_the_message_that_it_replies_to(house):
+    """Without any turn stored."""
+    answer = await house.engine.answer(ask("with what?", replied_to="Descale the machine every three months."))
+    assert "citric acid" in answer.text
+
+
+async def test_chatter_after_an_answer_is_still_declined(house):
+    """What was said before does not carry an off-topic remark over the threshold."""
+    await house.engine.answer(ask("how hot should the water be?"))
+    assert (await house.engine.answer(ask("who won the football match yesterday"))).outcome is Outcome.DECLINED
+
+
+async def test_declined_questions_are_not_followed_up(house):
+    """A question that was not answered does not lead the next one astray."""
+    await house.engine.answer(ask("What is the capital of France?"))
+    assert await house.journal.turns("c", newer_than=0, limit=9) == []
+
+
+@pytest.mark.parametrize("text", ["", "   ", "?", "a" * 100_000, "\x00\x1b[31m", '" OR 1=1 NEAR( *', "NOT AND OR"])
+async def test_hostile_text_is_a_question_like_any_other(house, text):
+    """Nothing typed reaches the keyword index as syntax, and length costs nothing."""
+    assert (await house.engine.answer(ask(text))).outcome is Outcome.DECLINED
+
+
+async def test_progress_and_times_tell_the_stages(house):
+    """What a person sees while waiting, and what the log line says."""
+    stages = []
+    answer = await house.engine.answer(ask("how hot should the water be?"), lambda update: stages.append(update.stage))
+    assert stages == [Stage.SEARCHING, Stage.READING]
+    assert set(answer.timings_ms) == {"conversation", "encode", "search", "read", "compose", "total"}
+
+
+async def test_without_an_index_the_fix_is_named(settings, encoder):
+    """An empty store is an error with a command, not an empty answer."""
+    async with open_house(settings, encoder) as house:
+        with pytest.raises(IndexUnavailable, match="knowledge-bot index"):
+            await house.engine.answer(ask("anything"))
+
+
+async def test_an_empty_folder_answers_nothing(settings, encoder, folder_of):
+    """No documents: everything is declined."""
+    folder_of({"picture.png": b""})
+    async with open_house(settings, encoder) as house:
+        await house.indexer.index_folder(settings.knowledge.folder)
+        assert (await house.engine.answer(ask("anything"))).outcome is Outcome.DECLINED
+
+
+async def test_a_long_list_that_was_split_is_answered_whole(house, folder_of):
+    """The index holds it in parts; the answer puts them together again."""
+    steps = "\n".join(f"{n}. Turn the valve number {n} a quarter to the left and wait a moment." for n in range(1, 41))
+    folder_of({"valves.md": f"# Valves\n\n## Opening the valves\n\nTo open all the valves:\n\n{steps}\n"})
+    await house.indexer.index_folder(house.settings.knowledge.folder)
+    answer = await house.engine.answer(ask("How do I open all the valves?"))
+    assert answer.citations[0].quote == steps
+    assert answer.citations[0].lines == (7, 46)

