@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import pydantic_settings
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
@@ -23,7 +24,15 @@ CONFIG_VARIABLE = "BOT_CONFIG"
 _DELIMITER = "__"
 
 
+def _at_home(folder: Path) -> Path:
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"nobody's home folder is called {folder.parts[0]}") from error
+
+
 Seconds = Annotated[float, Field(gt=0)]
+Folder = Annotated[Path, AfterValidator(_at_home)]
 
 
 class Section(BaseModel):
@@ -31,7 +40,7 @@ class Section(BaseModel):
 
 
 class KnowledgeSettings(Section):
-    folder: Path = Field(Path("knowledge"), description="The folder of documents to answer from.")
+    folder: Folder = Field(Path("knowledge"), description="The folder of documents to answer from.")
     base_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
@@ -47,7 +56,7 @@ class KnowledgeSettings(Section):
 
 
 class StorageSettings(Section):
-    folder: Path = Field(Path("data"), description="Where the index and the journal are kept.")
+    folder: Folder = Field(Path("data"), description="Where the index and the journal are kept.")
 
 
 class ModelsSettings(Section):
@@ -78,7 +87,7 @@ class RetrievalSettings(Section):
 
 class AnswerSettings(Section):
     threshold: float = Field(
-        0.75, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
+        0.8, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
     )
     read_passages: int = Field(
         3, ge=1, le=50, description="How many of the passages found are searched for the answer."
@@ -160,6 +169,9 @@ def load_settings(file: Path | None = None) -> Settings:
         settings = Settings(**source.data)
     except ValidationError as error:
         problems += [source.describe(detail["loc"], detail["type"], detail["msg"]) for detail in error.errors()]
+    except pydantic_settings.SettingsError:  # a variable that is named like a section, which is among the problems
+        if not problems:
+            raise
     if problems:
         raise SettingsError(problems)
     return _with_absolute_paths(settings, file.absolute().parent)
@@ -174,7 +186,7 @@ def all_settings() -> Iterator[tuple[str, str, Any, str]]:
 
 def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     def anchored(section: Section, folder: Path) -> Section:
-        return section.model_copy(update={"folder": base / folder.expanduser()})
+        return section.model_copy(update={"folder": base / folder})
 
     return settings.model_copy(
         update={
@@ -182,6 +194,14 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
             "storage": anchored(settings.storage, settings.storage.folder),
         }
     )
+
+
+# In place of pydantic's messages that only a programmer understands, by kind of error.
+_MESSAGES = {
+    "model_type": "this is a section, which begins with its name in brackets on a line of its own",
+    "path_type": "input should be a path, in quotes",
+    "string_pattern_mismatch": "input should begin with http:// or https:// and have no spaces",
+}
 
 
 class _Source:
@@ -194,7 +214,7 @@ class _Source:
         if not file.is_file():
             return
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
             self.data = tomllib.loads(text)
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError([f"{file}: can't be read: {error}"]) from error
@@ -204,11 +224,12 @@ class _Source:
 
     def describe(self, location: tuple[int | str, ...], kind: str, message: str) -> str:
         path = tuple(str(part) for part in location)
-        variable = ENVIRONMENT_PREFIX + _DELIMITER.join(path).upper()
-        in_environment = any(name.upper() == variable for name in os.environ)
+        variable = _variable(path)
+        in_environment = any(value and name.upper() == variable for name, value in os.environ.items())
         place = f"environment variable {variable}" if in_environment else f"{self._place(path)}: {'.'.join(path)}"
         if kind == "extra_forbidden":
-            return f"{place}: there is no such setting{_suggestion(path)}"
+            return f"{place}: there is no such setting{_suggestion(path, in_environment)}"
+        message = _MESSAGES.get(kind, message.removeprefix("Value error, "))
         return f"{place}: {message[:1].lower()}{message[1:]}"
 
     def _place(self, path: tuple[str, ...]) -> str:
@@ -232,11 +253,22 @@ def _unknown_variables() -> Iterator[str]:
         if name.upper().startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE:
             path = tuple(name[len(ENVIRONMENT_PREFIX) :].lower().split(_DELIMITER))
             if path[0] not in Settings.model_fields or len(path) != 2:
-                yield f"environment variable {name}: there is no such setting{_suggestion(path)}"
+                yield f"environment variable {name}: there is no such setting{_suggestion(path, in_environment=True)}"
 
 
-def _suggestion(path: tuple[str, ...]) -> str:
-    known = {f"{section}.{key}" for section, key, _, _ in all_settings()}
-    known |= set(Settings.model_fields)
-    close = difflib.get_close_matches(".".join(path), known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else "; remove it (bot.example.toml lists all settings)"
+def _variable(path: tuple[str, ...]) -> str:
+    return ENVIRONMENT_PREFIX + _DELIMITER.join(path).upper()
+
+
+def _suggestion(path: tuple[str, ...], in_environment: bool) -> str:
+    """What may have been meant: another key of the same section, or else any setting or section."""
+    known: dict[str, tuple[str, ...]] = {f"{section}.{key}": (section, key) for section, key, _, _ in all_settings()}
+    if not in_environment:
+        known |= {section: (section,) for section in Settings.model_fields}
+    name = ".".join(path)
+    if path[0] in Settings.model_fields and len(path) == 2:
+        known = {key: (path[0], key) for section, key, _, _ in all_settings() if section == path[0]}
+        name = path[1]
+    for close in difflib.get_close_matches(name, known, n=1, cutoff=0.6):
+        return f"; did you mean {_variable(known[close]) if in_environment else '.'.join(known[close])}?"
+    return "; remove it (bot.example.toml lists all settings)"

@@ -20,9 +20,8 @@ from bot.settings import EncoderSettings, ModelsSettings
 Vectors = npt.NDArray[np.float32]
 """float32 [number of texts, dimension], rows of unit length."""
 
-# A forward pass over this many padded tokens is long enough to keep two cores busy and short enough that a question
-# waits no longer than about 60 ms behind it (measured: benchmarks/indexing.py).
-TOKENS_PER_BATCH = 4096
+# A forward pass over so many characters, padding counted in, is some 4,000 tokens: long enough to keep two cores busy.
+CHARACTERS_PER_BATCH = 16_000
 
 
 class Encoder:
@@ -51,9 +50,9 @@ class Encoder:
         self._counter = copy.deepcopy(self._model.tokenizer.backend_tokenizer)
         self._counter.no_truncation()
         self._counter.no_padding()
-        self._special_tokens = self._counter.num_special_tokens_to_add(False)
         self.dimension: int = self._model.get_embedding_dimension() or 0
-        self.window: int = int(self._model.max_seq_length or 512) - self._special_tokens
+        special_tokens = self._counter.num_special_tokens_to_add(False)
+        self.window: int = int(self._model.max_seq_length or 512) - special_tokens
         self.identity = _identity(model_id, weights)
         self.description = {
             "model": model_id,
@@ -80,10 +79,9 @@ class Encoder:
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """Positions of texts of similar length, so that little padding is computed."""
-        tokens = [min(count, self.window) + self._special_tokens for count in self.count_tokens(texts)]
         batch: list[int] = []
-        for position in sorted(range(len(texts)), key=tokens.__getitem__):
-            if batch and (len(batch) + 1) * tokens[position] > TOKENS_PER_BATCH:
+        for position in sorted(range(len(texts)), key=lambda position: len(texts[position])):
+            if batch and (len(batch) + 1) * len(texts[position]) > CHARACTERS_PER_BATCH:
                 yield batch
                 batch = []
             batch.append(position)

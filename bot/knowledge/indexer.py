@@ -23,9 +23,9 @@ from bot.storage.base import FileReport, FileState, IndexedFile, KnowledgeStore,
 
 # Changes whenever the same file would give other passages, so that an update of the program makes them again.
 _RECIPE_VERSION = 1
-# Passages to a job of the lane: a question waits for one such job at most, some 90 ms on two cores, and larger jobs are
-# hardly faster a passage.
-_EMBEDDED_AT_ONCE = 4
+# Characters to a job of the lane, some 800 tokens: a question waits for one such job at most, about 90 ms on two cores, and
+# larger jobs are hardly faster a passage.
+_EMBEDDED_AT_ONCE = 3_500
 _STORED_AT_ONCE = 512
 
 
@@ -128,7 +128,8 @@ class Indexer:
 
         for stored_together in _chunks(missing, _STORED_AT_ONCE):
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(encode(keys)) for keys in _chunks(stored_together, _EMBEDDED_AT_ONCE)]
+                jobs = _jobs(stored_together, texts)
+                tasks = [group.create_task(encode(keys)) for keys in jobs]
             await self._store.add_vectors(self._lane.identity, dict(ChainMap(*(task.result() for task in tasks))))
         return len(missing)
 
@@ -199,6 +200,20 @@ def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
             file = Path(parent, name)
             if not name.startswith(".") and file.suffix.lower() in LOADERS and not file.is_symlink():
                 yield file.relative_to(folder).as_posix(), file
+
+
+def _jobs(keys: Sequence[str], texts: Mapping[str, str]) -> Iterator[list[str]]:
+    """The keys in groups whose texts are about as long together as one job of the lane should be."""
+    job: list[str] = []
+    size = 0
+    for key in keys:
+        if job and size + len(texts[key]) > _EMBEDDED_AT_ONCE:
+            yield job
+            job, size = [], 0
+        job.append(key)
+        size += len(texts[key])
+    if job:
+        yield job
 
 
 def _chunks(items: list[str], size: int) -> Iterator[list[str]]:

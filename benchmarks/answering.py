@@ -1,0 +1,183 @@
+"""What an answer costs beside its model calls, and how many users are served at once.
+
+    python benchmarks/answering.py [--questions 200] [--users 64] [--folder knowledge]
+
+Questions go the whole way, through the dispatcher and its journal on disk to an adapter that only counts them. They are
+made from the headings of the documents, each asked in a conversation of its own.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.daemon import House, open_house
+from bot.dispatcher import Dispatcher
+from bot.inference.encoder import Encoder, Vectors, load_encoder
+from bot.knowledge.loaders import LOADERS, load
+from bot.messages import Address, Answer, Delivery, Question, Update
+from bot.settings import LogSettings, Settings
+from bot.telemetry import LoopLagProbe, configure_logging
+
+PLATFORM = "benchmark"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--users", type=int, default=64)
+    parser.add_argument("--folder", type=Path, default=Path(__file__).parent.parent / "knowledge")
+    options = parser.parse_args()
+    configure_logging(LogSettings(), quiet=True)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            knowledge={"folder": options.folder},
+            storage={"folder": folder},
+            queue={"capacity": 10 * options.users, "parallel": options.users},
+        )
+        asyncio.run(measure(settings, questions_from(options.folder, options.questions), options.users))
+
+
+def questions_from(folder: Path, count: int) -> list[str]:
+    """Headings under their document's title, in turn, as often as it takes."""
+    documents = [
+        load(file.name, file.read_bytes()) for file in sorted(folder.rglob("*")) if file.suffix.lower() in LOADERS
+    ]
+    headings = [
+        f"{block.heading[-1]} {document.title}" for document in documents for block in document.blocks if block.heading
+    ]
+    distinct = list(dict.fromkeys(headings))
+    return [distinct[number % len(distinct)] for number in range(count)]
+
+
+class ModelClock:
+    """Watches an encoder: the time that its calls take, and the texts that they are given."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encode = encoder.encode
+        encoder.encode = self.encode  # type: ignore[method-assign]
+        self.seconds = 0.0
+        self.texts: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        started = time.perf_counter()
+        try:
+            return self._encode(texts)
+        finally:
+            self.seconds += time.perf_counter() - started
+            self.texts += texts
+
+    def start_over(self) -> None:
+        self.seconds, self.texts = 0.0, []
+
+
+class Users:
+    """An adapter whose users each wait for the answer to what they asked."""
+
+    name = PLATFORM
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self._waiting: dict[str, asyncio.Event] = {}
+
+    async def run(self) -> None:
+        """Nothing comes in by itself."""
+
+    async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
+        async def send(_repeated: bool) -> str:
+            self.answers += 1
+            self._waiting.pop(address.message).set()
+            return address.message
+
+        await delivery.send_part(0, send)
+
+    async def progress(self, address: Address, update: Update) -> None:
+        """Nobody watches."""
+
+    async def ask(self, dispatcher: Dispatcher, text: str) -> None:
+        """One question in a conversation of its own, until its answer is there."""
+        message = uuid.uuid4().hex
+        answered = self._waiting[message] = asyncio.Event()
+        await dispatcher.accept(Question(text, message, "user", Address(PLATFORM, "chat", message), datetime.now(UTC)))
+        await answered.wait()
+
+
+async def measure(settings: Settings, texts: list[str], count: int) -> None:
+    encoder = load_encoder(settings.encoder, settings.models)
+    clock = ModelClock(encoder)
+    async with open_house(settings, encoder) as house:
+        await house.indexer.index_folder(settings.knowledge.folder)
+        dispatcher = Dispatcher(house.engine, house.journal, settings.queue)
+        users = Users()
+        dispatcher.register([users])
+        for text in texts[:8]:  # warm-up
+            await users.ask(dispatcher, text)
+        console = Console()
+        passages = (await house.knowledge.summary()).passages
+        console.print(f"{passages} passages, {len(texts)} questions; {encoder.description['dtype_reason']}")
+        console.print(await one_at_a_time(users, dispatcher, clock, texts))
+        console.print(await many_at_once(users, dispatcher, house, clock, texts, count))
+        await dispatcher.idle()
+        if users.answers != 8 + 2 * len(texts):
+            raise SystemExit("a question was lost or answered twice")
+
+
+async def one_at_a_time(users: Users, dispatcher: Dispatcher, clock: ModelClock, texts: list[str]) -> Table:
+    totals, beside = [], []
+    for text in texts:
+        clock.start_over()
+        started = time.perf_counter()
+        await users.ask(dispatcher, text)
+        total = time.perf_counter() - started
+        totals.append(total * 1000)
+        beside.append((total - clock.seconds) * 1000)
+    table = Table("one question at a time", "p50 ms", "p95 ms")
+    for name, values in (("from acceptance to delivery", totals), ("of that beside the model calls", beside)):
+        cuts = statistics.quantiles(values, n=20)
+        table.add_row(name, f"{statistics.median(values):.2f}", f"{cuts[18]:.2f}")
+    return table
+
+
+async def many_at_once(
+    users: Users, dispatcher: Dispatcher, house: House, clock: ModelClock, texts: list[str], count: int
+) -> Table:
+    """`count` users who each ask their next question when the last one is answered."""
+    waiting = iter(texts)
+
+    async def user() -> None:
+        for text in waiting:
+            await users.ask(dispatcher, text)
+
+    clock.start_over()
+    async with LoopLagProbe(interval_seconds=0.005) as probe:
+        started = time.perf_counter()
+        await asyncio.gather(*(user() for _ in range(count)))
+        seconds = time.perf_counter() - started
+    given = list(clock.texts)
+    inside = clock.seconds
+    started = time.perf_counter()
+    for start in range(0, len(given), 128):
+        await house.lane.encode(given[start : start + 128])
+    raw = time.perf_counter() - started
+    table = Table(f"{count} users at once", "")
+    table.add_row("questions a second", f"{len(texts) / seconds:.1f}")
+    table.add_row("the same texts through the batched encoder alone", f"{len(texts) / raw:.1f}")
+    table.add_row("share of the bare encoder's speed", f"{raw / seconds:.2f}")
+    table.add_row("share of the time inside model calls", f"{inside / seconds:.2f}")
+    table.add_row(
+        "event-loop lag p50 / p99 / max, ms",
+        f"{probe.percentile(0.5):.2f} / {probe.percentile(0.99):.2f} / {max(probe.milliseconds):.2f}",
+    )
+    return table
+
+
+if __name__ == "__main__":
+    main()
