@@ -1,0 +1,314 @@
+"""The program as a person starts it: real processes, real signals, a real pseudo-terminal, a real kill -9."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+GUIDE = "# Brewing guide\n\n## Water\n\nUse water at 92 to 96 degrees. It should be soft.\n"
+QUESTION = "how hot should the water be?"
+ANSWER = "Use water at 92 to 96 degrees."
+PROMPT = "\x1b[?2004h"  # the terminal is told to mark pasted text: the prompt is ready
+CURSOR_QUERY = "\x1b[6n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder to start the program in, with one document."""
+    (tmp_path / "knowledge").mkdir()
+    (tmp_path / "knowledge" / "guide.md").write_text(GUIDE)
+    return tmp_path
+
+
+def program(place: Path, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *arguments],
+        cwd=place,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | environment,
+    )
+
+
+def test_help_is_there_at_once(place):
+    """Nothing heavy is imported for it: half a second, measured as processor time to be fair to a busy machine."""
+    before = os.times()
+    done = program(place, "--help")
+    after = os.times()
+    assert done.returncode == 0
+    assert {"run", "chat", "ask", "search", "index", "evaluate"} <= set(
+        re.findall(r"^  (\w+)", done.stdout, re.MULTILINE)
+    )
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.5
+
+
+def test_ask_prints_one_json_object_with_everything(place):
+    """What a script needs: the fields, their types, and nothing else on standard output."""
+    done = program(place, "ask", QUESTION, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["outcome"] == "answered"
+    assert answer["answered"] is True
+    assert answer["answer"] == answer["span"] == ANSWER
+    assert 0.75 <= answer["confidence"] <= 1
+    [citation] = answer["citations"]
+    assert citation == {
+        "document": "guide.md",
+        "title": "Brewing guide",
+        "heading": ["Water"],
+        "lines": [5, 5],
+        "page": None,
+        "row": None,
+        "quote": ANSWER,
+        "url": None,
+    }
+    assert answer["timings_ms"]["total"] > 0
+    assert answer["reference"]
+
+
+def test_declining_and_small_talk_have_their_outcomes(place):
+    """A script can tell them from answers."""
+    declined = json.loads(program(place, "ask", "who won the football match?", "--json").stdout)
+    assert (declined["outcome"], declined["answered"], declined["span"]) == ("declined", False, None)
+    hello = json.loads(program(place, "ask", "hello", "--json").stdout)
+    assert (hello["outcome"], hello["answered"]) == ("small_talk", False)
+
+
+def test_index_reports_every_file(place):
+    """As a table for people and as JSON for scripts."""
+    (place / "knowledge" / "broken.json").write_text("{")
+    report = json.loads(program(place, "index", "--json").stdout)
+    assert report["passages"] == 1
+    assert [file["path"] for file in report["files"]] == ["broken.json", "guide.md"]
+    text = program(place, "index").stdout
+    assert "not valid JSON" in text
+    assert "0 passages embedded" in text
+
+
+def test_search_shows_passages_with_scores(place):
+    """What the engine works from."""
+    [found] = json.loads(program(place, "search", "water", "-k", "3", "--json").stdout)
+    assert (found["document"], found["lines"]) == ("guide.md", [5, 5])
+    assert 0 < found["cosine"] <= 1
+
+
+def test_evaluate_measures_a_folder(place):
+    """With the operator's own documents and questions, leaving the bot's own index alone."""
+    lines = [{"question": QUESTION, "doc_id": "guide.md", "answers": [ANSWER]}, {"question": "who won?", "answers": []}]
+    (place / "questions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    done = program(
+        place,
+        *("evaluate", "--knowledge", "knowledge", "--questions", "questions.jsonl"),
+        *("--predictions", "out.jsonl", "--report", "report"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "hit@1" in done.stdout
+    predictions = [json.loads(line) for line in (place / "out.jsonl").read_text().splitlines()]
+    assert [prediction["answered"] for prediction in predictions] == [True, False]
+    assert predictions[0]["retrieved"] == ["guide.md"]
+    assert "<svg" in (place / "report" / "index.html").read_text()
+    assert not (place / "data").exists()
+
+
+def test_a_pipe_is_answered_line_by_line(place):
+    """Answers on standard output, nothing of the log between them."""
+    done = program(place, "chat", stdin=f"{QUESTION}\nthanks\n")
+    assert done.returncode == 0
+    assert ANSWER in done.stdout
+    assert "You're welcome!" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["ask", "x", "--config", "nowhere.toml"], 2, "nowhere.toml: there is no such settings file"),
+        (["run"], 2, "knowledge-bot chat"),
+        (["ask"], 2, "Missing argument"),
+        (["evaluate", "--questions", "knowledge/guide.md"], 2, "--documents or --knowledge"),
+        (["evaluate", "--questions", "knowledge/guide.md", "--knowledge", "knowledge"], 1, "guide.md"),
+    ],
+)
+def test_wrong_use_is_one_message_and_an_exit_code(place, arguments, code, told):
+    """Never a traceback."""
+    done = program(place, *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_all_wrong_settings_are_told_at_once(place):
+    """With file, line and key."""
+    (place / "bot.toml").write_text("[answer]\nthreshold = 2\n\n[knowlege]\nfolder = 'x'\n")
+    done = program(place, "ask", "x", BOT_QUEUE__CAPACITY="none")
+    assert done.returncode == 2
+    assert "bot.toml line 2: answer.threshold" in done.stderr
+    assert "bot.toml line 4: knowlege: there is no such setting; did you mean knowledge?" in done.stderr
+    assert "environment variable BOT_QUEUE__CAPACITY" in done.stderr
+
+
+def test_a_missing_folder_and_missing_weights_are_told_with_the_fix(place):
+    """What a newcomer runs into first."""
+    done = program(place, "ask", "x", BOT_KNOWLEDGE__FOLDER="elsewhere")
+    assert (done.returncode, "knowledge.folder" in done.stderr) == (1, True)
+    done = program(place, "ask", "x", BOT_ENCODER__MODEL="nobody/nothing", HF_HOME=str(place / "hf"))
+    assert (done.returncode, "models.auto_download" in done.stderr) == (1, True)
+
+
+def test_a_damaged_database_is_told_with_its_file(place):
+    """And is left as it is."""
+    (place / "data").mkdir()
+    (place / "data" / "journal.sqlite3").write_text("this is no database, but quite a long text" * 100)
+    done = program(place, "ask", QUESTION)
+    assert done.returncode == 1
+    assert "journal.sqlite3" in done.stderr
+    assert "move it away" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- at a terminal ----------------------------------------------------------------------------------------------------
+
+
+class Person:
+    """Somebody at a pseudo-terminal in which the program runs."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", terminal: int) -> None:
+        self.process = process
+        self._terminal = terminal
+        self.seen = ""
+
+    def types(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def waits_for(self, text: str, seconds: float = 20) -> None:
+        """Read the screen until the text has come since the last wait."""
+        until = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < until, f"{text!r} did not come; the screen says: {self.seen[-2000:]!r}"
+            self._read()
+        self.seen = self.seen[self.seen.index(text) + len(text) :]
+
+    def sees_the_end(self, seconds: float = 30) -> int:
+        """The exit status."""
+        until = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < until, f"the program does not end; the screen says: {self.seen[-2000:]!r}"
+            self._read()
+        return self.process.returncode
+
+    def _read(self) -> None:
+        ready, _, _ = select.select([self._terminal], [], [], 0.1)
+        if ready:
+            try:
+                new = os.read(self._terminal, 65536).decode(errors="replace")
+                if CURSOR_QUERY in new:  # a terminal answers this: row 1, column 1
+                    self.types("\x1b[1;1R")
+                self.seen += new
+            except OSError:  # the program has closed its side
+                time.sleep(0.05)
+
+
+@contextmanager
+def at_a_terminal(place: Path, *arguments: str) -> Iterator[Person]:
+    person, program_side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bot", *arguments],
+        cwd=place,
+        stdin=program_side,
+        stdout=program_side,
+        stderr=program_side,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+        start_new_session=True,
+    )
+    os.close(program_side)
+    try:
+        yield Person(process, person)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(person)
+
+
+@pytest.mark.parametrize("ending", ["/quit\r", "\x04", "\x03"], ids=["quit", "Ctrl-D", "Ctrl-C"])
+def test_a_person_asks_and_leaves(place, ending):
+    """`run` without a platform is a conversation at the terminal, and every way out leaves cleanly."""
+    with at_a_terminal(place, "run") as person:
+        person.waits_for("1 documents, 1 passages")
+        person.waits_for(PROMPT)
+        person.types(f"{QUESTION}\r")
+        person.waits_for("92 to 96 degrees")
+        person.waits_for("guide.md, line 5")
+        person.waits_for(PROMPT)
+        person.types(ending)
+        assert person.sees_the_end() == 0
+        assert "Traceback" not in person.seen
+
+
+def test_the_arrow_keys_bring_back_what_was_typed(place):
+    """Also what was typed in an earlier run; the file is for its owner only."""
+    for typed in (f"{QUESTION}\r", "\x1b[A\r"):
+        with at_a_terminal(place, "chat") as person:
+            person.waits_for(PROMPT)
+            person.types(typed)
+            person.waits_for("guide.md, line 5")
+            person.waits_for(PROMPT)
+            person.types("\x04")
+            assert person.sees_the_end() == 0
+    assert (place / "data" / "terminal_history").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_ends_with_success(place, number):
+    """As a service manager stops it."""
+    with at_a_terminal(place, "run") as person:
+        person.waits_for(PROMPT)
+        person.process.send_signal(number)
+        assert person.sees_the_end() == 0
+
+
+def test_what_kill_9_left_unanswered_is_answered_at_the_next_start(place):
+    """A question in the journal survives the hardest stop, and its texts are erased once it is answered."""
+    assert program(place, "index").returncode == 0
+    with at_a_terminal(place, "chat") as person:
+        person.waits_for(PROMPT)
+        _hold_journal_after_acceptance(place, person)
+    assert [text for (text,) in _journal(place)] != [None]
+    done = program(place, "chat", stdin="")
+    assert f"> {QUESTION}" in done.stdout
+    assert ANSWER in done.stdout
+    assert [text for (text,) in _journal(place)] == [None]
+
+
+def _hold_journal_after_acceptance(place: Path, person: Person) -> None:
+    """Ask, and kill the program as soon as the journal has the question."""
+    os.kill(person.process.pid, signal.SIGSTOP)
+    person.types(f"{QUESTION}\r")
+    for _ in range(10_000):
+        os.kill(person.process.pid, signal.SIGCONT)
+        time.sleep(0.001)
+        os.kill(person.process.pid, signal.SIGSTOP)
+        if _journal(place):
+            break
+    os.kill(person.process.pid, signal.SIGKILL)
+    person.process.wait()
+
+
+def _journal(place: Path) -> list[tuple[str | None]]:
+    connection = sqlite3.connect(place / "data" / "journal.sqlite3")
+    try:
+        return connection.execute("SELECT question FROM questions").fetchall()
+    finally:
+        connection.close()
