@@ -60,6 +60,11 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has enough
         sys.stderr.close()
         sys.exit(ExitCode.FAILURE)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _complain(f"{error.filename}: {error.strerror}")  # a file or folder that the user has named
+        sys.exit(ExitCode.FAILURE)
 
 
 @app.callback(invoke_without_command=True)

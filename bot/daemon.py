@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
+from pathlib import Path
 
 import structlog
+from filelock import FileLock, Timeout
 
 from bot.dispatcher import Dispatcher
 from bot.engine.conversation import Conversations
 from bot.engine.qa import QAEngine
-from bot.errors import BotError
+from bot.errors import BotError, StorageError
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.reader import SimilarityReader
 from bot.inference.workers import EncodingLane
@@ -92,7 +94,7 @@ async def serve(settings: Settings, make_adapters: MakeAdapters, refresh: Callab
     answers their grace and return; a second one ends the process at once.
     """
     stop = asyncio.Event()
-    with _signals_set(stop):
+    with _alone_in(settings.storage.folder), _signals_set(stop):
         async with open_house(settings) as house, LoopLagProbe():
             await _unless_stopped(stop, refresh(house))
             if not stop.is_set():
@@ -137,6 +139,21 @@ async def _keep_running(adapter: Adapter) -> None:
             await asyncio.sleep(pause)
             continue
         return
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """While this holds, no other bot serves from the folder: two would both answer what a third one left undone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "bot.lock", timeout=0)
+        with lock:
+            yield
+    except Timeout as error:
+        raise StorageError(
+            f"Another bot is running with the data folder {folder}. Stop it first, or give this one a folder of its own: "
+            "storage.folder"
+        ) from error
 
 
 @contextmanager

@@ -140,6 +140,7 @@ def test_a_pipe_is_answered_line_by_line(place):
         (["ask"], 2, "Missing argument"),
         (["evaluate", "--questions", "knowledge/guide.md"], 2, "--documents or --knowledge"),
         (["evaluate", "--questions", "knowledge/guide.md", "--knowledge", "knowledge"], 1, "guide.md"),
+        (["index", "--config", "knowledge"], 2, "knowledge: there is no such settings file"),
     ],
 )
 def test_wrong_use_is_one_message_and_an_exit_code(place, arguments, code, told):
@@ -277,6 +278,16 @@ def test_a_signal_drains_and_ends_with_success(place, number):
         person.waits_for(PROMPT)
         person.process.send_signal(number)
         assert person.sees_the_end() == 0
+
+
+def test_two_bots_do_not_share_a_data_folder(place):
+    """Both would answer what a third one left undone; asking once beside a running bot is fine."""
+    with at_a_terminal(place, "run") as person:
+        person.waits_for(PROMPT)
+        second = program(place, "chat")
+        assert second.returncode == 1
+        assert "Another bot is running" in second.stderr
+        assert program(place, "ask", QUESTION).returncode == 0
 
 
 def test_what_kill_9_left_unanswered_is_answered_at_the_next_start(place):
