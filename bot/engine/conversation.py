@@ -15,6 +15,7 @@ from bot.text import STOP_WORDS, words
 
 # A question with so many words that carry meaning can stand alone.
 _WORDS_TO_STAND_ALONE = 2
+_POINTING_BACK = frozenset("it its that this these those they them their he him his she her one ones there".split())
 
 
 class Conversations:
@@ -50,9 +51,10 @@ class Conversations:
 
 
 def _weight_alone(text: str) -> float:
-    """Between 0 (`and with what?`) and 0.5, where the question as it stands counts as much as with its context."""
-    said = len({word for word in words(text) if word not in STOP_WORDS})
-    return 0.5 * min(1.0, said / _WORDS_TO_STAND_ALONE)
+    """Between 0 (`and how do I change it?`) and 0.5, where the question as it stands counts as much as with its context."""
+    said = set(words(text))
+    own = len(said - STOP_WORDS) - bool(said & _POINTING_BACK)
+    return 0.5 * min(1.0, max(0, own) / _WORDS_TO_STAND_ALONE)
 
 
 def joined(context: Sequence[str], text: str) -> str:

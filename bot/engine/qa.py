@@ -131,7 +131,7 @@ def _declined(hits: Sequence[Hit], reference: str, sure: float) -> Answer:
 
 
 def _name(found: FoundPassage) -> str:
-    return " › ".join((found.title, *found.passage.heading))
+    return f"“{' › '.join((found.title, *found.passage.heading))}”"
 
 
 def _documents(hits: Sequence[Hit]) -> tuple[str, ...]:

@@ -92,6 +92,12 @@ async def test_a_follow_up_is_understood_from_what_was_said_before(house):
     assert (await house.engine.answer(ask("and with what?", "two"))).outcome is Outcome.DECLINED
 
 
+async def test_a_word_that_points_back_leads_to_what_was_asked_before(house):
+    """`it` stands for the water, so the little that the question says by itself does not count against the answer."""
+    await house.engine.answer(ask("how hot should the water be?"))
+    assert "soft" in (await house.engine.answer(ask("should it be soft?"))).text
+
+
 async def test_a_forgotten_conversation_is_not_referred_to(house):
     """After /new a question stands alone."""
     await house.engine.answer(ask("How often must I descale the machine?"))
