@@ -36,10 +36,7 @@ class Block:
     heading: tuple[str, ...] = ()
     locator: Locator = Locator()
     context: str = ""
-    part: tuple[int, int] = (
-        0,
-        1,
-    )  # which part (from 0) of how many; the parts' texts joined by line feeds are the block
+    part: tuple[int, int] = (0, 1)  # which (from 0) of how many; their texts one after the other are the block
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ _ABBREVIATIONS = frozenset(
     """
     al approx art cf ch co corp dept dr e.g eg eq etc ex fig figs gen gov i.e ie inc jr lt ltd mr mrs ms mt no nos op
     p pp prof ref rev sec sen sr st v vol vs u.s u.k u.n e.u a.m p.m jan feb mar apr jun jul aug sep sept oct nov dec
+    bzw ca ggf z
     """.split()
 )
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]*_`]*(?=\s+[\"'“‘(\[*_`]*[^\sa-z])|[。！？]+[」』”’]*|\n[ \t]*\n")
+_SENTENCE_END = re.compile(r"(?<![.!?…])([.!?…]++)[\"'”’)\]*_`]*+(?=\s++(\S))|[。！？]++[」』”’]*+|\n[ \t]*+\n")
 _LAST_WORD = re.compile(r"[\w.]+$")
 
 
@@ -23,7 +24,7 @@ def sentences(text: str) -> list[Span]:
     spans = []
     start = 0
     for match in _SENTENCE_END.finditer(text):
-        if text[match.start()] == "." and _is_abbreviation(text, match.start()):
+        if (match[2] or "").islower() or (match[1] == "." and _is_no_end(text, start, match.start())):
             continue
         spans.append((start, match.end()))
         start = match.end()
@@ -31,11 +32,15 @@ def sentences(text: str) -> list[Span]:
     return [span for span in (stripped(text, span) for span in spans) if span[0] < span[1]]
 
 
-def _is_abbreviation(text: str, stop: int) -> bool:
-    word = _LAST_WORD.search(text, max(0, stop - 20), stop)
-    if word is None:
+def _is_no_end(text: str, start: int, stop: int) -> bool:
+    """Whether the full stop at `stop` belongs to an abbreviation, to initials, or to the number of what begins at `start`."""
+    found = _LAST_WORD.search(text, max(start, stop - 20), stop)
+    if found is None:
         return False
-    return word.group().lower() in _ABBREVIATIONS or (len(word.group()) == 1 and word.group().isupper())
+    word = found.group()
+    if word.isdecimal() and len(word) <= 3 and not text[start : found.start()].strip():
+        return True
+    return word.lower() in _ABBREVIATIONS or all(len(part) == 1 and part.isupper() for part in word.split("."))
 
 
 def stripped(text: str, span: Span) -> Span:
@@ -48,19 +53,34 @@ def stripped(text: str, span: Span) -> Span:
     return start, end
 
 
+HTML_COMMENT = re.compile(r"<!--(?:(?!<!--|-->).)*+-->", re.DOTALL)
+
+# Each pattern stops at the next mark of its own kind, and gives nothing back: so hostile text costs no more time than any.
+_TARGET = r"\([^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)*+\)"
+_STRONG = re.compile(r"(?<!\\)\*\*(?=[^\s*])([^*]++)(?<=[^\s\\])\*\*")
 _MARKUP = [
-    (re.compile(r"<!--.*?-->", re.DOTALL), " "),
-    (re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE), ""),  # code fences
-    (re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t|:-]*)?$", re.MULTILINE), ""),  # table rules
-    (re.compile(r"!?\[([^\]\n]*)\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)"), r"\1"),  # links and images
-    (re.compile(r"!?\[([^\]\n]+)\]\[[^\]\n]*\]"), r"\1"),
-    (re.compile(r"</?[a-zA-Z][^<>]*>"), ""),
-    (re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE), ""),
-    (re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+", re.MULTILINE), ""),  # list markers
-    (re.compile(r"(\*{1,3}|~~|`+)(?=\S)(.+?)(?<=\S)\1", re.DOTALL), r"\2"),  # emphasis and code
-    (re.compile(r"(?<!\w)_{1,2}(?=\S)([^_]+)(?<=\S)_{1,2}(?!\w)"), r"\1"),
+    (HTML_COMMENT, " "),
+    (re.compile(r"^[ \t]*+(?:`{3,}+[^`\n]*+|~{3,}+.*)$", re.MULTILINE), ""),  # code fences
+    (re.compile(r"^[ \t]*+(?:\|[ \t|:-]*+|:?-{2,}+:?[ \t]*+(?:\|[ \t|:-]*+)?)$", re.MULTILINE), ""),  # table rules
+    (  # HTML, and code and addresses, whose brackets are none
+        re.compile(
+            r"(?<!`)(`{1,3})(?!`)(.+?)(?<!`)\1(?!`)|<([a-z]++:[^<>\s]++|[^<>\s@]++@[^<>\s]++)>|</?[a-zA-Z][\w:.-]*+(?:[\s/][^<>]*+)?>",
+            re.DOTALL,
+        ),
+        r"\2\3",
+    ),
+    (re.compile(rf"(?<!\\)!\[([^\[\]]*+)\]{_TARGET}"), r"\1"),  # images, which may stand within links
+    (re.compile(rf"(?<!\\)\[([^\[\]]*+)\]{_TARGET}"), r"\1"),
+    (re.compile(r"(?<![\w\\])!?\[([^\[\]]++)\]\[[^\[\]\n]*+\]"), r"\1"),
+    (re.compile(r"^[ \t]*+(?:>[ \t]?)++", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]*+(?:[-*+•]|\d{1,3}[.)])[ \t]++", re.MULTILINE), ""),  # list markers
+    (_STRONG, r"\1"),
+    (re.compile(r"(?<![\w*\\])\*(?=[^\s*])([^*]++)(?<=[^\s\\])\*(?![\w*])"), r"\1"),
+    (_STRONG, r"\1"),  # the one that held the other
+    (re.compile(r"~~(?=[^\s~])([^~]++)(?<=\S)~~"), r"\1"),
+    (re.compile(r"(?<![\w\\])_{1,2}(?=\S)([^_]++)(?<=[^\s\\])_{1,2}(?!\w)"), r"\1"),
     (re.compile(r"\\([!-/:-@\[-`{-~])"), r"\1"),  # escapes
-    (re.compile(r"[ \t]*\|[ \t]*"), " "),
+    (re.compile(r"\|"), " "),
 ]
 
 
@@ -129,6 +149,15 @@ def line_spans(text: str, joined: Callable[[str], bool] = lambda _: False) -> li
     return spans
 
 
+_LIST_MARKER = re.compile(r"([ \t]*+)(?:[-*+•]|\d{1,9}[.)])(?=\s|$)")
+
+
 def list_items(text: str) -> list[Span]:
-    """The spans of the top-level items of a list, each with what is indented below it."""
-    return line_spans(text, joined=lambda line: line[:1].isspace())
+    """The spans of the top-level items of a list, each with the lines that belong to it."""
+    depth = len(text) - len(text.lstrip(" \t"))
+
+    def joined(line: str) -> bool:
+        marker = _LIST_MARKER.match(line)
+        return marker is None or len(marker[1]) > depth
+
+    return line_spans(text, joined)

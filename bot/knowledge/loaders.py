@@ -8,17 +8,17 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from bot.documents import Block, Document, Form, Locator
 from bot.errors import DocumentError
+from bot.text import HTML_COMMENT
 
 Loader = Callable[[str, bytes], Document]
 """(path relative to the folder, content) -> Document. Raises DocumentError."""
@@ -34,9 +34,10 @@ def load(path: str, content: bytes) -> Document:
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
-_MARKDOWN = MarkdownIt("commonmark").enable("table")
+# Blocks alone: of what stands within them only headings are ever taken apart, which also spares the time for the rest.
+_MARKDOWN = MarkdownIt("commonmark").enable("table").disable("inline")
+_INLINE = MarkdownIt("commonmark")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_HTML_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FORMS = {
     "paragraph_open": Form.PARAGRAPH,
     "blockquote_open": Form.PARAGRAPH,
@@ -46,23 +47,22 @@ _FORMS = {
     "fence": Form.CODE,
     "code_block": Form.CODE,
     "table_open": Form.TABLE,
+    "heading_open": Form.PARAGRAPH,  # one that is too long for a heading
 }
+# What is longer is a paragraph that happens to stand above a line of dashes.
+_LONGEST_HEADING = 300  # characters
 
 
 def load_markdown(path: str, content: bytes) -> Document:
-    text = _decode(content)
-    front_matter, warnings = _front_matter(text)
-    match = _FRONT_MATTER.match(text)
-    # Emptied rather than cut off, so that line numbers stay those of the file.
-    source = text if match is None else "\n" * match.group().count("\n") + text[match.end() :]
+    front_matter, source, warnings = _front_matter(_decode(content))
     headings, blocks = _markdown_blocks(source)
-    title = front_matter.get("title") or next(iter(headings), None) or _title_from_path(path)
+    title = front_matter.get("title") or next(filter(None, headings), None) or _title_from_path(path)
     return Document(
         path=path,
         title=title,
         blocks=tuple(_without_title(block, title) for block in blocks),
-        url=front_matter.get("url"),
-        language=front_matter.get("language"),
+        url=front_matter.get("url") or None,
+        language=front_matter.get("language") or None,
         warnings=tuple(warnings),
     )
 
@@ -70,21 +70,22 @@ def load_markdown(path: str, content: bytes) -> Document:
 def _markdown_blocks(source: str) -> tuple[list[str], list[Block]]:
     """All headings in order, and the blocks, each under the headings that hold at its place."""
     lines = source.split("\n")
-    tokens = _MARKDOWN.parse(source)
+    references: dict[str, Any] = {}
+    tokens = _MARKDOWN.parse(source, references)
     headings: list[str] = []
     path: list[tuple[int, str]] = []  # (level, heading), outermost first
     blocks: list[Block] = []
     for position, token in enumerate(tokens):
         if token.level != 0 or token.map is None:
             continue
-        if token.type == "heading_open":
-            level, heading = int(token.tag[1:]), _plain_inline(tokens[position + 1])
+        if token.type == "heading_open" and len(markdown := tokens[position + 1].content) <= _LONGEST_HEADING:
+            level, heading = int(token.tag[1:]), _plain_heading(markdown, references)
             path = [(above, text) for above, text in path if above < level] + [(level, heading)]
             headings.append(heading)
         elif form := _FORMS.get(token.type):
             first, last = _without_blank_ends(lines, *token.map)
             text = "\n".join(lines[first:last])
-            if not text.strip() or (token.type == "html_block" and not _HTML_COMMENT.sub("", text).strip()):
+            if not text.strip() or (token.type == "html_block" and not HTML_COMMENT.sub("", text).strip()):
                 continue
             heading_path = tuple(text for _, text in path if text)
             blocks.append(Block(form, text, heading_path, Locator(lines=(first + 1, last))))
@@ -99,25 +100,42 @@ def _without_blank_ends(lines: list[str], first: int, last: int) -> tuple[int, i
     return first, last
 
 
-def _plain_inline(token: Token) -> str:
-    """The text of a heading without its markup."""
-    kept = (child.content for child in token.children or () if child.type in ("text", "code_inline", "softbreak"))
+def _plain_heading(markdown: str, references: dict[str, Any]) -> str:
+    """The text of a heading without its markup; for an image, its description."""
+    [inline] = _INLINE.parseInline(markdown, references)
+    shown = ("text", "code_inline", "image", "softbreak", "hardbreak")
+    kept = (child.content for child in inline.children or () if child.type in shown)
     return " ".join("".join(part or " " for part in kept).split())
 
 
-def _front_matter(text: str) -> tuple[dict[str, str], list[str]]:
-    """The keys that we know, as text, and what is wrong with the front matter."""
+def _front_matter(text: str) -> tuple[dict[str, str], str, list[str]]:
+    """The keys that we know, the text without the front matter, and what is wrong with it.
+
+    It is emptied rather than cut off, so that line numbers stay those of the file. What stands between two rules at the
+    start and is no list of keys is ordinary text.
+    """
     match = _FRONT_MATTER.match(text)
     if match is None:
-        return {}, []
+        return {}, text, []
+    source = "\n" * match.group().count("\n") + text[match.end() :]
     try:
-        data = yaml.safe_load(match.group(1)) or {}
-    except yaml.YAMLError:
-        return {}, ["the front matter is not valid YAML and was passed over"]
+        # Every value is the text that stands there: 1.10 stays 1.10, and no date can be wrong.
+        data = yaml.load(match.group(1), Loader=yaml.BaseLoader) or {}  # noqa: S506  (it makes nothing but texts)
+    except (yaml.YAMLError, RecursionError):
+        return {}, source, ["the front matter is not valid YAML and was passed over"]
     if not isinstance(data, dict):
-        return {}, ["the front matter is not a list of `key: value` lines and was passed over"]
-    known = {key: data[key] for key in ("title", "url", "language") if data.get(key) is not None}
-    return {key: str(value).strip() for key, value in known.items()}, []
+        return {}, text, []
+    known = {key: data[key] for key in ("title", "url", "language") if key in data}
+    warnings = [
+        f"`{key}` in the front matter is not a text and was passed over"
+        for key, value in known.items()
+        if not isinstance(value, str)
+    ]
+    return (
+        {key: _well_formed(value).strip() for key, value in known.items() if isinstance(value, str)},
+        source,
+        warnings,
+    )
 
 
 def _without_title(block: Block, title: str) -> Block:
@@ -163,49 +181,66 @@ _ANSWER_KEYS = ("answer", "a", "response")
 _PAIRS_WANTED = "expected question-answer pairs: each with a `question` and an `answer`"
 
 
+_DELIMITERS = ",;\t|"
+
+
 def load_csv(path: str, content: bytes) -> Document:
-    """A table whose header names a question and an answer column. Rows count as in a spreadsheet: the header is row 1."""
+    """A table whose header names a question and an answer column. Rows count as in a spreadsheet, the header's too."""
     text = _decode(content)
+    first_line = text.lstrip("\n").partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=first_line.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    rows, row_begins = [], 1
     try:
-        dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
-        dialect.doublequote = True
-    except csv.Error:
-        dialect = csv.excel
-    rows = csv.DictReader(io.StringIO(text, newline=""), dialect=dialect)
-    try:
-        records = [(number, row) for number, row in enumerate(rows, start=2)]
+        for number, row in enumerate(reader, start=1):
+            row_begins = reader.line_num + 1
+            if any(map(str.strip, row)):
+                rows.append((number, row))
     except csv.Error as error:
-        raise DocumentError(f"not a valid CSV file ({error}); save it again as CSV with UTF-8 encoding") from error
-    return _pairs_document(path, records, found=f"found the columns: {', '.join(rows.fieldnames or ())}")
+        raise DocumentError(
+            f"not valid CSV in the row that begins at line {row_begins} ({error}); look there for a double quote that is "
+            "not closed, or not doubled within a quoted cell"
+        ) from error
+    [(_, header), *cells] = rows or [(1, [])]
+    records = [(number, dict(zip(header, row, strict=False))) for number, row in cells]
+    too_long = [number for number, row in cells if any(map(str.strip, row[len(header) :]))]
+    warnings = [f"more cells than the header has, the rest left out: row {_listed(too_long)}"] if too_long else []
+    found = f"found the columns: {', '.join(header)}" if header else ""
+    return _pairs_document(path, records, found, warnings)
 
 
 def load_jsonl(path: str, content: bytes) -> Document:
     """One object a line; the row is the line's number."""
-    records = []
-    for number, line in enumerate(_decode(content).split("\n"), start=1):
-        if line.strip():
-            records.append((number, _parse_json(line, where=f"line {number}")))
-    return _pairs_document(path, records)
+    lines = enumerate(_decode(content).split("\n"), start=1)
+    return _pairs_document(path, [(number, _parse_json(line, number)) for number, line in lines if line.strip()])
 
 
 def load_json(path: str, content: bytes) -> Document:
     """A list of objects, or one object that maps each question to its answer; the row is the pair's number."""
-    data = _parse_json(_decode(content), where="the file")
-    if isinstance(data, dict) and all(isinstance(value, str) for value in data.values()):
+    data = _parse_json(_decode(content))
+    if _pair(data):
+        data = [data]
+    elif isinstance(data, dict) and all(isinstance(value, str) for value in data.values()):
         data = [{"question": question, "answer": answer} for question, answer in data.items()]
     if not isinstance(data, list):
         raise DocumentError(f"{_PAIRS_WANTED}, as a list of objects or as one object from question to answer")
     return _pairs_document(path, list(enumerate(data, start=1)))
 
 
-def _parse_json(text: str, where: str) -> Any:
+def _parse_json(text: str, first_line: int = 1) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DocumentError(f"{where} is not valid JSON ({error}); correct it there") from error
+    except json.JSONDecodeError as error:
+        place = f"line {first_line + error.lineno - 1}, column {error.colno}"
+        raise DocumentError(f"not valid JSON at {place} ({error.msg}); correct it there") from error
+    except (ValueError, RecursionError) as error:
+        what = "a number is too long or brackets are nested too deeply"
+        raise DocumentError(f"can't be read as JSON from line {first_line} on: {what}; correct it there") from error
 
 
-def _pairs_document(path: str, records: list[tuple[int, Any]], found: str = "") -> Document:
+def _pairs_document(
+    path: str, records: list[tuple[int, Any]], found: str = "", warnings: Sequence[str] = ()
+) -> Document:
     blocks, skipped = [], []
     for number, record in records:
         pair = _pair(record)
@@ -214,10 +249,14 @@ def _pairs_document(path: str, records: list[tuple[int, Any]], found: str = "") 
         else:
             blocks.append(Block(Form.PAIR, pair[1], locator=Locator(row=number), context=pair[0]))
     if not blocks:
-        raise DocumentError("; ".join(filter(None, (_PAIRS_WANTED, found))))
-    rows = ", ".join(map(str, skipped[:10])) + (", ..." if len(skipped) > 10 else "")
-    warnings = (f"without a question or an answer, passed over: row {rows}",) if skipped else ()
-    return Document(path, _title_from_path(path), tuple(blocks), warnings=warnings)
+        raise DocumentError("; ".join(filter(None, (_PAIRS_WANTED, found, "" if records else "there are none"))))
+    if skipped:
+        warnings = [*warnings, f"without a question or an answer, passed over: row {_listed(skipped)}"]
+    return Document(path, _title_from_path(path), tuple(blocks), warnings=tuple(warnings))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
 
 
 def _pair(record: Any) -> tuple[str, str] | None:
@@ -229,7 +268,7 @@ def _pair(record: Any) -> tuple[str, str] | None:
     answer = next((by_name[key] for key in _ANSWER_KEYS if by_name.get(key)), None)
     if not isinstance(question, str) or not isinstance(answer, str) or not question.strip() or not answer.strip():
         return None
-    return question.strip(), answer.strip()
+    return _well_formed(question).strip(), _well_formed(answer).strip()
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------
@@ -244,6 +283,11 @@ def _decode(content: bytes) -> str:
     if "\0" in text:
         raise DocumentError("this is a binary file, not text; convert it to Markdown or plain text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _well_formed(text: str) -> str:
+    """The text with the halves of characters that an escape such as `\\ud83d` makes joined, or replaced where one is alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _title_from_path(path: str) -> str:

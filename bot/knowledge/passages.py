@@ -7,8 +7,9 @@ one passage.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
-from bot.documents import Block, Document, Form, Locator, Passage
+from bot.documents import Block, Document, Form, Passage
 from bot.text import Span, line_spans, list_items, plain, sentences
 
 CountTokens = Callable[[Sequence[str]], list[int]]
@@ -21,7 +22,7 @@ _LARGEST_PREFIX_SHARE = 0.35
 def split(document: Document, count_tokens: CountTokens, largest: int) -> list[Passage]:
     """All passages of a document, in order, each of at most `largest` tokens with title and headings counted in.
 
-    Only a title and headings that are very long by themselves may lead to more.
+    Only a title and headings, a table's header or a stored question that are very long by themselves may lead to more.
     """
     passages: list[Passage] = []
     for heading, blocks in _sections(document.blocks):
@@ -48,7 +49,7 @@ def introduces(block: Block, following: Block) -> bool:
     return (
         block.form is Form.PARAGRAPH
         and following.form in (Form.LIST, Form.CODE, Form.TABLE)
-        and block.text.rstrip(" *_`").endswith(":")
+        and block.text.rstrip(" \n*_`").endswith(":")
     )
 
 
@@ -67,13 +68,15 @@ def _sections(blocks: Sequence[Block]) -> Iterator[tuple[tuple[str, ...], list[B
 def _groups(parts: list[tuple[Block, int]], room: int) -> Iterator[list[Block]]:
     """Consecutive parts, as many as fit. What announces a list stays with the list where both fit."""
     group: list[tuple[Block, int]] = []
+    filled = 0
     for part, size in parts:
-        if group and sum(size for _, size in group) + size > room:
+        if group and filled + size > room:
             announcing = len(group) > 1 and introduces(group[-1][0], part) and group[-1][1] + size <= room
             carried = [group.pop()] if announcing else []
             yield [block for block, _ in group]
-            group = carried
+            group, filled = carried, sum(size for _, size in carried)
         group.append((part, size))
+        filled += size
     if group:
         yield [block for block, _ in group]
 
@@ -100,16 +103,26 @@ def _split_block(block: Block, count_tokens: CountTokens, room: int) -> Iterator
         room = max(room // 2, room - count_tokens([plain(context)])[0])
     units = _fitting(block.text, _units(block), count_tokens, room)
     sizes = count_tokens([plain(block.text[start:end]) for start, end in units])
-    spans: list[Span] = []
-    first, filled = 0, 0
-    for position, size in enumerate(sizes):
-        if position > first and filled + size > room:
-            spans.append((units[first][0], units[position - 1][1]))
-            first, filled = position, 0
+    borders, filled = [0], 0
+    for (start, _), size in zip(units, sizes, strict=True):
+        if filled and filled + size > room:
+            borders.append(start)
+            filled = 0
         filled += size
-    spans.append((units[first][0], units[-1][1]))
-    for number, span in enumerate(spans):
-        yield _part(block, span, context, (number, len(spans)))
+    yield from _cut(block, [*borders, len(block.text)], context)
+
+
+def _cut(block: Block, borders: Sequence[int], context: str) -> Iterator[Block]:
+    """The parts between the borders. White space between two parts belongs to the first of them, so nothing is lost."""
+    first = block.locator.lines[0] if block.locator.lines else None
+    for number, (start, end) in enumerate(pairwise(borders)):
+        text = block.text[start:end]
+        locator = block.locator
+        if first is not None:
+            locator = replace(locator, lines=(first, first + text.rstrip().count("\n")))
+            first += text.count("\n")
+        part = (number, len(borders) - 1)
+        yield replace(block, text=text, context=context if number else block.context, locator=locator, part=part)
 
 
 def _shared_context(block: Block) -> str:
@@ -131,30 +144,24 @@ def _units(block: Block) -> list[Span]:
 def _fitting(text: str, units: list[Span], count_tokens: CountTokens, room: int) -> list[Span]:
     """The units, those that are too long by themselves cut between words, or within a word that never ends."""
     fitting: list[Span] = []
-    for (start, end), size in zip(units, count_tokens([text[start:end] for start, end in units]), strict=True):
-        while size > room:
-            # Tokens are spread evenly enough over a long text for this to fit, nearly always at the first try.
-            cut = start + max(1, int((end - start) * room / size * 0.9))
-            space = max(text.rfind(" ", start + 1, cut), text.rfind("\n", start + 1, cut))
-            cut = space if space > start else cut
-            fitting.append((start, cut))
-            start = cut
-            [size] = count_tokens([text[start:end]])
-        if start < end:
-            fitting.append((start, end))
+    for unit, size in zip(units, count_tokens([text[start:end] for start, end in units]), strict=True):
+        if size <= room or unit[1] - unit[0] == 1:
+            fitting.append(unit)
+        else:
+            # Tokens are spread evenly enough over a long text for nearly all of these to fit.
+            pieces = _pieces(text, unit, int(size / room / 0.9) + 1)
+            fitting.extend(_fitting(text, pieces, count_tokens, room))
     return fitting
 
 
-def _part(block: Block, span: Span, context: str, part: tuple[int, int]) -> Block:
+def _pieces(text: str, span: Span, count: int) -> list[Span]:
+    """The span in `count` pieces of about the same length, cut after white space where there is some."""
     start, end = span
-    lines = block.locator.lines
-    if lines is not None:
-        first = lines[0] + block.text.count("\n", 0, start)
-        lines = (first, first + block.text.count("\n", start, end))
-    return replace(
-        block,
-        text=block.text[start:end],
-        context=context if start else block.context,
-        locator=Locator(lines=lines, page=block.locator.page, row=block.locator.row),
-        part=part,
-    )
+    borders = [start]
+    for number in range(1, count):
+        target = start + (end - start) * number // count
+        space = max(text.rfind(mark, borders[-1], target) for mark in " \n")
+        border = target if space < 0 else space + 1
+        if border > borders[-1]:
+            borders.append(border)
+    return list(pairwise([*borders, end]))

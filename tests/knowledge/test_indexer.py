@@ -140,6 +140,7 @@ async def test_a_missing_folder_leaves_the_index_as_it_was(indexer, folder_of, f
 async def test_an_interrupted_run_resumes_with_the_vectors_it_had(store, encoder, lane, folder_of, monkeypatch):
     """Readers see nothing of a run that was cut off, and the next run computes only the rest."""
     monkeypatch.setattr("bot.knowledge.indexer._STORED_AT_ONCE", 8)
+    monkeypatch.setattr("bot.knowledge.indexer._EMBEDDED_AT_ONCE", 100)
     folder = folder_of({f"{n}.md": f"Animal number {n} eats {n} apples." for n in range(24)})
     failing = EncodingLane(encoder, capacity=8)
     calls = 0
