@@ -5,7 +5,8 @@ Nothing of SQLite runs on the event loop: `Connection.run` hands a job to the co
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
@@ -80,26 +81,69 @@ def _open(file: Path, migrations: Sequence[str], read_only: bool) -> sqlite3.Con
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(file, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-        # FULL: a question that was acknowledged survives even a power failure.
+    except (sqlite3.Error, OSError) as error:
+        raise _storage_error(file, error) from error
+    try:
+        _use_wal(connection)
         for pragma in (
-            "journal_mode = WAL",
-            "synchronous = FULL",
+            "synchronous = FULL",  # a question that was acknowledged survives even a power failure
             "foreign_keys = ON",
+            "secure_delete = ON",  # what is erased leaves no trace in the file
             f"query_only = {int(read_only)}",
         ):
             connection.execute(f"PRAGMA {pragma}")
         _migrate(connection, file, migrations)
-    except (sqlite3.Error, OSError) as error:
+    except sqlite3.Error as error:
+        connection.close()
         raise _storage_error(file, error) from error
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL. While another process does the same to a new file, SQLite refuses without waiting, so we wait."""
+    until = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
 def _migrate(connection: sqlite3.Connection, file: Path, migrations: Sequence[str]) -> None:
-    [version] = connection.execute("PRAGMA user_version").fetchone()
-    if migrations and version > len(migrations):
+    if not migrations or _version(connection) == len(migrations):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    version = _version(connection)  # read once more: another process may have done the same while this one waited
+    if version > len(migrations):
         raise StorageError(f"{file} was written by a newer version of this program; update the program to use it.")
-    for number, script in enumerate(migrations[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    for script in migrations[version:]:
+        for statement in _statements(script):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(migrations)}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script in which each one ends at the end of a line. (executescript would end the transaction.)"""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement
 
 
 def _storage_error(file: Path, error: Exception) -> StorageError:

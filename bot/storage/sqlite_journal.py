@@ -87,7 +87,9 @@ class SqliteJournal:
         return await self._connection.run(read)
 
     async def answered(self, entry: int, answer: Answer) -> None:
-        await self._write("UPDATE questions SET answer = ? WHERE id = ?", json.dumps(answer.to_json()), entry)
+        await self._write(
+            "UPDATE questions SET answer = ? WHERE id = ? AND question IS NOT NULL", json.dumps(answer.to_json()), entry
+        )
 
     async def part(self, entry: int, part: int) -> PartState | None:
         def read(db: sqlite3.Connection) -> PartState | None:

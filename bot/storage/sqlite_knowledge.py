@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.documents import Block, Form, FoundPassage, Locator, Passage
-from bot.errors import IndexUnavailable
+from bot.errors import IndexUnavailable, StorageError
 from bot.storage.base import FileReport, FileState, Hit, IndexedFile, IndexSummary, Rank, Scores, SearchQuery
 from bot.storage.sqlite import Connection
 
@@ -123,12 +123,14 @@ class SqliteKnowledge:
                 "UPDATE documents SET size = ?, modified_ns = ? WHERE path = ?",
                 [(state.size, state.modified_ns, state.path) for state in touched],
             )
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('encoder', ?)", (encoder,))
-            if changed or removed or _meta(db, "generation") == 0:
+            if changed or removed or _meta(db, "encoder") != encoder:
                 db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('encoder', ?)", (encoder,))
             db.execute(
                 "DELETE FROM vectors WHERE encoder != ? OR key NOT IN (SELECT vector_key FROM passages)", (encoder,)
             )
+            if db.execute("SELECT 1 FROM passages WHERE vector_key NOT IN (SELECT key FROM vectors)").fetchone():
+                raise StorageError("Another indexing has changed the index at the same time. Run it once more.")
 
         await self._writer.run(write)
 
