@@ -5,6 +5,8 @@ stored pair gets its answer. Nothing is cut in the middle, and every quote stand
 """
 
 import re
+import urllib.parse
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +32,8 @@ _LEANS_BACK = re.compile(
     r"otherwise|instead|however|but|and|also|in (?:this|that|which) (?:case|way)|if (?:so|not)|to do (?:so|this|that))\b",
     re.IGNORECASE,
 )
+_MARKS = re.compile(r"\*+|_+|`+|~+")
+_FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,14 @@ def wants_all(question: str) -> bool:
     return _WANTS_ALL.match(question) is not None
 
 
-def answering_block(found: FoundPassage, place: int, span: Span) -> tuple[int, Span | None]:
-    """The block that answers and the span in it: an announcing sentence stands for all of what it announces (None)."""
+def answering_block(question: str, found: FoundPassage, place: int, span: Span) -> tuple[int, Span | None]:
+    """The block that answers and the span in it: what is announced, all of it (None), in place of its announcement.
+
+    Where everything is asked for, any sentence of the announcing paragraph counts, else only the announcing one.
+    """
     blocks = found.passage.blocks
-    at_its_end = span[1] >= len(blocks[place].text.rstrip())
-    if at_its_end and place + 1 < len(blocks) and introduces(blocks[place], blocks[place + 1]):
+    announces = wants_all(question) or span[1] >= len(blocks[place].text.rstrip())
+    if announces and place + 1 < len(blocks) and introduces(blocks[place], blocks[place + 1]):
         return place + 1, None
     return place, span
 
@@ -102,16 +109,30 @@ def _shown(block: Block, span: Span) -> str:
     if block.form is Form.TABLE:
         header = block.context or "\n".join(block.text.split("\n")[:2])
         return text if text.startswith(header) else f"{header}\n{text}"
-    if block.form is Form.CODE and (block.part != (0, 1) or not text.lstrip().startswith(("```", "~~~"))):
-        lines = [line for line in text.split("\n") if not line.lstrip().startswith(("```", "~~~"))]
-        return "\n".join(("```", *lines, "```"))
-    return text
+    return _fenced(block, text.rstrip()) if block.form is Form.CODE else text
+
+
+def _fenced(block: Block, text: str) -> str:
+    """Code with the fences that it lacks: indented code has none, and a part of fenced code at most one."""
+    number, count = block.part
+    first, _, rest = text.partition("\n")
+    opening = _FENCE.match(first) if number == 0 else None
+    closing = _FENCE.match(rest.rpartition("\n")[2]) if number == count - 1 else None
+    if opening and closing:
+        return text
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = (opening or closing or ["`" * max(3, longest + 1)])[0].strip()
+    return "\n".join([*([] if opening else [fence]), text, *([] if closing else [fence])])
 
 
 def _emphasised(text: str, span: Span) -> str:
     """The text with the span in bold, where that changes something and no markup gets in the way."""
     start, end = stripped(text, span)
-    if (start, end) == stripped(text, (0, len(text))) or re.search(r"[*_`<\[\]\n|]", text[start:end]):
+    if (start, end) == stripped(text, (0, len(text))) or re.search(r"[*_`~<>\[\]|]", text[start:end]):
+        return text
+    within_markup = any(count % 2 for count in Counter(_MARKS.findall(text, 0, start)).values())
+    within_link = text.count("[", 0, start) != text.count("]", 0, start)
+    if within_markup or within_link or text[end : end + 1].isalnum():
         return text
     return f"{text[:start]}**{text[start:end]}**{text[end:]}"
 
@@ -132,7 +153,7 @@ def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> C
         page=block.locator.page,
         row=block.locator.row,
         quote=block.text[slice(*span)],
-        url=found.url or (f"{base_url.rstrip('/')}/{found.document}" if base_url else None),
+        url=found.url or (f"{base_url.rstrip('/')}/{urllib.parse.quote(found.document)}" if base_url else None),
     )
 
 
@@ -159,11 +180,14 @@ _MOST_PARTS = 12
 
 
 def parts_to_fetch(block: Block) -> tuple[int, int] | None:
-    """How many passages before and after hold the rest of a list, table or code block; None where nothing is missing."""
+    """How many passages before and after hold the rest of what is shown whole, and before it what announces it.
+
+    None where nothing is missing.
+    """
     number, count = block.part
-    if count == 1 or count > _MOST_PARTS or block.form not in (Form.LIST, Form.TABLE, Form.CODE):
+    if count == 1 or count > _MOST_PARTS or block.form is Form.PARAGRAPH:
         return None
-    return number, count - 1 - number
+    return number + 1, count - 1 - number
 
 
 def with_whole_block(
@@ -171,11 +195,12 @@ def with_whole_block(
 ) -> tuple[FoundPassage, int, Span | None]:
     """The passage with a split block put together again from the passages around it, and place and span in that."""
     blocks = found.passage.blocks
-    parts = _run_of_parts([block for passage in around for block in passage.blocks], blocks[place])
+    there = [block for passage in around for block in passage.blocks]
+    parts = _run_of_parts(there, blocks[place])
     if not parts:  # the document has changed since the search
         return found, place, span
-    offset = sum(len(part.text) + 1 for part in parts[: blocks[place].part[0]])
-    before = tuple(block for block in blocks[:place] if block not in parts)
+    offset = sum(len(part.text) for part in parts[: blocks[place].part[0]])
+    before = tuple(block for block in blocks[:place] if block not in parts) or _announcement(there, parts[0])
     after = tuple(block for block in blocks[place + 1 :] if block not in parts)
     whole = replace(found.passage, blocks=(*before, _joined(parts), *after))
     return replace(found, passage=whole), len(before), span and (span[0] + offset, span[1] + offset)
@@ -194,8 +219,15 @@ def _run_of_parts(blocks: Sequence[Block], wanted: Block) -> list[Block]:
     return []
 
 
+def _announcement(blocks: Sequence[Block], announced: Block) -> tuple[Block, ...]:
+    """The block before, if that is what announces this one."""
+    place = blocks.index(announced)
+    earlier = blocks[place - 1 : place]
+    return tuple(block for block in earlier if block.heading == announced.heading and introduces(block, announced))
+
+
 def _joined(parts: Sequence[Block]) -> Block:
     first, last = parts[0], parts[-1]
     lines = first.locator.lines and last.locator.lines and (first.locator.lines[0], last.locator.lines[1])
     locator = replace(first.locator, lines=lines)
-    return replace(first, text="\n".join(part.text for part in parts), locator=locator, part=(0, 1))
+    return replace(first, text="".join(part.text for part in parts), locator=locator, part=(0, 1))

@@ -14,8 +14,8 @@ from bot.messages import Wording
 from bot.storage.base import Hit
 from bot.text import share_of_words, stems
 
-_INTERCEPT = -8.15
-_WEIGHTS = {"passage_cosine": 13.0, "text_cosine": 4.4, "covered": 2.95}
+_INTERCEPT = -8.6
+_WEIGHTS = {"passage_cosine": 11.9, "text_cosine": 6.25, "covered": 2.8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Evidence:
     """What speaks for an answer, each between 0 and 1 (a cosine may be negative).
 
     The cosines of the passage and of the piece of text to the question, and the share of the question's words that the
-    passage has; each over all wordings by their weights, so that an off-topic remark is not carried by what was said
-    before.
+    passage has, its title and headings counted in; each over all wordings by their weights, so that an off-topic remark is
+    not carried by what was said before.
     """
 
     passage_cosine: float
@@ -33,7 +33,8 @@ class Evidence:
 
 
 def evidence(wordings: Sequence[Wording], hit: Hit, reading: Reading) -> Evidence:
-    said = stems(hit.found.passage.body)
+    found = hit.found
+    said = stems(" ".join((found.title, *found.passage.heading, found.passage.body)))
     return Evidence(
         passage_cosine=sum(wording.weight * cosine for wording, cosine in zip(wordings, hit.cosines, strict=True)),
         text_cosine=reading.cosine,

@@ -96,7 +96,7 @@ class QAEngine:
 
     async def _compose(self, question: str, found: _Found) -> Composed:
         passage = found.hit.found
-        place, span = answering_block(passage, found.reading.block, found.reading.span)
+        place, span = answering_block(question, passage, found.reading.block, found.reading.span)
         reach = parts_to_fetch(passage.passage.blocks[place])
         if reach is not None:
             first, last = passage.positions

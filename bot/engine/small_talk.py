@@ -14,7 +14,8 @@ _PATTERNS = (
         "You're welcome!",
     ),
     (
-        r"(?:who|what) are you|what(?:'s| is) your name|are you (?:a |an )?(?:bot|robot|human|ai|real|person)"
+        r"(?:who|what) are you|what is this(?: bot| thing)?|"
+        r"what(?:'s| is) your name|are you (?:a |an )?(?:bot|robot|human|ai|real|person)"
         r"(?: or (?:a |an )?(?:bot|robot|human|ai|person))?|what can you do(?: for me)?|introduce yourself",
         "I'm a bot that answers questions from this place's own documents, in their own words, and says where they stand. "
         "If they don't answer a question, I say so.",

@@ -65,30 +65,25 @@ def merge_neighbours(hits: Sequence[Hit]) -> list[Hit]:
     """
     merged: list[Hit] = []
     for hit in hits:
-        for place, other in enumerate(merged):
-            if joined := _joined(other, hit):
-                merged[place] = joined
-                break
-        else:
-            merged.append(hit)
+        place = len(merged)
+        while (neighbour := next((other for other in merged if _joined(other, hit)), None)) is not None:
+            place = min(place, merged.index(neighbour))
+            merged.remove(neighbour)
+            hit = _joined(neighbour, hit) or hit
+        merged.insert(place, hit)
     return merged
 
 
-def _joined(better: Hit, worse: Hit) -> Hit | None:
-    one, two = better.found, worse.found
-    if one.document != two.document or one.passage.heading != two.passage.heading:
+def _joined(one: Hit, two: Hit) -> Hit | None:
+    """Two hits as one, with the score of the better; None where they are no neighbours, or would be too long."""
+    first, second = sorted((one.found, two.found), key=lambda found: found.positions)
+    if first.document != second.document or first.passage.heading != second.passage.heading:
         return None
-    if Form.PAIR in (one.passage.blocks[0].form, two.passage.blocks[0].form):
+    if second.positions[0] != first.positions[1] + 1 or second.positions[1] - first.positions[0] >= _LONGEST_RUN:
         return None
-    if one.positions[1] - one.positions[0] + 1 >= _LONGEST_RUN:
+    if Form.PAIR in (first.passage.blocks[0].form, second.passage.blocks[0].form):
         return None
-    if two.positions[0] == one.positions[1] + 1:
-        first, second = one, two
-    elif two.positions[1] == one.positions[0] - 1:
-        first, second = two, one
-    else:
-        return None
-    return replace(better, found=_concatenated(first, second))
+    return replace(max(one, two, key=lambda hit: hit.score), found=_concatenated(first, second))
 
 
 def _concatenated(first: FoundPassage, second: FoundPassage) -> FoundPassage:
