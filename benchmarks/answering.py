@@ -91,7 +91,7 @@ class Users:
     async def run(self) -> None:
         """Nothing comes in by itself."""
 
-    async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
+    async def deliver(self, address: Address, _answer: Answer, delivery: Delivery) -> None:
         async def send(_repeated: bool) -> str:
             self.answers += 1
             self._waiting.pop(address.message).set()

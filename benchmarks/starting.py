@@ -20,10 +20,12 @@ from rich.table import Table
 
 FOLDER = Path(__file__).parent.parent / "knowledge"
 QUESTION = "How do I add documents?"
-MODEL_ALONE = (
-    "import torch, sentence_transformers; from bot.inference.weights import find_weights; "
-    "sentence_transformers.SentenceTransformer(str(find_weights('sentence-transformers/all-MiniLM-L6-v2').folder), device='cpu')"
-)
+MODEL_ALONE = """
+import torch, sentence_transformers
+from bot.inference.weights import find_weights
+folder = find_weights("sentence-transformers/all-MiniLM-L6-v2").folder
+sentence_transformers.SentenceTransformer(str(folder), device="cpu")
+"""
 
 
 def main() -> None:

@@ -103,12 +103,16 @@ def ask(
 
     async def answer(house: "House") -> None:
         from datetime import UTC, datetime
+        from uuid import uuid4
 
         from bot.adapters.terminal import rendered
         from bot.messages import Address, Question
 
-        question = Question(text, "ask", "ask", Address("command", "ask", ""), datetime.now(UTC))
+        conversation = uuid4().hex
+        asked = text.encode(errors="replace").decode()  # an argument may hold bytes that are no text
+        question = Question(asked, conversation, "ask", Address("command", "ask", conversation), datetime.now(UTC))
         answer = await house.engine.answer(question)
+        await house.conversations.forget(conversation)  # nobody can follow up
         if as_json:
             _print_json(answer.to_json())
         else:
@@ -218,12 +222,12 @@ def evaluate(
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
-def _settings(config: Path | None, *, daemon: bool = False) -> Settings:
-    """The settings, with logging set up: outside a daemon only what a person at the terminal has to know."""
+def _settings(config: Path | None) -> Settings:
+    """The settings, with logging set up: a person at the terminal is told only what there is to worry about."""
     from bot.telemetry import configure_logging
 
     settings = load_settings(config)
-    configure_logging(settings.log, quiet=not daemon)
+    configure_logging(settings.log, quiet=True)
     return settings
 
 

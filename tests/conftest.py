@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.workers import EncodingLane
 from bot.settings import EncoderSettings, ModelsSettings, Settings
 
-SHARED = Path(__file__).parent.parent.parent / "shared"
+# A busy machine fails no property; every test has a timeout of its own.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
 # A callback that keeps the loop's thread computing for longer than this stalls every heartbeat.
 _LONGEST_CALLBACK = 0.1  # seconds of CPU time, so that a busy machine fails no test
 

@@ -57,7 +57,7 @@ class Pigeonhole:
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         for part, text in enumerate(answer.text.split("|")):
 
-            async def send(repeated: bool, text: str = text) -> str:
+            async def send(repeated: bool, part: int = part, text: str = text) -> str:
                 if self.fail_before:
                     self.fail_before -= 1
                     raise ConnectionError("not sent")
@@ -69,7 +69,7 @@ class Pigeonhole:
 
             await delivery.send_part(part, send)
 
-    async def progress(self, address: Address, update: Update) -> None:
+    async def progress(self, _address: Address, update: Update) -> None:
         self.updates.append(update.stage)
 
     @property

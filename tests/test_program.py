@@ -132,6 +132,15 @@ def test_a_pipe_is_answered_line_by_line(place):
     assert done.stderr == ""
 
 
+def test_bytes_that_are_no_text_hurt_nothing(place):
+    """In a pipe or as an argument they become question marks, and the next question is answered."""
+    command = [sys.executable, "-m", "bot", "chat"]
+    lines = b"\xff\xfe what\n" + QUESTION.encode() + b"\n"
+    done = subprocess.run(command, cwd=place, input=lines, capture_output=True, timeout=60, check=True)
+    assert ANSWER in done.stdout.decode()
+    assert program(place, "ask", "\udcff\udcfe what").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

@@ -1,14 +1,15 @@
 """The terminal: typed lines, or lines from a pipe, are questions; answers are printed.
 
-At a prompt one question is asked at a time. From a pipe, one a line, until the pipe ends and all are answered.
+One question is asked at a time: at a prompt, or a line of the pipe after the other.
 """
 
 import asyncio
+import io
 import sys
 import threading
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class TerminalAdapter:
         self._console = console or Console(highlight=False)
         self._interactive = sys.stdin.isatty()
         self._conversation = _new_id()
-        self._awaited: dict[str, asyncio.Event] = {}  # message id -> set once its answer is printed
+        self._awaited: dict[str, asyncio.Event] = {}  # message id -> set when its answer is printed
         self._status: Text | None = None
         self._last: Answer | None = None
 
@@ -76,8 +77,6 @@ class TerminalAdapter:
                         break
                 elif line:
                     await self._ask(line)
-        for answered in list(self._awaited.values()):
-            await answered.wait()
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         await delivery.send_part(0, lambda repeated: self._show(address, answer, repeated))
@@ -107,13 +106,13 @@ class TerminalAdapter:
             del self._awaited[message]
             self._console.print(Text(str(error), style="red"))
             return
-        if self._interactive:
-            await self._wait_with_status(answered)
+        await self._wait_with_status(answered)
 
     async def _wait_with_status(self, answered: asyncio.Event) -> None:
+        """Wait for the answer; on a terminal, show how far it is."""
         self._status = Text(_STAGES[Stage.SEARCHING], style="dim")
         try:
-            with self._console.status(self._status, spinner="dots"):
+            with self._console.status(self._status, spinner="dots") if self._interactive else nullcontext():
                 await answered.wait()
         finally:
             self._status = None
@@ -121,7 +120,7 @@ class TerminalAdapter:
     def _command(self, line: str) -> bool:
         """Carry out a command; False if it was to leave."""
         match line.split()[0].lower():
-            case "/quit" | "/exit":
+            case "/quit":
                 return False
             case "/new":
                 self._conversation = _new_id()
@@ -173,6 +172,8 @@ class TerminalAdapter:
                     loop.call_soon_threadsafe(lines.put_nowait, line)
                 loop.call_soon_threadsafe(lines.put_nowait, None)
 
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # a pipe may hold anything
         threading.Thread(target=read, name="stdin", daemon=True).start()
         while (line := await lines.get()) is not None:
             yield line.strip()
