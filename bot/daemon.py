@@ -102,6 +102,7 @@ async def serve(settings: Settings, make_adapters: MakeAdapters, refresh: Callab
 
 
 async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event) -> None:
+    await house.conversations.forget_expired()
     dispatcher = Dispatcher(house.engine, house.journal, house.settings.queue)
     adapters = make_adapters(house, dispatcher)
     dispatcher.register(adapters)

@@ -279,7 +279,6 @@ NUMBERS_IN_PROSE = [
     ("how-it-works.md", "Meaning counts for {meaning:g} percent"),
     ("operating.md", "up to {shutdown.grace_seconds:g} seconds to finish"),
     ("privacy.md", "A conversation is no longer used after {minutes:g} minutes"),
-    ("terminal.md", "no more than {queue.capacity} questions"),
     ("tokens.md", "The maximum length of a passage is {knowledge.passage_tokens} tokens"),
     ("tokens.md", "up to {most_words} different words"),
 ]

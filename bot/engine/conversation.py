@@ -37,11 +37,14 @@ class Conversations:
         """Keep an answered question for follow-ups, and drop what has expired."""
         if not answer.answered or not self._settings.turns:
             return
-        await self._store.forget_older(time.time() - self._settings.expire_seconds)
+        await self.forget_expired()
         await self._store.add_turn(question.conversation, Turn(question.text, answer.text), time.time())
 
     async def forget(self, conversation: str) -> None:
         await self._store.forget(conversation)
+
+    async def forget_expired(self) -> None:
+        await self._store.forget_older(time.time() - self._settings.expire_seconds)
 
     async def _turns(self, conversation: str) -> list[Turn]:
         if not self._settings.turns:

@@ -284,6 +284,14 @@ async def test_the_folder_is_made(file):
     assert (file.parent / "deep" / "er" / "a.sqlite3").is_file()
 
 
+async def test_only_the_owner_can_read_a_file(file):
+    """It holds what people ask, and so do the files that SQLite makes beside it."""
+    connection = await Connection.open(file, ["CREATE TABLE t (x);"])
+    await connection.run(lambda db: db.execute("INSERT INTO t VALUES (1)").close())
+    assert {path.stat().st_mode & 0o777 for path in file.parent.glob(f"{file.name}*")} == {0o600}
+    await connection.close()
+
+
 async def test_a_file_that_is_no_database_is_refused_with_what_to_do(file):
     """And is not overwritten."""
     file.parent.mkdir()
