@@ -23,7 +23,7 @@ from bot.daemon import House, open_house
 from bot.dispatcher import Dispatcher
 from bot.inference.encoder import Encoder, Vectors, load_encoder
 from bot.knowledge.loaders import LOADERS, load
-from bot.messages import Address, Answer, Delivery, Question, Update
+from bot.messages import Address, Answer, Delivery, Question, Sending, Update
 from bot.settings import LogSettings, Settings
 from bot.telemetry import LoopLagProbe, configure_logging
 
@@ -92,7 +92,7 @@ class Users:
         """Nothing comes in by itself."""
 
     async def deliver(self, address: Address, _answer: Answer, delivery: Delivery) -> None:
-        async def send(_repeated: bool) -> str:
+        async def send(_sending: Sending) -> str:
             self.answers += 1
             self._waiting.pop(address.message).set()
             return address.message

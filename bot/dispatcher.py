@@ -1,41 +1,98 @@
 """The desk between adapters and engine: accept -> journal -> order -> engine -> deliver -> done.
 
 A question is acknowledged only when the journal has it. Questions of one conversation are answered in the order they came,
-conversations side by side. Whatever a crash or a stop leaves undone is taken up again by `resume`.
+conversations side by side. Whatever a crash or a stop leaves undone is taken up again by `resume`. A question may be edited
+(`revise`), deleted (`withdraw`) or stopped at any time, and its answer is kept for the buttons below it (`stored`).
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import repeat
+from typing import TypeVar
 
 import structlog
 
 from bot.engine.qa import new_reference
-from bot.errors import BotError, DeadlineExceeded, EngineBusy
-from bot.messages import Adapter, Address, Answer, Engine, Outcome, Question, Stage, Update
-from bot.settings import QueueSettings
-from bot.storage.base import Journal, Pending
+from bot.errors import BotError, DeadlineExceeded, EngineBusy, RateLimited, Undeliverable
+from bot.limits import QuestionLimits
+from bot.messages import Adapter, Address, Answer, Engine, Outcome, Question, Sending, Stage, Superseded, Update
+from bot.settings import LimitsSettings, QueueSettings
+from bot.storage.base import Forgotten, Journal, Pending, Stored
 
 _log = structlog.stdlib.get_logger(__name__)
-# Seconds between the tries to deliver one answer; after the last one it waits in the journal for the next start.
-_DELIVERY_PAUSES = (1.0, 5.0, 15.0)
+T = TypeVar("T")
+# Seconds between the tries to deliver one answer, half a day of them; after the last one it waits for the next start.
+_DELIVERY_PAUSES = (1.0, 5.0, 15.0, 60.0, *repeat(300.0, 144))
+# Seconds that showing progress may still take when the answer is there.
+_LAST_PROGRESS = 10.0
+
+
+class _CutOff(Enum):
+    """Why the work on a question was ended early."""
+
+    STOPPED = "whoever asked has stopped it"
+    DROPPED = "it was edited, deleted or forgotten"
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """One question on its way through the desk."""
+
+    pending: Pending
+    accepted: float = field(default_factory=time.perf_counter)
+    cut_off: _CutOff | None = None
+    thinking: asyncio.Task[Answer] | None = None
+    begun: bool = False
+    dropped: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def address(self) -> Address:
+        return self.pending.question.address
+
+    def end_early(self, reason: _CutOff) -> None:
+        self.cut_off = reason
+        if reason is _CutOff.DROPPED:
+            self.dropped.set()
+        if self.thinking is not None:
+            self.thinking.cancel()
 
 
 class Dispatcher:
-    """Takes questions from any adapter and sees to it that each is answered once."""
+    """Takes questions from any adapter and sees to it that each is answered once.
 
-    def __init__(self, engine: Engine, journal: Journal, settings: QueueSettings) -> None:
+    `counts` says how many questions were accepted, refused (busy, limited), revised and withdrawn since the start, how many
+    of each outcome were delivered, how many could not be, and how many parts were sent again because they were in doubt.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        settings: QueueSettings,
+        *,
+        limits: LimitsSettings | None = None,
+        keep_answers: bool = True,
+    ) -> None:
+        """`keep_answers`: whether question and answer are kept once delivered, for edits and buttons."""
         self._engine = engine
         self._journal = journal
         self._settings = settings
+        self._limits = QuestionLimits(limits) if limits else None
+        self._keep_answers = keep_answers
         self._adapters: dict[str, Adapter] = {}
         self._slots = asyncio.Semaphore(settings.parallel)
-        self._waiting: dict[str, deque[tuple[Pending, float]]] = {}  # by conversation, with the time of acceptance
+        self._waiting: dict[str, deque[_Job]] = {}  # by conversation
+        self._jobs: dict[tuple[str, str, str], _Job] = {}  # the latest of each message that is unfinished
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = 0  # on their way into the journal
         self._open = True
+        self.counts: Counter[str] = Counter()
 
     def register(self, adapters: Iterable[Adapter]) -> None:
         """Make adapters known, by name, as the ones to deliver through."""
@@ -46,23 +103,89 @@ class Dispatcher:
         """How many accepted questions are not delivered yet."""
         return self._accepting + sum(map(len, self._waiting.values()))
 
+    # --- what adapters ask for
+
     async def accept(self, question: Question) -> bool:
         """Take a question in; when this returns, it is in the journal. False: this message was accepted before.
 
-        Raises EngineBusy if too many wait already or the bot is stopping, and StorageError if it could not be kept; the
-        caller tells the user then.
+        Raises EngineBusy if too many wait already or the bot is stopping, RateLimited if its author or chat asks too often,
+        and StorageError if it could not be kept; the caller tells the user then.
         """
-        if not self._open or self.unfinished >= self._settings.capacity:
-            raise EngineBusy(self.unfinished)
-        self._accepting += 1
-        try:
-            entry = await self._journal.accept(question)
-        finally:
-            self._accepting -= 1
+        if await self._journal.known(question.address):
+            return False
+        entry = await self._admitted(question, self._journal.accept)
         if entry is None:
             return False
+        self.counts["accepted"] += 1
         self._schedule(Pending(entry, question, answer=None))
         return True
+
+    async def revise(self, question: Question) -> bool:
+        """Answer an edited question again, in place of the answer to the one with the same address. What was sent for that
+        is edited. False: there is nothing to revise, for the text is the same or the question isn't kept (any more).
+
+        Raises what `accept` raises; the old answer stands then.
+        """
+        pending = await self._admitted(question, self._journal.revise)
+        if pending is None:
+            return False
+        self.counts["revised"] += 1
+        if job := self._jobs.get(question.address.key):
+            job.end_early(_CutOff.DROPPED)
+        self._schedule(pending)
+        return True
+
+    async def withdraw(self, address: Address) -> list[str]:
+        """A question was deleted: erase it, with its turn, and drop an answer that is still to come.
+
+        The ids of the messages that were sent for it, which the adapter is to delete.
+        """
+        entry = await self._journal.withdraw(address)
+        if entry is None:
+            return []
+        self.counts["withdrawn"] += 1
+        if job := self._jobs.get(address.key):
+            job.end_early(_CutOff.DROPPED)
+            if job.begun:
+                await job.over.wait()
+        return await self._journal.take_parts(entry)
+
+    async def stop(self, address: Address) -> bool:
+        """Stop the work on a question; its answer says so. False: there is nothing to stop (any more)."""
+        job = self._jobs.get(address.key)
+        if job is None or job.cut_off or job.pending.answer or (job.begun and job.thinking is None):
+            return False
+        job.end_early(_CutOff.STOPPED)
+        return True
+
+    async def placed(self, address: Address, message: str) -> None:
+        """A placeholder was sent for a question, which the first part of its answer is to replace (`Sending.replaces`)."""
+        await self._journal.placed(address, message)
+
+    async def stored(self, platform: str, reference: str) -> Stored | None:
+        """The question and the answer with this reference, or None where they are not kept any more."""
+        return await self._journal.stored(platform, reference)
+
+    async def feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str = "") -> bool:
+        """Note what somebody thinks of an answer; the last word counts. False: the answer isn't kept any more."""
+        return await self._journal.add_feedback(platform, reference, author, helpful=helpful, reason=reason)
+
+    async def forget(self, platform: str, author: str) -> Forgotten:
+        """Erase what somebody has asked on a platform, their turns and their feedback, and drop answers still to come."""
+        forgotten = await self._journal.forget_author(platform, author)
+        theirs = [
+            job
+            for job in self._jobs.values()
+            if (job.address.platform, job.pending.question.author) == (platform, author)
+        ]
+        for job in theirs:
+            job.end_early(_CutOff.DROPPED)
+        if theirs:  # the engine may have been quicker
+            await asyncio.gather(*(job.over.wait() for job in theirs if job.begun))
+            await self._journal.forget_author(platform, author)
+        return forgotten
+
+    # --- start and stop
 
     async def resume(self) -> int:
         """Take up what was left undone before the last stop, and return how many questions that is."""
@@ -89,68 +212,114 @@ class Dispatcher:
         if left:
             _log.warning("left for the next start", questions=left)
 
+    # --- order
+
+    async def _admitted(self, question: Question, keep: Callable[[Question], Awaitable[T]]) -> T:
+        if not self._open or self.unfinished >= self._settings.capacity:
+            self.counts["refused_busy"] += 1
+            raise EngineBusy(self.unfinished)
+        self._accepting += 1
+        try:
+            if self._limits:
+                await self._limits.count(question)
+            return await keep(question)
+        except RateLimited:
+            self.counts["refused_limited"] += 1
+            raise
+        finally:
+            self._accepting -= 1
+
     def _schedule(self, pending: Pending) -> None:
-        conversation = pending.question.conversation
+        job = _Job(pending)
+        self._jobs[job.address.key] = job
         if self._slots.locked():
-            self._relay(pending.question.address)(Update(Stage.QUEUED, str(self.unfinished + 1)))
+            self._relay(job.address)(Update(Stage.QUEUED, str(self.unfinished + 1)))
+        conversation = pending.question.conversation
         waiting = self._waiting.setdefault(conversation, deque())
-        waiting.append((pending, time.perf_counter()))
+        waiting.append(job)
         if len(waiting) == 1:
             self._start(self._work_through(conversation), name=f"conversation:{conversation}")
 
-    def _start(self, work: "Awaitable[None]", name: str) -> None:
-        async def run() -> None:
-            await work
-
-        task = asyncio.create_task(run(), name=name)
+    def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _work_through(self, conversation: str) -> None:
         """Handle the questions of one conversation, one after the other, until none is left."""
         waiting = self._waiting[conversation]
         try:
             while waiting:
-                pending, accepted = waiting[0]
-                async with self._slots:
-                    await self._handle(pending, waited=time.perf_counter() - accepted)
+                job = waiting[0]
+                try:
+                    await self._handle(job)
+                finally:
+                    job.over.set()
+                    if self._jobs.get(job.address.key) is job:
+                        del self._jobs[job.address.key]
                 waiting.popleft()
         finally:
             del self._waiting[conversation]
 
-    async def _handle(self, pending: Pending, waited: float) -> None:
-        question = pending.question
+    # --- one question
+
+    async def _handle(self, job: _Job) -> None:
+        pending = job.pending
+        relay = self._relay(job.address)
         try:
-            answer = pending.answer
-            if answer is None:
-                answer = await self._answer(question)
-                await self._journal.answered(pending.id, answer)
-            delivered = await self._deliver(pending.id, question.address, answer)
-            if delivered:
-                await self._journal.done(pending.id)
+            async with self._slots:
+                job.begun = True
+                waited = time.perf_counter() - job.accepted
+                answer = pending.answer or await self._answer(job, relay)
+                if pending.answer is None:
+                    await self._journal.answered(pending.id, pending.revision, answer)
+            await relay.end()
+            delivered = await self._deliver(job, answer)
+        except Superseded:
+            _log.info("question superseded", platform=job.address.platform)
+            return
         except (
             Exception
         ):  # the journal can't be written, or a bug: the entry stays as it was, the next one gets its turn
-            _log.exception("question put off to the next start", platform=question.address.platform)
+            _log.exception("question put off to the next start", platform=job.address.platform)
             return
+        self.counts[answer.outcome.value if delivered else "undelivered"] += 1
         _log.info(
             "question",
             reference=answer.reference,
-            platform=question.address.platform,
+            platform=job.address.platform,
             outcome=answer.outcome.value,
             delivered=delivered,
             waited_ms=round(waited * 1000, 1),
             **{f"{stage}_ms": milliseconds for stage, milliseconds in answer.timings_ms.items()},
         )
 
-    async def _answer(self, question: Question) -> Answer:
-        """The engine's answer, or one that says what went wrong: whoever asked is told something in any case."""
+    async def _answer(self, job: _Job, relay: "_ProgressRelay") -> Answer:
+        """The engine's answer, or one that says what went wrong: whoever asked is told something in any case.
+
+        Raises Superseded where the question was edited, deleted or forgotten.
+        """
         reference = new_reference()
+        if job.cut_off is None:
+            job.thinking = asyncio.create_task(self._think(job.pending.question, reference, relay))
+            try:
+                await asyncio.wait((job.thinking,))
+            finally:
+                thinking, job.thinking = job.thinking, None
+                thinking.cancel()
+            if not thinking.cancelled():
+                return thinking.result()
+        if job.cut_off is _CutOff.STOPPED:
+            return Answer(Outcome.STOPPED, "Stopped.", reference)
+        raise Superseded
+
+    async def _think(self, question: Question, reference: str, relay: "_ProgressRelay") -> Answer:
         seconds = self._settings.deadline_seconds
         try:
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._engine.answer(question, self._relay(question.address))
+                    return await self._engine.answer(question, relay)
             except TimeoutError as error:
                 raise DeadlineExceeded(seconds) from error
         except BotError as error:
@@ -161,23 +330,31 @@ class Dispatcher:
             text = "Something went wrong on our side. Please ask again, or tell the operator."
         return Answer(Outcome.FAILED, f"{text} (reference {reference})", reference)
 
-    async def _deliver(self, entry: int, address: Address, answer: Answer) -> bool:
-        """Whether the answer has arrived. If not, it stays in the journal."""
-        adapter = self._adapters.get(address.platform)
+    async def _deliver(self, job: _Job, answer: Answer) -> bool:
+        """Whether the answer has arrived. If not, it stays in the journal, unless it never will. Raises Superseded."""
+        adapter = self._adapters.get(job.address.platform)
         if adapter is None:
-            _log.warning("answer kept: its platform is not running", platform=address.platform)
+            _log.warning("answer kept: its platform is not running", platform=job.address.platform)
             return False
-        delivery = _JournalledDelivery(self._journal, entry)
+        entry, revision = job.pending.id, job.pending.revision
+        delivery = _JournalledDelivery(self._journal, entry, revision, self.counts)
         for pause in (*_DELIVERY_PAUSES, None):
             try:
-                await adapter.deliver(address, answer, delivery)
+                await adapter.deliver(job.address, answer, delivery)
+            except Superseded:
+                raise
+            except Undeliverable as error:
+                _log.warning("answer given up", reference=answer.reference, reason=str(error))
+                await self._journal.done(entry, revision, keep=False)
+                return False
             except Exception as error:
                 _log.warning(
                     "delivery failed", reference=answer.reference, error=type(error).__name__, retry_seconds=pause
                 )
                 if pause is not None:
-                    await asyncio.sleep(pause)
+                    await _pause_unless(job.dropped, pause)
             else:
+                await self._journal.done(entry, revision, keep=self._keep_answers)
                 return True
         return False
 
@@ -185,21 +362,37 @@ class Dispatcher:
         return _ProgressRelay(self._adapters.get(address.platform), address, self._start)
 
 
+async def _pause_unless(dropped: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until the question is dropped. Raises Superseded then."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await dropped.wait()
+    if dropped.is_set():
+        raise Superseded
+
+
 class _JournalledDelivery:
     """A Delivery that notes each part in the journal before and after it is sent."""
 
-    def __init__(self, journal: Journal, entry: int) -> None:
+    def __init__(self, journal: Journal, entry: int, revision: int, counts: Counter[str]) -> None:
         self._journal = journal
         self._entry = entry
+        self._revision = revision
+        self._counts = counts
 
-    async def send_part(self, part: int, send: Callable[[bool], Awaitable[str]]) -> str:
-        known = await self._journal.part(self._entry, part)
-        if known is not None and known.message is not None:
+    async def send_part(self, part: int, send: Callable[[Sending], Awaitable[str]]) -> str:
+        known = await self._journal.part_begins(self._entry, self._revision, part)
+        if known is not None and known.message is not None and known.current:
             return known.message
-        await self._journal.part_begins(self._entry, part)
-        message = await send(known is not None)
-        await self._journal.part_sent(self._entry, part, message)
+        replaces = known.message if known is not None else None
+        repeated = known is not None and replaces is None
+        self._counts["repeated"] += repeated
+        message = await send(Sending(repeated, replaces))
+        await self._journal.part_sent(self._entry, self._revision, part, message)
         return message
+
+    async def left_over(self, parts: int) -> list[str]:
+        return await self._journal.left_over(self._entry, parts)
 
 
 class _ProgressRelay:
@@ -207,21 +400,31 @@ class _ProgressRelay:
     only the latest of those that came meanwhile."""
 
     def __init__(
-        self, adapter: Adapter | None, address: Address, start: Callable[[Awaitable[None], str], None]
+        self,
+        adapter: Adapter | None,
+        address: Address,
+        start: Callable[[Coroutine[None, None, None], str], asyncio.Task[None]],
     ) -> None:
         self._adapter = adapter
         self._address = address
         self._start = start
         self._latest: Update | None = None
-        self._sending = False
+        self._sending: asyncio.Task[None] | None = None
 
     def __call__(self, update: Update) -> None:
         if self._adapter is None:
             return
         self._latest = update
-        if not self._sending:
-            self._sending = True
-            self._start(self._send(self._adapter), f"progress:{self._address.platform}")
+        if self._sending is None:
+            self._sending = self._start(self._send(self._adapter), f"progress:{self._address.platform}")
+
+    async def end(self) -> None:
+        """Show nothing more, and wait for what is being shown: it must not come after the answer."""
+        self._latest = None
+        if self._sending is not None:
+            await asyncio.wait((self._sending,), timeout=_LAST_PROGRESS)
+            if self._sending is not None:
+                self._sending.cancel()
 
     async def _send(self, adapter: Adapter) -> None:
         try:
@@ -231,4 +434,4 @@ class _ProgressRelay:
         except Exception as error:
             _log.warning("progress not shown", platform=self._address.platform, error=type(error).__name__)
         finally:
-            self._sending = False
+            self._sending = None

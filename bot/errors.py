@@ -7,6 +7,8 @@ BotError                    its text may be shown to a person as it stands
 ├── IndexUnavailable        there is nothing to search yet: index first
 ├── StorageError            the data folder can't be used: name the file and the cause
 ├── EngineBusy              too much is waiting: ask again later
+├── RateLimited             this author or chat asks too often: wait so many seconds
+├── Undeliverable           the platform will never take this answer: give it up
 └── DeadlineExceeded        the work took longer than it was given
 
 Everything else is a bug: it is logged with its traceback, and the user gets one neutral sentence with a reference.
@@ -49,6 +51,20 @@ class EngineBusy(BotError):
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
         super().__init__(f"{waiting} questions are waiting already. Please ask again in a moment.")
+
+
+class RateLimited(BotError):
+    """Too many questions came from one author or one chat; in `seconds` the next one is welcome."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(
+            f"That was a lot of questions in a short time. Please ask again in {max(1, round(seconds))} seconds."
+        )
+
+
+class Undeliverable(BotError):
+    """The platform will never take this answer: its chat is gone, or the bot may not write there any more."""
 
 
 class DeadlineExceeded(BotError):

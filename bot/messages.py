@@ -25,6 +25,11 @@ class Address:
     message: str
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names the asking message, without the details."""
+        return self.platform, self.chat, self.message
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -32,7 +37,7 @@ class Question:
 
     text: str
     conversation: str
-    author: str
+    author: str  # the platform's id of the user, by which the bot limits, and forgets on request
     address: Address
     received_at: datetime  # with a time zone
     replied_to: str | None = None  # the text of the message that this one replies to
@@ -56,6 +61,7 @@ class Outcome(StrEnum):
     DECLINED = "declined"  # the documents don't say
     SMALL_TALK = "small_talk"
     FAILED = "failed"  # an error of ours: the text says so, with the reference
+    STOPPED = "stopped"  # whoever asked has stopped it
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +145,12 @@ class Stage(StrEnum):
     QUEUED = "queued"
     SEARCHING = "searching"
     READING = "reading"
+    WRITING = "writing"  # a generator is phrasing the answer
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Progress of one question. `text` is what there is to show at this stage (the place in the queue)."""
+    """Progress of one question. `text` is what there is to show at this stage: the place in the queue, or the draft so far."""
 
     stage: Stage
     text: str = ""
@@ -158,15 +165,44 @@ class Engine(Protocol):
         """Answer one question. Raises a BotError only where no answer at all can be given."""
 
 
+class Policy(StrEnum):
+    """When the bot answers in a chat in which several people talk."""
+
+    MENTION = "mention"  # when it is addressed
+    ALWAYS = "always"  # every question, but not what people say to each other
+    FORUM = "forum"  # the first message of a new post
+    OFF = "off"  # never
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a part is to go out.
+
+    `repeated`: an earlier try was cut off without an acknowledgement, so the part may have arrived: mark it as repeated.
+    `replaces`: the platform's id of a message to edit in place, be it a placeholder or this part of an answer that has been
+    revised. If that message is gone, send a new one. Editing again does no harm, so `repeated` is False then.
+    """
+
+    repeated: bool = False
+    replaces: str | None = None
+
+
 class Delivery(Protocol):
     """One answer on its way out, as the journal knows it: which of its parts have been sent already."""
 
-    async def send_part(self, part: int, send: Callable[[bool], Awaitable[str]]) -> str:
+    async def send_part(self, part: int, send: Callable[[Sending], Awaitable[str]]) -> str:
         """Send part number `part` (from 0) unless it was sent before, and return the platform's id of the sent message.
 
-        `send` is awaited with True where an earlier try was cut off without an acknowledgement: the part may have arrived,
-        so it must be marked as repeated. What `send` raises goes through; the part then counts as in doubt.
+        What `send` raises goes through; the part then counts as in doubt. Raises Superseded, which must go through too,
+        where the question was edited or deleted meanwhile.
         """
+
+    async def left_over(self, parts: int) -> list[str]:
+        """The ids of messages of an earlier, longer answer that this one of `parts` parts has no use for: delete them."""
+
+
+class Superseded(Exception):
+    """The question was edited or deleted meanwhile: this answer is not wanted any more."""
 
 
 class Adapter(Protocol):
@@ -180,7 +216,10 @@ class Adapter(Protocol):
         """Take questions in until the platform has no more to give, or until cancelled."""
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
-        """Send the answer, part by part, through `delivery.send_part`. May be called again for the same answer."""
+        """Send the answer, part by part, through `delivery.send_part`. May be called again for the same answer.
+
+        Raises Undeliverable where trying again is of no use; after any other error it is called again.
+        """
 
     async def progress(self, address: Address, update: Update) -> None:
         """Show how far the question has come. Never essential: what it raises is logged and dropped."""

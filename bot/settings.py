@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic_settings
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
 
 DEFAULT_FILE = "bot.toml"
 ENVIRONMENT_PREFIX = "BOT_"
 CONFIG_VARIABLE = "BOT_CONFIG"
+# Names that people and hosts use for some settings already; the name with our own prefix wins over them.
+PLAIN_VARIABLES = {"DISCORD_TOKEN": ("discord", "token"), "TELEGRAM_TOKEN": ("telegram", "token")}
 _DELIMITER = "__"
 
 
@@ -31,7 +33,12 @@ def _at_home(folder: Path) -> Path:
         raise ValueError(f"nobody's home folder is called {folder.parts[0]}") from error
 
 
+def _stripped(secret: SecretStr) -> SecretStr:
+    return SecretStr(secret.get_secret_value().strip())  # a copied token often has a line break at its end
+
+
 Seconds = Annotated[float, Field(gt=0)]
+Secret = Annotated[SecretStr, AfterValidator(_stripped)]
 Folder = Annotated[Path, AfterValidator(_at_home)]
 
 
@@ -57,6 +64,12 @@ class KnowledgeSettings(Section):
 
 class StorageSettings(Section):
     folder: Folder = Field(Path("data"), description="Where the index and the journal are kept.")
+    answer_days: float = Field(
+        30,
+        ge=0,
+        description="Days for which a delivered answer is kept with its question, so that its buttons work and an edited "
+        "question is answered again. 0: erased once it is delivered.",
+    )
 
 
 class ModelsSettings(Section):
@@ -109,6 +122,34 @@ class QueueSettings(Section):
     deadline_seconds: Seconds = Field(60, description="Seconds after which the bot gives up on a question.")
 
 
+class LimitsSettings(Section):
+    author_questions: int = Field(
+        10, ge=0, description="How many questions one person may ask within `limits.window_seconds`. 0: any number."
+    )
+    chat_questions: int = Field(
+        120, ge=0, description="How many questions one chat may ask within `limits.window_seconds`. 0: any number."
+    )
+    window_seconds: int = Field(60, ge=1, description="Seconds over which the questions are counted.")
+
+
+class AdministrationSettings(Section):
+    document_bytes: int = Field(
+        10_000_000, ge=1, description="How large a document may be that is added from a chat, in bytes."
+    )
+
+
+class DiscordSettings(Section):
+    token: Secret = Field(
+        SecretStr(""), description="The token of the Discord bot; also taken from DISCORD_TOKEN. Empty: no Discord."
+    )
+
+
+class TelegramSettings(Section):
+    token: Secret = Field(
+        SecretStr(""), description="The token of the Telegram bot; also taken from TELEGRAM_TOKEN. Empty: no Telegram."
+    )
+
+
 class ShutdownSettings(Section):
     grace_seconds: Seconds = Field(10, description="Seconds for running answers to finish when the bot is stopped.")
 
@@ -139,6 +180,10 @@ class Settings(BaseSettings):
     answer: AnswerSettings = AnswerSettings()
     conversation: ConversationSettings = ConversationSettings()
     queue: QueueSettings = QueueSettings()
+    limits: LimitsSettings = LimitsSettings()
+    administration: AdministrationSettings = AdministrationSettings()
+    discord: DiscordSettings = DiscordSettings()
+    telegram: TelegramSettings = TelegramSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 
@@ -152,7 +197,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over what is passed in, which is the content of the file."""
-        return env_settings, init_settings
+        return env_settings, InitSettingsSource(settings_cls, _plain_variables()), init_settings
 
 
 def load_settings(file: Path | None = None) -> Settings:
@@ -245,6 +290,12 @@ class _Source:
             ):
                 return f"{self._file} line {number}"
         return str(self._file)
+
+
+def _plain_variables() -> dict[str, Any]:
+    return {
+        section: {key: os.environ[name]} for name, (section, key) in PLAIN_VARIABLES.items() if os.environ.get(name)
+    }
 
 
 def _unknown_variables() -> Iterator[str]:

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from bot import dispatcher as dispatcher_module
 from bot.dispatcher import Dispatcher
-from bot.errors import EngineBusy, IndexUnavailable
-from bot.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update
-from bot.settings import QueueSettings
+from bot.errors import EngineBusy, IndexUnavailable, RateLimited, Undeliverable
+from bot.messages import Address, Answer, Delivery, Outcome, Question, Sending, Stage, Update
+from bot.settings import LimitsSettings, QueueSettings
 from bot.storage.sqlite_journal import SqliteJournal
 
 
@@ -47,6 +48,7 @@ class Pigeonhole:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, bool]] = []  # message, text, repeated
+        self.replaced: list[str | None] = []  # what each of them took the place of
         self.updates: list[Stage] = []
         self.fail_before = 0
         self.fail_after = 0
@@ -57,11 +59,12 @@ class Pigeonhole:
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         for part, text in enumerate(answer.text.split("|")):
 
-            async def send(repeated: bool, part: int = part, text: str = text) -> str:
+            async def send(sending: Sending, part: int = part, text: str = text) -> str:
                 if self.fail_before:
                     self.fail_before -= 1
                     raise ConnectionError("not sent")
-                self.sent.append((address.message, text, repeated))
+                self.sent.append((address.message, text, sending.repeated))
+                self.replaced.append(sending.replaces)
                 if self.fail_after:
                     self.fail_after -= 1
                     raise ConnectionError("sent, but the acknowledgement was lost")
@@ -331,3 +334,251 @@ async def test_a_full_disk_puts_the_question_off_and_serves_the_next(dispatcher,
     await dispatcher.idle()
     assert adapter.texts == ["re: two"]
     assert [pending.question.text for pending in await journal.pending()] == ["one"]
+
+
+# --- edited, deleted, stopped -----------------------------------------------------------------------------------------
+
+
+async def test_an_edited_question_is_answered_again_in_place(dispatcher, adapter, journal):
+    """Each part is told which message it replaces, and those that are too many are named."""
+    left_over: list[str] = []
+    deliver = adapter.deliver
+
+    async def and_name_the_rest(address, answer, delivery):
+        await deliver(address, answer, delivery)
+        left_over.extend(await delivery.left_over(len(answer.text.split("|"))))
+
+    adapter.deliver = and_name_the_rest
+    await dispatcher.accept(question("a|b|c", message="1"))
+    await dispatcher.idle()
+    assert adapter.replaced == [None, None, None]
+    assert await dispatcher.revise(question("x|y", message="1"))
+    await dispatcher.idle()
+    assert adapter.texts[3:] == ["re: x", "y"]
+    assert adapter.replaced[3:] == ["id-0", "id-1"]
+    assert left_over == ["id-2"]
+    assert await journal.pending() == []
+    assert (dispatcher.counts["revised"], dispatcher.counts["repeated"]) == (1, 0)
+
+
+async def test_an_edit_that_changes_no_text_or_an_unknown_question_does_nothing(dispatcher, adapter):
+    """The adapter is told so."""
+    await dispatcher.accept(question("one"))
+    await dispatcher.idle()
+    assert not await dispatcher.revise(question("one"))
+    assert not await dispatcher.revise(question("never asked"))
+    assert adapter.texts == ["re: one"]
+
+
+async def test_a_question_that_is_edited_while_it_is_answered_gets_the_new_answer_only(dispatcher, engine, adapter):
+    """The work on the old text is given up."""
+    engine.may_answer.clear()
+    await dispatcher.accept(question("old", message="1"))
+    await asyncio.sleep(0.05)
+    assert await dispatcher.revise(question("new", message="1"))
+    engine.may_answer.set()
+    await dispatcher.idle()
+    assert adapter.texts == ["re: new"]
+
+
+async def test_a_deleted_question_gets_no_answer_and_leaves_no_text(dispatcher, engine, adapter, journal):
+    """Whether it waits or is being answered."""
+    engine.may_answer.clear()
+    await dispatcher.accept(question("running", conversation="c"))
+    await dispatcher.accept(question("waiting", conversation="c"))
+    await asyncio.sleep(0.05)
+    assert await dispatcher.withdraw(question("waiting").address) == []
+    assert await dispatcher.withdraw(question("running").address) == []
+    engine.may_answer.set()
+    await dispatcher.idle()
+    assert adapter.texts == []
+    assert engine.asked == ["running"]
+    assert await journal.pending() == []
+
+
+async def test_deleting_an_answered_question_names_the_messages_to_delete(dispatcher):
+    """In their order; a question that was never asked has none."""
+    await dispatcher.accept(question("a|b"))
+    await dispatcher.idle()
+    assert await dispatcher.withdraw(question("a|b").address) == ["id-0", "id-1"]
+    assert await dispatcher.withdraw(question("unknown").address) == []
+
+
+async def test_a_question_that_is_deleted_while_its_answer_goes_out_takes_all_parts_back(dispatcher, adapter):
+    """What is on its way arrives first and is named too; nothing is sent after that."""
+    on_its_way, may_arrive = asyncio.Event(), asyncio.Event()
+
+    async def deliver(address, answer, delivery):
+        for part in range(3):
+            await delivery.send_part(part, lambda _, part=part: arrives(part))
+
+    async def arrives(part):
+        on_its_way.set()
+        await may_arrive.wait()
+        adapter.sent.append(("", str(part), False))
+        return f"id-{part}"
+
+    adapter.deliver = deliver
+    await dispatcher.accept(question("one"))
+    await on_its_way.wait()
+    withdrawal = asyncio.create_task(dispatcher.withdraw(question("one").address))
+    await asyncio.sleep(0.05)
+    may_arrive.set()
+    assert await withdrawal == ["id-0"]
+    assert adapter.texts == ["0"]
+
+
+async def test_deleting_a_question_ends_the_tries_to_deliver_it(dispatcher, adapter, monkeypatch):
+    """Nobody waits for the next try, which may be minutes away."""
+    monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (60.0,))
+    adapter.fail_before = 99
+    await dispatcher.accept(question("one"))
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        assert await dispatcher.withdraw(question("one").address) == []
+        await dispatcher.idle()
+
+
+async def test_a_stopped_question_says_so(dispatcher, engine, adapter):
+    """Once: what is answered can't be stopped any more."""
+    engine.may_answer.clear()
+    await dispatcher.accept(question("running"))
+    await dispatcher.accept(question("waiting"))
+    await asyncio.sleep(0.05)
+    assert await dispatcher.stop(question("waiting").address)
+    assert await dispatcher.stop(question("running").address)
+    assert not await dispatcher.stop(question("running").address)
+    await dispatcher.idle()
+    assert adapter.texts == ["Stopped.", "Stopped."]
+    assert engine.asked == ["running"]
+    assert not await dispatcher.stop(question("running").address)
+
+
+async def test_whoever_is_forgotten_gets_no_answer_and_others_do(dispatcher, engine, adapter, journal):
+    """What is being answered is given up."""
+    engine.may_answer.clear()
+    await dispatcher.accept(question("one"))
+    await dispatcher.accept(replace(question("two", conversation="other"), author="other"))
+    await asyncio.sleep(0.05)
+    assert (await dispatcher.forget("test", "someone")).questions == 1
+    engine.may_answer.set()
+    await dispatcher.idle()
+    assert adapter.texts == ["re: two"]
+
+
+async def test_the_answer_replaces_the_placeholder(dispatcher, engine, adapter):
+    """Which the adapter sent while the question was being answered."""
+    engine.may_answer.clear()
+    await dispatcher.accept(question("one"))
+    await dispatcher.placed(question("one").address, "placeholder")
+    engine.may_answer.set()
+    await dispatcher.idle()
+    assert adapter.replaced == ["placeholder"]
+
+
+async def test_no_progress_is_shown_after_the_answer(dispatcher, adapter):
+    """What is being shown is waited for; what waits is not shown."""
+    order: list[str] = []
+
+    async def slow(_address, update):
+        await asyncio.sleep(0.05)
+        order.append(update.stage)
+
+    deliver = adapter.deliver
+
+    async def noted(*args):
+        order.append("answer")
+        await deliver(*args)
+
+    adapter.progress, adapter.deliver = slow, noted
+    await dispatcher.accept(question("one"))
+    await dispatcher.idle()
+    assert order == [Stage.SEARCHING, "answer"]
+
+
+# --- kept answers, limits, platforms in trouble -----------------------------------------------------------------------
+
+
+async def test_a_delivered_answer_is_kept_for_its_buttons(dispatcher):
+    """Found by its reference; and people can say what they think of it."""
+    await dispatcher.accept(question("one"))
+    await dispatcher.idle()
+    stored = await dispatcher.stored("test", "ref")
+    assert (stored.question.text, stored.answer.text) == ("one", "re: one")
+    assert await dispatcher.feedback("test", "ref", "someone", helpful=False, reason="too short")
+    assert not await dispatcher.feedback("test", "unknown", "someone", helpful=True)
+
+
+async def test_nothing_is_kept_if_the_operator_wants_so(engine, adapter, journal):
+    """The texts are erased with the delivery."""
+    dispatcher = Dispatcher(engine, journal, QueueSettings(), keep_answers=False)
+    dispatcher.register([adapter])
+    await dispatcher.accept(question("one"))
+    await dispatcher.idle()
+    assert await dispatcher.stored("test", "ref") is None
+
+
+async def test_who_asks_too_often_is_refused_and_others_are_not(engine, adapter, journal):
+    """Told when to come again; a repeated event doesn't count, and is not refused."""
+    limits = LimitsSettings(author_questions=2, chat_questions=4, window_seconds=60)
+    dispatcher = Dispatcher(engine, journal, QueueSettings(), limits=limits)
+    dispatcher.register([adapter])
+    await dispatcher.accept(question("1"))
+    assert not await dispatcher.accept(question("1"))
+    await dispatcher.accept(question("2"))
+    with pytest.raises(RateLimited) as limited:
+        await dispatcher.accept(question("3"))
+    assert 50 < limited.value.seconds <= 60
+    assert not await dispatcher.accept(question("2"))
+    await dispatcher.accept(replace(question("4"), author="other"))
+    await dispatcher.accept(replace(question("5"), author="third"))
+    with pytest.raises(RateLimited):
+        await dispatcher.accept(replace(question("6"), author="fourth"))
+    await dispatcher.idle()
+    assert sorted(adapter.texts) == ["re: 1", "re: 2", "re: 4", "re: 5"]
+    assert dispatcher.counts["refused_limited"] == 2
+
+
+async def test_an_answer_that_can_never_be_delivered_is_given_up(dispatcher, adapter, journal):
+    """Its texts are erased: there is nobody to keep them for."""
+
+    async def gone(*_):
+        raise Undeliverable("the channel is gone")
+
+    adapter.deliver = gone
+    await dispatcher.accept(question("one"))
+    await dispatcher.idle()
+    assert await journal.pending() == []
+    assert await dispatcher.stored("test", "ref") is None
+    assert dispatcher.counts["undelivered"] == 1
+
+
+async def test_a_platform_in_trouble_holds_up_no_other_conversation(dispatcher, adapter, monkeypatch):
+    """Also if more answers wait to be delivered than questions are answered side by side."""
+    monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (60.0,))
+    deliver = adapter.deliver
+
+    async def bad_chats_fail(address, answer, delivery):
+        if "bad" in answer.text:
+            raise ConnectionError
+        await deliver(address, answer, delivery)
+        arrived.set()
+
+    arrived = asyncio.Event()
+    adapter.deliver = bad_chats_fail
+    for n in range(5):
+        await dispatcher.accept(question(f"bad {n}", conversation=str(n)))
+    await dispatcher.accept(question("good", conversation="good"))
+    async with asyncio.timeout(5):
+        await arrived.wait()
+    assert adapter.texts == ["re: good"]
+    for n in range(5):
+        await dispatcher.withdraw(question(f"bad {n}").address)
+
+
+async def test_parts_in_doubt_are_counted(dispatcher, adapter):
+    """They are what may arrive twice."""
+    adapter.fail_after = 2
+    await dispatcher.accept(question("one"))
+    await dispatcher.idle()
+    assert dispatcher.counts["repeated"] == 2

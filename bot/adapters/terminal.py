@@ -36,6 +36,7 @@ _STAGES = {
     Stage.QUEUED: "Waiting for {text} other questions…",
     Stage.SEARCHING: "Searching the documents…",
     Stage.READING: "Reading what was found…",
+    Stage.WRITING: "Writing…",
 }
 
 
@@ -79,7 +80,7 @@ class TerminalAdapter:
                     await self._ask(line)
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
-        await delivery.send_part(0, lambda repeated: self._show(address, answer, repeated))
+        await delivery.send_part(0, lambda sending: self._show(address, answer, sending.repeated))
         if answered := self._awaited.pop(address.message, None):
             answered.set()
 
@@ -183,7 +184,7 @@ def rendered(answer: Answer) -> RenderableType:
     """An answer as people like to read it: its Markdown, then where it stands."""
     if answer.outcome is Outcome.DECLINED:
         return Padding(Text(safe(answer.text), style="yellow"), (0, 0, 1, 0))
-    if answer.outcome is Outcome.FAILED:
+    if answer.outcome in (Outcome.FAILED, Outcome.STOPPED):
         return Padding(Text(safe(answer.text), style="red"), (0, 0, 1, 0))
     sources = [Text(f"— {source_line(citation)}", style="dim") for citation in answer.citations]
     links = [Text(f"  {safe(citation.url)}", style="dim") for citation in answer.citations if citation.url]

@@ -38,7 +38,7 @@ class Conversations:
         if not answer.answered or not self._settings.turns:
             return
         await self.forget_expired()
-        await self._store.add_turn(question.conversation, Turn(question.text, answer.text), time.time())
+        await self._store.add_turn(question.conversation, Turn(question.text, answer.text), time.time(), question)
 
     async def forget(self, conversation: str) -> None:
         await self._store.forget(conversation)

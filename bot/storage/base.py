@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.documents import Document, FoundPassage, Passage
-from bot.messages import Answer, Question, Turn
+from bot.messages import Address, Answer, Policy, Question, Turn
 
 Scores = npt.NDArray[np.float32]
 
@@ -118,22 +118,65 @@ class KnowledgeStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An accepted question that is not delivered yet, with its answer where the engine was done already."""
+    """An accepted question that is not delivered yet, with its answer where the engine was done already.
+
+    `revision` counts how often the question was edited: what is noted for an older one is not wanted any more.
+    """
 
     id: int
     question: Question
     answer: Answer | None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PartState:
-    """A part of an answer whose sending has begun: acknowledged with the platform's `message`, or in doubt (None)."""
+    """A part of an answer whose sending has begun.
+
+    `message` is the platform's id of the message that holds it, None where the sending was not acknowledged. Not `current`:
+    that message holds a placeholder, or the part of an answer before the question was edited.
+    """
 
     message: str | None
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A question with its answer, as kept for the buttons below it."""
+
+    question: Question
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What one person thought of one answer. Question and answer are None once they have been erased."""
+
+    reference: str
+    platform: str
+    author: str
+    helpful: bool
+    reason: str
+    at: float  # seconds since the epoch
+    stored: Stored | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How much of one person was erased."""
+
+    questions: int
+    turns: int
+    feedback: int
 
 
 class Journal(Protocol):
-    """Every accepted question until its answer is delivered. Durable: what a method has returned from survives a crash."""
+    """Every accepted question until its answer is delivered, and for some time after that. Durable: what a method has
+    returned from survives a crash."""
+
+    async def known(self, address: Address) -> bool:
+        """Whether this message was accepted before."""
 
     async def accept(self, question: Question) -> int | None:
         """The new entry's id, or None where this message was accepted before."""
@@ -141,18 +184,52 @@ class Journal(Protocol):
     async def pending(self) -> list[Pending]:
         """What a crash or a stop has left undone, oldest first."""
 
-    async def answered(self, entry: int, answer: Answer) -> None:
-        """The engine is done; what is left is the delivery."""
+    async def revise(self, question: Question) -> Pending | None:
+        """Put an edited question in the place of the one with its address, to be answered again. None where that one is not
+        kept (any more) or has the same text."""
 
-    async def part(self, entry: int, part: int) -> PartState | None:
-        """What is known of a part, or None where its sending has not begun."""
+    async def withdraw(self, address: Address) -> int | None:
+        """Erase the texts of a question, its turn and its feedback; nothing will be sent for it any more. The entry's id, or
+        None where the message was never accepted."""
 
-    async def part_begins(self, entry: int, part: int) -> None: ...
+    async def take_parts(self, entry: int) -> list[str]:
+        """Take out of a withdrawn entry the ids of the messages that were sent for it, in order."""
 
-    async def part_sent(self, entry: int, part: int, message: str) -> None: ...
+    async def answered(self, entry: int, revision: int, answer: Answer) -> None:
+        """The engine is done; what is left is the delivery. Raises Superseded."""
 
-    async def done(self, entry: int) -> None:
-        """Delivered, or given up for good: only the message's key is kept, the texts are erased."""
+    async def placed(self, address: Address, message: str) -> None:
+        """A placeholder was sent, which the first part of the answer is to replace."""
+
+    async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
+        """What was known of a part until now, when its sending begins, or None. Raises Superseded."""
+
+    async def part_sent(self, entry: int, revision: int, part: int, message: str) -> None: ...
+
+    async def left_over(self, entry: int, parts: int) -> list[str]:
+        """The messages of an earlier answer in the places from `parts` on."""
+
+    async def done(self, entry: int, revision: int, *, keep: bool) -> None:
+        """Delivered, or given up for good. The texts are erased unless they are to be kept for a while; the message's key
+        stays. Does nothing for another revision than the last."""
+
+    async def erase_older(self, than: float) -> None:
+        """Erase what was done before `than` (seconds since the epoch), and feedback that is older."""
+
+    async def stored(self, platform: str, reference: str) -> Stored | None:
+        """The question and the answer with this reference, if they are kept (still)."""
+
+    async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
+        """Keep what somebody thinks of an answer, in place of what they thought before. False: the answer isn't kept."""
+
+    async def feedback(self, limit: int) -> list[Feedback]:
+        """The latest feedback, newest first."""
+
+    async def feedback_counts(self) -> tuple[int, int]:
+        """(helpful, not helpful)"""
+
+    async def forget_author(self, platform: str, author: str) -> Forgotten:
+        """Erase what somebody has asked, also what is not answered yet, their turns and their feedback."""
 
     async def close(self) -> None: ...
 
@@ -163,8 +240,31 @@ class ConversationStore(Protocol):
     async def turns(self, conversation: str, *, newer_than: float, limit: int) -> list[Turn]:
         """The last `limit` turns since `newer_than` (seconds since the epoch), oldest first."""
 
-    async def add_turn(self, conversation: str, turn: Turn, at: float) -> None: ...
+    async def add_turn(self, conversation: str, turn: Turn, at: float, asked: Question | None = None) -> None:
+        """Keep a turn. `asked` is the question that it came from: editing or deleting that replaces or erases the turn."""
 
     async def forget(self, conversation: str) -> None: ...
 
     async def forget_older(self, than: float) -> None: ...
+
+
+class PlatformStore(Protocol):
+    """What the adapters need kept over restarts: the policies of chats, and small notes of their own."""
+
+    async def policy(self, platform: str, chats: Sequence[str]) -> Policy | None:
+        """The policy of the first of the chats (a thread, its channel) that has one."""
+
+    async def policies(self, platform: str) -> dict[str, Policy]:
+        """All that were set, by chat."""
+
+    async def set_policy(self, platform: str, chat: str, policy: Policy | None) -> None:
+        """None: back to the default."""
+
+    async def move_chat(self, platform: str, old: str, new: str) -> None:
+        """A chat has got another id: its policy goes along."""
+
+    async def note(self, platform: str, key: str) -> str | None:
+        """What was noted under a key."""
+
+    async def set_note(self, platform: str, key: str, value: str | None) -> None:
+        """None: take it away."""

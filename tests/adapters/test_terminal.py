@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bot.adapters.terminal import TerminalAdapter
 from bot.errors import EngineBusy
-from bot.messages import Address, Answer, Citation, Outcome, Question, Stage, Update
+from bot.messages import Address, Answer, Citation, Outcome, Question, Sending, Stage, Update
 
 CITATION = Citation("a.md", "Guide", ("Water",), (3, 4), None, None, "Use soft water.", "https://example.org/a.md")
 
@@ -22,7 +22,7 @@ class StraightDelivery:
         self.repeated = repeated
 
     async def send_part(self, _part, send):
-        return await send(self.repeated)
+        return await send(Sending(self.repeated))
 
 
 def answer_to(question: Question) -> Answer:

@@ -1,16 +1,18 @@
 """The journal: no question is lost or taken twice, and nothing of it is kept longer than needed."""
 
 import asyncio
+import json
 import sqlite3
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from bot.messages import Address, Answer, Citation, Outcome, Question, Turn
-from bot.storage.base import PartState, Pending
-from bot.storage.sqlite_journal import SqliteJournal
+from bot.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
+from bot.storage.base import Forgotten, PartState, Pending, Stored
+from bot.storage.sqlite_journal import _MIGRATIONS, SqliteJournal
 
 ANSWER = Answer(
     Outcome.ANSWERED,
@@ -62,17 +64,17 @@ async def test_an_accepted_question_is_pending_until_it_is_done(journal):
     asked = replace(question(), received_at=datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=5))))
     entry = await journal.accept(asked)
     assert await journal.pending() == [Pending(entry, asked, None)]
-    await journal.answered(entry, ANSWER)
+    await journal.answered(entry, 0, ANSWER)
     assert await journal.pending() == [Pending(entry, asked, ANSWER)]
-    await journal.done(entry)
+    await journal.done(entry, 0, keep=True)
     assert await journal.pending() == []
 
 
 async def test_pending_questions_come_in_the_order_they_were_accepted(journal):
     """The oldest first, whichever were done in between."""
     entries = [await journal.accept(question(str(n))) for n in range(5)]
-    await journal.done(entries[1])
-    await journal.answered(entries[3], ANSWER)
+    await journal.done(entries[1], 0, keep=False)
+    await journal.answered(entries[3], 0, ANSWER)
     assert [pending.id for pending in await journal.pending()] == [entries[0], *entries[2:]]
 
 
@@ -80,7 +82,7 @@ async def test_a_message_is_accepted_once(journal, entry):
     """Also when it is done, and when its text was edited; platform, chat and message together name it."""
     assert await journal.accept(question()) is None
     assert await journal.accept(question(text="edited")) is None
-    await journal.done(entry)
+    await journal.done(entry, 0, keep=False)
     assert await journal.accept(question()) is None
     others = [question("2"), question(chat="other"), question(platform="other")]
     assert len({await journal.accept(other) for other in others} - {None, entry}) == 3
@@ -94,12 +96,12 @@ async def test_one_of_many_repeats_is_accepted(journal):
 
 async def test_everything_survives_a_restart(journal, entry, tmp_path):
     """Without a clean end: another journal on the same file finds all of it."""
-    await journal.answered(entry, ANSWER)
-    await journal.part_begins(entry, 0)
+    await journal.answered(entry, 0, ANSWER)
+    await journal.part_begins(entry, 0, 0)
     await journal.add_turn("c", Turn("q", "a"), at=100)
     again = await SqliteJournal.open(tmp_path)
     assert await again.pending() == [Pending(entry, question(), ANSWER)]
-    assert await again.part(entry, 0) == PartState(None)
+    assert await again.part_begins(entry, 0, 0) == PartState(None, False)
     assert await again.turns("c", newer_than=0, limit=5) == [Turn("q", "a")]
     assert await again.accept(question()) is None
     await again.close()
@@ -107,7 +109,7 @@ async def test_everything_survives_a_restart(journal, entry, tmp_path):
 
 async def test_ids_are_never_used_again(journal, entry):
     """An old id in somebody's hands must not mean a new question."""
-    await journal.done(entry)
+    await journal.done(entry, 0, keep=False)
     second = await journal.accept(question("2"))
     assert second is not None and second > entry
 
@@ -117,30 +119,221 @@ async def test_ids_are_never_used_again(journal, entry):
 
 async def test_a_part_is_unknown_then_in_doubt_then_sent(journal, entry):
     """In doubt means: it may have arrived."""
-    assert await journal.part(entry, 0) is None
-    await journal.part_begins(entry, 0)
-    assert await journal.part(entry, 0) == PartState(None)
-    await journal.part_sent(entry, 0, "message 7")
-    assert await journal.part(entry, 0) == PartState("message 7")
-    assert await journal.part(entry, 1) is None
-
-
-async def test_beginning_again_forgets_nothing(journal, entry):
-    """A part that was sent stays sent."""
-    await journal.part_begins(entry, 0)
-    await journal.part_begins(entry, 0)
-    await journal.part_sent(entry, 0, "7")
-    await journal.part_begins(entry, 0)
-    assert await journal.part(entry, 0) == PartState("7")
+    assert await journal.part_begins(entry, 0, 0) is None
+    assert await journal.part_begins(entry, 0, 0) == PartState(None, False)
+    await journal.part_sent(entry, 0, 0, "message 7")
+    assert await journal.part_begins(entry, 0, 0) == PartState("message 7", True)
+    assert await journal.part_begins(entry, 0, 1) is None
 
 
 async def test_parts_belong_to_their_question(journal, entry):
     """Another question has its own."""
     other = await journal.accept(question("2"))
-    await journal.part_begins(entry, 0)
-    assert await journal.part(other, 0) is None
-    await journal.done(other)
-    assert await journal.part(entry, 0) == PartState(None)
+    await journal.part_begins(entry, 0, 0)
+    assert await journal.part_begins(other, 0, 0) is None
+    await journal.done(other, 0, keep=False)
+    assert await journal.part_begins(entry, 0, 0) == PartState(None, False)
+
+
+async def test_a_placeholder_is_what_the_first_part_replaces(journal, entry):
+    """Also after a crash, as often as the edit is tried; once part of the answer is there, it takes no placeholder."""
+    await journal.placed(question().address, "placeholder")
+    assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", False)
+    assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", False)
+    await journal.part_sent(entry, 0, 0, "placeholder")
+    await journal.placed(question().address, "late")
+    assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", True)
+
+
+# --- edited and deleted questions -------------------------------------------------------------------------------------
+
+
+async def sent(journal: SqliteJournal, entry: int, revision: int, *messages: str) -> None:
+    """An answer is delivered in these messages."""
+    await journal.answered(entry, revision, ANSWER)
+    for part, message in enumerate(messages):
+        await journal.part_begins(entry, revision, part)
+        await journal.part_sent(entry, revision, part, message)
+    await journal.done(entry, revision, keep=True)
+
+
+async def test_an_edited_question_is_pending_again_and_its_parts_are_to_be_edited(journal, entry, tmp_path):
+    """Parts that the new answer doesn't need are left over; they are forgotten with the next end."""
+    await sent(journal, entry, 0, "m0", "m1")
+    edited = question(text="edited")
+    assert await journal.revise(edited) == Pending(entry, edited, None, 1)
+    assert await journal.pending() == [Pending(entry, edited, None, 1)]
+    assert await journal.part_begins(entry, 1, 0) == PartState("m0", False)
+    await journal.part_sent(entry, 1, 0, "m0")
+    assert await journal.left_over(entry, 1) == ["m1"]
+    await journal.done(entry, 1, keep=True)
+    assert [row[:3] for row in rows(tmp_path, "parts")] == [(entry, 0, "m0")]
+
+
+async def test_only_a_changed_text_that_is_kept_can_be_revised(journal, entry):
+    """Platforms call many things an edit."""
+    assert await journal.revise(question()) is None
+    assert await journal.revise(question("never accepted")) is None
+    await journal.done(entry, 0, keep=False)
+    assert await journal.revise(question(text="edited")) is None
+
+
+async def test_what_comes_for_an_older_revision_is_superseded(journal, entry):
+    """The engine, or a delivery, may still be at work on it."""
+    await journal.part_begins(entry, 0, 0)
+    await journal.revise(question(text="edited"))
+    with pytest.raises(Superseded):
+        await journal.answered(entry, 0, ANSWER)
+    with pytest.raises(Superseded):
+        await journal.part_begins(entry, 0, 1)
+    await journal.part_sent(entry, 0, 0, "sent just then")
+    await journal.done(entry, 0, keep=True)
+    [pending] = await journal.pending()
+    assert (pending.question.text, pending.answer) == ("edited", None)
+    assert await journal.part_begins(entry, 1, 0) == PartState("sent just then", False)
+
+
+async def test_a_deleted_question_leaves_no_text(journal, entry, tmp_path):
+    """Its answer, its turn and what was thought of it go too; the ids of what was sent are handed out once."""
+    await sent(journal, entry, 0, "m0", "m1")
+    await journal.add_turn("c", Turn("secret", "secret"), 100, question())
+    await journal.add_feedback("test", "ref", "someone", helpful=False, reason="secret")
+    assert await journal.withdraw(question().address) == entry
+    assert await journal.take_parts(entry) == ["m0", "m1"]
+    assert await journal.take_parts(entry) == []
+    assert await journal.turns("c", newer_than=0, limit=9) == []
+    assert await journal.feedback(9) == []
+    assert await journal.accept(question()) is None
+    assert await journal.revise(question(text="edited")) is None
+    assert await journal.withdraw(question("unknown").address) is None
+    with pytest.raises(Superseded):
+        await journal.part_begins(entry, 0, 2)
+    await journal.close()
+    assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()
+
+
+# --- kept answers -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_delivered_answer_is_found_by_its_reference_until_it_is_erased(journal, entry, tmp_path):
+    """On its own platform only."""
+    await sent(journal, entry, 0, "m0")
+    assert await journal.stored("test", "ref") == Stored(question(), ANSWER)
+    assert await journal.stored("other", "ref") is None
+    await journal.erase_older(time.time() - 60)
+    assert await journal.stored("test", "ref") is not None
+    await journal.erase_older(time.time() + 1)
+    assert await journal.stored("test", "ref") is None
+    assert await journal.known(question().address)
+    await journal.close()
+    assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()
+
+
+async def test_what_is_unanswered_is_not_erased_by_time(journal, entry):
+    """Whoever asked is still waiting."""
+    await journal.erase_older(time.time() + 1)
+    assert [pending.id for pending in await journal.pending()] == [entry]
+
+
+async def test_the_last_word_of_each_person_counts_as_feedback(journal, entry):
+    """On an answer that is kept."""
+    await sent(journal, entry, 0, "m0")
+    assert await journal.add_feedback("test", "ref", "one", helpful=True, reason="")
+    assert await journal.add_feedback("test", "ref", "one", helpful=False, reason="outdated")
+    assert await journal.add_feedback("test", "ref", "two", helpful=True, reason="")
+    assert not await journal.add_feedback("test", "unknown", "one", helpful=True, reason="")
+    assert await journal.feedback_counts() == (1, 1)
+    said = {feedback.author: feedback for feedback in await journal.feedback(9)}
+    assert (said["one"].helpful, said["one"].reason, said["one"].stored) == (
+        False,
+        "outdated",
+        Stored(question(), ANSWER),
+    )
+    assert len(await journal.feedback(1)) == 1
+
+
+async def test_forgetting_a_person_erases_all_of_theirs_and_nothing_else(journal, entry, tmp_path):
+    """Answered and unanswered questions, turns, feedback, on one platform."""
+    await sent(journal, entry, 0, "m0")
+    await journal.accept(question("2"))
+    other = replace(question("3", text="kept"), author="other")
+    await journal.accept(other)
+    elsewhere = await journal.accept(question(platform="elsewhere", text="kept"))
+    await journal.add_turn("c", Turn("secret", "secret"), 100, question())
+    await journal.add_turn("c", Turn("kept", "kept"), 100, other)
+    await journal.add_feedback("test", "ref", "author", helpful=False, reason="secret")
+    await journal.add_feedback("test", "ref", "other", helpful=True, reason="")
+    assert await journal.forget_author("test", "author") == Forgotten(2, 1, 1)
+    assert await journal.forget_author("test", "author") == Forgotten(0, 0, 0)
+    assert [pending.question.text for pending in await journal.pending()] == ["kept", "kept"]
+    assert elsewhere in [pending.id for pending in await journal.pending()]
+    assert [turn.question for turn in await journal.turns("c", newer_than=0, limit=9)] == ["kept"]
+    assert await journal.accept(question()) is None
+    await journal.close()
+    assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()
+
+
+async def test_an_edited_question_has_one_turn(journal):
+    """The new one, in place of the old."""
+    await journal.add_turn("c", Turn("old", "a"), 100, question())
+    await journal.add_turn("c", Turn("new", "a"), 101, question())
+    assert [turn.question for turn in await journal.turns("c", newer_than=0, limit=9)] == ["new"]
+
+
+# --- platforms --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_policy_of_the_nearest_chat_counts(journal):
+    """A thread's before its channel's; None takes one away."""
+    await journal.set_policy("test", "channel", Policy.ALWAYS)
+    await journal.set_policy("test", "thread", Policy.OFF)
+    assert await journal.policy("test", ["thread", "channel"]) is Policy.OFF
+    assert await journal.policy("test", ["other", "channel"]) is Policy.ALWAYS
+    assert await journal.policy("other", ["channel"]) is None
+    await journal.set_policy("test", "thread", None)
+    assert await journal.policy("test", ["thread"]) is None
+    assert await journal.policies("test") == {"channel": Policy.ALWAYS}
+
+
+async def test_a_policy_moves_with_its_chat(journal):
+    """Over whatever stood there; a chat without one moves nothing."""
+    await journal.set_policy("test", "old", Policy.ALWAYS)
+    await journal.set_policy("test", "new", Policy.OFF)
+    await journal.move_chat("test", "old", "new")
+    await journal.move_chat("test", "unknown", "new")
+    assert await journal.policies("test") == {"new": Policy.ALWAYS}
+
+
+async def test_notes_are_kept_by_platform_and_key(journal):
+    """Until they are taken away."""
+    await journal.set_note("test", "k", "1")
+    await journal.set_note("test", "k", "2")
+    assert (await journal.note("test", "k"), await journal.note("other", "k")) == ("2", None)
+    await journal.set_note("test", "k", None)
+    assert await journal.note("test", "k") is None
+
+
+async def test_a_journal_of_the_first_version_is_taken_over(tmp_path):
+    """What was pending is pending, a done message is known and stays erased, and a part in doubt is in doubt."""
+    asked = json.dumps(question().to_json())
+    db = sqlite3.connect(tmp_path / "journal.sqlite3")
+    for statement in _MIGRATIONS[0].split(";"):
+        db.execute(statement)
+    db.execute("INSERT INTO questions VALUES (1, 'test', 'chat', '0', 5, NULL, NULL)")
+    db.execute("INSERT INTO questions VALUES (2, 'test', 'chat', '1', 6, ?, NULL)", (asked,))
+    db.execute("INSERT INTO parts VALUES (2, 0, NULL), (2, 1, 'sent')")
+    db.execute("INSERT INTO turns VALUES (1, 'c', 100, 'q', 'a')")
+    db.execute("PRAGMA user_version = 1")
+    db.commit()
+    db.close()
+    journal = await SqliteJournal.open(tmp_path)
+    assert await journal.pending() == [Pending(2, question(), None)]
+    assert await journal.accept(question("0")) is None
+    assert await journal.part_begins(2, 0, 0) == PartState(None, False)
+    assert await journal.part_begins(2, 0, 1) == PartState("sent", True)
+    assert len(await journal.turns("c", newer_than=0, limit=9)) == 1
+    assert (await journal.forget_author("test", "author")).questions == 1
+    await journal.close()
 
 
 # --- erasing ----------------------------------------------------------------------------------------------------------
@@ -148,12 +341,13 @@ async def test_parts_belong_to_their_question(journal, entry):
 
 async def test_what_is_done_is_erased_but_for_its_key(journal, entry, tmp_path):
     """No text stays, not even a sent part's id; the file itself doesn't hold it any more after the end."""
-    await journal.answered(entry, ANSWER)
-    await journal.part_begins(entry, 0)
-    await journal.part_sent(entry, 0, "secret id")
-    await journal.done(entry)
-    [(id_, platform, chat, message, _accepted_at, kept_question, kept_answer)] = rows(tmp_path, "questions")
-    assert (id_, platform, chat, message, kept_question, kept_answer) == (entry, "test", "chat", "1", None, None)
+    await journal.answered(entry, 0, ANSWER)
+    await journal.part_begins(entry, 0, 0)
+    await journal.part_sent(entry, 0, 0, "secret id")
+    await journal.done(entry, 0, keep=False)
+    [(id_, platform, chat, message, _accepted_at, *texts, _revision, _done_at)] = rows(tmp_path, "questions")
+    assert (id_, platform, chat, message) == (entry, "test", "chat", "1")
+    assert texts == [None, None, None, None]  # question, answer, author, reference
     assert rows(tmp_path, "parts") == []
     await journal.close()
     assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()
@@ -161,17 +355,18 @@ async def test_what_is_done_is_erased_but_for_its_key(journal, entry, tmp_path):
 
 async def test_an_answer_that_comes_too_late_is_not_kept(journal, entry, tmp_path):
     """The question was given up meanwhile: its answer would never be erased."""
-    await journal.done(entry)
-    await journal.answered(entry, ANSWER)
-    assert rows(tmp_path, "questions")[0][-1] is None
+    await journal.done(entry, 0, keep=False)
+    with pytest.raises(Superseded):
+        await journal.answered(entry, 0, ANSWER)
+    assert rows(tmp_path, "questions")[0][6] is None
     assert await journal.pending() == []
 
 
 async def test_done_may_be_said_twice_and_of_nothing(journal, entry):
     """After a crash nobody knows."""
-    await journal.done(entry)
-    await journal.done(entry)
-    await journal.done(12345)
+    await journal.done(entry, 0, keep=False)
+    await journal.done(entry, 0, keep=False)
+    await journal.done(12345, 0, keep=False)
 
 
 # --- conversations ----------------------------------------------------------------------------------------------------
@@ -217,10 +412,10 @@ async def test_a_conversation_can_be_forgotten(journal, tmp_path):
 async def test_a_second_journal_sees_the_changes_of_the_first(journal, entry, tmp_path):
     """And the other way round, without either being closed."""
     other = await SqliteJournal.open(tmp_path)
-    await journal.answered(entry, ANSWER)
+    await journal.answered(entry, 0, ANSWER)
     [pending] = await other.pending()
     assert pending.answer == ANSWER
-    await other.done(entry)
+    await other.done(entry, 0, keep=False)
     assert await journal.pending() == []
     await other.close()
     await other.close()
