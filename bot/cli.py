@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bot.daemon import House
     from bot.knowledge.indexer import IndexReport
     from bot.messages import Citation
+    from bot.storage.base import Feedback
 
 
 class ExitCode(IntEnum):
@@ -78,13 +79,19 @@ def options(
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """Run the daemon: every configured platform; without one, the terminal."""
-    settings = _settings(config)
-    if not sys.stdin.isatty():
+    """Run the daemon: every platform whose token is set, side by side; without one, the terminal."""
+    settings = load_settings(config)
+    if settings.platforms:
+        _serve_platforms(settings)
+    elif sys.stdin.isatty():
+        _serve_terminal(_settings(config))
+    else:
         raise SettingsError(
-            ["there is no platform to serve, and standard input is no terminal; to ask from a pipe: knowledge-bot chat"]
+            [
+                "there is no platform to serve, and standard input is no terminal; set DISCORD_TOKEN or TELEGRAM_TOKEN, "
+                "or ask from a pipe: knowledge-bot chat"
+            ]
         )
-    _serve_terminal(settings)
 
 
 @app.command()
@@ -162,6 +169,125 @@ def index(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 @app.command()
+def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Show what the bot answers from, what waits, and what people thought of the answers."""
+
+    async def show(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        status = await administration_of(house).status()
+        if as_json:
+            _print_json(asdict(status))
+        else:
+            _console().print("\n".join(status.lines()), markup=False)
+
+    _with_house(_settings(config), show, fresh=False)
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="The file to add.", exists=True, dir_okay=False)],
+    path: Annotated[str, typer.Option("--as", help="Its path in the knowledge folder. Default: its name.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Put a document into the knowledge folder, in place of one with the same path, and index it."""
+
+    async def put(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        report = await administration_of(house).add_document(path or file.name, file.read_bytes())
+        typer.echo(f"{report.path}: {report.passages} passages")
+
+    _with_house(_settings(config), put, fresh=False)
+
+
+@app.command()
+def remove(
+    path: Annotated[str, typer.Argument(help="The document's path in the knowledge folder.")],
+    config: ConfigOption = None,
+) -> None:
+    """Delete a document from the knowledge folder and take it out of the index."""
+
+    async def delete(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        await administration_of(house).remove_document(path)
+        typer.echo(f"{path}: removed")
+
+    _with_house(_settings(config), delete, fresh=False)
+
+
+@app.command()
+def policy(
+    platform: Annotated[str, typer.Argument(help="discord or telegram.")],
+    chat: Annotated[str, typer.Argument(help="The id of the chat. Left out: show all policies.")] = "",
+    policy: Annotated[str, typer.Argument(help="mention, always, forum, off, or default.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Show, or set for one chat, when the bot answers there."""
+    from bot.messages import Policy
+
+    wanted = None
+    if policy not in ("", "default"):
+        try:
+            wanted = Policy(policy)
+        except ValueError as error:
+            raise typer.BadParameter(f"{policy}: mention, always, forum, off, or default") from error
+
+    async def change(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        administration = administration_of(house)
+        if policy:
+            await administration.set_policy(platform, chat, wanted)
+        for known, kept in (await administration.policies(platform)).items():
+            if known == chat or not chat:
+                typer.echo(f"{known}: {kept}")
+
+    _with_house(_settings(config), change, fresh=False)
+
+
+@app.command()
+def feedback(
+    count: Annotated[int, typer.Option("-k", min=1, help="How many, the latest first.")] = 20,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what people thought of answers, with their reasons."""
+
+    async def show(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        given = await administration_of(house).feedback(count)
+        if as_json:
+            _print_json([one.to_json() for one in given])
+        else:
+            _print_feedback(given)
+
+    _with_house(_settings(config), show, fresh=False)
+
+
+@app.command()
+def forget(
+    platform: Annotated[str, typer.Argument(help="discord or telegram.")],
+    author: Annotated[str, typer.Argument(help="The platform's id of the user.")],
+    config: ConfigOption = None,
+) -> None:
+    """Erase what somebody has asked: questions, answers, conversation turns and feedback."""
+
+    async def erase(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        forgotten = await administration_of(house).forget(platform, author)
+        typer.echo(
+            f"Erased: {forgotten.questions} questions, {forgotten.turns} conversation turns, "
+            f"{forgotten.feedback} pieces of feedback."
+        )
+
+    _with_house(_settings(config), erase, fresh=False)
+
+
+@app.command()
 def evaluate(
     questions: Annotated[Path, typer.Option(help="The questions, JSON lines.", exists=True, dir_okay=False)],
     documents: Annotated[
@@ -231,8 +357,24 @@ def _settings(config: Path | None) -> Settings:
     return settings
 
 
+def _serve_platforms(settings: Settings) -> None:
+    from bot.administration import Administration
+    from bot.daemon import House, serve
+    from bot.dispatcher import Dispatcher
+    from bot.messages import Adapter
+    from bot.telemetry import configure_logging
+
+    def adapters(_house: House, _dispatcher: Dispatcher, _administration: Administration) -> list[Adapter]:
+        """One for each platform whose token is set."""
+        return []
+
+    configure_logging(settings.log, quiet=False)
+    asyncio.run(serve(settings, adapters, _refresh))
+
+
 def _serve_terminal(settings: Settings) -> None:
     from bot.adapters.terminal import TerminalAdapter
+    from bot.administration import Administration
     from bot.daemon import House, serve
     from bot.dispatcher import Dispatcher
     from bot.messages import Adapter
@@ -243,11 +385,11 @@ def _serve_terminal(settings: Settings) -> None:
         nonlocal report
         report = await _refresh(house)
 
-    def adapters(house: House, dispatcher: Dispatcher) -> list[Adapter]:
+    def adapters(house: House, dispatcher: Dispatcher, _administration: Administration) -> list[Adapter]:
         history = house.settings.storage.folder / "terminal_history"
         return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
 
-    asyncio.run(serve(settings, adapters, refresh))
+    asyncio.run(serve(settings, adapters, refresh, at_terminal=True))
 
 
 def _with_house(settings: Settings, work: "Callable[[House], Awaitable[None]]", *, fresh: bool = True) -> None:
@@ -335,6 +477,18 @@ def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
         console.print(Padding(Markdown(safe(citation.quote)), (0, 0, 1, 2)))
     if not found:
         console.print("Nothing found.")
+
+
+def _print_feedback(given: "Sequence[Feedback]") -> None:
+    from rich.table import Table
+
+    from bot.adapters.layout import safe
+
+    table = Table("reference", "helpful", "reason", "question", box=None, pad_edge=False, header_style="bold")
+    for one in given:
+        question = one.stored.question.text if one.stored else "(erased)"
+        table.add_row(one.reference, "yes" if one.helpful else "no", safe(one.reason), safe(question))
+    _console().print(table if given else "There is no feedback yet.")
 
 
 def _print_report(report: "IndexReport") -> None:

@@ -3,16 +3,17 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain, repeat
 from pathlib import Path
 
 import structlog
 from filelock import FileLock, Timeout
 
+from bot.administration import Administration
 from bot.dispatcher import Dispatcher
 from bot.engine.conversation import Conversations
 from bot.engine.qa import QAEngine
@@ -74,6 +75,13 @@ async def open_house(settings: Settings, encoder: Encoder | None = None) -> Asyn
         )
 
 
+def administration_of(house: House, dispatcher: Dispatcher | None = None) -> Administration:
+    """What an operator may do with this house; with the dispatcher of the daemon, if one runs in this process."""
+    return Administration(
+        house.settings, house.knowledge, house.indexer, house.journal, house.journal, dispatcher=dispatcher
+    )
+
+
 async def _loaded_encoder(settings: Settings) -> Encoder:
     """Load the encoder in a thread of its own: imports and weights take seconds."""
     with ThreadPoolExecutor(1, thread_name_prefix="load") as executor:
@@ -82,37 +90,74 @@ async def _loaded_encoder(settings: Settings) -> Encoder:
         )
 
 
-MakeAdapters = Callable[[House, Dispatcher], Sequence[Adapter]]
+MakeAdapters = Callable[[House, Dispatcher, Administration], Sequence[Adapter]]
 # Seconds before a failed adapter is started again; the last one is repeated.
 _RESTART_PAUSES = (1.0, 5.0, 15.0, 60.0)
+# An adapter that ran for so long has recovered: its next failure is a first one.
+_RECOVERED = 300.0  # seconds
+_BETWEEN_ERASURES = 3600.0  # seconds
+_DAY = 86_400.0  # seconds
 
 
-async def serve(settings: Settings, make_adapters: MakeAdapters, refresh: Callable[[House], Awaitable[object]]) -> None:
-    """Answer until a signal says stop, or until every adapter has no more to give.
+async def serve(
+    settings: Settings,
+    make_adapters: MakeAdapters,
+    refresh: Callable[[House], Awaitable[object]],
+    *,
+    at_terminal: bool = False,
+) -> None:
+    """Answer until a signal says stop, or until every adapter has no more to give. Raises the BotError of the last one if
+    all were stopped by an error that starting again can't cure.
 
     `refresh` brings the index up to date before the first question. SIGTERM and SIGINT stop accepting, give running
-    answers their grace and return; a second one ends the process at once.
+    answers their grace and return; a second one ends the process at once. `at_terminal`: one person asks, without limits,
+    and no answer is kept once it is shown.
     """
     stop = asyncio.Event()
     with _alone_in(settings.storage.folder), _signals_set(stop):
         async with open_house(settings) as house, LoopLagProbe():
             await _unless_stopped(stop, refresh(house))
             if not stop.is_set():
-                await _serve(house, make_adapters, stop)
+                await _serve(house, make_adapters, stop, at_terminal)
 
 
-async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event) -> None:
-    await house.conversations.forget_expired()
-    dispatcher = Dispatcher(house.engine, house.journal, house.settings.queue)
-    adapters = make_adapters(house, dispatcher)
+async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event, at_terminal: bool) -> None:
+    settings = house.settings
+    dispatcher = Dispatcher(
+        house.engine,
+        house.journal,
+        settings.queue,
+        limits=None if at_terminal else settings.limits,
+        keep_answers=not at_terminal and settings.storage.answer_days > 0,
+    )
+    administration = administration_of(house, dispatcher)
+    adapters = make_adapters(house, dispatcher, administration)
     dispatcher.register(adapters)
+    await _erase_expired(house)
     resumed = await dispatcher.resume()
     _log.info("started", adapters=[adapter.name for adapter in adapters], resumed=resumed, **house.lane.description)
+    erasing = asyncio.create_task(_keep_erasing(house), name="erasing")
     try:
-        await _unless_stopped(stop, asyncio.gather(*map(_keep_running, adapters)))
+        await _unless_stopped(stop, _run_all(adapters, administration.platforms))
     finally:
-        await dispatcher.close(house.settings.shutdown.grace_seconds)
+        erasing.cancel()
+        await dispatcher.close(settings.shutdown.grace_seconds)
         _log.info("stopped")
+
+
+async def _keep_erasing(house: House) -> None:
+    """Erase on time what is kept for some time only."""
+    while True:
+        await asyncio.sleep(_BETWEEN_ERASURES)
+        try:
+            await _erase_expired(house)
+        except StorageError:
+            _log.exception("not erased, to be tried again", retry_seconds=_BETWEEN_ERASURES)
+
+
+async def _erase_expired(house: House) -> None:
+    await house.conversations.forget_expired()
+    await house.journal.erase_older(time.time() - house.settings.storage.answer_days * _DAY)
 
 
 async def _unless_stopped(stop: asyncio.Event, work: Awaitable[object]) -> None:
@@ -128,18 +173,38 @@ async def _unless_stopped(stop: asyncio.Event, work: Awaitable[object]) -> None:
             await working
 
 
-async def _keep_running(adapter: Adapter) -> None:
-    """Run one adapter, start it again when it fails, and never let its failure touch the others."""
-    for pause in chain(_RESTART_PAUSES, repeat(_RESTART_PAUSES[-1])):
+async def _run_all(adapters: Sequence[Adapter], states: dict[str, str]) -> None:
+    """Run the adapters side by side; `states` says how each is. Raises a BotError if there is one for every adapter."""
+    errors = await asyncio.gather(*(_keep_running(adapter, states) for adapter in adapters))
+    if adapters and all(errors):
+        raise next(filter(None, errors))
+
+
+async def _keep_running(adapter: Adapter, states: dict[str, str]) -> BotError | None:
+    """Run one adapter, start it again when it fails, and never let its failure touch the others.
+
+    Returns what has stopped it for good, or None where it had no more to give.
+    """
+    pauses = iter(_RESTART_PAUSES)
+    while True:
+        started = time.monotonic()
+        states[adapter.name] = "running"
         try:
             await adapter.run()
         except BotError as error:  # what starting again can't cure
+            states[adapter.name] = f"stopped: {error}"
             _log.error("adapter stopped for good", adapter=adapter.name, error=str(error))
+            return error
         except Exception:
+            if time.monotonic() - started > _RECOVERED:
+                pauses = iter(_RESTART_PAUSES)
+            pause = next(pauses, _RESTART_PAUSES[-1])
+            states[adapter.name] = "restarting after a failure"
             _log.exception("adapter failed", adapter=adapter.name, restart_seconds=pause)
             await asyncio.sleep(pause)
-            continue
-        return
+        else:
+            states[adapter.name] = "stopped"
+            return None
 
 
 @contextmanager

@@ -187,6 +187,12 @@ class Settings(BaseSettings):
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 
+    @property
+    def platforms(self) -> list[str]:
+        """The platforms whose token is set."""
+        tokens = {"discord": self.discord.token, "telegram": self.telegram.token}
+        return [name for name, token in tokens.items() if token.get_secret_value()]
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -11,7 +11,7 @@ import pytest
 
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.workers import EncodingLane
-from bot.settings import EncoderSettings, ModelsSettings, Settings
+from bot.settings import PLAIN_VARIABLES, EncoderSettings, ModelsSettings, Settings
 
 # A busy machine fails no property; every test has a timeout of its own.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -40,7 +40,7 @@ def loop_is_never_blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith("BOT_"):
+        if name.startswith("BOT_") or name in PLAIN_VARIABLES:
             monkeypatch.delenv(name)
 
 

@@ -12,6 +12,7 @@ import pytest
 import typer.main
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from pydantic import SecretStr
 
 from bot import __version__
 from bot.adapters import terminal
@@ -194,6 +195,8 @@ def settings_table() -> list[list[str]]:
 
 
 def plain_default(default: object) -> object:
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
     return str(default) if isinstance(default, Path) else default
 
 
@@ -249,12 +252,12 @@ def test_the_example_file_has_every_setting_once_with_its_default(tmp_path: Path
 def test_the_example_file_explains_every_setting() -> None:
     """Above each default stands the help of the setting, word for word."""
     paragraphs = EXAMPLE.read_text(encoding="utf-8").replace("]\n", "]\n\n").split("\n\n")
-    explained = {}
+    explained = []
     for paragraph in paragraphs:
         *explanation, default = paragraph.strip().split("\n")
-        explained[default] = " ".join(line.removeprefix("# ") for line in explanation)
+        explained.append((default, " ".join(line.removeprefix("# ") for line in explanation)))
     for section, key, _, explanation in all_settings():
-        assert explanation in [text for line, text in explained.items() if line.startswith(f"# {key} = ")], (
+        assert explanation in [text for line, text in explained if line.startswith(f"# {key} = ")], (
             f"{section}.{key}: the help has changed; write it into bot.example.toml"
         )
 

@@ -91,9 +91,31 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake():
 def test_bot_config_is_no_unknown_variable(monkeypatch):
     """It names the settings file, which the command line reads it for."""
     monkeypatch.setenv("BOT_CONFIG", "elsewhere.toml")
-    monkeypatch.setenv("DISCORD_TOKEN", "x")
     monkeypatch.setenv("BOTTLE", "x")
     assert load_settings().answer == Settings().answer
+
+
+@pytest.mark.parametrize("section", ["discord", "telegram"])
+def test_tokens_come_from_the_names_that_people_use_already(section, monkeypatch):
+    """Which win over the file and lose against our own name; line breaks of a copied token are dropped."""
+    written(f"[{section}]\ntoken = 'file'\n")
+
+    def token() -> str:
+        return getattr(load_settings(), section).token.get_secret_value()
+
+    assert token() == "file"
+    monkeypatch.setenv(f"{section.upper()}_TOKEN", " plain\n")
+    assert token() == "plain"
+    monkeypatch.setenv(f"BOT_{section.upper()}__TOKEN", "own")
+    assert token() == "own"
+    assert load_settings().platforms == [section]
+
+
+def test_a_token_is_never_shown():
+    """Neither in the settings, nor in a complaint about them."""
+    written("[discord]\ntoken = 'secret'\n")
+    assert "secret" not in repr(load_settings())
+    assert "secret" not in problems("[discord]\ntoken = ['secret']\n")[0]
 
 
 def test_relative_paths_count_from_the_folder_of_the_file(folder, monkeypatch):

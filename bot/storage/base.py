@@ -5,8 +5,8 @@ are coroutines, may be called from any task, and raise StorageError where the da
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -160,6 +160,13 @@ class Feedback:
     reason: str
     at: float  # seconds since the epoch
     stored: Stored | None
+
+    def to_json(self) -> dict[str, Any]:
+        """With the texts in place of the whole question and answer."""
+        fields = asdict(self)
+        del fields["stored"]
+        texts = (self.stored.question.text, self.stored.answer.text) if self.stored else (None, None)
+        return fields | {"question": texts[0], "answer": texts[1]}
 
 
 @dataclass(frozen=True, slots=True)
