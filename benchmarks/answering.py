@@ -19,9 +19,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.daemon import House, open_house
+from bot.daemon import Models, load_models, open_house
 from bot.dispatcher import Dispatcher
-from bot.inference.encoder import Encoder, Vectors, load_encoder
+from bot.inference.encoder import Vectors
+from bot.inference.span_model import ScoredSpan, Task
 from bot.knowledge.loaders import LOADERS, load
 from bot.messages import Address, Answer, Delivery, Question, Sending, Update
 from bot.settings import LogSettings, Settings
@@ -59,13 +60,13 @@ def questions_from(folder: Path, count: int) -> list[str]:
 
 
 class ModelClock:
-    """Watches an encoder: the time that its calls take, and the texts that they are given."""
+    """Watches the models: the time that their calls take, and what they are given."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encode = encoder.encode
-        encoder.encode = self.encode  # type: ignore[method-assign]
-        self.seconds = 0.0
-        self.texts: list[str] = []
+    def __init__(self, models: Models) -> None:
+        self._encode, self._read = models.encoder.encode, models.reader.read
+        models.encoder.encode = self.encode  # type: ignore[method-assign]
+        models.reader.read = self.read  # type: ignore[method-assign]
+        self.start_over()
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         started = time.perf_counter()
@@ -75,8 +76,20 @@ class ModelClock:
             self.seconds += time.perf_counter() - started
             self.texts += texts
 
+    def read(self, tasks: Sequence[Task]) -> list[list[ScoredSpan]]:
+        started = time.perf_counter()
+        try:
+            return self._read(tasks)
+        finally:
+            seconds = time.perf_counter() - started
+            self.seconds += seconds
+            self.reading_seconds += seconds
+            self.tasks += tasks
+
     def start_over(self) -> None:
-        self.seconds, self.texts = 0.0, []
+        self.seconds = self.reading_seconds = 0.0
+        self.texts: list[str] = []
+        self.tasks: list[Task] = []
 
 
 class Users:
@@ -111,9 +124,9 @@ class Users:
 
 
 async def measure(settings: Settings, texts: list[str], count: int) -> None:
-    encoder = load_encoder(settings.encoder, settings.models)
-    clock = ModelClock(encoder)
-    async with open_house(settings, encoder) as house:
+    models = load_models(settings)
+    clock = ModelClock(models)
+    async with open_house(settings, models) as house:
         await house.indexer.index_folder(settings.knowledge.folder)
         dispatcher = Dispatcher(house.engine, house.journal, settings.queue)
         users = Users()
@@ -122,32 +135,47 @@ async def measure(settings: Settings, texts: list[str], count: int) -> None:
             await users.ask(dispatcher, text)
         console = Console()
         passages = (await house.knowledge.summary()).passages
-        console.print(f"{passages} passages, {len(texts)} questions; {encoder.description['dtype_reason']}")
-        console.print(await one_at_a_time(users, dispatcher, clock, texts))
-        console.print(await many_at_once(users, dispatcher, house, clock, texts, count))
+        console.print(f"{passages} passages, {len(texts)} questions; {models.encoder.description['dtype_reason']}")
+        console.print(await one_at_a_time(users, dispatcher, models, clock, texts))
+        console.print(await many_at_once(users, dispatcher, models, clock, texts, count))
         await dispatcher.idle()
         if users.answers != 8 + 2 * len(texts):
             raise SystemExit("a question was lost or answered twice")
 
 
-async def one_at_a_time(users: Users, dispatcher: Dispatcher, clock: ModelClock, texts: list[str]) -> Table:
-    totals, beside = [], []
+async def one_at_a_time(
+    users: Users, dispatcher: Dispatcher, models: Models, clock: ModelClock, texts: list[str]
+) -> Table:
+    totals, beside, reading, read = [], [], [], []
     for text in texts:
         clock.start_over()
         started = time.perf_counter()
         await users.ask(dispatcher, text)
         total = time.perf_counter() - started
         totals.append(total * 1000)
+        reading.append(clock.reading_seconds * 1000)
         beside.append((total - clock.seconds) * 1000)
+        read.append(list(clock.tasks))
+    encoding = []
+    for tasks in read:
+        started = time.perf_counter()
+        models.encoder.encode([f"{task.question} {task.context}" for task in tasks])
+        encoding.append((time.perf_counter() - started) * 1000)
     table = Table("one question at a time", "p50 ms", "p95 ms")
-    for name, values in (("from acceptance to delivery", totals), ("of that beside the model calls", beside)):
+    for name, values in (
+        ("from acceptance to delivery", totals),
+        ("of that beside the model calls", beside),
+        ("reading the passages", reading),
+        ("the encoder over the same words", encoding),
+    ):
         cuts = statistics.quantiles(values, n=20)
         table.add_row(name, f"{statistics.median(values):.2f}", f"{cuts[18]:.2f}")
+    table.add_row("reading against encoding", f"{sum(reading) / sum(encoding):.2f}", "")
     return table
 
 
 async def many_at_once(
-    users: Users, dispatcher: Dispatcher, house: House, clock: ModelClock, texts: list[str], count: int
+    users: Users, dispatcher: Dispatcher, models: Models, clock: ModelClock, texts: list[str], count: int
 ) -> Table:
     """`count` users who each ask their next question when the last one is answered."""
     waiting = iter(texts)
@@ -161,16 +189,17 @@ async def many_at_once(
         started = time.perf_counter()
         await asyncio.gather(*(user() for _ in range(count)))
         seconds = time.perf_counter() - started
-    given = list(clock.texts)
-    inside = clock.seconds
+    encoded, read, inside = list(clock.texts), list(clock.tasks), clock.seconds
     started = time.perf_counter()
-    for start in range(0, len(given), 128):
-        await house.lane.encode(given[start : start + 128])
+    for start in range(0, len(encoded), 128):
+        models.encoder.encode(encoded[start : start + 128])
+    for start in range(0, len(read), 24):
+        models.reader.read(read[start : start + 24])
     raw = time.perf_counter() - started
     table = Table(f"{count} users at once", "")
     table.add_row("questions a second", f"{len(texts) / seconds:.1f}")
-    table.add_row("the same texts through the batched encoder alone", f"{len(texts) / raw:.1f}")
-    table.add_row("share of the bare encoder's speed", f"{raw / seconds:.2f}")
+    table.add_row("the same texts through the batched models alone", f"{len(texts) / raw:.1f}")
+    table.add_row("share of the bare models' speed", f"{raw / seconds:.2f}")
     table.add_row("share of the time inside model calls", f"{inside / seconds:.2f}")
     table.add_row(
         "event-loop lag p50 / p99 / max, ms",

@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
 
-from bot.documents import Block, Document, Form
+from bot.documents import Block, Document, Form, embedded_text
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.weights import find_weights
-from bot.inference.workers import EncodingLane
+from bot.inference.workers import BatchingLane, EncodingLane
 from bot.knowledge.indexer import Indexer
 from bot.knowledge.loaders import LOADERS, load
-from bot.knowledge.passages import embedded_text, split
+from bot.knowledge.passages import split
 from bot.settings import LogSettings, Settings
 from bot.storage.sqlite_knowledge import SqliteKnowledge
 from bot.telemetry import configure_logging
@@ -114,10 +114,12 @@ def raw_forward(encoder: Encoder, texts: list[str]) -> Callable[[], None]:
 
 
 async def index(documents: list[Document], encoder: Encoder) -> None:
-    lane = EncodingLane(encoder, capacity=8)
+    lane = BatchingLane("encode", capacity=8)
     with tempfile.TemporaryDirectory() as folder:
         store = await SqliteKnowledge.open(Path(folder))
-        await Indexer(store, lane, Settings().knowledge.passage_tokens).index_documents(documents)
+        await Indexer(store, EncodingLane(encoder, lane), Settings().knowledge.passage_tokens).index_documents(
+            documents
+        )
         await store.close()
     await lane.close()
 

@@ -9,17 +9,24 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from bot import __version__
 from bot.dispatcher import Dispatcher
+from bot.engine.explain import Explanation, explanation
+from bot.engine.gaps import Gap, grouped
+from bot.engine.qa import QAEngine
 from bot.errors import DocumentError
+from bot.inference.workers import EncodingLane, Priority
 from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
 from bot.knowledge.loaders import LOADERS
-from bot.messages import Policy
+from bot.messages import Address, Policy, Question
 from bot.settings import Settings
 from bot.storage.base import Feedback, FileReport, Forgotten, Journal, KnowledgeStore, PlatformStore
 
+# The latest ones say what is missing now.
+_MOST_DECLINED = 1000
 # What a file name may not hold: what some file system forbids, and what does something instead of showing something.
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]')
 _LONGEST_NAME = 200  # bytes, of each part of a path
@@ -82,6 +89,8 @@ class Administration:
     indexer: Indexer
     journal: Journal
     store: PlatformStore
+    engine: QAEngine
+    lane: EncodingLane
     dispatcher: Dispatcher | None = None  # None: no daemon runs in this process
     platforms: dict[str, str] = field(default_factory=dict)  # kept up to date by the daemon
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -189,6 +198,20 @@ class Administration:
     async def policies(self, platform: str) -> dict[str, Policy]:
         """The chats for which a policy was set."""
         return await self.store.policies(platform)
+
+    async def explain(self, text: str) -> Explanation:
+        """Why a question would be answered as it is, or why not. Raises EngineBusy and IndexUnavailable."""
+        nobody = secrets.token_hex(16)
+        question = Question(text, nobody, "operator", Address("operator", "operator", nobody), datetime.now(UTC))
+        return explanation(await self.engine.consider(question), self.settings)
+
+    async def gaps(self) -> list[Gap]:
+        """What was asked and the documents don't answer, grouped by meaning, most often asked first. Raises EngineBusy."""
+        declined = await self.journal.declined(_MOST_DECLINED)
+        texts = [one.question.text for one in declined]
+        # Not in the way of questions that somebody waits for.
+        vectors = await self.lane.encode(texts, priority=Priority.INDEXING)
+        return await asyncio.to_thread(grouped, declined, vectors)
 
     async def feedback(self, limit: int = 20) -> list[Feedback]:
         """What people thought of answers, newest first."""

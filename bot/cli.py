@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.daemon import House
+    from bot.engine.explain import Explanation
+    from bot.engine.gaps import Gap
+    from bot.evaluation.questions import QuestionSet
     from bot.knowledge.indexer import IndexReport
-    from bot.messages import Citation
+    from bot.messages import Citation, Question
     from bot.storage.base import Feedback
 
 
@@ -109,17 +112,9 @@ def ask(
     """Ask one question and print the answer with its source."""
 
     async def answer(house: "House") -> None:
-        from datetime import UTC, datetime
-        from uuid import uuid4
-
         from bot.adapters.terminal import rendered
-        from bot.messages import Address, Question
 
-        conversation = uuid4().hex
-        asked = text.encode(errors="replace").decode()  # an argument may hold bytes that are no text
-        question = Question(asked, conversation, "ask", Address("command", "ask", conversation), datetime.now(UTC))
-        answer = await house.engine.answer(question)
-        await house.conversations.forget(conversation)  # nobody can follow up
+        answer = (await house.engine.consider(_question(text))).answer  # nobody can follow up
         if as_json:
             _print_json(answer.to_json())
         else:
@@ -289,12 +284,26 @@ def forget(
 
 @app.command()
 def evaluate(
-    questions: Annotated[Path, typer.Option(help="The questions, JSON lines.", exists=True, dir_okay=False)],
+    questions: Annotated[
+        Path | None, typer.Option(help="The questions, JSON lines.", exists=True, dir_okay=False)
+    ] = None,
     documents: Annotated[
         Path | None, typer.Option(help="The documents to answer from, JSON lines.", exists=True, dir_okay=False)
     ] = None,
     knowledge: Annotated[
         Path | None, typer.Option(help="A folder of documents to answer from instead.", exists=True, file_okay=False)
+    ] = None,
+    sets: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--set", help="A folder with documents.jsonl and questions.jsonl; may be repeated.", file_okay=False
+        ),
+    ] = None,
+    beside: Annotated[
+        Path | None, typer.Option(help="More questions to ask of each set.", exists=True, dir_okay=False)
+    ] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Fit the confidence to the results and write it to this file.")
     ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write every answer to this file, JSON lines.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a report with plots into this folder.")] = None,
@@ -304,45 +313,75 @@ def evaluate(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Ask a set of questions and measure the answers. The index of the bot itself is left alone."""
-    if (documents is None) == (knowledge is None):
-        raise typer.BadParameter("give either --documents or --knowledge")
-    from bot.evaluation.metrics import measure
-    from bot.evaluation.plots import require_matplotlib
-    from bot.evaluation.questions import load_documents, load_questions
-    from bot.evaluation.report import write_report
-    from bot.evaluation.run import ask_all, prediction
-    from bot.evaluation.table import render_table
+    """Ask sets of questions and measure the answers. The index of the bot itself is left alone."""
+    from bot.evaluation.questions import QuestionSet
 
-    if report is not None:
-        require_matplotlib()
-    settings = _settings(config)
-    asked = load_questions(questions)
+    chosen = [QuestionSet.of_folder(folder) for folder in sets or ()]
+    if questions is not None and (documents is None) != (knowledge is None):
+        chosen.append(QuestionSet(str(questions), questions, documents, knowledge))
+    elif questions is not None or documents is not None or knowledge is not None or not chosen:
+        raise typer.BadParameter("give --questions with either --documents or --knowledge, or one --set or more")
+    if len(chosen) > 1 and (predictions is not None or report is not None):
+        raise typer.BadParameter("--predictions and --report are for one set at a time")
+    _evaluate(_settings(config), chosen, beside, calibrate, predictions, report, parallel, as_json)
 
-    async def measured(house: "House") -> None:
-        with _progress_bar("Indexing passages") as show:
-            if documents is not None:
-                await house.indexer.index_documents(load_documents(documents), lambda step: show(step.done, step.total))
-            elif knowledge is not None:
-                await house.indexer.index_folder(knowledge, lambda step: show(step.done, step.total))
-        with _progress_bar("Asking questions") as show:
-            results = await ask_all(house.engine, house.journal, asked, parallel=parallel, progress=show)
-        figures = measure(results)
-        title = f"{questions} against {documents or knowledge}"
+
+@app.command()
+def explain(
+    text: Annotated[str, typer.Argument(help="The question.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show why a question is answered as it is, or why not: what was found and read, and which setting decided."""
+
+    async def show(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        told = await administration_of(house).explain(_printable(text))
         if as_json:
-            _print_json(figures.to_json())
+            _print_json(told.to_json())
         else:
-            _console().print(render_table(figures, title))
-        if predictions is not None:
-            lines = (json.dumps(prediction(result), ensure_ascii=False) for result in results)
-            predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        if report is not None:
-            page = write_report(report, figures, results, threshold=settings.answer.threshold, title=title)
-            typer.echo(f"Report: {page}", err=True)
+            _print_explanation(told)
 
-    with TemporaryDirectory(prefix="knowledge-bot-") as folder:
-        storage = settings.storage.model_copy(update={"folder": Path(folder)})
-        _with_house(settings.model_copy(update={"storage": storage}), measured, fresh=False)
+    _with_house(_settings(config), show)
+
+
+@app.command()
+def gaps(
+    count: Annotated[int, typer.Option("-k", min=1, help="How many, those asked most often first.")] = 20,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what people have asked and the documents don't answer, grouped by meaning."""
+
+    async def show(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        found = (await administration_of(house).gaps())[:count]
+        if as_json:
+            _print_json([gap.to_json() for gap in found])
+        else:
+            _print_gaps(found)
+
+    _with_house(_settings(config), show, fresh=False)
+
+
+@app.command("train-reader")
+def train_reader(
+    data: Annotated[Path, typer.Option(help="The folder of training data.", exists=True, file_okay=False)],
+    output: Annotated[Path, typer.Option(help="Where the model and its checkpoints go.")],
+    sentence_examples: Annotated[int, typer.Option(min=1, help="How many examples the first phase has.")] = 24_000,
+    paragraph_examples: Annotated[int, typer.Option(min=1, help="How many examples the second phase has.")] = 38_000,
+    seed: Annotated[int, typer.Option(help="What the random choices start from.")] = 20,
+) -> None:
+    """Train the model that marks the words that answer. Takes hours; the same command goes on after an interruption."""
+    from bot.training.reader import ReaderTraining, train
+
+    plan = ReaderTraining(seed=seed, sentence_examples=sentence_examples, paragraph_examples=paragraph_examples)
+    with _progress_bar("Training on examples") as show:
+        figures = train(data, output, plan, show)
+    for name, measured in figures.items():
+        typer.echo(f"{name}: " + ", ".join(f"{what} {value:g}" for what, value in measured.items()))
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -372,6 +411,23 @@ def _serve_platforms(settings: Settings) -> None:
     asyncio.run(serve(settings, adapters, _refresh))
 
 
+def _question(text: str) -> "Question":
+    """A question from the command line, in a conversation of its own."""
+    from datetime import UTC, datetime
+    from uuid import uuid4
+
+    from bot.messages import Address, Question
+
+    conversation = uuid4().hex
+    address = Address("command", "command", conversation)
+    return Question(_printable(text), conversation, "command", address, datetime.now(UTC))
+
+
+def _printable(text: str) -> str:
+    """An argument as text: it may hold bytes that are none."""
+    return text.encode(errors="replace").decode()
+
+
 def _serve_terminal(settings: Settings) -> None:
     from bot.adapters.terminal import TerminalAdapter
     from bot.administration import Administration
@@ -390,6 +446,64 @@ def _serve_terminal(settings: Settings) -> None:
         return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
 
     asyncio.run(serve(settings, adapters, refresh, at_terminal=True))
+
+
+def _evaluate(
+    settings: Settings,
+    sets: "Sequence[QuestionSet]",
+    beside: Path | None,
+    calibrate: Path | None,
+    predictions: Path | None,
+    report: Path | None,
+    parallel: int,
+    as_json: bool,
+) -> None:
+    from bot.evaluation.calibration import fit
+    from bot.evaluation.metrics import measure
+    from bot.evaluation.plots import require_matplotlib
+    from bot.evaluation.questions import load_documents, load_questions
+    from bot.evaluation.report import write_report
+    from bot.evaluation.run import Result, ask_all, prediction
+    from bot.evaluation.table import render_calibration, render_table
+
+    if report is not None:
+        require_matplotlib()
+    further = load_questions(beside) if beside else []
+    results: dict[str, list[Result]] = {}
+
+    async def ask(house: "House", chosen: "QuestionSet") -> None:
+        asked = load_questions(chosen.questions) + further
+        with _progress_bar("Indexing passages") as show:
+            if chosen.documents is not None:
+                loaded = load_documents(chosen.documents)
+                await house.indexer.index_documents(loaded, lambda step: show(step.done, step.total))
+            elif chosen.knowledge is not None:
+                await house.indexer.index_folder(chosen.knowledge, lambda step: show(step.done, step.total))
+        with _progress_bar("Asking questions") as show:
+            results[chosen.name] = await ask_all(house.engine, house.journal, asked, parallel=parallel, progress=show)
+
+    for chosen in sets:
+        with TemporaryDirectory(prefix="knowledge-bot-") as folder:
+            storage = settings.storage.model_copy(update={"folder": Path(folder)})
+            separate = settings.model_copy(update={"storage": storage})
+            _with_house(separate, lambda house, chosen=chosen: ask(house, chosen), fresh=False)  # type: ignore[misc]
+        figures = measure(results[chosen.name])
+        title = f"{chosen.questions} against {chosen.documents or chosen.knowledge}"
+        if as_json:
+            _print_json({"set": chosen.name} | figures.to_json())
+        else:
+            _console().print(render_table(figures, title), "")
+        if predictions is not None:
+            lines = (json.dumps(prediction(result), ensure_ascii=False) for result in results[chosen.name])
+            predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        if report is not None:
+            page = write_report(report, figures, results[chosen.name], threshold=settings.answer.threshold, title=title)
+            typer.echo(f"Report: {page}", err=True)
+    if calibrate is not None:
+        fitted = fit(results)
+        fitted.calibration.save(calibrate)
+        _console().print(render_calibration(fitted))
+        typer.echo(f"Calibration: {calibrate}", err=True)
 
 
 def _with_house(settings: Settings, work: "Callable[[House], Awaitable[None]]", *, fresh: bool = True) -> None:
@@ -413,8 +527,11 @@ async def _refresh(house: "House") -> "IndexReport":
 
 
 @contextmanager
-def _progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows how many are done of how many, their rate and the time left; nothing where standard error is no terminal."""
+def _progress_bar(what: str) -> Iterator["Callable[..., None]"]:
+    """Shows how many are done of how many, their rate and the time left; nothing where standard error is no terminal.
+
+    Yields a function that is told (done, total) and maybe a few words.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -432,10 +549,21 @@ def _progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
             return Text(f"{task.speed or 0:.0f}/s")
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}", style="dim"),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=total > 0)
+        task = bar.add_task(what, total=None, visible=False, words="")
+
+        def show(done: int, total: int, words: str = "") -> None:
+            bar.update(task, completed=done, total=total, visible=total > 0, words=words)
+
+        yield show
 
 
 # --- printing ---------------------------------------------------------------------------------------------------------
@@ -489,6 +617,48 @@ def _print_feedback(given: "Sequence[Feedback]") -> None:
         question = one.stored.question.text if one.stored else "(erased)"
         table.add_row(one.reference, "yes" if one.helpful else "no", safe(one.reason), safe(question))
     _console().print(table if given else "There is no feedback yet.")
+
+
+def _print_gaps(found: "Sequence[Gap]") -> None:
+    from datetime import datetime
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.adapters.layout import safe
+
+    table = Table("asked", "question", "nearest documents", "confidence", "last")
+    for gap in found:
+        last = datetime.fromtimestamp(gap.last_at).astimezone().strftime("%Y-%m-%d")
+        others = [Text(f"also: {safe(text)}", style="dim") for text in gap.questions[1:4]]
+        questions = Text("\n").join([Text(safe(gap.questions[0])), *others])
+        nearest = Text(safe(", ".join(gap.nearest)))
+        table.add_row(str(len(gap.questions)), questions, nearest, f"{gap.confidence:.2f}", last)
+    _console().print(table if found else "Nothing was declined.")
+
+
+def _print_explanation(told: "Explanation") -> None:
+    from rich.markdown import Markdown
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.adapters.layout import safe, source_line
+
+    console = _console()
+    for text, weight in told.wordings:
+        console.print(Text(f"Searched for ({weight:.0%}): {safe(text)}"))
+    if told.candidates:
+        table = Table("confidence", "search", "cosine", "words", "reader", "best words", "where", title="What was read")
+        for candidate in told.candidates:
+            scores = (candidate.confidence, candidate.retrieval, candidate.cosine, candidate.covered)
+            columns = [*(f"{score:.2f}" for score in scores), f"{candidate.margin:+.1f}"]
+            table.add_row(*columns, Text(safe(candidate.citation.quote)), Text(source_line(candidate.citation)))
+        console.print(table)
+    if told.unread:
+        console.print(Text(f"Found but not read: {safe(', '.join(told.unread))}", style="dim"))
+    for sentence in told.advice:
+        console.print(Text(sentence, style="bold"))
+    console.print(Markdown(safe(told.answer)))
 
 
 def _print_report(report: "IndexReport") -> None:

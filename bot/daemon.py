@@ -15,21 +15,32 @@ from filelock import FileLock, Timeout
 
 from bot.administration import Administration
 from bot.dispatcher import Dispatcher
+from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
+from bot.engine.confidence import Calibration
 from bot.engine.conversation import Conversations
 from bot.engine.qa import QAEngine
 from bot.errors import BotError, StorageError
 from bot.inference.encoder import Encoder, load_encoder
-from bot.inference.reader import SimilarityReader
-from bot.inference.workers import EncodingLane
+from bot.inference.reader import ExtractiveReader
+from bot.inference.span_model import SpanModel, load_span_model
+from bot.inference.workers import BatchingLane, EncodingLane, ReadingLane
 from bot.knowledge.indexer import Indexer
 from bot.knowledge.search import Retriever
-from bot.messages import Adapter
+from bot.messages import Adapter, Outcome
 from bot.settings import Settings
 from bot.storage.sqlite_journal import SqliteJournal
 from bot.storage.sqlite_knowledge import SqliteKnowledge
 from bot.telemetry import LoopLagProbe
 
 _log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What runs in the inference thread."""
+
+    encoder: Encoder
+    reader: SpanModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +58,20 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, encoder: Encoder | None = None) -> AsyncIterator[House]:
+async def open_house(settings: Settings, models: Models | None = None) -> AsyncIterator[House]:
     """Open the stores, load the models, wire the rooms. Raises StorageError and WeightsError.
 
-    `encoder`: one that is loaded already, to be used instead of loading the one in the settings.
+    `models`: ones that are loaded already, to be used instead of those in the settings.
     """
     async with AsyncExitStack() as stack:
         knowledge = await SqliteKnowledge.open(settings.storage.folder)
         stack.push_async_callback(knowledge.close)
         journal = await SqliteJournal.open(settings.storage.folder)
         stack.push_async_callback(journal.close)
-        lane = EncodingLane(encoder or await _loaded_encoder(settings), capacity=2 * settings.queue.capacity)
-        stack.push_async_callback(lane.close)
+        models = models or await _loaded(settings)
+        thread = BatchingLane("inference", capacity=2 * settings.queue.capacity)
+        stack.push_async_callback(thread.close)
+        lane, reading = EncodingLane(models.encoder, thread), ReadingLane(models.reader, thread)
         retriever = Retriever(knowledge, lane, settings.retrieval)
         conversations = Conversations(journal, settings.conversation)
         yield House(
@@ -70,7 +83,12 @@ async def open_house(settings: Settings, encoder: Encoder | None = None) -> Asyn
             retriever=retriever,
             conversations=conversations,
             engine=QAEngine(
-                retriever, SimilarityReader(lane), conversations, settings.answer, settings.knowledge.base_url
+                retriever,
+                ExtractiveReader(reading),
+                Calibration.load(settings.answer.calibration or SHIPPED_CALIBRATION),
+                conversations,
+                settings.answer,
+                settings.knowledge.base_url,
             ),
         )
 
@@ -78,16 +96,26 @@ async def open_house(settings: Settings, encoder: Encoder | None = None) -> Asyn
 def administration_of(house: House, dispatcher: Dispatcher | None = None) -> Administration:
     """What an operator may do with this house; with the dispatcher of the daemon, if one runs in this process."""
     return Administration(
-        house.settings, house.knowledge, house.indexer, house.journal, house.journal, dispatcher=dispatcher
+        house.settings,
+        house.knowledge,
+        house.indexer,
+        house.journal,
+        house.journal,
+        house.engine,
+        house.lane,
+        dispatcher=dispatcher,
     )
 
 
-async def _loaded_encoder(settings: Settings) -> Encoder:
-    """Load the encoder in a thread of its own: imports and weights take seconds."""
+async def _loaded(settings: Settings) -> Models:
+    """Load the models in a thread of its own: imports and weights take seconds."""
     with ThreadPoolExecutor(1, thread_name_prefix="load") as executor:
-        return await asyncio.get_running_loop().run_in_executor(
-            executor, load_encoder, settings.encoder, settings.models
-        )
+        return await asyncio.get_running_loop().run_in_executor(executor, load_models, settings)
+
+
+def load_models(settings: Settings) -> Models:
+    """Load the models that the settings name. Blocking. Raises WeightsError."""
+    return Models(load_encoder(settings.encoder, settings.models), load_span_model(settings.reader, settings.models))
 
 
 MakeAdapters = Callable[[House, Dispatcher, Administration], Sequence[Adapter]]
@@ -111,7 +139,7 @@ async def serve(
 
     `refresh` brings the index up to date before the first question. SIGTERM and SIGINT stop accepting, give running
     answers their grace and return; a second one ends the process at once. `at_terminal`: one person asks, without limits,
-    and no answer is kept once it is shown.
+    and of the answers only declines are kept once they are shown.
     """
     stop = asyncio.Event()
     with _alone_in(settings.storage.folder), _signals_set(stop):
@@ -128,7 +156,7 @@ async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event,
         house.journal,
         settings.queue,
         limits=None if at_terminal else settings.limits,
-        keep_answers=not at_terminal and settings.storage.answer_days > 0,
+        keep=_kept(settings, at_terminal),
     )
     administration = administration_of(house, dispatcher)
     adapters = make_adapters(house, dispatcher, administration)
@@ -143,6 +171,13 @@ async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event,
         erasing.cancel()
         await dispatcher.close(settings.shutdown.grace_seconds)
         _log.info("stopped")
+
+
+def _kept(settings: Settings, at_terminal: bool) -> frozenset[Outcome]:
+    """Who asks at the terminal presses no buttons below an answer, but wants to see what the documents lack."""
+    if not settings.storage.answer_days:
+        return frozenset()
+    return frozenset({Outcome.DECLINED}) if at_terminal else frozenset(Outcome)
 
 
 async def _keep_erasing(house: House) -> None:

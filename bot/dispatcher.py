@@ -8,7 +8,7 @@ conversations side by side. Whatever a crash or a stop leaves undone is taken up
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -77,14 +77,14 @@ class Dispatcher:
         settings: QueueSettings,
         *,
         limits: LimitsSettings | None = None,
-        keep_answers: bool = True,
+        keep: Collection[Outcome] = frozenset(Outcome),
     ) -> None:
-        """`keep_answers`: whether question and answer are kept once delivered, for edits and buttons."""
+        """`keep`: with which outcome question and answer are kept once delivered, for edits, buttons and the list of gaps."""
         self._engine = engine
         self._journal = journal
         self._settings = settings
         self._limits = QuestionLimits(limits) if limits else None
-        self._keep_answers = keep_answers
+        self._keep = keep
         self._adapters: dict[str, Adapter] = {}
         self._slots = asyncio.Semaphore(settings.parallel)
         self._waiting: dict[str, deque[_Job]] = {}  # by conversation
@@ -354,7 +354,7 @@ class Dispatcher:
                 if pause is not None:
                     await _pause_unless(job.dropped, pause)
             else:
-                await self._journal.done(entry, revision, keep=self._keep_answers)
+                await self._journal.done(entry, revision, keep=answer.outcome in self._keep)
                 return True
         return False
 

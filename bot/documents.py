@@ -1,5 +1,6 @@
 """What a document is made of: the plain data that loaders make, storage keeps and the engine quotes from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,6 +62,11 @@ class Passage:
     blocks: tuple[Block, ...]
     heading: tuple[str, ...]
     body: str
+
+
+def embedded_text(title: str, heading: Sequence[str], body: str) -> str:
+    """What the models see of a passage: where it stands, then what it says."""
+    return "\n".join(filter(None, (title, " > ".join(heading), body)))
 
 
 @dataclass(frozen=True, slots=True)

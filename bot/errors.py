@@ -3,6 +3,7 @@
 BotError                    its text may be shown to a person as it stands
 ├── SettingsError           the operator must change a setting: exit status 2
 ├── DocumentError           this one file can't be read: report it, go on with the others
+├── TrainingError           a training can't begin or go on: name the file or option
 ├── WeightsError            a model's weights are missing or damaged: name the fix, run without it or exit
 ├── IndexUnavailable        there is nothing to search yet: index first
 ├── StorageError            the data folder can't be used: name the file and the cause
@@ -31,6 +32,10 @@ class SettingsError(BotError):
 
 class DocumentError(BotError):
     """A document can't be read. The text says why and what to do about it."""
+
+
+class TrainingError(BotError):
+    """A training can't begin or go on. The text says why and what to do about it."""
 
 
 class WeightsError(BotError):

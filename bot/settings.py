@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic_settings
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
@@ -40,6 +40,7 @@ def _stripped(secret: SecretStr) -> SecretStr:
 Seconds = Annotated[float, Field(gt=0)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
 Folder = Annotated[Path, AfterValidator(_at_home)]
+OptionalFile = Annotated[Folder | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 
 class Section(BaseModel):
@@ -91,6 +92,18 @@ class EncoderSettings(Section):
     )
 
 
+class ReaderSettings(Section):
+    model: str = Field(
+        "",
+        description="An extractive question answering model of the Hugging Face kind: an id, or a folder. "
+        "Empty: the one that ships with the bot.",
+    )
+    revision: str = Field("", description="A commit or tag of the model's repository. Empty: whichever is there.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Number format of the weights. auto: bfloat16 where this processor is faster with it."
+    )
+
+
 class RetrievalSettings(Section):
     passages: int = Field(20, ge=1, le=100, description="How many passages are found for a question.")
     dense_weight: float = Field(
@@ -103,7 +116,12 @@ class AnswerSettings(Section):
         0.8, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
     )
     read_passages: int = Field(
-        3, ge=1, le=50, description="How many of the passages found are searched for the answer."
+        5, ge=1, le=50, description="How many of the passages found, best first, are read for the answer."
+    )
+    calibration: OptionalFile = Field(
+        None,
+        description="A file made by `evaluate --calibrate`, which turns scores into confidence. "
+        "Empty: the one that ships with the bot and fits its models.",
     )
 
 
@@ -176,6 +194,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     models: ModelsSettings = ModelsSettings()
     encoder: EncoderSettings = EncoderSettings()
+    reader: ReaderSettings = ReaderSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     answer: AnswerSettings = AnswerSettings()
     conversation: ConversationSettings = ConversationSettings()
@@ -239,10 +258,14 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     def anchored(section: Section, folder: Path) -> Section:
         return section.model_copy(update={"folder": base / folder})
 
+    answer = settings.answer
+    if answer.calibration is not None:
+        answer = answer.model_copy(update={"calibration": base / answer.calibration})
     return settings.model_copy(
         update={
             "knowledge": anchored(settings.knowledge, settings.knowledge.folder),
             "storage": anchored(settings.storage, settings.storage.folder),
+            "answer": answer,
         }
     )
 

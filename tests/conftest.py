@@ -9,9 +9,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from bot.daemon import Models
 from bot.inference.encoder import Encoder, load_encoder
-from bot.inference.workers import EncodingLane
-from bot.settings import PLAIN_VARIABLES, EncoderSettings, ModelsSettings, Settings
+from bot.inference.span_model import load_span_model
+from bot.inference.workers import BatchingLane, EncodingLane
+from bot.settings import PLAIN_VARIABLES, EncoderSettings, ModelsSettings, ReaderSettings, Settings
 
 # A busy machine fails no property; every test has a timeout of its own.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -50,10 +52,16 @@ def encoder() -> Encoder:
     return load_encoder(EncoderSettings(), ModelsSettings())
 
 
+@pytest.fixture(scope="session")
+def models(encoder: Encoder) -> Models:
+    """The real encoder and the reader that ships with the bot."""
+    return Models(encoder, load_span_model(ReaderSettings(), ModelsSettings()))
+
+
 @pytest.fixture
 async def lane(encoder: Encoder):
-    lane = EncodingLane(encoder, capacity=64)
-    yield lane
+    lane = BatchingLane("inference", capacity=64)
+    yield EncodingLane(encoder, lane)
     await lane.close()
 
 

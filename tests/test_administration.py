@@ -9,16 +9,16 @@ from bot.administration import Administration
 from bot.daemon import administration_of, open_house
 from bot.dispatcher import Dispatcher
 from bot.errors import DocumentError
-from bot.messages import Address, Policy, Question
+from bot.messages import Address, Outcome, Policy, Question
 from bot.settings import Settings
 
 GUIDE = "# Guide\n\nUse water at 92 degrees.\n"
 
 
 @pytest.fixture
-async def house(settings: Settings, encoder, folder_of):
+async def house(settings: Settings, models, folder_of):
     folder_of({"guide.md": GUIDE, "sub/other.md": "# Other\n\nText.\n"})
-    async with open_house(settings, encoder) as house:
+    async with open_house(settings, models) as house:
         await house.indexer.index_folder(settings.knowledge.folder)
         yield house
 
@@ -118,7 +118,9 @@ async def test_what_can_not_be_read_is_not_added_and_loses_nothing(house, settin
     limited = settings.model_copy(
         update={"administration": settings.administration.model_copy(update={"document_bytes": 1000})}
     )
-    administration = Administration(limited, house.knowledge, house.indexer, house.journal, house.journal)
+    administration = Administration(
+        limited, house.knowledge, house.indexer, house.journal, house.journal, house.engine, house.lane
+    )
     with pytest.raises(DocumentError, match=path):
         await administration.add_document(path, content)
     assert files(settings) == {"guide.md", "sub/other.md"}
@@ -188,3 +190,51 @@ async def test_feedback_can_be_read_by_people_and_programs(house, administration
     said = json.loads(json.dumps(given.to_json()))
     assert (said["helpful"], said["reason"], said["question"]) == (False, "too hot", "how hot should the water be?")
     assert "92 degrees" in said["answer"]
+
+
+async def test_gaps_are_what_people_asked_in_vain(house, administration):
+    """Grouped by meaning whatever the words, the most wanted first; what was answered is no gap."""
+    assert await administration.gaps() == []
+    dispatcher = Dispatcher(house.engine, house.journal, house.settings.queue)
+    for text in (
+        "Where can I park my car?",
+        "use water at what degrees?",
+        "Who won the football match?",
+        "where is parking for my car",
+    ):
+        await dispatcher.accept(question(text))
+        await dispatcher.idle()
+    gaps = await administration.gaps()
+    assert [gap.questions for gap in gaps] == [
+        ("where is parking for my car", "Where can I park my car?"),
+        ("Who won the football match?",),
+    ]
+    assert all(0 <= gap.confidence < house.settings.answer.threshold for gap in gaps)
+    assert set(gaps[0].nearest) <= {"guide.md", "sub/other.md"}
+
+
+async def test_an_explanation_says_why_a_question_is_answered_or_not(house, administration):
+    """As it would be for anybody: the candidate with its words and scores, and the threshold that decides."""
+    told = await administration.explain("use water at what degrees?")
+    assert (told.outcome, told.threshold) == (Outcome.ANSWERED, house.settings.answer.threshold)
+    best = told.candidates[0]
+    assert (best.citation.document, best.citation.lines, best.confidence) == ("guide.md", (3, 3), told.confidence)
+    assert "92 degrees" in best.citation.quote
+    assert [candidate.confidence for candidate in told.candidates] == sorted(
+        (candidate.confidence for candidate in told.candidates), reverse=True
+    )
+    declined = await administration.explain("who won the football match?")
+    assert declined.outcome is Outcome.DECLINED
+    assert declined.confidence < declined.threshold
+    assert "is below answer.threshold" in declined.advice[0]
+    assert (await administration.explain("Thanks a lot!")).candidates == []
+
+
+async def test_an_explanation_leaves_no_trace(house, administration):
+    """It is no question of anybody's: not in the journal, not in a conversation, not among the gaps."""
+    await administration.explain("who won the football match?")
+    await administration.explain("use water at what degrees?")
+    assert await house.journal.pending() == []
+    assert await administration.gaps() == []
+    follow_up = await administration.explain("and why?")
+    assert [text for text, _ in follow_up.wordings] == ["and why?"]

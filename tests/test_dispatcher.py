@@ -511,7 +511,7 @@ async def test_a_delivered_answer_is_kept_for_its_buttons(dispatcher):
 
 async def test_nothing_is_kept_if_the_operator_wants_so(engine, adapter, journal):
     """The texts are erased with the delivery."""
-    dispatcher = Dispatcher(engine, journal, QueueSettings(), keep_answers=False)
+    dispatcher = Dispatcher(engine, journal, QueueSettings(), keep=())
     dispatcher.register([adapter])
     await dispatcher.accept(question("one"))
     await dispatcher.idle()

@@ -14,12 +14,14 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import SecretStr
 
-from bot import __version__
+from bot import __version__, administration
 from bot.adapters import terminal
 from bot.cli import app
 from bot.documents import Document, Form
 from bot.engine import compose, qa
+from bot.evaluation import calibration
 from bot.evaluation.questions import load_questions
+from bot.inference import span_model
 from bot.knowledge import search
 from bot.knowledge.loaders import LOADERS, load
 from bot.settings import ENVIRONMENT_PREFIX, Settings, all_settings, load_settings
@@ -195,6 +197,8 @@ def settings_table() -> list[list[str]]:
 
 
 def plain_default(default: object) -> object:
+    if default is None:
+        return ""  # TOML knows no null; empty means the same
     if isinstance(default, SecretStr):
         return default.get_secret_value()
     return str(default) if isinstance(default, Path) else default
@@ -269,6 +273,7 @@ def loaded(text: str, folder: Path) -> Settings:
 
 
 NUMBERS_IN_PROSE = [
+    ("administration.md", "The latest {most_declined} declined questions"),
     ("asking.md", "the last {conversation.turns} answered questions"),
     ("asking.md", "The bot remembers what was said in a conversation for {minutes:g} minutes"),
     ("asking.md", "{queue.parallel} of them at a time"),
@@ -277,13 +282,19 @@ NUMBERS_IN_PROSE = [
     ("asking.md", "up to {longest_question} characters"),
     ("citations.md", "counts as short up to {short_block} characters"),
     ("declining.md", "below which it declines: {answer.threshold:g} by default"),
+    ("evaluating.md", "at least {fewest} right and {fewest} wrong answers"),
     ("how-it-works.md", "keeps the best {retrieval.passages}"),
     ("how-it-works.md", "takes the best {answer.read_passages} passages"),
     ("how-it-works.md", "Meaning counts for {meaning:g} percent"),
     ("operating.md", "up to {shutdown.grace_seconds:g} seconds to finish"),
+    ("privacy.md", "is kept for {storage.answer_days:g} days"),
+    ("privacy.md", "is erased after {storage.answer_days:g} days"),
     ("privacy.md", "A conversation is no longer used after {minutes:g} minutes"),
     ("tokens.md", "The maximum length of a passage is {knowledge.passage_tokens} tokens"),
     ("tokens.md", "up to {most_words} different words"),
+    ("tokens.md", "in windows of {reader_window} tokens"),
+    ("tokens.md", "the first {reader_question} tokens of a question"),
+    ("tokens.md", "may be up to {reader_answer} tokens long"),
 ]
 
 
@@ -298,6 +309,11 @@ def test_numbers_in_sentences_are_those_of_the_program(page: str, sentence: str)
         longest_question=qa._LONGEST_QUESTION,
         short_block=compose._SHORT_BLOCK,
         most_words=search._MOST_WORDS,
+        most_declined=administration._MOST_DECLINED,
+        fewest=calibration._FEWEST,
+        reader_window=span_model._WINDOW,
+        reader_question=span_model._LONGEST_QUESTION,
+        reader_answer=span_model._LONGEST_ANSWER,
     )
     assert expected in " ".join(pages()[HANDBOOK / page].split())
 

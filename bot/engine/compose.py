@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from bot.documents import Block, Form, FoundPassage, Passage
 from bot.knowledge.passages import introduces
 from bot.messages import Citation
-from bot.text import Span, sentences, stripped
+from bot.text import Span, line_spans, list_items, sentences, stripped
 
 _WANTS_ALL = re.compile(
     r"\s*(?:(?:and|so|ok(?:ay)?|please|but|hi|hello|hey)[, ]+)*"
@@ -50,65 +50,95 @@ def wants_all(question: str) -> bool:
     return _WANTS_ALL.match(question) is not None
 
 
-def answering_block(question: str, found: FoundPassage, place: int, span: Span) -> tuple[int, Span | None]:
-    """The block that answers and the span in it: what is announced, all of it (None), in place of its announcement.
+def answering_block(question: str, found: FoundPassage, place: int, words: Span) -> tuple[int, Span | None]:
+    """The block that answers and the words in it: what is announced, all of it (None), in place of its announcement.
 
     Where everything is asked for, any sentence of the announcing paragraph counts, else only the announcing one.
     """
     blocks = found.passage.blocks
-    announces = wants_all(question) or span[1] >= len(blocks[place].text.rstrip())
-    if announces and place + 1 < len(blocks) and introduces(blocks[place], blocks[place + 1]):
+    block = blocks[place]
+    announces = wants_all(question) or _unit(block, words)[1] >= len(block.text.rstrip())
+    if announces and place + 1 < len(blocks) and introduces(block, blocks[place + 1]):
         return place + 1, None
-    return place, span
+    return place, words
 
 
-def compose(question: str, found: FoundPassage, place: int, span: Span | None, base_url: str = "") -> Composed:
-    """The answer that `span` of block number `place` gives, or all of that block (None).
+def compose(question: str, found: FoundPassage, place: int, words: Span | None, base_url: str = "") -> Composed:
+    """The answer that the `words` of block number `place` give, or all of that block (None).
 
     The block must be whole; see `with_whole_block`.
     """
     blocks = found.passage.blocks
     block = blocks[place]
-    if block.form is Form.PARAGRAPH and span is not None:
-        if wants_all(question):
-            return _composed(found, block, span, _emphasised(block.text, span), base_url)
-        return _sentence(found, block, span, base_url)
-    shown = _shown_span(question, block, span)
-    text = _shown(block, shown)
-    if place and introduces(blocks[place - 1], block):
-        text = f"{blocks[place - 1].text}\n\n{text}"
-    return _composed(found, block, shown, text, base_url)
+    if words is None or wants_all(question) or block.form in (Form.CODE, Form.PAIR):
+        return _everything(found, place, words, base_url)
+    unit = _unit(block, words)
+    if block.form is Form.PARAGRAPH:
+        shown = _with_what_it_leans_on(block, unit)
+        return _composed(found, block, unit, words, _emphasised(block.text, shown, words), base_url)
+    if len(block.text) <= _SHORT_BLOCK:
+        unit = (0, len(block.text))
+    bold = _emphasised(block.text, unit, words) if _within_an_item(block, words) else block.text[slice(*unit)]
+    text = _shown(block, unit, bold)
+    return _composed(found, block, unit, words, _announced(blocks, place, text), base_url)
 
 
-def _shown_span(question: str, block: Block, span: Span | None) -> Span:
-    """All of a stored answer, of code, of a short block and of what was asked for as a whole; else what answers."""
+def _everything(found: FoundPassage, place: int, words: Span | None, base_url: str) -> Composed:
+    """The whole block; of one that is too long for a chat the part that the words stand in, of a paragraph that in bold."""
+    blocks = found.passage.blocks
+    block = blocks[place]
     whole = (0, len(block.text))
-    if span is None or block.form is Form.PAIR:
-        return whole
-    if block.form is Form.CODE or len(block.text) <= _SHORT_BLOCK or wants_all(question):
-        return whole if len(block.text) <= _LONGEST_BLOCK else span
-    return span
+    if block.form is Form.PARAGRAPH and words is not None:
+        unit = _unit(block, words)
+        return _composed(found, block, unit, unit, _emphasised(block.text, whole, unit), base_url)
+    keep_whole = words is None or block.form is Form.PAIR or len(block.text) <= _LONGEST_BLOCK
+    unit = whole if keep_whole or words is None else _unit(block, words)
+    text = _shown(block, unit, block.text[slice(*unit)])
+    return _composed(found, block, unit, unit, _announced(blocks, place, text), base_url)
 
 
-def _sentence(found: FoundPassage, block: Block, span: Span, base_url: str) -> Composed:
+def _unit(block: Block, words: Span) -> Span:
+    """The smallest whole piece that has the words: sentences, list items or table rows; else all of the block."""
+    if block.form is Form.PARAGRAPH:
+        pieces = sentences(block.text)
+    elif block.form is Form.LIST:
+        pieces = list_items(block.text)
+    elif block.form is Form.TABLE:
+        pieces = line_spans(block.text)
+    else:
+        pieces = [(0, len(block.text))]
+    touched = [piece for piece in pieces if piece[1] > words[0] and piece[0] < words[1]]
+    return (touched[0][0], touched[-1][1]) if touched else (0, len(block.text))
+
+
+def _within_an_item(block: Block, words: Span) -> bool:
+    """Whether the words stand on one line of a list or table, behind what makes it an item."""
+    line = block.text[block.text.rfind("\n", 0, words[0]) + 1 : words[1]]
+    before = line[: len(line) - (words[1] - words[0])]
+    return "\n" not in line and bool(re.search(r"[\w|.)*+-]", before))
+
+
+def _with_what_it_leans_on(block: Block, unit: Span) -> Span:
     """The sentence; with the one before it where it could not be understood without."""
-    text = block.text[slice(*span)]
-    if _LEANS_BACK.match(text):
-        earlier = [other for other in sentences(block.text) if other[1] <= span[0]]
+    if _LEANS_BACK.match(block.text[slice(*unit)]):
+        earlier = [other for other in sentences(block.text) if other[1] <= unit[0]]
         if earlier:
-            shown = (earlier[-1][0], span[1])
-            start = span[0] - shown[0]
-            shown_text = block.text[slice(*shown)]
-            return _composed(found, block, span, _emphasised(shown_text, (start, len(shown_text))), base_url)
-    return _composed(found, block, span, text, base_url)
+            return earlier[-1][0], unit[1]
+    return unit
 
 
-def _shown(block: Block, span: Span) -> str:
-    """A piece of a block as Markdown that can be understood on its own: rows below their header, code in a fence."""
-    text = block.text[slice(*span)]
+def _announced(blocks: Sequence[Block], place: int, text: str) -> str:
+    """The text below the sentence that announces its block, if there is one."""
+    if place and introduces(blocks[place - 1], blocks[place]):
+        return f"{blocks[place - 1].text}\n\n{text}"
+    return text
+
+
+def _shown(block: Block, span: Span, text: str) -> str:
+    """`text`, a piece of a block, as Markdown that can be understood on its own: rows below their header, code in a fence."""
     if block.form is Form.TABLE:
         header = block.context or "\n".join(block.text.split("\n")[:2])
-        return text if text.startswith(header) else f"{header}\n{text}"
+        return text if span[0] < len(header) and not block.context else f"{header}\n{text}"
     return _fenced(block, text.rstrip()) if block.form is Form.CODE else text
 
 
@@ -125,22 +155,22 @@ def _fenced(block: Block, text: str) -> str:
     return "\n".join([*([] if opening else [fence]), text, *([] if closing else [fence])])
 
 
-def _emphasised(text: str, span: Span) -> str:
-    """The text with the span in bold, where that changes something and no markup gets in the way."""
-    start, end = stripped(text, span)
-    if (start, end) == stripped(text, (0, len(text))) or re.search(r"[*_`~<>\[\]|]", text[start:end]):
-        return text
-    within_markup = any(count % 2 for count in Counter(_MARKS.findall(text, 0, start)).values())
-    within_link = text.count("[", 0, start) != text.count("]", 0, start)
-    if within_markup or within_link or text[end : end + 1].isalnum():
-        return text
-    return f"{text[:start]}**{text[start:end]}**{text[end:]}"
+def _emphasised(text: str, shown: Span, words: Span) -> str:
+    """The shown part of a text with the words in bold, where that changes something and no markup gets in the way."""
+    start, end = stripped(text, (max(words[0], shown[0]), min(words[1], shown[1])))
+    before, marked, after = text[shown[0] : start], text[start:end], text[end : shown[1]]
+    plain_there = re.search(r"[*_`~<>\[\]|]", marked) is None and not after[:1].isalnum()
+    within_markup = any(count % 2 for count in Counter(_MARKS.findall(before)).values())
+    within_link = before.count("[") != before.count("]") or before.endswith("](") or re.search(r"\]\([^)]*$", before)
+    if not (before + after).strip() or not plain_there or within_markup or within_link:
+        return before + marked + after
+    return f"{before}**{marked}**{after}"
 
 
-def _composed(found: FoundPassage, block: Block, span: Span, text: str, base_url: str) -> Composed:
-    start, end = stripped(block.text, span)
-    quote = block.text[start:end]
-    return Composed(text.strip("\n"), quote, cite(found, block, (start, end), base_url))
+def _composed(found: FoundPassage, block: Block, unit: Span, words: Span, text: str, base_url: str) -> Composed:
+    """The unit is what is quoted, the words in it are the span."""
+    start, end = stripped(block.text, words)
+    return Composed(text.strip("\n"), block.text[start:end], cite(found, block, stripped(block.text, unit), base_url))
 
 
 def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> Citation:

@@ -1,48 +1,76 @@
-"""Scores -> the probability that what was found answers the question, by which the bot answers or declines.
+"""Scores -> the probability that an answer is right, by which the bot answers or declines.
 
-A logistic model of three scores. It was fitted on one half (by the hash of their ids) of the questions of five public
-sets, answerable ones against off-topic chatter and questions of other domains; every set, and answerable and not, weighed
-the same. So 0.5 stands for an even chance in such a mixture; how an operator's users ask is another mixture.
+A logistic model of a few scores that a person can understand. Its numbers stand in a file with what they were fitted on,
+made by `knowledge-bot evaluate --calibrate`.
 """
 
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
 
+from bot.errors import WeightsError
 from bot.inference.reader import Reading
 from bot.messages import Wording
 from bot.storage.base import Hit
 from bot.text import share_of_words, stems
 
-_INTERCEPT = -8.6
-_WEIGHTS = {"passage_cosine": 11.9, "text_cosine": 6.25, "covered": 2.8}
+SHIPPED = Path(__file__).parent.parent / "models" / "reader" / "calibration.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for an answer, each between 0 and 1 (a cosine may be negative).
+    """What speaks for an answer.
 
-    The cosines of the passage and of the piece of text to the question, and the share of the question's words that the
-    passage has, its title and headings counted in; each over all wordings by their weights, so that an off-topic remark is
-    not carried by what was said before.
+    `cosine` compares the meaning of the passage with the question's; `covered` is the share of the question's words that
+    the passage has, its title and headings counted in; both between 0 and 1 and over all wordings by their weights, so that
+    an off-topic remark is not carried by what was said before. `margin`: by how much, in logits, the reader finds these
+    words likelier than that the passage doesn't answer.
     """
 
-    passage_cosine: float
-    text_cosine: float
+    cosine: float
     covered: float
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The logistic model: the weight of each score of Evidence, by name, and what it was fitted on, to be read."""
+
+    intercept: float
+    weights: Mapping[str, float]
+    provenance: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, file: Path) -> "Calibration":
+        """Raises WeightsError where the file is not what `save` writes."""
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+            calibration = cls(float(data["intercept"]), {**data["weights"]}, data["provenance"])
+            if set(calibration.weights) != {field.name for field in fields(Evidence)}:
+                raise ValueError(f"its weights are {', '.join(calibration.weights)}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(
+                f"{file} is no calibration ({error}); make one with `knowledge-bot evaluate --calibrate`."
+            ) from error
+        return calibration
+
+    def save(self, file: Path) -> None:
+        file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    def confidence(self, found: Evidence) -> float:
+        """The probability that the answer is right, between 0 and 1."""
+        logit = self.intercept + sum(weight * getattr(found, name) for name, weight in self.weights.items())
+        return 1 / (1 + math.exp(-max(-700.0, logit)))
 
 
 def evidence(wordings: Sequence[Wording], hit: Hit, reading: Reading) -> Evidence:
     found = hit.found
     said = stems(" ".join((found.title, *found.passage.heading, found.passage.body)))
     return Evidence(
-        passage_cosine=sum(wording.weight * cosine for wording, cosine in zip(wordings, hit.cosines, strict=True)),
-        text_cosine=reading.cosine,
+        cosine=sum(wording.weight * cosine for wording, cosine in zip(wordings, hit.cosines, strict=True)),
         covered=sum(wording.weight * share_of_words(stems(wording.text), said) for wording in wordings),
+        margin=reading.score,
     )
-
-
-def confidence(found: Evidence) -> float:
-    """Between 0 and 1."""
-    logit = _INTERCEPT + sum(weight * getattr(found, name) for name, weight in _WEIGHTS.items())
-    return 1 / (1 + math.exp(-logit))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from bot.documents import FoundPassage
 from bot.engine.compose import Composed, answering_block, compose, parts_to_fetch, with_whole_block
-from bot.engine.confidence import Evidence, confidence, evidence
+from bot.engine.confidence import Calibration, Evidence, evidence
 from bot.engine.conversation import Conversations
 from bot.engine.small_talk import small_talk_reply
 from bot.inference.reader import Reader, Reading
@@ -31,13 +31,27 @@ _NEAR = 0.45  # cosine
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """The best piece of text for a question, with all that was retrieved."""
+class Candidate:
+    """A passage that was read: its best words, what speaks for them, and the probability that they are right."""
 
-    hits: Sequence[Hit]
     hit: Hit
     reading: Reading
     evidence: Evidence
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """An answer with what it was chosen from: the candidates, best first, and then the passages found but not read.
+
+    `forced` is what a threshold of 0 would have answered; None where nothing was found, or nobody asked for it.
+    """
+
+    answer: Answer
+    forced: Answer | None = None
+    wordings: Sequence[Wording] = ()
+    candidates: Sequence[Candidate] = ()
+    unread: Sequence[Hit] = ()
 
 
 class QAEngine:
@@ -47,62 +61,78 @@ class QAEngine:
         self,
         retriever: Retriever,
         reader: Reader,
+        calibration: Calibration,
         conversations: Conversations,
         settings: AnswerSettings,
         base_url: str = "",
     ) -> None:
         self._retriever = retriever
         self._reader = reader
+        self._calibration = calibration
         self._conversations = conversations
         self._settings = settings
         self._base_url = base_url
 
     async def answer(self, question: Question, progress: Progress = lambda _: None) -> Answer:
         """Answer from the documents, or decline. Raises EngineBusy, DeadlineExceeded, IndexUnavailable, StorageError."""
+        considered = await self.consider(question, progress)
+        await self._conversations.remember(question, considered.answer)
+        return considered.answer
+
+    async def consider(
+        self, question: Question, progress: Progress = lambda _: None, *, forced: bool = False
+    ) -> Considered:
+        """The answer to a question and how it came about, which nobody will remember. Raises as `answer` does.
+
+        `forced`: also compose the answer that is withheld because of its low confidence.
+        """
         reference = new_reference()
         text = question.text.strip()[:_LONGEST_QUESTION]
         if reply := small_talk_reply(text):
-            return Answer(Outcome.SMALL_TALK, reply, reference)
+            return Considered(Answer(Outcome.SMALL_TALK, reply, reference))
         timings = _Timings()
         with timings.stage("total"):
             with timings.stage("conversation"):
                 wordings = await self._conversations.wordings(replace(question, text=text))
             progress(Update(Stage.SEARCHING))
-            found = await self._find(wordings, progress, timings)
-            sure = confidence(found.evidence) if found else 0.0
+            with timings.stage("encode"):
+                vectors = await self._retriever.encode(wordings)
+            with timings.stage("search"):
+                hits = await self._retriever.search(wordings, vectors)
+            progress(Update(Stage.READING))
+            with timings.stage("read"):
+                candidates = await self._read(wordings, hits[: self._settings.read_passages])
+            unread = [hit for hit in hits if all(hit is not candidate.hit for candidate in candidates)]
             with timings.stage("compose"):
-                if found and sure >= self._settings.threshold:
-                    answer = _answered(await self._compose(text, found), reference, sure, found.hits)
-                else:
-                    answer = _declined(found.hits if found else (), reference, sure)
-            await self._conversations.remember(question, answer)
-        return replace(answer, timings_ms=timings.milliseconds)
+                best = candidates[0] if candidates else None
+                sure = best is not None and best.confidence >= self._settings.threshold
+                hits = [*(candidate.hit for candidate in candidates), *unread]
+                given = None
+                if best is not None and (sure or forced):
+                    given = _answered(await self._compose(text, best), reference, best.confidence, hits)
+                answer = given if given and sure else _declined(hits, reference, best.confidence if best else 0.0)
+        answer = replace(answer, timings_ms=timings.milliseconds)
+        return Considered(answer, given, wordings, candidates, unread)
 
-    async def _find(self, wordings: Sequence[Wording], progress: Progress, timings: "_Timings") -> _Found | None:
-        """Search and read: the piece of text that fits best, or None where nothing was found at all."""
-        with timings.stage("encode"):
-            vectors = await self._retriever.encode(wordings)
-        with timings.stage("search"):
-            hits = await self._retriever.search(wordings, vectors)
-        progress(Update(Stage.READING))
-        with timings.stage("read"):
-            passages = [hit.found.passage for hit in hits[: self._settings.read_passages]]
-            readings = await self._reader.read(wordings, passages)
-        if not readings:
-            return None
-        best = max(readings, key=lambda reading: hits[reading.passage].score + reading.score)
-        hit = hits[best.passage]
-        return _Found(hits, hit, best, evidence(wordings, hit, best))
+    async def _read(self, wordings: Sequence[Wording], hits: Sequence[Hit]) -> list[Candidate]:
+        """What the best words of each passage are worth, best first."""
+        candidates: dict[int, Candidate] = {}
+        for reading in await self._reader.read(wordings, [hit.found for hit in hits]):
+            if reading.passage not in candidates:  # the readings come best first
+                hit = hits[reading.passage]
+                found = evidence(wordings, hit, reading)
+                candidates[reading.passage] = Candidate(hit, reading, found, self._calibration.confidence(found))
+        return sorted(candidates.values(), key=lambda candidate: -candidate.confidence)
 
-    async def _compose(self, question: str, found: _Found) -> Composed:
-        passage = found.hit.found
-        place, span = answering_block(question, passage, found.reading.block, found.reading.span)
+    async def _compose(self, question: str, candidate: Candidate) -> Composed:
+        passage = candidate.hit.found
+        place, words = answering_block(question, passage, candidate.reading.block, candidate.reading.span)
         reach = parts_to_fetch(passage.passage.blocks[place])
         if reach is not None:
             first, last = passage.positions
             around = await self._retriever.passages(passage.document, first - reach[0], last + reach[1])
-            passage, place, span = with_whole_block(passage, place, span, around)
-        return compose(question, passage, place, span, self._base_url)
+            passage, place, words = with_whole_block(passage, place, words, around)
+        return compose(question, passage, place, words, self._base_url)
 
 
 def new_reference() -> str:
@@ -110,24 +140,24 @@ def new_reference() -> str:
     return secrets.token_hex(4)
 
 
-def _answered(composed: Composed, reference: str, sure: float, hits: Sequence[Hit]) -> Answer:
+def _answered(composed: Composed, reference: str, confidence: float, hits: Sequence[Hit]) -> Answer:
     return Answer(
         Outcome.ANSWERED,
         composed.text,
         reference,
         span=composed.span,
-        confidence=sure,
+        confidence=confidence,
         citations=(composed.citation,),
         retrieved=_documents(hits),
     )
 
 
-def _declined(hits: Sequence[Hit], reference: str, sure: float) -> Answer:
+def _declined(hits: Sequence[Hit], reference: str, confidence: float) -> Answer:
     text = "The documents don't answer this."
     near = dict.fromkeys(_name(hit.found) for hit in hits[:5] if max(hit.cosines) >= _NEAR)
     if near:
         text += f" The nearest I found: {' and '.join(list(near)[:2])}."
-    return Answer(Outcome.DECLINED, text, reference, confidence=sure, retrieved=_documents(hits))
+    return Answer(Outcome.DECLINED, text, reference, confidence=confidence, retrieved=_documents(hits))
 
 
 def _name(found: FoundPassage) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
+from bot.messages import Answer
 
 # An answer that shares this much with a gold span says the same.
 _SAME = 0.5  # token F1
@@ -71,7 +72,11 @@ def is_right(result: Result) -> bool:
 
     It does where its span or its text shares half its words with the gold span (token F1 of 0.5), or contains it.
     """
-    question, answer = result.question, result.answer
+    return says_right(result.question, result.answer)
+
+
+def says_right(question: EvaluationQuestion, answer: Answer) -> bool:
+    """Whether this answer to the question is right, as `is_right` has it."""
     if not answer.answered or not question.kind.expects_answer:
         return False
     cited = {citation.document for citation in answer.citations}
@@ -125,12 +130,23 @@ class CoveragePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Questions of about the same confidence: its mean, the share whose answer is right, and how many they are."""
+
+    confidence: float
+    right: float
+    questions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """The outcome of an evaluation. Shares are between 0 and 1, latencies in milliseconds; None: does not apply.
 
     `auroc`: the chance that an answerable question got a higher confidence than one that isn't. `precision`: the share of
-    right answers among those given, as far as they `can_be_judged`; `precision_at_coverage` has it for each threshold from
-    the one in use upwards, the highest first, coverage being the share of the questions that can be judged.
+    right answers among those given, as far as they `can_be_judged`; `precision_at_coverage` has it for every threshold,
+    the highest first, coverage being the share of the questions that can be judged. `forced_span_f1`: of the words picked
+    where there is a right span, with a threshold of 0. `reliability` and `calibration_error` compare confidence with the
+    share of answers that are (or would have been) right; the error is their mean distance (ECE, ten bins).
     """
 
     overall: Row
@@ -138,6 +154,9 @@ class Figures:
     auroc: float | None
     precision: float | None
     precision_at_coverage: tuple[CoveragePoint, ...]
+    forced_span_f1: float | None
+    reliability: tuple[ReliabilityBin, ...]
+    calibration_error: float | None
     p50_ms: float | None
     p95_ms: float | None
 
@@ -149,14 +168,18 @@ def measure(results: Sequence[Result]) -> Figures:
     """The figures of a run, over all questions and for each kind that was asked. Blocking, but short."""
     scored = [(result.question.kind, _score(result)) for result in results]
     by_kind = {kind: [score for other, score in scored if other is kind] for kind in Kind}
-    curve = _precision_at_coverage(results)
+    given = [result for result in results if result.answer.answered and can_be_judged(result.question)]
+    bins = reliability(results)
     p50, p95 = _percentiles([result.latency_ms for result in results], (50, 95))
     return Figures(
         overall=_row([score for _, score in scored]),
         kinds={kind.value: _row(scores) for kind, scores in by_kind.items() if scores},
         auroc=_auroc(results),
-        precision=curve[-1].precision if curve else None,
-        precision_at_coverage=curve,
+        precision=_mean(float(is_right(result)) for result in given),
+        precision_at_coverage=_precision_at_coverage(results),
+        forced_span_f1=_mean(_forced_span_f1(result) for result in results),
+        reliability=bins,
+        calibration_error=calibration_error(bins),
         p50_ms=p50,
         p95_ms=p95,
     )
@@ -210,19 +233,54 @@ def _auroc(results: Sequence[Result]) -> float | None:
     return float(roc_auc_score(expected, [result.answer.confidence for result in results]))
 
 
+def _forced_span_f1(result: Result) -> float | None:
+    golds = result.question.answers if result.question.kind.expects_answer else None
+    if not golds:
+        return None
+    said = result.forced.span if result.forced else None
+    return max(token_f1(said or "", gold) for gold in golds)
+
+
 def _precision_at_coverage(results: Sequence[Result]) -> tuple[CoveragePoint, ...]:
-    """A point for each confidence that an answer was given with, the highest first."""
+    """A point for each confidence of an answer, given or withheld, the highest first."""
     judged = [result for result in results if can_be_judged(result.question)]
-    given = sorted((r for r in judged if r.answer.answered), key=lambda r: r.answer.confidence, reverse=True)
+    graded = sorted(_graded(judged), key=lambda grade: -grade[0])
     points: list[CoveragePoint] = []
     right = 0
-    for count, result in enumerate(given, start=1):
-        threshold = result.answer.confidence
-        right += is_right(result)
+    for count, (threshold, is_right) in enumerate(graded, start=1):
+        right += is_right
         if points and points[-1].threshold == threshold:  # what is equally sure is answered together
             points.pop()
         points.append(CoveragePoint(threshold, count / len(judged), right / count))
     return tuple(points)
+
+
+def reliability(results: Sequence[Result]) -> tuple[ReliabilityBin, ...]:
+    """Confidence against reality in ten bins of equal width, empty ones left out."""
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for confidence, right in _graded(result for result in results if can_be_judged(result.question)):
+        bins.setdefault(min(9, int(10 * confidence)), []).append((confidence, right))
+    return tuple(
+        ReliabilityBin(
+            sum(confidence for confidence, _ in graded) / len(graded),
+            sum(right for _, right in graded) / len(graded),
+            len(graded),
+        )
+        for _, graded in sorted(bins.items())
+    )
+
+
+def calibration_error(bins: Sequence[ReliabilityBin]) -> float | None:
+    """The expected calibration error of Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 5."""
+    questions = sum(each.questions for each in bins)
+    return sum(each.questions * abs(each.confidence - each.right) for each in bins) / questions if questions else None
+
+
+def _graded(results: Iterable[Result]) -> list[tuple[float, bool]]:
+    """(confidence, whether it is right) of each answer that was given or withheld."""
+    return [
+        (result.forced.confidence, says_right(result.question, result.forced)) for result in results if result.forced
+    ]
 
 
 def _percentiles(values: Sequence[float], percents: Sequence[int]) -> list[float | None]:

@@ -47,9 +47,15 @@ def plots(figures: Figures, results: Sequence[Result], threshold: float) -> list
     return [
         Plot(
             "Precision against coverage",
-            "How much of what is answered is right, if only the surest share of the questions were answered. The curve ends "
-            "at the dot, the threshold in use; with a threshold of 0 it shows what lies beyond.",
-            _drawn("coverage", lambda axes: _draw_coverage(axes, curve)) if curve else None,
+            "How much of what is answered is right, if only the surest share of the questions were answered. The dot is the "
+            "threshold in use; each mark is another one that could be set.",
+            _drawn("coverage", lambda axes: _draw_coverage(axes, curve, threshold)) if curve else None,
+        ),
+        Plot(
+            "Reliability",
+            "Of the answers with about this confidence, so many are right. On the dashed line confidence keeps its promise; "
+            "above it the bot is too modest, below it too sure. Larger dots stand for more questions.",
+            _drawn("reliability", lambda axes: _draw_reliability(axes, figures)) if figures.reliability else None,
         ),
         Plot(
             "Confidence",
@@ -65,12 +71,30 @@ def plots(figures: Figures, results: Sequence[Result], threshold: float) -> list
     ]
 
 
-def _draw_coverage(axes: "Axes", curve: Sequence[CoveragePoint]) -> None:
-    coverage = [100 * point.coverage for point in curve]
-    precision = [100 * point.precision for point in curve]
-    axes.plot(coverage, precision, color=_BLUE)
-    axes.plot(coverage[-1:], precision[-1:], "o", color=_BLUE)
+def _draw_coverage(axes: "Axes", curve: Sequence[CoveragePoint], threshold: float) -> None:
+    axes.plot([100 * point.coverage for point in curve], [100 * point.precision for point in curve], color=_BLUE)
+    for other in (0.1, 0.3, 0.5, 0.7, 0.9):
+        if point := _at(curve, other):
+            axes.plot(100 * point.coverage, 100 * point.precision, "|", color=_INK)
+            axes.annotate(
+                f"{other:g}", (100 * point.coverage, 100 * point.precision), (0, 6), textcoords="offset points"
+            )
+    if point := _at(curve, threshold):
+        axes.plot(100 * point.coverage, 100 * point.precision, "o", color=_BLUE)
     axes.set(xlim=(0, 100), ylim=(0, 105), xlabel="questions answered, %", ylabel="of these right, %")
+
+
+def _at(curve: Sequence[CoveragePoint], threshold: float) -> CoveragePoint | None:
+    """The point that a threshold gives; None where it lets no question be answered."""
+    return next((point for point in reversed(curve) if point.threshold >= threshold), None)
+
+
+def _draw_reliability(axes: "Axes", figures: Figures) -> None:
+    axes.plot((0, 1), (0, 1), "--", color=_INK)
+    most = max(each.questions for each in figures.reliability)
+    for each in figures.reliability:
+        axes.plot(each.confidence, each.right, "o", color=_BLUE, markersize=3 + 9 * (each.questions / most) ** 0.5)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share of right answers")
 
 
 def _draw_confidence(axes: "Axes", results: Sequence[Result], threshold: float) -> None:

@@ -42,7 +42,8 @@ class EvaluationQuestion:
 
     `answers` are gold spans, any of which is right; None where the question is answerable but no span is known (then there
     may be a free-form `reference`), and empty where it is not answerable. `doc_ids` are the documents that hold the answer,
-    any of which is right; empty where none is known. `history` is what was said before, oldest first.
+    any of which is right; empty where none is known. `related` are documents that only look right. `history` is what was
+    said before, oldest first.
     """
 
     id: str
@@ -52,6 +53,26 @@ class EvaluationQuestion:
     doc_ids: frozenset[str] = frozenset()
     history: tuple[Said, ...] = ()
     reference: str | None = None
+    related: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """The files of one evaluation: questions with either the documents or the knowledge folder to answer them from."""
+
+    name: str
+    questions: Path
+    documents: Path | None = None
+    knowledge: Path | None = None
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "QuestionSet":
+        """The set in a folder. Raises DocumentError where a file is missing."""
+        files = folder / "questions.jsonl", folder / "documents.jsonl"
+        for file in files:
+            if not file.is_file():
+                raise DocumentError(f"{file}: not there; a set is a folder with questions.jsonl and documents.jsonl")
+        return cls(folder.name, *files)
 
 
 def load_questions(file: Path) -> list[EvaluationQuestion]:
@@ -121,6 +142,11 @@ class _Line:
             raise self.wrong(f"one of `{key}` is empty; fill it in or take it out")
         return texts
 
+    def ids(self, key: str) -> frozenset[str]:
+        """The ids under `key` with an s behind it, where there are several, or the one under `key`."""
+        one = self.optional_text(key)
+        return frozenset(self.texts(f"{key}s") or ([one] if one else []))
+
     def history(self) -> tuple[Said, ...]:
         return tuple(map(self._said, self._list("history") or ()))
 
@@ -155,15 +181,15 @@ class _Line:
 def _question(line: _Line) -> EvaluationQuestion:
     answers, history = line.texts("answers"), line.history()
     kind = _kind(line, answers, history)
-    doc_id = line.optional_text("doc_id")
     return EvaluationQuestion(
         id=line.identity(),
         question=line.text("question"),
         kind=kind,
         answers=(answers or None) if kind.expects_answer else (),
-        doc_ids=frozenset(line.texts("doc_ids") or ([doc_id] if doc_id else [])),
+        doc_ids=line.ids("doc_id"),
         history=history,
         reference=line.optional_text("reference"),
+        related=line.ids("related_doc_id"),
     )
 
 

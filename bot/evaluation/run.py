@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
+from bot.engine.confidence import Evidence
+from bot.engine.qa import Considered
 from bot.evaluation.questions import EvaluationQuestion, Said
-from bot.messages import Address, Answer, Engine, Question, Turn
+from bot.messages import Address, Answer, Question, Turn
 from bot.storage.base import ConversationStore
 
 PLATFORM = "evaluation"
@@ -20,15 +22,26 @@ AskingProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was answered to a question. `latency_ms` is wall time, around the engine alone."""
+    """What was answered to a question. `latency_ms` is wall time, around the engine alone.
+
+    `forced` is what a threshold of 0 would have answered, and `evidence` what spoke for that; None where nothing was found.
+    """
 
     question: EvaluationQuestion
     answer: Answer
     latency_ms: float
+    forced: Answer | None = None
+    evidence: Evidence | None = None
+
+
+class ConsideringEngine(Protocol):
+    """The engine, which tells more to an evaluation than to a user."""
+
+    async def consider(self, question: Question, *, forced: bool) -> Considered: ...
 
 
 async def ask_all(
-    engine: Engine,
+    engine: ConsideringEngine,
     conversations: ConversationStore,
     questions: Sequence[EvaluationQuestion],
     *,
@@ -75,7 +88,7 @@ def prediction(result: Result) -> dict[str, Any]:
     }
 
 
-async def _ask(engine: Engine, conversations: ConversationStore, question: EvaluationQuestion) -> Result:
+async def _ask(engine: ConsideringEngine, conversations: ConversationStore, question: EvaluationQuestion) -> Result:
     conversation = (
         f"{PLATFORM}:{uuid4()}"  # of this run alone: an earlier one that was killed may have left turns behind
     )
@@ -90,8 +103,10 @@ async def _ask(engine: Engine, conversations: ConversationStore, question: Evalu
         for turn in _turns(question.history):
             await conversations.add_turn(conversation, turn, time.time())
         started = time.perf_counter()
-        answer = await engine.answer(asked, lambda _: None)
-        return Result(question, answer, (time.perf_counter() - started) * 1000)
+        considered = await engine.consider(asked, forced=True)
+        latency_ms = (time.perf_counter() - started) * 1000
+        evidence = considered.candidates[0].evidence if considered.candidates else None
+        return Result(question, considered.answer, latency_ms, considered.forced, evidence)
     finally:
         await conversations.forget(conversation)
 

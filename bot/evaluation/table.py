@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from bot.evaluation.calibration import Fitted
 from bot.evaluation.metrics import Figures, Row
 
 NOT_APPLICABLE = "-"
@@ -73,6 +74,16 @@ def remarks(figures: Figures) -> tuple[Remark, ...]:
             NOT_APPLICABLE if figures.auroc is None else f"{figures.auroc:.3f}",
             "chance that an answerable question gets a higher confidence than one that isn't; 0.5 is blind guessing",
         ),
+        Remark(
+            "forced span F1",
+            percent(figures.forced_span_f1),
+            "share of words that the picked ones have in common with a right answer, if nothing were declined",
+        ),
+        Remark(
+            "calibration error",
+            NOT_APPLICABLE if figures.calibration_error is None else f"{figures.calibration_error:.3f}",
+            "mean distance between the confidence and the share of answers that are right",
+        ),
         Remark("latency", latency, "time from question to answer"),
     )
 
@@ -89,6 +100,19 @@ def render_table(figures: Figures, title: str) -> Group:
     legend = [f"{' '.join((*column.heading, column.measure)).strip()}: {column.meaning}." for column in COLUMNS]
     summary = [f"{remark.name} {remark.value}: {remark.meaning}." for remark in remarks(figures)]
     return Group(table, Text(), *map(Text, summary), Text(), Text("\n".join((*legend, NOTE)), style="dim"))
+
+
+def render_calibration(fitted: Fitted) -> Group:
+    """What a calibration gives on the documents that it was not fitted on, for a rich Console."""
+    table = Table(
+        title="On the documents that were held out", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False
+    )
+    for heading in ("threshold", "answered", "of these right"):
+        table.add_column(heading, justify="right")
+    for point in fitted.thresholds:
+        table.add_row(f"{point.threshold:.2f}", percent(point.answered), percent(point.right))
+    errors = ", ".join(f"{name} {error:.3f}" for name, error in fitted.errors.items())
+    return Group(table, Text(), Text(f"calibration error of each set: {errors}"))
 
 
 def percent(share: float | None) -> str:

@@ -17,6 +17,8 @@ from bot.errors import WeightsError
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights
 from bot.settings import EncoderSettings, ModelsSettings
 
+Vector = npt.NDArray[np.float32]
+"""float32 [dimension], of unit length."""
 Vectors = npt.NDArray[np.float32]
 """float32 [number of texts, dimension], rows of unit length."""
 

@@ -1,42 +1,32 @@
-"""The reader: question + passages -> the pieces of text that may answer it, each with a score.
-
-This one chooses among what stands there whole: sentences, list items, table rows, code blocks and stored pairs, by the
-encoder's cosine to the question and by the words that both share.
-"""
+"""The reader: question + passages -> the words that may answer it, each with a score, by an extractive model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
-from bot.documents import Block, Form, Passage
-from bot.inference.workers import EncodingLane
+from bot.documents import Block, FoundPassage, embedded_text
+from bot.inference.span_model import Task
+from bot.inference.workers import ReadingLane
 from bot.messages import Wording
-from bot.text import Span, line_spans, list_items, plain, sentences, share_of_words, stems
-
-# What a full share of common words is worth beside a cosine (benchmarks: evaluate on the shared sets).
-_SHARED_WORDS_WEIGHT = 0.5
+from bot.text import Span, stripped
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A piece of text that may answer: characters `span` of block `block` of passage `passage` (indices from 0).
+    """Words that may answer: characters `span` of block `block` of passage `passage` (indices from 0).
 
-    `cosine` compares its meaning with the question's; `shared` is the share of the question's words that it has.
+    `score` is in logits: above 0 where the model finds these words likelier than that the passage doesn't answer.
     """
 
     passage: int
     block: int
     span: Span
     score: float
-    cosine: float
-    shared: float
 
 
 class Reader(Protocol):
     async def read(
-        self, wordings: Sequence[Wording], passages: Sequence[Passage], deadline_seconds: float | None = None
+        self, wordings: Sequence[Wording], passages: Sequence[FoundPassage], deadline_seconds: float | None = None
     ) -> list[Reading]:
         """The candidates for an answer to a question that is put in one or more wordings, best first.
 
@@ -44,47 +34,55 @@ class Reader(Protocol):
         """
 
 
-class SimilarityReader:
-    """A Reader that needs no model but the encoder."""
+class ExtractiveReader:
+    """A Reader over a model that marks spans."""
 
-    def __init__(self, lane: EncodingLane) -> None:
+    def __init__(self, lane: ReadingLane) -> None:
         self._lane = lane
 
     async def read(
-        self, wordings: Sequence[Wording], passages: Sequence[Passage], deadline_seconds: float | None = None
+        self, wordings: Sequence[Wording], passages: Sequence[FoundPassage], deadline_seconds: float | None = None
     ) -> list[Reading]:
-        places = [
-            (number, index, span, text)
-            for number, passage in enumerate(passages)
-            for index, block in enumerate(passage.blocks)
-            for span, text in _units(block)
-        ]
-        if not places:
-            return []
-        texts = [*(wording.text for wording in wordings), *(text for *_, text in places)]
-        vectors = await self._lane.encode(texts, deadline_seconds=deadline_seconds)
-        weights = np.array([wording.weight for wording in wordings], dtype=np.float32)
-        cosines = weights @ (vectors[: len(wordings)] @ vectors[len(wordings) :].T)
-        asked = [(wording.weight, stems(wording.text)) for wording in wordings]
+        # The wording that says most; of two that weigh the same the one that has what was said before.
+        question = max(reversed(wordings), key=lambda wording: wording.weight).text
+        texts = [_Text(found) for found in passages]
+        tasks = [Task(question, text.text, text.begin) for text in texts]
         readings = []
-        for (number, index, span, text), cosine in zip(places, cosines.tolist(), strict=True):
-            said = stems(text)
-            shared = sum(weight * share_of_words(wanted, said) for weight, wanted in asked)
-            readings.append(Reading(number, index, span, cosine + _SHARED_WORDS_WEIGHT * shared, cosine, shared))
+        for number, (text, spans) in enumerate(zip(texts, await self._lane.read(tasks, deadline_seconds), strict=True)):
+            for scored in spans:
+                if place := text.place(scored.span):
+                    readings.append(Reading(number, *place, scored.score))
         return sorted(readings, key=lambda reading: -reading.score)
 
 
-def _units(block: Block) -> list[tuple[Span, str]]:
-    """The pieces of a block that may stand as an answer by themselves, with the text that they are judged by."""
-    if block.form is Form.PAIR:
-        return [((0, len(block.text)), block.context)]
-    if block.form is Form.CODE:
-        spans = [(0, len(block.text))]
-    elif block.form is Form.LIST:
-        spans = list_items(block.text)
-    elif block.form is Form.TABLE:
-        header = 0 if block.part[0] else 2  # a later part has no header rows of its own
-        spans = line_spans(block.text)[header:] or [(0, len(block.text))]
-    else:
-        spans = sentences(block.text)
-    return [(span, f"{plain(block.context)}\n{plain(block.text[slice(*span)])}".strip()) for span in spans]
+class _Text:
+    """A passage as the model reads it, and back from its characters to those of the blocks.
+
+    Blocks stand in it as they are, markup included, so that the words found are the document's own.
+    """
+
+    def __init__(self, found: FoundPassage) -> None:
+        text = embedded_text(found.title, found.passage.heading, "")
+        self.begin = len(text) + 1
+        self._starts: list[int] = []
+        self._blocks = found.passage.blocks
+        for block in self._blocks:
+            text += f"\n{_introduction(block)}"
+            self._starts.append(len(text))
+            text += block.text
+        self.text = text
+
+    def place(self, span: Span) -> tuple[int, Span] | None:
+        """The block that most of the span lies in, and the span there; None where it lies in none."""
+        best: tuple[int, Span] | None = None
+        for number, (start, block) in enumerate(zip(self._starts, self._blocks, strict=True)):
+            inside = stripped(block.text, (max(0, span[0] - start), max(0, min(len(block.text), span[1] - start))))
+            length = inside[1] - inside[0]
+            if length > 0 and (best is None or length > best[1][1] - best[1][0]):
+                best = number, inside
+        return best
+
+
+def _introduction(block: Block) -> str:
+    """What stands before a block and is no answer: a stored pair's question, the header rows of a table's later parts."""
+    return f"{block.context}\n" if block.context else ""

@@ -127,7 +127,7 @@ def _downloaded(model: str, revision: str) -> Weights:
 def choose_precision(wanted: str) -> Precision:
     """`wanted` itself, or for `auto`: bfloat16 where the processor computes it natively and a trial confirms the gain."""
     if wanted != "auto":
-        return Precision(wanted, "set by encoder.dtype")
+        return Precision(wanted, "set by the settings")
     import torch
 
     native = {

@@ -12,16 +12,27 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from bot.errors import DeadlineExceeded, EngineBusy
-from bot.inference.encoder import Encoder, Vectors
+from bot.inference.encoder import Encoder, Vector, Vectors
+from bot.inference.span_model import ScoredSpan, SpanModel, Task
 
 Item = TypeVar("Item")
-Results = npt.NDArray[np.float32]
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ModelCall(Generic[Item, Row]):
+    """A blocking call that maps items to one row each, in their order; only a lane's thread makes it.
+
+    Jobs that wait for the same call are run together, up to `largest_batch` items, or one job.
+    """
+
+    run: Callable[[list[Item]], Sequence[Row]]
+    largest_batch: int
 
 
 class Priority(IntEnum):
@@ -31,26 +42,23 @@ class Priority(IntEnum):
     INDEXING = 1
 
 
-@dataclass(slots=True)
-class _Job(Generic[Item]):
-    items: Sequence[Item]
-    future: "Future[Results]"
+@dataclass(eq=False, slots=True)
+class _Job:
+    call: ModelCall[Any, Any]
+    items: Sequence[Any]
+    future: "Future[Sequence[Any]]"
 
 
-class BatchingLane(Generic[Item]):
-    """One inference thread. `run_batch` maps items to an array with one row each, and is called by that thread only."""
+class BatchingLane:
+    """One inference thread for one or more models, which so never compete for the cores."""
 
-    def __init__(
-        self, name: str, run_batch: Callable[[list[Item]], Results], *, capacity: int, largest_batch: int
-    ) -> None:
-        """At most `capacity` questions' jobs wait or run; a batch has up to `largest_batch` of their items, or one job.
+    def __init__(self, name: str, *, capacity: int) -> None:
+        """At most `capacity` questions' jobs wait or run.
 
         Indexing is not limited in number, and runs job by job, so that a question waits for no more than one of them.
         """
-        self._run_batch = run_batch
         self._capacity = capacity
-        self._largest_batch = largest_batch
-        self._waiting: dict[Priority, deque[_Job[Item]]] = {priority: deque() for priority in Priority}
+        self._waiting: dict[Priority, deque[_Job]] = {priority: deque() for priority in Priority}
         self._unfinished = dict.fromkeys(Priority, 0)
         self._closed = False
         self._changed = threading.Condition()
@@ -58,21 +66,26 @@ class BatchingLane(Generic[Item]):
         self._thread.start()
 
     async def run(
-        self, items: Sequence[Item], *, priority: Priority = Priority.QUESTION, deadline_seconds: float | None = None
-    ) -> Results:
-        """The rows for `items`, in their order. Raises what `run_batch` raises over these items.
+        self,
+        call: ModelCall[Item, Row],
+        items: Sequence[Item],
+        *,
+        priority: Priority = Priority.QUESTION,
+        deadline_seconds: float | None = None,
+    ) -> Sequence[Row]:
+        """The rows for `items`, in their order. Raises what the call raises over these items.
 
         Raises EngineBusy at once if the lane is full, and DeadlineExceeded if the result is not there in time. A job
         whose waiter gave up before its turn is never run.
         """
-        future: Future[Results] = Future()
+        future: Future[Sequence[Row]] = Future()
         with self._changed:
             if self._closed:
                 raise RuntimeError("the lane is closed")
             if priority is Priority.QUESTION and self._unfinished[priority] >= self._capacity:
                 raise EngineBusy(self._unfinished[priority])
             self._unfinished[priority] += 1
-            self._waiting[priority].append(_Job(items, future))
+            self._waiting[priority].append(_Job(call, items, future))
             self._changed.notify()
         try:
             async with asyncio.timeout(deadline_seconds):
@@ -106,22 +119,26 @@ class BatchingLane(Generic[Item]):
             with self._changed:
                 self._unfinished[priority] -= len(taken)
 
-    def _take(self) -> tuple[Priority, list[_Job[Item]]]:
-        """The jobs of the next batch, in order, all of the first priority that has any."""
+    def _take(self) -> tuple[Priority, list[_Job]]:
+        """The jobs of the next batch, in order: of the first priority that has any, and of the call whose turn it is."""
         priority = next(priority for priority in Priority if self._waiting[priority])
         waiting = self._waiting[priority]
         taken = [waiting.popleft()]
-        size = len(taken[0].items)
-        while priority is Priority.QUESTION and waiting and size + len(waiting[0].items) <= self._largest_batch:
-            size += len(waiting[0].items)
-            taken.append(waiting.popleft())
+        call, size = taken[0].call, len(taken[0].items)
+        if priority is Priority.QUESTION:
+            for job in [job for job in waiting if job.call is call]:
+                if size + len(job.items) > call.largest_batch:
+                    break
+                size += len(job.items)
+                waiting.remove(job)
+                taken.append(job)
         return priority, taken
 
-    def _run(self, jobs: list[_Job[Item]]) -> None:
+    def _run(self, jobs: list[_Job]) -> None:
         if not jobs:
             return
         try:
-            results = self._run_batch([item for job in jobs for item in job.items])
+            results = jobs[0].call.run([item for job in jobs for item in job.items])
         except BaseException as error:  # the thread must live on, and every waiter must hear of it
             if len(jobs) > 1:  # which of them it was shows when each runs alone
                 for job in jobs:
@@ -148,9 +165,10 @@ class EncodingLane:
     # So many sentences of ordinary length take about a tenth of a second on two cores.
     _LARGEST_BATCH = 128
 
-    def __init__(self, encoder: Encoder, capacity: int) -> None:
+    def __init__(self, encoder: Encoder, lane: BatchingLane) -> None:
         self._encoder = encoder
-        self._lane = BatchingLane("encode", encoder.encode, capacity=capacity, largest_batch=self._LARGEST_BATCH)
+        self._lane = lane
+        self._encode: ModelCall[str, Vector] = ModelCall(lambda texts: list(encoder.encode(texts)), self._LARGEST_BATCH)
         self.identity = encoder.identity
         self.window = encoder.window
         self.description = encoder.description
@@ -159,11 +177,25 @@ class EncodingLane:
         self, texts: Sequence[str], *, priority: Priority = Priority.QUESTION, deadline_seconds: float | None = None
     ) -> Vectors:
         """One unit vector a text. Raises EngineBusy and DeadlineExceeded as `BatchingLane.run` does."""
-        return await self._lane.run(texts, priority=priority, deadline_seconds=deadline_seconds)
+        rows = await self._lane.run(self._encode, texts, priority=priority, deadline_seconds=deadline_seconds)
+        return np.stack(rows) if rows else np.empty((0, self._encoder.dimension), dtype=np.float32)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens in each text. Blocking, from any thread."""
         return self._encoder.count_tokens(texts)
 
-    async def close(self) -> None:
-        await self._lane.close()
+
+class ReadingLane:
+    """A span model behind its lane: what the other rooms know of the model that reads."""
+
+    # So many passages of ordinary length take about half a second on two cores.
+    _LARGEST_BATCH = 24
+
+    def __init__(self, model: SpanModel, lane: BatchingLane) -> None:
+        self._lane = lane
+        self._read: ModelCall[Task, list[ScoredSpan]] = ModelCall(model.read, self._LARGEST_BATCH)
+        self.description = model.description
+
+    async def read(self, tasks: Sequence[Task], deadline_seconds: float | None = None) -> Sequence[list[ScoredSpan]]:
+        """For each task its best spans, best first. Raises EngineBusy and DeadlineExceeded as `BatchingLane.run` does."""
+        return await self._lane.run(self._read, tasks, deadline_seconds=deadline_seconds)

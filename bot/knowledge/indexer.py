@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.documents import Document
+from bot.documents import Document, embedded_text
 from bot.errors import DocumentError
 from bot.inference.workers import EncodingLane, Priority
 from bot.knowledge.loaders import LOADERS, load
-from bot.knowledge.passages import embedded_text, split
+from bot.knowledge.passages import split
 from bot.storage.base import FileReport, FileState, IndexedFile, KnowledgeStore, Scores
 
 # Changes whenever the same file would give other passages, so that an update of the program makes them again.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from bot.documents import Block, Document, Form, Passage
+from bot.documents import Block, Document, Form, Passage, embedded_text
 from bot.text import Span, line_spans, list_items, plain, sentences
 
 CountTokens = Callable[[Sequence[str]], list[int]]
@@ -32,11 +32,6 @@ def split(document: Document, count_tokens: CountTokens, largest: int) -> list[P
         sizes = count_tokens([searched_text(part) for part in parts])
         passages.extend(_passage(heading, group) for group in _groups(list(zip(parts, sizes, strict=True)), room))
     return passages
-
-
-def embedded_text(title: str, heading: Sequence[str], body: str) -> str:
-    """What the encoder sees of a passage: where it stands, then what it says."""
-    return "\n".join(filter(None, (title, " > ".join(heading), body)))
 
 
 def searched_text(block: Block) -> str:

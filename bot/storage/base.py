@@ -150,6 +150,15 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Declined:
+    """A question that the documents didn't answer, with the answer that said so."""
+
+    question: Question
+    answer: Answer
+    at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
 class Feedback:
     """What one person thought of one answer. Question and answer are None once they have been erased."""
 
@@ -225,6 +234,9 @@ class Journal(Protocol):
 
     async def stored(self, platform: str, reference: str) -> Stored | None:
         """The question and the answer with this reference, if they are kept (still)."""
+
+    async def declined(self, limit: int) -> list[Declined]:
+        """The latest kept questions that the documents didn't answer, newest first."""
 
     async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
         """Keep what somebody thinks of an answer, in place of what they thought before. False: the answer isn't kept."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from bot.messages import Address, Answer, Policy, Question, Superseded, Turn
-from bot.storage.base import Feedback, Forgotten, PartState, Pending, Stored
+from bot.messages import Address, Answer, Outcome, Policy, Question, Superseded, Turn
+from bot.storage.base import Declined, Feedback, Forgotten, PartState, Pending, Stored
 from bot.storage.sqlite import Connection
 
 _MIGRATIONS = (
@@ -211,6 +211,17 @@ class SqliteJournal:
 
     async def stored(self, platform: str, reference: str) -> Stored | None:
         return await self._connection.run(lambda db: _stored(db, platform, reference))
+
+    async def declined(self, limit: int) -> list[Declined]:
+        def read(db: sqlite3.Connection) -> list[Declined]:
+            rows = db.execute(
+                "SELECT question, answer, accepted_at FROM questions WHERE question IS NOT NULL "
+                "AND json_extract(answer, '$.outcome') = ? ORDER BY id DESC LIMIT ?",
+                (Outcome.DECLINED, limit),
+            ).fetchall()
+            return [Declined(_question(row[0]), _answer(row[1]), row[2]) for row in rows]
+
+        return await self._connection.run(read)
 
     # --- parts
 

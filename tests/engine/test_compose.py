@@ -179,7 +179,8 @@ LONG_TABLE = "\n".join([TABLE, *(f"| name of row {n} | its value is {n} |" for n
 def test_a_short_list_or_table_is_shown_whole(question, block):
     """A part of it would be harder to understand."""
     composed = answer(question, f"# T\n\n{block}\n\nEnd.", "Wait" if block == LIST else "| b")
-    assert composed.text == composed.span == composed.citation.quote == block
+    assert composed.text == composed.citation.quote == block
+    assert composed.span in block
     assert composed.citation.lines == (3, 2 + len(block.split("\n")))
 
 
@@ -472,7 +473,7 @@ def test_the_quote_stands_in_the_document_at_the_lines_named(blocks, question, d
         found, place, span = with_whole_block(found, place, span, nearby)
     composed = compose(question, found, place, span)
     citation = composed.citation
-    assert composed.span == citation.quote
+    assert composed.span and composed.span in citation.quote
     assert citation.quote and citation.quote == citation.quote.strip()
     assert citation.quote in composed.text.replace("**", "") or citation.quote in composed.text
     assert citation.lines is not None
@@ -480,3 +481,50 @@ def test_the_quote_stands_in_the_document_at_the_lines_named(blocks, question, d
     cited = source.split("\n")[first - 1 : last]
     assert citation.quote in "\n".join(cited)
     assert citation.quote.count("\n") == last - first
+
+
+# --- the exact words --------------------------------------------------------------------------------------------------
+
+
+def words_of(source: str, words: str, question: str = FACT) -> Composed:
+    """What is composed where the reader marked just these words."""
+    found = found_in(source)
+    place, start = next(
+        (place, block.text.index(words)) for place, block in enumerate(found.passage.blocks) if words in block.text
+    )
+    place, chosen = answering_block(question, found, place, (start, start + len(words)))
+    return compose(question, found, place, chosen)
+
+
+def test_the_words_that_answer_are_bold_in_their_sentence():
+    """The sentence is quoted, the words are the span."""
+    composed = words_of("# T\n\nZero. The shop opens at nine on Mondays. End.", "nine")
+    assert composed.text == "The shop opens at **nine** on Mondays."
+    assert (composed.span, composed.citation.quote) == ("nine", "The shop opens at nine on Mondays.")
+
+
+def test_words_over_two_sentences_bring_both():
+    """Nothing is cut in the middle."""
+    composed = words_of("Zero. It is red. It is round. End.", "red. It is round")
+    assert composed.citation.quote == "It is red. It is round."
+
+
+def test_words_in_a_list_are_bold_in_their_item():
+    """A short list is shown whole."""
+    composed = words_of("# T\n\n- adults pay 12 euros\n- children pay 5 euros", "5 euros")
+    assert composed.text == "- adults pay 12 euros\n- children pay **5 euros**"
+    assert composed.span == "5 euros"
+
+
+@pytest.mark.parametrize(
+    "words", ["- children", "12 euros\n- children", "- adults pay 12 euros\n- children pay 5 euros"]
+)
+def test_a_list_marker_is_never_bold(words):
+    """It would be a marker no more."""
+    source = "- adults pay 12 euros\n- children pay 5 euros"
+    assert words_of(source, words).text == source
+
+
+def test_a_how_to_shows_all_of_a_list_without_bold():
+    """Every step counts."""
+    assert words_of("1. Turn it off.\n2. Wait.", "Wait", HOW_TO).text == "1. Turn it off.\n2. Wait."

@@ -1,30 +1,65 @@
 """Scores -> probability: between 0 and 1, and each kind of evidence counts in the right direction."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from bot.documents import Block, Form, FoundPassage, Passage
-from bot.engine.confidence import Evidence, confidence, evidence
+from bot.engine.confidence import SHIPPED, Calibration, Evidence, evidence
+from bot.errors import WeightsError
 from bot.inference.reader import Reading
 from bot.messages import Wording
 from bot.storage.base import Hit
 
-MIDDLE = Evidence(passage_cosine=0.5, text_cosine=0.5, covered=0.5)
+MIDDLE = Evidence(cosine=0.5, covered=0.5, margin=0.0)
 
 
-@pytest.mark.parametrize("name", ["passage_cosine", "text_cosine", "covered"])
-def test_more_evidence_never_makes_it_less_sure(name):
+@pytest.mark.parametrize(("name", "low", "high"), [("cosine", -1, 1), ("covered", 0, 1), ("margin", -20, 20)])
+def test_more_evidence_never_makes_it_less_sure(name, low, high):
     """Whatever else speaks for the answer."""
-    values = [confidence(replace(MIDDLE, **{name: value / 10})) for value in range(-10, 11)]
+    steps = [low + (high - low) * step / 20 for step in range(21)]
+    values = [Calibration.load(SHIPPED).confidence(replace(MIDDLE, **{name: value})) for value in steps]
     assert values == sorted(values)
     assert 0 < values[0] < values[-1] < 1
 
 
 def test_nothing_in_common_is_no_answer_and_everything_is():
     """The ends of the scale."""
-    assert confidence(Evidence(0, 0, 0)) < 0.01
-    assert confidence(Evidence(1, 1, 1)) > 0.99
+    shipped = Calibration.load(SHIPPED)
+    assert shipped.confidence(Evidence(0, 0, -10)) < 0.02
+    assert shipped.confidence(Evidence(1, 1, 20)) > 0.9
+
+
+def test_the_model_is_logistic():
+    """By hand: 1 / (1 + e^-(1 + 2 * 0.5 + 3 * 1 - 0.5 * 10)) = 0.5; and no evidence is too strong to compute."""
+    calibration = Calibration(1, {"cosine": 2, "covered": 3, "margin": -0.5}, {})
+    assert calibration.confidence(Evidence(0.5, 1, 10)) == pytest.approx(0.5)
+    assert calibration.confidence(Evidence(0, 0, 1e6)) == pytest.approx(0)
+
+
+def test_a_calibration_survives_its_file(tmp_path):
+    """What was saved is loaded, provenance included."""
+    calibration = Calibration(-1.5, {"cosine": 2.0, "covered": 3.0, "margin": 0.5}, {"sets": {"a": 3}})
+    calibration.save(tmp_path / "c.json")
+    assert Calibration.load(tmp_path / "c.json") == calibration
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"intercept": 1, "weights": {"cosine": 1}, "provenance": {}}', '{"intercept": null}']
+)
+def test_what_is_no_calibration_is_named_with_the_fix(tmp_path, content):
+    """No traceback, and no guess."""
+    file = tmp_path / "c.json"
+    file.write_text(content)
+    with pytest.raises(WeightsError, match=r"c\.json is no calibration .*--calibrate"):
+        Calibration.load(file)
+
+
+def test_the_shipped_calibration_says_what_it_was_fitted_on():
+    """Sets with their numbers of questions."""
+    provenance = json.loads(SHIPPED.read_text())["provenance"]
+    assert set(provenance["sets"]) >= {"squad2", "doc2dial", "clapnq"}
 
 
 def test_evidence_is_weighed_over_the_wordings_and_headings_count():
@@ -32,7 +67,7 @@ def test_evidence_is_weighed_over_the_wordings_and_headings_count():
     passage = Passage((Block(Form.PARAGRAPH, "Citric acid."),), ("Descaling",), "Citric acid.")
     hit = Hit(FoundPassage("a.md", "Guide", None, (0, 0), passage), 1.0, (0.2, 0.6))
     wordings = [Wording("zebra", 0.25), Wording("descaling zebra", 0.75)]
-    found = evidence(wordings, hit, Reading(0, 0, (0, 12), score=1.0, cosine=0.4, shared=0.0))
-    assert found.passage_cosine == pytest.approx(0.25 * 0.2 + 0.75 * 0.6)
-    assert found.text_cosine == 0.4
+    found = evidence(wordings, hit, Reading(0, 0, (0, 12), score=1.5))
+    assert found.cosine == pytest.approx(0.25 * 0.2 + 0.75 * 0.6)
+    assert found.margin == 1.5
     assert found.covered == pytest.approx(0.75 * 0.5)

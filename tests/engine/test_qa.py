@@ -34,9 +34,9 @@ def ask(text: str, conversation: str = "c", replied_to: str | None = None) -> Qu
 
 
 @pytest.fixture
-async def house(settings, encoder, folder_of):
+async def house(settings, models, folder_of):
     folder_of({"guide.md": GUIDE, "faq.csv": "question,answer\nWhen is the shop open?,Monday to Friday.\n"})
-    async with open_house(settings, encoder) as house:
+    async with open_house(settings, models) as house:
         await house.indexer.index_folder(settings.knowledge.folder)
         yield house
 
@@ -137,17 +137,17 @@ async def test_progress_and_times_tell_the_stages(house):
     assert set(answer.timings_ms) == {"conversation", "encode", "search", "read", "compose", "total"}
 
 
-async def test_without_an_index_the_fix_is_named(settings, encoder):
+async def test_without_an_index_the_fix_is_named(settings, models):
     """An empty store is an error with a command, not an empty answer."""
-    async with open_house(settings, encoder) as house:
+    async with open_house(settings, models) as house:
         with pytest.raises(IndexUnavailable, match="knowledge-bot index"):
             await house.engine.answer(ask("anything"))
 
 
-async def test_an_empty_folder_answers_nothing(settings, encoder, folder_of):
+async def test_an_empty_folder_answers_nothing(settings, models, folder_of):
     """No documents: everything is declined."""
     folder_of({"picture.png": b""})
-    async with open_house(settings, encoder) as house:
+    async with open_house(settings, models) as house:
         await house.indexer.index_folder(settings.knowledge.folder)
         assert (await house.engine.answer(ask("anything"))).outcome is Outcome.DECLINED
 

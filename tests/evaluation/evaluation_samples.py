@@ -1,5 +1,6 @@
 """Questions, answers and results that the tests of the evaluation are made of, with as few words as they need."""
 
+from bot.engine.confidence import Evidence
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
 from bot.messages import Answer, Citation, Outcome
@@ -33,5 +34,12 @@ def declined(confidence: float = 0.1, retrieved: tuple[str, ...] = ()) -> Answer
     )
 
 
-def result(question: EvaluationQuestion, answer: Answer, latency_ms: float = 10.0) -> Result:
-    return Result(question, answer, latency_ms)
+def result(
+    question: EvaluationQuestion,
+    answer: Answer,
+    latency_ms: float = 10.0,
+    forced: Answer | None = None,
+    evidence: Evidence | None = None,
+) -> Result:
+    """What was answered is what would have been answered at any rate; what was declined only if `forced` says so."""
+    return Result(question, answer, latency_ms, forced or (answer if answer.answered else None), evidence)

@@ -6,7 +6,20 @@ from dataclasses import replace
 import pytest
 from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result
 
-from bot.evaluation.metrics import CoveragePoint, contains, exact_match, is_right, measure, normalised, token_f1
+from bot.evaluation.metrics import (
+    CoveragePoint,
+    ReliabilityBin,
+    calibration_error,
+    can_be_judged,
+    contains,
+    exact_match,
+    is_right,
+    measure,
+    normalised,
+    reliability,
+    says_right,
+    token_f1,
+)
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.messages import Answer, Outcome
 
@@ -162,22 +175,46 @@ def test_auroc_needs_both_classes() -> None:
     assert measure([result(answerable("x"), answered("x"))]).auroc is None
 
 
+def test_what_would_have_been_answered_is_judged_like_an_answer() -> None:
+    """Though the bot declined."""
+    withheld = result(answerable("setup"), declined(), forced=answered("setup", confidence=0.1))
+    assert not is_right(withheld)
+    assert withheld.forced is not None and says_right(withheld.question, withheld.forced)
+
+
+@pytest.mark.parametrize(
+    ("question", "judged"),
+    [
+        (answerable("x"), True),
+        (UNANSWERABLE, True),  # any answer is wrong
+        (OFFTOPIC, True),
+        (replace(answerable(), answers=None, reference="x"), False),
+    ],
+)
+def test_without_gold_spans_only_a_needless_answer_can_be_judged(question: EvaluationQuestion, judged: bool) -> None:
+    assert can_be_judged(question) is judged
+
+
 def test_precision_falls_as_coverage_grows() -> None:
-    """Five can be judged; three answers are given, of which the surest and one of two at 0.6 are right."""
+    """Six can be judged. Three answers are given, of which the surest and one of two at 0.6 are right; two are withheld, of
+    which the surer is right; for the last question nothing was found at any threshold."""
     figures = measure(
         [
             result(answerable("x"), answered("x", confidence=0.9)),
             result(answerable("x"), answered("x", confidence=0.6)),
             result(OFFTOPIC, answered("x", confidence=0.6)),
-            result(answerable("x"), declined(0.3)),
-            result(UNANSWERABLE, declined(0.2)),
+            result(answerable("x"), declined(0.3), forced=answered("x", confidence=0.3)),
+            result(UNANSWERABLE, declined(0.2), forced=answered("x", confidence=0.2)),
+            result(answerable("x"), declined(0.0)),
             result(replace(answerable(), answers=None), answered("x", confidence=1.0)),  # can't be judged
         ]
     )
     assert figures.precision == pytest.approx(2 / 3)
     assert figures.precision_at_coverage == (
-        CoveragePoint(0.9, 1 / 5, 1.0),
-        CoveragePoint(0.6, 3 / 5, pytest.approx(2 / 3)),
+        CoveragePoint(0.9, 1 / 6, 1.0),
+        CoveragePoint(0.6, 3 / 6, pytest.approx(2 / 3)),
+        CoveragePoint(0.3, 4 / 6, 3 / 4),
+        CoveragePoint(0.2, 5 / 6, 3 / 5),
     )
 
 
@@ -185,6 +222,59 @@ def test_there_is_no_precision_without_answers() -> None:
     figures = measure([result(answerable("x"), declined())])
     assert figures.precision is None
     assert figures.precision_at_coverage == ()
+    assert (figures.reliability, figures.calibration_error) == ((), None)
+
+
+def test_the_forced_span_counts_also_where_it_was_withheld() -> None:
+    """F1 1 for the answer, 1/2 for the one withheld, 0 where nothing was found; the others have no right span: 1/2."""
+    figures = measure(
+        [
+            result(answerable("red green"), answered("red green")),
+            result(answerable("green blue"), declined(), forced=answered("red green")),
+            result(answerable("red"), declined()),
+            result(UNANSWERABLE, declined(), forced=answered("red")),
+            result(replace(answerable(), answers=None, reference="red"), answered("red")),
+        ]
+    )
+    assert figures.forced_span_f1 == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert figures.overall.scores.span_f1 == pytest.approx((1 + 0 + 0) / 3)
+
+
+def test_there_is_no_forced_span_without_right_ones() -> None:
+    assert measure([result(UNANSWERABLE, declined(), forced=answered("red"))]).forced_span_f1 is None
+
+
+def test_confidence_is_compared_with_what_is_right() -> None:
+    """Two bins. Around 0.95 one of three is right, a distance of 2.86 / 3 - 1 / 3 = 0.62; at 0.35 the only one is, a distance
+    of 0.65. The mean over the questions is (3 * 0.62 + 0.65) / 4 = 0.6275."""
+    figures = measure(
+        [
+            result(answerable("x"), answered("x", confidence=0.95)),
+            result(UNANSWERABLE, answered("x", confidence=0.91)),
+            result(answerable("x"), answered("y", confidence=1.0)),
+            result(answerable("x"), declined(0.35), forced=answered("x", confidence=0.35)),
+            result(answerable("x"), declined(0.0)),  # nothing was found
+            result(replace(answerable(), answers=None), answered("x", confidence=0.5)),  # can't be judged
+        ]
+    )
+    assert figures.reliability == (
+        ReliabilityBin(0.35, 1.0, 1),
+        ReliabilityBin(pytest.approx(2.86 / 3), pytest.approx(1 / 3), 3),
+    )
+    assert figures.calibration_error == pytest.approx(0.6275)
+
+
+def test_bins_begin_at_tenths() -> None:
+    """What is exactly 0.5 is in the bin above, and a confidence of 1 in the uppermost, not in one of its own."""
+    bins = reliability([result(answerable("x"), answered("x", confidence=c)) for c in (0.0, 0.49, 0.5, 0.59, 0.9, 1.0)])
+    assert [each.questions for each in bins] == [1, 1, 2, 2]
+
+
+def test_a_confidence_that_keeps_its_promise_has_no_error() -> None:
+    """Three of four are right at 0.75; and of nothing there is no error."""
+    results = [result(answerable("x"), answered(said, confidence=0.75)) for said in "xxxy"]
+    assert calibration_error(reliability(results)) == 0.0
+    assert calibration_error([]) is None
 
 
 def test_latency_percentiles_are_interpolated() -> None:
@@ -201,6 +291,8 @@ def test_figures_of_nothing_are_empty() -> None:
 def test_figures_are_json() -> None:
     figures = measure([result(answerable("x"), answered("x")), result(UNANSWERABLE, declined())])
     read = json.loads(json.dumps(figures.to_json()))
+    assert read["reliability"] == [{"confidence": 0.9, "right": 1.0, "questions": 1}]
+    assert (read["forced_span_f1"], read["calibration_error"]) == (1.0, pytest.approx(0.1))
     assert read["kinds"]["answerable"]["scores"]["span_exact"] == 1.0
     assert read["precision_at_coverage"] == [{"threshold": 0.9, "coverage": 0.5, "precision": 1.0}]
     assert (read["overall"]["questions"], read["auroc"]) == (2, 1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import DocumentError
-from bot.evaluation.questions import EvaluationQuestion, Kind, Said, load_documents, load_questions
+from bot.evaluation.questions import EvaluationQuestion, Kind, QuestionSet, Said, load_documents, load_questions
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def test_a_full_line_is_read(file: Path) -> None:
             "answers": ["run setup.exe", "setup.exe"],
             "doc_id": "a.md",
             "doc_ids": ["a.md", "b.md"],
+            "related_doc_ids": ["c.md", "d.md"],
             "history": [{"role": "user", "text": "How to install?"}, {"role": "assistant", "text": "On what?"}],
             "reference": "Run it.",
             "subtype": "ignored",
@@ -42,6 +43,7 @@ def test_a_full_line_is_read(file: Path) -> None:
             doc_ids=frozenset({"a.md", "b.md"}),
             history=(Said("user", "How to install?"), Said("assistant", "On what?")),
             reference="Run it.",
+            related=frozenset({"c.md", "d.md"}),
         )
     ]
 
@@ -50,6 +52,21 @@ def test_a_question_alone_is_enough(file: Path) -> None:
     """The id is the line's number, counted with the blank lines."""
     file.write_text('\n{"question": "What?"}\n\n', encoding="utf-8")
     assert load_questions(file) == [EvaluationQuestion("2", "What?", Kind.ANSWERABLE)]
+
+
+def test_documents_are_named_one_by_one_or_as_a_list(file: Path) -> None:
+    """The list wins where it names any; related ones are not right ones."""
+    write(
+        file,
+        {"question": "What?", "doc_id": "a.md", "related_doc_id": "b.md"},
+        {"question": "Why?", "doc_id": "a.md", "doc_ids": [], "related_doc_ids": ["b.md", "b.md"]},
+        {"question": "How?", "related_doc_id": "b.md", "related_doc_ids": ["c.md"]},
+    )
+    assert [(question.doc_ids, question.related) for question in load_questions(file)] == [
+        ({"a.md"}, {"b.md"}),
+        ({"a.md"}, {"b.md"}),
+        (set(), {"c.md"}),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +118,7 @@ def test_ids_may_be_numbers(file: Path) -> None:
         ('{"question": "q", "answers": [""]}', "one of `answers` is empty"),
         ('{"question": "q", "doc_id": 3}', "`doc_id` must be a text"),
         ('{"question": "q", "doc_ids": {"a": 1}}', "`doc_ids` must be a list"),
+        ('{"question": "q", "related_doc_ids": "a.md"}', "`related_doc_ids` must be a list"),
         ('{"question": "q", "history": ["u"]}', "each of `history` must be an object"),
         ('{"question": "q", "history": [{"role": "bot", "text": "t"}]}', '"user" or "assistant"'),
         ('{"question": "q", "history": [{"role": "user"}]}', "the `text` of each of `history`"),
@@ -173,3 +191,16 @@ def test_what_the_loader_refuses_is_named_with_its_line(file: Path) -> None:
     write(file, {"id": "1", "title": "Guide", "text": "a\0b"})
     with pytest.raises(DocumentError, match="line 1: this is a binary file"):
         load_documents(file)
+
+
+def test_a_folder_with_both_files_is_a_set(tmp_path: Path) -> None:
+    """Named after the folder."""
+    folder = tmp_path / "faq"
+    folder.mkdir()
+    for name in ("questions.jsonl", "documents.jsonl"):
+        with pytest.raises(DocumentError, match=rf"{name}: not there; a set is a folder with"):
+            QuestionSet.of_folder(folder)
+        (folder / name).touch()
+    assert QuestionSet.of_folder(folder) == QuestionSet(
+        "faq", folder / "questions.jsonl", documents=folder / "documents.jsonl"
+    )

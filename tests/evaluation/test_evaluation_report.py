@@ -13,12 +13,14 @@ import pytest
 from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result
 from rich.console import Console
 
+from bot.engine.confidence import Calibration
 from bot.errors import BotError
+from bot.evaluation.calibration import Fitted, ThresholdPoint
 from bot.evaluation.metrics import measure
 from bot.evaluation.plots import require_matplotlib
 from bot.evaluation.report import worst, write_report
 from bot.evaluation.run import Result
-from bot.evaluation.table import render_table
+from bot.evaluation.table import render_calibration, render_table
 
 HOSTILE = "<script>alert('x')</script> & \"<b>so</b>\""
 RESULTS = (
@@ -26,7 +28,12 @@ RESULTS = (
     result(
         answerable(HOSTILE, doc="<i>.md", question=f"What? {HOSTILE}"), answered(f"no {HOSTILE}", confidence=0.8), 7
     ),
-    result(answerable("setup", question="Declined?"), declined(0.2, retrieved=("near.md",)), 9.0),
+    result(
+        answerable("setup", question="Declined?"),
+        declined(0.2, retrieved=("near.md",)),
+        9.0,
+        answered("setup", confidence=0.2),
+    ),
     result(UNANSWERABLE, declined(0.3), 20.0),
     result(OFFTOPIC, answered("x", confidence=0.7), 40.0),
 )
@@ -93,13 +100,33 @@ def test_the_table_fits_a_narrow_terminal_and_says_the_rest_below() -> None:
     assert "My [set]" in text
     assert "precision 33.3%: " in text
     assert "AUROC 0.667: " in text
+    assert "forced span F1 93.3%: " in text  # 1, 4/5, and 1 for the one that was withheld
+    assert "calibration error 0.58" in text  # of 0.95, 0.8, 0.2 and 0.7 the first and third are right: 2.35 / 4
     assert "9.0 ms median, 36 ms at the 95th percentile" in text
 
 
 def test_the_table_of_nothing_is_dashes() -> None:
     text = "\n".join(shown([]))
     assert "AUROC -: " in text
+    assert "forced span F1 -: " in text
+    assert "calibration error -: " in text
     assert "latency - median" in text
+
+
+def test_what_a_calibration_gives_is_shown_threshold_by_threshold() -> None:
+    """With a dash where nothing would be answered, and the error of each set."""
+    fitted = Fitted(
+        Calibration(0.0, {}, {}),
+        {"faq": 0.0312, "handbook": 0.2},
+        [ThresholdPoint(0.5, 0.75, 0.905), ThresholdPoint(0.95, 0.0, None)],
+    )
+    console = Console(file=io.StringIO(), width=80)
+    console.print(render_calibration(fitted))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    rows = [line.split() for line in text.splitlines()]
+    assert ["0.50", "75.0%", "90.5%"] in rows
+    assert ["0.95", "0.0%", "-"] in rows
+    assert "faq 0.031, handbook 0.200" in text
 
 
 def test_the_worst_come_first() -> None:
@@ -140,7 +167,7 @@ def test_a_mistake_is_shown_with_all_there_is_to_know(tmp_path: Path) -> None:
 def test_each_plot_is_well_formed_and_shares_no_id(tmp_path: Path) -> None:
     text = written(tmp_path, RESULTS)
     plots = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]  # noqa: S314 - ours
-    assert len(plots) == 3
+    assert len(plots) == 4
     ids = Page(text).ids
     assert len(ids) == len(set(ids)) > 0
     for plot in plots:
@@ -156,7 +183,7 @@ def test_plots_take_the_pages_text_colour(tmp_path: Path) -> None:
     assert not re.search(r"#000000|#ffffff|#010203", "".join(svgs))
 
 
-@pytest.mark.parametrize("results", [[], RESULTS[2:3], RESULTS[3:4]])
+@pytest.mark.parametrize("results", [[], RESULTS[3:4]])
 def test_what_can_t_be_drawn_is_said(tmp_path: Path, results: Sequence[Result]) -> None:
     assert "There is nothing to draw." in written(tmp_path, results)
 

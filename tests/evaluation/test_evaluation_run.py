@@ -2,16 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from evaluation_samples import answered, declined, result
 
+from bot.daemon import Models, open_house
+from bot.engine.qa import Considered
 from bot.errors import EngineBusy
 from bot.evaluation.questions import EvaluationQuestion, Kind, Said
 from bot.evaluation.run import ask_all, prediction
-from bot.messages import Answer, Outcome, Progress, Question, Stage, Turn, Update
+from bot.messages import Answer, Outcome, Question, Turn
+from bot.settings import Settings
 from bot.storage.base import ConversationStore
 from bot.storage.sqlite_journal import SqliteJournal
 
@@ -37,8 +40,8 @@ class EchoEngine:
         self.most_under_way = 0
         self.begun = asyncio.Event()
 
-    async def answer(self, question: Question, progress: Progress) -> Answer:
-        progress(Update(Stage.SEARCHING))
+    async def consider(self, question: Question, *, forced: bool) -> Considered:
+        assert forced
         if question.text == "0":
             raise EngineBusy(3)
         self.asked.append(question)
@@ -48,7 +51,7 @@ class EchoEngine:
         self.begun.set()
         await asyncio.sleep(int(question.text) / 1000)
         self.under_way -= 1
-        return Answer(Outcome.ANSWERED, question.text, "ref", span=question.text)
+        return Considered(Answer(Outcome.ANSWERED, question.text, "ref", span=question.text))
 
 
 def questions(*milliseconds: int, history: tuple[Said, ...] = ()) -> list[EvaluationQuestion]:
@@ -117,6 +120,44 @@ async def test_cancelling_leaves_no_turns_behind(store: SqliteJournal) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await store.turns(engine.asked[0].conversation, newer_than=0, limit=100) == []
+
+
+@pytest.mark.parametrize(("threshold", "outcome"), [(0.0, Outcome.ANSWERED), (1.0, Outcome.DECLINED)])
+async def test_what_would_be_answered_comes_with_what_is(
+    settings: Settings, models: Models, folder_of: Callable[..., Path], threshold: float, outcome: Outcome
+) -> None:
+    """From the real engine: the same words and the same evidence on either side of the threshold."""
+    folder_of({"guide.md": "# Guide\n\nUse water at 92 degrees. It should be soft.\n"})
+    settings = settings.model_copy(update={"answer": settings.answer.model_copy(update={"threshold": threshold})})
+    question = EvaluationQuestion("1", "how hot should the water be?", Kind.ANSWERABLE)
+    async with open_house(settings, models) as house:
+        await house.indexer.index_folder(settings.knowledge.folder)
+        (result,) = await ask_all(house.engine, house.journal, [question])
+    assert result.answer.outcome is outcome
+    assert result.forced is not None and result.evidence is not None
+    assert "92 degrees" in result.forced.text
+    assert result.forced.answered
+    assert 0 < result.forced.confidence == result.answer.confidence < 1
+    assert result.evidence.covered > 0
+
+
+async def test_where_nothing_is_found_nothing_would_be_answered(
+    settings: Settings, models: Models, folder_of: Callable[..., Path]
+) -> None:
+    """Whatever the threshold; small talk is not searched for either."""
+    folder_of({"picture.png": b""})
+    async with open_house(settings, models) as house:
+        await house.indexer.index_folder(settings.knowledge.folder)
+        results = await ask_all(
+            house.engine,
+            house.journal,
+            [
+                EvaluationQuestion("1", "how hot should the water be?", Kind.UNANSWERABLE),
+                EvaluationQuestion("2", "Thanks a lot!", Kind.OFFTOPIC),
+            ],
+        )
+    assert [result.answer.outcome for result in results] == [Outcome.DECLINED, Outcome.SMALL_TALK]
+    assert [(result.forced, result.evidence) for result in results] == [(None, None)] * 2
 
 
 def test_a_prediction_is_one_json_object() -> None:

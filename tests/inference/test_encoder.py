@@ -62,7 +62,7 @@ def test_the_identity_names_the_weights_not_the_format(encoder):
 
 def test_the_chosen_format_comes_with_its_reason():
     """What is set is taken; what is automatic is explained."""
-    assert choose_precision("float32").reason == "set by encoder.dtype"
+    assert choose_precision("float32").reason == "set by the settings"
     automatic = choose_precision("auto")
     assert automatic.dtype in ("float32", "bfloat16")
     assert "bfloat16" in automatic.reason or "times as fast" in automatic.reason

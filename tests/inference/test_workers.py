@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bot.errors import DeadlineExceeded, EngineBusy
-from bot.inference.workers import BatchingLane, Priority
+from bot.inference.workers import BatchingLane, ModelCall, Priority
 
 
 class Machine:
@@ -20,14 +20,26 @@ class Machine:
         self.may_run.set()
         self.running = threading.Event()
         self.error: BaseException = ValueError("bad item")
+        self.call = ModelCall(self.run, largest_batch=3)
 
-    def __call__(self, items: Sequence[str]) -> np.ndarray:
+    def run(self, items: Sequence[str]) -> np.ndarray:
         self.batches.append(list(items))
         self.running.set()
         assert self.may_run.wait(10)
         if "bad" in items:
             raise self.error
         return np.array([[len(item)] for item in items], dtype=np.float32)
+
+
+class OneCallLane(BatchingLane):
+    """A lane whose jobs all make the same call unless another is named."""
+
+    def __init__(self, call: ModelCall, capacity: int) -> None:
+        super().__init__("test", capacity=capacity)
+        self._call = call
+
+    async def run(self, items, call=None, **options):
+        return await super().run(call or self._call, items, **options)
 
 
 @pytest.fixture
@@ -37,7 +49,7 @@ def machine():
 
 @pytest.fixture
 async def lane(machine):
-    lane = BatchingLane("test", machine, capacity=4, largest_batch=3)
+    lane = OneCallLane(machine.call, capacity=4)
     yield lane
     machine.may_run.set()
     await lane.close()
@@ -67,6 +79,22 @@ async def test_what_waits_is_batched_up_to_the_limit(lane, machine):
     machine.may_run.set()
     await asyncio.gather(first, *waiting)
     assert machine.batches == [["first"], ["a", "b", "c"], ["d"]]
+
+
+async def test_jobs_of_one_call_are_batched_across_those_of_another(lane, machine):
+    """Whose turn it is goes first; what waits for the same model goes along, and nothing is given to the wrong one."""
+    other = Machine()
+    first = await held_up(lane, machine)
+    waiting = [
+        asyncio.create_task(lane.run(["a"])),
+        asyncio.create_task(lane.run(["x"], call=other.call)),
+        asyncio.create_task(lane.run(["b"])),
+    ]
+    await asyncio.sleep(0)
+    machine.may_run.set()
+    await asyncio.gather(first, *waiting)
+    assert machine.batches == [["first"], ["a", "b"]]
+    assert other.batches == [["x"]]
 
 
 async def test_questions_go_before_indexing_and_are_not_mixed_with_it(lane, machine):
@@ -162,10 +190,10 @@ async def test_closing_cancels_what_waits_and_refuses_what_comes(lane, machine):
 
 async def test_starting_and_closing_leaves_no_threads_behind(machine):
     """Fifty lanes later there are as many threads as before."""
-    await BatchingLane("warm-up", machine, capacity=1, largest_batch=1).close()
+    await BatchingLane("warm-up", capacity=1).close()
     before = threading.active_count()
     for _ in range(50):
-        lane = BatchingLane("short", machine, capacity=1, largest_batch=1)
+        lane = OneCallLane(machine.call, capacity=1)
         await lane.run(["x"])
         await lane.close()
     assert threading.active_count() == before

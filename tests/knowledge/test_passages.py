@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.documents import Block, Document, Form, Locator, Passage
+from bot.documents import Block, Document, Form, Locator, Passage, embedded_text
 from bot.knowledge.loaders import load
-from bot.knowledge.passages import embedded_text, introduces, searched_text, split
+from bot.knowledge.passages import introduces, searched_text, split
 
 LARGEST = 60
 

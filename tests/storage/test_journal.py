@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
-from bot.storage.base import Forgotten, PartState, Pending, Stored
+from bot.storage.base import Declined, Forgotten, PartState, Pending, Stored
 from bot.storage.sqlite_journal import _MIGRATIONS, SqliteJournal
 
 ANSWER = Answer(
@@ -250,6 +250,47 @@ async def test_the_last_word_of_each_person_counts_as_feedback(journal, entry):
         Stored(question(), ANSWER),
     )
     assert len(await journal.feedback(1)) == 1
+
+
+async def declined(journal: SqliteJournal, message: str, outcome: Outcome = Outcome.DECLINED) -> Answer:
+    """A question that was answered and delivered with this outcome."""
+    answer = Answer(outcome, "the secret reply", f"ref {message}", confidence=0.25, retrieved=("a.md", "b.md"))
+    entry = await journal.accept(question(message))
+    assert entry is not None
+    await journal.answered(entry, 0, answer)
+    await journal.done(entry, 0, keep=True)
+    return answer
+
+
+async def test_what_was_declined_can_be_read_newest_first(journal):
+    """With question, answer and the time it was asked, and no more than wanted; what was answered is not among it."""
+    before = time.time()
+    answers = [await declined(journal, str(number)) for number in range(3)]
+    for outcome in set(Outcome) - {Outcome.DECLINED}:
+        await declined(journal, outcome, outcome)
+    await journal.accept(question("unanswered"))
+    read = await journal.declined(9)
+    assert [(one.question, one.answer) for one in read] == [(question(str(n)), answers[n]) for n in (2, 1, 0)]
+    assert before <= read[2].at <= read[1].at <= read[0].at <= time.time()
+    assert await journal.declined(2) == read[:2]
+    assert isinstance(read[0], Declined)
+
+
+async def test_a_declined_question_is_read_only_as_long_as_it_is_kept(journal):
+    """Until it is edited, erased by time, or its author is forgotten; one that is not kept at all is never read."""
+    await declined(journal, "edited")
+    await journal.revise(question("edited", text="another question"))
+    assert await journal.declined(9) == []
+    await declined(journal, "old")
+    await journal.erase_older(time.time() + 1)
+    assert await journal.declined(9) == []
+    await declined(journal, "theirs")
+    await journal.forget_author("test", "author")
+    assert await journal.declined(9) == []
+    entry = await journal.accept(question("fleeting"))
+    await journal.answered(entry, 0, replace(ANSWER, outcome=Outcome.DECLINED))
+    await journal.done(entry, 0, keep=False)
+    assert await journal.declined(9) == []
 
 
 async def test_forgetting_a_person_erases_all_of_theirs_and_nothing_else(journal, entry, tmp_path):

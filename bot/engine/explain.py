@@ -1,0 +1,102 @@
+"""Why a question is answered as it is, or why not: the candidates with their scores, and what would change the outcome."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bot.engine.compose import cite
+from bot.engine.qa import Candidate, Considered
+from bot.messages import Citation, Outcome
+from bot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedCandidate:
+    """A passage that was read. `citation` leads to its best words; the scores are those of Evidence and of the search."""
+
+    citation: Citation
+    confidence: float
+    retrieval: float
+    cosine: float
+    covered: float
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`wordings`: (text, weight) as searched for. `unread`: documents of passages that were found but not read, best first.
+    `advice`: what decided, and which setting would change it, in sentences."""
+
+    outcome: Outcome
+    answer: str
+    confidence: float
+    threshold: float
+    wordings: Sequence[tuple[str, float]]
+    candidates: Sequence[ExplainedCandidate]
+    unread: Sequence[str]
+    advice: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def explanation(considered: Considered, settings: Settings) -> Explanation:
+    answer = considered.answer
+    return Explanation(
+        outcome=answer.outcome,
+        answer=answer.text,
+        confidence=answer.confidence,
+        threshold=settings.answer.threshold,
+        wordings=[(wording.text, wording.weight) for wording in considered.wordings],
+        candidates=[_explained(candidate, settings) for candidate in considered.candidates],
+        unread=list(dict.fromkeys(hit.found.document for hit in considered.unread)),
+        advice=list(_advice(considered, settings)),
+    )
+
+
+def _explained(candidate: Candidate, settings: Settings) -> ExplainedCandidate:
+    found, reading, evidence = candidate.hit.found, candidate.reading, candidate.evidence
+    return ExplainedCandidate(
+        citation=cite(found, found.passage.blocks[reading.block], reading.span, settings.knowledge.base_url),
+        confidence=candidate.confidence,
+        retrieval=candidate.hit.score,
+        cosine=evidence.cosine,
+        covered=evidence.covered,
+        margin=evidence.margin,
+    )
+
+
+def _advice(considered: Considered, settings: Settings) -> list[str]:
+    answer, threshold = considered.answer, settings.answer.threshold
+    if answer.outcome is Outcome.SMALL_TALK:
+        return ["This is small talk: it gets a short reply, and nothing is searched for."]
+    if not considered.candidates:
+        return ["Nothing was found at all: no passage of the index shares a word or a meaning with the question."]
+    best = considered.candidates[0]
+    if answer.answered:
+        return [
+            f"Answered: the confidence {best.confidence:.2f} reaches answer.threshold {threshold:g}. "
+            f"A threshold above {best.confidence:.2f} would decline it."
+        ]
+    advice = [
+        f"Declined: the confidence {best.confidence:.2f} of the best candidate is below answer.threshold {threshold:g}. "
+        f"A threshold of {math.floor(100 * best.confidence) / 100:.2f} would answer it, and every other question that is "
+        "as uncertain."
+    ]
+    if best.evidence.covered < 0.5:
+        advice.append(
+            "Fewer than half of the question's words stand in that passage: a document that uses the words of those who ask, "
+            "or a stored question with its answer, would be found with more confidence."
+        )
+    if best.evidence.margin < 0:
+        advice.append(
+            "The reader finds it likelier that the passage doesn't answer: see whether the answer stands there in so many "
+            "words."
+        )
+    if considered.unread:
+        advice.append(
+            f"{len(considered.unread)} more passages were found but not read; answer.read_passages "
+            f"(now {settings.answer.read_passages}) says how many are."
+        )
+    return advice

@@ -1,0 +1,131 @@
+"""Fitting the confidence: from the scores of judged answers to the probability that an answer is right.
+
+Logistic regression (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) over the scores of Evidence. It is
+fitted on one half of the documents of each set and measured on the other, so that no article stands on both sides.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from bot.engine.confidence import Calibration, Evidence
+from bot.errors import BotError
+from bot.evaluation.metrics import calibration_error, can_be_judged, reliability, says_right
+from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.run import Result
+from bot.messages import Answer
+
+_ENOUGH_FOLDERS = 5
+_FEWEST = 50  # right and wrong answers each
+# Nobody's users talk as much beside the point as a test set does: all chatter together weighs this much of a set.
+_SHARE_OF_CHATTER = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdPoint:
+    """What a threshold gives on the held-out half of all sets that can be judged."""
+
+    threshold: float
+    answered: float  # share of the questions
+    right: float | None  # share of the answers; None where there are none
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A calibration with its error (ECE) on the held-out half of each set, and what thresholds would give there."""
+
+    calibration: Calibration
+    errors: Mapping[str, float]
+    thresholds: Sequence[ThresholdPoint]
+
+
+def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
+    """Fit on results by the name of their set. Every set weighs the same. Raises BotError where there are too few."""
+    from sklearn.linear_model import LogisticRegression
+
+    judged = {
+        name: [result for result in results if result.forced and result.evidence and can_be_judged(result.question)]
+        for name, results in sets.items()
+    }
+    halves = {name: _halves(results) for name, results in judged.items()}
+    fitting = [weighted for half, _ in halves.values() for weighted in _weighted(half)]
+    scores = np.array([_scores(result) for result, _ in fitting]).reshape(-1, len(_NAMES))
+    right = np.array([_is_right(result) for result, _ in fitting], dtype=bool)
+    if min(right.sum(), (~right).sum()) < _FEWEST:
+        raise BotError(
+            f"There are {right.sum()} right and {(~right).sum()} wrong answers to fit on; it takes {_FEWEST} of each. "
+            "Add questions with known answers, and ones that the documents don't answer."
+        )
+    model = LogisticRegression(C=100.0, max_iter=1000)
+    model.fit(scores, right, sample_weight=np.array([weight for _, weight in fitting]) * len(fitting))
+    calibration = Calibration(
+        intercept=round(float(model.intercept_[0]), 4),
+        weights={name: round(float(weight), 4) for name, weight in zip(_NAMES, model.coef_[0], strict=True)},
+        provenance={
+            "sets": {name: len(half) for name, (half, _) in halves.items()},
+            "made_at": datetime.now(UTC).strftime("%Y-%m-%d"),
+        },
+    )
+    held_out = {name: [_under(calibration, *scored) for scored in _scored(half)] for name, (_, half) in halves.items()}
+    errors = {name: calibration_error(reliability(results)) or 0.0 for name, results in held_out.items()}
+    everything = [result for results in held_out.values() for result in results]
+    return Fitted(calibration, errors, [_threshold_point(everything, step / 20) for step in range(1, 20)])
+
+
+def _under(calibration: Calibration, result: Result, forced: Answer, evidence: Evidence) -> Result:
+    """The result as it would be with this calibration. (Which passage is best might change with it; that is left out.)"""
+    return replace(result, forced=replace(forced, confidence=calibration.confidence(evidence)))
+
+
+def _scored(results: Sequence[Result]) -> Iterator[tuple[Result, Answer, Evidence]]:
+    """The results for which anything was found."""
+    for result in results:
+        if result.forced is not None and result.evidence is not None:
+            yield result, result.forced, result.evidence
+
+
+def _threshold_point(results: Sequence[Result], threshold: float) -> ThresholdPoint:
+    given = [result for result in results if result.forced and result.forced.confidence >= threshold]
+    right = sum(map(_is_right, given)) / len(given) if given else None
+    return ThresholdPoint(threshold, len(given) / max(1, len(results)), right)
+
+
+_NAMES = [field.name for field in fields(Evidence)]
+
+
+def _weighted(results: Sequence[Result]) -> list[tuple[Result, float]]:
+    """The results of one set with weights that add up to 1."""
+    chatter = [result for result in results if _is_chatter(result.question)]
+    others = [result for result in results if not _is_chatter(result.question)]
+    share = (_SHARE_OF_CHATTER if others else 1.0) if chatter else 0.0
+    return [(result, (1 - share) / len(others)) for result in others] + [
+        (result, share / len(chatter)) for result in chatter
+    ]
+
+
+def _is_chatter(question: EvaluationQuestion) -> bool:
+    return question.kind is Kind.OFFTOPIC
+
+
+def _halves(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
+    """(to fit on, to measure on): questions about the same article, which is a folder of documents or one, stay together."""
+    documents = [min(result.question.doc_ids or result.question.related, default=None) for result in results]
+    folders = {document.rpartition("/")[0] for document in documents if document}
+    by_folder = len(folders) >= _ENOUGH_FOLDERS
+    halves: tuple[list[Result], list[Result]] = ([], [])
+    for result, document in zip(results, documents, strict=True):
+        article = (document.rpartition("/")[0] if document and by_folder else "") or document
+        side = hashlib.sha256((article or result.question.id).encode()).digest()[0] % 2
+        halves[side].append(result)
+    return halves
+
+
+def _scores(result: Result) -> list[float]:
+    return list(asdict(result.evidence).values()) if result.evidence else []
+
+
+def _is_right(result: Result) -> bool:
+    return result.forced is not None and says_right(result.question, result.forced)

@@ -1,0 +1,198 @@
+"""The model of the reader: question + context -> the spans of the context that may answer, through transformers.
+
+Any extractive question answering checkpoint. The one that ships with the bot leaves out the word embeddings, which are its
+encoder's own: they are taken from there. Blocking; belongs to one inference thread.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.errors import WeightsError
+from bot.inference.encoder import CHARACTERS_PER_BATCH
+from bot.inference.weights import Precision, Weights, choose_precision, find_weights
+from bot.settings import ModelsSettings, ReaderSettings
+from bot.text import Span
+
+SHIPPED = Path(__file__).parent.parent / "models" / "reader"
+# The key of config.json that names where the word embeddings of the shipped model come from.
+BORROWED_FROM = "word_embeddings_of"
+
+_LONGEST_ANSWER = 48  # tokens
+_WINDOW = 384  # tokens of question and context; what is longer is read in windows that overlap
+_OVERLAP = 96
+_LONGEST_QUESTION = 96  # tokens; what comes after them is not read
+
+
+class Task(NamedTuple):
+    """A context to read for a question; answers are looked for from character `begin` on."""
+
+    question: str
+    context: str
+    begin: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSpan:
+    """Characters `span` of a context. `score` is in logits, 0 where the model finds an answer here as likely as none."""
+
+    span: Span
+    score: float
+
+
+class SpanModel:
+    """A loaded extractive question answering model."""
+
+    def __init__(self, weights: Weights, precision: Precision, model_id: str) -> None:
+        import torch
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        started = time.perf_counter()
+        try:
+            self._model, self._tokenizer = _load(weights.folder, getattr(torch, precision.dtype))
+        except WeightsError:
+            raise
+        except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
+            raise WeightsError(f"{model_id} can't be loaded from {weights.folder}: {error}") from error
+        self._torch = torch
+        self.description = {
+            "model": model_id,
+            "source": weights.source,
+            "dtype": precision.dtype,
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+
+    def read(self, tasks: Sequence[Task], best: int = 5) -> list[list[ScoredSpan]]:
+        """For each task up to `best` spans that don't overlap, best first; none where the context has no words."""
+        if not tasks:
+            return []
+        found: list[list[ScoredSpan]] = [[] for _ in tasks]
+        with self._torch.inference_mode():
+            for batch in self._batches(self._windows(tasks)):
+                inputs = self._tokenizer.pad(
+                    {name: [window.inputs[name] for window in batch] for name in batch[0].inputs}, return_tensors="pt"
+                )
+                output = self._model(**inputs)
+                starts, ends = output.start_logits.float().numpy(), output.end_logits.float().numpy()
+                for window, start, end in zip(batch, starts, ends, strict=True):
+                    found[window.task] += _spans(start, end, window.characters, best)
+        return [_apart(spans, best) for spans in found]
+
+    def _windows(self, tasks: Sequence[Task]) -> list["_Window"]:
+        """The windows of all tasks, shortest first."""
+        encoded = self._tokenizer(
+            [self._shortened(task.question) for task in tasks],
+            [task.context for task in tasks],
+            truncation="only_second",
+            max_length=_WINDOW,
+            stride=_OVERLAP,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        windows = []
+        for number, task in enumerate(encoded["overflow_to_sample_mapping"]):
+            inputs = {name: encoded[name][number] for name in self._tokenizer.model_input_names}
+            of_context = np.array([sequence == 1 for sequence in encoded.sequence_ids(number)])
+            characters = np.array(encoded["offset_mapping"][number])
+            may_answer = of_context & (characters[:, 0] >= tasks[task].begin)
+            windows.append(_Window(task, inputs, np.where(may_answer[:, None], characters, -1)))
+        return sorted(windows, key=lambda window: len(window.characters))
+
+    def _shortened(self, question: str) -> str:
+        """The question up to its longest allowed token, so that there is room for the context."""
+        offsets = self._tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        return question[: offsets[_LONGEST_QUESTION - 1][1]] if len(offsets) > _LONGEST_QUESTION else question
+
+    def _batches(self, windows: Sequence["_Window"]) -> Iterator[list["_Window"]]:
+        batch: list[_Window] = []
+        for window in windows:
+            if batch and (len(batch) + 1) * len(window.characters) > CHARACTERS_PER_BATCH // 4:
+                yield batch
+                batch = []
+            batch.append(window)
+        if batch:
+            yield batch
+
+
+def load_span_model(settings: ReaderSettings, models: ModelsSettings) -> SpanModel:
+    """Find the weights, choose the number format and load. Raises WeightsError."""
+    if settings.model:
+        weights = find_weights(settings.model, settings.revision, auto_download=models.auto_download)
+    else:
+        weights = Weights(SHIPPED, "ships with the bot")
+    return SpanModel(weights, choose_precision(settings.dtype), settings.model or "the bot's own reader")
+
+
+class _Window(NamedTuple):
+    """`characters` [tokens, 2]: the span of each token in its context; -1 where no answer may be."""
+
+    task: int
+    inputs: dict[str, list[int]]
+    characters: npt.NDArray[np.int64]
+
+
+def _load(folder: Path, dtype: Any) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if BORROWED_FROM not in config:
+        model = AutoModelForQuestionAnswering.from_pretrained(
+            str(folder), dtype=dtype, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        if not tokenizer.is_fast:
+            raise WeightsError(f"{folder} has no fast tokenizer (tokenizer.json), which tells where each token stands.")
+        return model.eval(), tokenizer
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+    from transformers.initialization import no_init_weights
+
+    lender = find_weights(config[BORROWED_FROM]).folder
+    with no_init_weights():
+        shape = AutoConfig.from_pretrained(str(folder))
+        model = AutoModelForQuestionAnswering.from_config(shape, dtype=dtype)  # type: ignore[no-untyped-call]
+    with safe_open(lender / "model.safetensors", framework="pt") as file:
+        words = file.get_tensor("embeddings.word_embeddings.weight")
+    name = f"{model.base_model_prefix}.embeddings.word_embeddings.weight"
+    model.load_state_dict({**load_file(folder / "model.safetensors"), name: words})
+    return model.eval(), AutoTokenizer.from_pretrained(str(lender), local_files_only=True)
+
+
+def _spans(
+    starts: npt.NDArray[np.float32], ends: npt.NDArray[np.float32], characters: npt.NDArray[np.int64], best: int
+) -> list[ScoredSpan]:
+    """The best spans of one window. Token 0 stands for no answer."""
+    places = np.flatnonzero(characters[:, 1] > 0)
+    if not len(places):
+        return []
+    first, last = places[0], places[-1] + 1
+    scores = starts[first:last, None] + ends[None, first:last]
+    # Not before its beginning, and no longer than the longest answer.
+    scores = np.where(np.triu(np.tri(last - first, k=_LONGEST_ANSWER - 1, dtype=bool)), scores, -np.inf)
+    none = starts[0] + ends[0]
+    count = min(8 * best, scores.size)
+    top = np.argpartition(scores, -count, axis=None)[-count:]
+    return [
+        ScoredSpan((int(characters[first + row, 0]), int(characters[first + column, 1])), float(score - none))
+        for row, column, score in zip(*np.unravel_index(top, scores.shape), scores.flat[top], strict=True)
+        if np.isfinite(score)
+    ]
+
+
+def _apart(spans: list[ScoredSpan], best: int) -> list[ScoredSpan]:
+    """The best spans of which none overlaps a better one, best first."""
+    chosen: list[ScoredSpan] = []
+    for candidate in sorted(spans, key=lambda span: -span.score):
+        start, end = candidate.span
+        if all(end <= other.span[0] or start >= other.span[1] for other in chosen):
+            chosen.append(candidate)
+            if len(chosen) == best:
+                break
+    return chosen

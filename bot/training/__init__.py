@@ -1,0 +1,1 @@
+"""Training of the models that the bot ships or that its operator tunes."""

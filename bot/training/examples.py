@@ -1,0 +1,423 @@
+"""Training examples for the reader: question + context -> the span that answers, or none.
+
+The sources are files of JSON lines in one folder:
+
+    qamr-sentences.jsonl, qamr-questions.jsonl   single sentences, and questions with a span of one of them
+    squad.jsonl, fairytaleqa.jsonl               paragraphs, and questions with a span of one of them or with none
+    selqa.jsonl                                  sections as sentences, and questions with the numbers of those that answer
+
+Chat and documents look different from these, so the examples are made to look like what the reader meets: questions with
+typing errors, as keywords or without a question mark, contexts with title, headings and Markdown, and many questions whose
+answer is missing from a context that looks right.
+"""
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bot.errors import TrainingError
+from bot.text import Span, content_words, words
+
+FILES = ("qamr-sentences.jsonl", "qamr-questions.jsonl", "squad.jsonl", "fairytaleqa.jsonl", "selqa.jsonl")
+_HELD_OUT = 25  # one context of so many is kept from training, to evaluate on
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question about one context. Any of the `targets` answers it; none: the context doesn't.
+
+    `loose`: the answer lies somewhere within a target (a whole sentence, say) instead of being exactly it.
+    """
+
+    question: str
+    context: str
+    targets: tuple[Span, ...] = ()
+    loose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """A question about a context of a source. `others` are contexts on the same subject."""
+
+    question: str
+    context: str
+    targets: tuple[Span, ...]
+    title: str
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    text: str
+    neighbours: tuple[int, ...]  # the sentences nearest in meaning, nearest first
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A section as sentences; those in `answers` answer the question."""
+
+    question: str
+    title: str
+    sentences: tuple[str, ...]
+    answers: tuple[int, ...]
+
+
+class Sources:
+    """All labelled data, with the part that is held out for evaluation."""
+
+    def __init__(self, folder: Path, neighbours: Callable[[Sequence[str]], Sequence[Sequence[int]]]) -> None:
+        """`neighbours` gives for each of some sentences the numbers of those nearest in meaning. Raises TrainingError."""
+        self._sentences, self._asked = _qamr(folder, neighbours)
+        squad, tales = _paragraphs(folder / "squad.jsonl"), _paragraphs(folder / "fairytaleqa.jsonl")
+        self._squad, held_squad = _divided(squad)
+        self._tales, held_tales = _divided(tales)
+        self._sections = _selqa(folder / "selqa.jsonl")
+        if not all((self._asked, self._squad, self._tales, self._sections)):
+            raise TrainingError(f"{folder}: each file must have questions, and those of paragraphs about two or more.")
+        self._contexts = [item.context for item in self._squad + self._tales]
+        self._names = _names(self._squad)
+        self.held_out = {
+            "squad": [Example(item.question, item.context, item.targets) for item in held_squad],
+            "fairytaleqa": [Example(item.question, item.context, item.targets) for item in held_tales],
+        }
+
+    def sentence_examples(self, count: int, seed: int) -> list[Example]:
+        """Questions about one sentence, in paragraphs made of sentences that are near it in meaning or are not."""
+        chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
+        asked = _cycled(self._asked, count, chance)
+        return [self._finished(self._among_others(question, chance), chance) for question in asked]
+
+    def paragraph_examples(self, count: int, seed: int) -> list[Example]:
+        """Questions about real paragraphs and sections, some of them beside paragraphs that don't answer."""
+        chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
+        share = {"squad": 0.48, "tales": 0.17, "sections": 0.09, "sentences": 0.23, "chatter": 0.03}
+        amounts = {name: round(count * part) for name, part in share.items()}
+        examples = [
+            *(self._about_paragraph(item, chance) for item in _cycled(self._squad, amounts["squad"], chance)),
+            *(self._about_paragraph(item, chance) for item in _cycled(self._tales, amounts["tales"], chance)),
+            *(_about_section(item, chance) for item in _cycled(self._sections, amounts["sections"], chance)),
+            *(self._among_others(item, chance) for item in _cycled(self._asked, amounts["sentences"], chance)),
+            *(self._chatter(chance) for _ in range(amounts["chatter"])),
+        ]
+        chance.shuffle(examples)
+        return [self._finished(example, chance) for example in examples]
+
+    def _among_others(self, asked: tuple[int, str, Span], chance: random.Random) -> Example:
+        number, question, target = asked
+        sentence = self._sentences[number]
+        count = chance.randint(0, 6)
+        others = []
+        for _ in range(count):
+            near = sentence.neighbours and chance.random() < 0.65
+            other = chance.choice(sentence.neighbours) if near else chance.randrange(len(self._sentences))
+            if other != number and other not in others:
+                others.append(other)
+        texts = [self._sentences[other].text for other in others]
+        if texts and chance.random() < 0.25:
+            return Example(question, _joined(texts, chance)[0])
+        place = chance.randint(0, len(texts))
+        texts.insert(place, sentence.text)
+        context, starts = _joined(texts, chance)
+        start = starts[place]
+        return Example(question, context, ((start + target[0], start + target[1]),))
+
+    def _about_paragraph(self, item: _Labelled, chance: random.Random) -> Example:
+        example = Example(item.question, item.context, item.targets)
+        if item.targets:
+            fate = chance.random()
+            if item.others and fate < 0.14:  # a paragraph beside the right one, mostly the one that looks most alike
+                nearest = max(chance.sample(item.others, min(6, len(item.others))), key=_likeness(item.question))
+                if not any(item.context[slice(*span)].lower() in nearest.lower() for span in item.targets):
+                    example = Example(item.question, nearest)
+            elif fate < 0.26 and (twisted := self._twisted(item, chance)):
+                example = Example(twisted, item.context)
+        if item.title and chance.random() < 0.4:
+            example = _below(f"{item.title}\n", example)
+        return example
+
+    def _twisted(self, item: _Labelled, chance: random.Random) -> str | None:
+        """The question with one name, number or opposite put in, so that the context no longer answers it."""
+        ways = [self._other_number, self._other_name, _opposite]
+        chance.shuffle(ways)
+        for way in ways:
+            if twisted := way(item, chance):
+                return twisted
+        return None
+
+    def _other_number(self, item: _Labelled, chance: random.Random) -> str | None:
+        numbers = re.findall(r"\b\d{2,4}\b", item.question)
+        if not numbers:
+            return None
+        number = chance.choice(numbers)
+        other = str(int(number) + chance.choice((-1, 1)) * chance.randint(1, max(2, int(number) // 20)))
+        return None if other in item.context else re.sub(rf"\b{number}\b", other, item.question)
+
+    def _other_name(self, item: _Labelled, chance: random.Random) -> str | None:
+        names = [name for name in _names_in(item.question) if name in item.context]
+        if not names:
+            return None
+        name, other = chance.choice(names), chance.choice(self._names)
+        return None if other in item.context else item.question.replace(name, other)
+
+    def _chatter(self, chance: random.Random) -> Example:
+        """What has nothing to do with the context: small talk, commands, questions about something else."""
+        if chance.random() < 0.6:
+            return Example(_chatter(chance), chance.choice(self._contexts))
+        question = chance.choice((chance.choice(self._squad), chance.choice(self._tales))).question
+        return Example(question, self._sentences[chance.randrange(len(self._sentences))].text)
+
+    def _finished(self, example: Example, chance: random.Random) -> Example:
+        return replace(_marked_up(example, chance), question=_as_in_chat(example.question, chance))
+
+
+# --- reading the files ------------------------------------------------------------------------------------------------
+
+
+def _rows(file: Path, *fields: str) -> Iterator[dict[str, Any]]:
+    """The objects of a file, each of which has these fields."""
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise TrainingError(
+            f"{file}: {error.strerror}. The folder of the data must hold {', '.join(FILES)}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"{file}: not UTF-8 text (byte {error.start + 1})") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise TrainingError(f"{file} line {number}: not valid JSON ({error})") from error
+        if not isinstance(row, dict) or not row.keys() >= set(fields):
+            raise TrainingError(f"{file} line {number}: not an object with {', '.join(fields)}")
+        yield row
+
+
+def _qamr(
+    folder: Path, neighbours: Callable[[Sequence[str]], Sequence[Sequence[int]]]
+) -> tuple[list[_Sentence], list[tuple[int, str, Span]]]:
+    """The sentences, and each question as (number of its sentence, text, span of the answer)."""
+    rows = list(_rows(folder / "qamr-sentences.jsonl", "id", "text"))
+    texts = [row["text"] for row in rows]
+    sentences = [_Sentence(text, tuple(near)) for text, near in zip(texts, neighbours(texts), strict=True)]
+    numbers = {row["id"]: number for number, row in enumerate(rows)}
+    asked = [
+        (numbers[row["sentence_id"]], row["question"], (row["start"], row["start"] + len(row["answer"])))
+        for row in _rows(folder / "qamr-questions.jsonl", "sentence_id", "question", "answer", "start")
+    ]
+    return sentences, asked
+
+
+def _paragraphs(file: Path) -> list[_Labelled]:
+    rows = list(_rows(file, "context_id", "question", "answer", "context"))
+    contexts: dict[str, dict[str, None]] = {}
+    for row in rows:
+        contexts.setdefault(row["context_id"].split("/")[0], {})[row["context"]] = None
+    labelled = []
+    for row in rows:
+        source = row["context_id"].split("/")[0]
+        answer = row["answer"]
+        targets = () if answer is None else ((row["start"], row["start"] + len(answer)),)
+        others = tuple(context for context in contexts[source] if context != row["context"])
+        labelled.append(_Labelled(row["question"], row["context"], targets, source.replace("_", " "), others))
+    return labelled
+
+
+def _selqa(file: Path) -> list[_Section]:
+    return [
+        _Section(
+            row["question"],
+            f"{row['article']}\n{row['section']}".strip(),
+            tuple(row["sentences"]),
+            tuple(row["answers"]),
+        )
+        for row in _rows(file, "question", "article", "section", "sentences", "answers")
+    ]
+
+
+def _divided(items: list[_Labelled]) -> tuple[list[_Labelled], list[_Labelled]]:
+    """(for training, held out), whole contexts to one side."""
+    numbers = {context: number for number, context in enumerate(dict.fromkeys(item.context for item in items))}
+    training = [item for item in items if numbers[item.context] % _HELD_OUT]
+    return training, [item for item in items if not numbers[item.context] % _HELD_OUT]
+
+
+# --- making the examples ----------------------------------------------------------------------------------------------
+
+
+def _cycled(items: Sequence[Any], count: int, chance: random.Random) -> list[Any]:
+    """`count` items in random order: all of them equally often, but for one time more or less."""
+    chosen: list[Any] = []
+    while len(chosen) < count:
+        chosen += chance.sample(items, min(len(items), count - len(chosen)))
+    return chosen
+
+
+def _joined(texts: Sequence[str], chance: random.Random) -> tuple[str, list[int]]:
+    """Sentences as a paragraph, or now and then as a list or as paragraphs of their own, and where each begins."""
+    form = chance.random()
+    before, between = ("- ", "\n- ") if form < 0.12 else ("", "\n\n") if form < 0.2 else ("", " ")
+    context, starts = before, []
+    for number, text in enumerate(texts):
+        context += between if number else ""
+        starts.append(len(context))
+        context += text
+    return context, starts
+
+
+def _about_section(section: _Section, chance: random.Random) -> Example:
+    """Some consecutive sentences of the section, mostly with one that answers."""
+    place = chance.choice(section.answers) if section.answers else 0
+    first = max(0, place - chance.randint(0, 5))
+    window = list(range(first, min(len(section.sentences), place + chance.randint(1, 6))))
+    if chance.random() < 0.25 and len(window) > len(section.answers):
+        window = [number for number in window if number not in section.answers]
+    context, starts = _joined([section.sentences[number] for number in window], chance)
+    targets = tuple(
+        (start, start + len(section.sentences[number]))
+        for number, start in zip(window, starts, strict=True)
+        if number in section.answers
+    )
+    example = Example(section.question, context, targets, loose=True)
+    return _below(f"{section.title}\n", example) if chance.random() < 0.4 else example
+
+
+def _below(prefix: str, example: Example) -> Example:
+    targets = tuple((start + len(prefix), end + len(prefix)) for start, end in example.targets)
+    return replace(example, context=prefix + example.context, targets=targets)
+
+
+def _likeness(question: str) -> Callable[[str], int]:
+    asked = frozenset(content_words(question))
+    return lambda context: len(asked & frozenset(words(context)))
+
+
+_NAME = re.compile(r"(?<=\s)[A-Z][a-z]{2,}(?:\s[A-Z][a-z]+)*")  # not the first word of a question
+_OPPOSITES = [
+    ("first", "last"),
+    ("most", "least"),
+    ("largest", "smallest"),
+    ("highest", "lowest"),
+    ("oldest", "youngest"),
+    ("before", "after"),
+    ("increase", "decrease"),
+    ("more", "less"),
+    ("north", "south"),
+    ("east", "west"),
+    ("won", "lost"),
+    ("began", "ended"),
+    ("begin", "end"),
+    ("above", "below"),
+    ("early", "late"),
+    ("male", "female"),
+    ("public", "private"),
+    ("allowed", "forbidden"),
+    ("support", "oppose"),
+    ("always", "never"),
+]
+_OPPOSITE = {word: other for pair in _OPPOSITES for word, other in (pair, pair[::-1])}
+
+
+def _names_in(question: str) -> list[str]:
+    return _NAME.findall(question)
+
+
+def _names(items: Sequence[_Labelled]) -> list[str]:
+    return sorted({name for item in items for name in _names_in(item.question)})
+
+
+def _opposite(item: _Labelled, chance: random.Random) -> str | None:
+    found = [word for word in re.findall(r"[a-z]+", item.question) if word in _OPPOSITE]
+    if found:
+        word = chance.choice(found)
+        return re.sub(rf"\b{word}\b", _OPPOSITE[word], item.question, count=1)
+    negated = re.sub(r"\b(did|does|do|is|was|were|are|can|could|has|have)\b", r"\1 not", item.question, count=1)
+    return negated if negated != item.question and chance.random() < 0.3 else None
+
+
+_GREETINGS = (
+    "hi|hello|hey there|good morning|thanks a lot|thank you|bye|see you|ok cool|lol|who are you|how are you".split("|")
+)
+_COMMANDS = (
+    "tell me a joke|play some music|turn the lights off|set an alarm for {n}|remind me to call {who} at {n}|"
+    "book a table for {n}|what's the weather like in {where}|translate this into {language}|call {who}|"
+    "what time is it in {where}|add milk to my shopping list|order a taxi to {where}|write a poem about {thing}|"
+    "how do I cook {thing}|what is {n} times {n}|show me pictures of {thing}|how far is it to {where}|"
+    "find a cheap flight to {where}|how much is my {thing}|where is my {thing}|why was my {thing} declined|"
+    "I lost my {thing}, what now|can I get a refund for my {thing}|what's the meaning of life|flip a coin|"
+    "when is {who}'s birthday|how many calories are in {thing}|is {thing} open today|change my password|sing me a song|"
+    "what's your favourite {thing}|do you have any pets|how old are you|are you a robot|stop it|repeat that, please"
+).split("|")
+_FILLINGS = {
+    "n": "two|three|seven|twelve|half past nine|20".split("|"),
+    "who": "mum|Anna|my boss|John|the doctor".split("|"),
+    "where": "Lisbon|Chicago|the station|Tokyo|town".split("|"),
+    "language": "Spanish|French|German|Japanese".split("|"),
+    "thing": "card|lasagna|order|phone|coffee|the gym|car insurance|parcel|bank account|pizza|horses|salary".split("|"),
+}
+
+
+def _chatter(chance: random.Random) -> str:
+    pattern = chance.choice(_GREETINGS if chance.random() < 0.2 else _COMMANDS)
+    return re.sub(r"{(\w+)}", lambda slot: chance.choice(_FILLINGS[slot[1]]), pattern)
+
+
+def _as_in_chat(question: str, chance: random.Random) -> str:
+    """The question as people type it. (Upper and lower case are the same to the tokenizer.)"""
+    if chance.random() < 0.07:
+        question = " ".join(content_words(question))
+    elif chance.random() < 0.3:
+        question = question.rstrip(" ?")
+    if chance.random() < 0.12:
+        for _ in range(chance.randint(1, 2)):
+            question = _mistyped(question, chance)
+    return question
+
+
+def _mistyped(text: str, chance: random.Random) -> str:
+    """One letter within a longer word left out, doubled or exchanged with the next."""
+    places = [match.start() for match in re.finditer(r"(?<=[a-z])[a-z](?=[a-z]{2})", text)]
+    if not places:
+        return text
+    place = chance.choice(places)
+    letter, following = text[place], text[place + 1]
+    return text[:place] + chance.choice((following, letter * 2 + following, following + letter)) + text[place + 2 :]
+
+
+def _marked_up(example: Example, chance: random.Random) -> Example:
+    """The context with the marks that Markdown documents have around a word here and there, or under a heading."""
+    if chance.random() < 0.15:
+        insertions: list[tuple[int, str]] = []
+        for word in re.finditer(r"[A-Za-z]{4,}", example.context):
+            if chance.random() < 0.04:
+                before, after = chance.choice((("**", "**"), ("*", "*"), ("`", "`"), ("[", "](https://example.org/a)")))
+                insertions += [(word.start(), before), (word.end(), after)]
+        example = _with_insertions(example, insertions)
+    if chance.random() < 0.1:
+        heading = " > ".join(re.findall(r"[A-Z][a-z]+", example.context)[:2])
+        example = _below(f"{heading}\n", example)
+    return example
+
+
+def _with_insertions(example: Example, insertions: Sequence[tuple[int, str]]) -> Example:
+    """Texts put into the context at places in rising order; what is put in at the border of a target stays outside it."""
+    pieces, done = [], 0
+    for place, text in insertions:
+        pieces += [example.context[done:place], text]
+        done = place
+    pieces.append(example.context[done:])
+
+    def moved(target: Span) -> Span:
+        start, end = target
+        return (
+            start + sum(len(text) for place, text in insertions if place <= start),
+            end + sum(len(text) for place, text in insertions if place < end),
+        )
+
+    return replace(example, context="".join(pieces), targets=tuple(moved(target) for target in example.targets))

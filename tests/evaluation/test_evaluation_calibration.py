@@ -1,0 +1,190 @@
+"""Fitting the confidence: from judged answers to a probability, on one half of the articles, measured on the other."""
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from evaluation_samples import answered, declined, result
+
+from bot.engine.confidence import Calibration, Evidence
+from bot.errors import BotError
+from bot.evaluation.calibration import Fitted, _halves, fit
+from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.run import Result
+
+NOTHING_TO_TELL = Evidence(0.0, 0.0, 0.0)
+
+
+def judged(
+    number: int,
+    right: bool,
+    evidence: Evidence = NOTHING_TO_TELL,
+    kind: Kind = Kind.ANSWERABLE,
+    doc: str | None = None,
+) -> Result:
+    """The result of a question of its own, about a document of its own."""
+    doc = f"{number}.md" if doc is None else doc
+    golds = ("right",) if kind.expects_answer else ()
+    question = EvaluationQuestion(f"q{number}", "What?", kind, golds, frozenset({doc} if doc else ()))
+    said = answered("right" if right else "wrong", doc=doc or "any.md", confidence=0.3)
+    return result(question, declined(0.3), forced=said, evidence=evidence)
+
+
+def about(*documents: str, related: Sequence[str] = ()) -> list[Result]:
+    """A question about each of these documents, and then one to which each of `related` only looks right."""
+    questions = [
+        *(EvaluationQuestion(f"q{n}", "?", Kind.ANSWERABLE, ("x",), frozenset({d})) for n, d in enumerate(documents)),
+        *(
+            EvaluationQuestion(f"r{n}", "?", Kind.UNANSWERABLE, (), related=frozenset({d}))
+            for n, d in enumerate(related)
+        ),
+    ]
+    return [result(question, declined()) for question in questions]
+
+
+def side(halves: tuple[list[Result], list[Result]], document: str) -> set[int]:
+    """On which sides the questions about a document are."""
+    return {
+        number
+        for number, half in enumerate(halves)
+        for r in half
+        if document in r.question.doc_ids | r.question.related
+    }
+
+
+# --- the fit ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_weights_that_made_the_answers_right_are_found_again() -> None:
+    """Answers drawn with known odds: the weights come out to about a standard error or two, and the confidence is true."""
+    truth = Calibration(-3.0, {"cosine": 4.0, "covered": 2.0, "margin": 0.5}, {})
+    chance = random.Random(1)  # noqa: S311 - reproducible on purpose
+    results = []
+    for number in range(6000):
+        found = Evidence(chance.random(), chance.random(), chance.uniform(-6, 6))
+        results.append(judged(number, chance.random() < truth.confidence(found), found))
+    fitted = fit({"set": results})
+    assert fitted.calibration.intercept == pytest.approx(-3.0, abs=0.4)
+    assert fitted.calibration.weights["cosine"] == pytest.approx(4.0, abs=0.5)
+    assert fitted.calibration.weights["covered"] == pytest.approx(2.0, abs=0.5)
+    assert fitted.calibration.weights["margin"] == pytest.approx(0.5, abs=0.1)
+    assert fitted.errors["set"] < 0.04
+
+
+def test_every_set_weighs_the_same() -> None:
+    """All of the small one are right and all of the large one wrong: with nothing to tell them apart it is even odds."""
+    fitted = fit(
+        {
+            "small": [judged(n, right=True) for n in range(150)],
+            "large": [judged(n, right=False) for n in range(150, 1150)],
+        }
+    )
+    assert fitted.calibration.intercept == pytest.approx(0.0, abs=0.001)
+
+
+def chatty() -> Fitted:
+    """Many wrong answers to chatter, which together weigh a fifth, and right ones to all questions that have one."""
+    return fit({"set": CHATTY})
+
+
+CHATTY = [judged(n, right=True) for n in range(200)] + [
+    judged(n, right=False, kind=Kind.OFFTOPIC, doc="") for n in range(200, 700)
+]
+
+
+def test_chatter_weighs_a_fifth_however_much_there_is() -> None:
+    """Four of five are right then: the logarithm of 4 to 1."""
+    assert chatty().calibration.intercept == pytest.approx(math.log(4), abs=0.001)
+
+
+def test_chatter_alone_weighs_as_any_set() -> None:
+    """Another set is all right: even odds."""
+    chatter = [judged(n, right=False, kind=Kind.OFFTOPIC, doc="") for n in range(200)]
+    fitted = fit({"chatter": chatter, "set": [judged(n, right=True) for n in range(200, 400)]})
+    assert fitted.calibration.intercept == pytest.approx(0.0, abs=0.001)
+
+
+def test_it_is_measured_on_the_other_half() -> None:
+    """A confidence of 0.8 for each, so the error is the distance to the share that is right there, and a threshold lets all
+    of them be answered or none."""
+    _, held_out = _halves(CHATTY)
+    right = sum(r.question.kind is Kind.ANSWERABLE for r in held_out) / len(held_out)
+    fitted = chatty()
+    assert fitted.errors == {"set": pytest.approx(0.8 - right, abs=0.001)}
+    points = {round(point.threshold, 2): (point.answered, point.right) for point in fitted.thresholds}
+    assert list(points) == [round(step / 20, 2) for step in range(1, 20)]
+    assert points[0.05] == points[0.75] == (1.0, pytest.approx(right))
+    assert points[0.85] == points[0.95] == (0.0, None)
+
+
+def test_only_what_can_be_judged_and_was_found_is_fitted_on() -> None:
+    """The numbers stand in the provenance: of each set the half that was fitted on."""
+    usable = [judged(n, right=n % 2 == 0) for n in range(400)]
+    free = EvaluationQuestion("free", "What?", Kind.ANSWERABLE, None, reference="It depends.")
+    unusable = [
+        result(free, answered("right"), evidence=NOTHING_TO_TELL),
+        result(usable[0].question, declined(0.0)),
+    ]
+    calibration = fit({"set": usable + 300 * unusable}).calibration
+    assert calibration.provenance["sets"] == {"set": len(_halves(usable)[0])}
+
+
+def test_a_fit_can_be_saved_and_used(tmp_path: Path) -> None:
+    """Its file is a calibration like the one that ships with the bot."""
+    calibration = chatty().calibration
+    calibration.save(tmp_path / "calibration.json")
+    assert Calibration.load(tmp_path / "calibration.json") == calibration
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(0, 0), (300, 0), (0, 300), (300, 40)])
+def test_too_few_of_either_are_refused(right: int, wrong: int) -> None:
+    """With the numbers, which are those of the half to fit on, and what to add."""
+    results = [judged(n, right=n < right) for n in range(right + wrong)]
+    half, _ = _halves(results)
+    rights = sum(int(r.question.id[1:]) < right for r in half)
+    with pytest.raises(BotError, match=rf"There are {rights} right and {len(half) - rights} wrong .*takes 50 of each"):
+        fit({"set": results})
+
+
+# --- the halves -------------------------------------------------------------------------------------------------------
+
+
+def test_halves_are_about_equal_and_lose_nothing() -> None:
+    """And are the same every time."""
+    results = about(*(f"{number}.md" for number in range(400)))
+    one, other = _halves(results)
+    assert abs(len(one) - len(other)) < 80
+    assert sorted(r.question.id for r in one + other) == sorted(r.question.id for r in results)
+    assert _halves(list(results)) == (one, other)
+
+
+def test_questions_about_a_document_stay_together() -> None:
+    """Also those to which it only looks right. Fewer than five folders tell no articles apart."""
+    documents = [f"set/{number}.md" for number in range(40)]
+    halves = _halves(about(*documents, *documents, related=documents))
+    assert all(len(side(halves, document)) == 1 for document in documents)
+    assert set().union(*(side(halves, document) for document in documents)) == {0, 1}
+
+
+def test_a_folder_is_an_article_where_there_are_five() -> None:
+    """All parts of an article are on one side."""
+    folders = [[f"article{number}/{part}.md" for part in range(8)] for number in range(20)]
+    halves = _halves(about(*(document for folder in folders for document in folder)))
+    sides = [set().union(*(side(halves, document) for document in folder)) for folder in folders]
+    assert all(len(each) == 1 for each in sides)
+    assert {0} in sides and {1} in sides
+
+
+def test_a_document_beside_the_folders_is_an_article_of_its_own() -> None:
+    """Its questions stay together too."""
+    alone = [f"{number}.md" for number in range(10)]
+    halves = _halves(about(*(f"article{number}/a.md" for number in range(6)), *alone, *alone, *alone))
+    assert all(len(side(halves, document)) == 1 for document in alone)
+
+
+def test_questions_about_no_document_are_divided_one_by_one() -> None:
+    """There is nothing that could stand on both sides."""
+    one, other = _halves([judged(n, right=False, kind=Kind.OFFTOPIC, doc="") for n in range(100)])
+    assert min(len(one), len(other)) > 25

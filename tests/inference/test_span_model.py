@@ -1,0 +1,157 @@
+"""The span model: windows, characters, checkpoints of other make, and folders that are none."""
+
+import itertools
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import BertConfig, BertForQuestionAnswering, PreTrainedTokenizerFast
+
+from bot.errors import WeightsError
+from bot.inference.span_model import SHIPPED, SpanModel, Task, load_span_model
+from bot.inference.weights import Precision, Weights
+from bot.settings import ModelsSettings, ReaderSettings
+
+FILLER = "The market is held on Saturdays and has forty stalls. "
+FACT = "The mayor is called Rosalind Berg. "
+
+
+def load(folder) -> SpanModel:
+    return load_span_model(ReaderSettings(model=str(folder)), ModelsSettings())
+
+
+def test_the_answer_is_found_wherever_it_stands_in_a_long_context(models):
+    """Longer than a window: the characters are those of the whole context."""
+    for place in (0, 20, 60):
+        context = FILLER * place + FACT + FILLER * (60 - place)
+        [[best, *_]] = models.reader.read([Task("What is the mayor's name?", context)])
+        assert context[slice(*best.span)] == "Rosalind Berg"
+        assert best.span[0] == len(FILLER) * place + FACT.index("Rosalind")
+
+
+def test_a_batch_gives_what_each_task_gives_alone(models):
+    """Padding changes nothing but the last digits."""
+    tasks = [
+        Task("who is the mayor", FACT),
+        Task("when is the market held?", FILLER * 5),
+        Task("who is the mayor", FILLER * 30 + FACT),
+    ]
+    together = models.reader.read(tasks, best=1)
+    alone = [models.reader.read([task], best=1)[0] for task in tasks]
+    assert [spans[0].span for spans in together] == [spans[0].span for spans in alone]
+    assert [spans[0].score for spans in together] == pytest.approx([spans[0].score for spans in alone], abs=0.5)
+
+
+def test_the_best_spans_do_not_overlap_and_come_in_order(models):
+    """Five different answers at most, best first."""
+    [spans] = models.reader.read([Task("who is the mayor", FILLER + FACT + FILLER)])
+    assert 1 < len(spans) <= 5
+    assert [span.score for span in spans] == sorted((span.score for span in spans), reverse=True)
+    ordered = sorted(span.span for span in spans)
+    assert all(one[1] <= two[0] for one, two in itertools.pairwise(ordered))
+
+
+def test_answers_are_looked_for_behind_the_beginning_only(models):
+    """What stands before it is read, but never the answer."""
+    context = FACT + "Her deputy is called Olaf Stein."
+    [spans] = models.reader.read([Task("who is the mayor", context, begin=len(FACT))])
+    assert all(span.span[0] >= len(FACT) for span in spans)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        Task("", ""),
+        Task("who", ""),
+        Task("", FACT),
+        Task("who " * 5000, FACT),
+        Task("who is it", "\x00\x1b" * 50),
+        Task("who is it", "a" * 20_000),
+        Task("🦓 \ud83e"[:2], "🦓" * 100),
+    ],
+)
+def test_hostile_texts_are_read_like_any_other(models, task):
+    """No error, and no span outside of the context."""
+    [spans] = models.reader.read([task])
+    assert all(0 <= span.span[0] < span.span[1] <= len(task.context) for span in spans)
+
+
+def test_no_tasks_give_no_spans(models):
+    """An empty batch is no error."""
+    assert models.reader.read([]) == []
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A tiny extractive model as others publish them: all weights, and a tokenizer of its own."""
+    texts = "who is the mayor called anna berg market held on".split()
+    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *texts])}
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=special["unk_token"]))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    folder = tmp_path / "checkpoint"
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
+    )
+    BertForQuestionAnswering(shape).save_pretrained(folder)
+    return folder
+
+
+def test_any_extractive_checkpoint_can_take_its_place(checkpoint):
+    """`reader.model` names a folder; the spans are characters of the context whatever the tokenizer."""
+    model = load(checkpoint)
+    context = "the mayor is called anna berg"
+    [spans] = model.read([Task("who is the mayor", context)])
+    assert spans
+    assert all(context[slice(*span.span)].strip() == context[slice(*span.span)] for span in spans)
+
+
+def test_a_folder_that_is_no_model_is_named(tmp_path):
+    """With what is wrong, and no traceback."""
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(WeightsError, match=str(tmp_path)):
+        load(tmp_path)
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    """A copy that broke off."""
+    folder = shutil.copytree(SHIPPED, tmp_path / "reader")
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(WeightsError, match="can't be loaded"):
+        load(folder)
+
+
+def test_a_missing_tensor_is_named(tmp_path):
+    """Never random numbers in the place of weights."""
+    folder = shutil.copytree(SHIPPED, tmp_path / "reader")
+    weights = load_file(folder / "model.safetensors")
+    del weights["qa_outputs.bias"]
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(WeightsError, match="qa_outputs"):
+        load(folder)
+
+
+def test_the_shipped_model_is_small_and_names_what_it_borrows():
+    """It lives in the repository: 24 MB at most. The word embeddings are the encoder's."""
+    assert (SHIPPED / "model.safetensors").stat().st_size <= 24_000_000
+    assert json.loads((SHIPPED / "config.json").read_text())["word_embeddings_of"].endswith("all-MiniLM-L6-v2")
+
+
+def test_both_number_formats_find_the_same_words(models):
+    """What differs are digits."""
+    task = Task("What is the mayor's name?", FILLER * 3 + FACT + FILLER * 3)
+    for dtype in ("float32", "bfloat16"):
+        model = SpanModel(Weights(SHIPPED, "test"), Precision(dtype, "test"), "test")
+        assert task.context[slice(*model.read([task])[0][0].span)] == "Rosalind Berg"

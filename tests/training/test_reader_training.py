@@ -1,0 +1,218 @@
+"""Training the reader with its real base, on so little that it learns nothing: what is written, and going on after a kill."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_examples import write_data
+
+from bot.daemon import Models
+from bot.errors import TrainingError
+from bot.inference import weights
+from bot.inference.span_model import Task, load_span_model
+from bot.inference.weights import find_weights
+from bot.settings import ModelsSettings, ReaderSettings
+from bot.training.examples import Example
+from bot.training.reader import Figures, ReaderTraining, _Trainer, measure_reading, train
+
+# Two steps of the first phase and four of the second.
+PLAN = ReaderTraining(sentence_examples=20, paragraph_examples=40, batch=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    folder: Path
+    figures: Figures
+    progress: list[tuple[int, int, str]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def timing_decides_nothing() -> Iterator[None]:
+    """The number format depends on the processor only, not on how busy it is just now."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "_seconds", lambda dtype: 1.0 if dtype is torch.bfloat16 else 2.0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"), paragraphs=8, tales=6, sentences=8, sections=4)
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A training from beginning to end, into a folder that was not there."""
+    folder = tmp_path_factory.mktemp("trained") / "new" / "reader"
+    told: list[tuple[int, int, str]] = []
+    figures = train(data, folder, PLAN, lambda *progress: told.append(progress))
+    return Trained(folder, figures, told)
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> _Trainer:
+    return _Trainer(replace(PLAN, longest=40), tmp_path_factory.mktemp("unused"))
+
+
+def far(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    """The distance of two sets of weights."""
+    assert one.keys() == other.keys()
+    return sum(float((one[name].float() - other[name].float()).square().sum()) for name in one) ** 0.5
+
+
+def trained_weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+# --- what a training leaves -------------------------------------------------------------------------------------------
+
+
+def test_progress_counts_every_example(trained: Trained) -> None:
+    """Ten a step, of 60, and how it goes."""
+    assert [(done, total) for done, total, _ in trained.progress] == [(10 * step, 60) for step in range(1, 7)]
+    assert all(float(words.removeprefix("loss ")) > 0 for _, _, words in trained.progress)
+
+
+def test_the_model_that_was_trained_reads(trained: Trained) -> None:
+    """It is loaded as any other, and marks words of the context; the word embeddings are the encoder's own."""
+    model = load_span_model(ReaderSettings(model=str(trained.folder)), ModelsSettings())
+    context = "The ferry to the island leaves at nine."
+    [spans] = model.read([Task("When does the ferry leave?", context)])
+    assert spans
+    assert all(context[slice(*span.span)].strip() for span in spans)
+    config = json.loads((trained.folder / "config.json").read_text(encoding="utf-8"))
+    assert config["word_embeddings_of"] == PLAN.base
+    assert not any("word_embeddings" in name for name in trained_weights(trained.folder))
+
+
+def test_a_training_leaves_a_record(trained: Trained) -> None:
+    """The plan, and how well it reads what was held out: one paragraph with three questions, two of them answered there, and
+    one tale."""
+    record = json.loads((trained.folder / "training.json").read_text(encoding="utf-8"))
+    assert record == {"plan": asdict(PLAN), "held_out": trained.figures}
+    assert {name: set(figures) for name, figures in trained.figures.items()} == {
+        "squad": {"examples", "exact", "f1", "auroc"},
+        "fairytaleqa": {"examples", "exact", "f1"},
+    }
+    assert (trained.figures["squad"]["examples"], trained.figures["fairytaleqa"]["examples"]) == (3, 1)
+
+
+# --- going on ---------------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """No error that anything would catch."""
+
+
+@pytest.mark.parametrize("last_step", [2, 4])
+def test_a_training_that_was_killed_goes_on_where_it_was(
+    trained: Trained, data: Path, tmp_path: Path, last_step: int
+) -> None:
+    """In either phase, with the state of chance, of the optimizer and of the average: it ends with the same weights.
+
+    The step that the kill comes in is lost and done again.
+    """
+    steps = count(1)
+
+    def killing(_done: int, _total: int, _words: str) -> None:
+        if next(steps) == last_step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(data, tmp_path, PLAN, killing, save_every_seconds=0)
+    assert not (tmp_path / "model.safetensors").exists()
+    told: list[int] = []
+    train(data, tmp_path, PLAN, lambda done, _total, _words: told.append(done))
+    assert told == [10 * step for step in range(last_step, 7)]
+    right, found = trained_weights(trained.folder), trained_weights(tmp_path)
+    base = load_file(find_weights(PLAN.base).folder / "model.safetensors")
+    learnt = {name: weight for name in right if (weight := base.get(name.removeprefix("bert."))) is not None}
+    way = far({name: right[name] for name in learnt}, learnt)
+    assert far(right, found) < 0.02 * way
+
+
+def test_a_training_that_is_done_is_not_done_again(trained: Trained, data: Path) -> None:
+    """It writes what it has: a kill before that loses nothing."""
+    right = trained_weights(trained.folder)
+    (trained.folder / "model.safetensors").unlink()
+    told: list[int] = []
+    figures = train(data, trained.folder, PLAN, lambda done, _total, _words: told.append(done))
+    assert (told, figures) == ([], trained.figures)
+    assert far(right, trained_weights(trained.folder)) == 0
+
+
+def test_another_plan_does_not_go_on_with_a_training(trained: Trained, data: Path) -> None:
+    """Half of one and half of the other would be neither; the message says what to do."""
+    before = trained_weights(trained.folder)
+    with pytest.raises(
+        TrainingError, match=r"checkpoint\.pt is from a training with other options; .* remove the file"
+    ):
+        train(data, trained.folder, replace(PLAN, seed=21), lambda *_: None)
+    assert far(before, trained_weights(trained.folder)) == 0
+
+
+# --- what is learnt from an example -----------------------------------------------------------------------------------
+
+
+def pieces(trainer: _Trainer, ids: torch.Tensor, mask: torch.Tensor) -> list[str]:
+    return trainer.tokenizer.convert_ids_to_tokens(ids[mask].tolist())
+
+
+def test_the_tokens_of_a_target_are_to_be_found(trainer: _Trainer) -> None:
+    """Exactly its first and its last; any within a loose one; [CLS] where there is none or where it is cut off."""
+    context = "The ferry leaves at nine. It is blue."
+    told = context.index("nine")
+    examples = [
+        Example("When?", context, ((4, 9), (told - 3, told + 4))),
+        Example("When?", context, ((0, 25),), loose=True),
+        Example("Why?", context),
+        Example("When?", "It was cold. " * 20 + context, ((13 * 20 + told, 13 * 20 + told + 4),)),
+    ]
+    batch = trainer._batch(examples)
+    ids = batch.inputs["input_ids"]
+    assert ids.shape == (4, 40)
+    assert [pieces(trainer, row, mask) for row, mask in zip(ids, batch.starts, strict=True)] == [
+        ["ferry", "at"],
+        ["the", "ferry", "leaves", "at", "nine", "."],
+        ["[CLS]"],
+        ["[CLS]"],
+    ]
+    assert [pieces(trainer, row, mask) for row, mask in zip(ids, batch.ends, strict=True)] == [
+        ["ferry", "nine"],
+        ["the", "ferry", "leaves", "at", "nine", "."],
+        ["[CLS]"],
+        ["[CLS]"],
+    ]
+
+
+def test_an_answer_is_looked_for_in_the_context_only(trainer: _Trainer) -> None:
+    """Not in the question, nor in what fills up the batch; [CLS] stands for no answer."""
+    batch = trainer._batch([Example("Is it blue?", "It is."), Example("Why?", "It is blue and green and red.")])
+    allowed = [pieces(trainer, *both) for both in zip(batch.inputs["input_ids"], batch.allowed, strict=True)]
+    assert allowed == [["[CLS]", "it", "is", "."], ["[CLS]", *"it is blue and green and red .".split()]]
+
+
+# --- how well a model reads -------------------------------------------------------------------------------------------
+
+
+def test_reading_is_measured_against_the_nearest_target(models: Models) -> None:
+    """By hand: one answer is exact; the other is two words of three, which gives 2 * 2 / (2 + 3) = 0.8; both contexts with
+    an answer are preferred to the one without."""
+    context = "The mayor is called Rosalind Berg. She likes tea."
+    answer = context.index("Rosalind Berg")
+    examples = [
+        Example("What is the mayor's name?", context, ((0, 3), (answer, answer + 13))),
+        Example("What is the mayor's name?", context, ((answer - 7, answer + 13),)),
+        Example("What is the mayor's name?", "The market is held on Saturdays and has forty stalls."),
+    ]
+    assert measure_reading(models.reader, examples) == {"examples": 3, "exact": 0.5, "f1": 0.9, "auroc": 1.0}
+
+
+def test_without_both_kinds_there_is_nothing_to_tell_apart(models: Models) -> None:
+    """No share of pairs in the right order where there are no pairs."""
+    examples = [Example("Who is the mayor?", "Rosalind Berg is.", ((0, 13),))]
+    assert measure_reading(models.reader, examples).keys() == {"examples", "exact", "f1"}
