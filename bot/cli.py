@@ -364,9 +364,15 @@ def _serve_platforms(settings: Settings) -> None:
     from bot.messages import Adapter
     from bot.telemetry import configure_logging
 
-    def adapters(_house: House, _dispatcher: Dispatcher, _administration: Administration) -> list[Adapter]:
+    def adapters(house: House, dispatcher: Dispatcher, administration: Administration) -> list[Adapter]:
         """One for each platform whose token is set."""
-        return []
+        made: list[Adapter] = []
+        if "discord" in settings.platforms:
+            from bot.adapters.discord import DiscordAdapter
+
+            forget = house.conversations.forget
+            made.append(DiscordAdapter(dispatcher, administration, house.journal, forget, settings.discord))
+        return made
 
     configure_logging(settings.log, quiet=False)
     asyncio.run(serve(settings, adapters, _refresh))

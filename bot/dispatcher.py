@@ -166,6 +166,10 @@ class Dispatcher:
         """The question and the answer with this reference, or None where they are not kept any more."""
         return await self._journal.stored(platform, reference)
 
+    async def answered_by(self, platform: str, message: str) -> Question | None:
+        """The question that a message of ours answers, as long as it is kept: what a reply to that follows up."""
+        return await self._journal.answered_by(platform, message)
+
     async def feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str = "") -> bool:
         """Note what somebody thinks of an answer; the last word counts. False: the answer isn't kept any more."""
         return await self._journal.add_feedback(platform, reference, author, helpful=helpful, reason=reason)

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
+from bot.messages import Policy
 
 DEFAULT_FILE = "bot.toml"
 ENVIRONMENT_PREFIX = "BOT_"
@@ -141,6 +142,30 @@ class AdministrationSettings(Section):
 class DiscordSettings(Section):
     token: Secret = Field(
         SecretStr(""), description="The token of the Discord bot; also taken from DISCORD_TOKEN. Empty: no Discord."
+    )
+    message_content: bool = Field(
+        True,
+        description="Whether to ask for the Message Content intent. Without it the bot sees only what is addressed to it.",
+    )
+    policy: Policy = Field(
+        Policy.MENTION,
+        description="When the bot answers in channels that have no policy of their own: mention, always, forum or off.",
+    )
+    private: bool = Field(
+        False, description="Whether answers to /ask are for the asker only, unless the asker says otherwise."
+    )
+    threads: bool = Field(False, description="Whether a question in a channel gets a thread of its own for its answer.")
+    messages: int = Field(
+        5, ge=1, le=10, description="How many messages an answer may take; a longer one is sent as a file."
+    )
+    operators: tuple[int, ...] = Field(
+        (), description="Ids of the users who may administer the bot. Empty: the owner of the application and its team."
+    )
+    catch_up_seconds: float = Field(
+        3600, ge=0, description="Seconds of absence up to which questions that came meanwhile are answered. 0: never."
+    )
+    sharded: bool = Field(
+        False, description="Whether to connect in several shards, as bots on over 2,500 servers must."
     )
 
 

@@ -226,6 +226,9 @@ class Journal(Protocol):
     async def stored(self, platform: str, reference: str) -> Stored | None:
         """The question and the answer with this reference, if they are kept (still)."""
 
+    async def answered_by(self, platform: str, message: str) -> Question | None:
+        """The question that a message of ours answers, as long as it is kept."""
+
     async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
         """Keep what somebody thinks of an answer, in place of what they thought before. False: the answer isn't kept."""
 

@@ -55,6 +55,7 @@ _MIGRATIONS = (
     CREATE INDEX questions_by_reference ON questions (reference) WHERE reference IS NOT NULL;
     CREATE INDEX questions_by_author ON questions (author) WHERE author IS NOT NULL;
     ALTER TABLE parts ADD COLUMN current INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX parts_by_message ON parts (message);
     ALTER TABLE turns ADD COLUMN author TEXT;
     ALTER TABLE turns ADD COLUMN platform TEXT;
     ALTER TABLE turns ADD COLUMN chat TEXT;
@@ -211,6 +212,17 @@ class SqliteJournal:
 
     async def stored(self, platform: str, reference: str) -> Stored | None:
         return await self._connection.run(lambda db: _stored(db, platform, reference))
+
+    async def answered_by(self, platform: str, message: str) -> Question | None:
+        def read(db: sqlite3.Connection) -> Question | None:
+            row = db.execute(
+                "SELECT questions.question FROM parts JOIN questions ON id = parts.question "
+                "WHERE parts.message = ? AND platform = ? AND questions.question IS NOT NULL",
+                (message, platform),
+            ).fetchone()
+            return _question(row[0]) if row else None
+
+        return await self._connection.run(read)
 
     # --- parts
 

@@ -229,6 +229,15 @@ async def test_a_delivered_answer_is_found_by_its_reference_until_it_is_erased(j
     assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()
 
 
+async def test_the_question_behind_a_message_is_found(journal, entry):
+    """Any part of its answer; on its own platform only, and as long as it is kept."""
+    await sent(journal, entry, 0, "m0", "m1")
+    assert await journal.answered_by("test", "m1") == question()
+    assert await journal.answered_by("other", "m1") is None
+    await journal.erase_older(time.time() + 1)
+    assert await journal.answered_by("test", "m1") is None
+
+
 async def test_what_is_unanswered_is_not_erased_by_time(journal, entry):
     """Whoever asked is still waiting."""
     await journal.erase_older(time.time() + 1)
