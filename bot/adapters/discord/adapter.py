@@ -72,6 +72,9 @@ _FATAL = {
 }
 
 
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody misses voice here
+
+
 class _Client(discord.Client):
     desk: "DiscordAdapter"
 

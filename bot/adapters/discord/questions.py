@@ -52,6 +52,7 @@ class Listener:
                     "author": message.author.id,
                     "unprompted": not prompted,
                     "thread": text[:_LONGEST_TITLE] if opens_thread else None,
+                    "server": message.guild.id if message.guild else None,
                 },
             ),
             received_at=message.created_at,
