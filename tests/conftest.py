@@ -1,6 +1,7 @@
 """What the tests share: the real encoder, loaded once, and a watch on the event loop."""
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -47,7 +48,9 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     """The real encoder with its real weights."""
-    return load_encoder(EncoderSettings(), ModelsSettings())
+    encoder = load_encoder(EncoderSettings(), ModelsSettings())
+    gc.freeze()  # as the daemon does
+    return encoder
 
 
 @pytest.fixture

@@ -90,12 +90,15 @@ class DiscordServer:
         self.guilds: dict[str, Json] = {}
         self.interactions: dict[str, Interaction] = {}  # by token
         self.content_allowed = True  # the switch in the developer portal
+        self.gateway_down = False
         self.fatal_close: int | None = None  # answer to the next IDENTIFY
         self.forbidden: set[str] = set()  # channels
         self.closed_dms: set[str] = set()  # users
         self.latency = 0.0  # seconds
         self.faults: deque[tuple[Callable[[str, str], bool], Callable[[], BaseException]]] = deque()
-        self.lost_answers: deque[Callable[[str, str], bool]] = deque()  # done, but the connection breaks before the answer
+        self.lost_answers: deque[Callable[[str, str], bool]] = (
+            deque()
+        )  # done, but the connection breaks before the answer
         self.message_limit: tuple[int, float] | None = None  # so many a channel in so many seconds
         self.heartbeat_interval = 41.25  # seconds
         self.files: dict[str, bytes] = {}
@@ -104,7 +107,7 @@ class DiscordServer:
         self.application = self._id()
         self._nonces: dict[tuple[str, str], Json] = {}
         self._sent_times: dict[str, deque[float]] = defaultdict(deque)
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._sockets: dict[web.WebSocketResponse, Json] = {}
         self._session = ""
         self._intents = 0
@@ -145,9 +148,11 @@ class DiscordServer:
 
     async def until(self, condition: Callable[[], Any], seconds: float = 10) -> Any:
         """Wait for something to be true, looked at whenever something has happened here; what it gave."""
-        async with asyncio.timeout(seconds), self._changed:
+        async with asyncio.timeout(seconds):
             while not (result := condition()):
-                await self._changed.wait()
+                self._changed.clear()
+                with suppress(TimeoutError):  # the condition may hang on something else
+                    await asyncio.wait_for(self._changed.wait(), 0.05)
             return result
 
     async def connected(self) -> None:
@@ -295,12 +300,12 @@ class DiscordServer:
 
     # --- what goes wrong
 
-    def fail(self, method: str, ending: str, *, status: int = 500, times: int = 1, code: int = 0, **fields: Any) -> None:
+    def fail(
+        self, method: str, ending: str, *, status: int = 500, times: int = 1, code: int = 0, **fields: Any
+    ) -> None:
         """The next calls of this kind are refused like this."""
         for _ in range(times):
-            self.faults.append(
-                (lambda m, p: m == method and p.endswith(ending), lambda: Fault(status, code, **fields))
-            )
+            self.faults.append((lambda m, p: m == method and p.endswith(ending), lambda: Fault(status, code, **fields)))
 
     def lose_answer(self, method: str, ending: str) -> None:
         """The next call of this kind is carried out, but its answer never arrives."""
@@ -334,7 +339,7 @@ class DiscordServer:
         self._sequence += 1
         self._log.append((self._sequence, event, json.loads(json.dumps(data))))
         await self._send_event(*self._log[-1])
-        await self._notify()
+        self._changed.set()
 
     async def _send_event(self, sequence: int, event: str, data: Json) -> None:
         if event.startswith("MESSAGE_") and "content" in data:
@@ -358,6 +363,8 @@ class DiscordServer:
                 await socket.send_str(json.dumps(payload))
 
     async def _gateway(self, request: web.Request) -> web.WebSocketResponse:
+        if self.gateway_down:
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         interval = self.heartbeat_interval
@@ -374,8 +381,8 @@ class DiscordServer:
                     await self._identify(socket, payload["d"])
                 elif payload["op"] == 6:
                     await self._resume(socket, payload["d"])
-                await self._notify()
-        except asyncio.TimeoutError:
+                self._changed.set()
+        except TimeoutError:
             await socket.close(code=4009)
         finally:
             self._sockets.pop(socket, None)
@@ -394,6 +401,8 @@ class DiscordServer:
             self._log.clear()
             guilds = [{"id": guild, "unavailable": True} for guild in self.guilds]
             ready = {"v": 10, "user": self.me, "session_id": self._session, "resume_gateway_url": self.gateway}
+            if "shard" in data:
+                ready["shard"] = data["shard"]
             ready |= {"guilds": guilds, "application": {"id": self.application, "flags": 0}}
             await socket.send_str(json.dumps({"op": 0, "s": 1, "t": "READY", "d": ready}))
             self._sockets[socket] = data
@@ -433,13 +442,15 @@ class DiscordServer:
             call.status, result = fault.status, fault.body
             if fault.status == 429:
                 headers = {"Via": "1.1 google", "Retry-After": str(fault.body["retry_after"])}
-        await self._notify()
+        self._changed.set()
         for lost in list(self.lost_answers):
             if lost(call.method, call.path):
                 self.lost_answers.remove(lost)
                 assert request.transport is not None
                 request.transport.abort()
-        content = b"" if result is None else json.dumps(result).encode()
+        if result is None:
+            return web.Response(status=204)
+        content = json.dumps(result).encode()
         return web.Response(status=call.status, body=content, content_type="application/json", headers=headers)
 
     def _fail_if_asked_to(self, call: Request) -> None:
@@ -478,7 +489,12 @@ class DiscordServer:
                 return {"url": self.gateway, "shards": 2, "session_start_limit": limit}
             case ("PUT", "applications", application, "commands"):
                 self.syncs += 1
-                extra = {"application_id": application, "version": "1", "description": "", "default_member_permissions": None}
+                extra = {
+                    "application_id": application,
+                    "version": "1",
+                    "description": "",
+                    "default_member_permissions": None,
+                }
                 self.commands = [extra | {"type": 1} | command | {"id": self._id()} for command in call.body]
                 return self.commands
             case ("POST", "users", "@me", "channels"):
@@ -616,7 +632,13 @@ class DiscordServer:
 
     def _message(self, channel: str, author: Json, text: str) -> Json:
         message = {"id": self._id(), "channel_id": channel, "author": author, "content": text, "timestamp": _now()}
-        message |= {"edited_timestamp": None, "tts": False, "mention_everyone": False, "mentions": [], "mention_roles": []}
+        message |= {
+            "edited_timestamp": None,
+            "tts": False,
+            "mention_everyone": False,
+            "mentions": [],
+            "mention_roles": [],
+        }
         message |= {"attachments": [], "embeds": [], "pinned": False, "type": 0, "flags": 0, "components": []}
         if guild := self.channels[channel].get("guild_id"):
             message["guild_id"] = guild
@@ -712,10 +734,6 @@ class DiscordServer:
         return message
 
     # --- small things
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
 
     def _direct_of(self, user_id: str) -> Json:
         return self.channels[self.direct(self._user("someone") | {"id": user_id})]

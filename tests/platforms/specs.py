@@ -1,4 +1,4 @@
-"""Published descriptions of the platforms, where they lie beside the repository: every request of a test is held against them."""
+"""Published descriptions of the platforms, where they lie beside the repository: all requests are held against them."""
 
 import json
 import re
@@ -69,6 +69,8 @@ def _absolute(schema: Any) -> Any:
 def _with_text_ids(body: Any) -> Any:
     if isinstance(body, dict):
         body = {key: _with_text_ids(value) for key, value in body.items()}
+        for attachment in body.get("attachments") or ():  # numbered, which the real service takes as well as text
+            attachment["id"] = str(attachment["id"])
         if "channel_types" in body:  # media channels, which the description doesn't list for options
             body["channel_types"] = [kind for kind in body["channel_types"] if kind != 16]
         return body

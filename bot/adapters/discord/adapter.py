@@ -60,6 +60,7 @@ _LONGEST_TYPING = 180.0  # seconds
 _EDIT_EVERY = 1.0  # seconds, for each channel
 _SEEN = 2000  # interactions that are remembered in order to notice repeated events
 _LINE_EVERY = 30.0  # seconds between two lines of refusal to the same person; in between, a mark on the message does
+_LONGEST_BEFORE_DEFERRAL = 1.0  # seconds, of the three that Discord gives
 _LATE_EDIT = 900.0  # seconds after which an edit makes no new question
 _HISTORY = 100  # messages of one channel that are looked through for what was missed
 # Close codes that no restart cures; see the documentation of Discord's gateway.
@@ -105,6 +106,7 @@ class DiscordAdapter:
         self._listener = Listener(dispatcher, store, settings)
         self._client: _Client | _ShardedClient | None = None
         self._connected = False
+        self._missed_since: float | None = None  # seconds since the epoch
         self._forbidden = ForbiddenChannels()
         self._typing: dict[tuple[str, str, str], asyncio.Task[None]] = {}
         self._drafts: dict[tuple[str, str, str], str] = {}  # the placeholder of each question that is being answered
@@ -217,6 +219,7 @@ class DiscordAdapter:
 
         for handler in (
             setup_hook,
+            self.on_connect,
             self.on_ready,
             self.on_resumed,
             self.on_disconnect,
@@ -246,16 +249,21 @@ class DiscordAdapter:
                 raise ConnectionError(f"no connection to Discord for {_LONGEST_SILENCE:g} seconds")
             await asyncio.sleep(_ALIVE_EVERY)
 
+    async def on_connect(self) -> None:
+        """A new session: what came since the end of the last one was not told."""
+        missed_since = await self._store.note(PLATFORM, _ALIVE)
+        self._missed_since = float(missed_since) if missed_since else None
+        self._connected = True
+        await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
+
     async def on_ready(self) -> None:
         client = self._living_client()
-        missed_since = await self._store.note(PLATFORM, _ALIVE)
-        self._connected = True
         content = client.intents.message_content
         _log.info("connected to Discord", servers=len(client.guilds), message_content=content)
         if not content:
             _log.warning("some ways to ask are off", missing=_ways_off(client.application_id))
-        if missed_since is not None:
-            self._start(self._catch_up(float(missed_since)))
+        if self._missed_since is not None:
+            self._start(self._catch_up(self._missed_since))
 
     async def on_resumed(self) -> None:
         self._connected = True
@@ -357,26 +365,27 @@ class DiscordAdapter:
         await reason_given(self, interaction)
 
     async def ask(self, interaction: Interaction, text: str, *, private: bool) -> None:
-        """Take a question of a command. The deferral goes out at once, and the journal is written meanwhile."""
+        """Take a question of a command. The journal has it before Discord is told that it is being worked on, so that a
+        crash in between leaves nobody with a bot that thinks for ever; but no journal may cost the three seconds.
+        """
         if interaction.id in self._seen:
             return
         _put(self._seen, interaction.id, None)
         question = self._question_of(interaction, text, private)
         deferred = self._deferred[question.address.message] = asyncio.Event()
+        accepting = asyncio.create_task(self._accept(interaction, question))
         try:
-            refusals = await asyncio.gather(
-                self._defer(interaction, question.address, private, deferred),
-                self._accept(interaction, question),
-                return_exceptions=True,
-            )
+            await asyncio.wait((accepting,), timeout=_LONGEST_BEFORE_DEFERRAL)
+            await self._defer(interaction, private)
+            await accepting
+            await self.dispatcher.placed(question.address, InInteraction.ORIGINAL)
+        except BotError as error:
+            await self.reply(interaction, f"⏳ {markdown.escaped(str(error))}")
+        except Exception as error:
+            await self.reply(interaction, markdown.escaped(self.failure(error)))
         finally:
             deferred.set()
             self._deferred.pop(question.address.message, None)
-        for error in filter(None, refusals):
-            if isinstance(error, BotError):
-                await self.reply(interaction, f"⏳ {markdown.escaped(str(error))}")
-            elif isinstance(error, BaseException):
-                await self.reply(interaction, markdown.escaped(self.failure(error)))
 
     def _question_of(self, interaction: Interaction, text: str, private: bool) -> Question:
         return Question(
@@ -400,7 +409,7 @@ class DiscordAdapter:
             received_at=datetime.now(UTC),
         )
 
-    async def _defer(self, interaction: Interaction, address: Address, private: bool, deferred: asyncio.Event) -> None:
+    async def _defer(self, interaction: Interaction, private: bool) -> None:
         """Raises nothing: an interaction that takes no response any more gets its answer in the channel."""
         try:
             await interaction.response.defer(ephemeral=private, thinking=True)
@@ -409,9 +418,6 @@ class DiscordAdapter:
                 _log.warning("deferral refused", status=error.status, code=error.code)
         except (OSError, TypeError) as error:
             _log.warning("deferral in doubt", error=type(error).__name__)
-        finally:
-            deferred.set()
-        await self.dispatcher.placed(address, InInteraction.ORIGINAL)
 
     async def _accept(self, interaction: Interaction, question: Question) -> None:
         channel = interaction.channel
@@ -506,9 +512,9 @@ class DiscordAdapter:
 
     async def _thread(self, address: Address) -> int | None:
         """The thread of a question, opened if need be; None where that is not allowed."""
-        message = (
-            self._living_client().get_partial_messageable(int(address.chat)).get_partial_message(int(address.message))
-        )
+        client, server = self._living_client(), address.details["server"]
+        channel = client.get_partial_messageable(int(address.chat), guild_id=server)
+        message = channel.get_partial_message(int(address.message))
         try:
             await message.create_thread(name=address.details["thread"])
         except discord.HTTPException as error:
@@ -540,9 +546,11 @@ class DiscordAdapter:
         """Show that the bot is typing, until this is cancelled or for some minutes."""
         channel = self._living_client().get_partial_messageable(int(address.chat))
         await asyncio.sleep(_QUICK)
-        with suppress(discord.HTTPException, OSError):
+        try:
             async with channel.typing():
                 await asyncio.sleep(_LONGEST_TYPING)
+        except Exception as error:
+            _log.info("typing not shown", error=type(error).__name__)
 
     async def _end_progress(self, address: Address) -> None:
         self._drafts.pop(address.key, None)
@@ -550,10 +558,12 @@ class DiscordAdapter:
             typing.cancel()
 
     async def _show_draft(self, address: Address, text: str) -> None:
-        """Put what there is so far into the placeholder, at most once a second in a channel."""
+        """Put what there is so far into the placeholder, at most once a second in a channel.
+
+        The pause comes after it, so that the next draft is the latest one then; the answer waits for it too.
+        """
         last = self._last_edit.get(address.chat, 0.0)
         await asyncio.sleep(max(0.0, last + _EDIT_EVERY - time.monotonic()))
-        _put(self._last_edit, address.chat, time.monotonic())
         places = await self._places(address)
         [beginning, *_] = split_markdown(markdown.harmless(text), markdown.LONGEST_MESSAGE - 2) or ["…"]
         author = str(address.details.get("author", 0))
@@ -563,6 +573,8 @@ class DiscordAdapter:
         if there is None:
             self._drafts[address.key] = sent
             await self.dispatcher.placed(address, sent)
+        _put(self._last_edit, address.chat, time.monotonic())
+        await asyncio.sleep(_EDIT_EVERY)
 
     # --- what was missed
 

@@ -109,7 +109,7 @@ class _ReasonModal(discord.ui.Modal, title="What was wrong with the answer?"):
     """Its answer is taken by `reason_given`, which knows it after a restart too."""
 
     reason: discord.ui.TextInput[discord.ui.View] = discord.ui.TextInput(
-        label="What should be better? (You may leave this empty.)",
+        label="What should be better? (optional)",
         custom_id="reason",
         style=discord.TextStyle.paragraph,
         required=False,

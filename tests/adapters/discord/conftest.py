@@ -19,7 +19,9 @@ from bot.messages import Answer, Citation, Engine, Outcome, Question, Stage, Upd
 from bot.settings import Settings
 from tests.platforms.discord_server import TOKEN, DiscordServer
 
-CITATION = Citation("guide.md", "Guide", ("Water",), (3, 4), None, None, "Use *soft* water.", "https://example.org/g.md")
+CITATION = Citation(
+    "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use *soft* water.", "https://example.org/g.md"
+)
 
 
 class ScriptedEngine:
@@ -58,9 +60,7 @@ class RunningBot:
         self.administration = administration_of(house, self.dispatcher)
         self.administration.settings = settings
         forget = house.conversations.forget
-        self.adapter = DiscordAdapter(
-            self.dispatcher, self.administration, house.journal, forget, settings.discord
-        )
+        self.adapter = DiscordAdapter(self.dispatcher, self.administration, house.journal, forget, settings.discord)
         self.dispatcher.register([self.adapter])
         self.ended: asyncio.Task[None] | None = None
 
@@ -72,6 +72,7 @@ class RunningBot:
         if self.ended is not None:
             self.ended.cancel()
             await asyncio.gather(self.ended, return_exceptions=True)
+            await asyncio.sleep(0)  # events that discord.py has just begun
         await self.dispatcher.close(0)
 
 
@@ -119,7 +120,9 @@ def running(server, house, engine, settings):
     """Start bots, one after the other on the same journal: `async with running(threads=True) as bot`."""
 
     @asynccontextmanager
-    async def run(*, engine: Engine = engine, queue=None, limits=None, storage=None, **options) -> AsyncIterator[RunningBot]:
+    async def run(
+        *, engine: Engine = engine, queue=None, limits=None, wait=True, **options
+    ) -> AsyncIterator[RunningBot]:
         changed = {
             "discord": settings.discord.model_validate({"token": TOKEN, **options}),
             "queue": settings.queue.model_copy(update=queue or {}),
@@ -128,7 +131,7 @@ def running(server, house, engine, settings):
         bot = RunningBot(house, engine, settings.model_copy(update=changed))
         await bot.start()
         try:
-            await server.until(lambda: server._sockets or bot.ended.done())
+            await server.until(lambda: not wait or server._sockets or bot.ended.done())
             yield bot
         finally:
             await bot.stop()

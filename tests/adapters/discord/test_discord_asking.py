@@ -230,7 +230,8 @@ async def test_two_hundred_members_ask_at_once(running, server, channel):
     async with running(queue={"capacity": 100}) as bot:
         asked = [await server.say(channel, "@bot how hot?", user) for user in users]
         await server.until(
-            lambda: len({str(m["message_reference"]["message_id"]) for m in server.from_bot(channel)}) == 200, seconds=60
+            lambda: len({str(m["message_reference"]["message_id"]) for m in server.from_bot(channel)}) == 200,
+            seconds=60,
         )
         answers = server.from_bot(channel)
         assert len(answers) == 200
