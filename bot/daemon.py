@@ -116,11 +116,12 @@ async def serve(
     """
     stop = asyncio.Event()
     with _alone_in(settings.storage.folder), _signals_set(stop):
-        async with open_house(settings) as house, LoopLagProbe():
+        async with open_house(settings) as house, LoopLagProbe() as lag:
             gc.freeze()  # the libraries' objects live as long as the process: looking through them stalled it by 250 ms
             await _unless_stopped(stop, refresh(house))
             if not stop.is_set():
                 await _serve(house, make_adapters, stop, at_terminal)
+                _log.info("stopped", loop_lag_p99_ms=round(lag.percentile(0.99), 1))
 
 
 async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event, at_terminal: bool) -> None:
@@ -144,7 +145,7 @@ async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event,
     finally:
         erasing.cancel()
         await dispatcher.close(settings.shutdown.grace_seconds)
-        _log.info("stopped")
+        _log.info("drained", **dispatcher.counts)
 
 
 async def _keep_erasing(house: House) -> None:

@@ -80,6 +80,7 @@ class DiscordServer:
 
     def __init__(self) -> None:
         self.violations: list[str] = []
+        self.strict = True  # whether the published description is asked, which takes some milliseconds a call
         self.requests: list[Request] = []
         self.identifies = 0
         self.resumes = 0
@@ -463,7 +464,7 @@ class DiscordServer:
         by_token = call.path.startswith(("/interactions/", "/webhooks/"))
         if not by_token and request.headers.get("Authorization") != f"Bot {TOKEN}":
             raise Fault(401)
-        spec = discord_spec()
+        spec = discord_spec() if self.strict else None
         if spec is not None:
             self.violations += spec.problems(call.method, call.path, call.body)
         for said in _messages_in(call):

@@ -6,6 +6,7 @@ import time
 import pytest
 from test_discord_asking import first, labels
 
+from benchmarks.discord_load import Crowd
 from bot.errors import EngineBusy
 from tests.adapters.discord.conftest import ScriptedEngine, answered
 
@@ -386,3 +387,20 @@ async def test_shards_answer_too(running, server, channel, ann):
     async with running(sharded=True):
         await server.say(channel, "@bot one?", ann)
         await first(server, channel)
+
+
+async def test_a_crowd_is_served_through_faults_and_a_restart(running, server):
+    """A sample of benchmarks/discord_load.py: each question is answered or refused, none is lost, none twice."""
+    crowd = Crowd(server)
+    for _ in range(2):
+        async with running():
+            for number in range(30):
+                if number % 10 == 0:
+                    crowd.trouble()
+                await crowd.ask()
+            await server.drop_gateway()
+            await crowd.ask(by_command=False)
+            await crowd.settle(5, seconds=30)
+    async with running():
+        await crowd.settle(0, seconds=30)
+    assert crowd.outcomes() == {"answered or refused": 62}

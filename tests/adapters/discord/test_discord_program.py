@@ -14,6 +14,7 @@ from tests.platforms.discord_server import TOKEN, DiscordServer
 
 QUESTION = "how hot should the water be?"
 ANSWER = "Use water at 92 to 96 degrees."
+SECRET = "a-token-that-discord-refuses"  # noqa: S105
 
 
 @pytest.fixture
@@ -78,10 +79,10 @@ def _answers(server: DiscordServer, channel: str, said: dict[str, object]) -> li
 
 async def test_a_bad_token_is_one_clear_line_and_a_failure(server, place):
     """As a service manager and its operator see it; the token itself is never printed."""
-    async with program(server, place, DISCORD_TOKEN="secret-token") as process:
+    async with program(server, place, DISCORD_TOKEN=SECRET) as process:
         _, told = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 2
     lines = told.decode()
     assert lines.count("Developer Portal") == 2  # the log, and the last word of the program
     assert "Traceback" not in lines
-    assert "secret-token" not in lines
+    assert SECRET not in lines
