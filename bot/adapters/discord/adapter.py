@@ -309,7 +309,12 @@ class DiscordAdapter:
         client = self._living_client()
         if message.channel.id in self._forbidden or client.user is None:
             return
-        question = await self._listener.question_in(message, client.user)
+        try:
+            question = await self._listener.question_in(message, client.user)
+        except StorageError as error:  # who has called the bot by name is told
+            if message.guild is None or client.user in message.mentions:
+                await self._line(message, markdown.escaped(self.failure(error)))
+            return
         if question is None:
             return
         try:

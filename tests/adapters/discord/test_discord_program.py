@@ -28,7 +28,17 @@ def place(tmp_path: Path) -> Path:
 async def program(server: DiscordServer, place: Path, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
     root = Path(__file__).parents[3]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "ignore", "-m", "tests.platforms.serve_discord", server.api, server.gateway, "run"),
+        *(
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "tests.platforms.serve_discord",
+            server.api,
+            server.gateway,
+            "real",
+            "run",
+        ),
         cwd=place,
         env=os.environ | {"PYTHONPATH": str(root), "DISCORD_TOKEN": TOKEN, "OMP_NUM_THREADS": "1"} | environment,
         stdout=asyncio.subprocess.DEVNULL,
