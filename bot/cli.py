@@ -9,7 +9,7 @@ from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -43,6 +43,7 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", envvar=CONFIG_VARIABLE, help="The settings file. Default: bot.toml, if there is one."),
 ]
+PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -219,7 +220,7 @@ def remove(
 
 @app.command()
 def policy(
-    platform: Annotated[str, typer.Argument(help="discord or telegram.")],
+    platform: PlatformArgument,
     chat: Annotated[str, typer.Argument(help="The id of the chat. Left out: show all policies.")] = "",
     policy: Annotated[str, typer.Argument(help="mention, always, forum, off, or default.")] = "",
     config: ConfigOption = None,
@@ -269,7 +270,7 @@ def feedback(
 
 @app.command()
 def forget(
-    platform: Annotated[str, typer.Argument(help="discord or telegram.")],
+    platform: PlatformArgument,
     author: Annotated[str, typer.Argument(help="The platform's id of the user.")],
     config: ConfigOption = None,
 ) -> None:
