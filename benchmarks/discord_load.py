@@ -33,6 +33,7 @@ CHANNELS = 20
 BUSY = 64  # questions that keep the engine busy while deferrals are measured
 AT_ONCE = 120  # questions without an answer at any time
 REPEATED = "sent again"
+NOT_TAKEN = "not taken: Discord says so"
 _NUMBER = re.compile(r"no\. (\d+)x")
 
 
@@ -142,7 +143,7 @@ class Crowd:
             # A refusal doesn't quote the question, so the response itself counts.
             count = max(quoted[_NUMBER.findall(text)[0]] + private, command.message is not None)
             if not count and command.response is None:
-                found["not taken: Discord says so"] += 1
+                found[NOT_TAKEN] += 1
             else:
                 found["lost" if not count else "twice" if count > 1 else "answered or refused"] += 1
         return found
@@ -157,7 +158,7 @@ class Crowd:
     def waiting(self) -> int:
         """How many questions have no answer yet."""
         found = self.outcomes()
-        return found["lost"] + found["not taken: Discord says so"]
+        return found["lost"] + found[NOT_TAKEN]
 
 
 @asynccontextmanager
@@ -204,9 +205,9 @@ async def faults(folder: Path, questions: int, kills: int) -> tuple[Counter[str]
             if number % 10 == 9:
                 await crowd.settle(AT_ONCE, seconds=600)
             await asyncio.sleep(0.02)
-        with suppress(TimeoutError):
-            await crowd.settle(0, seconds=300)
-        await asyncio.sleep(1)
+        with suppress(TimeoutError):  # what Discord had to refuse for the bot stays without an answer
+            await crowd.settle(crowd.outcomes()[NOT_TAKEN], seconds=60)
+        await asyncio.sleep(5)
     return crowd.outcomes(), program.repeated
 
 
