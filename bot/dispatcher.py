@@ -44,6 +44,7 @@ class _Job:
     """One question on its way through the desk."""
 
     pending: Pending
+    relay: "_ProgressRelay"
     accepted: float = field(default_factory=time.perf_counter)
     cut_off: _CutOff | None = None
     thinking: asyncio.Task[Answer] | None = None
@@ -234,10 +235,11 @@ class Dispatcher:
             self._accepting -= 1
 
     def _schedule(self, pending: Pending) -> None:
-        job = _Job(pending)
-        self._jobs[job.address.key] = job
+        address = pending.question.address
+        job = _Job(pending, _ProgressRelay(self._adapters.get(address.platform), address, self._start))
+        self._jobs[address.key] = job
         if self._slots.locked():
-            self._relay(job.address)(Update(Stage.QUEUED, str(self.unfinished + 1)))
+            job.relay(Update(Stage.QUEUED, str(self.unfinished + 1)))
         conversation = pending.question.conversation
         waiting = self._waiting.setdefault(conversation, deque())
         waiting.append(job)
@@ -270,15 +272,14 @@ class Dispatcher:
 
     async def _handle(self, job: _Job) -> None:
         pending = job.pending
-        relay = self._relay(job.address)
         try:
             async with self._slots:
                 job.begun = True
                 waited = time.perf_counter() - job.accepted
-                answer = pending.answer or await self._answer(job, relay)
+                answer = pending.answer or await self._answer(job)
                 if pending.answer is None:
                     await self._journal.answered(pending.id, pending.revision, answer)
-            await relay.end()
+            await job.relay.end()
             delivered = await self._deliver(job, answer)
         except Superseded:
             _log.info("question superseded", platform=job.address.platform)
@@ -299,14 +300,14 @@ class Dispatcher:
             **{f"{stage}_ms": milliseconds for stage, milliseconds in answer.timings_ms.items()},
         )
 
-    async def _answer(self, job: _Job, relay: "_ProgressRelay") -> Answer:
+    async def _answer(self, job: _Job) -> Answer:
         """The engine's answer, or one that says what went wrong: whoever asked is told something in any case.
 
         Raises Superseded where the question was edited, deleted or forgotten.
         """
         reference = new_reference()
         if job.cut_off is None:
-            job.thinking = asyncio.create_task(self._think(job.pending.question, reference, relay))
+            job.thinking = asyncio.create_task(self._think(job.pending.question, reference, job.relay))
             try:
                 await asyncio.wait((job.thinking,))
             finally:
@@ -361,9 +362,6 @@ class Dispatcher:
                 await self._journal.done(entry, revision, keep=self._keep_answers)
                 return True
         return False
-
-    def _relay(self, address: Address) -> "_ProgressRelay":
-        return _ProgressRelay(self._adapters.get(address.platform), address, self._start)
 
 
 async def _pause_unless(dropped: asyncio.Event, seconds: float) -> None:

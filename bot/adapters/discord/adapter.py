@@ -60,7 +60,7 @@ _LONGEST_TYPING = 180.0  # seconds
 _EDIT_EVERY = 1.0  # seconds, for each channel
 _SEEN = 2000  # interactions that are remembered in order to notice repeated events
 _LINE_EVERY = 30.0  # seconds between two lines of refusal to the same person; in between, a mark on the message does
-_LONGEST_BEFORE_DEFERRAL = 1.0  # seconds, of the three that Discord gives
+_LONGEST_BEFORE_DEFERRAL = 0.1  # seconds; Discord gives three, but people see nothing until then
 _LATE_EDIT = 900.0  # seconds after which an edit makes no new question
 _HISTORY = 100  # messages of one channel that are looked through for what was missed
 # Close codes that no restart cures; see the documentation of Discord's gateway.
@@ -322,14 +322,14 @@ class DiscordAdapter:
                 await self._remember_direct(message.channel.id)
             await self._take(message, question, edited=edited)
         except (EngineBusy, RateLimited) as error:
-            await self._refuse(message, str(error), question)
+            await self._refuse(message, f"⏳ {markdown.escaped(str(error))}", question)
         except Exception as error:
-            await self._refuse(message, self.failure(error), question)
+            await self._refuse(message, markdown.escaped(self.failure(error)), question)
 
     async def _take(self, message: discord.Message, question: Question, *, edited: bool) -> None:
         if not question.text:
             if not edited:
-                await self._line(message, HELP)
+                await self._refuse(message, HELP, question)
             return
         if edited:
             revised = await self.dispatcher.revise(question)
@@ -347,7 +347,7 @@ class DiscordAdapter:
                 await self._delete([InChannel(client, place, None, ForbiddenChannels())], sent)
 
     async def _refuse(self, message: discord.Message, text: str, question: Question) -> None:
-        """Say why there is no answer: in words, or by a mark where the same person was told just now."""
+        """Say instead of an answer: in words, or by a mark where the same person was told something just now."""
         if question.address.details.get("unprompted"):
             return
         author, now = message.author.id, time.monotonic()
@@ -357,7 +357,7 @@ class DiscordAdapter:
                 await message.add_reaction("⏳")
                 return
             _put(self._refused, author, now)
-            await self._line(message, f"⏳ {markdown.escaped(text)}")
+            await self._line(message, text)
 
     async def _line(self, message: discord.Message, text: str) -> None:
         """A reply that is no answer."""
@@ -371,7 +371,7 @@ class DiscordAdapter:
 
     async def ask(self, interaction: Interaction, text: str, *, private: bool) -> None:
         """Take a question of a command. The journal has it before Discord is told that it is being worked on, so that a
-        crash in between leaves nobody with a bot that thinks for ever; but no journal may cost the three seconds.
+        crash in between leaves nobody with a bot that thinks for ever; but a slow disk doesn't hold that up for long.
         """
         if interaction.id in self._seen:
             return

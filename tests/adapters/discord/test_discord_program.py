@@ -3,9 +3,10 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ async def test_run_serves_discord_and_survives_kill_9_at_each_stage(server, guil
             said = await server.say(channel, f"@bot {QUESTION}", user)
             match stage:
                 case "gateway":
-                    await server.until(lambda slash=slash: slash.response)
+                    await server.until(lambda: _journalled(place) == 2)
                 case "send":
                     server.lose_answer("POST", f"{channel}/messages")
                     await server.until(lambda said=said: _answers(server, channel, said))
@@ -81,6 +82,12 @@ async def test_run_serves_discord_and_survives_kill_9_at_each_stage(server, guil
     contents = [message["content"] for message in server.from_bot(channel)]
     assert len(contents) == 6
     assert all(ANSWER in content for content in contents)
+
+
+def _journalled(place: Path) -> int:
+    """How many questions the journal has."""
+    with closing(sqlite3.connect(place / "data" / "journal.sqlite3")) as db:
+        return db.execute("SELECT count(*) FROM questions").fetchone()[0]
 
 
 def _answers(server: DiscordServer, channel: str, said: dict[str, object]) -> list[object]:
