@@ -5,6 +5,7 @@ told to whoever asked and logged. `run` returns or raises when the connection is
 """
 
 import asyncio
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 import discord
 import structlog
+from discord.gateway import KeepAliveHandler
 
 from bot.adapters.discord import markdown
 from bot.adapters.discord.buttons import (
@@ -79,9 +81,14 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody 
 class _Client(discord.Client):
     desk: "DiscordAdapter"
 
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """The library fails over events of its own that come after the end."""
+        if not self.is_closed():
+            super().dispatch(event, *args, **kwargs)
 
-class _ShardedClient(discord.AutoShardedClient):
-    desk: "DiscordAdapter"
+
+class _ShardedClient(discord.AutoShardedClient, _Client):
+    """The same in several shards."""
 
 
 class DiscordAdapter:
@@ -104,7 +111,7 @@ class DiscordAdapter:
         self.settings = settings
         self._store = store
         self._listener = Listener(dispatcher, store, settings)
-        self._client: _Client | _ShardedClient | None = None
+        self._client: _Client | None = None
         self._connected = False
         self._missed_since: float | None = None  # seconds since the epoch
         self._forbidden = ForbiddenChannels()
@@ -199,8 +206,11 @@ class DiscordAdapter:
             self._client, self._connected = None, False
             for work in self._tasks:
                 work.cancel()
+            for thread in threading.enumerate():  # one that was left over by a connection that broke while it was made
+                if isinstance(thread, KeepAliveHandler):
+                    thread.stop()
 
-    def _make_client(self, content: bool) -> "_Client | _ShardedClient":
+    def _make_client(self, content: bool) -> _Client:
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=content)
         kind = _ShardedClient if self.settings.sharded else _Client
         client = kind(
@@ -616,7 +626,7 @@ class DiscordAdapter:
 
     # --- small things
 
-    def _living_client(self) -> "_Client | _ShardedClient":
+    def _living_client(self) -> _Client:
         if self._client is None:
             raise ConnectionError("not connected to Discord")
         return self._client
