@@ -9,11 +9,19 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.workers import EncodingLane
 from bot.settings import PLAIN_VARIABLES, EncoderSettings, ModelsSettings, Settings
 
+# The default draws tracebacks with all variables, which takes longer than any callback may.
+structlog.configure(
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 # A busy machine fails no property; every test has a timeout of its own.
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.load_profile("here")
