@@ -24,7 +24,7 @@ from bot.inference.reader import SimilarityReader
 from bot.inference.workers import EncodingLane
 from bot.knowledge.indexer import Indexer
 from bot.knowledge.search import Retriever
-from bot.messages import Adapter
+from bot.messages import Adapter, Closing, Service
 from bot.settings import Settings
 from bot.storage.sqlite_journal import SqliteJournal
 from bot.storage.sqlite_knowledge import SqliteKnowledge
@@ -91,7 +91,8 @@ async def _loaded_encoder(settings: Settings) -> Encoder:
         )
 
 
-MakeAdapters = Callable[[House, Dispatcher, Administration], Sequence[Adapter]]
+MakeServices = Callable[[House, Dispatcher, Administration], Sequence[Service]]
+"""The adapters, and what they need beside them."""
 # Seconds before a failed adapter is started again; the last one is repeated.
 _RESTART_PAUSES = (1.0, 5.0, 15.0, 60.0)
 # An adapter that ran for so long has recovered: its next failure is a first one.
@@ -102,7 +103,7 @@ _DAY = 86_400.0  # seconds
 
 async def serve(
     settings: Settings,
-    make_adapters: MakeAdapters,
+    make_services: MakeServices,
     refresh: Callable[[House], Awaitable[object]],
     *,
     at_terminal: bool = False,
@@ -120,11 +121,11 @@ async def serve(
             gc.freeze()  # the libraries' objects live as long as the process: looking through them stalled it by 250 ms
             await _unless_stopped(stop, refresh(house))
             if not stop.is_set():
-                await _serve(house, make_adapters, stop, at_terminal)
+                await _serve(house, make_services, stop, at_terminal)
                 _log.info("stopped", loop_lag_p99_ms=round(lag.percentile(0.99), 1))
 
 
-async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event, at_terminal: bool) -> None:
+async def _serve(house: House, make_services: MakeServices, stop: asyncio.Event, at_terminal: bool) -> None:
     settings = house.settings
     dispatcher = Dispatcher(
         house.engine,
@@ -134,17 +135,22 @@ async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event,
         keep_answers=not at_terminal and settings.storage.answer_days > 0,
     )
     administration = administration_of(house, dispatcher)
-    adapters = make_adapters(house, dispatcher, administration)
+    services = make_services(house, dispatcher, administration)
+    adapters = [service for service in services if isinstance(service, Adapter)]
+    others = [service for service in services if not isinstance(service, Adapter)]
     dispatcher.register(adapters)
     await _erase_expired(house)
     resumed = await dispatcher.resume()
     _log.info("started", adapters=[adapter.name for adapter in adapters], resumed=resumed, **house.lane.description)
     erasing = asyncio.create_task(_keep_erasing(house), name="erasing")
     try:
-        await _unless_stopped(stop, _run_all(adapters, administration.platforms))
+        await _unless_stopped(stop, _run_all(adapters, administration.platforms, others))
     finally:
         erasing.cancel()
         await dispatcher.close(settings.shutdown.grace_seconds)
+        for service in services:
+            if isinstance(service, Closing):
+                await service.close()
         _log.info("drained", **dispatcher.counts)
 
 
@@ -176,14 +182,30 @@ async def _unless_stopped(stop: asyncio.Event, work: Awaitable[object]) -> None:
             await working
 
 
-async def _run_all(adapters: Sequence[Adapter], states: dict[str, str]) -> None:
-    """Run the adapters side by side; `states` says how each is. Raises a BotError if there is one for every adapter."""
-    errors = await asyncio.gather(*(_keep_running(adapter, states) for adapter in adapters))
-    if adapters and all(errors):
+async def _run_all(adapters: Sequence[Service], states: dict[str, str], others: Sequence[Service] = ()) -> None:
+    """Run the adapters side by side, and beside them what they need; `states` says how each is.
+
+    Raises a BotError if there is one for every adapter, or for one of the others, without which an adapter is deaf.
+    """
+    answering = [asyncio.create_task(_keep_running(adapter, states)) for adapter in adapters]
+    beside = [asyncio.create_task(_keep_running(service, states)) for service in others]
+    try:
+        while not all(task.done() for task in answering):
+            unfinished = [task for task in (*answering, *beside) if not task.done()]
+            await asyncio.wait(unfinished, return_when=asyncio.FIRST_COMPLETED)
+            for error in (task.result() for task in beside if task.done()):
+                if error:
+                    raise error
+    finally:
+        for task in (*answering, *beside):
+            task.cancel()
+        await asyncio.gather(*answering, *beside, return_exceptions=True)
+    errors = [task.result() for task in answering]
+    if errors and all(errors):
         raise next(filter(None, errors))
 
 
-async def _keep_running(adapter: Adapter, states: dict[str, str]) -> BotError | None:
+async def _keep_running(adapter: Service, states: dict[str, str]) -> BotError | None:
     """Run one adapter, start it again when it fails, and never let its failure touch the others.
 
     Returns what has stopped it for good, or None where it had no more to give.

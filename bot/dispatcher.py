@@ -20,7 +20,19 @@ import structlog
 from bot.engine.qa import new_reference
 from bot.errors import BotError, DeadlineExceeded, EngineBusy, RateLimited, Undeliverable
 from bot.limits import QuestionLimits
-from bot.messages import Adapter, Address, Answer, Engine, Outcome, Question, Sending, Stage, Superseded, Update
+from bot.messages import (
+    Adapter,
+    Address,
+    Answer,
+    Engine,
+    NotSent,
+    Outcome,
+    Question,
+    Sending,
+    Stage,
+    Superseded,
+    Update,
+)
 from bot.settings import LimitsSettings, QueueSettings
 from bot.storage.base import Forgotten, Journal, Pending, Stored
 
@@ -162,6 +174,14 @@ class Dispatcher:
     async def placed(self, address: Address, message: str) -> None:
         """A placeholder was sent for a question, which the first part of its answer is to replace (`Sending.replaces`)."""
         await self._journal.placed(address, message)
+
+    async def known(self, address: Address) -> bool:
+        """Whether this message was accepted before."""
+        return await self._journal.known(address)
+
+    async def place(self, address: Address) -> str | None:
+        """The message that the first part of the answer will replace, where there is one already: no placeholder is needed."""
+        return await self._journal.place(address)
 
     async def stored(self, platform: str, reference: str) -> Stored | None:
         """The question and the answer with this reference, or None where they are not kept any more."""
@@ -389,7 +409,12 @@ class _JournalledDelivery:
         replaces = known.message if known is not None else None
         repeated = known is not None and replaces is None
         self._counts["repeated"] += repeated
-        message = await send(Sending(repeated, replaces))
+        try:
+            message = await send(Sending(repeated, replaces))
+        except NotSent:
+            if known is None:
+                await self._journal.part_unsent(self._entry, part)
+            raise
         await self._journal.part_sent(self._entry, self._revision, part, message)
         return message
 

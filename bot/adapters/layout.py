@@ -123,7 +123,7 @@ def _packed(lines: Sequence[str], limit: int) -> list[str]:
 def _cut_line(line: str, limit: int) -> Iterator[str]:
     """A line in pieces, between words where there are any in the second half of a piece."""
     while utf16_length(line) > limit:
-        end = _fitting(line, limit)
+        end = fitting(line, limit)
         space = line.rfind(" ", end // 2, end + 1)
         end = space if space > 0 else end
         yield line[:end]
@@ -131,7 +131,7 @@ def _cut_line(line: str, limit: int) -> Iterator[str]:
     yield line
 
 
-def _fitting(line: str, limit: int) -> int:
+def fitting(line: str, limit: int) -> int:
     """How many characters from the beginning fit, without cutting what is seen as one."""
     end = units = 0
     for match in _GRAPHEME.finditer(line):

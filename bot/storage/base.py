@@ -208,8 +208,14 @@ class Journal(Protocol):
     async def placed(self, address: Address, message: str) -> None:
         """A placeholder was sent, which the first part of the answer is to replace."""
 
+    async def place(self, address: Address) -> str | None:
+        """The message that the first part of the answer will replace: a placeholder, or the answer before an edit."""
+
     async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
         """What was known of a part until now, when its sending begins, or None. Raises Superseded."""
+
+    async def part_unsent(self, entry: int, part: int) -> None:
+        """The sending that has begun has certainly not gone out: as if it had not begun."""
 
     async def part_sent(self, entry: int, revision: int, part: int, message: str) -> None: ...
 

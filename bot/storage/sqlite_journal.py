@@ -234,6 +234,16 @@ class SqliteJournal:
             *address.key,
         )
 
+    async def place(self, address: Address) -> str | None:
+        def read(db: sqlite3.Connection) -> str | None:
+            statement = (
+                f"SELECT message FROM parts WHERE part = 0 AND question = (SELECT id FROM questions WHERE {_KEY})"
+            )
+            row = db.execute(statement, address.key).fetchone()
+            return row[0] if row else None
+
+        return await self._connection.run(read)
+
     async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
         def write(db: sqlite3.Connection) -> PartState | None:
             if not db.execute("SELECT 1 FROM questions WHERE id = ? AND revision = ?", (entry, revision)).fetchone():
@@ -246,6 +256,9 @@ class SqliteJournal:
             return PartState(row[0], bool(row[1]) and row[0] is not None)
 
         return await self._connection.run(write)
+
+    async def part_unsent(self, entry: int, part: int) -> None:
+        await self._write("DELETE FROM parts WHERE question = ? AND part = ? AND message IS NULL", entry, part)
 
     async def part_sent(self, entry: int, revision: int, part: int, message: str) -> None:
         await self._write(

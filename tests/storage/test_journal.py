@@ -126,6 +126,16 @@ async def test_a_part_is_unknown_then_in_doubt_then_sent(journal, entry):
     assert await journal.part_begins(entry, 0, 1) is None
 
 
+async def test_a_part_that_was_not_sent_after_all_is_not_in_doubt(journal, entry):
+    """But one that was sent stays so."""
+    await journal.part_begins(entry, 0, 0)
+    await journal.part_unsent(entry, 0)
+    assert await journal.part_begins(entry, 0, 0) is None
+    await journal.part_sent(entry, 0, 0, "message 7")
+    await journal.part_unsent(entry, 0)
+    assert await journal.part_begins(entry, 0, 0) == PartState("message 7", True)
+
+
 async def test_parts_belong_to_their_question(journal, entry):
     """Another question has its own."""
     other = await journal.accept(question("2"))
@@ -137,7 +147,9 @@ async def test_parts_belong_to_their_question(journal, entry):
 
 async def test_a_placeholder_is_what_the_first_part_replaces(journal, entry):
     """Also after a crash, as often as the edit is tried; once part of the answer is there, it takes no placeholder."""
+    assert await journal.place(question().address) is None
     await journal.placed(question().address, "placeholder")
+    assert await journal.place(question().address) == "placeholder"
     assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", False)
     assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", False)
     await journal.part_sent(entry, 0, 0, "placeholder")
