@@ -20,10 +20,15 @@ from bot.settings import CONFIG_VARIABLE, Settings, load_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bot.administration import Administration
     from bot.daemon import House
+    from bot.dispatcher import Dispatcher
     from bot.knowledge.indexer import IndexReport
-    from bot.messages import Citation
-    from bot.storage.base import Feedback
+    from bot.messages import Citation, Service
+    from bot.storage.base import Feedback, Hit
+
+# As many passages as anyone looks through in the list of an inline query.
+_INLINE_RESULTS = 5
 
 
 class ExitCode(IntEnum):
@@ -139,12 +144,7 @@ def search(
     """Show the passages that are found for a text, with their scores."""
 
     async def find(house: "House") -> None:
-        from bot.engine.compose import cite_passage
-        from bot.messages import Wording
-
-        wordings = [Wording(text)]
-        hits = await house.retriever.search(wordings, await house.retriever.encode(wordings), count)
-        found = [(hit, cite_passage(hit.found, house.settings.knowledge.base_url)) for hit in hits]
+        found = await _found(house, text, count)
         if as_json:
             _print_json(
                 [asdict(citation) | {"score": hit.score, "cosine": max(hit.cosines)} for hit, citation in found]
@@ -359,24 +359,35 @@ def _settings(config: Path | None) -> Settings:
 
 
 def _serve_platforms(settings: Settings) -> None:
-    from bot.administration import Administration
-    from bot.daemon import House, serve
-    from bot.dispatcher import Dispatcher
-    from bot.messages import Adapter
+    from bot.daemon import serve
     from bot.telemetry import configure_logging
 
-    def adapters(house: House, dispatcher: Dispatcher, administration: Administration) -> list[Adapter]:
-        """One for each platform whose token is set."""
-        made: list[Adapter] = []
+    def services(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
+        """One for each platform whose token is set, and what they need beside them."""
+        made: list[Service] = []
         if "discord" in settings.platforms:
             from bot.adapters.discord import DiscordAdapter
 
             forget = house.conversations.forget
             made.append(DiscordAdapter(dispatcher, administration, house.journal, forget, settings.discord))
+        if "telegram" in settings.platforms:
+            made += _telegram(house, dispatcher, administration)
         return made
 
     configure_logging(settings.log, quiet=False)
-    asyncio.run(serve(settings, adapters, _refresh))
+    asyncio.run(serve(settings, services, _refresh))
+
+
+def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
+    """The adapter, and the HTTP server that its webhook needs."""
+    from bot.adapters.telegram.adapter import TelegramAdapter
+    from bot.http_server import HttpServer
+
+    async def search(text: str) -> "Sequence[Citation]":
+        return [citation for _, citation in await _found(house, text, _INLINE_RESULTS)]
+
+    adapter = TelegramAdapter(house.settings, dispatcher, administration, house.journal, house.conversations, search)
+    return [adapter, *([HttpServer(house.settings.http, [adapter.webhook.router])] if adapter.webhook else [])]
 
 
 def _serve_terminal(settings: Settings) -> None:
@@ -410,6 +421,16 @@ def _with_house(settings: Settings, work: "Callable[[House], Awaitable[None]]", 
             await work(house)
 
     asyncio.run(run())
+
+
+async def _found(house: "House", text: str, count: int) -> "list[tuple[Hit, Citation]]":
+    """The best passages for a text, best first, each with its citation."""
+    from bot.engine.compose import cite_passage
+    from bot.messages import Wording
+
+    wordings = [Wording(text)]
+    hits = await house.retriever.search(wordings, await house.retriever.encode(wordings), count)
+    return [(hit, cite_passage(hit.found, house.settings.knowledge.base_url)) for hit in hits]
 
 
 async def _refresh(house: "House") -> "IndexReport":

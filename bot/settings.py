@@ -38,6 +38,7 @@ def _stripped(secret: SecretStr) -> SecretStr:
     return SecretStr(secret.get_secret_value().strip())  # a copied token often has a line break at its end
 
 
+_WEB_ADDRESS = r"^(https?://\S+)?$"
 Seconds = Annotated[float, Field(gt=0)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
 Folder = Annotated[Path, AfterValidator(_at_home)]
@@ -51,7 +52,7 @@ class KnowledgeSettings(Section):
     folder: Folder = Field(Path("knowledge"), description="The folder of documents to answer from.")
     base_url: str = Field(
         "",
-        pattern=r"^(https?://\S+)?$",
+        pattern=_WEB_ADDRESS,
         description="Where the folder is published; a document's path is put behind it to link to the document. "
         "Empty: only documents with a `url` of their own are linked.",
     )
@@ -173,6 +174,47 @@ class TelegramSettings(Section):
     token: Secret = Field(
         SecretStr(""), description="The token of the Telegram bot; also taken from TELEGRAM_TOKEN. Empty: no Telegram."
     )
+    operators: tuple[int, ...] = Field(
+        (), description="Ids of the users who may administer the bot, in their private chat with it. Empty: nobody."
+    )
+    policy: Policy = Field(
+        Policy.MENTION,
+        description="When the bot answers in groups that have no policy of their own: mention, always, forum or off.",
+    )
+    shared_conversations: bool = Field(
+        False, description="Whether a follow-up in a group may refer to what somebody else has asked there."
+    )
+    inline: bool = Field(True, description="Whether passages are found for inline queries, by anybody on Telegram.")
+    stale_seconds: Seconds = Field(
+        600, description="Seconds after which a question that waited while the bot was away counts as late."
+    )
+    stale_questions: Literal["answer", "close"] = Field(
+        "answer",
+        description="What becomes of late questions. answer: they are answered, with a word of regret. close: whoever asked "
+        "is told to ask again.",
+    )
+    poll_seconds: int = Field(25, ge=1, le=50, description="Seconds for which Telegram holds a poll that has no news.")
+    webhook_url: str = Field(
+        "",
+        pattern=_WEB_ADDRESS,
+        description="The public https address that Telegram is to send messages to, which must lead to the path of the same "
+        "name at http.port. Empty: the bot polls.",
+    )
+    webhook_secret: Secret = Field(
+        SecretStr(""), description="What Telegram proves itself with at the webhook. Empty: a new one at each start."
+    )
+    api_url: str = Field(
+        "https://api.telegram.org", pattern=_WEB_ADDRESS, description="The Bot API, if you run a server of your own."
+    )
+
+
+class HttpSettings(Section):
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="The address that the HTTP server listens on, if one is needed."
+    )
+    port: int = Field(
+        8080, ge=0, le=65535, description="The port that the HTTP server listens on. 0: any that is free."
+    )
 
 
 class ShutdownSettings(Section):
@@ -209,6 +251,7 @@ class Settings(BaseSettings):
     administration: AdministrationSettings = AdministrationSettings()
     discord: DiscordSettings = DiscordSettings()
     telegram: TelegramSettings = TelegramSettings()
+    http: HttpSettings = HttpSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 

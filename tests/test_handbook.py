@@ -20,6 +20,7 @@ from bot import __version__
 from bot.adapters import terminal
 from bot.adapters.discord import DiscordAdapter
 from bot.adapters.discord.commands import command_tree
+from bot.adapters.telegram.commands import menus
 from bot.cli import app
 from bot.documents import Document, Form
 from bot.engine import compose, qa
@@ -33,6 +34,9 @@ HANDBOOK = ROOT / "knowledge"
 EXAMPLE = ROOT / "bot.example.toml"
 SETTINGS = {f"{section}.{key}": default for section, key, default, _ in all_settings()}
 CLI: Any = typer.main.get_command(app)  # Any: its types are those of the click that typer brings along
+
+# What people send to @BotFather.
+_OF_BOTFATHER = frozenset({"/newbot", "/setprivacy", "/setinline"})
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 _DEFAULT_LINE = re.compile(r"^# ?(?=[a-z_]+ = )", re.MULTILINE)
@@ -350,6 +354,13 @@ def test_the_commands_of_the_terminal_are_documented_and_exist() -> None:
     }
     assert helped
     assert documented == helped
+
+
+def test_the_commands_of_telegram_are_documented() -> None:
+    """Those in the menus, and those for operators."""
+    named = {f"/{command.command}" for _, _, menu in menus(frozenset({"1"})) for command in menu}
+    documented = {span.split()[0] for span in spans(pages()[HANDBOOK / "telegram.md"]) if span.startswith("/")}
+    assert documented - _OF_BOTFATHER - {"/start", "/telegram"} == named
 
 
 async def test_the_commands_of_discord_are_documented_and_exist() -> None:
