@@ -39,8 +39,9 @@ bench: $(VENV)/.installed-dev  ## Measure indexing and answering on this machine
 	@$(BIN)/python benchmarks/indexing.py
 	@$(BIN)/python benchmarks/answering.py
 
-load: $(VENV)/.installed-dev  ## Measure Discord under load and faults, on a local server
+load: $(VENV)/.installed-dev  ## Measure Discord and Telegram under load and faults, on local servers
 	@$(BIN)/python benchmarks/discord_load.py
+	@$(BIN)/python benchmarks/telegram_load.py
 
 clean:  ## Remove what was installed and cached, but no data
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -190,8 +190,8 @@ class TelegramAdapter:
 
     async def _listen(self, webhook: Webhook) -> None:
         """Have updates sent to the webhook until cancelled. While the bot is away, Telegram keeps them."""
-        await webhook.register()
         try:
+            await webhook.register()
             await asyncio.Event().wait()
         finally:
             try:

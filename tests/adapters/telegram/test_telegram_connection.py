@@ -310,7 +310,7 @@ async def hooked(server, tmp_path, unused_tcp_port_factory):
         serving = asyncio.create_task(http.run())
         await http.listening.wait()
         await house.start()
-        await until(lambda: server.webhook)
+        await until(lambda: house.adapter.webhook._registered)
         house.url = url
         yield house
         await house.stop()

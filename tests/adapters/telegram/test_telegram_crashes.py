@@ -86,7 +86,7 @@ async def test_killed_between_placeholder_and_answer(server, start):
 
 
 async def test_a_crowd_with_faults_and_a_kill_is_answered_once(server, start):
-    """A small sample of benchmarks/telegram.py."""
+    """A small sample of benchmarks/telegram_load.py."""
     books, _ = await drive(
         server,
         start,

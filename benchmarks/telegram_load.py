@@ -1,6 +1,6 @@
 """A day of Telegram in a few minutes, with the whole program as a process of its own against a local Bot API.
 
-    python benchmarks/telegram.py [--questions 2000] [--kills 5] [--per-second 20] [--skip-stall]
+    python benchmarks/telegram_load.py [--questions 2000] [--kills 5] [--per-second 20] [--skip-stall]
 
 First: how long until a poll that hangs is noticed and healed, with the default settings. Then many people ask while the service
 breaks and the bot is killed with kill -9 and started again. Each question must be answered or visibly refused, and none
@@ -96,7 +96,7 @@ async def stall_seconds(hanging_polls: int) -> float:
 
 async def _until(holds: Callable[[], object], seconds: float) -> None:
     end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:  # noqa: ASYNC110  (another process is waited for)
+    while not holds() and time.monotonic() < end:
         await asyncio.sleep(0.05)
 
 
