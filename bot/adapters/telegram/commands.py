@@ -44,17 +44,19 @@ For you as operator, in our private chat:
 /documents: the documents, with what is wrong with them
 Send a file to add it to the documents; its caption may name the path.
 /remove and a path: delete a document
-/policies: the chats with a rule of their own
-/policy, a chat's id and mention, always, off or default: when to answer in that chat; in a group itself without the id"""
+/policies: the chats with a policy of their own
+/policy, a chat's id and mention, always, forum, off or default: when to answer there; in a group itself without the id"""
 _PRIVACY = """\
 I see what is written to me in private, and in groups what is addressed to me, unless the group's owner lets me see more. \
 A question is kept until it is answered{kept}. What we were talking about is forgotten {expiry} minutes after your last \
 question. Nothing is passed on to anybody, and nothing is used for training.
 
-/forget me erases your questions, the answers to them, our conversation and your ratings, at once."""
+/forget me erases your questions, the answers to them, our conversation and your ratings, at once.
+
+Telegram calls you {author}, and this chat {chat}; that is how I keep apart what belongs to whom."""
 _FORGET = "To erase what is kept of what you have asked, send /forget me"
-_POLICIES = {"mention": Policy.MENTION, "always": Policy.ALWAYS, "off": Policy.OFF, "default": None}
-_POLICY_USE = "Give the chat's id and one of mention, always, off, default: /policy -1001234 always"
+_POLICIES: Mapping[str, Policy | None] = {**{policy.value: policy for policy in Policy}, "default": None}
+_POLICY_USE = f"Give the chat's id and one of {', '.join(_POLICIES)}: /policy -1001234 always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,15 @@ class Commands:
     async def _help(self, caller: Caller, _: str) -> str:
         return _HELP + ("\n" + _OPERATOR_HELP if caller.private and self.is_operator(caller) else "")
 
-    async def _privacy(self, _caller: Caller, _: str) -> str:
+    async def _privacy(self, caller: Caller, _: str) -> str:
         settings = self._administration.settings
         days = settings.storage.answer_days
         kept = f", and with its answer for {days:g} days more, so that the buttons work and you can correct it"
         return _PRIVACY.format(
-            kept=kept if days else ", and then erased", expiry=round(settings.conversation.expire_seconds / 60)
+            kept=kept if days else ", and then erased",
+            expiry=round(settings.conversation.expire_seconds / 60),
+            author=caller.author,
+            chat=caller.chat,
         )
 
     async def _new(self, caller: Caller, _: str) -> str:
@@ -185,7 +190,7 @@ class Commands:
     async def _policies(self, _caller: Caller, _: str) -> str:
         policies = await self._administration.policies(PLATFORM)
         lines = [f"{chat}: {policy}" for chat, policy in policies.items()]
-        return "\n".join(lines) or f"No chat has a rule of its own: I answer when I am addressed. {_POLICY_USE}"
+        return "\n".join(lines) or f"No chat has a policy of its own. {_POLICY_USE}"
 
     async def _policy(self, caller: Caller, rest: str) -> str:
         words = rest.lower().split()
@@ -195,7 +200,7 @@ class Commands:
             return _POLICY_USE
         chat, wanted = words
         await self._administration.set_policy(PLATFORM, chat, _POLICIES[wanted])
-        return f"In the chat {chat} the rule is from now on: {wanted}."
+        return f"In the chat {chat} the policy is from now on: {wanted}."
 
     async def add_document(self, bot: Bot, document: Document, caption: str) -> str:
         """Put a file that an operator has sent into the knowledge folder."""
@@ -265,7 +270,7 @@ _OPERATOR_MENU = {
     "reload": "Read the documents anew",
     "documents": "The documents and their problems",
     "remove": "Delete a document",
-    "policies": "Chats with a rule of their own",
+    "policies": "Chats with a policy of their own",
     "policy": "When to answer in a chat",
 }
 

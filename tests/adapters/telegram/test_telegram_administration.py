@@ -85,12 +85,14 @@ async def test_a_document_is_added_by_sending_the_file(server, house, ann):
 async def test_policies_are_set_from_the_private_chat_and_from_the_group(server, house, ann):
     """And taken away again."""
     chat, group = server.private(ann), server.group()
-    assert "No chat has a rule" in await said(house, chat, ann, "/policies")
+    assert "No chat has a policy" in await said(house, chat, ann, "/policies")
     assert str(group.id) in await said(house, chat, ann, f"/policy {group.id} off")
     assert await said(house, chat, ann, "/policies") == f"{group.id}: off"
     assert await house.journal.policies("telegram") == {str(group.id): Policy.OFF}
     await said(house, group, ann, "/policy@keeper_bot always")
     assert await house.journal.policies("telegram") == {str(group.id): Policy.ALWAYS}
+    await said(house, chat, ann, f"/policy {group.id} forum")
+    assert await house.journal.policies("telegram") == {str(group.id): Policy.FORUM}
     await said(house, chat, ann, f"/policy {group.id} default")
     assert await house.journal.policies("telegram") == {}
     assert "/policy -1001234 always" in await said(house, chat, ann, "/policy nonsense")

@@ -582,7 +582,14 @@ async def test_everybody_has_help_privacy_and_a_new_beginning(server, house, ann
         server.says(chat, ann, command)
     await until(lambda: len(chat.texts) == 6)
     told = "\n".join(chat.texts)
-    for words in ("I answer questions from documents", "30 days", "30 minutes", "begin anew", "/forget me"):
+    for words in (
+        "I answer questions from documents",
+        "30 days",
+        "30 minutes",
+        "begin anew",
+        "/forget me",
+        str(ann["id"]),
+    ):
         assert words in told
     assert "There is no command /nonsense" in told
     assert "operator" not in told
