@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.daemon import House
+    from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
     from bot.messages import Citation
 
@@ -148,17 +149,34 @@ def search(
 
 
 @app.command()
-def index(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def index(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Check all documents for what makes answers worse, not the changed ones only."),
+    ] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Put the new index in also where golden questions get worse.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """Bring the index in step with the documents, and report on every file."""
 
     async def report(house: "House") -> None:
-        report = await _refresh(house)
-        if as_json:
-            _print_json(asdict(report) | {"passages": report.passages})
-        else:
-            _print_report(report)
+        from bot.knowledge.checks import check as findings_on
 
-    _with_house(_settings(config), report, fresh=False)
+        report = await _refresh(house)
+        documents = None if check else report.changed
+        findings = await findings_on(house.knowledge, house.lane, house.settings.encoder.languages, documents)
+        if as_json:
+            found = [{"document": f.document, "place": str(f.locator), "text": f.text} for f in findings]
+            _print_json(asdict(report) | {"passages": report.passages, "findings": found})
+        else:
+            _print_report(report, findings)
+        if report.verdict is not None and not report.verdict.accepted:
+            raise typer.Exit(ExitCode.FAILURE)
+
+    _with_house(_settings(config), report, fresh=False, accept=accept)
 
 
 @app.command()
@@ -216,7 +234,7 @@ def evaluate(
 
     with TemporaryDirectory(prefix="knowledge-bot-") as folder:
         storage = settings.storage.model_copy(update={"folder": Path(folder)})
-        _with_house(settings.model_copy(update={"storage": storage}), measured, fresh=False)
+        _with_house(settings.model_copy(update={"storage": storage}), measured, fresh=False, golden=False)
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -250,12 +268,19 @@ def _serve_terminal(settings: Settings) -> None:
     asyncio.run(serve(settings, adapters, refresh))
 
 
-def _with_house(settings: Settings, work: "Callable[[House], Awaitable[None]]", *, fresh: bool = True) -> None:
+def _with_house(
+    settings: Settings,
+    work: "Callable[[House], Awaitable[None]]",
+    *,
+    fresh: bool = True,
+    golden: bool = True,
+    accept: bool = False,
+) -> None:
     """Open the rooms, bring the index up to date unless told otherwise, do the work, close."""
     from bot.daemon import open_house
 
     async def run() -> None:
-        async with open_house(settings) as house:
+        async with open_house(settings, golden=golden, accept=accept) as house:
             if fresh:
                 await _refresh(house)
             await work(house)
@@ -267,7 +292,10 @@ async def _refresh(house: "House") -> "IndexReport":
     """Index what has changed, with a progress bar where somebody watches."""
     with _progress_bar("Indexing passages") as show:
         folder = house.settings.knowledge.folder
-        return await house.indexer.index_folder(folder, lambda step: show(step.done, step.total))
+        report = await house.indexer.index_folder(folder, lambda step: show(step.done, step.total))
+    if report.verdict is not None and not report.verdict.accepted:
+        _complain("The previous index was kept, because golden questions got worse:", *report.verdict.findings)
+    return report
 
 
 @contextmanager
@@ -337,20 +365,33 @@ def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
         console.print("Nothing found.")
 
 
-def _print_report(report: "IndexReport") -> None:
+def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
     from rich.table import Table
-
-    from bot.adapters.layout import safe
 
     table = Table("file", "passages", "remarks", box=None, pad_edge=False, header_style="bold")
     for file in report.files:
         remarks = "; ".join(filter(None, (file.problem, *file.warnings)))
-        table.add_row(safe(file.path), "-" if file.problem else str(file.passages), safe(remarks))
+        table.add_row(_line(file.path), "-" if file.problem else str(file.passages), _line(remarks))
     console = _console()
     console.print(table)
+    for finding in findings:
+        place = ", ".join(filter(None, (finding.document, str(finding.locator))))
+        console.print(_line(f"{place}: {finding.text}."), style="yellow", markup=False)
+    if report.verdict is not None and report.verdict.accepted:
+        console.print(*map(_line, report.verdict.findings), sep="\n", markup=False)
+    if report.passed_over:
+        counted = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
+        console.print(f"Passed over, because their formats aren't read: {', '.join(counted)}.", markup=False)
     console.print(
         f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
         f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
     )
     if not report.passages:
         console.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
+
+
+def _line(text: str) -> str:
+    """Text of documents and file names, safe to print, on one line."""
+    from bot.adapters.layout import safe
+
+    return " ".join(safe(text).split())

@@ -9,19 +9,25 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 from filelock import FileLock, Timeout
 
+from bot import __version__
 from bot.dispatcher import Dispatcher
 from bot.engine.conversation import Conversations
 from bot.engine.qa import QAEngine
 from bot.errors import BotError, StorageError
+from bot.evaluation.golden import GoldenQuestions
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.reader import SimilarityReader
 from bot.inference.workers import EncodingLane
-from bot.knowledge.indexer import Indexer
+from bot.knowledge.converter import Limits
+from bot.knowledge.folder import GOLDEN_FILE
+from bot.knowledge.indexer import IndexChange, Indexer
 from bot.knowledge.search import Retriever
+from bot.knowledge.watcher import FolderWatcher
 from bot.messages import Adapter
 from bot.settings import Settings
 from bot.storage.sqlite_journal import SqliteJournal
@@ -46,10 +52,13 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, encoder: Encoder | None = None) -> AsyncIterator[House]:
+async def open_house(
+    settings: Settings, encoder: Encoder | None = None, *, golden: bool = True, accept: bool = False
+) -> AsyncIterator[House]:
     """Open the stores, load the models, wire the rooms. Raises StorageError and WeightsError.
 
-    `encoder`: one that is loaded already, to be used instead of loading the one in the settings.
+    `encoder`: one that is loaded already, to be used instead of loading the one in the settings. `golden`: whether golden
+    questions guard the index; `accept`: they are asked, but whatever they say is accepted.
     """
     async with AsyncExitStack() as stack:
         knowledge = await SqliteKnowledge.open(settings.storage.folder)
@@ -60,18 +69,66 @@ async def open_house(settings: Settings, encoder: Encoder | None = None) -> Asyn
         stack.push_async_callback(lane.close)
         retriever = Retriever(knowledge, lane, settings.retrieval)
         conversations = Conversations(journal, settings.conversation)
+
+        def engine_over(retriever: Retriever) -> QAEngine:
+            base_url = settings.knowledge.base_url
+            return QAEngine(retriever, SimilarityReader(lane), conversations, settings.answer, base_url)
+
+        engine = engine_over(retriever)
+
+        @asynccontextmanager
+        async def engine_after(change: IndexChange) -> AsyncIterator[QAEngine]:
+            if not change:
+                yield engine
+                return
+            async with _index_after(change, knowledge, settings.storage.folder) as candidate:
+                yield engine_over(Retriever(candidate, lane, settings.retrieval))
+
+        reviewer = GoldenQuestions(
+            settings.knowledge.folder / GOLDEN_FILE,
+            knowledge,
+            journal,
+            engine_after,
+            configuration=_answering_configuration(settings),
+            losses_allowed=settings.knowledge.golden_losses,
+            accept=accept,
+        )
         yield House(
             settings=settings,
             knowledge=knowledge,
             journal=journal,
             lane=lane,
-            indexer=Indexer(knowledge, lane, settings.knowledge.passage_tokens),
+            indexer=Indexer(
+                knowledge,
+                lane,
+                settings.knowledge.passage_tokens,
+                limits=Limits(settings.knowledge.convert_seconds, settings.knowledge.convert_megabytes * 2**20),
+                largest_bytes=settings.knowledge.largest_megabytes * 2**20,
+                reviewer=reviewer if golden else None,
+            ),
             retriever=retriever,
             conversations=conversations,
-            engine=QAEngine(
-                retriever, SimilarityReader(lane), conversations, settings.answer, settings.knowledge.base_url
-            ),
+            engine=engine,
         )
+
+
+@asynccontextmanager
+async def _index_after(change: IndexChange, knowledge: SqliteKnowledge, folder: Path) -> AsyncIterator[SqliteKnowledge]:
+    """A copy of the index with a change made in it, for as long as this holds."""
+    with TemporaryDirectory(dir=folder, prefix="candidate-") as place:
+        await knowledge.copy_to(Path(place))
+        candidate = await SqliteKnowledge.open(Path(place))
+        try:
+            await candidate.change(change.encoder, change.changed, change.removed, change.touched)
+            yield candidate
+        finally:
+            await candidate.close()
+
+
+def _answering_configuration(settings: Settings) -> str:
+    """Everything beside the index that decides how questions are answered."""
+    sections = {"encoder", "reader", "retrieval", "answer"}
+    return f"{__version__} {settings.model_dump_json(include=sections)}"
 
 
 async def _loaded_encoder(settings: Settings) -> Encoder:
@@ -87,18 +144,45 @@ MakeAdapters = Callable[[House, Dispatcher], Sequence[Adapter]]
 _RESTART_PAUSES = (1.0, 5.0, 15.0, 60.0)
 
 
-async def serve(settings: Settings, make_adapters: MakeAdapters, refresh: Callable[[House], Awaitable[object]]) -> None:
+async def serve(
+    settings: Settings,
+    make_adapters: MakeAdapters,
+    refresh: Callable[[House], Awaitable[object]],
+    *,
+    at_once: bool = False,
+) -> None:
     """Answer until a signal says stop, or until every adapter has no more to give.
 
-    `refresh` brings the index up to date before the first question. SIGTERM and SIGINT stop accepting, give running
-    answers their grace and return; a second one ends the process at once.
+    `refresh` brings the index up to date before the first question; with `at_once`, an index that is there answers
+    meanwhile, and the watcher does it. SIGTERM and SIGINT stop accepting, give running answers their grace and return; a
+    second one ends the process at once.
     """
     stop = asyncio.Event()
     with _alone_in(settings.storage.folder), _signals_set(stop):
         async with open_house(settings) as house, LoopLagProbe():
-            await _unless_stopped(stop, refresh(house))
+            ready = (await house.knowledge.summary()).encoder == house.lane.identity
+            if not (at_once and ready and settings.knowledge.watch):
+                await _unless_stopped(stop, refresh(house))
             if not stop.is_set():
-                await _serve(house, make_adapters, stop)
+                async with _watching(house):
+                    await _serve(house, make_adapters, stop)
+
+
+@asynccontextmanager
+async def _watching(house: House) -> AsyncIterator[None]:
+    """While this holds, changes in the knowledge folder get into the index, unless the settings say otherwise."""
+    knowledge = house.settings.knowledge
+    if not knowledge.watch:
+        yield
+        return
+    watcher = FolderWatcher(house.indexer, knowledge.folder, rescan_seconds=knowledge.rescan_seconds)
+    watching = asyncio.create_task(watcher.run(), name="folder-watcher")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event) -> None:

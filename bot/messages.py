@@ -70,6 +70,7 @@ class Citation:
     row: int | None
     quote: str
     url: str | None
+    paragraph: int | None = None  # below the last heading
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Citation:

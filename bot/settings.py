@@ -53,6 +53,16 @@ class KnowledgeSettings(Section):
         le=2048,
         description="How long a passage gets at most, in tokens of the encoder, whose own window is the upper limit.",
     )
+    watch: bool = Field(True, description="Whether a running bot notices changes in the folder by itself.")
+    rescan_seconds: Seconds = Field(
+        60, description="Seconds between two looks at the whole folder, for file systems that don't tell of changes."
+    )
+    largest_megabytes: int = Field(100, ge=1, description="Megabytes that a file may have; larger ones are not read.")
+    convert_seconds: Seconds = Field(60, description="Seconds that reading one file may take.")
+    convert_megabytes: int = Field(1024, ge=256, description="Megabytes of memory that reading one file may take.")
+    golden_losses: int = Field(
+        0, ge=0, description="How many golden questions a new index may answer worse before the previous one is kept."
+    )
 
 
 class StorageSettings(Section):
@@ -75,6 +85,10 @@ class EncoderSettings(Section):
     revision: str = Field("", description="A commit or tag of the model's repository. Empty: whichever is there.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Number format of the weights. auto: bfloat16 where this processor is faster with it."
+    )
+    languages: list[str] = Field(
+        ["en"],
+        description="Codes of the languages that the model serves; documents in others are remarked on. Empty: all.",
     )
 
 

@@ -74,6 +74,7 @@ def test_ask_prints_one_json_object_with_everything(place):
         "row": None,
         "quote": ANSWER,
         "url": None,
+        "paragraph": None,
     }
     assert answer["timings_ms"]["total"] > 0
     assert answer["reference"]

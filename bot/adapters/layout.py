@@ -2,6 +2,7 @@
 
 import re
 
+from bot.documents import Locator
 from bot.messages import Citation
 
 # Control characters could drive a terminal, and the bidirectional ones make text read otherwise than it is.
@@ -20,10 +21,5 @@ def source_line(citation: Citation) -> str:
 
 
 def locator_text(citation: Citation) -> str:
-    """`lines 12-14`, `page 3`, `row 7`; empty where the format has none."""
-    if citation.lines is not None:
-        first, last = citation.lines
-        return f"line {first}" if first == last else f"lines {first}-{last}"
-    if citation.page is not None:
-        return f"page {citation.page}"
-    return f"row {citation.row}" if citation.row is not None else ""
+    """Where a quote stands in its document; see `Locator`."""
+    return str(Locator(citation.lines, citation.page, citation.row, citation.paragraph))

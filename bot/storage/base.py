@@ -59,6 +59,17 @@ class IndexSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as the index keeps it, with its unit vector."""
+
+    document: str
+    title: str
+    language: str | None
+    passage: Passage
+    vector: Scores  # float32 [dimension]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchQuery:
     """One wording of a question: its unit vector, and its words for the keyword index."""
 
@@ -94,10 +105,17 @@ class KnowledgeStore(Protocol):
         """Store vectors ahead of the change that will use them, so that an interrupted indexing resumes."""
 
     async def change(
-        self, encoder: str, changed: Sequence[IndexedFile], removed: Sequence[str], touched: Sequence[FileState]
+        self,
+        encoder: str,
+        changed: Sequence[IndexedFile],
+        removed: Sequence[str],
+        touched: Sequence[FileState],
+        *,
+        keep_vectors: bool = False,
     ) -> None:
         """Put files in, replacing what stood under their paths, take paths out, and note new sizes and times of files
-        whose content is the same, all in one transaction. Vectors that nothing uses any more are dropped."""
+        whose content is the same, all in one transaction. Vectors that nothing uses any more are dropped, unless a further
+        change is about to need them (`keep_vectors`)."""
 
     async def search(
         self, encoder: str, queries: Sequence[SearchQuery], rank: Rank, limit: int, candidates: int
@@ -109,6 +127,14 @@ class KnowledgeStore(Protocol):
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """The passages of a document at the places `first` to `last`, both included, in order."""
+
+    async def stored(self) -> list[StoredPassage]:
+        """Every passage of the index with its vector, in the order of documents and places."""
+
+    async def noted(self, key: str) -> str | None:
+        """What was noted under a key, about the index as a whole."""
+
+    async def note(self, key: str, value: str) -> None: ...
 
     async def close(self) -> None: ...
 

@@ -52,6 +52,7 @@ async def test_every_file_gets_its_line_with_its_passages_or_the_reason(indexer,
             "good.md": "# Good\n\nThe answer is here.",
             "sub/pairs.csv": "question,answer\nWhen?,Now.\n",
             "broken.md": b"\xff\xfe\x00",
+            "unread.docx": b"PK\x03\x04 cut off",
             "broken.json": "{",
             "empty.txt": "",
             "only-title.md": "# Title",
@@ -64,6 +65,7 @@ async def test_every_file_gets_its_line_with_its_passages_or_the_reason(indexer,
         "sub/pairs.csv": 1,
     }
     assert "UTF-8" in by_path["broken.md"].problem
+    assert "damaged" in by_path["unread.docx"].problem
     assert "not valid JSON" in by_path["broken.json"].problem
     assert by_path["empty.txt"].problem == by_path["only-title.md"].problem == "there is no text in it"
     assert report.passages == 2
@@ -118,15 +120,34 @@ async def test_a_removed_file_vanishes_from_search(indexer, folder_of, found):
     assert await found("zebra stripes") == ["b.md"]
 
 
-async def test_hidden_files_and_links_are_passed_over(indexer, folder_of, tmp_path):
-    """Nothing outside the folder is read."""
-    folder = folder_of({"a.md": "One.", ".hidden.md": "No.", ".git/x.md": "No.", "picture.png": b"\x89PNG"})
+async def test_hidden_files_are_passed_over_and_links_are_refused(indexer, folder_of, tmp_path):
+    """Nothing outside the folder is read; each link is told of, because somebody has put it there."""
+    folder = folder_of({"a.md": "One.", ".hidden.md": "No.", ".git/x.md": "No.", "~$a.docx": "No.", "picture.png": "No."})
     (tmp_path / "secret.md").write_text("secret")
     (folder / "link.md").symlink_to(tmp_path / "secret.md")
+    (folder / "twice.md").symlink_to("a.md")
+    (folder / "lost.md").symlink_to("nowhere.md")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "x.md").write_text("secret")
     (folder / "linked").symlink_to(tmp_path / "outside")
-    assert [file.path for file in (await indexer.index_folder(folder)).files] == ["a.md"]
+    report = await indexer.index_folder(folder)
+    assert [file.path for file in report.files if file.passages] == ["a.md"]
+    assert {file.path: file.problem[:30] for file in report.files if file.problem} == {
+        "link.md": "it is a link out of the folder",
+        "linked": "links to folders are not follo",
+        "lost.md": "it is a link that leads nowher",
+        "twice.md": "it is a link to a.md, which is",
+    }
+    assert report.passed_over == {".png": 1}
+
+
+async def test_links_to_a_hidden_place_within_the_folder_are_followed(indexer, folder_of):
+    """So Kubernetes shows a volume: each file is a link into a hidden folder, which is exchanged for another."""
+    folder = folder_of({"..2026_1/a.md": "The zebra has stripes."})
+    (folder / "..data").symlink_to("..2026_1")
+    (folder / "a.md").symlink_to("..data/a.md")
+    report = await indexer.index_folder(folder)
+    assert [(file.path, file.passages, file.problem) for file in report.files] == [("a.md", 1, None)]
 
 
 async def test_a_missing_folder_leaves_the_index_as_it_was(indexer, folder_of, found, tmp_path):
