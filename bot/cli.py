@@ -378,7 +378,8 @@ def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
         place = ", ".join(filter(None, (finding.document, str(finding.locator))))
         console.print(_line(f"{place}: {finding.text}."), style="yellow", markup=False)
     if report.verdict is not None and report.verdict.accepted:
-        console.print(*map(_line, report.verdict.findings), sep="\n", markup=False)
+        for sentence in report.verdict.findings:
+            console.print(_line(sentence), markup=False)
     if report.passed_over:
         counted = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
         console.print(f"Passed over, because their formats aren't read: {', '.join(counted)}.", markup=False)

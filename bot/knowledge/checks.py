@@ -13,8 +13,9 @@ from bot.knowledge.passages import embedded_text
 from bot.storage.base import KnowledgeStore, StoredPassage
 from bot.text import content_words, plain, words
 
-# Vectors nearer than this mean the same, or nearly; whether the words agree too tells duplicates from parallels.
-_SAME_MEANING = 0.95  # cosine
+# Only what is as near as this is compared word by word: titles and headings take part in the vectors too.
+_NEAR = 0.75  # cosine
+_SAME_QUESTION = 0.95  # cosine
 _SAME_WORDS = 0.8  # of all the different words of two passages
 _FEWEST_WORDS = 8  # in a passage that can be a duplicate
 _COMPARED_AT_ONCE = 512  # passages: each is compared with all others in one product
@@ -73,14 +74,15 @@ def _near_duplicates(passages: Sequence[StoredPassage], wanted: Sequence[int]) -
     vectors = np.stack([passage.vector for passage in passages])
     chosen = set(wanted)
     told: set[int] = set()
+    bodies = [set(words(passage.passage.body)) for passage in passages]
     for start in range(0, len(wanted), _COMPARED_AT_ONCE):
         rows = np.array(wanted[start : start + _COMPARED_AT_ONCE])
-        near = vectors[rows] @ vectors.T >= _SAME_MEANING
+        near = vectors[rows] @ vectors.T >= _NEAR
         for row, other in zip(*np.nonzero(near), strict=True):
             one = int(rows[row])
             if one == other or one in told or (other > one and other in chosen):
                 continue
-            if _share_words(passages[one].passage.body, passages[int(other)].passage.body):
+            if _share_words(bodies[one], bodies[int(other)]):
                 told.add(one)
                 said = passages[int(other)]
                 yield Finding(
@@ -90,15 +92,14 @@ def _near_duplicates(passages: Sequence[StoredPassage], wanted: Sequence[int]) -
                 )
 
 
-def _share_words(one: str, other: str) -> bool:
-    first, second = set(words(one)), set(words(other))
+def _share_words(first: set[str], second: set[str]) -> bool:
     return len(first) >= _FEWEST_WORDS and len(first & second) >= _SAME_WORDS * len(first | second)
 
 
 def _contradictions(pairs: Sequence[StoredPassage], asked: np.ndarray, wanted: Collection[int]) -> Iterator[Finding]:
     """Stored pairs with one question and different answers."""
     for one in sorted(wanted):
-        for other in np.nonzero(asked[one] @ asked.T >= _SAME_MEANING)[0]:
+        for other in np.nonzero(asked[one] @ asked.T >= _SAME_QUESTION)[0]:
             if one == other or (int(other) in wanted and other > one):
                 continue
             first, second = _pair(pairs[one]), _pair(pairs[int(other)])
@@ -159,7 +160,7 @@ def _told_language(passages: Sequence[StoredPassage]) -> str | None:
 def _identifier():  # type: ignore[no-untyped-def]
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_pickled_model(MODEL_FILE, norm_probs=True)
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def _beyond_the_window(passages: Sequence[StoredPassage], lane: EncodingLane) -> Iterator[Finding]:

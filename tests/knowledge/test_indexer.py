@@ -122,7 +122,9 @@ async def test_a_removed_file_vanishes_from_search(indexer, folder_of, found):
 
 async def test_hidden_files_are_passed_over_and_links_are_refused(indexer, folder_of, tmp_path):
     """Nothing outside the folder is read; each link is told of, because somebody has put it there."""
-    folder = folder_of({"a.md": "One.", ".hidden.md": "No.", ".git/x.md": "No.", "~$a.docx": "No.", "picture.png": "No."})
+    folder = folder_of(
+        {"a.md": "One.", ".hidden.md": "No.", ".git/x.md": "No.", "~$a.docx": "No.", "picture.png": "No."}
+    )
     (tmp_path / "secret.md").write_text("secret")
     (folder / "link.md").symlink_to(tmp_path / "secret.md")
     (folder / "twice.md").symlink_to("a.md")

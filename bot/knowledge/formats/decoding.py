@@ -17,7 +17,7 @@ _MARKS = (
 # Those in which people have kept texts. Among all that Python knows, a short text fits too many.
 _ENCODINGS = """
     cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 iso8859_2 koi8_r mac_roman
-    shift_jis euc_jp gb18030 big5 euc_kr cp949
+    cp932 euc_jp gb18030 big5 euc_kr
 """.split()
 _SAMPLE = 200_000  # bytes that the encoding is guessed from
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")

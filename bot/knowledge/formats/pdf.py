@@ -24,6 +24,7 @@ _MONOSPACED = re.compile(r"courier|consol|mono|menlo|typewriter|inconsolata|\bco
 _BOLD = re.compile(r"bold|black|heavy|semibold|demi", re.IGNORECASE)
 _BULLET = re.compile(r"(?:[•‣◦▪▫●○■□–∙·*-]|\u2043|\uf0b7|\uf0a7|o(?= ))\s+(?=\S)")
 _NUMBER = re.compile(r"(\d{1,3})[.)]\s+(?=\S)")
+_MARKER = re.compile(r"[•‣◦▪▫●○■□–∙·*-]|\u2043|\uf0b7|\uf0a7|o|\d{1,3}[.)]")
 _JUNK_TITLE = re.compile(
     r"untitled|unbenannt|anonymous|microsoft word|.*\.(?:docx?|pdf|indd|tex|qxd)$|\W*$", re.IGNORECASE
 )
@@ -111,6 +112,8 @@ def _line(text_page: pypdfium2.PdfTextPage, characters: list[str], start: int, e
     size = Counter(_size(text_page, index) for index in sampled).most_common(1)[0][0]
     font = Counter(_font(text_page, index) for index in sampled).most_common(1)[0][0]
     cells = _cells(text_page, characters, shown, size)
+    if len(cells) > 1 and _MARKER.fullmatch(cells[0][1]):  # what stands far from its item is no cell of its own
+        cells[:2] = [(cells[0][0], f"{cells[0][1]} {cells[1][1]}")]
     text = " ".join(cell for _, cell in cells)
     bottom, top = min(first[1], last[1]), max(first[3], last[3])
     return _Line(text, page, first[0], last[2], bottom, top, size, font, cells)
@@ -171,7 +174,7 @@ def _without_repeated(pages: Sequence[Sequence[_Line]]) -> list[_Line]:
         id(line)
         for lines in outer
         for line in lines
-        if counts[_place(line)] >= threshold or _PAGE_NUMBER.fullmatch(line.text)
+        if not line.code and (counts[_place(line)] >= threshold or _PAGE_NUMBER.fullmatch(line.text))
     }
     kept = [line for lines in pages for line in lines if id(line) not in repeated]
     return kept or [line for lines in pages for line in lines]
@@ -300,11 +303,11 @@ class _Writer:
         end = start + 1
         while end < len(self._lines):
             before, after = self._lines[end - 1], self._lines[end]
-            if after.page == before.page and _gap(before, after) > 3:
-                break
             aligned = all(min(abs(left - column) for column in columns) < 0.7 * after.size for left, _ in after.cells)
-            goes_on = len(after.cells) > 1 or (after.left > columns[0] + after.size and after.page == before.page)
-            if not (aligned and goes_on) or (self._heading_level(end) and not before.bold):
+            is_row = len(after.cells) > 1
+            # A cell of several lines makes a wide gap above the next row, but none between its lines.
+            goes_on = after.page == before.page and after.left > columns[0] + after.size and _gap(before, after) < 3
+            if not aligned or not (is_row or goes_on) or (self._heading_level(end) and not before.bold):
                 break
             end += 1
         return end

@@ -27,7 +27,9 @@ _SETTINGS = {
 _DIRECTIVE = re.compile(r"^[ \t]*\.\. +(?:\|[^|\n]+\| +)?([\w.:+-]+?)::(?:[ \t]|$)", re.MULTILINE)
 _ROLE = re.compile(r":([\w.:+-]+):`")
 _TARGET = re.compile(r"\s*<[^<>]+>$", re.DOTALL)
-_CODE = ("code-block", "sourcecode", "prompt", "doctest", "testcode", "testoutput", "console", "productionlist")
+_OPTION = re.compile(r"\s*:[\w-]+:")
+# Known or not: docutils drops code with an option that only Sphinx has.
+_CODE = ("code", "code-block", "sourcecode", "prompt", "doctest", "testcode", "testoutput", "console", "productionlist")
 _LEFT_OUT = ("toctree", "index", "highlight", "currentmodule", "literalinclude", "graphviz", "mermaid", "only", "tags")
 
 
@@ -60,37 +62,33 @@ class _Contents(Directive):
     option_spec = None
 
     def run(self) -> Sequence[nodes.Node]:
-        container = nodes.container()
-        name = self.name.rpartition(":")[2]
+        name = self.name.lower().rpartition(":")[2]
         if name in _LEFT_OUT:
             return []
         if name in _CODE:
-            return [nodes.literal_block("\n".join(self.content), "\n".join(self.content))]
-        if self.arguments:
-            container += nodes.paragraph("", self.arguments[0])
-            container[0].line = self.lineno
-        content = [line for line in self.content if not re.match(r":[\w-]+:", line)] if self._has_options() else None
-        if content is None:
-            self.state.nested_parse(self.content, self.content_offset, container)
-        else:
-            self.state.nested_parse(type(self.content)(content, source=""), self.content_offset, container)
+            code = "\n".join(self.content)
+            return [nodes.literal_block(code, code)]
+        container = nodes.container()
+        # Without a list of its options, these are among its arguments.
+        said = [line for line in "\n".join(self.arguments).split("\n") if line.strip() and not _OPTION.match(line)]
+        if said:
+            container += nodes.paragraph("", "\n".join(said))
+        self.state.nested_parse(self.content, self.content_offset, container)
         return [container]
-
-    def _has_options(self) -> bool:
-        return bool(self.content) and re.match(r":[\w-]+:", self.content[0]) is not None
 
 
 def _text_role(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list[Any], list[Any]]:
     """``:ref:`Title <target>` `` is read as its title, and a name such as ``:class:`Thing` `` as code."""
-    shown = _TARGET.sub("", text).lstrip("~!")
-    plain = shown != text or name.rpartition(":")[2] in ("ref", "doc", "term", "guilabel", "menuselection", "abbr")
+    title = _TARGET.sub("", text)
+    shown = title.lstrip("~!")
+    plain = title != text or name.rpartition(":")[2] in ("ref", "doc", "term", "guilabel", "menuselection", "abbr")
     return [nodes.inline(rawtext, shown) if plain else nodes.literal(rawtext, shown)], []
 
 
 def _take_in_what_is_unknown(text: str) -> None:
     """Register a reader for each directive and role in the text that docutils has none for; else it drops their content."""
     for name in set(_DIRECTIVE.findall(text)):
-        if name.lower() not in en.directives:
+        if name.lower() not in en.directives or name.lower() in _CODE:
             directives.register_directive(name.lower(), _Contents)
     for name in set(_ROLE.findall(text)):
         if name.lower() not in en.roles:
