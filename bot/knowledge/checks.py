@@ -1,6 +1,7 @@
 """What to mend in the documents so that answers get better: each finding a sentence, with its file and place."""
 
 import asyncio
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,12 +14,14 @@ from bot.knowledge.passages import embedded_text
 from bot.storage.base import KnowledgeStore, StoredPassage
 from bot.text import content_words, plain, words
 
-# Only what is as near as this is compared word by word: titles and headings take part in the vectors too.
-_NEAR = 0.75  # cosine
 _SAME_QUESTION = 0.95  # cosine
 _SAME_WORDS = 0.8  # of all the different words of two passages
 _FEWEST_WORDS = 8  # in a passage that can be a duplicate
-_COMPARED_AT_ONCE = 512  # passages: each is compared with all others in one product
+_MOST_COMPARED = 50  # passages that one is compared with word by word, of those that look alike
+# Thirty-two ways to put all words into an order by chance.
+_CHANCE = np.random.default_rng(1)
+_PRIME = np.uint64(4_294_967_311)
+_FACTORS, _OFFSETS = _CHANCE.integers(1, 2**31, size=(2, 32), dtype=np.uint64)
 _SAMPLE = 2_000  # characters that a language is told from
 _SHORTEST_SAMPLE = 120
 _SURE = 0.98
@@ -68,32 +71,39 @@ async def check(
 
 
 def _near_duplicates(passages: Sequence[StoredPassage], wanted: Sequence[int]) -> Iterator[Finding]:
-    """Passages that nearly repeat another one. Of two, the later one is found; a stored pair only by its answer's words."""
-    if not passages:
-        return
-    vectors = np.stack([passage.vector for passage in passages])
+    """Passages that nearly repeat another one. Of two, the later one is found."""
+    bodies = [_own_words(passage.passage) for passage in passages]
+    alike: dict[tuple[int, ...], list[int]] = {}
+    bands = [_bands(body) if len(body) >= _FEWEST_WORDS else [] for body in bodies]
+    for number, keys in enumerate(bands):
+        for key in keys:
+            alike.setdefault(key, []).append(number)
     chosen = set(wanted)
-    told: set[int] = set()
-    bodies = [set(words(passage.passage.body)) for passage in passages]
-    for start in range(0, len(wanted), _COMPARED_AT_ONCE):
-        rows = np.array(wanted[start : start + _COMPARED_AT_ONCE])
-        near = vectors[rows] @ vectors.T >= _NEAR
-        for row, other in zip(*np.nonzero(near), strict=True):
-            one = int(rows[row])
-            if one == other or one in told or (other > one and other in chosen):
-                continue
-            if _share_words(bodies[one], bodies[int(other)]):
-                told.add(one)
-                said = passages[int(other)]
-                yield Finding(
-                    passages[one].document,
-                    _place(passages[one].passage),
-                    f"says nearly the same as {_named(said.document, _place(said.passage))}: keep one of them",
-                )
+    for one in wanted:
+        others = {other for key in bands[one] for other in alike[key][:_MOST_COMPARED]}
+        for other in sorted(others - {one}):
+            if (other < one or other not in chosen) and _share_words(bodies[one], bodies[other]):
+                said = _named(passages[other].document, _place(passages[other].passage))
+                place = _place(passages[one].passage)
+                yield Finding(passages[one].document, place, f"says nearly the same as {said}: keep one of them")
+                break
+
+
+def _bands(body: Collection[str]) -> list[tuple[int, ...]]:
+    """Keys of which two sets of words have one in common if they share most words, and seldom otherwise (MinHash)."""
+    numbers = np.array([zlib.crc32(word.encode()) for word in body], dtype=np.uint64)
+    smallest = ((numbers[:, None] * _FACTORS + _OFFSETS) % _PRIME).min(axis=0).tolist()
+    return [(start, *smallest[start : start + 4]) for start in range(0, len(smallest), 4)]
+
+
+def _own_words(passage: Passage) -> set[str]:
+    """The words of a passage, without a table's header that all its parts have; a pair's question is its own."""
+    texts = (f"{block.context if block.form is Form.PAIR else ''} {block.text}" for block in passage.blocks)
+    return {word for text in texts for word in words(plain(text))}
 
 
 def _share_words(first: set[str], second: set[str]) -> bool:
-    return len(first) >= _FEWEST_WORDS and len(first & second) >= _SAME_WORDS * len(first | second)
+    return len(first & second) >= _SAME_WORDS * len(first | second)
 
 
 def _contradictions(pairs: Sequence[StoredPassage], asked: np.ndarray, wanted: Collection[int]) -> Iterator[Finding]:

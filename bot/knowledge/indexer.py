@@ -210,7 +210,7 @@ class Indexer:
             removed=tuple(change.removed),
             embedded=len(missing),
             seconds=time.perf_counter() - started,
-            passed_over=scan.passed_over,
+            passed_over=dict(scan.passed_over),
             verdict=verdict,
         )
 

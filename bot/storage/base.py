@@ -60,13 +60,12 @@ class IndexSummary:
 
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
-    """A passage as the index keeps it, with its unit vector."""
+    """A passage as the index keeps it."""
 
     document: str
     title: str
     language: str | None
     passage: Passage
-    vector: Scores  # float32 [dimension]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ class KnowledgeStore(Protocol):
         """The passages of a document at the places `first` to `last`, both included, in order."""
 
     async def stored(self) -> list[StoredPassage]:
-        """Every passage of the index with its vector, in the order of documents and places."""
+        """Every passage of the index, in the order of documents and places."""
 
     async def noted(self, key: str) -> str | None:
         """What was noted under a key, about the index as a whole."""

@@ -328,15 +328,10 @@ def _bm25(db: sqlite3.Connection, words: Sequence[str], limit: int) -> dict[int,
 
 def _stored(db: sqlite3.Connection) -> list[StoredPassage]:
     rows = db.execute(
-        "SELECT path, documents.title, language, vector, passages.heading, blocks, body FROM passages "
-        "JOIN documents ON documents.id = document JOIN words ON words.rowid = passages.id "
-        "JOIN vectors ON encoder = ? AND key = vector_key ORDER BY path, position",
-        (_meta(db, "encoder"),),
+        "SELECT path, documents.title, language, passages.heading, blocks, body FROM passages "
+        "JOIN documents ON documents.id = document JOIN words ON words.rowid = passages.id ORDER BY path, position"
     )
-    return [
-        StoredPassage(path, title, language, _passage(passage), np.frombuffer(vector, np.float16).astype(np.float32))
-        for path, title, language, vector, *passage in rows
-    ]
+    return [StoredPassage(path, title, language, _passage(passage)) for path, title, language, *passage in rows]
 
 
 def _copy(db: sqlite3.Connection, file: Path) -> None:

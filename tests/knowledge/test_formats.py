@@ -155,7 +155,9 @@ def test_a_page_that_names_its_content_is_read_there_only():
 
 def test_lines_of_html_are_those_of_its_source():
     """From the line of the tag to the last one with text of it."""
-    source = "<html><body>\n<h1>T</h1>\n<p>One\ntwo\nthree</p>\n\n<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n<pre>x\n\ny</pre></body></html>"
+    source = (
+        "<html><body>\n<h1>T</h1>\n<p>One\ntwo\nthree</p>\n\n<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n<pre>x\n\ny</pre>"
+    )
     document = load("a.html", source.encode())
     assert [(block.text, block.locator.lines) for block in document.blocks] == [
         ("One two three", (3, 5)),

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from bot.errors import DocumentError
 from bot.inference.workers import EncodingLane
-from bot.knowledge.indexer import Indexer
+from bot.knowledge import folder as folder_module
+from bot.knowledge.indexer import Indexer, Verdict
 from bot.knowledge.search import Retriever
 from bot.messages import Wording
 from bot.settings import RetrievalSettings
@@ -220,3 +223,203 @@ async def test_searching_while_indexing_sees_the_old_index_or_the_new_one(indexe
     await indexing
     seen.add(frozenset(path.startswith("new") for path in await found("zebra")))
     assert seen == {frozenset({False}), frozenset({True})}
+
+
+# --- hostile folders --------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_no_ordinary_file_is_never_opened(indexer, folder_of):
+    """Opening a pipe would wait for ever."""
+    folder = folder_of({"a.md": "One."})
+    os.mkfifo(folder / "pipe.md")
+    report = await asyncio.wait_for(indexer.index_folder(folder), 20)
+    assert [(file.path, file.problem) for file in report.files] == [
+        ("a.md", None),
+        ("pipe.md", "it is no ordinary file; remove it, or put a copy here"),
+    ]
+
+
+async def test_names_that_are_odd_or_no_text_stop_nothing(indexer, folder_of):
+    """Line breaks, characters that turn the reading direction, names that differ in case, bytes that are no UTF-8."""
+    folder = folder_of({"a\nb.md": "One.", "c\u202edm.exe.md": "Two.", "Same.md": "Three.", "same.md": "Four."})
+    (folder / os.fsdecode(b"\xff.md")).write_text("Five.")
+    report = await indexer.index_folder(folder)
+    assert [(file.path, file.passages) for file in report.files] == [
+        ("Same.md", 1),
+        ("\\xff.md", 0),
+        ("a\nb.md", 1),
+        ("c\u202edm.exe.md", 1),
+        ("same.md", 1),
+    ]
+    assert (await indexer.index_folder(folder)).changed == ()
+
+
+async def test_a_file_that_is_too_large_is_not_even_read(store, lane, folder_of):
+    """It is told with both sizes and the setting."""
+    indexer = Indexer(store, lane, 200, largest_bytes=2**20)
+    report = await indexer.index_folder(folder_of({"a.txt": b"x" * (3 * 2**20), "b.txt": "small"}))
+    assert report.files[0].problem == (
+        "it has 3 megabytes, and 1 are read at most; divide it, or raise knowledge.largest_megabytes"
+    )
+    assert report.files[1].passages == 1
+
+
+async def test_a_file_that_is_written_to_all_the_time_keeps_its_last_version(indexer, folder_of, found, monkeypatch):
+    """Half a file is no new version. When the writing ends, it is read."""
+    folder = folder_of({"a.md": "The zebra has stripes.", "b.md": "Trains leave at noon."})
+    await indexer.index_folder(folder)
+    fstat = os.fstat
+    writing = True
+
+    def growing(descriptor: int) -> os.stat_result:
+        status = fstat(descriptor)
+        if writing:
+            with (folder / "a.md").open("a") as stream:
+                stream.write("More and more. ")
+        return status
+
+    monkeypatch.setattr(folder_module.os, "fstat", growing)
+    (folder / "a.md").write_text("Half a ")
+    report = await indexer.index_folder(folder)
+    assert "being written to" in report.files[0].warnings[0]
+    assert (await found("zebra"))[0] == "a.md"
+    assert await indexer.has_changed(folder)
+    writing = False
+    assert (await indexer.index_folder(folder)).changed == ("a.md",)
+    assert not await indexer.has_changed(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="there are no users to change to")
+async def test_files_and_folders_without_permission_are_told_and_hurt_nothing(store, lane):
+    """A folder that can't be looked into keeps what was indexed of it, for it may only be unreadable for a while."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)  # noqa: ASYNC240
+        (folder / "closed").mkdir()
+        (folder / "closed" / "a.md").write_text("The zebra has stripes.")
+        (folder / "b.md").write_text("Trains leave at noon.")
+        (folder / "secret.md").write_text("Nobody reads this.")
+        indexer = Indexer(store, lane, 200)
+        await indexer.index_folder(folder)
+        (folder / "closed").chmod(0)
+        (folder / "secret.md").chmod(0)
+        touch_later(folder / "secret.md")
+        os.utime(folder / "secret.md", ns=(0, 10**18))
+        nobody, before = 65534, os.geteuid()
+        if before == 0:
+            os.seteuid(nobody)
+        try:
+            report = await indexer.index_folder(folder)
+        finally:
+            os.seteuid(before)
+        told = {file.path: (file.passages, file.problem) for file in report.files}
+        (folder / "closed").chmod(0o755)
+    assert told["b.md"] == (1, None)
+    assert told["closed/a.md"] == (1, None)
+    assert told["secret.md"] == (0, "can't be read (Permission denied); check its permissions")
+    assert told["closed"][1].startswith("this folder can't be read (Permission denied); what was indexed of it is kept")
+
+
+async def test_a_folder_that_is_not_mounted_keeps_the_last_index(indexer, folder_of, found, tmp_path):
+    """The empty place of a mount is another folder. One that was emptied by hand is the same, and is believed."""
+    folder = folder_of({"a.md": "The zebra has stripes."})
+    await indexer.index_folder(folder)
+    folder.rename(tmp_path / "elsewhere")
+    folder.mkdir()
+    with pytest.raises(DocumentError, match="as if something were not mounted"):
+        await indexer.index_folder(folder)
+    assert await found("zebra") == ["a.md"]
+    folder.rmdir()
+    (tmp_path / "elsewhere").rename(folder)
+    (folder / "a.md").unlink()
+    assert (await indexer.index_folder(folder)).removed == ("a.md",)
+    assert await found("zebra") == []
+
+
+async def test_ten_thousand_files_are_told_apart_by_a_look(indexer, folder_of):
+    """Whether anything has changed is known without reading: a rescan of a large folder costs next to nothing."""
+    folder = await asyncio.to_thread(folder_of, {f"{n % 50}/{n}.md": "" for n in range(10_000)})
+    started = asyncio.get_running_loop().time()
+    report = await indexer.index_folder(folder)
+    assert {file.problem for file in report.files} == {"there is no text in it"}
+    assert len(report.files) == 10_000
+    assert not await indexer.has_changed(folder)
+    assert asyncio.get_running_loop().time() - started < 60
+    (folder / "7" / "7.md").rename(folder / "7" / "8.md")
+    assert await indexer.has_changed(folder)
+
+
+# --- freshness --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_deleted_during_a_long_indexing_vanishes_at_once(
+    store, lane, indexer, folder_of, found, monkeypatch
+):
+    """Nobody waits for the embedding of others; and what was deleted meanwhile is not put in at its end."""
+    folder = folder_of({"old.md": "The zebra has stripes.", "kept.md": "Trains leave at noon."})
+    await indexer.index_folder(folder)
+    for n in range(40):
+        (folder / f"{n}.md").write_text(f"Fact number {n} is about animal {n}.")
+    monkeypatch.setattr("bot.knowledge.indexer._EMBEDDED_AT_ONCE", 50)
+    encode, held = lane.encode, asyncio.Event()
+
+    async def slow(texts, **options):
+        if "priority" in options:
+            await held.wait()
+        return await encode(texts, **options)
+
+    monkeypatch.setattr(lane, "encode", slow)
+    indexing = asyncio.create_task(indexer.index_folder(folder))
+    await asyncio.sleep(1)
+    (folder / "old.md").unlink()
+    (folder / "7.md").unlink()
+    assert await indexer.forget_missing(folder) == ["old.md"]
+    assert await found("zebra stripes") == ["kept.md"]
+    held.set()
+    report = await indexing
+    assert "7.md" not in report.changed
+    assert {"old.md", "7.md"}.isdisjoint(await found("zebra stripes animal 7"))
+
+
+async def test_a_cancelled_indexing_ends_its_reader_at_once(indexer, folder_of):
+    """The bot stops without waiting for a file that never ends."""
+    folder = folder_of({"slow.md": b"*a_ " * 2_000_000 + b"\n\nx" * 300_000, "b.md": "x"})
+    indexing = asyncio.create_task(indexer.index_folder(folder))
+    await asyncio.sleep(1)
+    indexing.cancel()
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(asyncio.CancelledError):
+        await indexing
+    assert asyncio.get_running_loop().time() - started < 2
+
+
+# --- reviews ----------------------------------------------------------------------------------------------------------
+
+
+class Refusing:
+    """A reviewer that says no until told otherwise."""
+
+    def __init__(self):
+        self.verdict = Verdict(False, ("It got worse.",))
+        self.settled = 0
+
+    async def review(self, change):
+        self.change = change
+        return self.verdict
+
+    async def accepted(self):
+        self.settled += 1
+
+
+async def test_a_refused_change_leaves_the_index_as_it_was(store, lane, folder_of, found):
+    """And the next accepted one puts in all that was left out, without computing it again."""
+    reviewer = Refusing()
+    indexer = Indexer(store, lane, 200, reviewer=reviewer)
+    folder = folder_of({"a.md": "The zebra has stripes."})
+    report = await indexer.index_folder(folder)
+    assert (report.verdict, report.passages, report.embedded) == (reviewer.verdict, 0, 1)
+    assert [file.state.path for file in reviewer.change.changed] == ["a.md"]
+    reviewer.verdict = Verdict(True)
+    report = await indexer.index_folder(folder)
+    assert (report.passages, report.embedded, reviewer.settled) == (1, 0, 1)
+    assert await found("zebra") == ["a.md"]

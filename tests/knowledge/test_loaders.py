@@ -556,11 +556,11 @@ def test_an_unknown_format_is_refused_with_those_that_are_known(path):
 
 
 @pytest.mark.parametrize(
-    ("path", "format"), [("a.doc", "DOCX"), ("a.RTF", "DOCX"), ("a.odp", "PPTX"), ("a.mobi", "EPUB")]
+    ("path", "other"), [("a.doc", "DOCX"), ("a.RTF", "DOCX"), ("a.odp", "PPTX"), ("a.mobi", "EPUB")]
 )
-def test_a_document_of_another_format_is_refused_with_the_one_to_save_it_in(path, format):
+def test_a_document_of_another_format_is_refused_with_the_one_to_save_it_in(path, other):
     """Whoever has put a letter there wants answers from it."""
-    assert refusal(path, "") == f"this format isn't read; save it as {format}"
+    assert refusal(path, "") == f"this format isn't read; save it as {other}"
 
 
 @given(st.binary(max_size=200), st.sampled_from(sorted(LOADERS)))
