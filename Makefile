@@ -37,6 +37,9 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 
 bench: $(VENV)/.installed-dev  ## Measure indexing and answering on this machine
 	@$(BIN)/python benchmarks/indexing.py
+	@$(BIN)/python benchmarks/documents.py --files 80
+	@$(BIN)/python benchmarks/fuzzing.py --files 50
+	@$(BIN)/python benchmarks/freshness.py --passages 1000
 	@$(BIN)/python benchmarks/answering.py
 
 clean:  ## Remove what was installed and cached, but no data

@@ -72,7 +72,8 @@ def _parts(tokens: Sequence[Token]):
         elif token.type == "paragraph_open" and _plain(inside):
             yield Paragraph(_plain(inside))
         elif token.type in ("bullet_list_open", "ordered_list_open"):
-            yield Bullets(tuple(_items(inside)), token.type == "ordered_list_open")
+            if items := tuple(_items(inside)):
+                yield Bullets(items, token.type == "ordered_list_open")
         elif token.type in ("fence", "code_block") and token.content.strip():
             yield Code(token.content.strip("\n"))
         elif token.type == "table_open":
