@@ -265,7 +265,8 @@ def _serve_terminal(settings: Settings) -> None:
         history = house.settings.storage.folder / "terminal_history"
         return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
 
-    asyncio.run(serve(settings, adapters, refresh))
+    # What comes from a pipe may ask about what was written a moment ago.
+    asyncio.run(serve(settings, adapters, refresh, fresh=not sys.stdin.isatty()))
 
 
 def _with_house(
@@ -343,7 +344,9 @@ def _complain(*lines: str) -> None:
 
 
 def _greeting(report: "IndexReport | None") -> str:
-    if report is None or not report.passages:
+    if report is None:
+        return f"knowledge-bot {__version__}. Ask a question; /help lists the commands."
+    if not report.passages:
         return "There are no documents yet: put some into the knowledge folder and start again."
     count = sum(1 for file in report.files if file.passages)
     known = f"{count} documents, {report.passages} passages"

@@ -149,19 +149,19 @@ async def serve(
     make_adapters: MakeAdapters,
     refresh: Callable[[House], Awaitable[object]],
     *,
-    at_once: bool = False,
+    fresh: bool = False,
 ) -> None:
     """Answer until a signal says stop, or until every adapter has no more to give.
 
-    `refresh` brings the index up to date before the first question; with `at_once`, an index that is there answers
-    meanwhile, and the watcher does it. SIGTERM and SIGINT stop accepting, give running answers their grace and return; a
-    second one ends the process at once.
+    `refresh` makes the index before the first question. One that is there answers at once, and is brought up to date
+    meanwhile, unless it has to be `fresh` or nobody watches the folder. SIGTERM and SIGINT stop accepting, give running
+    answers their grace and return; a second one ends the process at once.
     """
     stop = asyncio.Event()
     with _alone_in(settings.storage.folder), _signals_set(stop):
         async with open_house(settings) as house, LoopLagProbe():
             ready = (await house.knowledge.summary()).encoder == house.lane.identity
-            if not (at_once and ready and settings.knowledge.watch):
+            if fresh or not ready or not settings.knowledge.watch:
                 await _unless_stopped(stop, refresh(house))
             if not stop.is_set():
                 async with _watching(house):

@@ -391,3 +391,16 @@ def test_a_running_chat_answers_from_what_was_just_written(place):
     answers, _ = process.communicate("how hot should the milk be?\n", timeout=60)
     assert '"changed": 1' in seen
     assert "Foam the milk at 65 degrees." in answers
+
+
+def test_an_index_that_is_there_answers_while_it_is_brought_up_to_date(place):
+    """A person at the terminal doesn't wait for the documents that have changed; they get in meanwhile."""
+    program(place, "index")
+    for number in range(60):
+        (place / "knowledge" / f"{number}.md").write_text(f"# Animal {number}\n\nAnimal number {number} eats apples. " * 3)
+    with at_a_terminal(place, "chat") as person:
+        person.waits_for(PROMPT)
+        person.types(f"{QUESTION}\r")
+        person.waits_for("92 to 96 degrees")
+        person.types("/quit\r")
+        assert person.sees_the_end() == 0
