@@ -397,7 +397,9 @@ def test_an_index_that_is_there_answers_while_it_is_brought_up_to_date(place):
     """A person at the terminal doesn't wait for the documents that have changed; they get in meanwhile."""
     program(place, "index")
     for number in range(60):
-        (place / "knowledge" / f"{number}.md").write_text(f"# Animal {number}\n\nAnimal number {number} eats apples. " * 3)
+        (place / "knowledge" / f"{number}.md").write_text(
+            f"# Animal {number}\n\nAnimal number {number} eats apples. " * 3
+        )
     with at_a_terminal(place, "chat") as person:
         person.waits_for(PROMPT)
         person.types(f"{QUESTION}\r")

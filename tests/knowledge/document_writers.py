@@ -254,6 +254,8 @@ def write_pptx(title: str, parts: Sequence[Part]) -> bytes:
                     paragraph.text, paragraph.level = text, min(depth, 8)
             else:
                 frame.text = part.text.replace("\n", "\v")
+                for run in frame.paragraphs[0].runs if isinstance(part, Code) else ():
+                    run.font.name = "Courier New"
         place += 1
     stream = io.BytesIO()
     presentation.save(stream)

@@ -375,6 +375,9 @@ def test_slides_are_read_under_their_titles_with_their_numbers():
         (("Storing",), 4),
     }
     assert [block.text for block in document.blocks if block.form is Form.TABLE] == [TABLE]
+    assert [block.text for block in document.blocks if block.form is Form.CODE] == [
+        "def bake():\n    oven.heat(250)\n\n    return bread"
+    ]
 
 
 def sheet(*rows: tuple, name: str = "Prices", hidden: bool = False) -> bytes:

@@ -3,6 +3,7 @@
 A PDF knows no such things, so they are told by how they look. What repeats at the top or bottom of the pages goes.
 """
 
+import math
 import re
 import statistics
 from collections import Counter
@@ -29,6 +30,8 @@ _JUNK_TITLE = re.compile(
     r"untitled|unbenannt|anonymous|microsoft word|.*\.(?:docx?|pdf|indd|tex|qxd)$|\W*$", re.IGNORECASE
 )
 _PAGE_NUMBER = re.compile(r"[-–—\s]*(?:page|seite|p\.)?\s*\d{1,4}(?:\s*(?:of|/|von)\s*\d{1,4})?[-–—\s]*", re.IGNORECASE)
+_RUNNING = re.compile(r"^0\s|\s0$")  # a number at the edge of the paper
+_LEADER = re.compile(r"(?:\. ?){5,}\s*[\divxl]+$")  # of a table of contents
 # So much larger than the text around it is what a heading is at least.
 _LARGER = 1.12
 _CELL_GAP = 1.2  # of the size of the font: cells of a row are at least so far apart
@@ -36,7 +39,10 @@ _CELL_GAP = 1.2  # of the size of the font: cells of a row are at least so far a
 
 @dataclass(slots=True)
 class _Line:
-    """One line on a page. `cells` are its pieces that stand far apart, each with its left edge; y grows upwards."""
+    """One line on a page. `bottom` is its baseline; y grows upwards.
+
+    `cells` are its pieces that stand far apart, each with its left edge.
+    """
 
     text: str
     page: int
@@ -110,13 +116,16 @@ def _line(text_page: pypdfium2.PdfTextPage, characters: list[str], start: int, e
     # Those of most of its characters, for a bullet may have another font.
     sampled = shown[:: max(1, len(shown) // 5)]
     size = Counter(_size(text_page, index) for index in sampled).most_common(1)[0][0]
-    font = Counter(_font(text_page, index) for index in sampled).most_common(1)[0][0]
+    fonts = [_font(text_page, index) for index in sampled]
+    # Text with a word of code in it is no code, and with a bold word no heading.
+    plain = [name for name in fonts if not _MONOSPACED.search(name) and not _BOLD.search(name)]
+    font = Counter(plain or [name for name in fonts if not _MONOSPACED.search(name)] or fonts).most_common(1)[0][0]
     cells = _cells(text_page, characters, shown, size)
     if len(cells) > 1 and _MARKER.fullmatch(cells[0][1]):  # what stands far from its item is no cell of its own
         cells[:2] = [(cells[0][0], f"{cells[0][1]} {cells[1][1]}")]
     text = " ".join(cell for _, cell in cells)
-    bottom, top = min(first[1], last[1]), max(first[3], last[3])
-    return _Line(text, page, first[0], last[2], bottom, top, size, font, cells)
+    baseline = _baseline(text_page, shown[0])
+    return _Line(text, page, first[0], last[2], baseline, baseline + size, size, font, cells)
 
 
 def _cells(
@@ -149,12 +158,19 @@ def _box(text_page: pypdfium2.PdfTextPage, index: int) -> tuple[float, float, fl
     return left.value, bottom.value, right.value, top.value
 
 
+def _baseline(text_page: pypdfium2.PdfTextPage, index: int) -> float:
+    x, y = c_double(), c_double()
+    pdfium.FPDFText_GetCharOrigin(text_page, index, byref(x), byref(y))
+    return y.value
+
+
 def _size(text_page: pypdfium2.PdfTextPage, index: int) -> float:
     """The size of the font as it is shown, which a matrix may have changed."""
-    rectangle = pdfium.FS_RECTF()
-    if pdfium.FPDFText_GetLooseCharBox(text_page, index, byref(rectangle)):
-        return float(max(1.0, round(abs(rectangle.top - rectangle.bottom), 1)))
-    return 1.0
+    matrix = pdfium.FS_MATRIX()
+    size = pdfium.FPDFText_GetFontSize(text_page, index)
+    if pdfium.FPDFText_GetMatrix(text_page, index, byref(matrix)):
+        size *= math.hypot(matrix.c, matrix.d)
+    return max(1.0, round(size, 1))
 
 
 def _font(text_page: pypdfium2.PdfTextPage, index: int) -> str:
@@ -166,24 +182,30 @@ def _font(text_page: pypdfium2.PdfTextPage, index: int) -> str:
 
 
 def _without_repeated(pages: Sequence[Sequence[_Line]]) -> list[_Line]:
-    """All lines in order, without page numbers, headers and footers: what stands at one place on most pages."""
-    outer = [_outermost(lines) for lines in pages]
-    counts = Counter(place for lines in outer for place in set(map(_place, lines)))
-    threshold = max(2, 0.5 * len(pages))
+    """All lines in order, without page numbers, headers, footers and what only leads to other pages.
+
+    A line repeats if it stands at one place on half of the pages, or as the very first or last on three, two if it counts.
+    """
+    outer = [_outermost(lines, 3) for lines in pages]
+    ends = [_outermost(lines, 1) for lines in pages]
+    on_pages = Counter(place for lines in outer for place in set(map(_place, lines)))
+    at_ends = Counter(place for lines in ends for place in set(map(_place, lines)))
+    often = {place for place, count in on_pages.items() if count >= max(2, 0.5 * len(pages))}
+    often |= {place for place, count in at_ends.items() if count >= 3 or (count == 2 and _RUNNING.search(place[0]))}
     repeated = {
         id(line)
         for lines in outer
         for line in lines
-        if not line.code and (counts[_place(line)] >= threshold or _PAGE_NUMBER.fullmatch(line.text))
+        if not line.code and (_place(line) in often or _PAGE_NUMBER.fullmatch(line.text))
     }
-    kept = [line for lines in pages for line in lines if id(line) not in repeated]
+    kept = [line for lines in pages for line in lines if id(line) not in repeated and not _LEADER.search(line.text)]
     return kept or [line for lines in pages for line in lines]
 
 
-def _outermost(lines: Sequence[_Line]) -> list[_Line]:
-    """The three highest and the three lowest lines of a page."""
+def _outermost(lines: Sequence[_Line], count: int) -> list[_Line]:
+    """The highest and the lowest lines of a page."""
     by_height = sorted(lines, key=lambda line: line.bottom)
-    return by_height[:3] + by_height[-3:] if len(by_height) > 6 else by_height
+    return by_height[:count] + by_height[-count:] if len(by_height) > 2 * count else by_height
 
 
 def _place(line: _Line) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """PPTX through python-pptx: each slide under its title, with its notes. Footers, dates and slide numbers are left out."""
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from bot.knowledge.formats.archive import open_archive
 from bot.knowledge.formats.outline import Item, Outline, list_text, table_text
 
 _DAMAGED = "this is no PPTX file, or it is damaged; open it in a presentation program and save it again as PPTX"
+_MONOSPACED = re.compile(r"courier|consolas|mono|menlo|\bcode\b", re.IGNORECASE)
 _REPEATED = (PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.HEADER)
 
 
@@ -56,8 +58,17 @@ def _shape(shape: Any, locator: Locator, outline: Outline) -> None:
         outline.block(Form.TABLE, table_text(rows), locator)
     elif shape.has_text_frame:
         paragraphs = [part for part in shape.text_frame.paragraphs if part.text.strip()]
-        if len(paragraphs) > 1:
+        if _is_monospaced(paragraphs):
+            code = "\n".join(part.text for part in shape.text_frame.paragraphs)
+            outline.block(Form.CODE, code.replace("\x0b", "\n").strip("\n"), locator)
+        elif len(paragraphs) > 1:
             items = [Item(part.text.replace("\x0b", "\n"), part.level or 0) for part in paragraphs]
             outline.block(Form.LIST, list_text(items), locator)
         else:
             outline.block(Form.PARAGRAPH, shape.text_frame.text.replace("\x0b", "\n").strip(), locator)
+
+
+def _is_monospaced(paragraphs: Iterable[Any]) -> bool:
+    """Whether all that is written has a font for code."""
+    fonts = [run.font.name or "" for paragraph in paragraphs for run in paragraph.runs if run.text.strip()]
+    return bool(fonts) and all(map(_MONOSPACED.search, fonts))
