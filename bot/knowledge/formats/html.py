@@ -50,7 +50,7 @@ def load(path: str, content: bytes) -> Document:
     outline = Outline(warnings=warnings)
     main = _main(root)
     write_blocks(main, outline, with_lines=True)
-    first = next((" ".join(text_of(element).split()) for element in main.iter("h1")), "")
+    first = next((" ".join(text_of(element).replace("`", "").split()) for element in main.iter("h1")), "")
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
     return outline.document(path, first or _window_title(root), _canonical(root), language)
 
@@ -180,7 +180,7 @@ class _Writer:
             self._flush()
 
     def _heading(self, level: int, element: etree._Element) -> None:
-        text = _finished(text_of(element)).removesuffix("¶").strip()
+        text = _finished(text_of(element)).removesuffix("¶").replace("`", "").strip()
         if len(text) > LONGEST_HEADING:
             self._block(Form.PARAGRAPH, text, element)
         elif text:

@@ -144,7 +144,7 @@ class _Writer:
     def _heading(self, section: nodes.section, level: int) -> None:
         title = next((child for child in section.children if isinstance(child, nodes.title)), None)
         if title is not None:
-            text = _text(title)
+            text = _text(title).replace("`", "")
             self._outline.heading(level, text, self._locator(text))
 
     def _table(self, table: nodes.table) -> None:
