@@ -51,6 +51,9 @@ class GoldenQuestions:
         self._accept = accept
         self._record: str | None = None  # what will be noted once the change is live
 
+    async def is_needed(self) -> bool:
+        return await asyncio.to_thread(self._file.exists)
+
     async def review(self, change: IndexChange) -> Verdict:
         """Ask, and compare with how it was answered when the index was last accepted.
 

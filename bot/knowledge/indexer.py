@@ -66,6 +66,9 @@ class Verdict:
 class Reviewer(Protocol):
     """Sees each change before it is made."""
 
+    async def is_needed(self) -> bool:
+        """Whether there is anything to examine changes by."""
+
     async def review(self, change: IndexChange) -> Verdict: ...
 
     async def accepted(self) -> None:
@@ -147,13 +150,13 @@ class Indexer:
     async def forget_missing(self, folder: Path) -> list[str]:
         """Take the documents that are gone out of the index at once, also while a long indexing runs.
 
-        With a reviewer, or where the whole folder is gone, nothing is done: that is for `index_folder` to decide.
+        Where changes are reviewed, or the whole folder is gone, nothing is done: that is for `index_folder` to decide.
         """
         known = [state.path for state, _ in await self._store.files()]
         there = await asyncio.to_thread(lambda: {path for path in known if _is_there(folder, path)})
         gone = [path for path in known if path not in there]
         encoder = (await self._store.summary()).encoder
-        if not gone or not there or self._reviewer is not None or encoder != self._lane.identity:
+        if not gone or not there or encoder != self._lane.identity or await self._is_reviewed():
             return []
         await self._store.change(encoder, [], gone, [], keep_vectors=True)
         return gone
@@ -188,14 +191,15 @@ class Indexer:
         removed = [path for path in known if path not in scan.present]
         texts, missing = await self._missing(scan.changed)
         summary = await self._store.summary()
-        if removed and len(missing) > _MANY and self._reviewer is None and summary.encoder == self._lane.identity:
+        same_encoder = summary.encoder == self._lane.identity
+        if removed and len(missing) > _MANY and same_encoder and not await self._is_reviewed():
             # What is gone must not be answered from while the rest is embedded.
             await self._store.change(self._lane.identity, [], removed, [], keep_vectors=True)
         await self._embed(texts, missing, progress)
         changed, vanished = await asyncio.to_thread(scan.still_there)
         change = IndexChange(self._lane.identity, changed, [*removed, *vanished], scan.touched)
         verdict = await self._reviewer.review(change) if self._reviewer else None
-        if verdict is not None and not verdict.accepted and summary.encoder not in (None, self._lane.identity):
+        if verdict is not None and not verdict.accepted and summary.encoder and not same_encoder:
             raise IndexUnavailable(
                 f"The index of the encoder {summary.encoder} was kept, because this encoder answers worse: "
                 f"{' '.join(verdict.findings)} Go back to that encoder, or accept it: knowledge-bot index --accept"
@@ -219,14 +223,14 @@ class Indexer:
 
         Neighbours in length stand together, so that little padding is computed.
         """
-        texts = {
-            key: embedded_text(file.document.title, passage.heading, passage.body)
-            for file in files
-            if file.document is not None
-            for key, passage in zip(file.vector_keys, file.passages, strict=True)
-        }
+        texts = await asyncio.to_thread(_texts, files)
         known = await self._store.known_vectors(self._lane.identity, list(texts))
-        return texts, sorted((key for key in texts if key not in known), key=lambda key: len(texts[key]))
+        missing = [key for key in texts if key not in known]
+        await asyncio.to_thread(missing.sort, key=lambda key: len(texts[key]))
+        return texts, missing
+
+    async def _is_reviewed(self) -> bool:
+        return self._reviewer is not None and await self._reviewer.is_needed()
 
     async def _embed(
         self, texts: Mapping[str, str], missing: list[str], progress: Callable[[IndexProgress], None]
@@ -354,6 +358,16 @@ _FOLDER = "folder"
 def _is_there(folder: Path, path: str) -> bool:
     """Whether something stands at a path of the index, or may stand there: some problems have no path that is a file's."""
     return "\\x" in path or os.path.lexists(folder / path)
+
+
+def _texts(files: Sequence[IndexedFile]) -> dict[str, str]:
+    """What is embedded of these files, by the keys of the vectors."""
+    return {
+        key: embedded_text(file.document.title, passage.heading, passage.body)
+        for file in files
+        if file.document is not None
+        for key, passage in zip(file.vector_keys, file.passages, strict=True)
+    }
 
 
 def _unreadable(state: FileState, problem: str) -> IndexedFile:

@@ -352,10 +352,22 @@ async def test_ten_thousand_files_are_told_apart_by_a_look(indexer, folder_of):
 # --- freshness --------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_deleted_during_a_long_indexing_vanishes_at_once(
-    store, lane, indexer, folder_of, found, monkeypatch
-):
+class Idle:
+    """A reviewer with nothing to examine changes by, as in a folder without golden questions."""
+
+    async def is_needed(self):
+        return False
+
+    async def review(self, change):
+        return Verdict(True)
+
+    async def accepted(self):
+        pass
+
+
+async def test_what_is_deleted_during_a_long_indexing_vanishes_at_once(store, lane, folder_of, found, monkeypatch):
     """Nobody waits for the embedding of others; and what was deleted meanwhile is not put in at its end."""
+    indexer = Indexer(store, lane, 200, reviewer=Idle())
     folder = folder_of({"old.md": "The zebra has stripes.", "kept.md": "Trains leave at noon."})
     await indexer.index_folder(folder)
     for n in range(40):
@@ -403,12 +415,43 @@ class Refusing:
         self.verdict = Verdict(False, ("It got worse.",))
         self.settled = 0
 
+    async def is_needed(self):
+        return True
+
     async def review(self, change):
         self.change = change
         return self.verdict
 
     async def accepted(self):
         self.settled += 1
+
+
+async def test_what_was_deleted_goes_before_a_long_embedding_begins(
+    store, lane, indexer, folder_of, found, monkeypatch
+):
+    """One change deletes and adds: the deletion is seen while the rest is still computed. Vectors of a rename are kept."""
+    monkeypatch.setattr("bot.knowledge.indexer._MANY", 5)
+    folder = folder_of({"old.md": "The zebra has stripes.", "moved.md": "# Trains\n\nTrains leave at noon."})
+    await indexer.index_folder(folder)
+    (folder / "old.md").unlink()
+    (folder / "moved.md").rename(folder / "here.md")
+    for n in range(20):
+        (folder / f"{n}.md").write_text(f"Fact number {n} is about animal {n}.")
+    embedding = asyncio.Event()
+    encode, held = lane.encode, asyncio.Event()
+
+    async def slow(texts, **options):
+        if "priority" in options:
+            await held.wait()
+        return await encode(texts, **options)
+
+    monkeypatch.setattr(lane, "encode", slow)
+    indexing = asyncio.create_task(indexer.index_folder(folder, lambda _: embedding.set()))
+    await embedding.wait()
+    assert await found("zebra stripes") == []
+    held.set()
+    report = await indexing
+    assert (report.embedded, report.removed) == (20, ("moved.md", "old.md"))
 
 
 async def test_a_refused_change_leaves_the_index_as_it_was(store, lane, folder_of, found):

@@ -161,13 +161,13 @@ def _box(text_page: pypdfium2.PdfTextPage, index: int) -> tuple[float, float, fl
 def _baseline(text_page: pypdfium2.PdfTextPage, index: int) -> float:
     x, y = c_double(), c_double()
     pdfium.FPDFText_GetCharOrigin(text_page, index, byref(x), byref(y))
-    return y.value
+    return float(y.value)
 
 
 def _size(text_page: pypdfium2.PdfTextPage, index: int) -> float:
     """The size of the font as it is shown, which a matrix may have changed."""
     matrix = pdfium.FS_MATRIX()
-    size = pdfium.FPDFText_GetFontSize(text_page, index)
+    size = float(pdfium.FPDFText_GetFontSize(text_page, index))
     if pdfium.FPDFText_GetMatrix(text_page, index, byref(matrix)):
         size *= math.hypot(matrix.c, matrix.d)
     return max(1.0, round(size, 1))
