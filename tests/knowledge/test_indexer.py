@@ -358,7 +358,7 @@ class Idle:
     async def is_needed(self):
         return False
 
-    async def review(self, change):
+    async def review(self, _change):
         return Verdict(True)
 
     async def accepted(self):

@@ -1,8 +1,10 @@
 """EPUB: the chapters in reading order, each one HTML. What only leads to them, the book's own contents, is left out."""
 
+import lzma
 import posixpath
 import urllib.parse
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 from lxml import etree
@@ -17,6 +19,17 @@ from bot.knowledge.formats.outline import Outline
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _HTML = ("application/xhtml+xml", "text/html")
+# What unpacking raises, each method of compression its own.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    RuntimeError,
+)
 _OBFUSCATED_FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 
 
@@ -84,9 +97,5 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
         return archive.read(name)
     except KeyError as error:
         raise DocumentError(f"{name} is missing in it; save it again as EPUB") from error
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, ValueError) as error:
+    except _BROKEN as error:
         raise DocumentError(f"{name} in it is damaged; save it again as EPUB") from error
-    except Exception as error:  # zlib, lzma and bz2 have errors of their own
-        if type(error).__name__ in ("error", "LZMAError"):
-            raise DocumentError(f"{name} in it is damaged; save it again as EPUB") from error
-        raise
