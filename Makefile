@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 SOURCES := bot tests benchmarks
 
-.PHONY: help run test lint check format bench clean
+.PHONY: help run test lint check format bench load clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do \
@@ -37,7 +37,14 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 
 bench: $(VENV)/.installed-dev  ## Measure indexing and answering on this machine
 	@$(BIN)/python benchmarks/indexing.py
+	@$(BIN)/python benchmarks/documents.py --files 80
+	@$(BIN)/python benchmarks/fuzzing.py --files 50
+	@$(BIN)/python benchmarks/freshness.py --passages 1000
 	@$(BIN)/python benchmarks/answering.py
+
+load: $(VENV)/.installed-dev  ## Measure Discord and Telegram under load and faults, on local servers
+	@$(BIN)/python benchmarks/discord_load.py
+	@$(BIN)/python benchmarks/telegram_load.py
 
 clean:  ## Remove what was installed and cached, but no data
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

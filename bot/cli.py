@@ -9,7 +9,7 @@ from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,13 +20,19 @@ from bot.settings import CONFIG_VARIABLE, Settings, load_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bot.administration import Administration
     from bot.daemon import House
+    from bot.dispatcher import Dispatcher
     from bot.engine.explain import Explanation
     from bot.engine.gaps import Gap
     from bot.evaluation.questions import QuestionSet
+    from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
-    from bot.messages import Citation, Question
-    from bot.storage.base import Feedback
+    from bot.messages import Citation, Question, Service
+    from bot.storage.base import Feedback, Hit
+
+# As many passages as anyone looks through in the list of an inline query.
+_INLINE_RESULTS = 5
 
 
 class ExitCode(IntEnum):
@@ -46,6 +52,7 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", envvar=CONFIG_VARIABLE, help="The settings file. Default: bot.toml, if there is one."),
 ]
+PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -133,12 +140,7 @@ def search(
     """Show the passages that are found for a text, with their scores."""
 
     async def find(house: "House") -> None:
-        from bot.engine.compose import cite_passage
-        from bot.messages import Wording
-
-        wordings = [Wording(text)]
-        hits = await house.retriever.search(wordings, await house.retriever.encode(wordings), count)
-        found = [(hit, cite_passage(hit.found, house.settings.knowledge.base_url)) for hit in hits]
+        found = await _found(house, text, count)
         if as_json:
             _print_json(
                 [asdict(citation) | {"score": hit.score, "cosine": max(hit.cosines)} for hit, citation in found]
@@ -150,17 +152,34 @@ def search(
 
 
 @app.command()
-def index(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def index(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Check all documents for what makes answers worse, not the changed ones only."),
+    ] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Put the new index in also where golden questions get worse.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """Bring the index in step with the documents, and report on every file."""
 
     async def report(house: "House") -> None:
-        report = await _refresh(house)
-        if as_json:
-            _print_json(asdict(report) | {"passages": report.passages})
-        else:
-            _print_report(report)
+        from bot.knowledge.checks import check as findings_on
 
-    _with_house(_settings(config), report, fresh=False)
+        report = await _refresh(house)
+        documents = None if check else report.changed
+        findings = await findings_on(house.knowledge, house.lane, house.settings.encoder.languages, documents)
+        if as_json:
+            found = [{"document": f.document, "place": str(f.locator), "text": f.text} for f in findings]
+            _print_json(asdict(report) | {"passages": report.passages, "findings": found})
+        else:
+            _print_report(report, findings)
+        if report.verdict is not None and not report.verdict.accepted:
+            raise typer.Exit(ExitCode.FAILURE)
+
+    _with_house(_settings(config), report, fresh=False, accept=accept)
 
 
 @app.command()
@@ -214,7 +233,7 @@ def remove(
 
 @app.command()
 def policy(
-    platform: Annotated[str, typer.Argument(help="discord or telegram.")],
+    platform: PlatformArgument,
     chat: Annotated[str, typer.Argument(help="The id of the chat. Left out: show all policies.")] = "",
     policy: Annotated[str, typer.Argument(help="mention, always, forum, off, or default.")] = "",
     config: ConfigOption = None,
@@ -264,7 +283,7 @@ def feedback(
 
 @app.command()
 def forget(
-    platform: Annotated[str, typer.Argument(help="discord or telegram.")],
+    platform: PlatformArgument,
     author: Annotated[str, typer.Argument(help="The platform's id of the user.")],
     config: ConfigOption = None,
 ) -> None:
@@ -371,7 +390,7 @@ def train_reader(
     data: Annotated[Path, typer.Option(help="The folder of training data.", exists=True, file_okay=False)],
     output: Annotated[Path, typer.Option(help="Where the model and its checkpoints go.")],
     sentence_examples: Annotated[int, typer.Option(min=1, help="How many examples the first phase has.")] = 24_000,
-    paragraph_examples: Annotated[int, typer.Option(min=1, help="How many examples the second phase has.")] = 38_000,
+    paragraph_examples: Annotated[int, typer.Option(min=1, help="How many examples the second phase has.")] = 28_000,
     seed: Annotated[int, typer.Option(help="What the random choices start from.")] = 20,
 ) -> None:
     """Train the model that marks the words that answer. Takes hours; the same command goes on after an interruption."""
@@ -397,18 +416,35 @@ def _settings(config: Path | None) -> Settings:
 
 
 def _serve_platforms(settings: Settings) -> None:
-    from bot.administration import Administration
-    from bot.daemon import House, serve
-    from bot.dispatcher import Dispatcher
-    from bot.messages import Adapter
+    from bot.daemon import serve
     from bot.telemetry import configure_logging
 
-    def adapters(_house: House, _dispatcher: Dispatcher, _administration: Administration) -> list[Adapter]:
-        """One for each platform whose token is set."""
-        return []
+    def services(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
+        """One for each platform whose token is set, and what they need beside them."""
+        made: list[Service] = []
+        if "discord" in settings.platforms:
+            from bot.adapters.discord import DiscordAdapter
+
+            forget = house.conversations.forget
+            made.append(DiscordAdapter(dispatcher, administration, house.journal, forget, settings.discord))
+        if "telegram" in settings.platforms:
+            made += _telegram(house, dispatcher, administration)
+        return made
 
     configure_logging(settings.log, quiet=False)
-    asyncio.run(serve(settings, adapters, _refresh))
+    asyncio.run(serve(settings, services, _refresh))
+
+
+def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
+    """The adapter, and the HTTP server that its webhook needs."""
+    from bot.adapters.telegram.adapter import TelegramAdapter
+    from bot.http_server import HttpServer
+
+    async def search(text: str) -> "Sequence[Citation]":
+        return [citation for _, citation in await _found(house, text, _INLINE_RESULTS)]
+
+    adapter = TelegramAdapter(house.settings, dispatcher, administration, house.journal, house.conversations, search)
+    return [adapter, *([HttpServer(house.settings.http, [adapter.webhook.router])] if adapter.webhook else [])]
 
 
 def _question(text: str) -> "Question":
@@ -445,7 +481,8 @@ def _serve_terminal(settings: Settings) -> None:
         history = house.settings.storage.folder / "terminal_history"
         return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
 
-    asyncio.run(serve(settings, adapters, refresh, at_terminal=True))
+    # What comes from a pipe may ask about what was written a moment ago.
+    asyncio.run(serve(settings, adapters, refresh, at_terminal=True, fresh=not sys.stdin.isatty()))
 
 
 def _evaluate(
@@ -486,7 +523,7 @@ def _evaluate(
         with TemporaryDirectory(prefix="knowledge-bot-") as folder:
             storage = settings.storage.model_copy(update={"folder": Path(folder)})
             separate = settings.model_copy(update={"storage": storage})
-            _with_house(separate, lambda house, chosen=chosen: ask(house, chosen), fresh=False)  # type: ignore[misc]
+            _with_house(separate, lambda house, chosen=chosen: ask(house, chosen), fresh=False, golden=False)  # type: ignore[misc]
         figures = measure(results[chosen.name])
         title = f"{chosen.questions} against {chosen.documents or chosen.knowledge}"
         if as_json:
@@ -506,12 +543,19 @@ def _evaluate(
         typer.echo(f"Calibration: {calibrate}", err=True)
 
 
-def _with_house(settings: Settings, work: "Callable[[House], Awaitable[None]]", *, fresh: bool = True) -> None:
+def _with_house(
+    settings: Settings,
+    work: "Callable[[House], Awaitable[None]]",
+    *,
+    fresh: bool = True,
+    golden: bool = True,
+    accept: bool = False,
+) -> None:
     """Open the rooms, bring the index up to date unless told otherwise, do the work, close."""
     from bot.daemon import open_house
 
     async def run() -> None:
-        async with open_house(settings) as house:
+        async with open_house(settings, golden=golden, accept=accept) as house:
             if fresh:
                 await _refresh(house)
             await work(house)
@@ -519,11 +563,24 @@ def _with_house(settings: Settings, work: "Callable[[House], Awaitable[None]]", 
     asyncio.run(run())
 
 
+async def _found(house: "House", text: str, count: int) -> "list[tuple[Hit, Citation]]":
+    """The best passages for a text, best first, each with its citation."""
+    from bot.engine.compose import cite_passage
+    from bot.messages import Wording
+
+    wordings = [Wording(text)]
+    hits = await house.retriever.search(wordings, await house.retriever.encode(wordings), count)
+    return [(hit, cite_passage(hit.found, house.settings.knowledge.base_url)) for hit in hits]
+
+
 async def _refresh(house: "House") -> "IndexReport":
     """Index what has changed, with a progress bar where somebody watches."""
     with _progress_bar("Indexing passages") as show:
         folder = house.settings.knowledge.folder
-        return await house.indexer.index_folder(folder, lambda step: show(step.done, step.total))
+        report = await house.indexer.index_folder(folder, lambda step: show(step.done, step.total))
+    if report.verdict is not None and not report.verdict.accepted:
+        _complain("The previous index was kept, because golden questions got worse:", *report.verdict.findings)
+    return report
 
 
 @contextmanager
@@ -585,7 +642,9 @@ def _complain(*lines: str) -> None:
 
 
 def _greeting(report: "IndexReport | None") -> str:
-    if report is None or not report.passages:
+    if report is None:
+        return f"knowledge-bot {__version__}. Ask a question; /help lists the commands."
+    if not report.passages:
         return "There are no documents yet: put some into the knowledge folder and start again."
     count = sum(1 for file in report.files if file.passages)
     known = f"{count} documents, {report.passages} passages"
@@ -648,9 +707,9 @@ def _print_explanation(told: "Explanation") -> None:
     for text, weight in told.wordings:
         console.print(Text(f"Searched for ({weight:.0%}): {safe(text)}"))
     if told.candidates:
-        table = Table("confidence", "search", "cosine", "words", "reader", "best words", "where", title="What was read")
+        table = Table("confidence", "search", "words", "reader", "best words", "where", title="What was read")
         for candidate in told.candidates:
-            scores = (candidate.confidence, candidate.retrieval, candidate.cosine, candidate.covered)
+            scores = (candidate.confidence, candidate.retrieval, candidate.covered)
             columns = [*(f"{score:.2f}" for score in scores), f"{candidate.margin:+.1f}"]
             table.add_row(*columns, Text(safe(candidate.citation.quote)), Text(source_line(candidate.citation)))
         console.print(table)
@@ -661,20 +720,34 @@ def _print_explanation(told: "Explanation") -> None:
     console.print(Markdown(safe(told.answer)))
 
 
-def _print_report(report: "IndexReport") -> None:
+def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
     from rich.table import Table
-
-    from bot.adapters.layout import safe
 
     table = Table("file", "passages", "remarks", box=None, pad_edge=False, header_style="bold")
     for file in report.files:
         remarks = "; ".join(filter(None, (file.problem, *file.warnings)))
-        table.add_row(safe(file.path), "-" if file.problem else str(file.passages), safe(remarks))
+        table.add_row(_line(file.path), "-" if file.problem else str(file.passages), _line(remarks))
     console = _console()
     console.print(table)
+    for finding in findings:
+        place = ", ".join(filter(None, (finding.document, str(finding.locator))))
+        console.print(_line(f"{place}: {finding.text}."), style="yellow", markup=False)
+    if report.verdict is not None and report.verdict.accepted:
+        for sentence in report.verdict.findings:
+            console.print(_line(sentence), markup=False)
+    if report.passed_over:
+        counted = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
+        console.print(f"Passed over, because their formats aren't read: {', '.join(counted)}.", markup=False)
     console.print(
         f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
         f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
     )
     if not report.passages:
         console.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
+
+
+def _line(text: str) -> str:
+    """Text of documents and file names, safe to print, on one line."""
+    from bot.adapters.layout import safe
+
+    return " ".join(safe(text).split())

@@ -1,6 +1,7 @@
 """Wiring, supervision, signals and drain. Nesting is the shutdown order: what is opened last is closed first."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -9,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 from filelock import FileLock, Timeout
 
+from bot import __version__
 from bot.administration import Administration
 from bot.dispatcher import Dispatcher
 from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
@@ -20,13 +23,17 @@ from bot.engine.confidence import Calibration
 from bot.engine.conversation import Conversations
 from bot.engine.qa import QAEngine
 from bot.errors import BotError, StorageError
+from bot.evaluation.golden import GoldenQuestions
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.reader import ExtractiveReader
 from bot.inference.span_model import SpanModel, load_span_model
 from bot.inference.workers import BatchingLane, EncodingLane, ReadingLane
-from bot.knowledge.indexer import Indexer
+from bot.knowledge.converter import Limits
+from bot.knowledge.folder import GOLDEN_FILE
+from bot.knowledge.indexer import IndexChange, Indexer
 from bot.knowledge.search import Retriever
-from bot.messages import Adapter, Outcome
+from bot.knowledge.watcher import FolderWatcher
+from bot.messages import Adapter, Closing, Outcome, Service
 from bot.settings import Settings
 from bot.storage.sqlite_journal import SqliteJournal
 from bot.storage.sqlite_knowledge import SqliteKnowledge
@@ -58,10 +65,13 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, models: Models | None = None) -> AsyncIterator[House]:
+async def open_house(
+    settings: Settings, models: Models | None = None, *, golden: bool = True, accept: bool = False
+) -> AsyncIterator[House]:
     """Open the stores, load the models, wire the rooms. Raises StorageError and WeightsError.
 
-    `models`: ones that are loaded already, to be used instead of those in the settings.
+    `models`: ones that are loaded already, to be used instead of those in the settings. `golden`: whether golden
+    questions guard the index; `accept`: they are asked, but whatever they say is accepted.
     """
     async with AsyncExitStack() as stack:
         knowledge = await SqliteKnowledge.open(settings.storage.folder)
@@ -72,25 +82,70 @@ async def open_house(settings: Settings, models: Models | None = None) -> AsyncI
         thread = BatchingLane("inference", capacity=2 * settings.queue.capacity)
         stack.push_async_callback(thread.close)
         lane, reading = EncodingLane(models.encoder, thread), ReadingLane(models.reader, thread)
+        reader = ExtractiveReader(reading)
+        calibration = Calibration.load(settings.answer.calibration or SHIPPED_CALIBRATION)
         retriever = Retriever(knowledge, lane, settings.retrieval)
         conversations = Conversations(journal, settings.conversation)
+
+        def engine_over(retriever: Retriever) -> QAEngine:
+            base_url = settings.knowledge.base_url
+            return QAEngine(retriever, reader, calibration, conversations, settings.answer, base_url)
+
+        engine = engine_over(retriever)
+
+        @asynccontextmanager
+        async def engine_after(change: IndexChange) -> AsyncIterator[QAEngine]:
+            if not change:
+                yield engine
+                return
+            async with _index_after(change, knowledge, settings.storage.folder) as candidate:
+                yield engine_over(Retriever(candidate, lane, settings.retrieval))
+
+        reviewer = GoldenQuestions(
+            settings.knowledge.folder / GOLDEN_FILE,
+            knowledge,
+            journal,
+            engine_after,
+            configuration=_answering_configuration(settings),
+            losses_allowed=settings.knowledge.golden_losses,
+            accept=accept,
+        )
         yield House(
             settings=settings,
             knowledge=knowledge,
             journal=journal,
             lane=lane,
-            indexer=Indexer(knowledge, lane, settings.knowledge.passage_tokens),
+            indexer=Indexer(
+                knowledge,
+                lane,
+                settings.knowledge.passage_tokens,
+                limits=Limits(settings.knowledge.convert_seconds, settings.knowledge.convert_megabytes * 2**20),
+                largest_bytes=settings.knowledge.largest_megabytes * 2**20,
+                reviewer=reviewer if golden else None,
+            ),
             retriever=retriever,
             conversations=conversations,
-            engine=QAEngine(
-                retriever,
-                ExtractiveReader(reading),
-                Calibration.load(settings.answer.calibration or SHIPPED_CALIBRATION),
-                conversations,
-                settings.answer,
-                settings.knowledge.base_url,
-            ),
+            engine=engine,
         )
+
+
+@asynccontextmanager
+async def _index_after(change: IndexChange, knowledge: SqliteKnowledge, folder: Path) -> AsyncIterator[SqliteKnowledge]:
+    """A copy of the index with a change made in it, for as long as this holds."""
+    with TemporaryDirectory(dir=folder, prefix="candidate-") as place:
+        await knowledge.copy_to(Path(place))
+        candidate = await SqliteKnowledge.open(Path(place))
+        try:
+            await candidate.change(change.encoder, change.changed, change.removed, change.touched)
+            yield candidate
+        finally:
+            await candidate.close()
+
+
+def _answering_configuration(settings: Settings) -> str:
+    """Everything beside the index that decides how questions are answered."""
+    sections = {"encoder", "reader", "retrieval", "answer"}
+    return f"{__version__} {settings.model_dump_json(include=sections)}"
 
 
 def administration_of(house: House, dispatcher: Dispatcher | None = None) -> Administration:
@@ -118,7 +173,8 @@ def load_models(settings: Settings) -> Models:
     return Models(load_encoder(settings.encoder, settings.models), load_span_model(settings.reader, settings.models))
 
 
-MakeAdapters = Callable[[House, Dispatcher, Administration], Sequence[Adapter]]
+MakeServices = Callable[[House, Dispatcher, Administration], Sequence[Service]]
+"""The adapters, and what they need beside them."""
 # Seconds before a failed adapter is started again; the last one is repeated.
 _RESTART_PAUSES = (1.0, 5.0, 15.0, 60.0)
 # An adapter that ran for so long has recovered: its next failure is a first one.
@@ -129,27 +185,51 @@ _DAY = 86_400.0  # seconds
 
 async def serve(
     settings: Settings,
-    make_adapters: MakeAdapters,
+    make_services: MakeServices,
     refresh: Callable[[House], Awaitable[object]],
     *,
     at_terminal: bool = False,
+    fresh: bool = False,
 ) -> None:
     """Answer until a signal says stop, or until every adapter has no more to give. Raises the BotError of the last one if
     all were stopped by an error that starting again can't cure.
 
-    `refresh` brings the index up to date before the first question. SIGTERM and SIGINT stop accepting, give running
+    `refresh` makes the index before the first question. One that is there answers at once, and is brought up to date
+    meanwhile, unless it has to be `fresh` or nobody watches the folder. SIGTERM and SIGINT stop accepting, give running
     answers their grace and return; a second one ends the process at once. `at_terminal`: one person asks, without limits,
     and of the answers only declines are kept once they are shown.
     """
     stop = asyncio.Event()
     with _alone_in(settings.storage.folder), _signals_set(stop):
-        async with open_house(settings) as house, LoopLagProbe():
-            await _unless_stopped(stop, refresh(house))
+        async with open_house(settings) as house, LoopLagProbe() as lag:
+            gc.freeze()  # the libraries' objects live as long as the process: looking through them stalled it by 250 ms
+            ready = (await house.knowledge.summary()).encoder == house.lane.identity
+            if fresh or not ready or not settings.knowledge.watch:
+                await _unless_stopped(stop, refresh(house))
             if not stop.is_set():
-                await _serve(house, make_adapters, stop, at_terminal)
+                async with _watching(house):
+                    await _serve(house, make_services, stop, at_terminal)
+                _log.info("stopped", loop_lag_p99_ms=round(lag.percentile(0.99), 1))
 
 
-async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event, at_terminal: bool) -> None:
+@asynccontextmanager
+async def _watching(house: House) -> AsyncIterator[None]:
+    """While this holds, changes in the knowledge folder get into the index, unless the settings say otherwise."""
+    knowledge = house.settings.knowledge
+    if not knowledge.watch:
+        yield
+        return
+    watcher = FolderWatcher(house.indexer, knowledge.folder, rescan_seconds=knowledge.rescan_seconds)
+    watching = asyncio.create_task(watcher.run(), name="folder-watcher")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+async def _serve(house: House, make_services: MakeServices, stop: asyncio.Event, at_terminal: bool) -> None:
     settings = house.settings
     dispatcher = Dispatcher(
         house.engine,
@@ -159,18 +239,23 @@ async def _serve(house: House, make_adapters: MakeAdapters, stop: asyncio.Event,
         keep=_kept(settings, at_terminal),
     )
     administration = administration_of(house, dispatcher)
-    adapters = make_adapters(house, dispatcher, administration)
+    services = make_services(house, dispatcher, administration)
+    adapters = [service for service in services if isinstance(service, Adapter)]
+    others = [service for service in services if not isinstance(service, Adapter)]
     dispatcher.register(adapters)
     await _erase_expired(house)
     resumed = await dispatcher.resume()
     _log.info("started", adapters=[adapter.name for adapter in adapters], resumed=resumed, **house.lane.description)
     erasing = asyncio.create_task(_keep_erasing(house), name="erasing")
     try:
-        await _unless_stopped(stop, _run_all(adapters, administration.platforms))
+        await _unless_stopped(stop, _run_all(adapters, administration.platforms, others))
     finally:
         erasing.cancel()
         await dispatcher.close(settings.shutdown.grace_seconds)
-        _log.info("stopped")
+        for service in services:
+            if isinstance(service, Closing):
+                await service.close()
+        _log.info("drained", **dispatcher.counts)
 
 
 def _kept(settings: Settings, at_terminal: bool) -> frozenset[Outcome]:
@@ -208,14 +293,30 @@ async def _unless_stopped(stop: asyncio.Event, work: Awaitable[object]) -> None:
             await working
 
 
-async def _run_all(adapters: Sequence[Adapter], states: dict[str, str]) -> None:
-    """Run the adapters side by side; `states` says how each is. Raises a BotError if there is one for every adapter."""
-    errors = await asyncio.gather(*(_keep_running(adapter, states) for adapter in adapters))
-    if adapters and all(errors):
+async def _run_all(adapters: Sequence[Service], states: dict[str, str], others: Sequence[Service] = ()) -> None:
+    """Run the adapters side by side, and beside them what they need; `states` says how each is.
+
+    Raises a BotError if there is one for every adapter, or for one of the others, without which an adapter is deaf.
+    """
+    answering = [asyncio.create_task(_keep_running(adapter, states)) for adapter in adapters]
+    beside = [asyncio.create_task(_keep_running(service, states)) for service in others]
+    try:
+        while not all(task.done() for task in answering):
+            unfinished = [task for task in (*answering, *beside) if not task.done()]
+            await asyncio.wait(unfinished, return_when=asyncio.FIRST_COMPLETED)
+            for error in (task.result() for task in beside if task.done()):
+                if error:
+                    raise error
+    finally:
+        for task in (*answering, *beside):
+            task.cancel()
+        await asyncio.gather(*answering, *beside, return_exceptions=True)
+    errors = [task.result() for task in answering]
+    if errors and all(errors):
         raise next(filter(None, errors))
 
 
-async def _keep_running(adapter: Adapter, states: dict[str, str]) -> BotError | None:
+async def _keep_running(adapter: Service, states: dict[str, str]) -> BotError | None:
     """Run one adapter, start it again when it fails, and never let its failure touch the others.
 
     Returns what has stopped it for good, or None where it had no more to give.

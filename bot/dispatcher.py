@@ -20,7 +20,19 @@ import structlog
 from bot.engine.qa import new_reference
 from bot.errors import BotError, DeadlineExceeded, EngineBusy, RateLimited, Undeliverable
 from bot.limits import QuestionLimits
-from bot.messages import Adapter, Address, Answer, Engine, Outcome, Question, Sending, Stage, Superseded, Update
+from bot.messages import (
+    Adapter,
+    Address,
+    Answer,
+    Engine,
+    NotSent,
+    Outcome,
+    Question,
+    Sending,
+    Stage,
+    Superseded,
+    Update,
+)
 from bot.settings import LimitsSettings, QueueSettings
 from bot.storage.base import Forgotten, Journal, Pending, Stored
 
@@ -44,6 +56,7 @@ class _Job:
     """One question on its way through the desk."""
 
     pending: Pending
+    relay: "_ProgressRelay"
     accepted: float = field(default_factory=time.perf_counter)
     cut_off: _CutOff | None = None
     thinking: asyncio.Task[Answer] | None = None
@@ -162,9 +175,21 @@ class Dispatcher:
         """A placeholder was sent for a question, which the first part of its answer is to replace (`Sending.replaces`)."""
         await self._journal.placed(address, message)
 
+    async def known(self, address: Address) -> bool:
+        """Whether this message was accepted before."""
+        return await self._journal.known(address)
+
+    async def place(self, address: Address) -> str | None:
+        """The message that the first part of the answer will replace, where there is one already: no placeholder is needed."""
+        return await self._journal.place(address)
+
     async def stored(self, platform: str, reference: str) -> Stored | None:
         """The question and the answer with this reference, or None where they are not kept any more."""
         return await self._journal.stored(platform, reference)
+
+    async def answered_by(self, platform: str, message: str) -> Question | None:
+        """The question that a message of ours answers, as long as it is kept: what a reply to that follows up."""
+        return await self._journal.answered_by(platform, message)
 
     async def feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str = "") -> bool:
         """Note what somebody thinks of an answer; the last word counts. False: the answer isn't kept any more."""
@@ -230,10 +255,11 @@ class Dispatcher:
             self._accepting -= 1
 
     def _schedule(self, pending: Pending) -> None:
-        job = _Job(pending)
-        self._jobs[job.address.key] = job
+        address = pending.question.address
+        job = _Job(pending, _ProgressRelay(self._adapters.get(address.platform), address, self._start))
+        self._jobs[address.key] = job
         if self._slots.locked():
-            self._relay(job.address)(Update(Stage.QUEUED, str(self.unfinished + 1)))
+            job.relay(Update(Stage.QUEUED, str(self.unfinished + 1)))
         conversation = pending.question.conversation
         waiting = self._waiting.setdefault(conversation, deque())
         waiting.append(job)
@@ -266,15 +292,14 @@ class Dispatcher:
 
     async def _handle(self, job: _Job) -> None:
         pending = job.pending
-        relay = self._relay(job.address)
         try:
             async with self._slots:
                 job.begun = True
                 waited = time.perf_counter() - job.accepted
-                answer = pending.answer or await self._answer(job, relay)
+                answer = pending.answer or await self._answer(job)
                 if pending.answer is None:
                     await self._journal.answered(pending.id, pending.revision, answer)
-            await relay.end()
+            await job.relay.end()
             delivered = await self._deliver(job, answer)
         except Superseded:
             _log.info("question superseded", platform=job.address.platform)
@@ -295,14 +320,14 @@ class Dispatcher:
             **{f"{stage}_ms": milliseconds for stage, milliseconds in answer.timings_ms.items()},
         )
 
-    async def _answer(self, job: _Job, relay: "_ProgressRelay") -> Answer:
+    async def _answer(self, job: _Job) -> Answer:
         """The engine's answer, or one that says what went wrong: whoever asked is told something in any case.
 
         Raises Superseded where the question was edited, deleted or forgotten.
         """
         reference = new_reference()
         if job.cut_off is None:
-            job.thinking = asyncio.create_task(self._think(job.pending.question, reference, relay))
+            job.thinking = asyncio.create_task(self._think(job.pending.question, reference, job.relay))
             try:
                 await asyncio.wait((job.thinking,))
             finally:
@@ -358,9 +383,6 @@ class Dispatcher:
                 return True
         return False
 
-    def _relay(self, address: Address) -> "_ProgressRelay":
-        return _ProgressRelay(self._adapters.get(address.platform), address, self._start)
-
 
 async def _pause_unless(dropped: asyncio.Event, seconds: float) -> None:
     """Wait so long, or until the question is dropped. Raises Superseded then."""
@@ -387,7 +409,12 @@ class _JournalledDelivery:
         replaces = known.message if known is not None else None
         repeated = known is not None and replaces is None
         self._counts["repeated"] += repeated
-        message = await send(Sending(repeated, replaces))
+        try:
+            message = await send(Sending(repeated, replaces))
+        except NotSent:
+            if known is None:
+                await self._journal.part_unsent(self._entry, part)
+            raise
         await self._journal.part_sent(self._entry, self._revision, part, message)
         return message
 

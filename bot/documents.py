@@ -1,7 +1,7 @@
 """What a document is made of: the plain data that loaders make, storage keeps and the engine quotes from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -20,8 +20,17 @@ class Locator:
     """Where something stands in its document. Only what the format has is set; everything counts from 1."""
 
     lines: tuple[int, int] | None = None  # first and last line, both included
-    page: int | None = None
+    page: int | None = None  # of a presentation: the slide
     row: int | None = None
+    paragraph: int | None = None  # below its heading, where a list or a table counts as one
+
+    def __str__(self) -> str:
+        """`lines 12-14`, `page 3`, `row 7`, `paragraph 2`; empty where the format has none."""
+        if self.lines is not None:
+            first, last = self.lines
+            return f"line {first}" if first == last else f"lines {first}-{last}"
+        numbers = {"page": self.page, "row": self.row, "paragraph": self.paragraph}
+        return next((f"{name} {number}" for name, number in numbers.items() if number is not None), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,18 @@ class Block:
     locator: Locator = Locator()
     context: str = ""
     part: tuple[int, int] = (0, 1)  # which (from 0) of how many; their texts one after the other are the block
+
+    def located(self, start: int, end: int) -> Locator:
+        """Where a piece of the text stands: at lines or a row of its own, if each line of the text is one of the file."""
+        before, within = self.text.count("\n", 0, start), self.text.count("\n", start, end)
+        locator = self.locator
+        if locator.lines is not None and locator.lines[1] - locator.lines[0] == self.text.rstrip().count("\n"):
+            first = locator.lines[0] + before
+            return replace(locator, lines=(first, first + within))
+        if locator.row is not None and self.form is Form.TABLE:
+            # The line between the header and the first row is no row.
+            return replace(locator, row=locator.row + before - (self.part[0] == 0 and before > 0))
+        return locator
 
 
 @dataclass(frozen=True, slots=True)

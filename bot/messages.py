@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ class Citation:
     row: int | None
     quote: str
     url: str | None
+    paragraph: int | None = None  # below the last heading
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Citation:
@@ -193,27 +194,44 @@ class Delivery(Protocol):
     async def send_part(self, part: int, send: Callable[[Sending], Awaitable[str]]) -> str:
         """Send part number `part` (from 0) unless it was sent before, and return the platform's id of the sent message.
 
-        What `send` raises goes through; the part then counts as in doubt. Raises Superseded, which must go through too,
-        where the question was edited or deleted meanwhile.
+        What `send` raises goes through; the part then counts as in doubt, but not after NotSent. Raises Superseded, which
+        must go through too, where the question was edited or deleted meanwhile.
         """
 
     async def left_over(self, parts: int) -> list[str]:
         """The ids of messages of an earlier, longer answer that this one of `parts` parts has no use for: delete them."""
 
 
+class NotSent(Exception):
+    """A part has certainly not gone out: raised by what `Delivery.send_part` awaits, so that the part is not in doubt."""
+
+
 class Superseded(Exception):
     """The question was edited or deleted meanwhile: this answer is not wanted any more."""
 
 
-class Adapter(Protocol):
-    """One platform, as the daemon and the dispatcher know it."""
+class Service(Protocol):
+    """What the daemon keeps running."""
 
     @property
-    def name(self) -> str:
-        """The platform's name, which its addresses carry."""
+    def name(self) -> str: ...
 
     async def run(self) -> None:
-        """Take questions in until the platform has no more to give, or until cancelled."""
+        """Work until there is no more to do, or until cancelled. Raises a BotError where starting again is of no use."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A service that holds something when it doesn't run, for what is still delivered then."""
+
+    async def close(self) -> None:
+        """Let go of it: nothing comes any more."""
+
+
+@runtime_checkable
+class Adapter(Service, Protocol):
+    """One platform, as the daemon and the dispatcher know it. Its name is the one that its addresses carry; it runs until
+    the platform has no more to give."""
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         """Send the answer, part by part, through `delivery.send_part`. May be called again for the same answer.

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
+from bot.messages import Policy
 
 DEFAULT_FILE = "bot.toml"
 ENVIRONMENT_PREFIX = "BOT_"
@@ -37,6 +38,7 @@ def _stripped(secret: SecretStr) -> SecretStr:
     return SecretStr(secret.get_secret_value().strip())  # a copied token often has a line break at its end
 
 
+_WEB_ADDRESS = r"^(https?://\S+)?$"
 Seconds = Annotated[float, Field(gt=0)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
 Folder = Annotated[Path, AfterValidator(_at_home)]
@@ -51,7 +53,7 @@ class KnowledgeSettings(Section):
     folder: Folder = Field(Path("knowledge"), description="The folder of documents to answer from.")
     base_url: str = Field(
         "",
-        pattern=r"^(https?://\S+)?$",
+        pattern=_WEB_ADDRESS,
         description="Where the folder is published; a document's path is put behind it to link to the document. "
         "Empty: only documents with a `url` of their own are linked.",
     )
@@ -60,6 +62,16 @@ class KnowledgeSettings(Section):
         ge=32,
         le=2048,
         description="How long a passage gets at most, in tokens of the encoder, whose own window is the upper limit.",
+    )
+    watch: bool = Field(True, description="Whether a running bot notices changes in the folder by itself.")
+    rescan_seconds: Seconds = Field(
+        60, description="Seconds between two looks at the whole folder, for file systems that don't tell of changes."
+    )
+    largest_megabytes: int = Field(100, ge=1, description="Megabytes that a file may have; larger ones are not read.")
+    convert_seconds: Seconds = Field(60, description="Seconds that reading one file may take.")
+    convert_megabytes: int = Field(1024, ge=256, description="Megabytes of memory that reading one file may take.")
+    golden_losses: int = Field(
+        0, ge=0, description="How many golden questions a new index may answer worse before the previous one is kept."
     )
 
 
@@ -90,6 +102,10 @@ class EncoderSettings(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Number format of the weights. auto: bfloat16 where this processor is faster with it."
     )
+    languages: list[str] = Field(
+        ["en"],
+        description="Codes of the languages that the model serves; documents in others are remarked on. Empty: all.",
+    )
 
 
 class ReaderSettings(Section):
@@ -113,7 +129,7 @@ class RetrievalSettings(Section):
 
 class AnswerSettings(Section):
     threshold: float = Field(
-        0.8, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
+        0.35, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
     )
     read_passages: int = Field(
         5, ge=1, le=50, description="How many of the passages found, best first, are read for the answer."
@@ -160,11 +176,76 @@ class DiscordSettings(Section):
     token: Secret = Field(
         SecretStr(""), description="The token of the Discord bot; also taken from DISCORD_TOKEN. Empty: no Discord."
     )
+    message_content: bool = Field(
+        True,
+        description="Whether to ask for the Message Content intent. Without it the bot sees only what is addressed to it.",
+    )
+    policy: Policy = Field(
+        Policy.MENTION,
+        description="When the bot answers in channels that have no policy of their own: mention, always, forum or off.",
+    )
+    private: bool = Field(
+        False, description="Whether answers to /ask are for the asker only, unless the asker says otherwise."
+    )
+    threads: bool = Field(False, description="Whether a question in a channel gets a thread of its own for its answer.")
+    messages: int = Field(
+        5, ge=1, le=10, description="How many messages an answer may take; a longer one is sent as a file."
+    )
+    operators: tuple[int, ...] = Field(
+        (), description="Ids of the users who may administer the bot. Empty: the owner of the application and its team."
+    )
+    catch_up_seconds: float = Field(
+        3600, ge=0, description="Seconds of absence up to which questions that came meanwhile are answered. 0: never."
+    )
+    sharded: bool = Field(
+        False, description="Whether to connect in several shards, as bots on over 2,500 servers must."
+    )
 
 
 class TelegramSettings(Section):
     token: Secret = Field(
         SecretStr(""), description="The token of the Telegram bot; also taken from TELEGRAM_TOKEN. Empty: no Telegram."
+    )
+    operators: tuple[int, ...] = Field(
+        (), description="Ids of the users who may administer the bot, in their private chat with it. Empty: nobody."
+    )
+    policy: Policy = Field(
+        Policy.MENTION,
+        description="When the bot answers in groups that have no policy of their own: mention, always, forum or off.",
+    )
+    shared_conversations: bool = Field(
+        False, description="Whether a follow-up in a group may refer to what somebody else has asked there."
+    )
+    inline: bool = Field(True, description="Whether passages are found for inline queries, by anybody on Telegram.")
+    stale_seconds: Seconds = Field(
+        600, description="Seconds after which a question that waited while the bot was away counts as late."
+    )
+    stale_questions: Literal["answer", "close"] = Field(
+        "answer",
+        description="What becomes of late questions. answer: they are answered, with a word of regret. close: whoever asked "
+        "is told to ask again.",
+    )
+    poll_seconds: int = Field(25, ge=1, le=50, description="Seconds for which Telegram holds a poll that has no news.")
+    webhook_url: str = Field(
+        "",
+        pattern=_WEB_ADDRESS,
+        description="The public https address that Telegram is to send messages to, which must lead to the path of the same "
+        "name at http.port. Empty: the bot polls.",
+    )
+    webhook_secret: Secret = Field(
+        SecretStr(""), description="What Telegram proves itself with at the webhook. Empty: a new one at each start."
+    )
+    api_url: str = Field(
+        "https://api.telegram.org", pattern=_WEB_ADDRESS, description="The Bot API, if you run a server of your own."
+    )
+
+
+class HttpSettings(Section):
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="The address that the HTTP server listens on, if one is needed."
+    )
+    port: int = Field(
+        8080, ge=0, le=65535, description="The port that the HTTP server listens on. 0: any that is free."
     )
 
 
@@ -203,6 +284,7 @@ class Settings(BaseSettings):
     administration: AdministrationSettings = AdministrationSettings()
     discord: DiscordSettings = DiscordSettings()
     telegram: TelegramSettings = TelegramSettings()
+    http: HttpSettings = HttpSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
 

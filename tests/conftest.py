@@ -1,6 +1,7 @@
 """What the tests share: the real encoder, loaded once, and a watch on the event loop."""
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 from bot.daemon import Models
 from bot.inference.encoder import Encoder, load_encoder
@@ -15,6 +17,13 @@ from bot.inference.span_model import load_span_model
 from bot.inference.workers import BatchingLane, EncodingLane
 from bot.settings import PLAIN_VARIABLES, EncoderSettings, ModelsSettings, ReaderSettings, Settings
 
+# The default draws tracebacks with all variables, which takes longer than any callback may.
+structlog.configure(
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 # A busy machine fails no property; every test has a timeout of its own.
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.load_profile("here")
@@ -49,7 +58,9 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     """The real encoder with its real weights."""
-    return load_encoder(EncoderSettings(), ModelsSettings())
+    encoder = load_encoder(EncoderSettings(), ModelsSettings())
+    gc.freeze()  # as the daemon does
+    return encoder
 
 
 @pytest.fixture(scope="session")

@@ -496,6 +496,34 @@ async def test_no_progress_is_shown_after_the_answer(dispatcher, adapter):
     assert order == [Stage.SEARCHING, "answer"]
 
 
+async def test_a_place_in_the_queue_is_not_shown_after_the_answer(dispatcher, engine, adapter):
+    """However long the platform takes to show it: it would stand there in place of the answer."""
+    order: list[str] = []
+    may_show = asyncio.Event()
+
+    async def slow(address, update):
+        if update.stage is Stage.QUEUED:
+            await may_show.wait()
+            order.append(f"queued {address.message}")
+
+    deliver = adapter.deliver
+
+    async def noted(address, *args):
+        order.append(f"answer {address.message}")
+        await deliver(address, *args)
+
+    adapter.progress, adapter.deliver = slow, noted
+    engine.may_answer.clear()
+    for n in range(4):
+        await dispatcher.accept(question(str(n), conversation=str(n)))
+        await asyncio.sleep(0.02)
+    engine.may_answer.set()
+    await asyncio.sleep(0.05)
+    may_show.set()
+    await dispatcher.idle()
+    assert order[3:] == ["queued 3", "answer 3"]
+
+
 # --- kept answers, limits, platforms in trouble -----------------------------------------------------------------------
 
 

@@ -6,8 +6,10 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import discord
 import pytest
 import typer.main
 from markdown_it import MarkdownIt
@@ -16,6 +18,9 @@ from pydantic import SecretStr
 
 from bot import __version__, administration
 from bot.adapters import terminal
+from bot.adapters.discord import DiscordAdapter
+from bot.adapters.discord.commands import command_tree
+from bot.adapters.telegram.commands import menus
 from bot.cli import app
 from bot.documents import Document, Form
 from bot.engine import compose, qa
@@ -31,6 +36,9 @@ HANDBOOK = ROOT / "knowledge"
 EXAMPLE = ROOT / "bot.example.toml"
 SETTINGS = {f"{section}.{key}": default for section, key, default, _ in all_settings()}
 CLI: Any = typer.main.get_command(app)  # Any: its types are those of the click that typer brings along
+
+# What people send to @BotFather.
+_OF_BOTFATHER = frozenset({"/newbot", "/setprivacy", "/setinline"})
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 _DEFAULT_LINE = re.compile(r"^# ?(?=[a-z_]+ = )", re.MULTILINE)
@@ -201,6 +209,8 @@ def plain_default(default: object) -> object:
         return ""  # TOML knows no null; empty means the same
     if isinstance(default, SecretStr):
         return default.get_secret_value()
+    if isinstance(default, tuple):
+        return list(default)
     return str(default) if isinstance(default, Path) else default
 
 
@@ -280,6 +290,7 @@ NUMBERS_IN_PROSE = [
     ("asking.md", "Up to {queue.capacity} questions can be asked at once"),
     ("asking.md", "The timeout of a question is {queue.deadline_seconds:g} seconds"),
     ("asking.md", "up to {longest_question} characters"),
+    ("privacy.md", "its answer are kept for {storage.answer_days:g} days"),
     ("citations.md", "counts as short up to {short_block} characters"),
     ("declining.md", "below which it declines: {answer.threshold:g} by default"),
     ("evaluating.md", "at least {fewest} right and {fewest} wrong answers"),
@@ -349,11 +360,32 @@ def test_every_option_that_is_named_exists() -> None:
 
 
 def test_the_commands_of_the_terminal_are_documented_and_exist() -> None:
-    """The handbook and /help name the same commands."""
+    """The pages on the terminal and /help name the same commands."""
     helped = set(re.findall(r"`(/[a-z]+)`", terminal._HELP))
-    documented = {span for _, text in texts() for span in spans(text) if re.fullmatch(r"/[a-z]+", span)}
+    documented = {
+        span
+        for name in ("terminal.md", "asking.md")
+        for span in spans(pages()[HANDBOOK / name])
+        if re.fullmatch(r"/[a-z]+", span)
+    }
     assert helped
     assert documented == helped
+
+
+def test_the_commands_of_telegram_are_documented() -> None:
+    """Those in the menus, and those for operators."""
+    named = {f"/{command.command}" for _, _, menu in menus(frozenset({"1"})) for command in menu}
+    documented = {span.split()[0] for span in spans(pages()[HANDBOOK / "telegram.md"]) if span.startswith("/")}
+    assert documented - _OF_BOTFATHER - {"/start", "/telegram"} == named
+
+
+async def test_the_commands_of_discord_are_documented_and_exist() -> None:
+    """The page on Discord names every command, and no other."""
+    desk = SimpleNamespace(settings=Settings().discord)
+    tree = command_tree(discord.Client(intents=discord.Intents.none()), cast(DiscordAdapter, desk))
+    there = {f"/{command.qualified_name}" for command in tree.walk_commands() if not hasattr(command, "walk_commands")}
+    named = [span for span in spans(pages()[HANDBOOK / "discord.md"]) if re.fullmatch(r"/[a-z]+( [a-z]+)?", span)]
+    assert set(named) - {"/bot"} == there
 
 
 # --- examples and messages --------------------------------------------------------------------------------------------

@@ -89,6 +89,7 @@ def test_the_json_of_an_answer_speaks_to_people_and_programs():
                 "row": None,
                 "quote": "quote",
                 "url": "https://x.org",
+                "paragraph": None,
             }
         ],
         "retrieved": ["a.md"],

@@ -74,6 +74,7 @@ def test_ask_prints_one_json_object_with_everything(place):
         "row": None,
         "quote": ANSWER,
         "url": None,
+        "paragraph": None,
     }
     assert answer["timings_ms"]["total"] > 0
     assert answer["reference"]
@@ -332,3 +333,76 @@ def _journal(place: Path) -> list[tuple[str | None]]:
         return connection.execute("SELECT question FROM questions").fetchall()
     finally:
         connection.close()
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
+
+def test_index_checks_the_documents(place):
+    """What to mend comes with its place: for the changed files in the report, for all of them with --check."""
+    (place / "knowledge" / "copy.txt").write_text("Use water at 92 to 96 degrees. It should be soft.\n")
+    (place / "knowledge" / "picture.png").write_bytes(b"\x89PNG")
+    said = "guide.md, line 5: says nearly the same as copy.txt, line 1: keep one of them."
+    first = " ".join(program(place, "index").stdout.split())
+    assert said in first
+    assert "Passed over, because their formats aren't read: 1 .png." in first
+    assert json.loads(program(place, "index", "--json").stdout)["findings"] == []
+    [finding] = json.loads(program(place, "index", "--check", "--json").stdout)["findings"]
+    assert (finding["document"], finding["place"]) == ("guide.md", "line 5")
+
+
+def test_golden_questions_guard_the_index(place):
+    """A worse index is refused with what got worse and exit code 1, until it is accepted."""
+    golden = {"question": QUESTION, "answers": ["92 to 96 degrees"]}
+    (place / "knowledge" / "golden.jsonl").write_text(json.dumps(golden))
+    assert "1 of 1 golden questions are answered as expected." in program(place, "index").stdout
+    (place / "knowledge" / "guide.md").write_text(GUIDE.replace("92 to 96", "50 to 60"))
+    refused = program(place, "index")
+    assert refused.returncode == 1
+    assert "Got worse: “how hot should the water be?”" in refused.stderr
+    assert "passages" in refused.stdout
+    accepted = program(place, "index", "--accept")
+    assert accepted.returncode == 0
+    assert "0 of 1 golden questions are answered as expected." in accepted.stdout
+
+
+def test_a_running_chat_answers_from_what_was_just_written(place):
+    """The folder is watched: nobody has to start anything again."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bot", "chat"],
+        cwd=place,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"BOT_LOG__LEVEL": "debug"},
+    )
+    assert process.stdin is not None and process.stderr is not None
+    seen = ""
+    for line in process.stderr:
+        if '"started"' in line:
+            break
+    time.sleep(1)
+    (place / "knowledge" / "milk.md").write_text("# Milk\n\nFoam the milk at 65 degrees.\n")
+    for line in process.stderr:
+        seen += line
+        if '"index renewed"' in line:
+            break
+    answers, _ = process.communicate("how hot should the milk be?\n", timeout=60)
+    assert '"changed": 1' in seen
+    assert "Foam the milk at 65 degrees." in answers
+
+
+def test_an_index_that_is_there_answers_while_it_is_brought_up_to_date(place):
+    """A person at the terminal doesn't wait for the documents that have changed; they get in meanwhile."""
+    program(place, "index")
+    for number in range(60):
+        (place / "knowledge" / f"{number}.md").write_text(
+            f"# Animal {number}\n\nAnimal number {number} eats apples. " * 3
+        )
+    with at_a_terminal(place, "chat") as person:
+        person.waits_for(PROMPT)
+        person.types(f"{QUESTION}\r")
+        person.waits_for("92 to 96 degrees")
+        person.types("/quit\r")
+        assert person.sees_the_end() == 0

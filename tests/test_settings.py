@@ -113,9 +113,9 @@ def test_tokens_come_from_the_names_that_people_use_already(section, monkeypatch
 
 def test_a_token_is_never_shown():
     """Neither in the settings, nor in a complaint about them."""
-    written("[discord]\ntoken = 'secret'\n")
-    assert "secret" not in repr(load_settings())
-    assert "secret" not in problems("[discord]\ntoken = ['secret']\n")[0]
+    written("[discord]\ntoken = 'hidden'\n")
+    assert "hidden" not in repr(load_settings())
+    assert "hidden" not in problems("[discord]\ntoken = ['hidden']\n")[0]
 
 
 def test_relative_paths_count_from_the_folder_of_the_file(folder, monkeypatch):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import regex
 
+from bot.documents import Locator
 from bot.messages import Citation
 
 # Control characters could drive a terminal; bidirectional ones make text read otherwise than it is, and invisible ones hide
@@ -29,13 +30,8 @@ def source_line(citation: Citation) -> str:
 
 
 def locator_text(citation: Citation) -> str:
-    """`lines 12-14`, `page 3`, `row 7`; empty where the format has none."""
-    if citation.lines is not None:
-        first, last = citation.lines
-        return f"line {first}" if first == last else f"lines {first}-{last}"
-    if citation.page is not None:
-        return f"page {citation.page}"
-    return f"row {citation.row}" if citation.row is not None else ""
+    """Where a quote stands in its document; see `Locator`."""
+    return str(Locator(citation.lines, citation.page, citation.row, citation.paragraph))
 
 
 # --- cutting ----------------------------------------------------------------------------------------------------------
@@ -123,7 +119,7 @@ def _packed(lines: Sequence[str], limit: int) -> list[str]:
 def _cut_line(line: str, limit: int) -> Iterator[str]:
     """A line in pieces, between words where there are any in the second half of a piece."""
     while utf16_length(line) > limit:
-        end = _fitting(line, limit)
+        end = fitting(line, limit)
         space = line.rfind(" ", end // 2, end + 1)
         end = space if space > 0 else end
         yield line[:end]
@@ -131,7 +127,7 @@ def _cut_line(line: str, limit: int) -> Iterator[str]:
     yield line
 
 
-def _fitting(line: str, limit: int) -> int:
+def fitting(line: str, limit: int) -> int:
     """How many characters from the beginning fit, without cutting what is seen as one."""
     end = units = 0
     for match in _GRAPHEME.finditer(line):

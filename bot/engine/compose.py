@@ -175,13 +175,15 @@ def _composed(found: FoundPassage, block: Block, unit: Span, words: Span, text: 
 
 def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> Citation:
     """The citation of a piece of a block."""
+    locator = block.located(*span)
     return Citation(
         document=found.document,
         title=found.title,
         heading=block.heading,
-        lines=_lines(block, span),
-        page=block.locator.page,
-        row=block.locator.row,
+        lines=locator.lines,
+        page=locator.page,
+        row=locator.row,
+        paragraph=locator.paragraph,
         quote=block.text[slice(*span)],
         url=found.url or (f"{base_url.rstrip('/')}/{urllib.parse.quote(found.document)}" if base_url else None),
     )
@@ -194,13 +196,6 @@ def cite_passage(found: FoundPassage, base_url: str = "") -> Citation:
     last = blocks[-1].locator.lines
     lines = (first.lines[0], last[1]) if first.lines and last else None
     return replace(first, lines=lines, quote="\n\n".join(block.text for block in blocks))
-
-
-def _lines(block: Block, span: Span) -> tuple[int, int] | None:
-    if block.locator.lines is None:
-        return None
-    first = block.locator.lines[0] + block.text.count("\n", 0, span[0])
-    return first, first + block.text.count("\n", *span)
 
 
 # --- blocks that were split for the index -----------------------------------------------------------------------------

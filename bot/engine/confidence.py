@@ -24,13 +24,13 @@ SHIPPED = Path(__file__).parent.parent / "models" / "reader" / "calibration.json
 class Evidence:
     """What speaks for an answer.
 
-    `cosine` compares the meaning of the passage with the question's; `covered` is the share of the question's words that
-    the passage has, its title and headings counted in; both between 0 and 1 and over all wordings by their weights, so that
-    an off-topic remark is not carried by what was said before. `margin`: by how much, in logits, the reader finds these
+    `retrieval` is the score of the search, which compares meaning and words; `covered` is the share of the question's words
+    that the passage has, its title and headings counted in; both between 0 and 1 and over all wordings by their weights, so
+    that an off-topic remark is not carried by what was said before. `margin`: by how much, in logits, the reader finds these
     words likelier than that the passage doesn't answer.
     """
 
-    cosine: float
+    retrieval: float
     covered: float
     margin: float
 
@@ -70,7 +70,7 @@ def evidence(wordings: Sequence[Wording], hit: Hit, reading: Reading) -> Evidenc
     found = hit.found
     said = stems(" ".join((found.title, *found.passage.heading, found.passage.body)))
     return Evidence(
-        cosine=sum(wording.weight * cosine for wording, cosine in zip(wordings, hit.cosines, strict=True)),
+        retrieval=hit.score,
         covered=sum(wording.weight * share_of_words(stems(wording.text), said) for wording in wordings),
         margin=reading.score,
     )

@@ -18,7 +18,6 @@ class ExplainedCandidate:
     citation: Citation
     confidence: float
     retrieval: float
-    cosine: float
     covered: float
     margin: float
 
@@ -40,6 +39,17 @@ class Explanation:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def lines(self) -> list[str]:
+        """For a chat, without markup: what decided, then each candidate."""
+        return [
+            *self.advice,
+            *(
+                f"{candidate.confidence:.2f}: {candidate.citation.quote} ({candidate.citation.document}; search "
+                f"{candidate.retrieval:.2f}, words {candidate.covered:.2f}, reader {candidate.margin:+.1f})"
+                for candidate in self.candidates
+            ),
+        ]
+
 
 def explanation(considered: Considered, settings: Settings) -> Explanation:
     answer = considered.answer
@@ -60,8 +70,7 @@ def _explained(candidate: Candidate, settings: Settings) -> ExplainedCandidate:
     return ExplainedCandidate(
         citation=cite(found, found.passage.blocks[reading.block], reading.span, settings.knowledge.base_url),
         confidence=candidate.confidence,
-        retrieval=candidate.hit.score,
-        cosine=evidence.cosine,
+        retrieval=evidence.retrieval,
         covered=evidence.covered,
         margin=evidence.margin,
     )

@@ -27,6 +27,12 @@ class Gap:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def __str__(self) -> str:
+        """One line for a chat, without markup."""
+        asked = f"asked {len(self.questions)} times" if len(self.questions) > 1 else "asked once"
+        nearest = f"; nearest: {', '.join(self.nearest)}" if self.nearest else ""
+        return f"{self.questions[0]} ({asked}{nearest})"
+
 
 def grouped(declined: Sequence[Declined], vectors: Vectors) -> list[Gap]:
     """The gaps, those asked most often first. `vectors` has one row a question.

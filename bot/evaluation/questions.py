@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bot.documents import Document
 from bot.errors import DocumentError
-from bot.knowledge.loaders import load_markdown
+from bot.knowledge.formats.markdown import load as load_markdown
 
 
 class Kind(StrEnum):

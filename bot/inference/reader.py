@@ -4,18 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.documents import Block, FoundPassage, embedded_text
+from bot.documents import Block, Form, FoundPassage, embedded_text
 from bot.inference.span_model import Task
 from bot.inference.workers import ReadingLane
 from bot.messages import Wording
-from bot.text import Span, stripped
+from bot.text import Span, share_of_words, stems, stripped
+
+# From this resemblance on a stored question speaks for its answer; chosen by hand, over the bot's own handbook.
+_RESEMBLING = 0.75
+_SAME_QUESTION_LOGITS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Words that may answer: characters `span` of block `block` of passage `passage` (indices from 0).
 
-    `score` is in logits: above 0 where the model finds these words likelier than that the passage doesn't answer.
+    `score` is in logits: above 0 where the model finds these words likelier than that the passage doesn't answer. It is
+    nearer to 0 the less the wording that was read says of the question, for a follow-up joined with what was said before is
+    read less reliably.
     """
 
     passage: int
@@ -44,15 +50,29 @@ class ExtractiveReader:
         self, wordings: Sequence[Wording], passages: Sequence[FoundPassage], deadline_seconds: float | None = None
     ) -> list[Reading]:
         # The wording that says most; of two that weigh the same the one that has what was said before.
-        question = max(reversed(wordings), key=lambda wording: wording.weight).text
+        wording = max(reversed(wordings), key=lambda wording: wording.weight)
         texts = [_Text(found) for found in passages]
-        tasks = [Task(question, text.text, text.begin) for text in texts]
+        tasks = [Task(wording.text, text.text, text.begin) for text in texts]
         readings = []
         for number, (text, spans) in enumerate(zip(texts, await self._lane.read(tasks, deadline_seconds), strict=True)):
             for scored in spans:
                 if place := text.place(scored.span):
-                    readings.append(Reading(number, *place, scored.score))
+                    readings.append(Reading(number, *place, wording.weight * scored.score))
+            for index, block in enumerate(passages[number].passage.blocks):
+                if block.form is Form.PAIR and (whole := stripped(block.text, (0, len(block.text))))[1]:
+                    same = _same_question_margin(wording.text, block.context)
+                    readings.append(Reading(number, index, whole, wording.weight * same))
         return sorted(readings, key=lambda reading: -reading.score)
+
+
+def _same_question_margin(asked: str, stored: str) -> float:
+    """What a stored question that resembles the one asked is worth, in the model's logits: an answer such as "No." names
+    nothing that a model could recognise, but its question does. F-measure of the words, in which those asked count double.
+    """
+    wanted, there = stems(asked), stems(stored)
+    recall, precision = share_of_words(wanted, there), share_of_words(there, wanted)
+    resemblance = 5 * precision * recall / (4 * precision + recall) if precision and recall else 0.0
+    return _SAME_QUESTION_LOGITS * (resemblance - _RESEMBLING)
 
 
 class _Text:

@@ -7,6 +7,7 @@ waiter gives up, because a running model call can't be stopped.
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -35,6 +36,10 @@ class ModelCall(Generic[Item, Row]):
     largest_batch: int
 
 
+# Between the encoding of a question and its reading lies the search: a few milliseconds, more over a large index.
+_AFTER_QUESTION = 0.04  # seconds
+
+
 class Priority(IntEnum):
     """Jobs of a lower number go first; a batch holds jobs of one priority only."""
 
@@ -60,6 +65,7 @@ class BatchingLane:
         self._capacity = capacity
         self._waiting: dict[Priority, deque[_Job]] = {priority: deque() for priority in Priority}
         self._unfinished = dict.fromkeys(Priority, 0)
+        self._quiet_until = 0.0  # on the monotonic clock: indexing waits until then
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name=f"lane-{name}", daemon=True)
@@ -110,14 +116,27 @@ class BatchingLane:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._closed and not any(self._waiting.values()):
-                    self._changed.wait()
+                while not self._closed and (pause := self._pause()) != 0:
+                    self._changed.wait(pause)
                 if self._closed:
                     return
                 priority, taken = self._take()
             self._run([job for job in taken if job.future.set_running_or_notify_cancel()])
             with self._changed:
                 self._unfinished[priority] -= len(taken)
+                if priority is Priority.QUESTION:
+                    self._quiet_until = time.monotonic() + _AFTER_QUESTION
+
+    def _pause(self) -> float | None:
+        """Seconds until the next batch may begin; None where nothing waits.
+
+        A question comes twice, to be encoded and to be read, so indexing does not begin in between.
+        """
+        if self._waiting[Priority.QUESTION]:
+            return 0
+        if self._waiting[Priority.INDEXING]:
+            return max(0.0, self._quiet_until - time.monotonic())
+        return None
 
     def _take(self) -> tuple[Priority, list[_Job]]:
         """The jobs of the next batch, in order: of the first priority that has any, and of the call whose turn it is."""

@@ -109,20 +109,16 @@ def _split_block(block: Block, count_tokens: CountTokens, room: int) -> Iterator
 
 def _cut(block: Block, borders: Sequence[int], context: str) -> Iterator[Block]:
     """The parts between the borders. White space between two parts belongs to the first of them, so nothing is lost."""
-    first = block.locator.lines[0] if block.locator.lines else None
     for number, (start, end) in enumerate(pairwise(borders)):
         text = block.text[start:end]
-        locator = block.locator
-        if first is not None:
-            locator = replace(locator, lines=(first, first + text.rstrip().count("\n")))
-            first += text.count("\n")
+        locator = block.located(start, start + len(text.rstrip()))
         part = (number, len(borders) - 1)
         yield replace(block, text=text, context=context if number else block.context, locator=locator, part=part)
 
 
 def _shared_context(block: Block) -> str:
     """What every part after the first needs to be understood: a table's header, a stored pair's question."""
-    if block.form is Form.TABLE and block.locator.lines is not None:
+    if block.form is Form.TABLE:
         return "\n".join(block.text.split("\n")[:2])
     return block.context
 

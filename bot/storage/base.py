@@ -59,6 +59,16 @@ class IndexSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as the index keeps it."""
+
+    document: str
+    title: str
+    language: str | None
+    passage: Passage
+
+
+@dataclass(frozen=True, slots=True)
 class SearchQuery:
     """One wording of a question: its unit vector, and its words for the keyword index."""
 
@@ -94,10 +104,17 @@ class KnowledgeStore(Protocol):
         """Store vectors ahead of the change that will use them, so that an interrupted indexing resumes."""
 
     async def change(
-        self, encoder: str, changed: Sequence[IndexedFile], removed: Sequence[str], touched: Sequence[FileState]
+        self,
+        encoder: str,
+        changed: Sequence[IndexedFile],
+        removed: Sequence[str],
+        touched: Sequence[FileState],
+        *,
+        keep_vectors: bool = False,
     ) -> None:
         """Put files in, replacing what stood under their paths, take paths out, and note new sizes and times of files
-        whose content is the same, all in one transaction. Vectors that nothing uses any more are dropped."""
+        whose content is the same, all in one transaction. Vectors that nothing uses any more are dropped, unless a further
+        change is about to need them (`keep_vectors`)."""
 
     async def search(
         self, encoder: str, queries: Sequence[SearchQuery], rank: Rank, limit: int, candidates: int
@@ -109,6 +126,14 @@ class KnowledgeStore(Protocol):
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """The passages of a document at the places `first` to `last`, both included, in order."""
+
+    async def stored(self) -> list[StoredPassage]:
+        """Every passage of the index, in the order of documents and places."""
+
+    async def noted(self, key: str) -> str | None:
+        """What was noted under a key, about the index as a whole."""
+
+    async def note(self, key: str, value: str) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -217,8 +242,14 @@ class Journal(Protocol):
     async def placed(self, address: Address, message: str) -> None:
         """A placeholder was sent, which the first part of the answer is to replace."""
 
+    async def place(self, address: Address) -> str | None:
+        """The message that the first part of the answer will replace: a placeholder, or the answer before an edit."""
+
     async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
         """What was known of a part until now, when its sending begins, or None. Raises Superseded."""
+
+    async def part_unsent(self, entry: int, part: int) -> None:
+        """The sending that has begun has certainly not gone out: as if it had not begun."""
 
     async def part_sent(self, entry: int, revision: int, part: int, message: str) -> None: ...
 
@@ -237,6 +268,9 @@ class Journal(Protocol):
 
     async def declined(self, limit: int) -> list[Declined]:
         """The latest kept questions that the documents didn't answer, newest first."""
+
+    async def answered_by(self, platform: str, message: str) -> Question | None:
+        """The question that a message of ours answers, as long as it is kept."""
 
     async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
         """Keep what somebody thinks of an answer, in place of what they thought before. False: the answer isn't kept."""

@@ -55,6 +55,7 @@ _MIGRATIONS = (
     CREATE INDEX questions_by_reference ON questions (reference) WHERE reference IS NOT NULL;
     CREATE INDEX questions_by_author ON questions (author) WHERE author IS NOT NULL;
     ALTER TABLE parts ADD COLUMN current INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX parts_by_message ON parts (message);
     ALTER TABLE turns ADD COLUMN author TEXT;
     ALTER TABLE turns ADD COLUMN platform TEXT;
     ALTER TABLE turns ADD COLUMN chat TEXT;
@@ -223,6 +224,17 @@ class SqliteJournal:
 
         return await self._connection.run(read)
 
+    async def answered_by(self, platform: str, message: str) -> Question | None:
+        def read(db: sqlite3.Connection) -> Question | None:
+            row = db.execute(
+                "SELECT questions.question FROM parts JOIN questions ON id = parts.question "
+                "WHERE parts.message = ? AND platform = ? AND questions.question IS NOT NULL",
+                (message, platform),
+            ).fetchone()
+            return _question(row[0]) if row else None
+
+        return await self._connection.run(read)
+
     # --- parts
 
     async def placed(self, address: Address, message: str) -> None:
@@ -232,6 +244,16 @@ class SqliteJournal:
             message,
             *address.key,
         )
+
+    async def place(self, address: Address) -> str | None:
+        def read(db: sqlite3.Connection) -> str | None:
+            statement = (
+                f"SELECT message FROM parts WHERE part = 0 AND question = (SELECT id FROM questions WHERE {_KEY})"
+            )
+            row = db.execute(statement, address.key).fetchone()
+            return row[0] if row else None
+
+        return await self._connection.run(read)
 
     async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
         def write(db: sqlite3.Connection) -> PartState | None:
@@ -245,6 +267,9 @@ class SqliteJournal:
             return PartState(row[0], bool(row[1]) and row[0] is not None)
 
         return await self._connection.run(write)
+
+    async def part_unsent(self, entry: int, part: int) -> None:
+        await self._write("DELETE FROM parts WHERE question = ? AND part = ? AND message IS NULL", entry, part)
 
     async def part_sent(self, entry: int, revision: int, part: int, message: str) -> None:
         await self._write(

@@ -4,6 +4,7 @@ One connection writes, another one searches. The searching one notices at each s
 this process or another, and then loads the matrix again within the same snapshot.
 """
 
+import contextlib
 import dataclasses
 import json
 import sqlite3
@@ -16,7 +17,17 @@ import numpy.typing as npt
 
 from bot.documents import Block, Form, FoundPassage, Locator, Passage
 from bot.errors import IndexUnavailable, StorageError
-from bot.storage.base import FileReport, FileState, Hit, IndexedFile, IndexSummary, Rank, Scores, SearchQuery
+from bot.storage.base import (
+    FileReport,
+    FileState,
+    Hit,
+    IndexedFile,
+    IndexSummary,
+    Rank,
+    Scores,
+    SearchQuery,
+    StoredPassage,
+)
 from bot.storage.sqlite import Connection
 
 _MIGRATIONS = (
@@ -113,7 +124,13 @@ class SqliteKnowledge:
         await self._writer.run(write)
 
     async def change(
-        self, encoder: str, changed: Sequence[IndexedFile], removed: Sequence[str], touched: Sequence[FileState]
+        self,
+        encoder: str,
+        changed: Sequence[IndexedFile],
+        removed: Sequence[str],
+        touched: Sequence[FileState],
+        *,
+        keep_vectors: bool = False,
     ) -> None:
         def write(db: sqlite3.Connection) -> None:
             _remove(db, [*removed, *(file.state.path for file in changed)])
@@ -126,9 +143,10 @@ class SqliteKnowledge:
             if changed or removed or _meta(db, "encoder") != encoder:
                 db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
             db.execute("INSERT OR REPLACE INTO meta VALUES ('encoder', ?)", (encoder,))
-            db.execute(
-                "DELETE FROM vectors WHERE encoder != ? OR key NOT IN (SELECT vector_key FROM passages)", (encoder,)
-            )
+            if not keep_vectors:
+                db.execute(
+                    "DELETE FROM vectors WHERE encoder != ? OR key NOT IN (SELECT vector_key FROM passages)", (encoder,)
+                )
             if db.execute("SELECT 1 FROM passages WHERE vector_key NOT IN (SELECT key FROM vectors)").fetchone():
                 raise StorageError("Another indexing has changed the index at the same time. Run it once more.")
 
@@ -153,6 +171,23 @@ class SqliteKnowledge:
             return [_passage(row[4:]) for row in db.execute(statement, (document, first, last))]
 
         return await self._reader.run(read)
+
+    async def stored(self) -> list[StoredPassage]:
+        return await self._reader.run(_stored)
+
+    async def noted(self, key: str) -> str | None:
+        value = await self._reader.run(lambda db: _meta(db, f"note:{key}"))
+        return None if value is None else str(value)
+
+    async def note(self, key: str, value: str) -> None:
+        await self._writer.run(
+            lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note:{key}", value))
+        )
+
+    async def copy_to(self, folder: Path) -> None:
+        """Write the index as it is now into a folder, where it can be opened as another one."""
+        file = folder / "index.sqlite3"
+        await self._reader.run(lambda db: _copy(db, file))
 
     def _current_matrix(self, db: sqlite3.Connection) -> _Matrix:
         generation = _meta(db, "generation")
@@ -213,13 +248,13 @@ def _insert(db: sqlite3.Connection, file: IndexedFile) -> None:
 
 
 def _block_to_json(block: Block) -> list[Any]:
-    locator = block.locator
-    return [block.form, block.text, block.heading, block.context, locator.lines, locator.page, locator.row, block.part]
+    at = block.locator
+    return [block.form, block.text, block.heading, block.context, at.lines, at.page, at.row, block.part, at.paragraph]
 
 
 def _block_from_json(data: list[Any]) -> Block:
-    form, text, heading, context, lines, page, row, part = data
-    locator = Locator(tuple(lines) if lines else None, page, row)
+    form, text, heading, context, lines, page, row, part, *paragraph = data  # an index of version 0.1.0 has none
+    locator = Locator(tuple(lines) if lines else None, page, row, *paragraph)
     return Block(Form(form), text, tuple(heading), locator, context, tuple(part))
 
 
@@ -289,6 +324,19 @@ def _bm25(db: sqlite3.Connection, words: Sequence[str], limit: int) -> dict[int,
     expression = " OR ".join('"' + word.replace('"', "") + '"' for word in words)
     rows = db.execute("SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?", (expression, limit))
     return dict(rows.fetchall())
+
+
+def _stored(db: sqlite3.Connection) -> list[StoredPassage]:
+    rows = db.execute(
+        "SELECT path, documents.title, language, passages.heading, blocks, body FROM passages "
+        "JOIN documents ON documents.id = document JOIN words ON words.rowid = passages.id ORDER BY path, position"
+    )
+    return [StoredPassage(path, title, language, _passage(passage)) for path, title, language, *passage in rows]
+
+
+def _copy(db: sqlite3.Connection, file: Path) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as copy:
+        db.backup(copy)
 
 
 _PASSAGES = (

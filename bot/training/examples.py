@@ -242,10 +242,15 @@ def _selqa(file: Path) -> list[_Section]:
 
 
 def _divided(items: list[_Labelled]) -> tuple[list[_Labelled], list[_Labelled]]:
-    """(for training, held out), whole contexts to one side."""
-    numbers = {context: number for number, context in enumerate(dict.fromkeys(item.context for item in items))}
-    training = [item for item in items if numbers[item.context] % _HELD_OUT]
-    return training, [item for item in items if not numbers[item.context] % _HELD_OUT]
+    """(for training, held out), whole contexts to one side; those held out stand beside no question either."""
+    contexts = list(dict.fromkeys(item.context for item in items))
+    held_out = set(contexts[::_HELD_OUT])
+    training = [
+        replace(item, others=tuple(other for other in item.others if other not in held_out))
+        for item in items
+        if item.context not in held_out
+    ]
+    return training, [item for item in items if item.context in held_out]
 
 
 # --- making the examples ----------------------------------------------------------------------------------------------

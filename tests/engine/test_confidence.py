@@ -12,10 +12,10 @@ from bot.inference.reader import Reading
 from bot.messages import Wording
 from bot.storage.base import Hit
 
-MIDDLE = Evidence(cosine=0.5, covered=0.5, margin=0.0)
+MIDDLE = Evidence(retrieval=0.5, covered=0.5, margin=0.0)
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [("cosine", -1, 1), ("covered", 0, 1), ("margin", -20, 20)])
+@pytest.mark.parametrize(("name", "low", "high"), [("retrieval", -1, 1), ("covered", 0, 1), ("margin", -20, 20)])
 def test_more_evidence_never_makes_it_less_sure(name, low, high):
     """Whatever else speaks for the answer."""
     steps = [low + (high - low) * step / 20 for step in range(21)]
@@ -33,20 +33,21 @@ def test_nothing_in_common_is_no_answer_and_everything_is():
 
 def test_the_model_is_logistic():
     """By hand: 1 / (1 + e^-(1 + 2 * 0.5 + 3 * 1 - 0.5 * 10)) = 0.5; and no evidence is too strong to compute."""
-    calibration = Calibration(1, {"cosine": 2, "covered": 3, "margin": -0.5}, {})
+    calibration = Calibration(1, {"retrieval": 2, "covered": 3, "margin": -0.5}, {})
     assert calibration.confidence(Evidence(0.5, 1, 10)) == pytest.approx(0.5)
     assert calibration.confidence(Evidence(0, 0, 1e6)) == pytest.approx(0)
 
 
 def test_a_calibration_survives_its_file(tmp_path):
     """What was saved is loaded, provenance included."""
-    calibration = Calibration(-1.5, {"cosine": 2.0, "covered": 3.0, "margin": 0.5}, {"sets": {"a": 3}})
+    calibration = Calibration(-1.5, {"retrieval": 2.0, "covered": 3.0, "margin": 0.5}, {"sets": {"a": 3}})
     calibration.save(tmp_path / "c.json")
     assert Calibration.load(tmp_path / "c.json") == calibration
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", "[]", '{"intercept": 1, "weights": {"cosine": 1}, "provenance": {}}', '{"intercept": null}']
+    "content",
+    ["", "{}", "[]", '{"intercept": 1, "weights": {"retrieval": 1}, "provenance": {}}', '{"intercept": null}'],
 )
 def test_what_is_no_calibration_is_named_with_the_fix(tmp_path, content):
     """No traceback, and no guess."""
@@ -63,11 +64,11 @@ def test_the_shipped_calibration_says_what_it_was_fitted_on():
 
 
 def test_evidence_is_weighed_over_the_wordings_and_headings_count():
-    """By hand: cosines 0.2 and 0.6 at weights a quarter and three quarters; the heading has one of the two words."""
+    """By hand: the heading has one of the two words of the wording that weighs three quarters."""
     passage = Passage((Block(Form.PARAGRAPH, "Citric acid."),), ("Descaling",), "Citric acid.")
     hit = Hit(FoundPassage("a.md", "Guide", None, (0, 0), passage), 1.0, (0.2, 0.6))
     wordings = [Wording("zebra", 0.25), Wording("descaling zebra", 0.75)]
     found = evidence(wordings, hit, Reading(0, 0, (0, 12), score=1.5))
-    assert found.cosine == pytest.approx(0.25 * 0.2 + 0.75 * 0.6)
+    assert found.retrieval == 1.0
     assert found.margin == 1.5
     assert found.covered == pytest.approx(0.75 * 0.5)

@@ -59,15 +59,15 @@ def side(halves: tuple[list[Result], list[Result]], document: str) -> set[int]:
 
 def test_the_weights_that_made_the_answers_right_are_found_again() -> None:
     """Answers drawn with known odds: the weights come out to about a standard error or two, and the confidence is true."""
-    truth = Calibration(-3.0, {"cosine": 4.0, "covered": 2.0, "margin": 0.5}, {})
-    chance = random.Random(1)  # noqa: S311 - reproducible on purpose
+    truth = Calibration(-3.0, {"retrieval": 4.0, "covered": 2.0, "margin": 0.5}, {})
+    chance = random.Random(1)
     results = []
     for number in range(6000):
         found = Evidence(chance.random(), chance.random(), chance.uniform(-6, 6))
         results.append(judged(number, chance.random() < truth.confidence(found), found))
     fitted = fit({"set": results})
     assert fitted.calibration.intercept == pytest.approx(-3.0, abs=0.4)
-    assert fitted.calibration.weights["cosine"] == pytest.approx(4.0, abs=0.5)
+    assert fitted.calibration.weights["retrieval"] == pytest.approx(4.0, abs=0.5)
     assert fitted.calibration.weights["covered"] == pytest.approx(2.0, abs=0.5)
     assert fitted.calibration.weights["margin"] == pytest.approx(0.5, abs=0.1)
     assert fitted.errors["set"] < 0.04

@@ -181,6 +181,7 @@ def test_a_prediction_is_one_json_object() -> None:
                 "row": None,
                 "quote": "Run it.",
                 "url": None,
+                "paragraph": None,
             }
         ],
         "latency_ms": 12.35,

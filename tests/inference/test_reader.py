@@ -79,6 +79,15 @@ async def test_neither_title_nor_heading_nor_a_stored_question_is_an_answer(read
     assert {words(passages, reading) for reading in readings} <= {"At six.", "At six", "At", "six", "six.", "."}
 
 
+async def test_a_stored_question_that_resembles_the_one_asked_speaks_for_its_answer(reader):
+    """Even where the answer is a bare no; another question about the same things does not."""
+    pair = Block(Form.PAIR, "No.", context="Is my data sent anywhere, for example to a cloud?")
+    [best, *_] = await reader.read([Wording("is my data sent to a cloud?")], [found(pair)])
+    assert (best.score > 0, pair.text[slice(*best.span)]) == (True, "No.")
+    other = await reader.read([Wording("who pays for the data centre?")], [found(pair)])
+    assert max(reading.score for reading in other) < 0
+
+
 async def test_a_follow_up_is_read_with_what_it_refers_to(reader):
     """The wording that says more is the one that is read."""
     text = "Trams run every ten minutes. Buses run every hour. Trams cost two euros."

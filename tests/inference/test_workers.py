@@ -97,6 +97,18 @@ async def test_jobs_of_one_call_are_batched_across_those_of_another(lane, machin
     assert other.batches == [["x"]]
 
 
+async def test_indexing_does_not_begin_between_the_two_calls_of_a_question(lane, machine):
+    """A question is encoded, searched for and read: what waits for long can wait a moment longer."""
+    for _ in range(5):
+        machine.batches.clear()
+        await lane.run(["encode"])
+        indexing = asyncio.create_task(lane.run(["index"], priority=Priority.INDEXING))
+        await asyncio.sleep(0.005)
+        await lane.run(["read"])
+        await indexing
+        assert machine.batches == [["encode"], ["read"], ["index"]]
+
+
 async def test_questions_go_before_indexing_and_are_not_mixed_with_it(lane, machine):
     """Indexing jobs run one by one, after the questions that came later."""
     first = await held_up(lane, machine)

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from bot.errors import DocumentError
 from bot.inference.workers import BatchingLane, EncodingLane
-from bot.knowledge.indexer import Indexer
+from bot.knowledge import folder as folder_module
+from bot.knowledge.indexer import Indexer, Verdict
 from bot.knowledge.search import Retriever
 from bot.messages import Wording
 from bot.settings import RetrievalSettings
@@ -52,6 +55,7 @@ async def test_every_file_gets_its_line_with_its_passages_or_the_reason(indexer,
             "good.md": "# Good\n\nThe answer is here.",
             "sub/pairs.csv": "question,answer\nWhen?,Now.\n",
             "broken.md": b"\xff\xfe\x00",
+            "unread.docx": b"PK\x03\x04 cut off",
             "broken.json": "{",
             "empty.txt": "",
             "only-title.md": "# Title",
@@ -64,6 +68,7 @@ async def test_every_file_gets_its_line_with_its_passages_or_the_reason(indexer,
         "sub/pairs.csv": 1,
     }
     assert "UTF-8" in by_path["broken.md"].problem
+    assert "damaged" in by_path["unread.docx"].problem
     assert "not valid JSON" in by_path["broken.json"].problem
     assert by_path["empty.txt"].problem == by_path["only-title.md"].problem == "there is no text in it"
     assert report.passages == 2
@@ -118,15 +123,36 @@ async def test_a_removed_file_vanishes_from_search(indexer, folder_of, found):
     assert await found("zebra stripes") == ["b.md"]
 
 
-async def test_hidden_files_and_links_are_passed_over(indexer, folder_of, tmp_path):
-    """Nothing outside the folder is read."""
-    folder = folder_of({"a.md": "One.", ".hidden.md": "No.", ".git/x.md": "No.", "picture.png": b"\x89PNG"})
+async def test_hidden_files_are_passed_over_and_links_are_refused(indexer, folder_of, tmp_path):
+    """Nothing outside the folder is read; each link is told of, because somebody has put it there."""
+    folder = folder_of(
+        {"a.md": "One.", ".hidden.md": "No.", ".git/x.md": "No.", "~$a.docx": "No.", "picture.png": "No."}
+    )
     (tmp_path / "secret.md").write_text("secret")
     (folder / "link.md").symlink_to(tmp_path / "secret.md")
+    (folder / "twice.md").symlink_to("a.md")
+    (folder / "lost.md").symlink_to("nowhere.md")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "x.md").write_text("secret")
     (folder / "linked").symlink_to(tmp_path / "outside")
-    assert [file.path for file in (await indexer.index_folder(folder)).files] == ["a.md"]
+    report = await indexer.index_folder(folder)
+    assert [file.path for file in report.files if file.passages] == ["a.md"]
+    assert {file.path: file.problem[:30] for file in report.files if file.problem} == {
+        "link.md": "it is a link out of the folder",
+        "linked": "links to folders are not follo",
+        "lost.md": "it is a link that leads nowher",
+        "twice.md": "it is a link to a.md, which is",
+    }
+    assert report.passed_over == {".png": 1}
+
+
+async def test_links_to_a_hidden_place_within_the_folder_are_followed(indexer, folder_of):
+    """So Kubernetes shows a volume: each file is a link into a hidden folder, which is exchanged for another."""
+    folder = folder_of({"..2026_1/a.md": "The zebra has stripes."})
+    (folder / "..data").symlink_to("..2026_1")
+    (folder / "a.md").symlink_to("..data/a.md")
+    report = await indexer.index_folder(folder)
+    assert [(file.path, file.passages, file.problem) for file in report.files] == [("a.md", 1, None)]
 
 
 async def test_a_missing_folder_leaves_the_index_as_it_was(indexer, folder_of, found, tmp_path):
@@ -198,3 +224,246 @@ async def test_searching_while_indexing_sees_the_old_index_or_the_new_one(indexe
     await indexing
     seen.add(frozenset(path.startswith("new") for path in await found("zebra")))
     assert seen == {frozenset({False}), frozenset({True})}
+
+
+# --- hostile folders --------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_no_ordinary_file_is_never_opened(indexer, folder_of):
+    """Opening a pipe would wait for ever."""
+    folder = folder_of({"a.md": "One."})
+    os.mkfifo(folder / "pipe.md")
+    report = await asyncio.wait_for(indexer.index_folder(folder), 20)
+    assert [(file.path, file.problem) for file in report.files] == [
+        ("a.md", None),
+        ("pipe.md", "it is no ordinary file; remove it, or put a copy here"),
+    ]
+
+
+async def test_names_that_are_odd_or_no_text_stop_nothing(indexer, folder_of):
+    """Line breaks, characters that turn the reading direction, names that differ in case, bytes that are no UTF-8."""
+    folder = folder_of({"a\nb.md": "One.", "c\u202edm.exe.md": "Two.", "Same.md": "Three.", "same.md": "Four."})
+    (folder / os.fsdecode(b"\xff.md")).write_text("Five.")
+    report = await indexer.index_folder(folder)
+    assert [(file.path, file.passages) for file in report.files] == [
+        ("Same.md", 1),
+        ("\\xff.md", 0),
+        ("a\nb.md", 1),
+        ("c\u202edm.exe.md", 1),
+        ("same.md", 1),
+    ]
+    assert (await indexer.index_folder(folder)).changed == ()
+
+
+async def test_a_file_that_is_too_large_is_not_even_read(store, lane, folder_of):
+    """It is told with both sizes and the setting."""
+    indexer = Indexer(store, lane, 200, largest_bytes=2**20)
+    report = await indexer.index_folder(folder_of({"a.txt": b"x" * (3 * 2**20), "b.txt": "small"}))
+    assert report.files[0].problem == (
+        "it has 3 megabytes, and 1 are read at most; divide it, or raise knowledge.largest_megabytes"
+    )
+    assert report.files[1].passages == 1
+
+
+async def test_a_file_that_is_written_to_all_the_time_keeps_its_last_version(indexer, folder_of, found, monkeypatch):
+    """Half a file is no new version. When the writing ends, it is read."""
+    folder = folder_of({"a.md": "The zebra has stripes.", "b.md": "Trains leave at noon."})
+    await indexer.index_folder(folder)
+    fstat = os.fstat
+    writing = True
+
+    def growing(descriptor: int) -> os.stat_result:
+        status = fstat(descriptor)
+        if writing:
+            with (folder / "a.md").open("a") as stream:
+                stream.write("More and more. ")
+        return status
+
+    monkeypatch.setattr(folder_module.os, "fstat", growing)
+    (folder / "a.md").write_text("Half a ")
+    report = await indexer.index_folder(folder)
+    assert "being written to" in report.files[0].warnings[0]
+    assert (await found("zebra"))[0] == "a.md"
+    assert await indexer.has_changed(folder)
+    writing = False
+    assert (await indexer.index_folder(folder)).changed == ("a.md",)
+    assert not await indexer.has_changed(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="there are no users to change to")
+async def test_files_and_folders_without_permission_are_told_and_hurt_nothing(store, lane):
+    """A folder that can't be looked into keeps what was indexed of it, for it may only be unreadable for a while."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)  # noqa: ASYNC240
+        (folder / "closed").mkdir()
+        (folder / "closed" / "a.md").write_text("The zebra has stripes.")
+        (folder / "b.md").write_text("Trains leave at noon.")
+        (folder / "secret.md").write_text("Nobody reads this.")
+        indexer = Indexer(store, lane, 200)
+        await indexer.index_folder(folder)
+        (folder / "closed").chmod(0)
+        (folder / "secret.md").chmod(0)
+        touch_later(folder / "secret.md")
+        os.utime(folder / "secret.md", ns=(0, 10**18))
+        nobody, before = 65534, os.geteuid()
+        if before == 0:
+            os.seteuid(nobody)
+        try:
+            report = await indexer.index_folder(folder)
+        finally:
+            os.seteuid(before)
+        told = {file.path: (file.passages, file.problem) for file in report.files}
+        (folder / "closed").chmod(0o755)
+    assert told["b.md"] == (1, None)
+    assert told["closed/a.md"] == (1, None)
+    assert told["secret.md"] == (0, "can't be read (Permission denied); check its permissions")
+    assert told["closed"][1].startswith("this folder can't be read (Permission denied); what was indexed of it is kept")
+
+
+async def test_a_folder_that_is_not_mounted_keeps_the_last_index(indexer, folder_of, found, tmp_path):
+    """The empty place of a mount is another folder. One that was emptied by hand is the same, and is believed."""
+    folder = folder_of({"a.md": "The zebra has stripes."})
+    await indexer.index_folder(folder)
+    folder.rename(tmp_path / "elsewhere")
+    folder.mkdir()
+    with pytest.raises(DocumentError, match="as if something were not mounted"):
+        await indexer.index_folder(folder)
+    assert await found("zebra") == ["a.md"]
+    folder.rmdir()
+    (tmp_path / "elsewhere").rename(folder)
+    (folder / "a.md").unlink()
+    assert (await indexer.index_folder(folder)).removed == ("a.md",)
+    assert await found("zebra") == []
+
+
+async def test_ten_thousand_files_are_told_apart_by_a_look(indexer, folder_of):
+    """Whether anything has changed is known without reading: a rescan of a large folder costs next to nothing."""
+    folder = await asyncio.to_thread(folder_of, {f"{n % 50}/{n}.md": "" for n in range(10_000)})
+    started = asyncio.get_running_loop().time()
+    report = await indexer.index_folder(folder)
+    assert {file.problem for file in report.files} == {"there is no text in it"}
+    assert len(report.files) == 10_000
+    assert not await indexer.has_changed(folder)
+    assert asyncio.get_running_loop().time() - started < 60
+    (folder / "7" / "7.md").rename(folder / "7" / "8.md")
+    assert await indexer.has_changed(folder)
+
+
+# --- freshness --------------------------------------------------------------------------------------------------------
+
+
+class Idle:
+    """A reviewer with nothing to examine changes by, as in a folder without golden questions."""
+
+    async def is_needed(self):
+        return False
+
+    async def review(self, _change):
+        return Verdict(True)
+
+    async def accepted(self):
+        pass
+
+
+async def test_what_is_deleted_during_a_long_indexing_vanishes_at_once(store, lane, folder_of, found, monkeypatch):
+    """Nobody waits for the embedding of others; and what was deleted meanwhile is not put in at its end."""
+    indexer = Indexer(store, lane, 200, reviewer=Idle())
+    folder = folder_of({"old.md": "The zebra has stripes.", "kept.md": "Trains leave at noon."})
+    await indexer.index_folder(folder)
+    for n in range(40):
+        (folder / f"{n}.md").write_text(f"Fact number {n} is about animal {n}.")
+    monkeypatch.setattr("bot.knowledge.indexer._EMBEDDED_AT_ONCE", 50)
+    encode, held = lane.encode, asyncio.Event()
+
+    async def slow(texts, **options):
+        if "priority" in options:
+            await held.wait()
+        return await encode(texts, **options)
+
+    monkeypatch.setattr(lane, "encode", slow)
+    indexing = asyncio.create_task(indexer.index_folder(folder))
+    await asyncio.sleep(1)
+    (folder / "old.md").unlink()
+    (folder / "7.md").unlink()
+    assert await indexer.forget_missing(folder) == ["old.md"]
+    assert await found("zebra stripes") == ["kept.md"]
+    held.set()
+    report = await indexing
+    assert "7.md" not in report.changed
+    assert {"old.md", "7.md"}.isdisjoint(await found("zebra stripes animal 7"))
+
+
+async def test_a_cancelled_indexing_ends_its_reader_at_once(indexer, folder_of):
+    """The bot stops without waiting for a file that never ends."""
+    folder = folder_of({"slow.md": b"*a_ " * 2_000_000 + b"\n\nx" * 300_000, "b.md": "x"})
+    indexing = asyncio.create_task(indexer.index_folder(folder))
+    await asyncio.sleep(1)
+    indexing.cancel()
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(asyncio.CancelledError):
+        await indexing
+    assert asyncio.get_running_loop().time() - started < 2
+
+
+# --- reviews ----------------------------------------------------------------------------------------------------------
+
+
+class Refusing:
+    """A reviewer that says no until told otherwise."""
+
+    def __init__(self):
+        self.verdict = Verdict(False, ("It got worse.",))
+        self.settled = 0
+
+    async def is_needed(self):
+        return True
+
+    async def review(self, change):
+        self.change = change
+        return self.verdict
+
+    async def accepted(self):
+        self.settled += 1
+
+
+async def test_what_was_deleted_goes_before_a_long_embedding_begins(
+    store, lane, indexer, folder_of, found, monkeypatch
+):
+    """One change deletes and adds: the deletion is seen while the rest is still computed. Vectors of a rename are kept."""
+    monkeypatch.setattr("bot.knowledge.indexer._MANY", 5)
+    folder = folder_of({"old.md": "The zebra has stripes.", "moved.md": "# Trains\n\nTrains leave at noon."})
+    await indexer.index_folder(folder)
+    (folder / "old.md").unlink()
+    (folder / "moved.md").rename(folder / "here.md")
+    for n in range(20):
+        (folder / f"{n}.md").write_text(f"Fact number {n} is about animal {n}.")
+    embedding = asyncio.Event()
+    encode, held = lane.encode, asyncio.Event()
+
+    async def slow(texts, **options):
+        if "priority" in options:
+            await held.wait()
+        return await encode(texts, **options)
+
+    monkeypatch.setattr(lane, "encode", slow)
+    indexing = asyncio.create_task(indexer.index_folder(folder, lambda _: embedding.set()))
+    await embedding.wait()
+    assert await found("zebra stripes") == []
+    held.set()
+    report = await indexing
+    assert (report.embedded, report.removed) == (20, ("moved.md", "old.md"))
+
+
+async def test_a_refused_change_leaves_the_index_as_it_was(store, lane, folder_of, found):
+    """And the next accepted one puts in all that was left out, without computing it again."""
+    reviewer = Refusing()
+    indexer = Indexer(store, lane, 200, reviewer=reviewer)
+    folder = folder_of({"a.md": "The zebra has stripes."})
+    report = await indexer.index_folder(folder)
+    assert (report.verdict, report.passages, report.embedded) == (reviewer.verdict, 0, 1)
+    assert [file.state.path for file in reviewer.change.changed] == ["a.md"]
+    reviewer.verdict = Verdict(True)
+    report = await indexer.index_folder(folder)
+    assert (report.passages, report.embedded, reviewer.settled) == (1, 0, 1)
+    assert await found("zebra") == ["a.md"]

@@ -126,6 +126,16 @@ async def test_a_part_is_unknown_then_in_doubt_then_sent(journal, entry):
     assert await journal.part_begins(entry, 0, 1) is None
 
 
+async def test_a_part_that_was_not_sent_after_all_is_not_in_doubt(journal, entry):
+    """But one that was sent stays so."""
+    await journal.part_begins(entry, 0, 0)
+    await journal.part_unsent(entry, 0)
+    assert await journal.part_begins(entry, 0, 0) is None
+    await journal.part_sent(entry, 0, 0, "message 7")
+    await journal.part_unsent(entry, 0)
+    assert await journal.part_begins(entry, 0, 0) == PartState("message 7", True)
+
+
 async def test_parts_belong_to_their_question(journal, entry):
     """Another question has its own."""
     other = await journal.accept(question("2"))
@@ -137,7 +147,9 @@ async def test_parts_belong_to_their_question(journal, entry):
 
 async def test_a_placeholder_is_what_the_first_part_replaces(journal, entry):
     """Also after a crash, as often as the edit is tried; once part of the answer is there, it takes no placeholder."""
+    assert await journal.place(question().address) is None
     await journal.placed(question().address, "placeholder")
+    assert await journal.place(question().address) == "placeholder"
     assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", False)
     assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", False)
     await journal.part_sent(entry, 0, 0, "placeholder")
@@ -227,6 +239,15 @@ async def test_a_delivered_answer_is_found_by_its_reference_until_it_is_erased(j
     assert await journal.known(question().address)
     await journal.close()
     assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()
+
+
+async def test_the_question_behind_a_message_is_found(journal, entry):
+    """Any part of its answer; on its own platform only, and as long as it is kept."""
+    await sent(journal, entry, 0, "m0", "m1")
+    assert await journal.answered_by("test", "m1") == question()
+    assert await journal.answered_by("other", "m1") is None
+    await journal.erase_older(time.time() + 1)
+    assert await journal.answered_by("test", "m1") is None
 
 
 async def test_what_is_unanswered_is_not_erased_by_time(journal, entry):

@@ -291,9 +291,6 @@ def test_no_question_that_is_held_out_is_trained_on(sources: Sources) -> None:
     assert trained - {None} == ORIGINAL.keys() - held_out
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a context that is held out serves as one beside the right one, without an answer"
-)
 def test_no_context_that_is_held_out_is_trained_on(sources: Sources) -> None:
     """Not even as one that only looks right."""
     held_out = [example.context for examples in sources.held_out.values() for example in examples]

@@ -1,0 +1,229 @@
+"""Discord under load and under faults: the whole program against a local Discord, killed and started again meanwhile.
+
+    python benchmarks/discord_load.py [QUESTIONS] [KILLS] [ROUNDS]
+
+Prints how long a command waits for its deferral while the engine is busy, what became of each question, how many parts were
+repeated because nobody could know whether they had arrived, and how late the event loop ran. The deferrals are measured with
+the real engine; under faults one that repeats the question takes its place, because there the way of a question is measured.
+"""
+
+import asyncio
+import json
+import os
+import random
+import re
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.platforms.discord_server import TOKEN, DiscordServer, Interaction, Json  # noqa: E402
+
+QUESTIONS = ("how do I install the bot", "what is a passage", "how long is a conversation kept", "who won the cup")
+CHANNELS = 20
+BUSY = 64  # questions that keep the engine busy while deferrals are measured
+AT_ONCE = 120  # questions without an answer at any time
+REPEATED = "sent again"
+NOT_TAKEN = "not taken: Discord says so"
+_NUMBER = re.compile(r"no\. (\d+)x")
+
+
+class Program:
+    """The bot as a process, which can be killed and started again."""
+
+    def __init__(self, server: DiscordServer, folder: Path, engine: str) -> None:
+        self._server = server
+        self._engine = engine
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+        self._log = folder / "log"
+        self.lags: list[float] = []
+        self.repeated = 0
+
+    async def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-W", "ignore", "-m", "tests.platforms.serve_discord"),
+                *(self._server.api, self._server.gateway, self._engine, "run"),
+                cwd=self._folder,
+                env=os.environ
+                | {
+                    "PYTHONPATH": str(ROOT),
+                    "DISCORD_TOKEN": TOKEN,
+                    "BOT_KNOWLEDGE__FOLDER": str(ROOT / "knowledge" if self._engine == "real" else self._folder),
+                    "BOT_LIMITS__CHAT_QUESTIONS": "0",
+                },
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=log,
+            )
+        await self._server.until(lambda: self._server._sockets, seconds=120)
+
+    async def kill(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+        await self._server.until(lambda: not self._server._sockets)
+
+    async def stop(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGTERM)
+        await self._process.wait()
+        for line in self._log.read_text().splitlines():
+            said = json.loads(line) if line.startswith("{") else {}
+            if "loop_lag_p99_ms" in said:
+                self.lags.append(said["loop_lag_p99_ms"])
+            if said.get("event") == "drained":
+                self.repeated += said.get("repeated", 0)
+
+
+class Crowd:
+    """Members that ask, and what each of them saw."""
+
+    def __init__(self, server: DiscordServer) -> None:
+        self._server = server
+        guild = server.guild()
+        self._channels = [server.channel(guild, f"channel-{n}") for n in range(CHANNELS)]
+        self._chance = random.Random(7)  # noqa: S311
+        self.messages: list[Json] = []
+        self.commands: list[tuple[str, Interaction]] = []
+
+    async def ask(self, *, by_command: bool | None = None) -> None:
+        """One question by a new member: a command, a mention or a direct message; sometimes the event comes twice."""
+        number = len(self.messages) + len(self.commands)
+        text = f"{self._chance.choice(QUESTIONS)} (no. {number}x)"
+        user = self._server.user(f"member {number}")
+        channel = self._channels[number % CHANNELS]
+        twice = self._chance.random() < 0.05
+        if by_command if by_command is not None else self._chance.random() < 0.5:
+            options = {"question": text, "private": self._chance.random() < 0.2}
+            self.commands.append((text, await self._server.slash(channel, user, "ask", options, twice=twice)))
+        elif self._chance.random() < 0.2:
+            self.messages.append(await self._server.say(self._server.direct(user), text, user, twice=twice))
+        else:
+            self.messages.append(await self._server.say(channel, f"@bot {text}", user, twice=twice))
+
+    def trouble(self) -> None:
+        """Something that goes wrong with the next call of some kind."""
+        match self._chance.randrange(4):
+            case 0:
+                self._server.fail("POST", "/messages", status=500)
+            case 1:
+                self._server.fail("POST", "/messages", status=429, retry_after=0.3)
+            case 2:
+                self._server.lose_answer("POST", "/messages")
+            case _:
+                self._server.lose_answer("PATCH", "original")
+
+    def outcomes(self) -> Counter[str]:
+        """What became of the questions."""
+        said = [message for messages in self._server.messages.values() for message in messages]
+        said = [message for message in said if message["author"]["id"] == self._server.me["id"]]
+        seen = Counter(str((message.get("message_reference") or {}).get("message_id")) for message in said)
+        marked = Counter(
+            str((message.get("message_reference") or {}).get("message_id"))
+            for message in said
+            if REPEATED in message["content"]
+        )
+        quoted = Counter(number for message in said for number in set(_NUMBER.findall(message["content"])))
+        found: Counter[str] = Counter()
+        for message in self.messages:
+            count, repeated = seen[message["id"]], marked[message["id"]]
+            found["lost" if not count else "twice" if count - repeated > 1 else "answered or refused"] += 1
+        for text, command in self.commands:
+            private = command.message is not None and command.ephemeral
+            # A refusal doesn't quote the question, so the response itself counts.
+            count = max(quoted[_NUMBER.findall(text)[0]] + private, command.message is not None)
+            if not count and command.response is None:
+                found[NOT_TAKEN] += 1
+            else:
+                found["lost" if not count else "twice" if count > 1 else "answered or refused"] += 1
+        return found
+
+    async def settle(self, waiting: int, seconds: float = 120) -> None:
+        """Wait until no more than so many questions have no answer yet. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while self.waiting > waiting:
+                await asyncio.sleep(0.25)
+
+    @property
+    def waiting(self) -> int:
+        """How many questions have no answer yet."""
+        found = self.outcomes()
+        return found["lost"] + found[NOT_TAKEN]
+
+
+@asynccontextmanager
+async def a_crowd_and_a_bot(folder: Path, engine: str) -> AsyncIterator[tuple[DiscordServer, Crowd, Program]]:
+    async with DiscordServer.running() as server:
+        server.strict = False
+        crowd, program = Crowd(server), Program(server, folder, engine)
+        await program.start()
+        try:
+            yield server, crowd, program
+        finally:
+            await program.stop()
+
+
+async def deferrals(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
+    """Milliseconds from event to deferral while the engine has `BUSY` questions to answer, and the loop lags."""
+    async with a_crowd_and_a_bot(folder, "real") as (server, crowd, program):
+        for _ in range(rounds):
+            for _ in range(BUSY):
+                await crowd.ask(by_command=False)
+            commands = len(crowd.commands)
+            for _ in range(20):
+                await crowd.ask(by_command=True)
+                await asyncio.sleep(0.01)
+            await server.until(lambda n=commands: all(c.response for _, c in crowd.commands[n:]), seconds=60)
+            await crowd.settle(0, seconds=600)
+        waits = sorted((command.responded or 99) * 1000 for _, command in crowd.commands)
+    return waits, program.lags
+
+
+async def faults(folder: Path, questions: int, kills: int) -> tuple[Counter[str], int]:
+    """What became of so many questions under faults, and how many parts the last run had to repeat."""
+    async with a_crowd_and_a_bot(folder, "echo") as (server, crowd, program):
+        kill_at = {questions * (n + 1) // (kills + 1) for n in range(kills)}
+        for number in range(questions):
+            if number % 25 == 0:
+                crowd.trouble()
+            if number % 200 == 199:
+                await server.drop_gateway()
+            await crowd.ask()
+            if number in kill_at:
+                await program.kill()
+                await program.start()
+            if number % 10 == 9:
+                await crowd.settle(AT_ONCE, seconds=600)
+            await asyncio.sleep(0.02)
+        with suppress(TimeoutError):  # what Discord had to refuse for the bot stays without an answer
+            await crowd.settle(crowd.outcomes()[NOT_TAKEN], seconds=60)
+        await asyncio.sleep(5)
+    return crowd.outcomes(), program.repeated
+
+
+def main(questions: int = 2000, kills: int = 5, rounds: int = 5) -> None:
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        waits, lags = asyncio.run(deferrals(Path(one), rounds))
+        outcomes, repeated = asyncio.run(faults(Path(two), questions, kills))
+    table = Table("figure", "value", box=None, header_style="bold")
+    for share in (0.5, 0.9, 0.99):
+        table.add_row(f"event to deferral, p{share * 100:g}", f"{waits[int(share * (len(waits) - 1))]:.0f} ms")
+    table.add_row("loop lag, p99", ", ".join(f"{lag:.1f} ms" for lag in lags))
+    for name, count in outcomes.items():
+        table.add_row(f"{questions} questions, {kills} kills: {name}", str(count))
+    table.add_row("parts sent again after the last start, in doubt", str(repeated))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""Flood control: how often the bot may send and edit, and the waiting that the service asks for.
+
+About one message a second in a chat, 20 a minute in a group, 30 a second over all; edits count. Each chat waits by itself: a
+chat that has to wait holds up no other. All times are seconds of the event loop's clock.
+"""
+
+import asyncio
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` within `seconds`."""
+
+    count: int
+    seconds: float
+
+
+# A little less than the service allows, for what leaves here evenly may arrive unevenly.
+CHAT_RATE = Rate(3, 3.5)
+GROUP_RATE = Rate(18, 61.0)
+OVERALL_RATE = Rate(25, 1.1)
+# Chats that have been quiet for this long are forgotten.
+_QUIET = 120.0
+
+
+def seconds(duration: timedelta | int) -> float:
+    """A duration as the library gives it, which depends on its version."""
+    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+
+
+@dataclass(slots=True)
+class _Window:
+    """When something was sent lately."""
+
+    rate: Rate
+    sent: deque[float] = field(default_factory=deque)
+
+    def wait(self, now: float) -> float:
+        """Seconds until one more may be sent."""
+        while self.sent and self.sent[0] <= now - self.rate.seconds:
+            self.sent.popleft()
+        return self.sent[0] + self.rate.seconds - now if len(self.sent) >= self.rate.count else 0.0
+
+
+@dataclass(slots=True)
+class _Chat:
+    windows: tuple[_Window, ...]
+    turns: asyncio.Lock = field(default_factory=asyncio.Lock)  # whoever came first goes first
+    not_before: float = 0.0  # as the service has told
+
+
+class FloodControl:
+    """Gives turns for sending. `counts`: turns that had to wait, whole seconds waited, and how often the service refused."""
+
+    def __init__(self) -> None:
+        self._overall = _Window(OVERALL_RATE)
+        self._chats: dict[int, _Chat] = {}
+        self.counts: Counter[str] = Counter()
+        self._waited = 0.0
+
+    async def turn(self, chat: int) -> None:
+        """Wait until something may be sent to the chat, and count it as sent."""
+        known = self._chat(chat)
+        started = time.monotonic()
+        async with known.turns:
+            while (wait := self._wait(known)) > 0:  # noqa: ASYNC110  (time is what is waited for)
+                await asyncio.sleep(wait)
+            self._count(known)
+        if (waited := time.monotonic() - started) > 0.01:
+            self._waited += waited
+            self.counts["turns_waited"] += 1
+            self.counts["seconds_waited"] = round(self._waited)
+
+    def take_turn(self, chat: int) -> bool:
+        """Take a turn if there is one right now: for what need not be sent at all."""
+        known = self._chat(chat)
+        if known.turns.locked() or self._wait(known) > 0:
+            return False
+        self._count(known)
+        return True
+
+    def refused(self, chat: int, seconds: float) -> None:
+        """The service has told to wait so long before anything is sent to the chat again."""
+        known = self._chat(chat)
+        known.not_before = max(known.not_before, time.monotonic() + seconds)
+        self.counts["refused"] += 1
+
+    def _wait(self, chat: _Chat) -> float:
+        now = time.monotonic()
+        return max(chat.not_before - now, self._overall.wait(now), *(window.wait(now) for window in chat.windows))
+
+    def _count(self, chat: _Chat) -> None:
+        for window in (self._overall, *chat.windows):
+            window.sent.append(time.monotonic())
+
+    def _chat(self, chat: int) -> _Chat:
+        if chat not in self._chats:
+            self._forget_quiet_ones()
+            group = chat < 0  # as the ids of groups are
+            windows = (_Window(CHAT_RATE), _Window(GROUP_RATE)) if group else (_Window(CHAT_RATE),)
+            self._chats[chat] = _Chat(windows)
+        return self._chats[chat]
+
+    def _forget_quiet_ones(self) -> None:
+        now = time.monotonic()
+        for chat, known in list(self._chats.items()):
+            last = max((sent for window in known.windows for sent in window.sent), default=0.0)
+            if now - max(last, known.not_before) > _QUIET and not known.turns.locked():
+                del self._chats[chat]

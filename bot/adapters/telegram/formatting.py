@@ -1,0 +1,261 @@
+"""Markdown -> text with Telegram's entities, split into messages.
+
+Entities instead of HTML: there is nothing to escape, and whatever a document holds, markup can't be broken. A message has at
+most 4096 UTF-16 units after parsing; formatting that a split cuts through goes on in the next part.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+from telegram import MessageEntity
+
+from bot.adapters.layout import fitting, safe, utf16_length
+
+LONGEST_MESSAGE = 4096  # UTF-16 units
+# HTML in a document is shown, not obeyed. What is nested deeper than this would be left out.
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": 60}).enable(["table", "strikethrough"])
+_INLINE_MARKS = {
+    "strong": MessageEntity.BOLD,
+    "em": MessageEntity.ITALIC,
+    "s": MessageEntity.STRIKETHROUGH,
+}
+_WIDEST_TABLE = 42  # characters; on a phone, wider ones are read more easily row by row
+_LINK = re.compile(r"(?:https?|tg)://[^\s/]", re.IGNORECASE)
+_BLOCK_BREAK = re.compile(r"\n\n+")
+# Where a text may be cut, best first, each if that leaves a part that is not too short.
+_BREAKS = (_BLOCK_BREAK, re.compile(r"\n"), re.compile(r"(?<=[.!?…。！？])\s+"), re.compile(r"\s+"))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One kind of formatting from `start` to before `end`, in characters.
+
+    `detail`: the address of a link, the language of code.
+    """
+
+    kind: str
+    start: int
+    end: int
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RichText:
+    """Text with formatting."""
+
+    text: str = ""
+    marks: tuple[Mark, ...] = ()
+
+    def part(self, start: int, end: int) -> RichText:
+        """From `start` to before `end`, without white space at its ends, with what of the formatting falls into it."""
+        while start < end and self.text[start].isspace():
+            start += 1
+        while end > start and self.text[end - 1].isspace():
+            end -= 1
+        clipped = (
+            replace(mark, start=max(mark.start, start) - start, end=min(mark.end, end) - start) for mark in self.marks
+        )
+        return RichText(self.text[start:end], tuple(mark for mark in clipped if mark.start < mark.end))
+
+    @property
+    def entities(self) -> list[MessageEntity]:
+        """The formatting as Telegram takes it, with offsets in UTF-16 units."""
+        offsets = _offsets(self.text)
+        return [
+            MessageEntity(
+                mark.kind,
+                offsets[mark.start],
+                offsets[mark.end] - offsets[mark.start],
+                url=mark.detail if mark.kind == MessageEntity.TEXT_LINK else None,
+                language=(mark.detail or None) if mark.kind == MessageEntity.PRE else None,
+            )
+            for mark in self.marks
+        ]
+
+    def within(self, kind: str, detail: str | None = None) -> RichText:
+        """The same, all of it in one more kind of formatting, which takes the place of the same kind within."""
+        if not self.text:
+            return self
+        others = (mark for mark in self.marks if mark.kind != kind)
+        return RichText(self.text, (Mark(kind, 0, len(self.text), detail), *others))
+
+
+def joined(pieces: Iterable[RichText], separator: str = "") -> RichText:
+    """The pieces that hold something, one behind the other."""
+    texts: list[str] = []
+    marks: list[Mark] = []
+    length = 0
+    for piece in pieces:
+        if not piece.text:
+            continue
+        if texts:
+            texts.append(separator)
+            length += len(separator)
+        marks += (replace(mark, start=mark.start + length, end=mark.end + length) for mark in piece.marks)
+        texts.append(piece.text)
+        length += len(piece.text)
+    return RichText("".join(texts), tuple(marks))
+
+
+def plain(text: str) -> RichText:
+    return RichText(safe(text))
+
+
+def linked(shown: RichText, url: str | None) -> RichText:
+    """The same, leading to the address, where it is one that Telegram takes."""
+    return shown.within(MessageEntity.TEXT_LINK, url) if url and _LINK.match(url) else shown
+
+
+def _offsets(text: str) -> list[int]:
+    """The UTF-16 offset of each character, and of the end."""
+    offsets = [0]
+    for character in text:
+        offsets.append(offsets[-1] + (2 if character > "\uffff" else 1))
+    return offsets
+
+
+# --- Markdown ---------------------------------------------------------------------------------------------------------
+
+
+def from_markdown(text: str) -> RichText:
+    """Markdown as formatted text. What is no valid Markdown stands there as it is."""
+    rendered = _blocks(SyntaxTreeNode(_MARKDOWN.parse(safe(text))).children)
+    return rendered.part(0, len(rendered.text))
+
+
+def _blocks(nodes: Sequence[SyntaxTreeNode], depth: int = 0) -> RichText:
+    return joined((_block(node, depth) for node in nodes), "\n" if depth else "\n\n")
+
+
+def _block(node: SyntaxTreeNode, depth: int) -> RichText:
+    """One block; `depth` is how many lists are around it."""
+    match node.type:
+        case "heading":
+            return _inline(node.children).within(MessageEntity.BOLD)
+        case "fence" | "code_block":
+            return RichText(node.content.rstrip("\n")).within(MessageEntity.PRE, (node.info or "").split(" ")[0])
+        case "hr":
+            return RichText("———")
+        case "blockquote":
+            return _blocks(node.children, depth).within(MessageEntity.BLOCKQUOTE)
+        case "bullet_list":
+            return joined((_item("•", item, depth) for item in node.children), "\n")
+        case "ordered_list":
+            first = int(node.attrs.get("start", 1))
+            items = enumerate(node.children, start=first)
+            return joined((_item(f"{number}.", item, depth) for number, item in items), "\n")
+        case "table":
+            return _table(node)
+        case _:
+            return _inline(node.children)
+
+
+def _item(bullet: str, node: SyntaxTreeNode, depth: int) -> RichText:
+    return joined((RichText(f"{'   ' * depth}{bullet} "), _blocks(node.children, depth + 1)))
+
+
+def _inline(nodes: Sequence[SyntaxTreeNode]) -> RichText:
+    return joined(map(_inline_piece, nodes))
+
+
+def _inline_piece(node: SyntaxTreeNode) -> RichText:
+    match node.type:
+        case "softbreak":
+            return RichText(" ")
+        case "hardbreak":
+            return RichText("\n")
+        case "code_inline":
+            return RichText(node.content).within(MessageEntity.CODE)
+        case "strong" | "em" | "s":
+            return _inline(node.children).within(_INLINE_MARKS[node.type])
+        case "link":
+            return linked(_inline(node.children), str(node.attrs.get("href", "")))
+        case "image":
+            return linked(_inline(node.children), str(node.attrs.get("src", "")))
+        case _:
+            return _inline(node.children) if node.children else RichText(node.content)
+
+
+def _table(node: SyntaxTreeNode) -> RichText:
+    """A narrow table in columns; of a wide one each row by itself, its cells behind the names of their columns."""
+    rows = [[_inline(cell.children) for cell in row.children] for part in node.children for row in part.children]
+    widths = [max(_width(cell.text) for cell in column) for column in zip(*rows, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) <= _WIDEST_TABLE:
+        lines = ("  ".join(map(_padded, (cell.text for cell in row), widths)).rstrip() for row in rows)
+        return RichText("\n".join(lines)).within(MessageEntity.PRE)
+    header, *body = rows
+    return joined((_row(header, row) for row in body), "\n")
+
+
+def _row(header: Sequence[RichText], cells: Sequence[RichText]) -> RichText:
+    """`first cell — second column's name: second cell; ...`, without the cells that are empty."""
+    first, *others = cells
+    named = (
+        joined((RichText(f"{name.text}: " if name.text else ""), cell))
+        for name, cell in zip(header[1:], others, strict=True)
+        if cell.text
+    )
+    rest = joined(named, "; ")
+    return joined((RichText("• "), joined((first.within(MessageEntity.BOLD), rest), " — ")))
+
+
+def _width(text: str) -> int:
+    """How many columns a text takes in a font of equal widths."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
+# --- splitting --------------------------------------------------------------------------------------------------------
+
+
+def split(rich: RichText, limit: int = LONGEST_MESSAGE) -> list[RichText]:
+    """The text in parts of at most `limit` UTF-16 units, cut on the borders of blocks where that is possible.
+
+    A block that fits into a part is kept whole. Nothing but white space is left out between the parts.
+    """
+    parts = []
+    rest = rich.part(0, len(rich.text))
+    while utf16_length(rest.text) > limit:
+        cut = _cut(rest, limit)
+        parts.append(rest.part(0, cut))
+        rest = rest.part(cut, len(rest.text))
+    return [*parts, rest]
+
+
+def _cut(rich: RichText, limit: int) -> int:
+    """How many characters the next part takes, at least one."""
+    text, most = rich.text, fitting(rich.text, limit)
+    blocks = _blocks_of(rich)
+    for (_, end), (start, following) in reversed(list(pairwise(blocks))):
+        if end <= most:
+            if utf16_length(text[start:following]) <= limit:
+                return end
+            break
+    for pattern in _BREAKS:
+        border = max((match.start() for match in pattern.finditer(text, 0, most + 1)), default=0)
+        if border > most // 2:
+            return border
+    return most
+
+
+def _blocks_of(rich: RichText) -> list[tuple[int, int]]:
+    """Where each block begins and ends; blank lines in code separate none."""
+    code = [(mark.start, mark.end) for mark in rich.marks if mark.kind == MessageEntity.PRE]
+    breaks = [
+        match.span()
+        for match in _BLOCK_BREAK.finditer(rich.text)
+        if not any(start <= match.start() < end for start, end in code)
+    ]
+    starts = [0, *(end for _, end in breaks)]
+    ends = [*(start for start, _ in breaks), len(rich.text)]
+    return list(zip(starts, ends, strict=True))

@@ -1,0 +1,167 @@
+"""Polling that can't stall: fetch, hand over, then confirm; with a watchdog over the time since the last poll that came back.
+
+The library's own loop takes a connection pool that hangs for a slow network, for ever. Here a poll that overruns its time is
+given up and its pool is built anew; when that doesn't help, `run` raises, and the daemon starts the adapter again.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import structlog
+from telegram import Bot, Update
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.request import BaseRequest, HTTPXRequest
+
+from bot.adapters.telegram.flood import seconds
+from bot.errors import StorageError
+
+_log = structlog.stdlib.get_logger(__name__)
+WANTED = ("message", "edited_message", "callback_query", "inline_query", "my_chat_member")
+# Updates fetched at once: the library reads all of them in one go on the event loop.
+_BATCH = 20
+# Seconds that a poll may take longer than the service was asked to wait; after that it hangs.
+GRACE = 10.0
+# Seconds for a pool to close; one that hangs is left to itself.
+_CLOSING = 2.0
+# How often a pool is built anew before the adapter as a whole is.
+_MOST_REBUILDS = 1
+_LONGEST_PAUSE = 15.0
+# Seconds before polling again beside another bot that polls too, and after the journal could not be written.
+_CONFLICT_PAUSE = 20.0
+_STORAGE_PAUSE = 5.0
+
+
+class PollingStalled(Exception):
+    """No poll comes back, and a new connection pool doesn't help."""
+
+
+@dataclass(slots=True)
+class PollingHealth:
+    """How polling does: `since` is when the last poll came back (time.monotonic())."""
+
+    since: float
+    rebuilds: int = 0
+    conflict: bool = False
+
+
+def polling_request() -> HTTPXRequest:
+    """A connection pool for polling alone: nothing that is sent can take its one connection away."""
+    return HTTPXRequest(connection_pool_size=1, pool_timeout=5.0, connect_timeout=10.0, read_timeout=GRACE)
+
+
+class Poller:
+    def __init__(
+        self, bot: Bot, request: BaseRequest, handle: Callable[[Sequence[Update]], Awaitable[None]], poll_seconds: int
+    ) -> None:
+        """`request` is the pool that `bot` polls through. `handle` must have made updates durable when it returns; where it
+        raises StorageError they are fetched again."""
+        self._bot = bot
+        self._request = request
+        self._handle = handle
+        self._poll_seconds = poll_seconds
+        self._offset: int | None = None
+        self._failures = 0
+        self._rebuilds = 0  # since the last poll that came back
+        self.health = PollingHealth(time.monotonic())
+
+    async def run(self) -> None:
+        """Poll until cancelled. Raises InvalidToken, and PollingStalled."""
+        while True:
+            updates = await self._poll()
+            try:
+                await self._hand_over(updates)
+            except StorageError as error:
+                _log.error("updates can't be kept and will be fetched again", error=str(error))
+                await asyncio.sleep(_STORAGE_PAUSE)
+
+    async def _hand_over(self, updates: Sequence[Update]) -> None:
+        if updates:
+            await self._handle(updates)
+            self._offset = updates[-1].update_id + 1
+
+    async def _poll(self) -> Sequence[Update]:
+        """The next updates; none where it failed, after a pause."""
+        try:
+            async with asyncio.timeout(self._poll_seconds + GRACE):
+                updates = await self._fetch()
+        except InvalidToken:
+            raise
+        except RetryAfter as error:
+            await asyncio.sleep(seconds(error.retry_after))
+        except Conflict:
+            await self._yield_to_the_other()
+        except TimeoutError:
+            _log.warning("a poll hangs", seconds=self._poll_seconds + GRACE)
+            await self._rebuild()
+        except TelegramError as error:
+            await self._pause_after(error)
+        else:
+            self._came_back()
+            return updates
+        return ()
+
+    async def _fetch(self) -> Sequence[Update]:
+        try:
+            return await self._bot.get_updates(self._offset, _BATCH, timeout=self._poll_seconds, allowed_updates=WANTED)
+        except TelegramError:
+            raise
+        except Exception:  # the library doesn't understand one of them
+            return await self._fetch_readable()
+
+    async def _fetch_readable(self) -> Sequence[Update]:
+        """The updates without those that the library can't read: one of them must not hold up all that follow."""
+        offset = f"&offset={self._offset}" if self._offset is not None else ""
+        raw = await self._request.post(f"{self._bot.base_url}/getUpdates?limit={_BATCH}{offset}")
+        updates = []
+        for data in cast("list[dict[str, Any]]", raw):
+            try:
+                updates.append(Update.de_json(data, self._bot))
+            except Exception as error:
+                _log.error(
+                    "an update can't be read and is left out", update=data["update_id"], error=type(error).__name__
+                )
+                updates.append(Update(data["update_id"]))  # confirmed with the others
+        return updates
+
+    def _came_back(self) -> None:
+        if self._failures or self._rebuilds or self.health.conflict:
+            _log.info("polling works again", after_seconds=round(time.monotonic() - self.health.since))
+        self._failures = self._rebuilds = 0
+        self.health.since = time.monotonic()
+        self.health.conflict = False
+
+    async def _yield_to_the_other(self) -> None:
+        """Another program polls with the same token: only one of the two gets each message."""
+        if not self.health.conflict:
+            _log.error(
+                "another program polls with this bot's token, or has set a webhook: stop the other one, or give this one "
+                "a token of its own from @BotFather"
+            )
+        self.health.conflict = True
+        self.health.since = time.monotonic()  # the service answers
+        await asyncio.sleep(_CONFLICT_PAUSE)
+
+    async def _pause_after(self, error: TelegramError) -> None:
+        self._failures += 1
+        silent = time.monotonic() - self.health.since
+        pause = min(_LONGEST_PAUSE, 0.5 * 2 ** min(self._failures, 10))
+        _log.warning("a poll failed", error=type(error).__name__, silent_seconds=round(silent), retry_seconds=pause)
+        if silent > (self._rebuilds + 1) * (self._poll_seconds + GRACE):
+            await self._rebuild()
+        await asyncio.sleep(pause)
+
+    async def _rebuild(self) -> None:
+        """Build the connection pool anew. Raises PollingStalled where that didn't help before; then the pool is closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING):
+                await self._request.shutdown()
+        if self._rebuilds >= _MOST_REBUILDS:
+            raise PollingStalled
+        self._rebuilds += 1
+        self.health.rebuilds += 1
+        await self._request.initialize()
+        _log.warning("the connection pool for polling is built anew", rebuilds=self.health.rebuilds)

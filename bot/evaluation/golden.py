@@ -1,0 +1,129 @@
+"""Golden questions: what the operator wants answered right, asked of every new index before it goes live.
+
+The file is an evaluation's questions. A question is answered right if the bot answers from an expected document, if one is
+named, and says an expected phrase, if one is named; or if it declines, where the documents don't answer. What was right
+before and is no longer counts as lost, and more than a set number of losses keeps the previous index.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from bot.errors import DocumentError
+from bot.evaluation.metrics import contains
+from bot.evaluation.questions import EvaluationQuestion, load_questions
+from bot.evaluation.run import ConsideringEngine, Result, ask_all
+from bot.knowledge.indexer import IndexChange, Verdict
+from bot.storage.base import ConversationStore, KnowledgeStore
+
+_NOTE = "golden"
+_MOST_FINDINGS = 20
+
+EngineAfter = Callable[[IndexChange], AbstractAsyncContextManager[ConsideringEngine]]
+"""An engine over the index as it would be after a change, which is not made."""
+
+
+class GoldenQuestions:
+    """A Reviewer that asks the questions of a file. Without the file it accepts everything."""
+
+    def __init__(
+        self,
+        file: Path,
+        store: KnowledgeStore,
+        conversations: ConversationStore,
+        engine_after: EngineAfter,
+        *,
+        configuration: str,
+        losses_allowed: int,
+        accept: bool = False,
+    ) -> None:
+        """`configuration` names all that changes answers beside the index; with `accept` no loss is too much."""
+        self._file = file
+        self._store = store
+        self._conversations = conversations
+        self._engine_after = engine_after
+        self._configuration = configuration
+        self._losses_allowed = losses_allowed
+        self._accept = accept
+        self._record: str | None = None  # what will be noted once the change is live
+
+    async def is_needed(self) -> bool:
+        return await asyncio.to_thread(self._file.exists)
+
+    async def review(self, change: IndexChange) -> Verdict:
+        """Ask, and compare with how it was answered when the index was last accepted.
+
+        Without a change, the questions are asked only if they or the configuration are not those of the last time. A file
+        that can't be read refuses every change, because then nobody can say what gets worse.
+        """
+        self._record = None
+        try:
+            loaded = await asyncio.to_thread(self._load)
+        except DocumentError as error:
+            return Verdict(False, (f"The golden questions can't be asked: {error}",))
+        if loaded is None:
+            return Verdict(True)
+        questions, fingerprint = loaded
+        last = json.loads(await self._store.noted(_NOTE) or "{}")
+        if not change and last.get("fingerprint") == fingerprint:
+            return Verdict(True)
+        async with self._engine_after(change) as engine:
+            results = await ask_all(engine, self._conversations, questions)
+        right = [result.question.question for result in results if is_as_expected(result)]
+        self._record = json.dumps({"fingerprint": fingerprint, "right": right})
+        before = set(last.get("right", ()))
+        lost = [result for result in results if result.question.question in before - set(right)]
+        accepted = self._accept or len(lost) <= self._losses_allowed
+        return Verdict(accepted, tuple(_findings(results, right, lost)))
+
+    async def accepted(self) -> None:
+        if self._record is not None:
+            await self._store.note(_NOTE, self._record)
+
+    def _load(self) -> tuple[list[EvaluationQuestion], str] | None:
+        try:
+            content = self._file.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DocumentError(f"{self._file} can't be read ({error.strerror})") from error
+        fingerprint = hashlib.sha256(content + self._configuration.encode()).hexdigest()
+        return load_questions(self._file), fingerprint
+
+
+def is_as_expected(result: Result) -> bool:
+    """Whether a golden question is answered as its line says."""
+    question, answer = result.question, result.answer
+    if not question.kind.expects_answer:
+        return not answer.answered
+    if not answer.answered:
+        return False
+    if question.doc_ids and not question.doc_ids & {citation.document for citation in answer.citations}:
+        return False
+    return not question.answers or any(contains(answer.text, phrase) for phrase in question.answers)
+
+
+def _findings(results: Sequence[Result], right: Sequence[str], lost: Sequence[Result]) -> list[str]:
+    """The sum, and a sentence on each question that is not answered as expected, those that were before first."""
+    findings = [f"{len(right)} of {len(results)} golden questions are answered as expected."]
+    wrong = [result for result in results if result.question.question not in right and result not in lost]
+    for results_of_kind, introduction in ((lost, "Got worse"), (wrong, "Not as expected")):
+        findings += [f"{introduction}: “{result.question.question}” {_told(result)}." for result in results_of_kind]
+    if len(findings) > _MOST_FINDINGS:
+        findings = [*findings[:_MOST_FINDINGS], f"And {len(findings) - _MOST_FINDINGS} more."]
+    return findings
+
+
+def _told(result: Result) -> str:
+    question, answer = result.question, result.answer
+    if not question.kind.expects_answer:
+        return f"is answered from {answer.citations[0].document}, but the documents should not say"
+    if not answer.answered:
+        return "is no longer answered" if question.answers is None and not question.doc_ids else "is not answered"
+    source = answer.citations[0].document if answer.citations else "no document"
+    if question.doc_ids and source not in question.doc_ids:
+        return f"is answered from {source} instead of {' or '.join(sorted(question.doc_ids))}"
+    return f"is answered from {source} without “{' or '.join(question.answers or ())}”"

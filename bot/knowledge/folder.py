@@ -1,0 +1,182 @@
+"""The knowledge folder as it stands on the disk: which files there are to read, and which for what reason are not.
+
+Nothing outside the folder is read, and nothing that is no ordinary file is opened. Everything here blocks.
+"""
+
+import os
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from bot.errors import DocumentError
+from bot.knowledge.loaders import LOADERS, OTHER_FORMATS
+
+GOLDEN_FILE = "golden.jsonl"
+"""The golden questions at the top of the folder, which are no document."""
+
+_TRIES = 3
+_PAUSE = 0.1  # seconds between them
+
+
+class FileChanging(Exception):
+    """A file was written to each time that it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file, with its path relative to the folder, or the `problem` that it is not even opened for."""
+
+    path: str
+    file: Path
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class Listing:
+    """What there is in a folder. `passed_over` counts the files of formats that are not read, by suffix."""
+
+    entries: list[Entry] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    unread_folders: list[str] = field(default_factory=list)
+
+    def is_hidden_by_error(self, path: str) -> bool:
+        """Whether a path may still be there, in a folder that can't be read now."""
+        return any(path.startswith(f"{folder}/") for folder in self.unread_folders)
+
+
+def list_folder(folder: Path) -> Listing:
+    """Every file below the folder in a stable order. Raises DocumentError if the folder itself can't be read.
+
+    Hidden files and those that editors make for a while are passed over.
+    """
+    _require(folder)
+    listing = Listing()
+
+    def on_error(error: OSError) -> None:
+        path = Path(error.filename).relative_to(folder).as_posix()
+        if path == ".":
+            raise DocumentError(f"The folder {folder} can't be read ({error.strerror}). The last index stays as it is.")
+        problem = f"this folder can't be read ({error.strerror}); what was indexed of it is kept; check its permissions"
+        listing.unread_folders.append(_shown(path))
+        listing.entries.append(Entry(_shown(path), Path(error.filename), problem))
+
+    for parent, folders, names in os.walk(folder, onerror=on_error):
+        folders[:] = sorted(name for name in folders if not _is_temporary(name))
+        for name in folders:
+            if Path(parent, name).is_symlink():
+                path = _shown(Path(parent, name).relative_to(folder).as_posix())
+                listing.entries.append(
+                    Entry(path, Path(parent, name), "links to folders are not followed; move it here")
+                )
+        for name in sorted(names):
+            if not _is_temporary(name):
+                _add(Path(parent, name), folder, listing)
+    return listing
+
+
+def _add(file: Path, folder: Path, listing: Listing) -> None:
+    relative = file.relative_to(folder)
+    suffix = file.suffix.lower()
+    if relative.as_posix() == GOLDEN_FILE:
+        return
+    if suffix not in LOADERS and suffix not in OTHER_FORMATS:
+        listing.passed_over[suffix or "without an ending"] += 1
+        return
+    path = _shown(relative.as_posix())
+    listing.entries.append(Entry(path, file, _problem(file, folder, path) or OTHER_FORMATS.get(suffix)))
+
+
+def _problem(file: Path, folder: Path, path: str) -> str | None:
+    """Why a file is not opened at all."""
+    if path != file.relative_to(folder).as_posix():
+        return "its name is not in UTF-8; rename it"
+    try:
+        if file.is_symlink():
+            return _problem_of_link(file, folder)
+        if not stat.S_ISREG(file.stat().st_mode):
+            return "it is no ordinary file; remove it, or put a copy here"
+    except OSError:
+        return None  # told when it is read
+    return None
+
+
+def _problem_of_link(link: Path, folder: Path) -> str | None:
+    """None for a link to a hidden place within the folder, which is how Kubernetes shows its volumes."""
+    home = folder.resolve()
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "it is a link that leads nowhere; remove it, or put the file here"
+    if not target.is_relative_to(home):
+        return "it is a link out of the folder, which is not followed; put a copy of the file here"
+    if not stat.S_ISREG(target.stat().st_mode):
+        return "it is no ordinary file; remove it, or put a copy here"
+    within = target.relative_to(home)
+    if not any(_is_temporary(part) for part in within.parts):
+        return f"it is a link to {within.as_posix()}, which is read there"
+    return None
+
+
+def _is_temporary(name: str) -> bool:
+    """Hidden, or what an office program puts beside a document that is open."""
+    return name.startswith((".", "~$"))
+
+
+def _shown(path: str) -> str:
+    """A path that is text, whatever bytes it has on the disk."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def read_file(file: Path) -> tuple[os.stat_result, bytes]:
+    """The content of a file and its state, which belong together. Raises FileChanging, or OSError."""
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(_PAUSE)
+        # Never waits: what is no ordinary file any more gives nothing.
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as stream:
+            before = os.fstat(descriptor)
+            content = stream.read(before.st_size + 1)
+            after = os.fstat(descriptor)
+        if len(content) == before.st_size and (before.st_size, before.st_mtime_ns) == (
+            after.st_size,
+            after.st_mtime_ns,
+        ):
+            return after, content
+    raise FileChanging
+
+
+def identity(folder: Path) -> str:
+    """What tells a folder from another one that is mounted at its place."""
+    status = folder.stat()
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def signature(folder: Path) -> int:
+    """Changes with every file that is added, taken away, renamed or written to. Raises DocumentError."""
+    _require(folder)
+    return hash(tuple(_states(folder)))
+
+
+def _states(folder: Path) -> Iterator[tuple[str, int, int, int]]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _is_temporary(name))
+        for name in sorted(names):
+            suffix = PurePosixPath(name).suffix.lower()
+            if _is_temporary(name) or (suffix not in LOADERS and suffix not in OTHER_FORMATS):
+                continue
+            try:
+                status = Path(parent, name).stat()
+                yield f"{parent}/{name}", status.st_size, status.st_mtime_ns, status.st_mode
+            except OSError:
+                yield f"{parent}/{name}", -1, -1, -1
+
+
+def _require(folder: Path) -> None:
+    if not folder.is_dir():
+        raise DocumentError(
+            f"There is no folder {folder}. Make it and put your documents there, or set knowledge.folder to where they are."
+        )

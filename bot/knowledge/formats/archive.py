@@ -1,0 +1,32 @@
+"""The ZIP archives that DOCX, PPTX, XLSX and EPUB files are, opened with a look at what they would unpack to."""
+
+import io
+import zipfile
+
+from bot.errors import DocumentError
+
+_LARGEST = 400 * 2**20  # bytes, unpacked
+_MOST_FILES = 20_000
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+def open_archive(content: bytes, kind: str) -> zipfile.ZipFile:
+    """The archive, of which it is sure that it unpacks to an ordinary size. Raises DocumentError."""
+    if content.startswith(_OLE):
+        raise DocumentError(
+            f"it is protected by a password or has an older format; save it again as {kind} without a password"
+        )
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, OverflowError) as error:
+        raise DocumentError(f"this is no {kind} file, or it is damaged; save it again as {kind}") from error
+    entries = archive.infolist()
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > _LARGEST or len(entries) > _MOST_FILES:
+        raise DocumentError(
+            f"it would unpack to {unpacked // 2**20} megabytes in {len(entries)} files, which no document does; "
+            "check where it comes from"
+        )
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise DocumentError("it is protected by a password; save it without one")
+    return archive

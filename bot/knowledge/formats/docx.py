@@ -1,0 +1,276 @@
+"""DOCX through python-docx: paragraphs by their styles.
+
+Page headers and footers, deleted text and tables of contents are left out.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import docx
+from docx.oxml.ns import qn
+
+from bot.documents import Document, Form
+from bot.errors import DocumentError
+from bot.knowledge.formats.archive import open_archive
+from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text, table_text
+
+_DAMAGED = "this is no DOCX file, or it is damaged; open it in a word processor and save it again as DOCX"
+_HEADING = re.compile(r"heading (\d)")
+_CODE = re.compile(r"code|source|preformatted|listing|verbatim|console|terminal")
+_MONOSPACED = re.compile(r"courier|consolas|mono|menlo|\bcode\b")
+# What Word writes twice for old readers, what was deleted, and what is only a result of layout.
+_PASSED_OVER = {qn(name) for name in ("w:del", "w:moveFrom", "w:instrText", "w:delText", "w:rPr", "w:pPr", "w:object")}
+_PASSED_OVER.add("{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback")
+
+
+class _Kind(NamedTuple):
+    """What a paragraph is: its form, or a heading of a level (the title's is 0), or nothing to be kept."""
+
+    form: Form | None = Form.PARAGRAPH
+    heading: int | None = None
+    depth: int = 0
+    ordered: bool = False
+    list_id: str = ""
+
+
+def load(path: str, content: bytes) -> Document:
+    with open_archive(content, "DOCX") as archive:
+        if not any(name.startswith("word/") for name in archive.namelist()):
+            raise DocumentError(_DAMAGED)
+    try:
+        opened = docx.Document(io.BytesIO(content))
+        body = opened.element.body
+        styles = _Styles(opened)
+        title = opened.core_properties.title
+    except DocumentError:
+        raise
+    except Exception as error:  # over a damaged archive the library raises nearly anything
+        raise DocumentError(_DAMAGED) from error
+    outline = Outline(numbered=True)
+    titles: list[str] = []
+    _write(_paragraphs_and_tables(body), styles, outline, titles)
+    first = next(filter(None, titles + outline.headings), None)
+    return outline.document(path, first or title, language=opened.core_properties.language)
+
+
+def _write(elements: Iterator[Any], styles: "_Styles", outline: Outline, titles: list[str]) -> None:
+    """Consecutive items of a list, and lines of code, are one block."""
+    for form, paragraphs in _runs([(element, styles.kind(element)) for element in elements]):
+        if form is Form.LIST:
+            outline.block(Form.LIST, list_text(list(_numbered(paragraphs))))
+        elif form is Form.CODE:
+            outline.block(Form.CODE, "\n".join(_text(element) for element, _ in paragraphs).strip("\n"))
+        elif form is Form.TABLE:
+            _table(paragraphs[0][0], styles, outline, titles)
+        else:
+            for element, kind in paragraphs:
+                _paragraph(_text(element), kind, outline, titles)
+
+
+def _runs(described: list[tuple[Any, _Kind]]) -> Iterator[tuple[Form | None, list[tuple[Any, _Kind]]]]:
+    """What is one block, with its form. An empty line in code belongs to it; another list begins with its first item."""
+    run: list[tuple[Any, _Kind]] = []
+    for position, (element, kind) in enumerate(described):
+        if kind.form is Form.PARAGRAPH and run and run[-1][1].form is Form.CODE and not _text(element).strip():
+            following = described[position + 1 : position + 2]
+            if following and following[0][1].form is Form.CODE:
+                kind = _Kind(Form.CODE)
+        if run and not _goes_on(run, kind):
+            yield run[0][1].form, run
+            run = []
+        run.append((element, kind))
+    if run:
+        yield run[0][1].form, run
+
+
+def _goes_on(run: list[tuple[Any, _Kind]], kind: _Kind) -> bool:
+    first = run[0][1]
+    if kind.form is Form.LIST and first.form is Form.LIST:
+        return kind.depth > first.depth or kind.list_id == first.list_id
+    return kind.form is Form.CODE and first.form is Form.CODE
+
+
+def _paragraph(text: str, kind: _Kind, outline: Outline, titles: list[str]) -> None:
+    if kind.form is None or not text.strip():
+        return
+    if kind.heading is None or len(text) > LONGEST_HEADING:
+        outline.block(Form.PARAGRAPH, text.strip())
+    elif kind.heading == 0:
+        titles.append(text)
+    else:
+        outline.heading(kind.heading, text)
+
+
+def _numbered(paragraphs: list[tuple[Any, _Kind]]) -> Iterator[Item]:
+    """Items with their numbers, which Word computes too."""
+    counts: dict[int, int] = {}
+    shallowest = min(kind.depth for _, kind in paragraphs)
+    for element, kind in paragraphs:
+        counts = {depth: count for depth, count in counts.items() if depth <= kind.depth}
+        counts[kind.depth] = counts.get(kind.depth, 0) + 1
+        yield Item(_text(element), kind.depth - shallowest, counts[kind.depth] if kind.ordered else None)
+
+
+def _table(table: Any, styles: "_Styles", outline: Outline, titles: list[str]) -> None:
+    rows = [[_cell_text(cell) for cell in row.iterchildren(qn("w:tc"))] for row in _rows(table)]
+    if all(len(row) < 2 for row in rows):  # a frame around text
+        for row in _rows(table):
+            for cell in row.iterchildren(qn("w:tc")):
+                _write(_paragraphs_and_tables(cell), styles, outline, titles)
+    else:
+        outline.block(Form.TABLE, table_text(rows))
+
+
+def _rows(table: Any) -> Iterator[Any]:
+    for child in table.iterchildren():
+        if child.tag == qn("w:tr"):
+            yield child
+        elif child.tag in (qn("w:sdt"), qn("w:ins")):
+            yield from child.iter(qn("w:tr"))
+
+
+def _cell_text(cell: Any) -> str:
+    if cell.find(f"{qn('w:tcPr')}/{qn('w:vMerge')}") is not None:
+        merge = cell.find(f"{qn('w:tcPr')}/{qn('w:vMerge')}")
+        if merge.get(qn("w:val")) != "restart":
+            return ""  # the cell above goes on here
+    return " ".join(filter(None, (_text(paragraph).strip() for paragraph in cell.iter(qn("w:p")))))
+
+
+def _paragraphs_and_tables(parent: Any) -> Iterator[Any]:
+    """In order, those in content controls and in insertions too."""
+    for child in parent.iterchildren():
+        if child.tag in (qn("w:p"), qn("w:tbl")):
+            yield child
+        elif child.tag in (qn("w:sdt"), qn("w:sdtContent"), qn("w:ins"), qn("w:smartTag"), qn("w:customXml")):
+            yield from _paragraphs_and_tables(child)
+
+
+def _text(paragraph: Any) -> str:
+    parts: list[str] = []
+    _gather(paragraph, parts)
+    return "".join(parts)
+
+
+def _gather(element: Any, parts: list[str]) -> None:
+    for child in element.iterchildren():
+        if child.tag == qn("w:t"):
+            parts.append(child.text or "")
+        elif child.tag == qn("w:tab"):
+            parts.append("\t")
+        elif child.tag in (qn("w:br"), qn("w:cr")):
+            parts.append("\n" if child.get(qn("w:type")) in (None, "textWrapping") else "")
+        elif child.tag == qn("w:noBreakHyphen"):
+            parts.append("\u2011")
+        elif child.tag == qn("w:p"):  # a text box, which stands beside the paragraph that holds it
+            parts.append("\n")
+            _gather(child, parts)
+        elif child.tag not in _PASSED_OVER:
+            _gather(child, parts)
+
+
+class _Styles:
+    """What the styles and the numbering of a document say a paragraph is."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+        self._kinds: dict[str | None, _Kind] = {}
+
+    def kind(self, element: Any) -> _Kind:
+        if element.tag == qn("w:tbl"):
+            return _Kind(Form.TABLE)
+        properties = element.find(qn("w:pPr"))
+        style_id = _value(properties, "w:pStyle")
+        if style_id not in self._kinds:
+            self._kinds[style_id] = self._kind_of_style(style_id)
+        kind = self._kinds[style_id]
+        if kind.heading is not None or kind.form is None:
+            return kind
+        level = _value(properties, "w:outlineLvl")
+        if level is not None and level.isdecimal() and int(level) < 9:
+            return _Kind(heading=int(level) + 1)
+        numbering = properties.find(qn("w:numPr")) if properties is not None else None
+        if numbering is not None:
+            return self._kind_of_list(numbering) or _Kind()
+        if kind.form is Form.PARAGRAPH and _is_monospaced(element):
+            return _Kind(Form.CODE)
+        return kind
+
+    def _kind_of_style(self, style_id: str | None) -> _Kind:
+        seen: set[str] = set()
+        list_kind = None
+        while style_id is not None and style_id not in seen and style_id in self._elements:
+            seen.add(style_id)
+            style = self._elements[style_id]
+            name = (_value(style, "w:name") or "").lower()
+            if name == "title":
+                return _Kind(heading=0)
+            if found := _HEADING.fullmatch(name):
+                return _Kind(heading=int(found[1]))
+            if re.match(r"toc \d|toc heading|table of figures", name):
+                return _Kind(None)
+            if _CODE.search(name):
+                return _Kind(Form.CODE)
+            properties = style.find(qn("w:pPr"))
+            level = _value(properties, "w:outlineLvl")
+            if level is not None and level.isdecimal() and int(level) < 9:
+                return _Kind(heading=int(level) + 1)
+            numbering = properties.find(qn("w:numPr")) if properties is not None else None
+            if list_kind is None and numbering is not None:
+                list_kind = self._kind_of_list(numbering, style_id)
+            style_id = _value(style, "w:basedOn")
+        return list_kind or _Kind()
+
+    def _kind_of_list(self, numbering: Any, style_id: str = "") -> _Kind | None:
+        """None for the number 0, which takes a paragraph out of a list."""
+        number = _value(numbering, "w:numId") or ""
+        depth = _value(numbering, "w:ilvl") or "0"
+        if number == "0":
+            return None
+        formats = self._formats.get(number, {})
+        ordered = formats.get(depth, "bullet") not in ("bullet", "none")
+        name = (_value(self._elements[style_id], "w:name") or "") if style_id else ""
+        level = int(depth) if depth.isdecimal() else 0
+        if found := re.fullmatch(r"[Ll]ist (?:Bullet|Number) (\d)", name):
+            level = int(found[1]) - 1
+        return _Kind(Form.LIST, depth=level, ordered=ordered, list_id=str(ordered) if style_id else number)
+
+    @cached_property
+    def _elements(self) -> dict[str, Any]:
+        return {style.get(qn("w:styleId")): style for style in self._opened.styles.element.iterchildren(qn("w:style"))}
+
+    @cached_property
+    def _formats(self) -> dict[str, dict[str, str]]:
+        """Number of a list -> depth -> form of its numbers."""
+        try:
+            root = self._opened.part.numbering_part.element
+        except (KeyError, NotImplementedError):
+            return {}
+        abstract = {
+            element.get(qn("w:abstractNumId")): {
+                level.get(qn("w:ilvl")): _value(level, "w:numFmt") or "bullet"
+                for level in element.iterchildren(qn("w:lvl"))
+            }
+            for element in root.iterchildren(qn("w:abstractNum"))
+        }
+        return {
+            element.get(qn("w:numId")): abstract.get(_value(element, "w:abstractNumId"), {})
+            for element in root.iterchildren(qn("w:num"))
+        }
+
+
+def _value(parent: Any, name: str) -> str | None:
+    child = parent.find(qn(name)) if parent is not None else None
+    return None if child is None else str(child.get(qn("w:val")))
+
+
+def _is_monospaced(paragraph: Any) -> bool:
+    """Whether all runs with text have a font for code."""
+    runs = [run for run in paragraph.iter(qn("w:r")) if any((text.text or "").strip() for text in run.iter(qn("w:t")))]
+    fonts = [run.find(f"{qn('w:rPr')}/{qn('w:rFonts')}") for run in runs]
+    return bool(fonts) and all(
+        font is not None and _MONOSPACED.search((font.get(qn("w:ascii")) or "").lower()) for font in fonts
+    )

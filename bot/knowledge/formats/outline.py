@@ -1,0 +1,143 @@
+"""What the readers of all formats share: an outline that takes headings and blocks in order, and Markdown to write them in.
+
+Text that is taken out of a format with markup of its own is written as Markdown lists and tables, because that is what
+the passages are split by and what the platforms show.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from bot.documents import Block, Document, Form, Locator
+
+# What is longer is a paragraph that somebody has given the style of a heading.
+LONGEST_HEADING = 300  # characters
+_NOWHERE = Locator()
+
+
+@dataclass(slots=True)
+class _Heading:
+    level: int
+    text: str
+    place: str
+    used: bool = False
+
+
+@dataclass(slots=True)
+class Outline:
+    """Takes a document's headings and blocks in reading order, and puts each block under the headings that hold there.
+
+    `numbered`: blocks are counted below their heading, for formats without lines or pages.
+    """
+
+    numbered: bool = False
+    blocks: list[Block] = field(default_factory=list)
+    headings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _path: list[_Heading] = field(default_factory=list)
+    _number: int = 0
+
+    def heading(self, level: int, text: str, locator: Locator = _NOWHERE) -> None:
+        """A heading, level 1 outermost. It ends all that are as deep or deeper."""
+        self._close(level)
+        text = " ".join(text.split())
+        self._path.append(_Heading(level, text, _place(locator)))
+        self.headings.append(text)
+        self._number = 0
+
+    def block(self, form: Form, text: str, locator: Locator = _NOWHERE, context: str = "") -> None:
+        """A block of text; one without any is passed over."""
+        if not text.strip():
+            return
+        for heading in self._path:
+            heading.used = True
+        self._number += 1
+        if self.numbered:
+            locator = replace(locator, paragraph=self._number)
+        path = tuple(heading.text for heading in self._path if heading.text)
+        self.blocks.append(Block(form, text, path, locator, context))
+
+    def document(
+        self, path: str, title: str | None = None, url: str | None = None, language: str | None = None
+    ) -> Document:
+        """All of it under a title: the one given, else the first heading, else one made of the file's name."""
+        self._close(0)
+        title = " ".join((title or next(filter(None, self.headings), None) or title_from_path(path)).split())
+        return Document(
+            path=path,
+            title=title,
+            blocks=tuple(_without_title(block, title) for block in self.blocks),
+            url=url or None,
+            language=language or None,
+            warnings=tuple(self.warnings),
+        )
+
+    def _close(self, level: int) -> None:
+        """End the headings from this level on, and remark on those that nothing stood below."""
+        while self._path and self._path[-1].level >= level:
+            ended = self._path.pop()
+            if not ended.used and ended.text and (self._path or self.blocks):
+                self.warnings.append(f"there is no text below the heading “{ended.text}”{ended.place}")
+            for above in self._path:
+                above.used = True  # its lack of text has been told
+        if level == 0 and not self.blocks:
+            self.warnings.clear()  # there is no text at all, which is told instead
+
+
+def _place(locator: Locator) -> str:
+    if locator.lines is not None:
+        return f" (line {locator.lines[0]})"
+    return f" (page {locator.page})" if locator.page is not None else ""
+
+
+def _without_title(block: Block, title: str) -> Block:
+    """The document's title stands beside every heading path, so a path that begins with it would say it twice."""
+    if block.heading[:1] != (title,):
+        return block
+    return replace(block, heading=block.heading[1:])
+
+
+def title_from_path(path: str) -> str:
+    """`guides/getting-started.md` -> `Getting started`."""
+    words = re.sub(r"[-_\s]+", " ", PurePosixPath(path).stem).strip()
+    return words[:1].upper() + words[1:] if words else path
+
+
+# --- Markdown ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a list. `depth` counts from 0; `number` is None for an unordered one."""
+
+    text: str
+    depth: int = 0
+    number: int | None = None
+
+
+def list_text(items: Sequence[Item]) -> str:
+    """The items as a Markdown list, those of deeper lists indented. Empty ones are left out."""
+    return "\n".join(_item_text(item) for item in items if item.text.strip())
+
+
+def _item_text(item: Item) -> str:
+    marker = "-" if item.number is None else f"{item.number}."
+    indent = "   " * item.depth
+    first, *others = (line.strip() for line in item.text.strip().split("\n") if line.strip())
+    return "\n".join([f"{indent}{marker} {first}", *(f"{indent}{' ' * len(marker)} {line}" for line in others)])
+
+
+def table_text(rows: Sequence[Sequence[str]]) -> str:
+    """The rows, the first one being the header, as a Markdown table, all as wide as the widest. Empty rows are left out."""
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    cells = [row for row in cells if any(row)]
+    if not cells:
+        return ""
+    width = max(map(len, cells))
+    lines = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in cells]
+    return "\n".join([lines[0], f"|{' --- |' * width}", *lines[1:]])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

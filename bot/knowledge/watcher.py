@@ -1,0 +1,134 @@
+"""Watches the knowledge folder while the bot runs, and brings the index in step with it.
+
+Changes are told by the operating system, and bursts of them are waited for to end. Because some file systems tell nothing
+(network drives, volumes of containers), the whole folder is looked at now and then too.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+from watchfiles import Change, awatch
+
+from bot.errors import BotError
+from bot.knowledge.folder import identity
+from bot.knowledge.indexer import Indexer, IndexReport
+
+_log = structlog.stdlib.get_logger(__name__)
+
+# A burst has ended when nothing has happened for so long; one that never ends is looked at from time to time.
+_SETTLED_MS = 200
+_LONGEST_BURST_MS = 3_000
+
+
+class FolderWatcher:
+    """Keeps the index fresh until it is cancelled. What fails is logged and tried again."""
+
+    def __init__(
+        self,
+        indexer: Indexer,
+        folder: Path,
+        *,
+        rescan_seconds: float,
+        on_report: Callable[[IndexReport], None] = lambda _: None,
+    ) -> None:
+        self._indexer = indexer
+        self._folder = folder
+        self._rescan_seconds = rescan_seconds
+        self._on_report = on_report
+        self._woken = asyncio.Event()
+        self._indexing = False
+        self._told: str | None = None  # the last failure, which is logged once
+
+    async def run(self) -> None:
+        """Look at the folder at once, and whenever something happens in it."""
+        events = asyncio.create_task(self._listen(), name="folder-events")
+        try:
+            while True:
+                await self._index_if_changed()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._rescan_seconds):
+                        await self._woken.wait()
+                self._woken.clear()
+        finally:
+            events.cancel()
+            with suppress(asyncio.CancelledError):
+                await events
+
+    async def _index_if_changed(self) -> None:
+        self._indexing = True
+        try:
+            if await self._indexer.has_changed(self._folder):
+                self._tell(await self._indexer.index_folder(self._folder))
+            self._told = None
+        except BotError as error:
+            self._tell_failure(str(error))
+        except Exception:
+            _log.exception("indexing failed", retry_seconds=self._rescan_seconds)
+        finally:
+            self._indexing = False
+
+    async def _listen(self) -> None:
+        """Wake the indexing with each burst of changes. A folder that is exchanged for another is listened to anew."""
+        while True:
+            try:
+                await self._listen_to(await asyncio.to_thread(identity, self._folder))
+            except OSError as error:  # the folder is gone, or there are too many folders to be told of
+                _log.info("no events from the folder", error=str(error), rescan_seconds=self._rescan_seconds)
+                await asyncio.sleep(self._rescan_seconds)
+
+    async def _listen_to(self, folder_identity: str) -> None:
+        bursts = awatch(
+            self._folder,
+            watch_filter=None,
+            debounce=_LONGEST_BURST_MS,
+            step=_SETTLED_MS,
+            rust_timeout=max(1_000, int(self._rescan_seconds * 1000)),
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+        )
+        async for changes in bursts:
+            if changes:
+                self._woken.set()
+            if self._indexing and any(change is Change.deleted for change, _ in changes):
+                await self._forget_deleted()
+            if await asyncio.to_thread(identity, self._folder) != folder_identity:
+                self._woken.set()
+                return
+
+    async def _forget_deleted(self) -> None:
+        try:
+            gone = await self._indexer.forget_missing(self._folder)
+        except BotError as error:
+            self._tell_failure(str(error))
+        else:
+            if gone:
+                _log.info("deleted documents forgotten", documents=len(gone))
+
+    def _tell(self, report: IndexReport) -> None:
+        self._on_report(report)
+        changed = set(report.changed)
+        for file in report.problems:
+            if file.path in changed:
+                reason = file.problem or "; ".join(file.warnings)
+                _log.warning(
+                    "document not read" if file.problem else "document with remarks", path=file.path, reason=reason
+                )
+        if report.verdict is not None and not report.verdict.accepted:
+            _log.error("golden questions got worse: the previous index stays", findings=report.verdict.findings)
+        elif report.changed or report.removed:
+            _log.info(
+                "index renewed",
+                changed=len(report.changed),
+                removed=len(report.removed),
+                embedded=report.embedded,
+                passages=report.passages,
+                seconds=round(report.seconds, 2),
+            )
+
+    def _tell_failure(self, problem: str) -> None:
+        if problem != self._told:
+            _log.warning("documents not indexed", problem=problem, retry_seconds=self._rescan_seconds)
+        self._told = problem

@@ -1,0 +1,33 @@
+"""What the tests of the Telegram adapter share: a local Bot API, people, and a house around the adapter."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from telegram_house import TelegramHouse
+
+from tests.platforms.telegram_server import Json, TelegramServer
+
+
+@pytest.fixture
+async def server():
+    """Every call is held against the published description, where that is present beside the repository."""
+    async with TelegramServer() as server:
+        yield server
+        assert server.violations == []
+
+
+@pytest.fixture
+def house_of(server: TelegramServer, tmp_path: Path) -> Callable[..., TelegramHouse]:
+    """Make a house with certain settings of Telegram."""
+    return lambda **telegram: TelegramHouse(server, tmp_path, **telegram)
+
+
+@pytest.fixture
+def ann(server: TelegramServer) -> Json:
+    return server.person("Ann")
+
+
+@pytest.fixture
+def bob(server: TelegramServer) -> Json:
+    return server.person("Bob")

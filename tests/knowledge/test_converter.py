@@ -1,0 +1,140 @@
+"""The process that reads: what a file does to it touches neither the bot nor the next file."""
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from document_writers import WRITERS, parts_of
+
+from bot.errors import DocumentError
+from bot.knowledge.converter import Converter, Limits
+
+
+@pytest.fixture
+def converter():
+    with Converter(Limits(seconds=20, memory_bytes=512 * 2**20)) as converter:
+        yield converter
+
+
+def process_of(converter: Converter) -> psutil.Process:
+    return psutil.Process(converter._process.pid)
+
+
+def refusal(converter: Converter, path: str, content: bytes) -> str:
+    with pytest.raises(DocumentError) as raised:
+        converter.read(path, content)
+    return str(raised.value)
+
+
+def test_a_document_comes_back_as_it_was_read(converter):
+    """Forms, headings, places, remarks and title pass from one process to the other."""
+    from bot.knowledge.loaders import load
+
+    markdown = b"---\ntitle: T\nurl: x\n---\n# H\n\n- a\n- b\n\n|a|b|\n|-|-|\n|1|2|\n\n## Empty\n"
+    pairs = b'{"question": "When?", "answer": "Now \xe2\x9c\x93"}'
+    for path, content in (("a.md", markdown), ("a.jsonl", pairs)):
+        assert converter.read(path, content) == load(path, content)
+
+
+def test_a_file_that_takes_too_long_is_given_up_and_the_next_one_read():
+    """However deep in a library it hangs."""
+    with Converter(Limits(seconds=0.5)) as converter:
+        converter.read("a.md", b"x")  # started, so that only reading counts
+        started = time.perf_counter()
+        message = refusal(converter, "a.md", b"*a_ " * 2_000_000 + b"\n\nx" * 300_000)
+        assert message == "reading it takes longer than 0.5 seconds; divide it, or raise knowledge.convert_seconds"
+        assert time.perf_counter() - started < 10
+        assert converter.read("b.md", b"text").blocks
+
+
+def test_a_file_that_fills_the_memory_is_refused_and_the_bot_keeps_its_own(converter):
+    """Fifty megabytes of text need more than the limit; the bot itself hardly grows."""
+    before = psutil.Process().memory_info().rss
+    message = refusal(converter, "big.md", b"some words of text\n\n" * 2_500_000)
+    assert (
+        message == "reading it takes more than 512 megabytes of memory; divide it, or raise knowledge.convert_megabytes"
+    )
+    assert psutil.Process().memory_info().rss - before < 200 * 2**20
+    assert converter.read("b.md", b"text").blocks
+
+
+def test_a_document_of_more_text_than_can_be_embedded_is_refused(converter):
+    """With both numbers."""
+    assert refusal(converter, "a.txt", b"word." * 2_500_000) == (
+        "it holds 12,500,000 characters of text, and 10,000,000 are read at most; divide it into several files"
+    )
+
+
+def test_a_killed_reader_is_started_again(converter):
+    """As a file does that crashes a library."""
+    converter.read("a.md", b"x")
+    process_of(converter).send_signal(signal.SIGSEGV)
+    assert "crashed the reader" in refusal(converter, "a.md", b"x")
+    assert converter.read("a.md", b"x").blocks
+
+
+def test_the_reader_sees_no_token_and_writes_no_file(converter, monkeypatch):
+    """A file that takes the reader over finds nothing in it."""
+    monkeypatch.setenv("DISCORD_TOKEN", "secret")
+    monkeypatch.setenv("BOT_TELEGRAM__TOKEN", "secret")
+    converter.read("a.md", b"x")
+    assert not any("TOKEN" in name for name in process_of(converter).environ())
+    if sys.platform == "linux":
+        assert psutil.Process(converter._process.pid).rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
+
+
+def test_closing_ends_what_another_thread_waits_for():
+    """So that the bot stops at once, whatever it reads."""
+    converter = Converter(Limits(seconds=60))
+    converter.read("a.md", b"x")
+    process = process_of(converter)
+    messages = []
+    reading = threading.Thread(
+        target=lambda: messages.append(refusal(converter, "a.md", b"*a_ " * 2_000_000 + b"\n\nx" * 300_000))
+    )
+    reading.start()
+    time.sleep(0.3)
+    converter.close()
+    reading.join(5)
+    assert messages == ["the indexing was stopped; it goes on with the next one"]
+    assert not process.is_running()
+    assert "stopped" in refusal(converter, "a.md", b"x")
+
+
+def test_the_reader_ends_with_the_bot():
+    """Also where the bot is killed: nothing is left behind."""
+    script = (
+        "import os, signal; from bot.knowledge.converter import Converter; c = Converter(); c.read('a.md', b'x'); "
+        "print(c._process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, timeout=30)
+    process_id = int(done.stdout)
+    until = time.monotonic() + 10
+    while psutil.pid_exists(process_id) and psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("suffix", sorted(WRITERS))
+def test_broken_files_are_read_or_refused(converter, suffix):
+    """A sample of what benchmarks/fuzzing.py does: cut off, or with bits flipped. Each has its outcome in time."""
+    sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
+    from fuzzing import broken
+
+    whole = WRITERS[suffix](
+        "Guide", parts_of("# Guide\n\nText.\n\n- a\n- b\n\n|a|b|\n|-|-|\n|1|2|\n\n```\ncode\n```\n" * 3)
+    )
+    outcomes = set()
+    for content in broken(whole, 20, random.Random(7)):
+        try:
+            outcomes.add(bool(converter.read(f"a{suffix}", content).title))
+        except DocumentError as error:
+            outcomes.add(bool(str(error)))
+    assert outcomes == {True}
