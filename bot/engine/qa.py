@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from bot.documents import FoundPassage
 from bot.engine.compose import Composed, answering_block, compose, parts_to_fetch, with_whole_block
 from bot.engine.confidence import Calibration, Evidence, evidence
-from bot.engine.conversation import Conversations
+from bot.engine.conversation import Conversations, stands_alone
 from bot.engine.small_talk import small_talk_reply
 from bot.inference.reader import Reader, Reading
 from bot.knowledge.search import Retriever
@@ -107,6 +107,9 @@ class QAEngine:
                 vectors = await self._retriever.encode(wordings)
             with timings.stage("search"):
                 hits = await self._retriever.search(wordings, vectors)
+                if len(wordings) > 1 and stands_alone(text, hits):
+                    wordings = [Wording(text)]
+                    hits = await self._retriever.search(wordings, vectors[:1])
             progress(Update(Stage.READING))
             with timings.stage("read"):
                 candidates = await self._read(wordings, hits[: self._settings.read_passages])
