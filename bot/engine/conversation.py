@@ -2,8 +2,8 @@
 
 A follow-up ("and on Windows?") is searched both as it stands and joined with the earlier questions that it may refer to;
 the rankings are fused, so a change of subject is not lost in what was said before. The less a question says by itself, the
-more the joined wording counts; one that finds as much by itself (`stands_alone`) is no follow-up. Only answered questions
-are kept, for as long as the settings say.
+more the joined wording counts; one that says enough is also taken by itself, and the surer answer is given. Only answered
+questions are kept, for as long as the settings say.
 """
 
 import time
@@ -11,14 +11,12 @@ from collections.abc import Sequence
 
 from bot.messages import Answer, Question, Turn, Wording
 from bot.settings import ConversationSettings
-from bot.storage.base import ConversationStore, Hit
+from bot.storage.base import ConversationStore
 from bot.text import STOP_WORDS, words
 
 # A question with so many words that carry meaning can stand alone.
 _WORDS_TO_STAND_ALONE = 2
-# So much cosine a follow-up gains by its context. Below this a question that points back to nothing has none to gain: on the
-# public sets, no follow-ups were found less often for it, and questions on another subject were answered as if asked first.
-_GAIN_OF_FOLLOW_UP = 0.05
+_WEIGHT_TO_STAND_ALONE = 0.5
 _POINTING_BACK = frozenset("it its that this these those they them their he him his she her one ones there".split())
 
 
@@ -57,27 +55,16 @@ class Conversations:
         return await self._store.turns(conversation, newer_than=since, limit=self._settings.turns)
 
 
-def stands_alone(text: str, hits: Sequence[Hit]) -> bool:
-    """Whether a question is no follow-up although something was said before: the passages found, for the question as it
-    stands and joined with its context, are about as near to it alone, and fully so if it seems to point back.
-    """
-    own, pointing_back = _own_words(text)
-    if own < _WORDS_TO_STAND_ALONE or not hits:
-        return False
-    alone, with_context = (max(hit.cosines[wording] for hit in hits) for wording in (0, 1))
-    return with_context - alone < (0 if pointing_back else _GAIN_OF_FOLLOW_UP)
+def may_stand_alone(wordings: Sequence[Wording]) -> bool:
+    """Whether a question with these wordings says enough to be no follow-up, although something was said before."""
+    return len(wordings) > 1 and wordings[0].weight >= _WEIGHT_TO_STAND_ALONE
 
 
 def _weight_alone(text: str) -> float:
     """Between 0 (`and how do I change it?`) and 0.5, where the question as it stands counts as much as with its context."""
-    own, pointing_back = _own_words(text)
-    return 0.5 * min(1.0, max(0, own - pointing_back) / _WORDS_TO_STAND_ALONE)
-
-
-def _own_words(text: str) -> tuple[int, bool]:
-    """(how many words that carry meaning, whether one points back)."""
     said = set(words(text))
-    return len(said - STOP_WORDS), bool(said & _POINTING_BACK)
+    own = len(said - STOP_WORDS) - bool(said & _POINTING_BACK)
+    return _WEIGHT_TO_STAND_ALONE * min(1.0, max(0, own) / _WORDS_TO_STAND_ALONE)
 
 
 def joined(context: Sequence[str], text: str) -> str:

@@ -6,6 +6,7 @@ Runs on the event loop and waits there only: models and the database have thread
 will be one, rephrases what `_compose` returns before the answer leaves `answer`.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from bot.documents import FoundPassage
 from bot.engine.compose import Composed, answering_block, compose, parts_to_fetch, with_whole_block
 from bot.engine.confidence import Calibration, Evidence, evidence
-from bot.engine.conversation import Conversations, stands_alone
+from bot.engine.conversation import Conversations, may_stand_alone
 from bot.engine.small_talk import small_talk_reply
 from bot.inference.reader import Reader, Reading
 from bot.knowledge.search import Retriever
@@ -62,6 +63,14 @@ class Considered:
     unread: Sequence[Hit] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Sense:
+    """One way to take a question, and what was found for it, best first."""
+
+    wordings: list[Wording]
+    hits: list[Hit]
+
+
 class QAEngine:
     """An Engine over the operator's documents. Answers many questions side by side."""
 
@@ -106,13 +115,13 @@ class QAEngine:
             with timings.stage("encode"):
                 vectors = await self._retriever.encode(wordings)
             with timings.stage("search"):
-                hits = await self._retriever.search(wordings, vectors)
-                if len(wordings) > 1 and stands_alone(text, hits):
-                    wordings = [Wording(text)]
-                    hits = await self._retriever.search(wordings, vectors[:1])
+                senses = [_Sense(wordings, await self._retriever.search(wordings, vectors))]
+                if may_stand_alone(wordings):
+                    alone = [Wording(text)]
+                    senses.append(_Sense(alone, await self._retriever.search(alone, vectors[:1])))
             progress(Update(Stage.READING))
             with timings.stage("read"):
-                candidates = await self._read(wordings, hits[: self._settings.read_passages])
+                wordings, hits, candidates = await self._surest(senses)
             unread = [hit for hit in hits if all(hit is not candidate.hit for candidate in candidates)]
             with timings.stage("compose"):
                 best = candidates[0] if candidates else None
@@ -124,6 +133,17 @@ class QAEngine:
                 answer = given if given and sure else _declined(hits, reference, best.confidence if best else 0.0)
         answer = replace(answer, timings_ms=timings.milliseconds)
         return Considered(answer, given, wordings, candidates, unread)
+
+    async def _surest(self, senses: Sequence["_Sense"]) -> tuple[list[Wording], list[Hit], list[Candidate]]:
+        """The sense of a question in which it is answered with the most confidence: (wordings, hits, candidates).
+
+        A question after others may be a follow-up or not. Its words alone don't tell, but what it finds does.
+        """
+        count = self._settings.read_passages
+        read = await asyncio.gather(*(self._read(sense.wordings, sense.hits[:count]) for sense in senses))
+        confidences = [candidates[0].confidence if candidates else 0.0 for candidates in read]
+        surest = max(range(len(senses)), key=confidences.__getitem__)
+        return senses[surest].wordings, senses[surest].hits, read[surest]
 
     async def _read(self, wordings: Sequence[Wording], hits: Sequence[Hit]) -> list[Candidate]:
         """What the best words of each passage are worth, best first."""

@@ -4,11 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.documents import FoundPassage, Passage
-from bot.engine.conversation import Conversations, stands_alone
+from bot.engine.conversation import Conversations, may_stand_alone
 from bot.messages import Address, Answer, Outcome, Question
 from bot.settings import ConversationSettings
-from bot.storage.base import Hit
 from bot.storage.sqlite_journal import SqliteJournal
 
 
@@ -30,6 +28,7 @@ async def test_a_first_question_is_searched_as_it_stands(store):
     """There is nothing that it could refer to."""
     [wording] = await Conversations(store, ConversationSettings()).wordings(ask("how hot?"))
     assert (wording.text, wording.weight) == ("how hot?", 1)
+    assert not may_stand_alone([wording])
 
 
 @pytest.mark.parametrize(
@@ -50,6 +49,7 @@ async def test_the_less_a_follow_up_says_the_more_its_context_counts(store, text
     alone, together = await conversations.wordings(ask(text))
     assert (alone.text, alone.weight) == (text, weight)
     assert (together.text, together.weight) == (f"{text} second first", 1 - weight)
+    assert may_stand_alone([alone, together]) is (weight == 0.5)
 
 
 async def test_only_so_many_earlier_questions_are_referred_to(store):
@@ -84,26 +84,3 @@ async def test_only_answered_questions_are_remembered(store, outcome):
     conversations = Conversations(store, ConversationSettings())
     await conversations.remember(ask("first"), Answer(outcome, "No.", "ref"))
     assert len(await conversations.wordings(ask("now?"))) == 1
-
-
-def hits(*cosines: tuple[float, float]) -> list[Hit]:
-    """Passages with (nearness to the question as it stands, to the question with its context)."""
-    passage = FoundPassage("a.md", "A", None, (0, 0), Passage((), (), ""))
-    return [Hit(passage, 1.0, pair) for pair in cosines]
-
-
-@pytest.mark.parametrize(
-    ("text", "found", "alone"),
-    [
-        ("when was the bridge built", hits((0.6, 0.5), (0.3, 0.6)), True),  # another subject: its context finds no more
-        ("when was the bridge built", hits((0.6, 0.64)), True),
-        ("what does the blue model cost", hits((0.5, 0.7), (0.6, 0.3)), False),  # a passage is nearer with the context
-        ("is there a bridge built of wood", hits((0.6, 0.64)), False),  # `there` may point back
-        ("is there a bridge built of wood", hits((0.6, 0.55)), True),
-        ("and on Sundays?", hits((0.9, 0.1)), False),  # too few words
-        ("when was the bridge built", [], False),
-    ],
-)
-def test_a_question_that_finds_as_much_by_itself_is_no_follow_up(text, found, alone):
-    """Else a change of subject would be read as if it asked about what was said before."""
-    assert stands_alone(text, found) is alone
