@@ -181,6 +181,8 @@ _RESTART_PAUSES = (1.0, 5.0, 15.0, 60.0)
 _RECOVERED = 300.0  # seconds
 _BETWEEN_ERASURES = 3600.0  # seconds
 _DAY = 86_400.0  # seconds
+# A platform that tells of an old message again does so within hours.
+_KEYS_KEPT = 30 * _DAY
 
 
 async def serve(
@@ -277,7 +279,11 @@ async def _keep_erasing(house: House) -> None:
 
 async def _erase_expired(house: House) -> None:
     await house.conversations.forget_expired()
-    await house.journal.erase_older(time.time() - house.settings.storage.answer_days * _DAY)
+    now, kept = time.time(), house.settings.storage.answer_days * _DAY
+    await house.journal.erase_older(now - kept, keys_older_than=now - kept - _KEYS_KEPT)
+    for store in (house.journal, house.knowledge):
+        while await store.reclaim():
+            await asyncio.sleep(0)  # questions go between
 
 
 async def _unless_stopped(stop: asyncio.Event, work: Awaitable[object]) -> None:

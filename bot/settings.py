@@ -153,7 +153,18 @@ class QueueSettings(Section):
         256, ge=1, description="How many questions may wait at once; further ones are refused politely."
     )
     parallel: int = Field(16, ge=1, description="How many conversations are answered side by side.")
-    deadline_seconds: Seconds = Field(60, description="Seconds after which the bot gives up on a question.")
+    deadline_seconds: Seconds = Field(
+        60, description="Seconds after which the bot gives up on a question, the time in which it waited counted in."
+    )
+    late_seconds: Seconds = Field(
+        600,
+        description="Seconds after which an answer comes with a word that it took a while, because the bot was away, say.",
+    )
+    expire_seconds: Seconds = Field(
+        86_400,
+        description="Seconds after which a question that the bot finds unanswered after a restart is not answered any more; "
+        "whoever asked is told to ask again.",
+    )
 
 
 class LimitsSettings(Section):

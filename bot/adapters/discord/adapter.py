@@ -182,7 +182,7 @@ class DiscordAdapter:
             if address.key not in self._typing:
                 self._typing[address.key] = self._start(self._type(address))
         elif update.stage is Stage.QUEUED:
-            await self._show_draft(address, f"⏳ Waiting for {update.text} other questions…")
+            await self._show_draft(address, f"⏳ Number {update.text} in the line…")
 
     # --- connection
 

@@ -147,7 +147,7 @@ class TelegramAdapter:
         await self._presence.end(address)
         if await self._is_gone(int(address.chat)):
             raise Undeliverable("the bot was blocked or removed there")
-        parts = await asyncio.to_thread(rendering.parts_of, answer, late=address.details["late"])
+        parts = await asyncio.to_thread(rendering.parts_of, answer, late=answer.late or address.details["late"])
         keyboard = rendering.buttons(answer.reference) if answer.answered and self._keeps_answers else None
         for number, part in enumerate(parts):
             below = keyboard if number == len(parts) - 1 else None
