@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import structlog
 
+from bot import metrics
 from bot.engine.qa import new_reference
 from bot.errors import BotError, DeadlineExceeded, EngineBusy, RateLimited, StorageError, Undeliverable
 from bot.limits import QuestionLimits
@@ -163,13 +164,16 @@ class Dispatcher:
         except (EngineBusy, RateLimited) as refusal:
             if await self._journal.known(question.address):
                 return False
-            self.counts["refused_busy" if isinstance(refusal, EngineBusy) else "refused_limited"] += 1
+            reason = "busy" if isinstance(refusal, EngineBusy) else "limited"
+            self.counts[f"refused_{reason}"] += 1
+            metrics.REFUSED.labels(question.address.platform, reason).inc()
             raise
         if entry is None:
             if self._limits:
                 self._limits.take_back(question)
             return False
         self.counts["accepted"] += 1
+        metrics.ACCEPTED.labels(question.address.platform).inc()
         self._schedule(Pending(entry, question, answer=None))
         return True
 
@@ -366,7 +370,10 @@ class Dispatcher:
         except Exception:  # a bug
             _log.exception("question put off to the next start", platform=job.address.platform)
             return
-        self.counts[answer.outcome.value if delivered else "undelivered"] += 1
+        outcome = answer.outcome.value if delivered else "undelivered"
+        self.counts[outcome] += 1
+        metrics.QUESTIONS.labels(job.address.platform, outcome).inc()
+        metrics.stages_took({"waited": job.waited * 1000, **answer.timings_ms})
         if answer.late:
             self.counts["late"] += 1
         _log.info(
@@ -481,6 +488,7 @@ class Dispatcher:
                 await self._journal.done(entry, revision, keep=False)
                 return False
             except Exception as error:
+                metrics.DELIVERY_FAILURES.labels(job.address.platform).inc()
                 _log.warning(
                     "delivery failed", reference=answer.reference, error=type(error).__name__, retry_seconds=pause
                 )
@@ -521,6 +529,7 @@ class _JournalledDelivery:
         replaces = known.message if known is not None else None
         repeated = known is not None and replaces is None
         self._counts["repeated"] += repeated
+        metrics.REPEATED.inc(repeated)
         try:
             message = await send(Sending(repeated, replaces))
         except NotSent:
