@@ -66,8 +66,9 @@ class Turns:
 
     async def _take(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> None:
         tag = self._tag(author, chat)
-        self._due[author] = max(self._now, self._due.get(author, 0.0)) + 1
-        self._due[chat] = max(self._now, self._due.get(chat, 0.0)) + 1 / _PEOPLE_IN_A_CHAT
+        of_author, of_chat = (max(self._now, self._due.get(flow, 0.0)) for flow in (author, chat))
+        self._due[author] = of_author + 1
+        self._due[chat] = of_chat + 1 / _PEOPLE_IN_A_CHAT / (1 + of_author - self._now)
         if self._free > 0:
             self._free -= 1
             self._now = max(self._now, tag)
