@@ -236,6 +236,15 @@ class Service(Protocol):
 
 
 @runtime_checkable
+class Connecting(Protocol):
+    """A service that needs a connection to work: that it runs doesn't say that it is connected."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it does not work at the moment, for operators; None where it does."""
+
+
+@runtime_checkable
 class Closing(Protocol):
     """A service that holds something when it doesn't run, for what is still delivered then."""
 

@@ -90,6 +90,10 @@ class ModelsSettings(Section):
         False, description="Whether a model that is not on this machine may be fetched from the Hugging Face hub."
     )
     threads: int = Field(0, ge=0, description="Processor cores that models may use. 0: all of them.")
+    stuck_seconds: Seconds = Field(
+        120,
+        description="Seconds after which a model call that doesn't return is given up, and another thread takes over.",
+    )
 
 
 class EncoderSettings(Section):

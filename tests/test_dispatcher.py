@@ -1,6 +1,7 @@
 """The desk: durable before acknowledged, in order within a conversation, each answer delivered once."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -87,6 +88,13 @@ class Pigeonhole:
 def question(text: str, conversation: str = "c", message: str | None = None) -> Question:
     address = Address("test", "chat", message or text, {"text": text})
     return Question(text, conversation, "someone", address, datetime.now(UTC))
+
+
+async def until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < end, "it did not happen"
+        await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -624,7 +632,7 @@ def asked_by(author: str, text: str, chat: str = "chat") -> Question:
     return Question(text, text, author, Address("test", chat, text), datetime.now(UTC))
 
 
-@pytest.mark.parametrize("chat_of", [lambda n: "one chat", lambda n: f"chat {n}"], ids=["in one chat", "in many chats"])
+@pytest.mark.parametrize("chat_of", ["one chat".format, "chat {}".format], ids=["in one chat", "in many chats"])
 async def test_one_hostile_person_starves_nobody(engine, adapter, journal, chat_of):
     """Neither of turns nor of room: with everything asked at once, the others are accepted and answered first."""
     limits = LimitsSettings(author_questions=0, chat_questions=0)
@@ -769,9 +777,7 @@ async def test_what_could_not_be_noted_is_taken_up_again_without_a_restart(dispa
     await asyncio.sleep(0.2)
     assert adapter.texts == ["re: two"]
     full = False
-    async with asyncio.timeout(5):
-        while len(adapter.texts) < 2:
-            await asyncio.sleep(0.01)
+    await until(lambda: len(adapter.texts) == 2)
     assert adapter.texts == ["re: two", "re: one"]
     assert dispatcher.counts["put_off"] >= 1
 
@@ -784,7 +790,6 @@ async def test_answers_that_can_t_be_delivered_take_no_room_from_questions(engin
     adapter.fail_before = 10
     for n in range(10):
         await dispatcher.accept(question(str(n), conversation=str(n)))
-        while dispatcher.waiting:
-            await asyncio.sleep(0.005)
+        await until(lambda: not dispatcher.waiting)
     assert (dispatcher.waiting, dispatcher.unfinished) == (0, 10)
     await dispatcher.close(0.01)

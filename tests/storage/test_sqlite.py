@@ -329,7 +329,7 @@ async def test_a_damaged_file_is_refused_with_what_to_do(file):
     connection = await Connection.open(file, MIGRATIONS)
     with pytest.raises(
         StorageError,
-        match="The file is damaged: restore a backup .knowledge-bot restore., or start with --set-damaged-aside",
+        match=r"The file is damaged: restore a backup \(knowledge-bot restore\), or start with --set-damaged-aside",
     ):
         await connection.run(notes)
     await connection.close()
@@ -379,7 +379,8 @@ async def test_what_need_not_wait_for_the_disk_is_there_for_the_next_program(fil
         "from pathlib import Path\n"
         "from bot.storage.sqlite import Connection\n"
         "async def main():\n"
-        "    connection = await Connection.open(Path(sys.argv[1]), ('CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT);',))\n"
+        "    schema = 'CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT);'\n"
+        "    connection = await Connection.open(Path(sys.argv[1]), (schema,))\n"
         "    await connection.run(lambda db: db.execute(\"INSERT INTO notes (note) VALUES ('a')\"), durable=False)\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())\n"

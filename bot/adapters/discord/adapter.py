@@ -149,6 +149,10 @@ class DiscordAdapter:
             else:
                 return
 
+    @property
+    def trouble(self) -> str | None:
+        return None if self._connected else "there is no connection to Discord"
+
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         await self._end_progress(address)
         details = address.details
