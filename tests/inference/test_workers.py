@@ -109,6 +109,16 @@ async def test_indexing_does_not_begin_between_the_two_calls_of_a_question(lane,
         assert machine.batches == [["encode"], ["read"], ["index"]]
 
 
+async def test_questions_without_end_hold_up_indexing_for_a_moment_only(lane, machine):
+    """A bot in demand sees new documents too, job by job, with questions in between."""
+    indexing = [asyncio.create_task(lane.run([f"index {n}"], priority=Priority.INDEXING)) for n in range(2)]
+    async with asyncio.timeout(10):
+        while not all(task.done() for task in indexing):
+            await lane.run(["question"])
+    first, second = machine.batches.index(["index 0"]), machine.batches.index(["index 1"])
+    assert second - first > 10
+
+
 async def test_questions_go_before_indexing_and_are_not_mixed_with_it(lane, machine):
     """Indexing jobs run one by one, after the questions that came later."""
     first = await held_up(lane, machine)
@@ -202,10 +212,14 @@ async def test_closing_cancels_what_waits_and_refuses_what_comes(lane, machine):
 
 async def test_starting_and_closing_leaves_no_threads_behind(machine):
     """Fifty lanes later there are as many threads as before."""
-    await BatchingLane("warm-up", capacity=1).close()
-    before = threading.active_count()
+    before = lanes()
     for _ in range(50):
         lane = OneCallLane(machine.call, capacity=1)
         await lane.run(["x"])
+        assert lanes() == before + 1
         await lane.close()
-    assert threading.active_count() == before
+    assert lanes() == before
+
+
+def lanes():
+    return sum(thread.name.startswith("lane-") for thread in threading.enumerate())
