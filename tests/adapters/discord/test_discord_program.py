@@ -34,7 +34,7 @@ async def program(server: DiscordServer, place: Path, **environment: str) -> Asy
             "-W",
             "ignore",
             "-m",
-            "tests.platforms.serve_discord",
+            "tests.platforms.serve",
             server.api,
             server.gateway,
             "real",
