@@ -53,6 +53,10 @@ ConfigOption = Annotated[
     typer.Option("--config", envvar=CONFIG_VARIABLE, help="The settings file. Default: bot.toml, if there is one."),
 ]
 PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
+AsideOption = Annotated[
+    bool,
+    typer.Option("--set-damaged-aside", help="Rename a damaged index or journal and begin a new one, which loses it."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -88,13 +92,13 @@ def options(
 
 
 @app.command()
-def run(config: ConfigOption = None) -> None:
+def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> None:
     """Run the daemon: every platform whose token is set, side by side; without one, the terminal."""
     settings = load_settings(config)
     if settings.platforms:
-        _serve_platforms(settings)
+        _serve_platforms(settings, set_damaged_aside)
     elif sys.stdin.isatty():
-        _serve_terminal(_settings(config))
+        _serve_terminal(_settings(config), set_damaged_aside)
     else:
         raise SettingsError(
             [
@@ -105,9 +109,9 @@ def run(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def chat(config: ConfigOption = None) -> None:
+def chat(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> None:
     """Talk to the bot in this terminal. From a pipe: one question a line."""
-    _serve_terminal(_settings(config))
+    _serve_terminal(_settings(config), set_damaged_aside)
 
 
 @app.command()
@@ -415,7 +419,7 @@ def _settings(config: Path | None) -> Settings:
     return settings
 
 
-def _serve_platforms(settings: Settings) -> None:
+def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
     from bot.daemon import serve
     from bot.telemetry import configure_logging
 
@@ -432,7 +436,7 @@ def _serve_platforms(settings: Settings) -> None:
         return made
 
     configure_logging(settings.log, quiet=False)
-    asyncio.run(serve(settings, services, _refresh))
+    asyncio.run(serve(settings, services, _refresh, set_damaged_aside=set_damaged_aside))
 
 
 def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
@@ -464,7 +468,7 @@ def _printable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _serve_terminal(settings: Settings) -> None:
+def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
     from bot.adapters.terminal import TerminalAdapter
     from bot.administration import Administration
     from bot.daemon import House, serve
@@ -482,7 +486,8 @@ def _serve_terminal(settings: Settings) -> None:
         return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
 
     # What comes from a pipe may ask about what was written a moment ago.
-    asyncio.run(serve(settings, adapters, refresh, at_terminal=True, fresh=not sys.stdin.isatty()))
+    fresh = not sys.stdin.isatty()
+    asyncio.run(serve(settings, adapters, refresh, at_terminal=True, fresh=fresh, set_damaged_aside=set_damaged_aside))
 
 
 def _evaluate(

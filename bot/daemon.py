@@ -40,7 +40,10 @@ from bot.knowledge.search import Retriever
 from bot.knowledge.watcher import FolderWatcher
 from bot.messages import Adapter, Closing, Outcome, Service
 from bot.settings import Settings
+from bot.storage.sqlite import damage, damaged, put_aside
+from bot.storage.sqlite_journal import FILE as JOURNAL_FILE
 from bot.storage.sqlite_journal import SqliteJournal
+from bot.storage.sqlite_knowledge import FILE as INDEX_FILE
 from bot.storage.sqlite_knowledge import SqliteKnowledge
 from bot.supervision import look_at_journal, look_at_models, run_all, start_again, until_stopped
 from bot.telemetry import LoopLagProbe
@@ -49,6 +52,8 @@ _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 # What the copies of the index are called on which golden questions are tried.
 _CANDIDATE = "candidate-"
+# A larger database is looked through when it is asked for: it takes seconds.
+_LARGEST_INSPECTED = 64 * 2**20  # bytes
 # Seconds for what is still open to be closed after the grace.
 _CLOSING = 20.0
 
@@ -251,6 +256,7 @@ async def serve(
     *,
     at_terminal: bool = False,
     fresh: bool = False,
+    set_damaged_aside: bool = False,
 ) -> None:
     """Answer until a signal says stop, or until every adapter has no more to give. Raises the BotError of the last one if
     all were stopped by an error that starting again can't cure.
@@ -259,10 +265,12 @@ async def serve(
     there answers at once, and is brought up to date meanwhile, unless it has to be `fresh` or nobody watches the folder.
     SIGTERM and SIGINT stop accepting, give running answers their grace and return; a second one ends the process at once.
     `at_terminal`: one person asks, without limits, and of the answers only declines are kept once they are shown.
+    `set_damaged_aside`: a database that is damaged is renamed, and a new one made; otherwise StorageError is raised.
     """
     stop = asyncio.Event()
     with _alone_in(settings.storage.folder), _signals_set(stop):
         _clear_up(settings.storage.folder)
+        await asyncio.to_thread(_inspect, settings.storage.folder, set_damaged_aside)
         health = Health(_log_change)
         async with open_house(settings, health=health, background=not at_terminal) as house, LoopLagProbe() as lag:
             ready = asyncio.Event()
@@ -376,6 +384,18 @@ def _clear_up(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+def _inspect(folder: Path, set_damaged_aside: bool) -> None:
+    """Look whether the databases are whole. Blocking. Raises StorageError where one isn't and is not to be set aside."""
+    for file in (folder / JOURNAL_FILE, folder / INDEX_FILE):
+        if not file.exists() or (not set_damaged_aside and file.stat().st_size > _LARGEST_INSPECTED):
+            continue
+        if (found := damage(file)) is None:
+            continue
+        if not set_damaged_aside:
+            raise damaged(file, found)
+        _log.warning("a damaged database was set aside", file=str(file), kept_as=str(put_aside(file)), damage=found)
+
+
 def _kept(settings: Settings, at_terminal: bool) -> frozenset[Outcome]:
     """Who asks at the terminal presses no buttons below an answer, but wants to see what the documents lack."""
     if not settings.storage.answer_days:
@@ -412,16 +432,24 @@ def _log_change(report: Report) -> None:
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """While this holds, no other bot serves from the folder: two would both answer what a third one left undone."""
+    lock = FileLock(folder / "bot.lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "bot.lock", timeout=0)
-        with lock:
-            yield
+        lock.acquire()
     except Timeout as error:
         raise StorageError(
             f"Another bot is running with the data folder {folder}. Stop it first, or give this one a folder of its own: "
             "storage.folder"
         ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: {error.strerror}. The data folder can't be written: check its owner and permissions, or give the bot "
+            "another one: storage.folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -224,6 +224,11 @@ def damage(file: Path) -> str | None:
     return None if said == "ok" else str(said)
 
 
+def damaged(file: Path, found: str) -> StorageError:
+    """The error that says so, and what to do."""
+    return StorageError(f"{file}: {found}. The file is damaged: {_START_ANEW}")
+
+
 def put_aside(file: Path) -> Path:
     """Rename a database with its companions, so that a new one can be made in its place. The new name. Blocking."""
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
