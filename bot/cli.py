@@ -389,6 +389,30 @@ def gaps(
     _with_house(_settings(config), show, fresh=False)
 
 
+@app.command()
+def backup(
+    archive: Annotated[Path, typer.Argument(help="The file to write, such as bot.tar.gz.", dir_okay=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Write the data folder into one archive, also while the bot runs."""
+    from bot.storage.data_folder import back_up
+
+    typer.echo(f"{archive}: {', '.join(back_up(_settings(config).storage.folder, archive))}")
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(help="A file that `backup` has written.", dir_okay=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Put the data folder back as it was when a backup was made. The bot must be stopped."""
+    from bot.storage.data_folder import restore as put_back
+
+    folder = _settings(config).storage.folder
+    before = put_back(archive, folder)
+    typer.echo(f"{folder}: restored." + (f" What stood there before is in {before}." if before else ""))
+
+
 @app.command("train-reader")
 def train_reader(
     data: Annotated[Path, typer.Option(help="The folder of training data.", exists=True, file_okay=False)],

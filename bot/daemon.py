@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import shutil
 import signal
 import threading
 import time
@@ -17,7 +16,6 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import structlog
-from filelock import FileLock, Timeout
 
 from bot import __version__, systemd
 from bot.administration import Administration
@@ -40,20 +38,14 @@ from bot.knowledge.search import Retriever
 from bot.knowledge.watcher import FolderWatcher
 from bot.messages import Adapter, Closing, Outcome, Service
 from bot.settings import Settings
-from bot.storage.sqlite import damage, damaged, put_aside
-from bot.storage.sqlite_journal import FILE as JOURNAL_FILE
+from bot.storage.data_folder import CANDIDATE, alone_in, inspect
 from bot.storage.sqlite_journal import SqliteJournal
-from bot.storage.sqlite_knowledge import FILE as INDEX_FILE
 from bot.storage.sqlite_knowledge import SqliteKnowledge
 from bot.supervision import look_at_journal, look_at_models, run_all, start_again, until_stopped
 from bot.telemetry import LoopLagProbe
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
-# What the copies of the index are called on which golden questions are tried.
-_CANDIDATE = "candidate-"
-# A larger database is looked through when it is asked for: it takes seconds.
-_LARGEST_INSPECTED = 64 * 2**20  # bytes
 # Seconds for what is still open to be closed after the grace.
 _CLOSING = 20.0
 
@@ -169,7 +161,7 @@ async def open_house(
 @asynccontextmanager
 async def _index_after(change: IndexChange, knowledge: SqliteKnowledge, folder: Path) -> AsyncIterator[SqliteKnowledge]:
     """A copy of the index with a change made in it, for as long as this holds."""
-    with TemporaryDirectory(dir=folder, prefix=_CANDIDATE) as place:
+    with TemporaryDirectory(dir=folder, prefix=CANDIDATE) as place:
         await knowledge.copy_to(Path(place))
         candidate = await SqliteKnowledge.open(Path(place))
         try:
@@ -268,9 +260,8 @@ async def serve(
     `set_damaged_aside`: a database that is damaged is renamed, and a new one made; otherwise StorageError is raised.
     """
     stop = asyncio.Event()
-    with _alone_in(settings.storage.folder), _signals_set(stop):
-        _clear_up(settings.storage.folder)
-        await asyncio.to_thread(_inspect, settings.storage.folder, set_damaged_aside)
+    with alone_in(settings.storage.folder), _signals_set(stop):
+        await asyncio.to_thread(inspect, settings.storage.folder, set_damaged_aside=set_damaged_aside)
         health = Health(_log_change)
         async with open_house(settings, health=health, background=not at_terminal) as house, LoopLagProbe() as lag:
             ready = asyncio.Event()
@@ -378,24 +369,6 @@ async def _serve(
         _log.info("drained", **dispatcher.counts)
 
 
-def _clear_up(folder: Path) -> None:
-    """Take away what a killed process has left: copies of the index on which golden questions were tried."""
-    for left in folder.glob(f"{_CANDIDATE}*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def _inspect(folder: Path, set_damaged_aside: bool) -> None:
-    """Look whether the databases are whole. Blocking. Raises StorageError where one isn't and is not to be set aside."""
-    for file in (folder / JOURNAL_FILE, folder / INDEX_FILE):
-        if not file.exists() or (not set_damaged_aside and file.stat().st_size > _LARGEST_INSPECTED):
-            continue
-        if (found := damage(file)) is None:
-            continue
-        if not set_damaged_aside:
-            raise damaged(file, found)
-        _log.warning("a damaged database was set aside", file=str(file), kept_as=str(put_aside(file)), damage=found)
-
-
 def _kept(settings: Settings, at_terminal: bool) -> frozenset[Outcome]:
     """Who asks at the terminal presses no buttons below an answer, but wants to see what the documents lack."""
     if not settings.storage.answer_days:
@@ -427,29 +400,6 @@ def _log_change(report: Report) -> None:
     log = _log.info if report.state in (State.STARTING, State.READY) else _log.warning
     log("component", component=report.name, state=report.state.value, detail=report.detail)
     systemd.status(f"{report.name}: {report.state}" + (f" ({report.detail})" if report.detail else ""))
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """While this holds, no other bot serves from the folder: two would both answer what a third one left undone."""
-    lock = FileLock(folder / "bot.lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise StorageError(
-            f"Another bot is running with the data folder {folder}. Stop it first, or give this one a folder of its own: "
-            "storage.folder"
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: {error.strerror}. The data folder can't be written: check its owner and permissions, or give the bot "
-            "another one: storage.folder"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

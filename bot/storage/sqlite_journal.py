@@ -108,10 +108,6 @@ class SqliteJournal:
     async def close(self) -> None:
         await self._connection.close()
 
-    async def back_up(self, folder: Path) -> None:
-        """Write a copy of the file as it is now into a folder."""
-        await self._connection.back_up(folder / FILE)
-
     async def reclaim(self) -> int:
         return await self._connection.reclaim()
 
