@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bot.administration import Administration
     from bot.daemon import House
+    from bot.diagnosis import Diagnosis
     from bot.dispatcher import Dispatcher
     from bot.engine.explain import Explanation
     from bot.engine.gaps import Gap
@@ -387,6 +388,52 @@ def gaps(
             _print_gaps(found)
 
     _with_house(_settings(config), show, fresh=False)
+
+
+@app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of the platforms.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Look for everything that can be wrong, and say what to do about it."""
+    from bot.diagnosis import Level
+    from bot.doctor import examine
+
+    async def run() -> "list[Diagnosis]":
+        found = []
+        with _progress_bar("Trying the threshold") as show:
+            async for one in examine(_settings(config), online=not offline, progress=show):
+                found.append(one)
+                if not as_json:
+                    colour = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}[one.level]
+                    typer.echo(f"{typer.style(f'{one.level:7}', fg=colour)}  {one.subject}: {one.text}")
+        return found
+
+    found = asyncio.run(run())
+    if as_json:
+        _print_json([asdict(one) for one in found])
+    if any(one.level is Level.ERROR for one in found):
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@app.command()
+def bench(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Measure what this machine can do with the models of the settings, and recommend settings."""
+
+    async def run(house: "House") -> None:
+        from bot.bench import measure, recommended
+
+        with _progress_bar("Measuring") as show:
+            figures = await measure(house, show)
+        advice = recommended(figures, house.settings)
+        if as_json:
+            _print_json(asdict(figures) | {"recommended": advice})
+            return
+        told = (f"  {line}" for line in advice) if advice else ["  nothing: the settings suit this machine"]
+        typer.echo("\n".join([*figures.lines(), "recommended settings:", *told]))
+
+    _with_house(_settings(config), run)
 
 
 @app.command()
