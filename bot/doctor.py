@@ -16,13 +16,17 @@ from tempfile import NamedTemporaryFile
 
 from filelock import FileLock, Timeout
 
-from bot.daemon import House, open_house
+from bot.adapters.discord.checking import check as check_discord
+from bot.adapters.telegram.checking import check as check_telegram
+from bot.daemon import House, Models, open_house
 from bot.diagnosis import Diagnosis, error, ok, warning
 from bot.errors import BotError
 from bot.evaluation.threshold import fit_threshold
 from bot.settings import Settings
-from bot.storage.data_folder import INDEX, JOURNAL, LOCK
+from bot.storage.data_folder import LOCK
 from bot.storage.sqlite import damage
+from bot.storage.sqlite_journal import FILE as JOURNAL
+from bot.storage.sqlite_knowledge import FILE as INDEX
 
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 _LITTLE_SPACE, _NO_SPACE = 500 * 2**20, 20 * 2**20  # bytes
@@ -35,16 +39,24 @@ _Progress = Callable[[int, int], None]
 
 
 async def examine(
-    settings: Settings, *, online: bool, progress: _Progress = lambda _done, _total: None
+    settings: Settings,
+    models: Models | None = None,
+    *,
+    online: bool,
+    progress: _Progress = lambda _done, _total: None,
 ) -> AsyncIterator[Diagnosis]:
-    """Every check, in order. `online`: also ask the platforms; `progress` is told of the slow one."""
+    """Every check, in order.
+
+    `models`: loaded ones, instead of those of the settings. `online`: also ask the platforms. `progress` is told of the slow
+    one.
+    """
     yield ok("settings", f"they are valid; platforms: {', '.join(settings.platforms) or 'none, so the terminal'}")
     for found in await asyncio.to_thread(lambda: [*_machine(), *_data_folder(settings.storage.folder)]):
         yield found
     async for found in _platforms(settings, online=online):
         yield found
     try:
-        async with open_house(settings, golden=False) as house:
+        async with open_house(settings, models, golden=False) as house:
             yield ok("models", ", ".join(f"{name} {value}" for name, value in _told(house).items()))
             async for found in _house(house, progress):
                 yield found
@@ -140,13 +152,9 @@ def _running(folder: Path) -> Diagnosis:
 
 async def _platforms(settings: Settings, *, online: bool) -> AsyncIterator[Diagnosis]:
     if "discord" in settings.platforms:
-        from bot.adapters.discord.checking import check as check_discord
-
         async for found in check_discord(settings.discord, online=online):
             yield found
     if "telegram" in settings.platforms:
-        from bot.adapters.telegram.checking import check as check_telegram
-
         async for found in check_telegram(settings.telegram, online=online):
             yield found
 

@@ -110,7 +110,10 @@ class SqliteJournal:
 
     async def in_doubt(self) -> int:
         def read(db: sqlite3.Connection) -> int:
-            statement = "SELECT count(*) FROM parts JOIN questions ON id = parts.question WHERE parts.message IS NULL AND done_at IS NULL"
+            statement = (
+                "SELECT count(*) FROM parts JOIN questions ON id = parts.question "
+                "WHERE parts.message IS NULL AND done_at IS NULL"
+            )
             return int(db.execute(statement).fetchone()[0])
 
         return await self._connection.run(read)
