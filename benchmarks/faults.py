@@ -121,7 +121,10 @@ class Survived:
 async def kill_under_load(
     folder: Path, kills: int, *, per_second: float = 20.0, longest: float = 6.0, seed: int = 5
 ) -> Survived:
-    """Ask on both platforms all the time, and kill the program at random moments, also while it starts; `longest`: seconds of one life."""
+    """Ask on both platforms all the time, and kill the program at random moments, also while it starts.
+
+    `longest`: seconds until the next kill at most.
+    """
     chance = random.Random(seed)  # noqa: S311
     async with DiscordServer.running() as discord, TelegramServer(limits=Limits()) as telegram:
         discord.strict = False
