@@ -189,7 +189,7 @@ def test_a_damaged_database_is_told_with_its_file(place):
     done = program(place, "ask", QUESTION)
     assert done.returncode == 1
     assert "journal.sqlite3" in done.stderr
-    assert "move it away" in done.stderr
+    assert "--set-damaged-aside" in done.stderr
     assert "Traceback" not in done.stderr
 
 

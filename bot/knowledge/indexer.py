@@ -13,9 +13,11 @@ import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from bot import metrics
 from bot.documents import Document, embedded_text
 from bot.errors import DocumentError, IndexUnavailable
 from bot.inference.workers import EncodingLane, Priority
@@ -115,13 +117,22 @@ class Indexer:
     ) -> None:
         self._store = store
         self._lane = lane
-        self._passage_tokens = min(passage_tokens, lane.window)
-        self._recipe = f"{_RECIPE_VERSION}:{self._passage_tokens}:{lane.identity}"
+        self._wanted_tokens = passage_tokens
         self._limits = limits
         self._largest_bytes = largest_bytes
         self._reviewer = reviewer
         self._running = asyncio.Lock()
         self._seen: object = None  # the folder as it was when it was last indexed
+        self._in_step = False  # whether the index is as that folder was
+
+    @cached_property
+    def _passage_tokens(self) -> int:
+        return min(self._wanted_tokens, self._lane.window)
+
+    @cached_property
+    def _recipe(self) -> str:
+        """How files are cut. Raises ModelsLoading as long as it isn't known."""
+        return f"{_RECIPE_VERSION}:{self._passage_tokens}:{self._lane.identity}"
 
     async def index_folder(
         self, folder: Path, progress: Callable[[IndexProgress], None] = lambda _: None
@@ -141,11 +152,43 @@ class Indexer:
             await self._make_sure_of(folder, scan, known)
             report = await self._apply(scan, list(known), started, progress)
             self._seen = None if scan.unsettled else seen
+            self._in_step = report.verdict is None or report.verdict.accepted
+            if self._in_step:
+                metrics.DOCUMENTS.set(sum(1 for file in report.files if file.passages))
+                metrics.PASSAGES.set(report.passages)
+                metrics.index_is_in_step()
             return report
 
     async def has_changed(self, folder: Path) -> bool:
         """Whether the folder looks otherwise than when it was last indexed."""
-        return self._seen is None or self._seen != await asyncio.to_thread(signature, folder)
+        if self._seen is None or self._seen != await asyncio.to_thread(signature, folder):
+            return True
+        if self._in_step:
+            metrics.index_is_in_step()
+        return False
+
+    async def behind(self, folder: Path) -> int:
+        """How many files look otherwise than the index has them, by size and time; nothing is read. Raises DocumentError."""
+        known = {state.path: state for state, _ in await self._store.files()}
+
+        def count() -> int:
+            listing = list_folder(folder)
+            there = {entry.path for entry in listing.entries}
+            gone = sum(path not in there and not listing.is_hidden_by_error(path) for path in known)
+            return gone + sum(self._looks_changed(entry, known.get(entry.path)) for entry in listing.entries)
+
+        return await asyncio.to_thread(count)
+
+    def _looks_changed(self, entry: Entry, known: FileState | None) -> bool:
+        if known is None or known.recipe != self._recipe:
+            return True
+        if entry.problem is not None or not known.modified_ns:
+            return entry.problem is not None and known.content_hash != entry.problem
+        try:
+            status = entry.file.stat()
+        except OSError:
+            return False
+        return (known.size, known.modified_ns) != (status.st_size, status.st_mtime_ns)
 
     async def forget_missing(self, folder: Path) -> list[str]:
         """Take the documents that are gone out of the index at once, also while a long indexing runs.
