@@ -18,14 +18,17 @@ from bot.errors import BotError, SettingsError
 from bot.settings import CONFIG_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
     from rich.console import Console
 
+    from bot.adapters.telegram.adapter import TelegramAdapter
     from bot.administration import Administration
     from bot.daemon import House
     from bot.dispatcher import Dispatcher
     from bot.engine.explain import Explanation
     from bot.engine.gaps import Gap
     from bot.evaluation.questions import QuestionSet
+    from bot.http_server import HttpServer
     from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
     from bot.messages import Citation, Question, Service
@@ -89,17 +92,17 @@ def options(
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """Run the daemon: every platform whose token is set, side by side; without one, the terminal."""
+    """Run the daemon: every platform whose token is set, and HTTP. Without a platform: the terminal, if there is one."""
     settings = load_settings(config)
-    if settings.platforms:
-        _serve_platforms(settings)
-    elif sys.stdin.isatty():
+    if not settings.platforms and sys.stdin.isatty():
         _serve_terminal(_settings(config))
+    elif settings.platforms or settings.http.enabled:
+        _serve_platforms(settings)
     else:
         raise SettingsError(
             [
                 "there is no platform to serve, and standard input is no terminal; set DISCORD_TOKEN or TELEGRAM_TOKEN, "
-                "or ask from a pipe: knowledge-bot chat"
+                "allow questions by HTTP (http.enabled), or ask from a pipe: knowledge-bot chat"
             ]
         )
 
@@ -420,31 +423,59 @@ def _serve_platforms(settings: Settings) -> None:
     from bot.telemetry import configure_logging
 
     def services(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
-        """One for each platform whose token is set, and what they need beside them."""
+        """One for each platform whose token is set, and HTTP."""
         made: list[Service] = []
+        webhooks: list[APIRouter] = []
         if "discord" in settings.platforms:
             from bot.adapters.discord import DiscordAdapter
 
             forget = house.conversations.forget
             made.append(DiscordAdapter(dispatcher, administration, house.journal, forget, settings.discord))
         if "telegram" in settings.platforms:
-            made += _telegram(house, dispatcher, administration)
+            telegram = _telegram(house, dispatcher, administration)
+            made.append(telegram)
+            webhooks += [telegram.webhook.router] if telegram.webhook else []
+        if settings.http.enabled:
+            made.append(_http(house, dispatcher, webhooks))
+        elif webhooks:
+            raise SettingsError(["telegram.webhook_url: the webhook needs the HTTP server; set http.enabled to true"])
         return made
 
     configure_logging(settings.log, quiet=False)
     asyncio.run(serve(settings, services, _refresh))
 
 
-def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
-    """The adapter, and the HTTP server that its webhook needs."""
+def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "TelegramAdapter":
     from bot.adapters.telegram.adapter import TelegramAdapter
-    from bot.http_server import HttpServer
 
     async def search(text: str) -> "Sequence[Citation]":
         return [citation for _, citation in await _found(house, text, _INLINE_RESULTS)]
 
-    adapter = TelegramAdapter(house.settings, dispatcher, administration, house.journal, house.conversations, search)
-    return [adapter, *([HttpServer(house.settings.http, [adapter.webhook.router])] if adapter.webhook else [])]
+    return TelegramAdapter(house.settings, dispatcher, administration, house.journal, house.conversations, search)
+
+
+def _http(house: "House", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpServer":
+    from bot.adapters.http import HttpAdapter
+    from bot.http_server import HttpServer
+
+    settings = house.settings.http
+    api = HttpAdapter(dispatcher, house.lane.count_tokens, settings)
+    server = HttpServer(settings, webhooks, api=api, health=house.health)
+    if webhooks or not house.settings.platforms:  # nobody could ask without it
+        server.listen()
+    if not house.settings.platforms:
+        _say_how_to_ask(server)
+    return server
+
+
+def _say_how_to_ask(server: "HttpServer") -> None:
+    _complain(
+        "No platform has a token, so questions are taken by HTTP. Ask, once the bot has started:",
+        f"  curl {server.address}/v1/answers -H 'Content-Type: application/json' "
+        + ("-H 'Authorization: Bearer ...' " if server.needs_token else "")
+        + """-d '{"question": "What can you answer?"}'""",
+        f"More ways to ask: {server.address}/docs",
+    )
 
 
 def _question(text: str) -> "Question":

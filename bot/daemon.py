@@ -16,6 +16,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from bot import __version__, metrics
+from bot.adapters.http import HttpAdapter
 from bot.administration import Administration
 from bot.dispatcher import Dispatcher
 from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
@@ -250,14 +251,16 @@ async def _serve(house: House, make_services: MakeServices, stop: asyncio.Event,
     administration = administration_of(house, dispatcher)
     services = make_services(house, dispatcher, administration)
     adapters = [service for service in services if isinstance(service, Adapter)]
-    others = [service for service in services if not isinstance(service, Adapter)]
+    # HTTP runs beside the platforms: it doesn't keep a bot going whose platforms have all ended, nor end one where they go on.
+    leading = [adapter for adapter in adapters if adapter.name != HttpAdapter.name] or adapters
+    others = [service for service in services if service not in leading]
     dispatcher.register(adapters)
     await _erase_expired(house)
     resumed = await dispatcher.resume()
     _log.info("started", adapters=[adapter.name for adapter in adapters], resumed=resumed, **house.lane.description)
     erasing = asyncio.create_task(_keep_erasing(house), name="erasing")
     try:
-        await _unless_stopped(stop, _run_all(adapters, administration.platforms, others))
+        await _unless_stopped(stop, _run_all(leading, administration.platforms, others))
     finally:
         erasing.cancel()
         await dispatcher.close(settings.shutdown.grace_seconds)
@@ -303,24 +306,18 @@ async def _unless_stopped(stop: asyncio.Event, work: Awaitable[object]) -> None:
 
 
 async def _run_all(adapters: Sequence[Service], states: dict[str, str], others: Sequence[Service] = ()) -> None:
-    """Run the adapters side by side, and beside them what they need; `states` says how each is.
+    """Run the adapters side by side until each has ended, and others beside them; `states` says how each is.
 
-    Raises a BotError if there is one for every adapter, or for one of the others, without which an adapter is deaf.
+    Raises a BotError if there is one for every adapter.
     """
     answering = [asyncio.create_task(_keep_running(adapter, states)) for adapter in adapters]
     beside = [asyncio.create_task(_keep_running(service, states)) for service in others]
     try:
-        while not all(task.done() for task in answering):
-            unfinished = [task for task in (*answering, *beside) if not task.done()]
-            await asyncio.wait(unfinished, return_when=asyncio.FIRST_COMPLETED)
-            for error in (task.result() for task in beside if task.done()):
-                if error:
-                    raise error
+        errors = await asyncio.gather(*answering)
     finally:
         for task in (*answering, *beside):
             task.cancel()
         await asyncio.gather(*answering, *beside, return_exceptions=True)
-    errors = [task.result() for task in answering]
     if errors and all(errors):
         raise next(filter(None, errors))
 

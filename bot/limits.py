@@ -1,4 +1,7 @@
-"""How many questions one person and one chat may ask in a while. Counted in memory: a restart begins anew."""
+"""How many questions one person and one chat may ask in a while. Counted in memory: a restart begins anew.
+
+Who has no id is not limited: programs that ask by HTTP without naming a user.
+"""
 
 import time
 
@@ -24,7 +27,7 @@ class QuestionLimits:
             (self._author, "author", address.platform, question.author),
             (self._chat, "chat", address.platform, address.chat),
         ):
-            if item is not None and not await self._limiter.hit(item, *who):
+            if item is not None and who[-1] and not await self._limiter.hit(item, *who):
                 window = await self._limiter.get_window_stats(item, *who)
                 raise RateLimited(window.reset_time - time.time())
 

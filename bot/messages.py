@@ -6,7 +6,7 @@ Knows no platform, no model and no database.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +41,9 @@ class Question:
     address: Address
     received_at: datetime  # with a time zone
     replied_to: str | None = None  # the text of the message that this one replies to
+    earlier: tuple[Turn, ...] | None = (
+        None  # what was said before, where whoever asks says so; None: the bot remembers it
+    )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"received_at": self.received_at.isoformat()}
@@ -52,8 +55,13 @@ class Question:
             | {
                 "address": Address(**data["address"]),
                 "received_at": datetime.fromisoformat(data["received_at"]),
+                "earlier": _turns(data.get("earlier")),
             }
         )
+
+
+def _turns(data: Sequence[Mapping[str, str]] | None) -> tuple[Turn, ...] | None:
+    return None if data is None else tuple(Turn(**turn) for turn in data)
 
 
 class Outcome(StrEnum):

@@ -6,10 +6,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Self
 
 import structlog
 
+from bot import metrics
 from bot.settings import LogSettings
 
 # Libraries that say at INFO what nobody needs to know, or what nobody may know (httpx: URLs that hold a token).
@@ -63,6 +65,8 @@ class LoopLagProbe:
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._measure(), name="loop-lag")
+        for share in (0.5, 0.99):
+            metrics.LOOP_LAG.labels(str(share)).set_function(partial(self._seconds, share))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -78,6 +82,9 @@ class LoopLagProbe:
         """The lag in milliseconds that `share` (0..1) of the last measurements did not exceed; 0 before the first."""
         ordered = sorted(self._lags)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000 if ordered else 0.0
+
+    def _seconds(self, share: float) -> float:
+        return self.percentile(share) / 1000
 
     async def _measure(self) -> None:
         while True:

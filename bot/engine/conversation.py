@@ -25,7 +25,7 @@ class Conversations:
 
     async def wordings(self, question: Question) -> list[Wording]:
         """What to search for: the question as it stands first, then with what it refers to, if there is anything."""
-        context = [turn.question for turn in await self._turns(question.conversation)]
+        context = [turn.question for turn in await self._turns(question)]
         if question.replied_to:
             context.append(question.replied_to)
         if not context:
@@ -35,7 +35,7 @@ class Conversations:
 
     async def remember(self, question: Question, answer: Answer) -> None:
         """Keep an answered question for follow-ups, and drop what has expired."""
-        if not answer.answered or not self._settings.turns:
+        if not answer.answered or not self._settings.turns or question.earlier is not None:
             return
         await self.forget_expired()
         await self._store.add_turn(question.conversation, Turn(question.text, answer.text), time.time(), question)
@@ -46,11 +46,13 @@ class Conversations:
     async def forget_expired(self) -> None:
         await self._store.forget_older(time.time() - self._settings.expire_seconds)
 
-    async def _turns(self, conversation: str) -> list[Turn]:
+    async def _turns(self, question: Question) -> Sequence[Turn]:
         if not self._settings.turns:
             return []
+        if question.earlier is not None:
+            return question.earlier[-self._settings.turns :]
         since = time.time() - self._settings.expire_seconds
-        return await self._store.turns(conversation, newer_than=since, limit=self._settings.turns)
+        return await self._store.turns(question.conversation, newer_than=since, limit=self._settings.turns)
 
 
 def _weight_alone(text: str) -> float:
