@@ -140,6 +140,7 @@ def _application(settings: HttpSettings, routers: Sequence[APIRouter], api: Http
             Problem: _on_problem_raised,
             HTTPException: _on_http_exception,
             RequestValidationError: _on_invalid_request,
+            Exception: _on_bug,
         },
     )
     webhooks = {getattr(route, "path", "") for router in routers for route in router.routes}
@@ -324,13 +325,13 @@ class _Outermost:
             await _on_problem(request, problem)(scope, receive, counted)
         except ClientDisconnect:
             pass
-        except Exception:
-            reference = secrets.token_hex(4)
-            _log.exception("request failed", reference=reference)
-            if not status:
-                detail = "Something went wrong on our side. Please ask again, or tell the operator."
-                bug = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"{detail} (reference {reference})")
-                await _on_problem(request, bug)(scope, receive, counted)
+        except Exception as error:
+            if (
+                status != HTTPStatus.INTERNAL_SERVER_ERROR
+            ):  # which the application has sent, and then raised the error again
+                response = await _on_bug(request, error)
+                if not status:
+                    await response(scope, receive, counted)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             metrics.HTTP_REQUESTS.labels(route, str(status or "none")).inc()
@@ -372,6 +373,13 @@ async def _on_problem_raised(request: Request, error: Problem) -> Response:
 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
     return _on_problem(request, Problem(error.status_code, error.detail, dict(error.headers or {})))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    reference = secrets.token_hex(4)
+    _log.error("request failed", reference=reference, exc_info=error)
+    detail = f"Something went wrong on our side. Please ask again, or tell the operator. (reference {reference})"
+    return _on_problem(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
 
 
 async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:

@@ -1,6 +1,7 @@
 """An HTTP server in a house of its own: real journal, real dispatcher, real sockets; answers can be predicted."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from bot.storage.sqlite_journal import SqliteJournal
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use soft water.", "https://example.org/guide.md"
 )
+TLS = ssl.create_default_context()  # made once, for that takes longer than a test may block its loop
 TOKEN = "0123456789abcdef-a-token"  # noqa: S105
 
 
@@ -73,7 +75,7 @@ class HttpHouse:
         self.running = asyncio.create_task(self.server.run())
         await self.server.listening.wait()
         self.address = f"http://127.0.0.1:{self.server.port}"
-        self.client = httpx.AsyncClient(base_url=self.address, timeout=10)
+        self.client = httpx.AsyncClient(base_url=self.address, timeout=10, verify=TLS)
         return self
 
     async def stop(self, grace_seconds: float = 2) -> None:

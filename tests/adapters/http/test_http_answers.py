@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from http_house import HttpHouse, until
+from http_house import TLS, HttpHouse, until
 
 from bot.errors import IndexUnavailable
 from bot.messages import Address, Question, Turn
@@ -164,7 +164,7 @@ async def test_a_stop_answers_what_it_can_and_tells_the_others(tmp_path):
         stopping = asyncio.create_task(house.stop(grace_seconds=0.5))
         await asyncio.sleep(0.2)
         with pytest.raises(httpx.ConnectError):
-            await httpx.AsyncClient().get(house.address)
+            await httpx.AsyncClient(verify=TLS).get(house.address)
         house.engine.may_answer.set()
         assert (await quick).status_code == 200
         told = await slow
