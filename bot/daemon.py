@@ -3,19 +3,23 @@
 import asyncio
 import gc
 import os
+import shutil
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from concurrent.futures import Future, wait
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import structlog
 from filelock import FileLock, Timeout
 
-from bot import __version__, metrics
+from bot import __version__, systemd
 from bot.adapters.http import HttpAdapter
 from bot.administration import Administration
 from bot.dispatcher import Dispatcher
@@ -39,9 +43,15 @@ from bot.messages import Adapter, Closing, Outcome, Service
 from bot.settings import Settings
 from bot.storage.sqlite_journal import SqliteJournal
 from bot.storage.sqlite_knowledge import SqliteKnowledge
+from bot.supervision import look_at_journal, look_at_models, run_all, start_again, until_stopped
 from bot.telemetry import LoopLagProbe
 
 _log = structlog.stdlib.get_logger(__name__)
+T = TypeVar("T")
+# What the copies of the index are called on which golden questions are tried.
+_CANDIDATE = "candidate-"
+# Seconds for what is still open to be closed after the grace.
+_CLOSING = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +69,18 @@ class House:
     settings: Settings
     knowledge: SqliteKnowledge
     journal: SqliteJournal
+    thread: BatchingLane
     lane: EncodingLane
     indexer: Indexer
     retriever: Retriever
     conversations: Conversations
     engine: QAEngine
     health: Health
+    loading: "Future[Models]"
+
+    async def loaded(self) -> None:
+        """Wait until the models are there. Raises WeightsError."""
+        await asyncio.wrap_future(self.loading)
 
 
 @asynccontextmanager
@@ -75,22 +91,27 @@ async def open_house(
     golden: bool = True,
     accept: bool = False,
     health: Health | None = None,
+    background: bool = False,
 ) -> AsyncIterator[House]:
     """Open the stores, load the models, wire the rooms. Raises StorageError and WeightsError.
 
     `models`: ones that are loaded already, to be used instead of those in the settings. `golden`: whether golden
     questions guard the index; `accept`: they are asked, but whatever they say is accepted. `health`: where the rooms report
-    how they are.
+    how they are. `background`: the models may come later, see `House.loaded`.
     """
     async with AsyncExitStack() as stack:
         knowledge = await SqliteKnowledge.open(settings.storage.folder)
         stack.push_async_callback(knowledge.close)
         journal = await SqliteJournal.open(settings.storage.folder)
         stack.push_async_callback(journal.close)
-        models = models or await _loaded(settings)
+        loading = _loading(settings, models)
+        stack.push_async_callback(_ended, loading, settings.shutdown.grace_seconds)
+        if not background:
+            await asyncio.wrap_future(loading)
         thread = BatchingLane("inference", capacity=2 * settings.queue.capacity)
         stack.push_async_callback(thread.close)
-        lane, reading = EncodingLane(models.encoder, thread), ReadingLane(models.reader, thread)
+        lane = EncodingLane(_of(loading, lambda models: models.encoder), thread)
+        reading = ReadingLane(_of(loading, lambda models: models.reader), thread)
         reader = ExtractiveReader(reading)
         calibration = Calibration.load(settings.answer.calibration or SHIPPED_CALIBRATION)
         retriever = Retriever(knowledge, lane, settings.retrieval)
@@ -123,6 +144,7 @@ async def open_house(
             settings=settings,
             knowledge=knowledge,
             journal=journal,
+            thread=thread,
             lane=lane,
             indexer=Indexer(
                 knowledge,
@@ -136,13 +158,14 @@ async def open_house(
             conversations=conversations,
             engine=engine,
             health=health or Health(),
+            loading=loading,
         )
 
 
 @asynccontextmanager
 async def _index_after(change: IndexChange, knowledge: SqliteKnowledge, folder: Path) -> AsyncIterator[SqliteKnowledge]:
     """A copy of the index with a change made in it, for as long as this holds."""
-    with TemporaryDirectory(dir=folder, prefix="candidate-") as place:
+    with TemporaryDirectory(dir=folder, prefix=_CANDIDATE) as place:
         await knowledge.copy_to(Path(place))
         candidate = await SqliteKnowledge.open(Path(place))
         try:
@@ -172,10 +195,41 @@ def administration_of(house: House, dispatcher: Dispatcher | None = None) -> Adm
     )
 
 
-async def _loaded(settings: Settings) -> Models:
-    """Load the models in a thread of its own: imports and weights take seconds."""
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as executor:
-        return await asyncio.get_running_loop().run_in_executor(executor, load_models, settings)
+def _loading(settings: Settings, models: Models | None) -> "Future[Models]":
+    """The models, which are loaded in a thread of their own: imports and weights take seconds."""
+    future: Future[Models] = Future()
+    future.set_running_or_notify_cancel()
+
+    def load() -> None:
+        try:
+            future.set_result(models or load_models(settings))
+        except BaseException as error:  # whoever waits must hear of it
+            future.set_exception(error)
+
+    if models is not None:
+        load()
+    else:
+        threading.Thread(target=load, name="load", daemon=True).start()
+    return future
+
+
+def _of(loading: "Future[Models]", part: "Callable[[Models], T]") -> "Future[T]":
+    """One of the models, as soon as they are there."""
+    future: Future[T] = Future()
+
+    def hand_on(loaded: "Future[Models]") -> None:
+        if error := loaded.exception():
+            future.set_exception(error)
+        else:
+            future.set_result(part(loaded.result()))
+
+    loading.add_done_callback(hand_on)
+    return future
+
+
+async def _ended(loading: "Future[Models]", seconds: float) -> None:
+    """Wait for the loading thread, which can't be stopped and must not meet the end of the interpreter."""
+    await asyncio.to_thread(wait, (loading,), seconds)
 
 
 def load_models(settings: Settings) -> Models:
@@ -185,12 +239,10 @@ def load_models(settings: Settings) -> Models:
 
 MakeServices = Callable[[House, Dispatcher, Administration], Sequence[Service]]
 """The adapters, and what they need beside them."""
-# Seconds before a failed adapter is started again; the last one is repeated.
-_RESTART_PAUSES = (1.0, 5.0, 15.0, 60.0)
-# An adapter that ran for so long has recovered: its next failure is a first one.
-_RECOVERED = 300.0  # seconds
 _BETWEEN_ERASURES = 3600.0  # seconds
 _DAY = 86_400.0  # seconds
+# A platform that tells of an old message again does so within hours.
+_KEYS_KEPT = 30 * _DAY
 
 
 async def serve(
@@ -204,42 +256,79 @@ async def serve(
     """Answer until a signal says stop, or until every adapter has no more to give. Raises the BotError of the last one if
     all were stopped by an error that starting again can't cure.
 
-    `refresh` makes the index before the first question. One that is there answers at once, and is brought up to date
-    meanwhile, unless it has to be `fresh` or nobody watches the folder. SIGTERM and SIGINT stop accepting, give running
-    answers their grace and return; a second one ends the process at once. `at_terminal`: one person asks, without limits,
-    and of the answers only declines are kept once they are shown.
+    Questions are taken in at once, and wait until the models are loaded and `refresh` has made the index. An index that is
+    there answers at once, and is brought up to date meanwhile, unless it has to be `fresh` or nobody watches the folder.
+    SIGTERM and SIGINT stop accepting, give running answers their grace and return; a second one ends the process at once.
+    `at_terminal`: one person asks, without limits, and of the answers only declines are kept once they are shown.
     """
     stop = asyncio.Event()
     with _alone_in(settings.storage.folder), _signals_set(stop):
-        async with open_house(settings, health=Health(_log_change)) as house, LoopLagProbe() as lag:
-            gc.freeze()  # the libraries' objects live as long as the process: looking through them stalled it by 250 ms
-            ready = (await house.knowledge.summary()).encoder == house.lane.identity
-            if fresh or not ready or not settings.knowledge.watch:
-                await _unless_stopped(stop, refresh(house))
+        _clear_up(settings.storage.folder)
+        health = Health(_log_change)
+        async with open_house(settings, health=health, background=not at_terminal) as house, LoopLagProbe() as lag:
+            ready = asyncio.Event()
+            if at_terminal:  # whoever sits there sees how far it is, and asks when it is done
+                await until_stopped(stop, _prepare(house, refresh, ready, fresh))
             if not stop.is_set():
-                async with _watching(house):
-                    await _serve(house, make_services, stop, at_terminal)
+                keep_in_step = partial(_keep_in_step, house, refresh, ready, fresh)
+                await _serve(house, make_services, keep_in_step, ready, stop, at_terminal)
                 _log.info("stopped", loop_lag_p99_ms=round(lag.percentile(0.99), 1))
 
 
-@asynccontextmanager
-async def _watching(house: House) -> AsyncIterator[None]:
-    """While this holds, changes in the knowledge folder get into the index, unless the settings say otherwise."""
-    knowledge = house.settings.knowledge
-    if not knowledge.watch:
-        yield
-        return
-    watcher = FolderWatcher(house.indexer, knowledge.folder, rescan_seconds=knowledge.rescan_seconds)
-    watching = asyncio.create_task(watcher.run(), name="folder-watcher")
+async def _prepare(
+    house: House, refresh: Callable[[House], Awaitable[object]], ready: asyncio.Event, fresh: bool
+) -> None:
+    """Wait for the models, and make the index where there is none that can be asked. Raises WeightsError, DocumentError."""
+    models, index = house.health.component("models"), house.health.component("index")
+    models.starting("they are being loaded")
     try:
-        yield
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        await house.loaded()
+    except BotError as error:
+        models.failed(str(error))
+        raise
+    gc.freeze()  # the libraries' objects live as long as the process: looking through them stalled it by 250 ms
+    models.ready()
+    _log.info("models loaded", **house.lane.description)
+    there = (await house.knowledge.summary()).encoder == house.lane.identity
+    if fresh or not there or not house.settings.knowledge.watch:
+        index.starting("it is being made")
+        try:
+            await refresh(house)
+        except BotError as error:
+            index.failed(str(error))
+            raise
+    index.ready()
+    ready.set()
 
 
-async def _serve(house: House, make_services: MakeServices, stop: asyncio.Event, at_terminal: bool) -> None:
+async def _keep_in_step(
+    house: House, refresh: Callable[[House], Awaitable[object]], ready: asyncio.Event, fresh: bool
+) -> None:
+    """Prepare what is needed for answers, then see to it that it lasts, until cancelled. Raises what preparing raises."""
+    if not ready.is_set():
+        await _prepare(house, refresh, ready, fresh)
+    settings, index = house.settings, house.health.component("index")
+    looking = partial(look_at_models, house.thread, house.health.component("models"), settings.models.stuck_seconds)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(start_again("models", looking))
+        if settings.knowledge.watch:
+            watcher = FolderWatcher(
+                house.indexer,
+                settings.knowledge.folder,
+                rescan_seconds=settings.knowledge.rescan_seconds,
+                on_trouble=lambda trouble: index.degraded(trouble) if trouble else index.ready(),
+            )
+            group.create_task(start_again("watcher", watcher.run))
+
+
+async def _serve(
+    house: House,
+    make_services: MakeServices,
+    keep_in_step: Callable[[], Awaitable[None]],
+    ready: asyncio.Event,
+    stop: asyncio.Event,
+    at_terminal: bool,
+) -> None:
     settings = house.settings
     dispatcher = Dispatcher(
         house.engine,
@@ -247,6 +336,7 @@ async def _serve(house: House, make_services: MakeServices, stop: asyncio.Event,
         settings.queue,
         limits=None if at_terminal else settings.limits,
         keep=_kept(settings, at_terminal),
+        ready=ready,
     )
     administration = administration_of(house, dispatcher)
     services = make_services(house, dispatcher, administration)
@@ -255,19 +345,38 @@ async def _serve(house: House, make_services: MakeServices, stop: asyncio.Event,
     leading = [adapter for adapter in adapters if adapter.name != HttpAdapter.name] or adapters
     others = [service for service in services if service not in leading]
     dispatcher.register(adapters)
-    await _erase_expired(house)
+    beside = [
+        asyncio.create_task(start_again(name, work))
+        for name, work in (
+            ("erasing", partial(_keep_erasing, house)),
+            (
+                "journal",
+                partial(look_at_journal, house.journal, settings.storage.folder, house.health.component("journal")),
+            ),
+            ("watchdog", systemd.show_life),
+        )
+    ]
     resumed = await dispatcher.resume()
-    _log.info("started", adapters=[adapter.name for adapter in adapters], resumed=resumed, **house.lane.description)
-    erasing = asyncio.create_task(_keep_erasing(house), name="erasing")
+    _log.info("started", adapters=[adapter.name for adapter in adapters], resumed=resumed)
+    systemd.ready()
     try:
-        await _unless_stopped(stop, _run_all(leading, administration.platforms, others))
+        await until_stopped(stop, run_all(leading, administration.platforms, house.health, others), keep_in_step())
     finally:
-        erasing.cancel()
+        systemd.stopping(settings.shutdown.grace_seconds + _CLOSING)
         await dispatcher.close(settings.shutdown.grace_seconds)
         for service in services:
             if isinstance(service, Closing):
                 await service.close()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         _log.info("drained", **dispatcher.counts)
+
+
+def _clear_up(folder: Path) -> None:
+    """Take away what a killed process has left: copies of the index on which golden questions were tried."""
+    for left in folder.glob(f"{_CANDIDATE}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _kept(settings: Settings, at_terminal: bool) -> frozenset[Outcome]:
@@ -278,76 +387,22 @@ def _kept(settings: Settings, at_terminal: bool) -> frozenset[Outcome]:
 
 
 async def _keep_erasing(house: House) -> None:
-    """Erase on time what is kept for some time only."""
+    """Erase on time what is kept for some time only, what has become too old during a pause at once."""
     while True:
-        await asyncio.sleep(_BETWEEN_ERASURES)
         try:
             await _erase_expired(house)
-        except StorageError:
-            _log.exception("not erased, to be tried again", retry_seconds=_BETWEEN_ERASURES)
+        except StorageError as error:
+            _log.error("not erased, to be tried again", error=str(error), retry_seconds=_BETWEEN_ERASURES)
+        await asyncio.sleep(_BETWEEN_ERASURES)
 
 
 async def _erase_expired(house: House) -> None:
     await house.conversations.forget_expired()
-    await house.journal.erase_older(time.time() - house.settings.storage.answer_days * _DAY)
-
-
-async def _unless_stopped(stop: asyncio.Event, work: Awaitable[object]) -> None:
-    """Wait for the work, or cancel it as soon as `stop` is set. Raises what the work raises."""
-    working = asyncio.ensure_future(work)
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        working.cancel()
-        with suppress(asyncio.CancelledError):
-            await working
-
-
-async def _run_all(adapters: Sequence[Service], states: dict[str, str], others: Sequence[Service] = ()) -> None:
-    """Run the adapters side by side until each has ended, and others beside them; `states` says how each is.
-
-    Raises a BotError if there is one for every adapter.
-    """
-    answering = [asyncio.create_task(_keep_running(adapter, states)) for adapter in adapters]
-    beside = [asyncio.create_task(_keep_running(service, states)) for service in others]
-    try:
-        errors = await asyncio.gather(*answering)
-    finally:
-        for task in (*answering, *beside):
-            task.cancel()
-        await asyncio.gather(*answering, *beside, return_exceptions=True)
-    if errors and all(errors):
-        raise next(filter(None, errors))
-
-
-async def _keep_running(adapter: Service, states: dict[str, str]) -> BotError | None:
-    """Run one adapter, start it again when it fails, and never let its failure touch the others.
-
-    Returns what has stopped it for good, or None where it had no more to give.
-    """
-    pauses = iter(_RESTART_PAUSES)
-    while True:
-        started = time.monotonic()
-        states[adapter.name] = "running"
-        try:
-            await adapter.run()
-        except BotError as error:  # what starting again can't cure
-            states[adapter.name] = f"stopped: {error}"
-            _log.error("adapter stopped for good", adapter=adapter.name, error=str(error))
-            return error
-        except Exception:
-            if time.monotonic() - started > _RECOVERED:
-                pauses = iter(_RESTART_PAUSES)
-            pause = next(pauses, _RESTART_PAUSES[-1])
-            states[adapter.name] = "restarting after a failure"
-            metrics.RESTARTS.labels(adapter.name).inc()
-            _log.exception("adapter failed", adapter=adapter.name, restart_seconds=pause)
-            await asyncio.sleep(pause)
-        else:
-            states[adapter.name] = "stopped"
-            return None
+    now, kept = time.time(), house.settings.storage.answer_days * _DAY
+    await house.journal.erase_older(now - kept, keys_older_than=now - kept - _KEYS_KEPT)
+    for store in (house.journal, house.knowledge):
+        while await store.reclaim():
+            pass  # questions go between
 
 
 def _log_change(report: Report) -> None:

@@ -1,16 +1,17 @@
 """The desk between adapters and engine: accept -> journal -> order -> engine -> deliver -> done.
 
 A question is acknowledged only when the journal has it. Questions of one conversation are answered in the order they came,
-conversations side by side. Whatever a crash or a stop leaves undone is taken up again by `resume`. A question may be edited
-(`revise`), deleted (`withdraw`) or stopped at any time, and its answer is kept for the buttons below it (`stored`).
+conversations side by side, and nobody waits for all that somebody else has asked (`turns`). From its acceptance on a question
+has a deadline, which the engine is told. Whatever a crash or a stop leaves undone is taken up again by `resume`. A question
+may be edited (`revise`), deleted (`withdraw`) or stopped at any time; its answer is kept for the buttons below it (`stored`).
 """
 
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import repeat
 from typing import TypeVar
@@ -19,7 +20,7 @@ import structlog
 
 from bot import metrics
 from bot.engine.qa import new_reference
-from bot.errors import BotError, DeadlineExceeded, EngineBusy, RateLimited, Undeliverable
+from bot.errors import BotError, DeadlineExceeded, EngineBusy, RateLimited, StorageError, Undeliverable
 from bot.limits import QuestionLimits
 from bot.messages import (
     Adapter,
@@ -36,6 +37,7 @@ from bot.messages import (
 )
 from bot.settings import LimitsSettings, QueueSettings
 from bot.storage.base import Forgotten, Journal, Pending, Stored
+from bot.turns import Turns
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -43,6 +45,14 @@ T = TypeVar("T")
 _DELIVERY_PAUSES = (1.0, 5.0, 15.0, 60.0, *repeat(300.0, 144))
 # Seconds that showing progress may still take when the answer is there.
 _LAST_PROGRESS = 10.0
+
+
+# Seconds until a question that could not be noted, because the disk is full say, is taken up again.
+_PUT_OFF_PAUSE = 15.0
+# Seconds that the engine has for a question in any case.
+_LEAST = 10.0
+_EXPIRED = "You asked this long ago, while I was away. Please ask again if you still want to know."
+_ALL = "all"
 
 
 class _CutOff(Enum):
@@ -58,16 +68,23 @@ class _Job:
 
     pending: Pending
     relay: "_ProgressRelay"
-    accepted: float = field(default_factory=time.perf_counter)
+    taken_up: float = field(default_factory=time.monotonic)
+    waited: float = 0.0  # seconds for its turn
     cut_off: _CutOff | None = None
     thinking: asyncio.Task[Answer] | None = None
     begun: bool = False
+    counted: bool = False  # among those that wait for an answer of the engine
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def address(self) -> Address:
         return self.pending.question.address
+
+    @property
+    def who(self) -> tuple[Hashable, Hashable]:
+        """Whose question it is, and which chat's, for the turns."""
+        return _who(self.pending.question)
 
     def end_early(self, reason: _CutOff) -> None:
         self.cut_off = reason
@@ -77,11 +94,17 @@ class _Job:
             self.thinking.cancel()
 
 
+def _who(question: Question) -> tuple[Hashable, Hashable]:
+    platform = question.address.platform
+    return ("author", platform, question.author), ("chat", platform, question.address.chat)
+
+
 class Dispatcher:
     """Takes questions from any adapter and sees to it that each is answered once.
 
     `counts` says how many questions were accepted, refused (busy, limited), revised and withdrawn since the start, how many
-    of each outcome were delivered, how many could not be, and how many parts were sent again because they were in doubt.
+    of each outcome were delivered, how many could not be, how many came late or had expired, how many were put off because the
+    journal could not be written, and how many parts were sent again because they were in doubt (`repeated`).
     """
 
     def __init__(
@@ -92,19 +115,25 @@ class Dispatcher:
         *,
         limits: LimitsSettings | None = None,
         keep: Collection[Outcome] = frozenset(Outcome),
+        ready: asyncio.Event | None = None,
     ) -> None:
-        """`keep`: with which outcome question and answer are kept once delivered, for edits, buttons and the list of gaps."""
+        """`limits`: None where one person asks, who has all of it. `keep`: with which outcome question and answer are kept once
+        delivered, for edits, buttons and the list of gaps. `ready`: until it is set the engine is not asked, and no deadline
+        begins."""
         self._engine = engine
         self._journal = journal
         self._settings = settings
         self._limits = QuestionLimits(limits) if limits else None
         self._keep = keep
         self._adapters: dict[str, Adapter] = {}
-        self._slots = asyncio.Semaphore(settings.parallel)
+        self._ready = ready
+        self._turns = Turns(settings.parallel)
         self._waiting: dict[str, deque[_Job]] = {}  # by conversation
         self._jobs: dict[tuple[str, str, str], _Job] = {}  # the latest of each message that is unfinished
         self._tasks: set[asyncio.Task[None]] = set()
+        self._put_off: set[asyncio.Task[None]] = set()
         self._accepting = 0  # on their way into the journal
+        self._unanswered: Counter[Hashable] = Counter()  # by author, by chat, and all of them
         self._open = True
         self.counts: Counter[str] = Counter()
         metrics.UNFINISHED.set_function(lambda: self.unfinished)
@@ -118,6 +147,11 @@ class Dispatcher:
         """How many accepted questions are not delivered yet."""
         return self._accepting + sum(map(len, self._waiting.values()))
 
+    @property
+    def waiting(self) -> int:
+        """How many accepted questions the engine has not answered yet."""
+        return self._accepting + self._unanswered[_ALL]
+
     # --- what adapters ask for
 
     async def accept(self, question: Question) -> bool:
@@ -126,10 +160,18 @@ class Dispatcher:
         Raises EngineBusy if too many wait already or the bot is stopping, RateLimited if its author or chat asks too often,
         and StorageError if it could not be kept; the caller tells the user then.
         """
-        if await self._journal.known(question.address):
-            return False
-        entry = await self._admitted(question, self._journal.accept)
+        try:
+            entry = await self._admitted(question, self._journal.accept)
+        except (EngineBusy, RateLimited) as refusal:
+            if await self._journal.known(question.address):
+                return False
+            reason = "busy" if isinstance(refusal, EngineBusy) else "limited"
+            self.counts[f"refused_{reason}"] += 1
+            metrics.REFUSED.labels(question.address.platform, reason).inc()
+            raise
         if entry is None:
+            if self._limits:
+                self._limits.take_back(question)
             return False
         self.counts["accepted"] += 1
         metrics.ACCEPTED.labels(question.address.platform).inc()
@@ -237,7 +279,7 @@ class Dispatcher:
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 await self.idle()
-        for task in self._tasks:
+        for task in (*self._tasks, *self._put_off):
             task.cancel()
         left = self.unfinished
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -247,33 +289,49 @@ class Dispatcher:
     # --- order
 
     async def _admitted(self, question: Question, keep: Callable[[Question], Awaitable[T]]) -> T:
-        if not self._open or self.unfinished >= self._settings.capacity:
-            self.counts["refused_busy"] += 1
-            metrics.REFUSED.labels(question.address.platform, "busy").inc()
-            raise EngineBusy(self.unfinished)
+        if not self._open or self._is_too_much(question):
+            raise EngineBusy(self.waiting)
+        if self._limits:
+            self._limits.count(question)
         self._accepting += 1
         try:
-            if self._limits:
-                await self._limits.count(question)
             return await keep(question)
-        except RateLimited:
-            self.counts["refused_limited"] += 1
-            metrics.REFUSED.labels(question.address.platform, "limited").inc()
-            raise
         finally:
             self._accepting -= 1
+
+    def _is_too_much(self, question: Question) -> bool:
+        """Whether there is no room for a question, or it could not be answered in time.
+
+        Nobody may have more questions waiting than there is room left: one author or chat takes half of the room at most, two
+        a third each, and a newcomer always finds some.
+        """
+        room = self._settings.capacity - self.waiting
+        if room <= 0:
+            return True
+        if self._limits and any(self._unanswered[flow] >= room for flow in _who(question)):
+            return True
+        return self._turns.expected_wait(*_who(question)) > self._settings.deadline_seconds
 
     def _schedule(self, pending: Pending) -> None:
         address = pending.question.address
         job = _Job(pending, _ProgressRelay(self._adapters.get(address.platform), address, self._start))
         self._jobs[address.key] = job
-        if self._slots.locked():
-            job.relay(Update(Stage.QUEUED, str(self.unfinished + 1)))
+        if pending.answer is None:
+            job.counted = True
+            self._unanswered.update((_ALL, *job.who))
         conversation = pending.question.conversation
         waiting = self._waiting.setdefault(conversation, deque())
         waiting.append(job)
         if len(waiting) == 1:
             self._start(self._work_through(conversation), name=f"conversation:{conversation}")
+
+    def _no_longer_waits(self, job: _Job) -> None:
+        if job.counted:
+            job.counted = False
+            for flow in (_ALL, *job.who):
+                self._unanswered[flow] -= 1
+                if not self._unanswered[flow]:
+                    del self._unanswered[flow]
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
@@ -290,6 +348,7 @@ class Dispatcher:
                 try:
                     await self._handle(job)
                 finally:
+                    self._no_longer_waits(job)
                     job.over.set()
                     if self._jobs.get(job.address.key) is job:
                         del self._jobs[job.address.key]
@@ -302,44 +361,81 @@ class Dispatcher:
     async def _handle(self, job: _Job) -> None:
         pending = job.pending
         try:
-            async with self._slots:
-                job.begun = True
-                waited = time.perf_counter() - job.accepted
-                answer = pending.answer or await self._answer(job)
-                if pending.answer is None:
-                    await self._journal.answered(pending.id, pending.revision, answer)
+            answer = pending.answer or await self._answer_in_turn(job)
+            self._no_longer_waits(job)
             await job.relay.end()
             delivered = await self._deliver(job, answer)
         except Superseded:
             _log.info("question superseded", platform=job.address.platform)
             return
-        except (
-            Exception
-        ):  # the journal can't be written, or a bug: the entry stays as it was, the next one gets its turn
+        except StorageError as error:  # the entry stays as it was, and the next one gets its turn
+            _log.error("question put off", platform=job.address.platform, error=str(error))
+            self._take_up_later(job.pending)
+            return
+        except Exception:  # a bug
             _log.exception("question put off to the next start", platform=job.address.platform)
             return
         outcome = answer.outcome.value if delivered else "undelivered"
         self.counts[outcome] += 1
         metrics.QUESTIONS.labels(job.address.platform, outcome).inc()
-        metrics.stages_took({"waited": waited * 1000, **answer.timings_ms})
+        metrics.stages_took({"waited": job.waited * 1000, **answer.timings_ms})
+        if answer.late:
+            self.counts["late"] += 1
         _log.info(
             "question",
             reference=answer.reference,
             platform=job.address.platform,
             outcome=answer.outcome.value,
             delivered=delivered,
-            waited_ms=round(waited * 1000, 1),
+            waited_ms=round(job.waited * 1000, 1),
             **{f"{stage}_ms": milliseconds for stage, milliseconds in answer.timings_ms.items()},
         )
 
-    async def _answer(self, job: _Job) -> Answer:
+    async def _answer_in_turn(self, job: _Job) -> Answer:
+        """Wait until it is this question's turn, have it answered, and note the answer. Raises Superseded and StorageError."""
+        if self._ready and not self._ready.is_set():
+            job.relay(Update(Stage.QUEUED, str(self.waiting)))
+            await self._ready.wait()
+            job.taken_up = time.monotonic()
+        age = time.time() - job.pending.question.received_at.timestamp()
+        if age > self._settings.expire_seconds and job.cut_off is None:
+            self.counts["expired"] += 1
+            answer = Answer(Outcome.FAILED, _EXPIRED, new_reference())
+        else:
+            answer = await self._answer_before(job, job.taken_up + self._settings.deadline_seconds)
+            answer = replace(answer, late=age > self._settings.late_seconds)
+        await self._journal.answered(job.pending.id, job.pending.revision, answer)
+        job.pending = replace(job.pending, answer=answer)
+        return answer
+
+    async def _answer_before(self, job: _Job, deadline: float) -> Answer:
+        try:
+            # Who has waited for so long behind a question of their own still gets what can be had at once.
+            async with asyncio.timeout(max(deadline - time.monotonic(), self._least_seconds)) as waiting:
+                async with self._turns.turn(*job.who, lambda place: job.relay(Update(Stage.QUEUED, str(place)))):
+                    waiting.reschedule(None)
+                    job.begun = True
+                    job.waited = time.monotonic() - job.taken_up
+                    return await self._answer(job, deadline)
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+            return _failed(DeadlineExceeded(self._settings.deadline_seconds), new_reference())
+
+    @property
+    def _least_seconds(self) -> float:
+        """What a question gets in any case once it is its turn."""
+        return min(self._settings.deadline_seconds, _LEAST)
+
+    async def _answer(self, job: _Job, deadline: float) -> Answer:
         """The engine's answer, or one that says what went wrong: whoever asked is told something in any case.
 
         Raises Superseded where the question was edited, deleted or forgotten.
         """
         reference = new_reference()
         if job.cut_off is None:
-            job.thinking = asyncio.create_task(self._think(job.pending.question, reference, job.relay))
+            question = replace(job.pending.question, deadline=deadline)
+            job.thinking = asyncio.create_task(self._think(question, reference, job.relay))
             try:
                 await asyncio.wait((job.thinking,))
             finally:
@@ -352,20 +448,32 @@ class Dispatcher:
         raise Superseded
 
     async def _think(self, question: Question, reference: str, relay: "_ProgressRelay") -> Answer:
-        seconds = self._settings.deadline_seconds
         try:
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(max(question.seconds_left, self._least_seconds)):
                     return await self._engine.answer(question, relay)
             except TimeoutError as error:
-                raise DeadlineExceeded(seconds) from error
+                raise DeadlineExceeded(self._settings.deadline_seconds) from error
         except BotError as error:
             _log.warning("no answer", reference=reference, error=type(error).__name__)
-            text = str(error)
+            return _failed(error, reference)
         except Exception:
             _log.exception("failure", reference=reference)
             text = "Something went wrong on our side. Please ask again, or tell the operator."
-        return Answer(Outcome.FAILED, f"{text} (reference {reference})", reference)
+            return Answer(Outcome.FAILED, f"{text} (reference {reference})", reference)
+
+    def _take_up_later(self, pending: Pending) -> None:
+        """The journal can't be written at the moment: try again after a while, without a restart."""
+        self.counts["put_off"] += 1
+
+        async def take_up() -> None:
+            await asyncio.sleep(_PUT_OFF_PAUSE)
+            if self._open and pending.question.address.key not in self._jobs:
+                self._schedule(pending)
+
+        task = asyncio.create_task(take_up(), name="put-off")
+        self._put_off.add(task)
+        task.add_done_callback(self._put_off.discard)
 
     async def _deliver(self, job: _Job, answer: Answer) -> bool:
         """Whether the answer has arrived. If not, it stays in the journal, unless it never will. Raises Superseded."""
@@ -395,6 +503,10 @@ class Dispatcher:
                 await self._journal.done(entry, revision, keep=answer.outcome in self._keep)
                 return True
         return False
+
+
+def _failed(error: BotError, reference: str) -> Answer:
+    return Answer(Outcome.FAILED, f"{error} (reference {reference})", reference)
 
 
 async def _pause_unless(dropped: asyncio.Event, seconds: float) -> None:

@@ -5,6 +5,7 @@ BotError                    its text may be shown to a person as it stands
 ├── DocumentError           this one file can't be read: report it, go on with the others
 ├── TrainingError           a training can't begin or go on: name the file or option
 ├── WeightsError            a model's weights are missing or damaged: name the fix, run without it or exit
+├── ModelsLoading           the models are not there yet: try again in a moment
 ├── IndexUnavailable        there is nothing to search yet: index first
 ├── StorageError            the data folder can't be used: name the file and the cause
 ├── EngineBusy              too much is waiting: ask again later
@@ -40,6 +41,13 @@ class TrainingError(BotError):
 
 class WeightsError(BotError):
     """A model's weights are missing, incomplete or not the ones that were pinned."""
+
+
+class ModelsLoading(BotError):
+    """The bot has just been started, and this needs its models."""
+
+    def __init__(self) -> None:
+        super().__init__("The bot has just been started and is still loading its models. Please try again in a moment.")
 
 
 class IndexUnavailable(BotError):

@@ -12,6 +12,7 @@ import secrets
 import socket
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from html import escape
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -60,8 +61,7 @@ class HttpServer:
         """`routers` see to it themselves who may use them."""
         self._settings = settings
         self._api = api
-        self._health = health.component(self.name)
-        self._app = _application(settings, routers, api, health)
+        self._make_app = partial(_application, settings, routers, api, health)
         self._listener: socket.socket | None = None
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -84,11 +84,11 @@ class HttpServer:
     async def run(self) -> None:
         """Serve until cancelled; requests that wait for their answer then go on until `close`. Raises what `listen` raises."""
         listener = self._listener or self.listen()
-        self._server = _Server(_configuration(self._app, self._settings))
+        app = await asyncio.to_thread(self._make_app)  # which takes longer than the event loop may be held up
+        self._server = _Server(_configuration(app, self._settings))
         self._serving = asyncio.create_task(self._server.serve([listener]), name="http")
         try:
             self.listening.set()
-            self._health.ready()
             _log.info("http server listening", address=self.address)
             await asyncio.shield(self._serving)
         finally:
@@ -105,9 +105,13 @@ class HttpServer:
                     await asyncio.shield(self._serving)
             self._server.force_exit = True
             await asyncio.gather(self._serving, return_exceptions=True)
-        elif self._listener is not None:
+        if self._listener is not None:
             self._listener.close()
         await self._api.close()
+
+    @property
+    def trouble(self) -> str | None:
+        return None if self.listening.is_set() else "it doesn't listen yet"
 
     @property
     def needs_token(self) -> bool:

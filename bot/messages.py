@@ -6,6 +6,8 @@ Knows no platform, no model and no database.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -41,12 +43,21 @@ class Question:
     address: Address
     received_at: datetime  # with a time zone
     replied_to: str | None = None  # the text of the message that this one replies to
-    earlier: tuple[Turn, ...] | None = (
-        None  # what was said before, where whoever asks says so; None: the bot remembers it
-    )
+    earlier: tuple[Turn, ...] | None = None
+    """What was said before, where whoever asks says so; None: the bot remembers it."""
+    deadline: float | None = field(default=None, compare=False)
+    """Until when an answer is worth having, by `time.monotonic`: what takes longer is to be left out. The dispatcher says so to
+    the engine; it means nothing to another process, so it is not kept."""
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline, not below 0; infinity where there is none."""
+        return math.inf if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"received_at": self.received_at.isoformat()}
+        fields = asdict(self) | {"received_at": self.received_at.isoformat()}
+        del fields["deadline"]
+        return fields
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Question:
@@ -97,7 +108,8 @@ class Answer:
     """What the engine says to one question. `text` is Markdown; `span` stands in it word for word.
 
     `confidence` is between 0 and 1. `retrieved` names the documents found, best first, each once, ten at most.
-    `timings_ms` has one entry a stage. `reference` is the short id that the log line of this question carries too.
+    `timings_ms` has one entry a stage. `reference` is the short id that the log line of this question carries too. `late`: it
+    took so long, mostly because the bot was away, that it should come with a word about that.
     """
 
     outcome: Outcome
@@ -108,6 +120,7 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     retrieved: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    late: bool = False
 
     @property
     def answered(self) -> bool:
@@ -159,7 +172,8 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Progress of one question. `text` is what there is to show at this stage: the place in the queue, or the draft so far."""
+    """Progress of one question. `text` is what there is to show at this stage: the place in the line (1: next), or the draft
+    so far."""
 
     stage: Stage
     text: str = ""
@@ -226,6 +240,15 @@ class Service(Protocol):
 
     async def run(self) -> None:
         """Work until there is no more to do, or until cancelled. Raises a BotError where starting again is of no use."""
+
+
+@runtime_checkable
+class Connecting(Protocol):
+    """A service that needs a connection to work: that it runs doesn't say that it is connected."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it does not work at the moment, for operators; None where it does."""
 
 
 @runtime_checkable

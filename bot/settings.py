@@ -101,6 +101,10 @@ class ModelsSettings(Section):
         False, description="Whether a model that is not on this machine may be fetched from the Hugging Face hub."
     )
     threads: int = Field(0, ge=0, description="Processor cores that models may use. 0: all of them.")
+    stuck_seconds: Seconds = Field(
+        120,
+        description="Seconds after which a model call that doesn't return is given up, and another thread takes over.",
+    )
 
 
 class EncoderSettings(Section):
@@ -164,7 +168,18 @@ class QueueSettings(Section):
         256, ge=1, description="How many questions may wait at once; further ones are refused politely."
     )
     parallel: int = Field(16, ge=1, description="How many conversations are answered side by side.")
-    deadline_seconds: Seconds = Field(60, description="Seconds after which the bot gives up on a question.")
+    deadline_seconds: Seconds = Field(
+        60, description="Seconds after which the bot gives up on a question, the time in which it waited counted in."
+    )
+    late_seconds: Seconds = Field(
+        600,
+        description="Seconds after which an answer comes with a word that it took a while, because the bot was away, say.",
+    )
+    expire_seconds: Seconds = Field(
+        86_400,
+        description="Seconds after which a question that the bot finds unanswered after a restart is not answered any more; "
+        "whoever asked is told to ask again.",
+    )
 
 
 class LimitsSettings(Section):

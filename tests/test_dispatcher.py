@@ -1,15 +1,17 @@
 """The desk: durable before acknowledged, in order within a conversation, each answer delivered once."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot import dispatcher as dispatcher_module
 from bot.dispatcher import Dispatcher
-from bot.errors import EngineBusy, IndexUnavailable, RateLimited, Undeliverable
+from bot.errors import EngineBusy, IndexUnavailable, RateLimited, StorageError, Undeliverable
 from bot.messages import Address, Answer, Delivery, Outcome, Question, Sending, Stage, Update
 from bot.settings import LimitsSettings, QueueSettings
 from bot.storage.sqlite_journal import SqliteJournal
@@ -50,6 +52,7 @@ class Pigeonhole:
         self.sent: list[tuple[str, str, bool]] = []  # message, text, repeated
         self.replaced: list[str | None] = []  # what each of them took the place of
         self.updates: list[Stage] = []
+        self.places: list[str] = []
         self.fail_before = 0
         self.fail_after = 0
 
@@ -74,6 +77,8 @@ class Pigeonhole:
 
     async def progress(self, _address: Address, update: Update) -> None:
         self.updates.append(update.stage)
+        if update.stage is Stage.QUEUED:
+            self.places.append(update.text)
 
     @property
     def texts(self) -> list[str]:
@@ -83,6 +88,13 @@ class Pigeonhole:
 def question(text: str, conversation: str = "c", message: str | None = None) -> Question:
     address = Address("test", "chat", message or text, {"text": text})
     return Question(text, conversation, "someone", address, datetime.now(UTC))
+
+
+async def until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < end, "it did not happen"
+        await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -182,6 +194,7 @@ async def test_what_waits_is_told_so(dispatcher, engine, adapter):
         await dispatcher.accept(question(str(n), conversation=str(n)))
         await asyncio.sleep(0.02)
     assert adapter.updates.count(Stage.QUEUED) == 1
+    assert adapter.places == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -610,3 +623,173 @@ async def test_parts_in_doubt_are_counted(dispatcher, adapter):
     await dispatcher.accept(question("one"))
     await dispatcher.idle()
     assert dispatcher.counts["repeated"] == 2
+
+
+# --- fairness, deadlines, lateness ------------------------------------------------------------------------------------
+
+
+def asked_by(author: str, text: str, chat: str = "chat") -> Question:
+    return Question(text, text, author, Address("test", chat, text), datetime.now(UTC))
+
+
+@pytest.mark.parametrize("chat_of", ["one chat".format, "chat {}".format], ids=["in one chat", "in many chats"])
+async def test_one_hostile_person_starves_nobody(engine, adapter, journal, chat_of):
+    """Neither of turns nor of room: with everything asked at once, the others are accepted and answered first."""
+    limits = LimitsSettings(author_questions=0, chat_questions=0)
+    dispatcher = Dispatcher(engine, journal, QueueSettings(capacity=40, parallel=2), limits=limits)
+    dispatcher.register([adapter])
+    engine.may_answer.clear()
+    refused = 0
+    for n in range(100):
+        try:
+            await dispatcher.accept(asked_by("hostile", f"hostile {n}", chat_of(n)))
+        except EngineBusy:
+            refused += 1
+    assert refused == 80
+    for name in ("ann", "bob", "cem"):
+        await dispatcher.accept(asked_by(name, name, "quiet"))
+    engine.may_answer.set()
+    await dispatcher.idle()
+    assert {adapter.texts.index(f"re: {name}") for name in ("ann", "bob", "cem")} <= set(range(7))
+    assert len(adapter.texts) == 23
+
+
+async def test_a_hostile_chat_starves_no_other(engine, adapter, journal):
+    """A hundred people of one chat, each with one question."""
+    limits = LimitsSettings(author_questions=0, chat_questions=0)
+    dispatcher = Dispatcher(engine, journal, QueueSettings(capacity=40, parallel=2), limits=limits)
+    dispatcher.register([adapter])
+    engine.may_answer.clear()
+    for n in range(100):
+        with suppress(EngineBusy):
+            await dispatcher.accept(asked_by(f"puppet {n}", f"hostile {n}", "hostile chat"))
+    await dispatcher.accept(asked_by("ann", "ann", "quiet"))
+    engine.may_answer.set()
+    await dispatcher.idle()
+    assert adapter.texts.index("re: ann") <= 6
+
+
+async def test_what_could_not_be_answered_in_time_is_refused_at_once(engine, adapter, journal):
+    """By how quickly turns follow each other at present; whoever is refused can ask elsewhere."""
+    dispatcher = Dispatcher(engine, journal, QueueSettings(capacity=100, parallel=1, deadline_seconds=0.5))
+    dispatcher.register([adapter])
+
+    async def slow(question, progress):
+        await asyncio.sleep(0.1)
+        return Answer(Outcome.ANSWERED, question.text, "ref")
+
+    engine.answer = slow
+    accepted = 0
+    with suppress(EngineBusy):
+        for n in range(100):
+            await dispatcher.accept(question(str(n), conversation=str(n)))
+            accepted += 1
+            await asyncio.sleep(0.02)
+    assert 5 <= accepted <= 20
+    await dispatcher.idle()
+    assert len(adapter.texts) == accepted
+
+
+async def test_waiting_counts_towards_the_deadline(engine, adapter, journal):
+    """Also in line nobody waits longer than was said."""
+    dispatcher = Dispatcher(engine, journal, QueueSettings(parallel=1, deadline_seconds=0.2))
+    dispatcher.register([adapter])
+    engine.may_answer.clear()
+    await dispatcher.accept(question("first", conversation="a"))
+    await dispatcher.accept(question("second", conversation="b"))
+    async with asyncio.timeout(2):
+        await dispatcher.idle()
+    assert all("longer than 0.2 seconds" in text for text in adapter.texts)
+    assert len(adapter.texts) == 2
+
+
+async def test_the_engine_is_told_until_when_an_answer_is_worth_having(engine, adapter, journal):
+    """Counted from the acceptance, so that it can leave out what takes too long."""
+    dispatcher = Dispatcher(engine, journal, QueueSettings(parallel=1, deadline_seconds=30))
+    dispatcher.register([adapter])
+    left: list[float] = []
+
+    async def look(question, progress):
+        left.append(question.seconds_left)
+        await asyncio.sleep(0.2)
+        return Answer(Outcome.ANSWERED, question.text, "ref")
+
+    engine.answer = look
+    await dispatcher.accept(question("first", conversation="a"))
+    await dispatcher.accept(question("second", conversation="b"))
+    await dispatcher.idle()
+    assert 29 < left[0] <= 30
+    assert left[1] <= left[0] - 0.19
+
+
+async def test_an_answer_that_comes_late_says_so_and_an_expired_question_is_closed(engine, adapter, journal):
+    """After a stop of minutes, and of days; the clock of the question is that of the wall, which may also step back."""
+    settings = QueueSettings(late_seconds=60, expire_seconds=3600)
+    for name, minutes in (("soon", 0), ("late", 10), ("too late", 120), ("from the future", -600)):
+        asked = replace(question(name, conversation=name), received_at=datetime.now(UTC) - timedelta(minutes=minutes))
+        await journal.accept(asked)
+    late: dict[str, bool] = {}
+    deliver = adapter.deliver
+
+    async def look(address, answer, delivery):
+        late[address.message] = answer.late
+        await deliver(address, answer, delivery)
+
+    adapter.deliver = look
+    dispatcher = Dispatcher(engine, journal, settings)
+    dispatcher.register([adapter])
+    await dispatcher.resume()
+    await dispatcher.idle()
+    assert (late["soon"], late["late"], late["from the future"]) == (False, True, False)
+    assert "too late" not in engine.asked
+    [closed] = [text for message, text, _ in adapter.sent if message == "too late"]
+    assert closed.startswith("You asked this long ago")
+    assert (dispatcher.counts["late"], dispatcher.counts["expired"]) == (1, 1)
+
+
+async def test_questions_wait_until_the_engine_is_ready_and_no_deadline_begins_before(engine, adapter, journal):
+    """While models are loaded and the first index is made."""
+    ready = asyncio.Event()
+    dispatcher = Dispatcher(engine, journal, QueueSettings(deadline_seconds=0.2), ready=ready)
+    dispatcher.register([adapter])
+    await dispatcher.accept(question("early"))
+    await asyncio.sleep(0.4)
+    assert (engine.asked, adapter.places) == ([], ["1"])
+    ready.set()
+    await dispatcher.idle()
+    assert adapter.texts == ["re: early"]
+
+
+async def test_what_could_not_be_noted_is_taken_up_again_without_a_restart(dispatcher, adapter, journal, monkeypatch):
+    """A disk that was full for a while; the others are served meanwhile."""
+    monkeypatch.setattr(dispatcher_module, "_PUT_OFF_PAUSE", 0.05)
+    answered = journal.answered
+    full = True
+
+    async def full_for_a_while(entry, revision, answer):
+        if full and answer.text == "re: one":
+            raise StorageError("disk full")
+        await answered(entry, revision, answer)
+
+    monkeypatch.setattr(journal, "answered", full_for_a_while)
+    await dispatcher.accept(question("one"))
+    await dispatcher.accept(question("two"))
+    await asyncio.sleep(0.2)
+    assert adapter.texts == ["re: two"]
+    full = False
+    await until(lambda: len(adapter.texts) == 2)
+    assert adapter.texts == ["re: two", "re: one"]
+    assert dispatcher.counts["put_off"] >= 1
+
+
+async def test_answers_that_can_t_be_delivered_take_no_room_from_questions(engine, adapter, journal, monkeypatch):
+    """A platform in trouble for hours doesn't fill the queue of the others."""
+    monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (60.0,))
+    dispatcher = Dispatcher(engine, journal, QueueSettings(capacity=3, parallel=3))
+    dispatcher.register([adapter])
+    adapter.fail_before = 10
+    for n in range(10):
+        await dispatcher.accept(question(str(n), conversation=str(n)))
+        await until(lambda: not dispatcher.waiting)
+    assert (dispatcher.waiting, dispatcher.unfinished) == (0, 10)
+    await dispatcher.close(0.01)

@@ -14,6 +14,8 @@ from bot.messages import Citation
 _UNSAFE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
+# With an answer that comes so late that whoever asked may wonder.
+LATE = "This took a while: I was away when you asked."
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _GRAPHEME = regex.compile(r"\X")
 

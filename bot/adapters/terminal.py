@@ -19,7 +19,7 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from bot.adapters.layout import safe, source_line
+from bot.adapters.layout import LATE, safe, source_line
 from bot.errors import BotError
 from bot.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update
 
@@ -33,7 +33,7 @@ Type a question and press Enter. The answer comes from the documents, with its s
 - `/quit` leaves (so do Ctrl-D and Ctrl-C)
 """
 _STAGES = {
-    Stage.QUEUED: "Waiting for {text} other questions…",
+    Stage.QUEUED: "Number {text} in the line…",
     Stage.SEARCHING: "Searching the documents…",
     Stage.READING: "Reading what was found…",
     Stage.WRITING: "Writing…",
@@ -141,6 +141,8 @@ class TerminalAdapter:
             self._console.print(Text("(shown again: the program was interrupted while it showed this)", style="dim"))
         if address.message not in self._awaited or not self._interactive:
             self._console.print(Text(f"> {safe(address.details['question'])}", style="bold"))
+        if answer.late:
+            self._console.print(Text(LATE, style="dim"))
         self._console.print(rendered(answer))
         self._last = answer
         return address.message

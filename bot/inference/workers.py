@@ -10,14 +10,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from bot.errors import DeadlineExceeded, EngineBusy
+from bot.errors import DeadlineExceeded, EngineBusy, ModelsLoading
 from bot.inference.encoder import Encoder, Vector, Vectors
 from bot.inference.span_model import ScoredSpan, SpanModel, Task
 
@@ -54,22 +55,36 @@ class _Job:
     future: "Future[Sequence[Any]]"
 
 
+@dataclass(eq=False, slots=True)
+class _Batch:
+    """What the thread is at."""
+
+    priority: Priority
+    jobs: list[_Job]
+    since: float = field(default_factory=time.monotonic)
+
+
 class BatchingLane:
-    """One inference thread for one or more models, which so never compete for the cores."""
+    """One inference thread for one or more models, which so never compete for the cores.
+
+    A thread whose batch never returns can't be ended. `replace_if_stuck`, called now and then, gives it up, fails those who
+    wait for it, and lets another thread take over what waits.
+    """
 
     def __init__(self, name: str, *, capacity: int) -> None:
         """At most `capacity` questions' jobs wait or run.
 
         Indexing is not limited in number, and runs job by job, so that a question waits for no more than one of them.
         """
+        self._name = name
         self._capacity = capacity
         self._waiting: dict[Priority, deque[_Job]] = {priority: deque() for priority in Priority}
         self._unfinished = dict.fromkeys(Priority, 0)
         self._quiet_until = 0.0  # on the monotonic clock: indexing waits until then
         self._closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name=f"lane-{name}", daemon=True)
-        self._thread.start()
+        self._running: _Batch | None = None
+        self._begin_work()
 
     async def run(
         self,
@@ -113,6 +128,24 @@ class BatchingLane:
             self._changed.notify()
         await asyncio.to_thread(self._thread.join, wait_seconds)
 
+    def replace_if_stuck(self, after_seconds: float) -> bool:
+        """Give up the thread if its batch has been running for so long, and start another one. Whoever waits for the batch
+        gets DeadlineExceeded. Whether that was so. From any thread."""
+        with self._changed:
+            stuck = self._running
+            if self._closed or stuck is None or time.monotonic() - stuck.since < after_seconds:
+                return False
+            self._end(stuck)
+            self._begin_work()
+        for job in stuck.jobs:
+            with suppress(InvalidStateError):  # it has just returned, or its waiter is gone
+                job.future.set_exception(DeadlineExceeded(after_seconds))
+        return True
+
+    def _begin_work(self) -> None:
+        self._thread = threading.Thread(target=self._work, name=f"lane-{self._name}", daemon=True)
+        self._thread.start()
+
     def _work(self) -> None:
         while True:
             with self._changed:
@@ -121,11 +154,18 @@ class BatchingLane:
                 if self._closed:
                     return
                 priority, taken = self._take()
+                batch = self._running = _Batch(priority, taken)
             self._run([job for job in taken if job.future.set_running_or_notify_cancel()])
             with self._changed:
-                self._unfinished[priority] -= len(taken)
-                if priority is Priority.QUESTION:
-                    self._quiet_until = time.monotonic() + _AFTER_QUESTION
+                if self._running is not batch:  # it took too long: another thread has taken over
+                    return
+                self._end(batch)
+
+    def _end(self, batch: "_Batch") -> None:
+        self._running = None
+        self._unfinished[batch.priority] -= len(batch.jobs)
+        if batch.priority is Priority.QUESTION:
+            self._quiet_until = time.monotonic() + _AFTER_QUESTION
 
     def _pause(self) -> float | None:
         """Seconds until the next batch may begin; None where nothing waits.
@@ -163,11 +203,13 @@ class BatchingLane:
                 for job in jobs:
                     self._run([job])
             else:
-                jobs[0].future.set_exception(_travelling(error))
+                with suppress(InvalidStateError):
+                    jobs[0].future.set_exception(_travelling(error))
             return
         start = 0
         for job in jobs:
-            job.future.set_result(results[start : start + len(job.items)])
+            with suppress(InvalidStateError):  # given up, see `replace_if_stuck`
+                job.future.set_result(results[start : start + len(job.items)])
             start += len(job.items)
 
 
@@ -178,19 +220,44 @@ def _travelling(error: BaseException) -> Exception:
     return RuntimeError(f"a model call raised {error!r}")
 
 
+Model = TypeVar("Model")
+
+
+def _there(model: Model) -> "Future[Model]":
+    future: Future[Model] = Future()
+    future.set_result(model)
+    return future
+
+
+def _loaded(loading: "Future[Model]") -> Model:
+    if not loading.done():
+        raise ModelsLoading
+    return loading.result()
+
+
 class EncodingLane:
     """An encoder behind its lane: what the other rooms know of the encoder."""
 
     # So many sentences of ordinary length take about a tenth of a second on two cores.
     _LARGEST_BATCH = 128
 
-    def __init__(self, encoder: Encoder, lane: BatchingLane) -> None:
-        self._encoder = encoder
+    def __init__(self, encoder: "Encoder | Future[Encoder]", lane: BatchingLane) -> None:
+        """`encoder`: also one that is still being loaded. Jobs wait for it; what else is asked of it raises ModelsLoading."""
+        self._loading = encoder if isinstance(encoder, Future) else _there(encoder)
         self._lane = lane
-        self._encode: ModelCall[str, Vector] = ModelCall(lambda texts: list(encoder.encode(texts)), self._LARGEST_BATCH)
-        self.identity = encoder.identity
-        self.window = encoder.window
-        self.description = encoder.description
+        self._encode: ModelCall[str, Vector] = ModelCall(self._encoded, self._LARGEST_BATCH)
+
+    @property
+    def identity(self) -> str:
+        return self._encoder.identity
+
+    @property
+    def window(self) -> int:
+        return self._encoder.window
+
+    @property
+    def description(self) -> dict[str, Any]:
+        return self._encoder.description
 
     async def encode(
         self, texts: Sequence[str], *, priority: Priority = Priority.QUESTION, deadline_seconds: float | None = None
@@ -203,6 +270,13 @@ class EncodingLane:
         """The number of tokens in each text. Blocking, from any thread."""
         return self._encoder.count_tokens(texts)
 
+    @property
+    def _encoder(self) -> Encoder:
+        return _loaded(self._loading)
+
+    def _encoded(self, texts: list[str]) -> list[Vector]:
+        return list(self._loading.result().encode(texts))
+
 
 class ReadingLane:
     """A span model behind its lane: what the other rooms know of the model that reads."""
@@ -210,10 +284,17 @@ class ReadingLane:
     # So many passages of ordinary length take about half a second on two cores.
     _LARGEST_BATCH = 24
 
-    def __init__(self, model: SpanModel, lane: BatchingLane) -> None:
+    def __init__(self, model: "SpanModel | Future[SpanModel]", lane: BatchingLane) -> None:
+        """`model`: also one that is still being loaded. Jobs wait for it."""
+        self._loading = model if isinstance(model, Future) else _there(model)
         self._lane = lane
-        self._read: ModelCall[Task, list[ScoredSpan]] = ModelCall(model.read, self._LARGEST_BATCH)
-        self.description = model.description
+        self._read: ModelCall[Task, list[ScoredSpan]] = ModelCall(
+            lambda tasks: self._loading.result().read(tasks), self._LARGEST_BATCH
+        )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        return _loaded(self._loading).description
 
     async def read(self, tasks: Sequence[Task], deadline_seconds: float | None = None) -> Sequence[list[ScoredSpan]]:
         """For each task its best spans, best first. Raises EngineBusy and DeadlineExceeded as `BatchingLane.run` does."""

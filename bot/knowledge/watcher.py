@@ -33,11 +33,14 @@ class FolderWatcher:
         *,
         rescan_seconds: float,
         on_report: Callable[[IndexReport], None] = lambda _: None,
+        on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_report` is told what each run did, `on_trouble` why the index is not in step with the folder; "": it is."""
         self._indexer = indexer
         self._folder = folder
         self._rescan_seconds = rescan_seconds
         self._on_report = on_report
+        self._on_trouble = on_trouble
         self._woken = asyncio.Event()
         self._indexing = False
         self._told: str | None = None  # the last failure, which is logged once
@@ -62,10 +65,13 @@ class FolderWatcher:
         try:
             if await self._indexer.has_changed(self._folder):
                 self._tell(await self._indexer.index_folder(self._folder))
+            elif self._told is not None:
+                self._on_trouble("")
             self._told = None
         except BotError as error:
             self._tell_failure(str(error))
-        except Exception:
+        except Exception as error:
+            self._on_trouble(f"indexing failed ({type(error).__name__}); the log says more")
             _log.exception("indexing failed", retry_seconds=self._rescan_seconds)
         finally:
             self._indexing = False
@@ -118,7 +124,10 @@ class FolderWatcher:
                 )
         if report.verdict is not None and not report.verdict.accepted:
             _log.error("golden questions got worse: the previous index stays", findings=report.verdict.findings)
-        elif report.changed or report.removed:
+            self._on_trouble("golden questions got worse, so the previous index stays: knowledge-bot index")
+            return
+        self._on_trouble("")
+        if report.changed or report.removed:
             _log.info(
                 "index renewed",
                 changed=len(report.changed),
@@ -129,6 +138,7 @@ class FolderWatcher:
             )
 
     def _tell_failure(self, problem: str) -> None:
+        self._on_trouble(problem)
         if problem != self._told:
             _log.warning("documents not indexed", problem=problem, retry_seconds=self._rescan_seconds)
         self._told = problem

@@ -214,7 +214,8 @@ class Forgotten:
 
 class Journal(Protocol):
     """Every accepted question until its answer is delivered, and for some time after that. Durable: what a method has
-    returned from survives a crash."""
+    returned from survives a crash. After a power failure an answer may have to be made again, and a part that has arrived may
+    be in doubt, but no accepted question is lost and no part that was begun is unknown."""
 
     async def known(self, address: Address) -> bool:
         """Whether this message was accepted before."""
@@ -260,8 +261,12 @@ class Journal(Protocol):
         """Delivered, or given up for good. The texts are erased unless they are to be kept for a while; the message's key
         stays. Does nothing for another revision than the last."""
 
-    async def erase_older(self, than: float) -> None:
-        """Erase what was done before `than` (seconds since the epoch), and feedback that is older."""
+    async def erase_older(self, than: float, *, keys_older_than: float) -> None:
+        """Erase what was done before `than` (seconds since the epoch), and feedback that is older. Of what was done before
+        `keys_older_than` the keys go too, by which a repeated event is recognised."""
+
+    async def reclaim(self) -> int:
+        """Give a part of the space that was erased back to the disk: so many bytes; 0 where there is none (any more)."""
 
     async def stored(self, platform: str, reference: str) -> Stored | None:
         """The question and the answer with this reference, if they are kept (still)."""

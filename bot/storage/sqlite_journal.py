@@ -1,5 +1,10 @@
 """The journal, the conversations and what adapters need kept, in one SQLite file. Small, precious, and apart from the
-index, whose long transactions would otherwise hold up the acceptance of questions."""
+index, whose long transactions would otherwise hold up the acceptance of questions.
+
+Only what can't be had again waits for the disk: an accepted question, and that the sending of a part begins, before which the
+answer has been written. What else is written (an answer, which can be computed again; that a part has arrived, without which it
+is sent once more and says so) survives a crash of the process at once, and a power failure from the next such wait on.
+"""
 
 import json
 import sqlite3
@@ -12,6 +17,7 @@ from bot.messages import Address, Answer, Outcome, Policy, Question, Superseded,
 from bot.storage.base import Declined, Feedback, Forgotten, PartState, Pending, Stored
 from bot.storage.sqlite import Connection
 
+FILE = "journal.sqlite3"
 _MIGRATIONS = (
     """
     CREATE TABLE questions (
@@ -97,10 +103,17 @@ class SqliteJournal:
 
     @classmethod
     async def open(cls, folder: Path) -> Self:
-        return cls(await Connection.open(folder / "journal.sqlite3", _MIGRATIONS))
+        return cls(await Connection.open(folder / FILE, _MIGRATIONS))
 
     async def close(self) -> None:
         await self._connection.close()
+
+    async def back_up(self, folder: Path) -> None:
+        """Write a copy of the file as it is now into a folder."""
+        await self._connection.back_up(folder / FILE)
+
+    async def reclaim(self) -> int:
+        return await self._connection.reclaim()
 
     # --- questions
 
@@ -185,7 +198,7 @@ class SqliteJournal:
             if not cursor.rowcount:
                 raise Superseded
 
-        await self._connection.run(write)
+        await self._connection.run(write, durable=False)
 
     async def done(self, entry: int, revision: int, *, keep: bool) -> None:
         def write(db: sqlite3.Connection) -> None:
@@ -197,9 +210,9 @@ class SqliteJournal:
             if cursor.rowcount:
                 db.execute("DELETE FROM parts WHERE question = ? AND NOT (current AND ?)", (entry, keep))
 
-        await self._connection.run(write)
+        await self._connection.run(write, durable=False)
 
-    async def erase_older(self, than: float) -> None:
+    async def erase_older(self, than: float, *, keys_older_than: float) -> None:
         def write(db: sqlite3.Connection) -> None:
             db.execute(
                 "DELETE FROM parts WHERE question IN (SELECT id FROM questions WHERE question IS NOT NULL AND done_at <= ?)",
@@ -207,6 +220,7 @@ class SqliteJournal:
             )
             db.execute(f"UPDATE questions SET {_ERASED} WHERE question IS NOT NULL AND done_at <= ?", (than,))
             db.execute("DELETE FROM feedback WHERE at <= ?", (than,))
+            db.execute("DELETE FROM questions WHERE question IS NULL AND done_at <= ?", (keys_older_than,))
 
         await self._connection.run(write)
 
@@ -288,6 +302,7 @@ class SqliteJournal:
             entry,
             entry,
             part,
+            durable=False,
         )
 
     async def left_over(self, entry: int, parts: int) -> list[str]:
@@ -372,6 +387,7 @@ class SqliteJournal:
             turn.answer,
             asked and asked.author,
             *(asked.address.key if asked else (None, None, None)),
+            durable=False,
         )
 
     async def forget(self, conversation: str) -> None:
@@ -421,8 +437,8 @@ class SqliteJournal:
         else:
             await self._write("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", platform, key, value)
 
-    async def _write(self, statement: str, *values: object) -> None:
-        await self._connection.run(lambda db: db.execute(statement, values).close())
+    async def _write(self, statement: str, *values: object, durable: bool = True) -> None:
+        await self._connection.run(lambda db: db.execute(statement, values).close(), durable=durable)
 
 
 def _question(text: str) -> Question:

@@ -4,7 +4,6 @@ One connection writes, another one searches. The searching one notices at each s
 this process or another, and then loads the matrix again within the same snapshot.
 """
 
-import contextlib
 import dataclasses
 import json
 import sqlite3
@@ -30,6 +29,7 @@ from bot.storage.base import (
 )
 from bot.storage.sqlite import Connection
 
+FILE = "index.sqlite3"
 _MIGRATIONS = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -89,7 +89,7 @@ class SqliteKnowledge:
 
     @classmethod
     async def open(cls, folder: Path) -> Self:
-        file = folder / "index.sqlite3"
+        file = folder / FILE
         writer = await Connection.open(file, _MIGRATIONS)
         return cls(writer, await Connection.open(file, read_only=True))
 
@@ -186,8 +186,11 @@ class SqliteKnowledge:
 
     async def copy_to(self, folder: Path) -> None:
         """Write the index as it is now into a folder, where it can be opened as another one."""
-        file = folder / "index.sqlite3"
-        await self._reader.run(lambda db: _copy(db, file))
+        await self._reader.back_up(folder / FILE)
+
+    async def reclaim(self) -> int:
+        """Give a part of the space that was erased back to the disk; how many bytes."""
+        return await self._writer.reclaim()
 
     def _current_matrix(self, db: sqlite3.Connection) -> _Matrix:
         generation = _meta(db, "generation")
@@ -332,11 +335,6 @@ def _stored(db: sqlite3.Connection) -> list[StoredPassage]:
         "JOIN documents ON documents.id = document JOIN words ON words.rowid = passages.id ORDER BY path, position"
     )
     return [StoredPassage(path, title, language, _passage(passage)) for path, title, language, *passage in rows]
-
-
-def _copy(db: sqlite3.Connection, file: Path) -> None:
-    with contextlib.closing(sqlite3.connect(file)) as copy:
-        db.backup(copy)
 
 
 _PASSAGES = (

@@ -232,9 +232,9 @@ async def test_a_delivered_answer_is_found_by_its_reference_until_it_is_erased(j
     await sent(journal, entry, 0, "m0")
     assert await journal.stored("test", "ref") == Stored(question(), ANSWER)
     assert await journal.stored("other", "ref") is None
-    await journal.erase_older(time.time() - 60)
+    await journal.erase_older(time.time() - 60, keys_older_than=0)
     assert await journal.stored("test", "ref") is not None
-    await journal.erase_older(time.time() + 1)
+    await journal.erase_older(time.time() + 1, keys_older_than=0)
     assert await journal.stored("test", "ref") is None
     assert await journal.known(question().address)
     await journal.close()
@@ -246,13 +246,13 @@ async def test_the_question_behind_a_message_is_found(journal, entry):
     await sent(journal, entry, 0, "m0", "m1")
     assert await journal.answered_by("test", "m1") == question()
     assert await journal.answered_by("other", "m1") is None
-    await journal.erase_older(time.time() + 1)
+    await journal.erase_older(time.time() + 1, keys_older_than=0)
     assert await journal.answered_by("test", "m1") is None
 
 
 async def test_what_is_unanswered_is_not_erased_by_time(journal, entry):
     """Whoever asked is still waiting."""
-    await journal.erase_older(time.time() + 1)
+    await journal.erase_older(time.time() + 1, keys_older_than=0)
     assert [pending.id for pending in await journal.pending()] == [entry]
 
 
@@ -303,7 +303,7 @@ async def test_a_declined_question_is_read_only_as_long_as_it_is_kept(journal):
     await journal.revise(question("edited", text="another question"))
     assert await journal.declined(9) == []
     await declined(journal, "old")
-    await journal.erase_older(time.time() + 1)
+    await journal.erase_older(time.time() + 1, keys_older_than=0)
     assert await journal.declined(9) == []
     await declined(journal, "theirs")
     await journal.forget_author("test", "author")

@@ -2,7 +2,9 @@
 
 import asyncio
 import sqlite3
+import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -296,7 +298,7 @@ async def test_a_file_that_is_no_database_is_refused_with_what_to_do(file):
     """And is not overwritten."""
     file.parent.mkdir()
     file.write_bytes(b"This is a letter. " * 500)
-    with pytest.raises(StorageError, match=f"^{file}: .*This is not a database file: move it away to start anew"):
+    with pytest.raises(StorageError, match=f"^{file}: .*This is not a database file: restore a backup"):
         await Connection.open(file, MIGRATIONS)
     assert file.read_bytes() == b"This is a letter. " * 500
 
@@ -325,7 +327,10 @@ async def test_a_damaged_file_is_refused_with_what_to_do(file):
     content[4096:] = b"\xff" * (len(content) - 4096)
     file.write_bytes(content)
     connection = await Connection.open(file, MIGRATIONS)
-    with pytest.raises(StorageError, match="The file is damaged: restore it from a backup, or move it away"):
+    with pytest.raises(
+        StorageError,
+        match=r"The file is damaged: restore a backup \(knowledge-bot restore\), or start with --set-damaged-aside",
+    ):
         await connection.run(notes)
     await connection.close()
 
@@ -349,3 +354,39 @@ async def test_what_is_deleted_leaves_no_trace_in_the_file(file):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     assert b"secret" not in file.read_bytes()
     assert b"kept" in file.read_bytes()
+
+
+async def test_what_was_erased_gives_its_space_back_to_the_disk(file):
+    """A piece at a time, so that nobody has to wait for long; also a file that an earlier version has made."""
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as old:
+        old.execute("CREATE TABLE notes (note TEXT)")
+        old.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        old.commit()
+    connection = await Connection.open(file, MIGRATIONS)
+    await connection.run(lambda db: db.executemany("INSERT INTO notes VALUES (?)", [("x" * 4000,)] * 2500).close())
+    await connection.run(lambda db: db.execute("DELETE FROM notes").close())
+    given_back = [await connection.reclaim() for _ in range(5)]
+    assert [round(size / 2**20) for size in given_back] == [4, 4, 2, 0, 0]
+    await connection.close()
+    assert file.stat().st_size < 100_000
+
+
+async def test_what_need_not_wait_for_the_disk_is_there_for_the_next_program(file):
+    """A killed process loses nothing that it has written, be it durable or not."""
+    script = (
+        "import asyncio, os, sys\n"
+        "from pathlib import Path\n"
+        "from bot.storage.sqlite import Connection\n"
+        "async def main():\n"
+        "    schema = 'CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT);'\n"
+        "    connection = await Connection.open(Path(sys.argv[1]), (schema,))\n"
+        "    await connection.run(lambda db: db.execute(\"INSERT INTO notes (note) VALUES ('a')\"), durable=False)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(file))
+    assert await process.wait() == -9
+    connection = await Connection.open(file)
+    assert await connection.run(notes) == ["a"]
+    await connection.close()

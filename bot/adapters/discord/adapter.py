@@ -149,6 +149,10 @@ class DiscordAdapter:
             else:
                 return
 
+    @property
+    def trouble(self) -> str | None:
+        return None if self._connected else "there is no connection to Discord"
+
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         await self._end_progress(address)
         details = address.details
@@ -182,7 +186,7 @@ class DiscordAdapter:
             if address.key not in self._typing:
                 self._typing[address.key] = self._start(self._type(address))
         elif update.stage is Stage.QUEUED:
-            await self._show_draft(address, f"⏳ Waiting for {update.text} other questions…")
+            await self._show_draft(address, f"⏳ Number {update.text} in the line…")
 
     # --- connection
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bot.adapters.layout import safe, source_line, split_markdown, utf16_length
+from bot.adapters.layout import LATE, safe, source_line, split_markdown, utf16_length
 from bot.messages import Answer, Citation, Outcome
 
 LONGEST_MESSAGE = 2000  # UTF-16 units
@@ -46,6 +46,7 @@ class Rendered:
 def render(answer: Answer, *, question: str | None = None, most_parts: int = 5) -> Rendered:
     """The messages of an answer. `question` is quoted above it, where people would not see it otherwise."""
     head = f"> {_one_line(question, _LONGEST_QUOTED_QUESTION)}\n" if question else ""
+    head += f"{_SMALL_PRINT}{LATE}\n" if answer.late else ""
     sources = _sources(answer.citations)
     text = head + body(answer)
     parts = split_markdown(text, LONGEST_MESSAGE - utf16_length(REPEATED) - 1)

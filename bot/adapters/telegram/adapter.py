@@ -39,7 +39,7 @@ from bot.adapters.telegram.incoming import (
     topic_of,
 )
 from bot.adapters.telegram.inline import InlineQueries, Search
-from bot.adapters.telegram.polling import Poller, polling_request
+from bot.adapters.telegram.polling import GRACE, Poller, polling_request
 from bot.adapters.telegram.presence import Presence
 from bot.adapters.telegram.presence import place_of as answer_place
 from bot.adapters.telegram.sending import MessageGone, Place, Sender, Sent
@@ -119,6 +119,7 @@ class TelegramAdapter:
             forget=self._forget,
             health=self.describe,
         )
+        self._reached = False
         self._poller: Poller | None = None
         self.webhook: Webhook | None = None
         if self._settings.webhook_url:
@@ -134,6 +135,7 @@ class TelegramAdapter:
 
     async def run(self) -> None:
         """Take updates in until cancelled. Raises SettingsError where the token is refused, and PollingStalled."""
+        self._reached = False
         try:
             await self._connect()
             self._start(self._publish_menus(), long=True)
@@ -147,7 +149,7 @@ class TelegramAdapter:
         await self._presence.end(address)
         if await self._is_gone(int(address.chat)):
             raise Undeliverable("the bot was blocked or removed there")
-        parts = await asyncio.to_thread(rendering.parts_of, answer, late=address.details["late"])
+        parts = await asyncio.to_thread(rendering.parts_of, answer, late=answer.late or address.details["late"])
         keyboard = rendering.buttons(answer.reference) if answer.answered and self._keeps_answers else None
         for number, part in enumerate(parts):
             below = keyboard if number == len(parts) - 1 else None
@@ -175,6 +177,7 @@ class TelegramAdapter:
         while True:
             try:
                 await self._bot.initialize()
+                self._reached = True
                 return
             except InvalidToken:
                 raise
@@ -203,6 +206,20 @@ class TelegramAdapter:
     @property
     def _me(self) -> User:
         return self._bot.bot
+
+    @property
+    def trouble(self) -> str | None:
+        if not self._reached:
+            return "Telegram has not been reached yet"
+        if self.webhook is not None or self._poller is None:
+            return None
+        health = self._poller.health
+        if health.conflict:
+            return "another program polls with this bot's token: stop it, or get a token of its own from @BotFather"
+        silent = time.monotonic() - health.since
+        return (
+            f"no poll has come back for {silent:.0f} seconds" if silent > self._settings.poll_seconds + GRACE else None
+        )
 
     def describe(self) -> str:
         """How the connection is, in one line for an operator."""

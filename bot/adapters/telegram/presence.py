@@ -19,7 +19,7 @@ _PLACEHOLDER_AFTER = 2.0  # seconds
 _BETWEEN_EDITS = 3.0  # seconds
 _LONGEST_DRAFT = 3500  # characters
 _STAGES = {
-    Stage.QUEUED: "Waiting for {text} other questions…",
+    Stage.QUEUED: "Number {text} in the line…",
     Stage.SEARCHING: "Searching the documents…",
     Stage.READING: "Reading what was found…",
     Stage.WRITING: "{text} …",

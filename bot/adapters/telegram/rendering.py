@@ -11,12 +11,11 @@ from telegram import (
     MessageEntity,
 )
 
-from bot.adapters.layout import safe, source_line
+from bot.adapters.layout import LATE, safe, source_line
 from bot.adapters.telegram.formatting import LONGEST_MESSAGE, RichText, from_markdown, joined, linked, plain, split
 from bot.messages import Answer, Citation, Outcome
 
 HELPFUL, NOT_HELPFUL, PASSAGE = "y", "n", "p"
-LATE = "This took a while: I was away when you asked."
 AGAIN = "(sent again: the connection broke when this was sent)"
 _LONGEST_RESULT = 1500  # UTF-16 units of a passage that is put into a chat
 _DESCRIPTION = 120  # characters

@@ -64,6 +64,7 @@ class HttpHouse:
             **{"http": {"port": 0}, "storage": {"folder": folder}} | sections,  # type: ignore[arg-type]
         )
         self.health = Health()
+        self.http = self.health.component("http")
 
     async def __aenter__(self) -> Self:
         self.journal = await SqliteJournal.open(self.folder)
@@ -74,6 +75,7 @@ class HttpHouse:
         await self.dispatcher.resume()
         self.running = asyncio.create_task(self.server.run())
         await self.server.listening.wait()
+        self.http.ready()
         self.address = f"http://127.0.0.1:{self.server.port}"
         self.client = httpx.AsyncClient(base_url=self.address, timeout=10, verify=TLS)
         return self

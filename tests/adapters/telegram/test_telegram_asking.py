@@ -431,7 +431,7 @@ async def test_buttons_work_after_a_restart(server, house_of, ann):
         await house.start()
         await pressed(server, house, chat, ann, chat.from_bot[0], PASSAGE)
         assert CITATION.quote in chat.texts[1]
-        await house.journal.erase_older(time.time() + 1)
+        await house.journal.erase_older(time.time() + 1, keys_older_than=0)
         said = await pressed(server, house, chat, ann, chat.from_bot[0], "👍")
         assert said == "This answer isn't kept any more."
 

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from bot import daemon
+from bot import supervision
 from bot.errors import BotError, SettingsError
+from bot.health import Health
 
 
 class Platform:
@@ -31,7 +32,7 @@ class Platform:
 
 @pytest.fixture(autouse=True)
 def quick_restarts(monkeypatch):
-    monkeypatch.setattr(daemon, "_RESTART_PAUSES", (0.0, 0.01))
+    monkeypatch.setattr(supervision, "_RESTART_PAUSES", (0.0, 0.01))
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +47,7 @@ async def test_a_failed_adapter_is_started_again_and_the_others_go_on():
     failing = Platform("failing", *[ConnectionError()] * 5)
     healthy = Platform("healthy")
     states: dict[str, str] = {}
-    running = asyncio.create_task(daemon._run_all([failing, healthy], states))
+    running = asyncio.create_task(supervision.run_all([failing, healthy], states, Health()))
     await failing.recovered.wait()
     assert (failing.starts, healthy.starts) == (6, 1)
     assert states == {"failing": "running", "healthy": "running"}
@@ -59,7 +60,7 @@ async def test_what_no_restart_cures_stops_this_adapter_alone():
     bad = Platform("bad", SettingsError(["discord.token: refused"]))
     good = Platform("good")
     states: dict[str, str] = {}
-    running = asyncio.create_task(daemon._run_all([bad, good], states))
+    running = asyncio.create_task(supervision.run_all([bad, good], states, Health()))
     await good.recovered.wait()
     await asyncio.sleep(0)
     assert states == {"bad": "stopped: discord.token: refused", "good": "running"}
@@ -70,9 +71,9 @@ async def test_what_no_restart_cures_stops_this_adapter_alone():
 async def test_a_bot_whose_every_adapter_was_stopped_ends_with_the_error():
     """A service manager sees a failure, and the message is printed once more."""
     with pytest.raises(BotError, match="refused"):
-        await daemon._run_all([Platform("a", SettingsError(["refused"]))], {})
+        await supervision.run_all([Platform("a", SettingsError(["refused"]))], {}, Health())
 
 
 async def test_an_adapter_that_has_no_more_to_give_is_no_failure():
     """The end of a pipe."""
-    await daemon._run_all([Platform("pipe", None), Platform("bad", BotError("x"))], {})
+    await supervision.run_all([Platform("pipe", None), Platform("bad", BotError("x"))], {}, Health())

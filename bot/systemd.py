@@ -1,0 +1,59 @@
+"""What a service manager is told: that the bot is there, that it lives, that it stops.
+
+The protocol is that of sd_notify(3): datagrams to the socket that NOTIFY_SOCKET names. Without that variable nothing happens.
+"""
+
+import asyncio
+import os
+import socket
+
+_LARGEST_STATUS = 1000  # characters
+# A sign of life is given so often within the time after which the manager would end the process.
+_SIGNS = 3
+
+
+def notify(*states: str) -> None:
+    """Tell the service manager, if there is one that wants to know: `READY=1`, `STATUS=...`. Never fails, never blocks."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):  # the abstract namespace of Linux
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+            manager.setblocking(False)
+            manager.connect(address)
+            manager.send("\n".join(states).encode())
+    except OSError:
+        return  # the manager is gone, or busy: the bot goes on without it
+
+
+def ready() -> None:
+    """Questions are taken in."""
+    notify("READY=1")
+
+
+def status(text: str) -> None:
+    """A line for `systemctl status`."""
+    notify(f"STATUS={' '.join(text.split())[:_LARGEST_STATUS]}")
+
+
+def stopping(longest_seconds: float) -> None:
+    """The bot stops, which may take so long."""
+    notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={round(longest_seconds * 1_000_000)}")
+
+
+def watchdog_seconds() -> float | None:
+    """After how many seconds without a sign of life this process is ended, or None if it isn't."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(microseconds) / 1_000_000 or None
+
+
+async def show_life() -> None:
+    """Give signs of life until cancelled, from the event loop: one that is stuck gives none, and is started again."""
+    longest = watchdog_seconds()
+    while longest is not None:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(longest / _SIGNS)
