@@ -414,7 +414,7 @@ def _settings(config: Path | None) -> Settings:
     from bot.telemetry import configure_logging
 
     settings = load_settings(config)
-    configure_logging(settings.log, quiet=True)
+    configure_logging(settings.log, quiet=True, secrets=settings.secrets)
     return settings
 
 
@@ -441,7 +441,7 @@ def _serve_platforms(settings: Settings) -> None:
             raise SettingsError(["telegram.webhook_url: the webhook needs the HTTP server; set http.enabled to true"])
         return made
 
-    configure_logging(settings.log, quiet=False)
+    configure_logging(settings.log, quiet=False, secrets=settings.secrets)
     asyncio.run(serve(settings, services, _refresh))
 
 

@@ -358,6 +358,13 @@ class Settings(BaseSettings):
         tokens = {"discord": self.discord.token, "telegram": self.telegram.token}
         return [name for name, token in tokens.items() if token.get_secret_value()]
 
+    @property
+    def secrets(self) -> list[str]:
+        """The value of every setting that nobody may see."""
+        sections = [getattr(self, name) for name in type(self).model_fields]
+        values = [getattr(section, key) for section in sections for key in type(section).model_fields]
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr) and value]
+
     @classmethod
     def settings_customise_sources(
         cls,
