@@ -56,6 +56,7 @@ ConfigOption = Annotated[
     typer.Option("--config", envvar=CONFIG_VARIABLE, help="The settings file. Default: bot.toml, if there is one."),
 ]
 PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
+AskedPlatform = Annotated[Literal["discord", "telegram", "http"], typer.Argument(help="discord, telegram or http.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -202,6 +203,27 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 @app.command()
+def health(
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Fail unless every component does its work, not only where no bot runs.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Ask the bot that runs on this machine how its components are."""
+    from bot.probe import ask_ready
+
+    settings = load_settings(config)
+    answer = ask_ready(settings.http)
+    if as_json:
+        _print_json(answer.told)
+    else:
+        typer.echo("\n".join(answer.lines()))
+    if ready and not answer.ready:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@app.command()
 def add(
     file: Annotated[Path, typer.Argument(help="The file to add.", exists=True, dir_okay=False)],
     path: Annotated[str, typer.Option("--as", help="Its path in the knowledge folder. Default: its name.")] = "",
@@ -286,8 +308,8 @@ def feedback(
 
 @app.command()
 def forget(
-    platform: PlatformArgument,
-    author: Annotated[str, typer.Argument(help="The platform's id of the user.")],
+    platform: AskedPlatform,
+    author: Annotated[str, typer.Argument(help="The platform's id of the user; for http, the user that was named.")],
     config: ConfigOption = None,
 ) -> None:
     """Erase what somebody has asked: questions, answers, conversation turns and feedback."""

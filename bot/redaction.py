@@ -35,10 +35,10 @@ _AFTER = re.compile(
     | /bot(?=[\w:.%-]{20,})
     | ://[^\s/@:"']*:(?=[^\s/@"']+@)                                          # the password in an address
     | [?&;](?:key|auth|sig|signature)=                                        # and what else is a key there
-    | \b[\w.-]*(?:token|secret|password|passwd|api[_-]?key|authorization)
+    | \b[\w.-]{0,40}(?:token|secret|password|passwd|api[_-]?key|authorization)
       (?: = | \\?["']:[ ]?b?\\?["'] )                                         # as parameter, and in mappings
       (?!(?:bearer|basic)\b)
-    | \b[\w.-]*(?:secret-token|api-key|authorization):[ ]?
+    | \b[\w.-]{0,40}(?:secret-token|api-key|authorization):[ ]?
       (?!(?:bearer|basic)\b)(?=[^\s,]*\d)                                     # as header; words alone are none
     )
     (?!\[redacted\])[^\s"'&@/\\,;]+
