@@ -52,7 +52,7 @@ class Program:
     async def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-W", "ignore", "-m", "tests.platforms.serve_discord"),
+                *(sys.executable, "-W", "ignore", "-m", "tests.platforms.serve"),
                 *(self._server.api, self._server.gateway, self._engine, "run"),
                 cwd=self._folder,
                 env=os.environ

@@ -1,11 +1,12 @@
 """Lanes: threads of our own for blocking model calls, so that the event loop never waits for one.
 
 A lane has one thread, which runs one batch at a time over whatever jobs wait at that moment; nothing is held back to
-make a batch larger. Questions go before indexing. A slot is freed when the job has ended in the thread, not when its
-waiter gives up, because a running model call can't be stopped.
+make a batch larger. Questions go before indexing, but hold it up for half a second at most. A slot is freed when the job
+has ended in the thread, not when its waiter gives up, because a running model call can't be stopped.
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -39,6 +40,8 @@ class ModelCall(Generic[Item, Row]):
 
 # Between the encoding of a question and its reading lies the search: a few milliseconds, more over a large index.
 _AFTER_QUESTION = 0.04  # seconds
+# So long may questions hold up indexing, job by job: without an end to it, a bot in demand would never see a new document.
+_HELD_UP = 0.5  # seconds
 
 
 class Priority(IntEnum):
@@ -53,6 +56,7 @@ class _Job:
     call: ModelCall[Any, Any]
     items: Sequence[Any]
     future: "Future[Sequence[Any]]"
+    since: float  # on the monotonic clock
 
 
 @dataclass(eq=False, slots=True)
@@ -81,6 +85,7 @@ class BatchingLane:
         self._waiting: dict[Priority, deque[_Job]] = {priority: deque() for priority in Priority}
         self._unfinished = dict.fromkeys(Priority, 0)
         self._quiet_until = 0.0  # on the monotonic clock: indexing waits until then
+        self._indexed_at = 0.0  # when the last job of indexing ended
         self._closed = False
         self._changed = threading.Condition()
         self._running: _Batch | None = None
@@ -106,7 +111,7 @@ class BatchingLane:
             if priority is Priority.QUESTION and self._unfinished[priority] >= self._capacity:
                 raise EngineBusy(self._unfinished[priority])
             self._unfinished[priority] += 1
-            self._waiting[priority].append(_Job(call, items, future))
+            self._waiting[priority].append(_Job(call, items, future, time.monotonic()))
             self._changed.notify()
         try:
             async with asyncio.timeout(deadline_seconds):
@@ -166,6 +171,8 @@ class BatchingLane:
         self._unfinished[batch.priority] -= len(batch.jobs)
         if batch.priority is Priority.QUESTION:
             self._quiet_until = time.monotonic() + _AFTER_QUESTION
+        else:
+            self._indexed_at = time.monotonic()
 
     def _pause(self) -> float | None:
         """Seconds until the next batch may begin; None where nothing waits.
@@ -175,12 +182,20 @@ class BatchingLane:
         if self._waiting[Priority.QUESTION]:
             return 0
         if self._waiting[Priority.INDEXING]:
-            return max(0.0, self._quiet_until - time.monotonic())
+            return max(0.0, min(self._quiet_until, self._indexing_due()) - time.monotonic())
         return None
+
+    def _indexing_due(self) -> float:
+        """When indexing goes before questions, on the monotonic clock."""
+        jobs = self._waiting[Priority.INDEXING]
+        return max(jobs[0].since, self._indexed_at) + _HELD_UP if jobs else math.inf
 
     def _take(self) -> tuple[Priority, list[_Job]]:
         """The jobs of the next batch, in order: of the first priority that has any, and of the call whose turn it is."""
-        priority = next(priority for priority in Priority if self._waiting[priority])
+        if self._waiting[Priority.QUESTION] and time.monotonic() < self._indexing_due():
+            priority = Priority.QUESTION
+        else:
+            priority = Priority.INDEXING
         waiting = self._waiting[priority]
         taken = [waiting.popleft()]
         call, size = taken[0].call, len(taken[0].items)

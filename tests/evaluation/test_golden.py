@@ -112,7 +112,11 @@ async def test_an_encoder_that_answers_worse_keeps_the_index_of_the_other(house,
         await indexed(opened, folder)
         before = (await opened.knowledge.summary()).encoder
     monkeypatch.setattr(encoder, "identity", "another@1")
-    monkeypatch.setattr(encoder, "encode", lambda texts, encode=encoder.encode: encode(["nonsense"] * len(texts)))
+
+    def against(texts, encode=encoder.encode):  # no question resembles anything
+        return encode(texts) * [[-1.0 if text.endswith("?") else 1.0] for text in texts]
+
+    monkeypatch.setattr(encoder, "encode", against)
     async with house() as (opened, folder):
         with pytest.raises(IndexUnavailable, match="knowledge-bot index --accept"):
             await indexed(opened, folder)

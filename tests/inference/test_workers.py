@@ -3,12 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
 
-from bot.errors import DeadlineExceeded, EngineBusy
-from bot.inference.workers import BatchingLane, ModelCall, Priority
+from bot.errors import DeadlineExceeded, EngineBusy, ModelsLoading
+from bot.inference.encoder import Encoder
+from bot.inference.workers import BatchingLane, EncodingLane, ModelCall, Priority
 
 
 class Machine:
@@ -109,6 +111,16 @@ async def test_indexing_does_not_begin_between_the_two_calls_of_a_question(lane,
         assert machine.batches == [["encode"], ["read"], ["index"]]
 
 
+async def test_questions_without_end_hold_up_indexing_for_a_moment_only(lane, machine):
+    """A bot in demand sees new documents too, job by job, with questions in between."""
+    indexing = [asyncio.create_task(lane.run([f"index {n}"], priority=Priority.INDEXING)) for n in range(2)]
+    async with asyncio.timeout(10):
+        while not all(task.done() for task in indexing):
+            await lane.run(["question"])
+    first, second = machine.batches.index(["index 0"]), machine.batches.index(["index 1"])
+    assert second - first > 10
+
+
 async def test_questions_go_before_indexing_and_are_not_mixed_with_it(lane, machine):
     """Indexing jobs run one by one, after the questions that came later."""
     first = await held_up(lane, machine)
@@ -202,10 +214,61 @@ async def test_closing_cancels_what_waits_and_refuses_what_comes(lane, machine):
 
 async def test_starting_and_closing_leaves_no_threads_behind(machine):
     """Fifty lanes later there are as many threads as before."""
-    await BatchingLane("warm-up", capacity=1).close()
-    before = threading.active_count()
+    before = lanes()
     for _ in range(50):
         lane = OneCallLane(machine.call, capacity=1)
         await lane.run(["x"])
+        assert lanes() == before + 1
         await lane.close()
-    assert threading.active_count() == before
+    assert lanes() == before
+
+
+def lanes():
+    return sum(thread.name.startswith("lane-") for thread in threading.enumerate())
+
+
+async def test_a_call_that_never_returns_is_given_up_and_the_lane_goes_on(lane, machine):
+    """Its waiter is told, what waited is done by another thread, and a late return hurts nobody."""
+    stuck = await held_up(lane, machine)
+    waiting = asyncio.create_task(lane.run(["next"], ModelCall(lambda items: [[len(item)] for item in items], 3)))
+    await asyncio.sleep(0.02)
+    assert not lane.replace_if_stuck(60)
+    assert lane.replace_if_stuck(0.01)
+    with pytest.raises(DeadlineExceeded):
+        await stuck
+    async with asyncio.timeout(5):
+        assert await waiting == [[4]]
+    assert not lane.replace_if_stuck(0.01)
+    machine.may_run.set()  # the thread that was given up comes back
+    async with asyncio.timeout(5):
+        rows = await asyncio.gather(*(lane.run([word]) for word in ("a", "bb", "ccc", "dddd")))
+    assert [row[0][0] for row in rows] == [1, 2, 3, 4]
+    await asyncio.sleep(0.05)
+    assert sum(thread.name == "lane-test" for thread in threading.enumerate()) == 1
+
+
+async def test_the_room_of_a_call_that_was_given_up_is_free_again(lane, machine):
+    """So that a lane that was stuck admits as much as before."""
+    stuck = [await held_up(lane, machine)] + [asyncio.create_task(lane.run([str(n)])) for n in range(3)]
+    await asyncio.sleep(0.02)
+    with pytest.raises(EngineBusy):
+        await lane.run(["one too many"])
+    lane.replace_if_stuck(0)
+    machine.may_run.set()
+    await asyncio.gather(*stuck, return_exceptions=True)
+    await asyncio.gather(*(lane.run([str(n)]) for n in range(4)))
+
+
+async def test_questions_wait_for_a_model_that_is_being_loaded(encoder):
+    """What can't wait is told that it is early."""
+    loading: Future[Encoder] = Future()
+    lane = BatchingLane("test", capacity=4)
+    encoding = EncodingLane(loading, lane)
+    waiting = asyncio.create_task(encoding.encode(["text"]))
+    await asyncio.sleep(0.02)
+    with pytest.raises(ModelsLoading):
+        _ = encoding.identity
+    loading.set_result(encoder)
+    assert (await waiting).shape == (1, encoder.dimension)
+    assert encoding.identity == encoder.identity
+    await lane.close()

@@ -168,8 +168,7 @@ async def test_an_interrupted_run_resumes_with_the_vectors_it_had(store, encoder
     monkeypatch.setattr("bot.knowledge.indexer._STORED_AT_ONCE", 8)
     monkeypatch.setattr("bot.knowledge.indexer._EMBEDDED_AT_ONCE", 100)
     folder = folder_of({f"{n}.md": f"Animal number {n} eats {n} apples." for n in range(24)})
-    lane = BatchingLane("failing", capacity=8)
-    failing = EncodingLane(encoder, lane)
+    failing = EncodingLane(encoder, BatchingLane("failing", capacity=8))
     calls = 0
     encode = failing.encode
 
@@ -183,7 +182,6 @@ async def test_an_interrupted_run_resumes_with_the_vectors_it_had(store, encoder
     monkeypatch.setattr(failing, "encode", dies_in_the_middle)
     with pytest.raises(ExceptionGroup):
         await Indexer(store, failing, 200).index_folder(folder)
-    await lane.close()
     assert (await store.summary()).passages == 0
     report = await Indexer(store, lane, 200).index_folder(folder)
     assert report.passages == 24

@@ -14,7 +14,7 @@ import pytest
 from tests.platforms.discord_server import TOKEN, DiscordServer
 
 QUESTION = "how hot should the water be?"
-ANSWER = "Use water at 92 to 96 degrees."
+ANSWER = "Use water at **92 to 96 degrees**."
 SECRET = "a-token-that-discord-refuses"  # noqa: S105
 
 
@@ -34,7 +34,7 @@ async def program(server: DiscordServer, place: Path, **environment: str) -> Asy
             "-W",
             "ignore",
             "-m",
-            "tests.platforms.serve_discord",
+            "tests.platforms.serve",
             server.api,
             server.gateway,
             "real",

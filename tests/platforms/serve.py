@@ -1,0 +1,59 @@
+"""The program, with Discord turned to a local server: `python -m tests.platforms.serve API GATEWAY ENGINE run`.
+
+Telegram is turned by its own setting, telegram.api_url; where Discord isn't served, API and GATEWAY are `-`.
+ENGINE is `real`, or `echo` for one that repeats the question, where the way of a question is measured and not the models: it
+starts at once. What it is asked goes through the inference thread all the same, and there "never return" never does.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+
+import discord
+import numpy as np
+import yarl
+
+from bot import daemon
+from bot.cli import main
+from bot.engine.qa import QAEngine, new_reference
+from bot.messages import Answer, Outcome, Question, Wording
+
+_THINKING = 0.005  # seconds
+
+
+class EchoModel:
+    """What the rooms need of an encoder and of a reader, and nothing more."""
+
+    identity, window, dimension = "echo", 254, 4
+
+    def __init__(self) -> None:
+        self.description = {"model": "echo", "dtype_reason": "none"}
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        if any("never return" in text for text in texts):
+            time.sleep(3600)
+        time.sleep(_THINKING)
+        return np.tile(np.array([1, 0, 0, 0], dtype=np.float32), (len(texts), 1))
+
+    def read(self, tasks: Sequence[object]) -> list[list[object]]:
+        return [[] for _ in tasks]
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+
+async def _echo(engine: QAEngine, question: Question, _progress: object = None) -> Answer:
+    await engine._retriever.encode([Wording(question.text)])
+    return Answer(Outcome.ANSWERED, f"You asked: {question.text}", new_reference())
+
+
+if __name__ == "__main__":
+    _, api, gateway, engine, *arguments = sys.argv
+    if api != "-":
+        discord.http.Route.BASE = api
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+    if engine == "echo":
+        QAEngine.answer = _echo
+        daemon.load_models = lambda _settings: daemon.Models(EchoModel(), EchoModel())
+    sys.argv[1:] = arguments
+    main()
