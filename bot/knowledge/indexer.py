@@ -116,14 +116,21 @@ class Indexer:
     ) -> None:
         self._store = store
         self._lane = lane
-        self._passage_tokens = min(passage_tokens, lane.window)
-        self._recipe = f"{_RECIPE_VERSION}:{self._passage_tokens}:{lane.identity}"
+        self._most_tokens = passage_tokens
         self._limits = limits
         self._largest_bytes = largest_bytes
         self._reviewer = reviewer
         self._running = asyncio.Lock()
         self._seen: object = None  # the folder as it was when it was last indexed
         self._in_step = False  # whether the index is as that folder was
+
+    @property
+    def _passage_tokens(self) -> int:
+        return min(self._most_tokens, self._lane.window)
+
+    @property
+    def _recipe(self) -> str:
+        return f"{_RECIPE_VERSION}:{self._passage_tokens}:{self._lane.identity}"
 
     async def index_folder(
         self, folder: Path, progress: Callable[[IndexProgress], None] = lambda _: None
