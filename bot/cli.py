@@ -56,7 +56,9 @@ ConfigOption = Annotated[
     typer.Option("--config", envvar=CONFIG_VARIABLE, help="The settings file. Default: bot.toml, if there is one."),
 ]
 PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
-AskedPlatform = Annotated[Literal["discord", "telegram", "http"], typer.Argument(help="discord, telegram or http.")]
+AskedPlatform = Annotated[
+    Literal["discord", "telegram", "http", "terminal"], typer.Argument(help="discord, telegram, http or terminal.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
