@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bot.adapters.telegram.adapter import TelegramAdapter
     from bot.administration import Administration
     from bot.daemon import House
+    from bot.diagnosis import Diagnosis
     from bot.dispatcher import Dispatcher
     from bot.engine.explain import Explanation
     from bot.engine.gaps import Gap
@@ -58,6 +59,10 @@ ConfigOption = Annotated[
 PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
 AskedPlatform = Annotated[
     Literal["discord", "telegram", "http", "terminal"], typer.Argument(help="discord, telegram, http or terminal.")
+]
+AsideOption = Annotated[
+    bool,
+    typer.Option("--set-damaged-aside", help="Rename a damaged index or journal and begin a new one, which loses it."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -94,13 +99,13 @@ def options(
 
 
 @app.command()
-def run(config: ConfigOption = None) -> None:
+def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> None:
     """Run the daemon: every platform whose token is set, and HTTP. Without a platform: the terminal, if there is one."""
     settings = load_settings(config)
     if not settings.platforms and sys.stdin.isatty():
-        _serve_terminal(_settings(config))
+        _serve_terminal(_settings(config), set_damaged_aside)
     elif settings.platforms or settings.http.enabled:
-        _serve_platforms(settings)
+        _serve_platforms(settings, set_damaged_aside)
     else:
         raise SettingsError(
             [
@@ -111,9 +116,9 @@ def run(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def chat(config: ConfigOption = None) -> None:
+def chat(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> None:
     """Talk to the bot in this terminal. From a pipe: one question a line."""
-    _serve_terminal(_settings(config))
+    _serve_terminal(_settings(config), set_damaged_aside)
 
 
 @app.command()
@@ -412,6 +417,76 @@ def gaps(
     _with_house(_settings(config), show, fresh=False)
 
 
+@app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of the platforms.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Look for everything that can be wrong, and say what to do about it."""
+    from bot.diagnosis import Level
+    from bot.doctor import examine
+
+    async def run() -> "list[Diagnosis]":
+        found = []
+        with _progress_bar("Trying the threshold") as show:
+            async for one in examine(_settings(config), online=not offline, progress=show):
+                found.append(one)
+                if not as_json:
+                    colour = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}[one.level]
+                    typer.echo(f"{typer.style(f'{one.level:7}', fg=colour)}  {one.subject}: {one.text}")
+        return found
+
+    found = asyncio.run(run())
+    if as_json:
+        _print_json([asdict(one) for one in found])
+    if any(one.level is Level.ERROR for one in found):
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@app.command()
+def bench(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Measure what this machine can do with the models of the settings, and recommend settings."""
+
+    async def run(house: "House") -> None:
+        from bot.bench import measure, recommended
+
+        with _progress_bar("Measuring") as show:
+            figures = await measure(house, show)
+        advice = recommended(figures, house.settings)
+        if as_json:
+            _print_json(asdict(figures) | {"recommended": advice})
+            return
+        told = (f"  {line}" for line in advice) if advice else ["  nothing: the settings suit this machine"]
+        typer.echo("\n".join([*figures.lines(), "recommended settings:", *told]))
+
+    _with_house(_settings(config), run)
+
+
+@app.command()
+def backup(
+    archive: Annotated[Path, typer.Argument(help="The file to write, such as bot.tar.gz.", dir_okay=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Write the data folder into one archive, also while the bot runs."""
+    from bot.storage.data_folder import back_up
+
+    typer.echo(f"{archive}: {', '.join(back_up(_settings(config).storage.folder, archive))}")
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(help="A file that `backup` has written.", dir_okay=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Put the data folder back as it was when a backup was made. The bot must be stopped."""
+    from bot.storage.data_folder import restore as put_back
+
+    folder = _settings(config).storage.folder
+    before = put_back(archive, folder)
+    typer.echo(f"{folder}: restored." + (f" What stood there before is in {before}." if before else ""))
+
+
 @app.command("train-reader")
 def train_reader(
     data: Annotated[Path, typer.Option(help="The folder of training data.", exists=True, file_okay=False)],
@@ -442,7 +517,7 @@ def _settings(config: Path | None) -> Settings:
     return settings
 
 
-def _serve_platforms(settings: Settings) -> None:
+def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
     from bot.daemon import serve
     from bot.telemetry import configure_logging
 
@@ -466,7 +541,7 @@ def _serve_platforms(settings: Settings) -> None:
         return made
 
     configure_logging(settings.log, quiet=False, secrets=settings.secrets)
-    asyncio.run(serve(settings, services, _refresh))
+    asyncio.run(serve(settings, services, _refresh, set_damaged_aside=set_damaged_aside))
 
 
 def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "TelegramAdapter":
@@ -519,7 +594,7 @@ def _printable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _serve_terminal(settings: Settings) -> None:
+def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
     from bot.adapters.terminal import TerminalAdapter
     from bot.administration import Administration
     from bot.daemon import House, serve
@@ -537,7 +612,8 @@ def _serve_terminal(settings: Settings) -> None:
         return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
 
     # What comes from a pipe may ask about what was written a moment ago.
-    asyncio.run(serve(settings, adapters, refresh, at_terminal=True, fresh=not sys.stdin.isatty()))
+    fresh = not sys.stdin.isatty()
+    asyncio.run(serve(settings, adapters, refresh, at_terminal=True, fresh=fresh, set_damaged_aside=set_damaged_aside))
 
 
 def _evaluate(

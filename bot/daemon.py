@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import shutil
 import signal
 import threading
 import time
@@ -17,7 +16,6 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import structlog
-from filelock import FileLock, Timeout
 
 from bot import __version__, systemd
 from bot.adapters.http import HttpAdapter
@@ -41,6 +39,7 @@ from bot.knowledge.search import Retriever
 from bot.knowledge.watcher import FolderWatcher
 from bot.messages import Adapter, Closing, Outcome, Service
 from bot.settings import Settings
+from bot.storage.data_folder import CANDIDATE, alone_in, inspect
 from bot.storage.sqlite_journal import SqliteJournal
 from bot.storage.sqlite_knowledge import SqliteKnowledge
 from bot.supervision import look_at_journal, look_at_models, run_all, start_again, until_stopped
@@ -48,8 +47,6 @@ from bot.telemetry import LoopLagProbe
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
-# What the copies of the index are called on which golden questions are tried.
-_CANDIDATE = "candidate-"
 # Seconds for what is still open to be closed after the grace.
 _CLOSING = 20.0
 
@@ -165,7 +162,7 @@ async def open_house(
 @asynccontextmanager
 async def _index_after(change: IndexChange, knowledge: SqliteKnowledge, folder: Path) -> AsyncIterator[SqliteKnowledge]:
     """A copy of the index with a change made in it, for as long as this holds."""
-    with TemporaryDirectory(dir=folder, prefix=_CANDIDATE) as place:
+    with TemporaryDirectory(dir=folder, prefix=CANDIDATE) as place:
         await knowledge.copy_to(Path(place))
         candidate = await SqliteKnowledge.open(Path(place))
         try:
@@ -252,6 +249,7 @@ async def serve(
     *,
     at_terminal: bool = False,
     fresh: bool = False,
+    set_damaged_aside: bool = False,
 ) -> None:
     """Answer until a signal says stop, or until every adapter has no more to give. Raises the BotError of the last one if
     all were stopped by an error that starting again can't cure.
@@ -260,10 +258,11 @@ async def serve(
     there answers at once, and is brought up to date meanwhile, unless it has to be `fresh` or nobody watches the folder.
     SIGTERM and SIGINT stop accepting, give running answers their grace and return; a second one ends the process at once.
     `at_terminal`: one person asks, without limits, and of the answers only declines are kept once they are shown.
+    `set_damaged_aside`: a database that is damaged is renamed, and a new one made; otherwise StorageError is raised.
     """
     stop = asyncio.Event()
-    with _alone_in(settings.storage.folder), _signals_set(stop):
-        _clear_up(settings.storage.folder)
+    with alone_in(settings.storage.folder), _signals_set(stop):
+        await asyncio.to_thread(inspect, settings.storage.folder, set_damaged_aside=set_damaged_aside)
         health = Health(_log_change)
         async with open_house(settings, health=health, background=not at_terminal) as house, LoopLagProbe() as lag:
             ready = asyncio.Event()
@@ -373,12 +372,6 @@ async def _serve(
         _log.info("drained", **dispatcher.counts)
 
 
-def _clear_up(folder: Path) -> None:
-    """Take away what a killed process has left: copies of the index on which golden questions were tried."""
-    for left in folder.glob(f"{_CANDIDATE}*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
 def _kept(settings: Settings, at_terminal: bool) -> frozenset[Outcome]:
     """Who asks at the terminal presses no buttons below an answer, but wants to see what the documents lack."""
     if not settings.storage.answer_days:
@@ -410,21 +403,6 @@ def _log_change(report: Report) -> None:
     log = _log.info if report.state in (State.STARTING, State.READY) else _log.warning
     log("component", component=report.name, state=report.state.value, detail=report.detail)
     systemd.status(f"{report.name}: {report.state}" + (f" ({report.detail})" if report.detail else ""))
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """While this holds, no other bot serves from the folder: two would both answer what a third one left undone."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "bot.lock", timeout=0)
-        with lock:
-            yield
-    except Timeout as error:
-        raise StorageError(
-            f"Another bot is running with the data folder {folder}. Stop it first, or give this one a folder of its own: "
-            "storage.folder"
-        ) from error
 
 
 @contextmanager

@@ -48,7 +48,7 @@ _LAST_PROGRESS = 10.0
 
 
 # Seconds until a question that could not be noted, because the disk is full say, is taken up again.
-_PUT_OFF_PAUSE = 15.0
+_PUT_OFF_PAUSE = 5.0
 # Seconds that the engine has for a question in any case.
 _LEAST = 10.0
 _EXPIRED = "You asked this long ago, while I was away. Please ask again if you still want to know."

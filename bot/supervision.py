@@ -25,7 +25,7 @@ _RESTART_PAUSES = (1.0, 5.0, 15.0, 60.0)
 # A service that ran for so long has recovered: its next failure is a first one.
 _RECOVERED = 300.0  # seconds
 _BETWEEN_LOOKS = 1.0  # seconds
-_BETWEEN_PROBES = 10.0  # seconds between two writes that try whether the journal can be written
+_BETWEEN_PROBES = 5.0  # seconds between two writes that try whether the journal can be written
 _LITTLE_SPACE = 200 * 2**20  # bytes
 # So many threads in a row are given up; then something is wrong that another thread doesn't cure.
 _MOST_REPLACEMENTS = 3
@@ -78,7 +78,6 @@ async def _keep_running(service: Service, states: dict[str, str], health: Health
             _log.exception("adapter failed", adapter=service.name, restart_seconds=pause)
         else:
             states[service.name] = "stopped"
-            component.failed("it has ended")
             return None
         finally:
             looking.cancel()

@@ -5,6 +5,7 @@ the rankings are fused, so a change of subject is not lost in what was said befo
 more the joined wording counts. Only answered questions are kept, for as long as the settings say.
 """
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -15,6 +16,8 @@ from bot.text import STOP_WORDS, words
 
 # A question with so many words that carry meaning can stand alone.
 _WORDS_TO_STAND_ALONE = 2
+# A write for each question, only to find nothing to erase, would cost as much as keeping the turn.
+_BETWEEN_ERASURES = 60.0  # seconds
 _POINTING_BACK = frozenset("it its that this these those they them their he him his she her one ones there".split())
 
 
@@ -22,6 +25,7 @@ class Conversations:
     def __init__(self, store: ConversationStore, settings: ConversationSettings) -> None:
         self._store = store
         self._settings = settings
+        self._forgotten_at = -math.inf  # on the monotonic clock
 
     async def wordings(self, question: Question) -> list[Wording]:
         """What to search for: the question as it stands first, then with what it refers to, if there is anything."""
@@ -37,13 +41,15 @@ class Conversations:
         """Keep an answered question for follow-ups, and drop what has expired."""
         if not answer.answered or not self._settings.turns or question.earlier is not None:
             return
-        await self.forget_expired()
+        if time.monotonic() > self._forgotten_at + _BETWEEN_ERASURES:
+            await self.forget_expired()
         await self._store.add_turn(question.conversation, Turn(question.text, answer.text), time.time(), question)
 
     async def forget(self, conversation: str) -> None:
         await self._store.forget(conversation)
 
     async def forget_expired(self) -> None:
+        self._forgotten_at = time.monotonic()
         await self._store.forget_older(time.time() - self._settings.expire_seconds)
 
     async def _turns(self, question: Question) -> Sequence[Turn]:

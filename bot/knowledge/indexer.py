@@ -165,6 +165,29 @@ class Indexer:
             metrics.index_is_in_step()
         return False
 
+    async def behind(self, folder: Path) -> int:
+        """How many files look otherwise than the index has them, by size and time; nothing is read. Raises DocumentError."""
+        known = {state.path: state for state, _ in await self._store.files()}
+
+        def count() -> int:
+            listing = list_folder(folder)
+            there = {entry.path for entry in listing.entries}
+            gone = sum(path not in there and not listing.is_hidden_by_error(path) for path in known)
+            return gone + sum(self._looks_changed(entry, known.get(entry.path)) for entry in listing.entries)
+
+        return await asyncio.to_thread(count)
+
+    def _looks_changed(self, entry: Entry, known: FileState | None) -> bool:
+        if known is None or known.recipe != self._recipe:
+            return True
+        if entry.problem is not None or not known.modified_ns:
+            return entry.problem is not None and known.content_hash != entry.problem
+        try:
+            status = entry.file.stat()
+        except OSError:
+            return False
+        return (known.size, known.modified_ns) != (status.st_size, status.st_mtime_ns)
+
     async def forget_missing(self, folder: Path) -> list[str]:
         """Take the documents that are gone out of the index at once, also while a long indexing runs.
 

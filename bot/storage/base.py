@@ -265,6 +265,9 @@ class Journal(Protocol):
         """Erase what was done before `than` (seconds since the epoch), and feedback that is older. Of what was done before
         `keys_older_than` the keys go too, by which a repeated event is recognised."""
 
+    async def in_doubt(self) -> int:
+        """How many parts of answers may have arrived or not: they will be sent again and say so."""
+
     async def reclaim(self) -> int:
         """Give a part of the space that was erased back to the disk: so many bytes; 0 where there is none (any more)."""
 

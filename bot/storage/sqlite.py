@@ -105,7 +105,7 @@ class Connection:
 
 def _open(file: Path, migrations: Sequence[str], read_only: bool) -> sqlite3.Connection:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)  # for its owner only: it holds what people ask
         connection = sqlite3.connect(file, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     except (sqlite3.Error, OSError) as error:
@@ -222,6 +222,11 @@ def damage(file: Path) -> str | None:
             return str(error)
         raise _storage_error(file, error) from error
     return None if said == "ok" else str(said)
+
+
+def damaged(file: Path, found: str) -> StorageError:
+    """The error that says so, and what to do."""
+    return StorageError(f"{file}: {found}. The file is damaged: {_START_ANEW}")
 
 
 def put_aside(file: Path) -> Path:

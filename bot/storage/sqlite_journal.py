@@ -108,9 +108,15 @@ class SqliteJournal:
     async def close(self) -> None:
         await self._connection.close()
 
-    async def back_up(self, folder: Path) -> None:
-        """Write a copy of the file as it is now into a folder."""
-        await self._connection.back_up(folder / FILE)
+    async def in_doubt(self) -> int:
+        def read(db: sqlite3.Connection) -> int:
+            statement = (
+                "SELECT count(*) FROM parts JOIN questions ON id = parts.question "
+                "WHERE parts.message IS NULL AND done_at IS NULL"
+            )
+            return int(db.execute(statement).fetchone()[0])
+
+        return await self._connection.run(read)
 
     async def reclaim(self) -> int:
         return await self._connection.reclaim()

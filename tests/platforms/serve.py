@@ -16,7 +16,7 @@ import yarl
 from bot import daemon
 from bot.cli import main
 from bot.engine.qa import QAEngine, new_reference
-from bot.messages import Answer, Outcome, Question, Wording
+from bot.messages import Answer, Outcome, Progress, Question, Stage, Update, Wording
 
 _THINKING = 0.005  # seconds
 
@@ -42,7 +42,8 @@ class EchoModel:
         return [len(text.split()) for text in texts]
 
 
-async def _echo(engine: QAEngine, question: Question, _progress: object = None) -> Answer:
+async def _echo(engine: QAEngine, question: Question, progress: Progress = lambda _: None) -> Answer:
+    progress(Update(Stage.SEARCHING))
     await engine._retriever.encode([Wording(question.text)])
     return Answer(Outcome.ANSWERED, f"You asked: {question.text}", new_reference())
 
