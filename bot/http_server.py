@@ -8,6 +8,7 @@ Runs on the event loop of the daemon.
 import asyncio
 import hmac
 import json
+import math
 import secrets
 import socket
 from collections.abc import Collection, Iterator, Sequence
@@ -252,12 +253,11 @@ class _Guard:
 
     def check(self, request: Request) -> None:
         """Raises Problem."""
-        path = request.url.path
-        if path in self._webhooks:
+        if self.leaves_alone(request):
             return
         if not self._token:
             _require_this_machine(request)
-        if path in _FOR_EVERYBODY:
+        if request.url.path in _FOR_EVERYBODY:
             return
         if not self.admits(request):
             raise Problem(
@@ -270,6 +270,10 @@ class _Guard:
         # What a page of another site can send without being asked for permission first has other types.
         if request.method == "POST" and content_type != "application/json":
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON: Content-Type: application/json.")
+
+    def leaves_alone(self, request: Request) -> bool:
+        """Whether the request is for a webhook, which has limits and a secret of its own."""
+        return request.url.path in self._webhooks
 
     def admits(self, request: Request) -> bool:
         """Whether the request has the token, where one is needed."""
@@ -324,7 +328,8 @@ class _Outermost:
         request = Request(scope)
         try:
             self._guard.check(request)
-            await self._app(scope, _limited(request, receive, self._largest_body), counted)
+            largest = math.inf if self._guard.leaves_alone(request) else self._largest_body
+            await self._app(scope, _limited(request, receive, largest), counted)
         except Problem as problem:
             await _on_problem(request, problem)(scope, receive, counted)
         except ClientDisconnect:
@@ -341,7 +346,7 @@ class _Outermost:
             metrics.HTTP_REQUESTS.labels(route, str(status or "none")).inc()
 
 
-def _limited(request: Request, receive: Receive, largest: int) -> Receive:
+def _limited(request: Request, receive: Receive, largest: float) -> Receive:
     """`receive` that raises HTTPException where the body is too large, or takes too long."""
     closing = {"Connection": "close"}  # the rest of the body is not read
     until = asyncio.get_running_loop().time() + _BODY_SECONDS

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from adapters.http.http_house import TOKEN, HttpHouse, until
+from fastapi import APIRouter
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
@@ -188,6 +189,18 @@ async def test_a_name_that_leads_here_is_refused_without_a_token(house, host):
 async def test_the_names_of_this_machine_are_served(house, host):
     """With or without a port."""
     assert (await house.ask("q", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["", TOKEN])
+async def test_a_webhook_sees_to_it_itself_who_may_use_it(tmp_path, token):
+    """It is called by the platform, through a proxy, by a public name, and knows no token of ours."""
+    router = APIRouter()
+    router.add_api_route("/hook/updates", lambda: "taken", methods=["POST"])
+    async with HttpHouse(tmp_path, router, http={"port": 0, "token": token}) as house:
+        public = {"Host": "bot.example.com", "Origin": "https://example.com"}
+        assert (await house.client.post("/hook/updates", headers=public)).json() == "taken"
+        assert (await house.client.post("/hook/updates/more", headers=public)).status_code in (401, 421)
+        assert "/hook" not in (await house.client.get("/openapi.json", headers={"Host": "localhost"})).text
 
 
 async def test_a_web_page_of_another_site_cannot_ask(house):

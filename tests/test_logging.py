@@ -108,7 +108,7 @@ ATTACKS: dict[str, Callable[[str], object]] = {
     "url": lambda secret: log().info(
         f"GET https://user:{quote(secret, safe='')}@example.org/?token={quote(secret)}&a=b"
     ),
-    "url of Telegram": lambda secret: logging.getLogger("telegram").warning("POST /bot%s/getMe", secret),
+    "url of Telegram": lambda secret: logging.getLogger("lib.telegram").warning("POST /bot%s/getMe", secret),
     "header": lambda secret: logging.getLogger("lib").info("%r", {"Authorization": f"Bot {secret}", "a": "b"}),
     "json": lambda secret: logging.getLogger("lib").info(json.dumps({"d": {"token": secret}})),
     "json in json": lambda secret: logging.getLogger("lib").info(json.dumps({"d": json.dumps({"token": secret})})),

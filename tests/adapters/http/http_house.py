@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from fastapi import APIRouter
 
 from bot.adapters.http import HttpAdapter
 from bot.dispatcher import Dispatcher
@@ -57,8 +58,9 @@ class ScriptedEngine:
 class HttpHouse:
     """Everything between the sockets and the disk. Use as an async context manager."""
 
-    def __init__(self, folder: Path, **sections: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, *routers: APIRouter, **sections: dict[str, Any]) -> None:
         self.folder = folder
+        self.routers = routers
         self.engine = ScriptedEngine()
         self.settings = Settings(
             **{"http": {"port": 0}, "storage": {"folder": folder}} | sections,  # type: ignore[arg-type]
@@ -70,7 +72,7 @@ class HttpHouse:
         self.journal = await SqliteJournal.open(self.folder)
         self.dispatcher = Dispatcher(self.engine, self.journal, self.settings.queue, limits=self.settings.limits)
         self.api = HttpAdapter(self.dispatcher, lambda texts: [len(text.split()) for text in texts], self.settings.http)
-        self.server = HttpServer(self.settings.http, [], api=self.api, health=self.health)
+        self.server = HttpServer(self.settings.http, self.routers, api=self.api, health=self.health)
         self.dispatcher.register([self.server])
         await self.dispatcher.resume()
         self.running = asyncio.create_task(self.server.run())
