@@ -190,7 +190,10 @@ def _monitoring(health: Health, guard: "_Guard") -> APIRouter:
 
 
 def _pages(app: FastAPI) -> APIRouter:
+    """What there is so far, described."""
     router = APIRouter(include_in_schema=False)
+    described = app.openapi()
+    shown = _as_page(described)
 
     @router.get("/")
     async def start() -> Response:
@@ -198,11 +201,11 @@ def _pages(app: FastAPI) -> APIRouter:
 
     @router.get("/openapi.json")
     async def description() -> Response:
-        return JSONResponse(app.openapi())
+        return JSONResponse(described)
 
     @router.get("/docs")
     async def page() -> Response:
-        return HTMLResponse(_as_page(app.openapi()), headers={"Content-Security-Policy": _NOTHING_FROM_ELSEWHERE})
+        return HTMLResponse(shown, headers={"Content-Security-Policy": _NOTHING_FROM_ELSEWHERE})
 
     return router
 

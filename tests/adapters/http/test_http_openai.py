@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import openai
 import pytest
@@ -14,15 +13,9 @@ from bot.messages import Turn
 ANSWER = "re: how hot?\nsecond line\n\n— Guide › Water (guide.md, lines 3-4) https://example.org/guide.md"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def what_the_client_looks_up_once() -> None:
-    """The client's first request reads and imports for longer than a test may block its loop."""
-    request: Any = {"model": "none", "messages": [{"role": "user", "content": "q"}]}
-    with openai.OpenAI(base_url="http://127.0.0.1:9", api_key="none", max_retries=0) as client:
-        with pytest.raises(openai.APIConnectionError):
-            client.chat.completions.create(**request)
-        with pytest.raises(openai.APIConnectionError), client.chat.completions.stream(**request):
-            pass
+@pytest.fixture(autouse=True)
+def loop_is_never_blocked() -> None:
+    """Not looked at here: the client shares the loop, and computes for as long as it likes."""
 
 
 @pytest.fixture
