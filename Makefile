@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 SOURCES := bot tests benchmarks
 
-.PHONY: help run test lint check format bench load clean
+.PHONY: help run test lint check format bench load soak clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do \
@@ -45,6 +45,12 @@ bench: $(VENV)/.installed-dev  ## Measure indexing and answering on this machine
 load: $(VENV)/.installed-dev  ## Measure Discord and Telegram under load and faults, on local servers
 	@$(BIN)/python benchmarks/discord_load.py
 	@$(BIN)/python benchmarks/telegram_load.py
+
+soak: $(VENV)/.installed-dev  ## Measure faults, overload and a long run: an hour or two
+	@$(BIN)/python benchmarks/faults.py kills
+	@$(BIN)/python benchmarks/faults.py hostile
+	@$(BIN)/python benchmarks/faults.py overload
+	@$(BIN)/python benchmarks/faults.py soak
 
 clean:  ## Remove what was installed and cached, but no data
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -19,6 +19,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.faults import hostile_discord, hostile_telegram, hostile_terminal, kill_under_load
+from bot.storage.sqlite import damage
+from tests.platforms.hostile import hostile_messages
 from tests.platforms.telegram_server import TOKEN, TelegramServer
 
 ROOT = Path(__file__).parents[1]
@@ -142,26 +145,57 @@ def remount(disk: Path, how: str) -> None:
 
 
 async def test_kill_9_at_random_moments_under_load_loses_nothing(tmp_path):
-    """A small sample of benchmarks/faults.py, with questions in every state that there is."""
-    chance = random.Random(11)
-    async with running(tmp_path) as bot:
-        asked = []
-        for _ in range(3):
-            await until(lambda: bot.server.called("getUpdates"))
-            for number in range(25):
-                text = f"question {len(asked)}."
-                asked.append((text, bot.ask(text)))
-                if number == 24:
-                    await asyncio.sleep(chance.uniform(0.0, 0.4))
-            await bot.kill()
-            bot.server.calls.clear()
+    """Discord and Telegram together: a small sample of `benchmarks/faults.py kills`."""
+    survived = await kill_under_load(tmp_path, 3, longest=3.0)
+    assert survived.kills == 3
+    assert survived.asked > 40
+    assert (survived.lost, survived.twice, survived.wrong) == (0, 0, []), survived.lines()
+
+
+@pytest.mark.parametrize("attack", [hostile_telegram, hostile_discord, hostile_terminal])
+async def test_hostile_messages_are_answered_or_refused_and_show_nothing_of_the_inside(attack, tmp_path):
+    """A small sample of `benchmarks/faults.py hostile`."""
+    assert await attack(tmp_path, await asyncio.to_thread(hostile_messages, 30)) == []
+
+
+async def test_an_indexing_that_is_killed_leaves_a_whole_index(tmp_path):
+    """At any moment: the next one goes on, and what can be searched is whole all the time."""
+    chance = random.Random(3)
+    (tmp_path / "knowledge").mkdir()
+    for number in range(150):
+        words = " ".join(f"word{number}{n}" for n in range(120))
+        (tmp_path / "knowledge" / f"{number}.md").write_text(f"# Document {number}\n\n## Part\n\n{words}.\n")
+    index = tmp_path / "data" / "index.sqlite3"
+    async with TelegramServer() as server:
+        bot = Bot(tmp_path, server)
+        for _ in range(4):
             await bot.start()
-        await until(lambda: all(said() for _, said in asked), 60)
-        for text, said in asked:
-            plain = [answer for answer in said() if not answer.startswith("(sent again")]
-            assert len(plain) <= 1 or len(said()) == 1, said()
-            assert all(text in answer for answer in said())
+            await until(index.exists)
+            await asyncio.sleep(chance.uniform(0.0, 1.0))
+            await bot.kill()
+            assert not await asyncio.to_thread(damage, index)
+            if index.stat().st_size:
+                assert whole(index)
+        await bot.start()
+        await bot.answers()
         assert await bot.stop() == 0
+    with closing(sqlite3.connect(index)) as db:
+        assert db.execute("SELECT count(*) FROM documents").fetchone() == (150,)
+    assert whole(index)
+
+
+def whole(index: Path) -> bool:
+    """Whether every passage has its words and its vector, and the other way round."""
+    with closing(sqlite3.connect(index)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'passages'").fetchone():
+            return True
+        [orphans] = db.execute(
+            "SELECT count(*) FROM passages WHERE vector_key NOT IN (SELECT key FROM vectors) "
+            "OR document NOT IN (SELECT id FROM documents)"
+        ).fetchone()
+        [passages] = db.execute("SELECT count(*) FROM passages").fetchone()
+        [words] = db.execute("SELECT count(*) FROM words").fetchone()
+    return orphans == 0 and words == passages
 
 
 async def test_a_full_disk_is_told_and_what_was_asked_is_answered_when_there_is_room(small_disk, tmp_path):

@@ -10,11 +10,12 @@ import structlog
 import yarl
 from structlog.testing import LogCapture
 
-from bot import daemon
 from bot import dispatcher as dispatcher_module
+from bot import supervision
 from bot.adapters.discord import DiscordAdapter
 from bot.daemon import House, administration_of, open_house
 from bot.dispatcher import Dispatcher
+from bot.health import Health
 from bot.messages import Answer, Citation, Engine, Outcome, Question, Stage, Update
 from bot.settings import Settings
 from tests.platforms.discord_server import TOKEN, DiscordServer
@@ -66,7 +67,7 @@ class RunningBot:
 
     async def start(self) -> None:
         await self.dispatcher.resume()
-        self.ended = asyncio.create_task(daemon._run_all([self.adapter], self.administration.platforms))
+        self.ended = asyncio.create_task(supervision.run_all([self.adapter], self.administration.platforms, Health()))
 
     async def stop(self) -> None:
         if self.ended is not None:
@@ -90,7 +91,7 @@ def log():
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch):
     monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (0.05, 0.05, 0.1, 0.5, 1.0, 2.0))
-    monkeypatch.setattr(daemon, "_RESTART_PAUSES", (0.05, 0.2, 0.5))
+    monkeypatch.setattr(supervision, "_RESTART_PAUSES", (0.05, 0.2, 0.5))
 
 
 @pytest.fixture

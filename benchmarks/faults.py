@@ -1,0 +1,422 @@
+"""What the bot survives, measured: kill -9 under load, hostile messages, overload, and a soak.
+
+    python benchmarks/faults.py kills    [--kills 100]         Discord and Telegram together, killed at random moments
+    python benchmarks/faults.py hostile  [--messages 5000]     odd, huge and marked-up messages, for each adapter
+    python benchmarks/faults.py overload [--seconds 30]        ten times as many people as the queue has room for
+    python benchmarks/faults.py soak     [--questions 50000]   memory, open files and threads over many questions
+
+The first two run the whole program against local servers, with an engine that repeats the question; the others go from the
+dispatcher to an adapter that only counts, with the real models and the real journal. Each ends with status 1 where a figure is
+out of bounds.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT))
+
+from benchmarks.answering import PLATFORM, questions_from  # noqa: E402
+from benchmarks.discord_load import NOT_TAKEN  # noqa: E402
+from benchmarks.discord_load import Crowd as Members  # noqa: E402
+from bot.daemon import open_house  # noqa: E402
+from bot.dispatcher import Dispatcher  # noqa: E402
+from bot.errors import EngineBusy  # noqa: E402
+from bot.messages import Address, Answer, Delivery, Question, Sending, Update  # noqa: E402
+from bot.settings import LogSettings, Settings  # noqa: E402
+from bot.telemetry import LoopLagProbe, configure_logging  # noqa: E402
+from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN  # noqa: E402
+from tests.platforms.discord_server import DiscordServer  # noqa: E402
+from tests.platforms.hostile import hostile_messages  # noqa: E402
+from tests.platforms.telegram_load import MARK, answers_in  # noqa: E402
+from tests.platforms.telegram_load import Crowd as People  # noqa: E402
+from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN  # noqa: E402
+from tests.platforms.telegram_server import Limits, TelegramServer  # noqa: E402
+
+MOST_LAG = 10.0  # milliseconds, 99th percentile
+MOST_GROWTH = 1.05  # of the resident memory after the warm-up
+Say = Callable[[str], None]
+
+
+class Program:
+    """The whole program, with an engine that repeats the question, on one platform or on both."""
+
+    def __init__(self, folder: Path, discord: DiscordServer | None, telegram: TelegramServer | None) -> None:
+        self._folder = folder
+        (folder / "knowledge").mkdir(exist_ok=True)
+        self._server = (discord.api, discord.gateway) if discord else ("-", "-")
+        self._environment = {"PYTHONPATH": str(ROOT), "BOT_LOG__FORMAT": "json", "BOT_LIMITS__CHAT_QUESTIONS": "0"}
+        self._environment |= {"BOT_LIMITS__AUTHOR_QUESTIONS": "0", "BOT_QUEUE__CAPACITY": "4096"}
+        if discord:
+            self._environment["DISCORD_TOKEN"] = DISCORD_TOKEN
+        if telegram:
+            self._environment |= {"TELEGRAM_TOKEN": TELEGRAM_TOKEN, "BOT_TELEGRAM__API_URL": telegram.address}
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-W", "ignore", "-m", "tests.platforms.serve", *self._server, "echo", "run"),
+                cwd=self._folder,
+                env=os.environ | self._environment,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=log,
+            )
+
+    async def end(self, number: signal.Signals) -> int:
+        assert self.process
+        self.process.send_signal(number)
+        return await self.process.wait()
+
+    def logged(self, event: str) -> list[dict[str, object]]:
+        lines = (self._folder / "log").read_text().splitlines()
+        said = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in said if line["event"] == event]
+
+
+# --- kill -9 ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Survived:
+    """What became of the questions of both platforms."""
+
+    asked: int = 0
+    kills: int = 0
+    lost: int = 0
+    twice: int = 0  # without a mark
+    marked: int = 0
+    refused_by_discord: int = 0  # commands while no bot was there: Discord itself says so
+    wrong: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        return [
+            f"questions asked                 {self.asked}",
+            f"kill -9                         {self.kills}",
+            f"lost                            {self.lost}",
+            f"twice without a mark            {self.twice}",
+            f"sent again, marked so           {self.marked}",
+            f"commands that found no bot      {self.refused_by_discord} (Discord told the users)",
+            *self.wrong[:5],
+        ]
+
+
+async def kill_under_load(
+    folder: Path, kills: int, *, per_second: float = 20.0, longest: float = 6.0, seed: int = 5
+) -> Survived:
+    """Ask on both platforms all the time, and kill the program at random moments, also while it starts.
+
+    `longest`: seconds until the next kill at most.
+    """
+    chance = random.Random(seed)  # noqa: S311
+    async with DiscordServer.running() as discord, TelegramServer(limits=Limits()) as telegram:
+        discord.strict = False
+        members, people = Members(discord), People(telegram, groups=20)
+        program, survived = Program(folder, discord, telegram), Survived()
+        asked_people = 0
+
+        async def ask() -> None:
+            nonlocal asked_people
+            while True:
+                people.asks(f"question {asked_people} of Telegram")
+                asked_people += 1
+                if discord._sockets:
+                    await members.ask()
+                await asyncio.sleep(2 / per_second)
+
+        await program.start()
+        asking = asyncio.create_task(ask())
+        for _ in range(kills):
+            await asyncio.sleep(chance.uniform(0.3, longest))
+            await program.end(signal.SIGKILL)
+            survived.kills += 1
+            await program.start()
+        await asyncio.sleep(3)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        with suppress(TimeoutError):
+            await members.settle(members.outcomes()[NOT_TAKEN], seconds=120)
+        await _until(lambda: all(answers_in(people.said_to(n)) for n in range(asked_people)), 120)
+        await asyncio.sleep(3)
+        status = await program.end(signal.SIGTERM)
+        outcomes = members.outcomes()
+        survived.asked = asked_people + sum(outcomes.values())
+        survived.lost, survived.twice = outcomes["lost"], outcomes["twice"]
+        survived.refused_by_discord = outcomes[NOT_TAKEN]
+        for number in range(asked_people):
+            answers = answers_in(people.said_to(number))
+            marked = [text for text in answers if text.startswith(MARK)]
+            survived.marked += len(marked)
+            survived.lost += not answers
+            survived.twice += len(answers) - len(marked) > 1
+        survived.wrong += [] if status == 0 else [f"the last run ended with status {status}"]
+        return survived
+
+
+# --- hostile messages -------------------------------------------------------------------------------------------------
+
+
+async def hostile_telegram(folder: Path, messages: list[str], patience: float = 600) -> list[str]:
+    """What went wrong."""
+    async with TelegramServer() as server:
+        program = Program(folder, None, server)
+        await program.start()
+        chats = []
+        for number, text in enumerate(messages):
+            person = server.person(f"Person {number}")
+            chats.append(server.private(person))
+            server.says(chats[-1], person, text)
+        last = server.person("Last")
+        server.says(server.private(last), last, "still there?")
+        await _until(lambda: not server.pending and server.private(last).texts, patience)
+        await _until(lambda: all(chat.texts for chat in chats), 30)
+        wrong = [f"no answer to {messages[n]!r:.80}" for n, chat in enumerate(chats) if not chat.texts]
+        wrong += _insides(text for chat in chats for text in chat.texts)
+        wrong += [] if server.private(last).texts else ["the bot does not answer any more"]
+        return wrong + await _ended(program)
+
+
+async def hostile_discord(folder: Path, messages: list[str], patience: float = 600) -> list[str]:
+    """What went wrong."""
+    async with DiscordServer.running() as server:
+        server.strict = False
+        program = Program(folder, server, None)
+        await program.start()
+        await server.until(lambda: server._sockets, seconds=60)
+        places = []
+        for number, text in enumerate(messages):
+            places.append(server.direct(server.user(f"member {number}")))
+            await server.say(places[-1], text[:2000], server.user(f"member {number}"))
+            if number % 50 == 49:
+                await asyncio.sleep(0.2)
+        last = server.user("last")
+        await server.say(server.direct(last), "still there?", last)
+        await _until(lambda: server.from_bot(server.direct(last)), patience)
+        await _until(lambda: all(server.from_bot(place) for place in places), 60)
+        wrong = [f"no answer to {messages[n]!r:.80}" for n, place in enumerate(places) if not server.from_bot(place)]
+        wrong += _insides(message["content"] for place in places for message in server.from_bot(place))
+        wrong += [] if server.from_bot(server.direct(last)) else ["the bot does not answer any more"]
+        return wrong + await _ended(program)
+
+
+async def hostile_terminal(folder: Path, messages: list[str]) -> list[str]:
+    """What went wrong: every line of a pipe is answered."""
+    (folder / "knowledge").mkdir(exist_ok=True)
+    lines = [" ".join(text.split("\n")).replace("\r", " ") for text in messages]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "ignore", "-m", "tests.platforms.serve", "-", "-", "echo", "chat"),
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, told = await process.communicate("\n".join(lines).encode("utf-8", "replace") + b"\nstill there?\n")
+    wrong = [] if process.returncode == 0 else [f"status {process.returncode}: {told.decode()[-300:]}"]
+    wrong += [] if b"You asked: still there?" in out else ["the last line was not answered"]
+    return wrong + _insides([told.decode()])
+
+
+def _insides(said: object) -> list[str]:
+    """What users have seen of the program's inside. What they wrote themselves comes back, so only whole traces count."""
+    return [f"a user saw {text[:200]!r}" for text in said if "Traceback (most recent call" in text]  # type: ignore[attr-defined]
+
+
+async def _ended(program: Program) -> list[str]:
+    status = await program.end(signal.SIGTERM)
+    failures = [str(line.get("exception", ""))[-200:] for line in program.logged("failure")]
+    return [f"status {status}"] * (status != 0) + failures
+
+
+# --- overload and soak ------------------------------------------------------------------------------------------------
+
+
+class Users:
+    """An adapter whose users each wait for the answer to what they asked, and note how long it took."""
+
+    name = PLATFORM
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.outcomes: Counter[str] = Counter()
+        self._waiting: dict[str, asyncio.Event] = {}
+
+    async def run(self) -> None:
+        """Nothing comes in by itself."""
+
+    async def progress(self, address: Address, update: Update) -> None:
+        """Nobody watches."""
+
+    async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
+        async def send(_sending: Sending) -> str:
+            self.outcomes[answer.outcome.value] += 1
+            self._waiting.pop(address.message).set()
+            return address.message
+
+        await delivery.send_part(0, send)
+
+    async def ask(self, dispatcher: Dispatcher, text: str, user: str) -> bool:
+        """One question, until its answer is there. False: it was refused."""
+        message = uuid.uuid4().hex
+        answered = self._waiting[message] = asyncio.Event()
+        started = time.perf_counter()
+        address = Address(PLATFORM, user, message)
+        try:
+            await dispatcher.accept(Question(text, message, user, address, datetime.now(UTC)))
+        except EngineBusy:
+            del self._waiting[message]
+            self.outcomes["refused"] += 1
+            return False
+        await answered.wait()
+        self.seconds.append(time.perf_counter() - started)
+        return True
+
+
+async def overload(settings: Settings, seconds: float, say: Say) -> bool:
+    """As many people as the queue has room for, then ten times as many; whether the figures are within bounds."""
+    room = settings.queue.capacity
+    async with open_house(settings) as house:
+        await house.indexer.index_folder(settings.knowledge.folder)
+        texts = questions_from(settings.knowledge.folder, 500)
+        worst: dict[int, float] = {}
+        lags = []
+        for people in (room // 2, 10 * room):
+            dispatcher, users = Dispatcher(house.engine, house.journal, settings.queue, limits=settings.limits), Users()
+            dispatcher.register([users])
+            end = time.monotonic() + seconds
+
+            async def person(
+                name: str, dispatcher: Dispatcher = dispatcher, users: Users = users, end: float = end
+            ) -> None:
+                chance = random.Random(name)  # noqa: S311
+                while time.monotonic() < end:
+                    if not await users.ask(dispatcher, chance.choice(texts), name):
+                        await asyncio.sleep(chance.uniform(0.5, 1.5))  # told to ask again in a moment
+
+            async with LoopLagProbe(interval_seconds=0.005) as probe:
+                await asyncio.gather(*(person(f"person {n}") for n in range(people)))
+            worst[people] = _percentile(users.seconds, 0.95)
+            lags.append(probe.percentile(0.99))
+            say(
+                f"{people} people: {len(users.seconds)} answered, {users.outcomes['refused']} times refused; accepted ones "
+                f"p50 {statistics.median(users.seconds):.2f} s, p95 {worst[people]:.2f} s; loop lag p99 {lags[-1]:.1f} ms; "
+                f"failed {users.outcomes['failed']}"
+            )
+            await dispatcher.close(5)
+        at_capacity, over = worst.values()
+        say(f"p95 under overload against p95 at capacity: {over / at_capacity:.2f} (at most 2)")
+        return over <= 2 * at_capacity and max(lags) <= MOST_LAG
+
+
+async def soak(settings: Settings, questions: int, warm_up: int, say: Say) -> bool:
+    """Whether memory, open files and threads stay as they are after the first `warm_up` questions."""
+    process = psutil.Process()
+    async with open_house(settings) as house:
+        await house.indexer.index_folder(settings.knowledge.folder)
+        texts = questions_from(settings.knowledge.folder, 2000)
+        dispatcher, users = Dispatcher(house.engine, house.journal, settings.queue), Users()
+        dispatcher.register([users])
+        numbers = iter(range(questions))
+        seen: list[tuple[int, int, int]] = []
+
+        def look() -> None:
+            seen.append((process.memory_info().rss, process.num_fds(), process.num_threads()))
+            done, (memory, files, threads) = len(users.seconds), seen[-1]
+            say(f"{done:>7} questions: {memory / 2**20:.1f} MB, {files} files, {threads} threads")
+
+        async def person(name: str) -> None:
+            for number in numbers:
+                await users.ask(dispatcher, texts[number % len(texts)], f"{name} {number % 500}")
+                if len(users.seconds) == warm_up or len(users.seconds) % max(1, questions // 10) == 0:
+                    look()
+
+        async with LoopLagProbe() as probe:
+            await asyncio.gather(*(person(f"person {n}") for n in range(16)))
+        await dispatcher.idle()
+        look()
+        (memory, files, threads), (memory_after, files_after, threads_after) = seen[0], seen[-1]
+        say(f"memory at the end against that after {warm_up}: {memory_after / memory:.3f} (at most {MOST_GROWTH})")
+        say(f"loop lag p99 {probe.percentile(0.99):.1f} ms")
+        await dispatcher.close(5)
+        return memory_after <= MOST_GROWTH * memory and files_after <= files and threads_after <= threads
+
+
+def _percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+async def _until(holds: Callable[[], object], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        await asyncio.sleep(0.05)
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+async def run(options: argparse.Namespace, folder: Path, say: Say) -> bool:
+    if options.what == "kills":
+        survived = await kill_under_load(folder, options.kills)
+        for line in survived.lines():
+            say(line)
+        return not (survived.lost or survived.twice or survived.wrong)
+    if options.what == "hostile":
+        good = True
+        adapters: dict[str, Callable[[Path, list[str]], Awaitable[list[str]]]] = {
+            "telegram": hostile_telegram,
+            "discord": hostile_discord,
+            "terminal": hostile_terminal,
+        }
+        messages = hostile_messages(options.messages)
+        for name, attack in adapters.items():
+            (folder / name).mkdir()
+            wrong = await attack(folder / name, messages)
+            say(f"{name}: {len(messages)} hostile messages, {len(wrong)} went wrong {wrong[:3] or ''}")
+            good &= not wrong
+        return good
+    settings = Settings(
+        knowledge={"folder": options.folder},
+        storage={"folder": folder},
+        limits={"author_questions": 0, "chat_questions": 0},
+        queue={"capacity": 64} if options.what == "overload" else {},
+    )
+    if options.what == "overload":
+        return await overload(settings, options.seconds, say)
+    return await soak(settings, options.questions, min(2000, options.questions // 5), say)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["kills", "hostile", "overload", "soak"])
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--messages", type=int, default=5000)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--questions", type=int, default=50_000)
+    parser.add_argument("--folder", type=Path, default=ROOT / "knowledge", help="the documents of overload and soak")
+    options = parser.parse_args()
+    configure_logging(LogSettings(level="error"), quiet=True)
+    with tempfile.TemporaryDirectory() as folder:
+        good = asyncio.run(run(options, Path(folder), lambda line: print(line, flush=True)))  # noqa: T201
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
