@@ -29,7 +29,7 @@ class Conversations:
 
     async def wordings(self, question: Question) -> list[Wording]:
         """What to search for: the question as it stands first, then with what it refers to, if there is anything."""
-        context = [turn.question for turn in await self._turns(question)]
+        context = [turn.question for turn in await self.turns(question)]
         if question.replied_to:
             context.append(question.replied_to)
         if not context:
@@ -52,7 +52,8 @@ class Conversations:
         self._forgotten_at = time.monotonic()
         await self._store.forget_older(time.time() - self._settings.expire_seconds)
 
-    async def _turns(self, question: Question) -> Sequence[Turn]:
+    async def turns(self, question: Question) -> Sequence[Turn]:
+        """What was said before this question, oldest first: as whoever asks says, or what is remembered and has not expired."""
         if not self._settings.turns:
             return []
         if question.earlier is not None:
