@@ -66,7 +66,7 @@ async def _keep_running(service: Service, states: dict[str, str], health: Health
         except BotError as error:  # what starting again can't cure
             states[service.name] = f"stopped: {error}"
             component.failed(str(error))
-            _log.error("adapter stopped for good", adapter=service.name, error=str(error))
+            _log.error("adapter stopped for good", adapter=service.name)  # the component's line says why
             return error
         except Exception as error:
             if time.monotonic() - started > _RECOVERED:

@@ -13,6 +13,7 @@ import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -116,7 +117,7 @@ class Indexer:
     ) -> None:
         self._store = store
         self._lane = lane
-        self._most_tokens = passage_tokens
+        self._wanted_tokens = passage_tokens
         self._limits = limits
         self._largest_bytes = largest_bytes
         self._reviewer = reviewer
@@ -124,12 +125,13 @@ class Indexer:
         self._seen: object = None  # the folder as it was when it was last indexed
         self._in_step = False  # whether the index is as that folder was
 
-    @property
+    @cached_property
     def _passage_tokens(self) -> int:
-        return min(self._most_tokens, self._lane.window)
+        return min(self._wanted_tokens, self._lane.window)
 
-    @property
+    @cached_property
     def _recipe(self) -> str:
+        """How files are cut. Raises ModelsLoading as long as it isn't known."""
         return f"{_RECIPE_VERSION}:{self._passage_tokens}:{self._lane.identity}"
 
     async def index_folder(

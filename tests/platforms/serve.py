@@ -19,6 +19,7 @@ from bot.engine.qa import QAEngine, new_reference
 from bot.messages import Answer, Outcome, Progress, Question, Stage, Update, Wording
 
 _THINKING = 0.005  # seconds
+_LOADING = 0.2  # seconds, in which the platforms are served already
 
 
 class EchoModel:
@@ -48,6 +49,11 @@ async def _echo(engine: QAEngine, question: Question, progress: Progress = lambd
     return Answer(Outcome.ANSWERED, f"You asked: {question.text}", new_reference())
 
 
+def _load(_settings: object) -> daemon.Models:
+    time.sleep(_LOADING)
+    return daemon.Models(EchoModel(), EchoModel())
+
+
 if __name__ == "__main__":
     _, api, gateway, engine, *arguments = sys.argv
     if api != "-":
@@ -55,6 +61,6 @@ if __name__ == "__main__":
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
     if engine == "echo":
         QAEngine.answer = _echo
-        daemon.load_models = lambda _settings: daemon.Models(EchoModel(), EchoModel())
+        daemon.load_models = _load
     sys.argv[1:] = arguments
     main()

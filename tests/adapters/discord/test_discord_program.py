@@ -65,15 +65,17 @@ async def test_run_serves_discord_and_survives_kill_9_at_each_stage(server, guil
             said = await server.say(channel, f"@bot {QUESTION}", user)
             match stage:
                 case "gateway":
-                    await server.until(lambda: _journalled(place) == 2)
+                    await server.until(lambda: _journalled(place) == 2, seconds=60)
                 case "send":
                     server.lose_answer("POST", f"{channel}/messages")
-                    await server.until(lambda said=said: _answers(server, channel, said))
+                    await server.until(lambda said=said: _answers(server, channel, said), seconds=60)
                 case "after":
-                    await server.until(lambda said=said, slash=slash: slash.message and _answers(server, channel, said))
+                    arrived = lambda said=said, slash=slash: slash.message and _answers(server, channel, said)  # noqa: E731
+                    await server.until(arrived, seconds=60)
             process.send_signal(signal.SIGKILL)
             await process.wait()
     async with program(server, place) as process:
+        await server.until(lambda: server._sockets, seconds=60)
         await server.until(lambda: all(slash.message for slash in asked), seconds=60)
         await server.until(lambda: len(server.from_bot(channel)) >= 6, seconds=60)
         await asyncio.sleep(0.5)

@@ -122,8 +122,7 @@ async def test_the_program_serves_telegram_until_it_is_told_to_stop(server, tmp_
     process = await program(tmp_path, server, BOT_TELEGRAM__WEBHOOK_URL=url, BOT_HTTP__PORT=str(port))
     ann = server.person("Ann")
     server.says(server.private(ann), ann, "how hot should the water for brewing coffee be?")
-    await until(lambda: server.private(ann).texts, 60)
-    assert "92 degrees" in server.private(ann).texts[0]
+    await until(lambda: any("92 degrees" in text for text in server.private(ann).texts), 60)
     query = server.types_inline(ann, "brewing coffee")
     await until(lambda: query in server.inline_answers)
     assert server.inline_answers[query]["results"][0]["title"] == "Guide"
