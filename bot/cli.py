@@ -18,8 +18,10 @@ from bot.errors import BotError, SettingsError
 from bot.settings import CONFIG_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
     from rich.console import Console
 
+    from bot.adapters.telegram.adapter import TelegramAdapter
     from bot.administration import Administration
     from bot.daemon import House
     from bot.diagnosis import Diagnosis
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from bot.engine.explain import Explanation
     from bot.engine.gaps import Gap
     from bot.evaluation.questions import QuestionSet
+    from bot.http_server import HttpServer
     from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
     from bot.messages import Citation, Question, Service
@@ -54,6 +57,9 @@ ConfigOption = Annotated[
     typer.Option("--config", envvar=CONFIG_VARIABLE, help="The settings file. Default: bot.toml, if there is one."),
 ]
 PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
+AskedPlatform = Annotated[
+    Literal["discord", "telegram", "http", "terminal"], typer.Argument(help="discord, telegram, http or terminal.")
+]
 AsideOption = Annotated[
     bool,
     typer.Option("--set-damaged-aside", help="Rename a damaged index or journal and begin a new one, which loses it."),
@@ -94,17 +100,17 @@ def options(
 
 @app.command()
 def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> None:
-    """Run the daemon: every platform whose token is set, side by side; without one, the terminal."""
+    """Run the daemon: every platform whose token is set, and HTTP. Without a platform: the terminal, if there is one."""
     settings = load_settings(config)
-    if settings.platforms:
-        _serve_platforms(settings, set_damaged_aside)
-    elif sys.stdin.isatty():
+    if not settings.platforms and sys.stdin.isatty():
         _serve_terminal(_settings(config), set_damaged_aside)
+    elif settings.platforms or settings.http.enabled:
+        _serve_platforms(settings, set_damaged_aside)
     else:
         raise SettingsError(
             [
                 "there is no platform to serve, and standard input is no terminal; set DISCORD_TOKEN or TELEGRAM_TOKEN, "
-                "or ask from a pipe: knowledge-bot chat"
+                "allow questions by HTTP (http.enabled), or ask from a pipe: knowledge-bot chat"
             ]
         )
 
@@ -204,6 +210,27 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 @app.command()
+def health(
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Fail unless every component does its work, not only where no bot runs.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Ask the bot that runs on this machine how its components are."""
+    from bot.probe import ask_ready
+
+    settings = load_settings(config)
+    answer = ask_ready(settings.http)
+    if as_json:
+        _print_json(answer.told)
+    else:
+        typer.echo("\n".join(answer.lines()))
+    if ready and not answer.ready:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@app.command()
 def add(
     file: Annotated[Path, typer.Argument(help="The file to add.", exists=True, dir_okay=False)],
     path: Annotated[str, typer.Option("--as", help="Its path in the knowledge folder. Default: its name.")] = "",
@@ -288,8 +315,8 @@ def feedback(
 
 @app.command()
 def forget(
-    platform: PlatformArgument,
-    author: Annotated[str, typer.Argument(help="The platform's id of the user.")],
+    platform: AskedPlatform,
+    author: Annotated[str, typer.Argument(help="The platform's id of the user; for http, the user that was named.")],
     config: ConfigOption = None,
 ) -> None:
     """Erase what somebody has asked: questions, answers, conversation turns and feedback."""
@@ -486,7 +513,7 @@ def _settings(config: Path | None) -> Settings:
     from bot.telemetry import configure_logging
 
     settings = load_settings(config)
-    configure_logging(settings.log, quiet=True)
+    configure_logging(settings.log, quiet=True, secrets=settings.secrets)
     return settings
 
 
@@ -495,31 +522,59 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
     from bot.telemetry import configure_logging
 
     def services(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
-        """One for each platform whose token is set, and what they need beside them."""
+        """One for each platform whose token is set, and HTTP."""
         made: list[Service] = []
+        webhooks: list[APIRouter] = []
         if "discord" in settings.platforms:
             from bot.adapters.discord import DiscordAdapter
 
             forget = house.conversations.forget
             made.append(DiscordAdapter(dispatcher, administration, house.journal, forget, settings.discord))
         if "telegram" in settings.platforms:
-            made += _telegram(house, dispatcher, administration)
+            telegram = _telegram(house, dispatcher, administration)
+            made.append(telegram)
+            webhooks += [telegram.webhook.router] if telegram.webhook else []
+        if settings.http.enabled:
+            made.append(_http(house, dispatcher, webhooks))
+        elif webhooks:
+            raise SettingsError(["telegram.webhook_url: the webhook needs the HTTP server; set http.enabled to true"])
         return made
 
-    configure_logging(settings.log, quiet=False)
+    configure_logging(settings.log, quiet=False, secrets=settings.secrets)
     asyncio.run(serve(settings, services, _refresh, set_damaged_aside=set_damaged_aside))
 
 
-def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
-    """The adapter, and the HTTP server that its webhook needs."""
+def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "TelegramAdapter":
     from bot.adapters.telegram.adapter import TelegramAdapter
-    from bot.http_server import HttpServer
 
     async def search(text: str) -> "Sequence[Citation]":
         return [citation for _, citation in await _found(house, text, _INLINE_RESULTS)]
 
-    adapter = TelegramAdapter(house.settings, dispatcher, administration, house.journal, house.conversations, search)
-    return [adapter, *([HttpServer(house.settings.http, [adapter.webhook.router])] if adapter.webhook else [])]
+    return TelegramAdapter(house.settings, dispatcher, administration, house.journal, house.conversations, search)
+
+
+def _http(house: "House", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpServer":
+    from bot.adapters.http import HttpAdapter
+    from bot.http_server import HttpServer
+
+    settings = house.settings.http
+    api = HttpAdapter(dispatcher, house.lane.count_tokens, settings)
+    server = HttpServer(settings, webhooks, api=api, health=house.health)
+    if webhooks or not house.settings.platforms:  # nobody could ask without it
+        server.listen()
+    if not house.settings.platforms:
+        _say_how_to_ask(server)
+    return server
+
+
+def _say_how_to_ask(server: "HttpServer") -> None:
+    _complain(
+        "No platform has a token, so questions are taken by HTTP. Ask, once the bot has started:",
+        f"  curl {server.address}/v1/answers -H 'Content-Type: application/json' "
+        + ("-H 'Authorization: Bearer ...' " if server.needs_token else "")
+        + """-d '{"question": "What can you answer?"}'""",
+        f"More ways to ask: {server.address}/docs",
+    )
 
 
 def _question(text: str) -> "Question":

@@ -18,6 +18,7 @@ from typing import TypeVar
 import structlog
 
 from bot import __version__, systemd
+from bot.adapters.http import HttpAdapter
 from bot.administration import Administration
 from bot.dispatcher import Dispatcher
 from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
@@ -339,7 +340,9 @@ async def _serve(
     administration = administration_of(house, dispatcher)
     services = make_services(house, dispatcher, administration)
     adapters = [service for service in services if isinstance(service, Adapter)]
-    others = [service for service in services if not isinstance(service, Adapter)]
+    # HTTP runs beside the platforms: it doesn't keep a bot going whose platforms have all ended, nor end one where they go on.
+    leading = [adapter for adapter in adapters if adapter.name != HttpAdapter.name] or adapters
+    others = [service for service in services if service not in leading]
     dispatcher.register(adapters)
     beside = [
         asyncio.create_task(start_again(name, work))
@@ -356,7 +359,7 @@ async def _serve(
     _log.info("started", adapters=[adapter.name for adapter in adapters], resumed=resumed)
     systemd.ready()
     try:
-        await until_stopped(stop, run_all(adapters, administration.platforms, house.health, others), keep_in_step())
+        await until_stopped(stop, run_all(leading, administration.platforms, house.health, others), keep_in_step())
     finally:
         systemd.stopping(settings.shutdown.grace_seconds + _CLOSING)
         await dispatcher.close(settings.shutdown.grace_seconds)

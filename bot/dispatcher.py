@@ -136,6 +136,7 @@ class Dispatcher:
         self._unanswered: Counter[Hashable] = Counter()  # by author, by chat, and all of them
         self._open = True
         self.counts: Counter[str] = Counter()
+        metrics.UNFINISHED.set_function(lambda: self.unfinished)
 
     def register(self, adapters: Iterable[Adapter]) -> None:
         """Make adapters known, by name, as the ones to deliver through."""
@@ -230,6 +231,10 @@ class Dispatcher:
     async def stored(self, platform: str, reference: str) -> Stored | None:
         """The question and the answer with this reference, or None where they are not kept any more."""
         return await self._journal.stored(platform, reference)
+
+    async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
+        """The question with this address, with its answer where there is one; None where it isn't kept (any more)."""
+        return await self._journal.asked(address)
 
     async def answered_by(self, platform: str, message: str) -> Question | None:
         """The question that a message of ours answers, as long as it is kept: what a reply to that follows up."""

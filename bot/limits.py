@@ -1,6 +1,7 @@
 """How many questions one person and one chat may ask in a while. Counted in memory: a restart begins anew.
 
-By the monotonic clock: one that is set back would lock people out until it has caught up.
+By the monotonic clock: one that is set back would lock people out until it has caught up. Who has no id is not
+limited: programs that ask by HTTP without naming a user.
 """
 
 import time
@@ -48,7 +49,7 @@ class QuestionLimits:
             ("author", platform, author): self._settings.author_questions,
             ("chat", platform, chat): self._settings.chat_questions,
         }
-        return {who: count for who, count in most.items() if count}
+        return {who: count for who, count in most.items() if count and who[-1]}
 
     def _clear(self, until: float) -> None:
         """Once a window, forget those who have asked nothing since `until`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -43,6 +43,8 @@ class Question:
     address: Address
     received_at: datetime  # with a time zone
     replied_to: str | None = None  # the text of the message that this one replies to
+    earlier: tuple[Turn, ...] | None = None
+    """What was said before, where whoever asks says so; None: the bot remembers it."""
     deadline: float | None = field(default=None, compare=False)
     """Until when an answer is worth having, by `time.monotonic`: what takes longer is to be left out. The dispatcher says so to
     the engine; it means nothing to another process, so it is not kept."""
@@ -64,8 +66,13 @@ class Question:
             | {
                 "address": Address(**data["address"]),
                 "received_at": datetime.fromisoformat(data["received_at"]),
+                "earlier": _turns(data.get("earlier")),
             }
         )
+
+
+def _turns(data: Sequence[Mapping[str, str]] | None) -> tuple[Turn, ...] | None:
+    return None if data is None else tuple(Turn(**turn) for turn in data)
 
 
 class Outcome(StrEnum):

@@ -1,17 +1,27 @@
 """What is counted, for Prometheus: every figure is defined here, and counted in the room where it happens.
 
-The figures are those of the process, and safe from any thread. Labels come from small fixed sets: never an id, never a text.
-What is looked up when somebody asks (queue, loop lag, health) is collected in `http_server`.
+They are those of the process, and safe from any thread. Labels come from small fixed sets: never an id, never a text.
+What is looked up when somebody asks is set as a function by whoever knows it: queue and loop lag, the age of the index.
 """
 
 import math
 import time
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, Info, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from bot import __version__
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second figure beside each, of when it was first counted, that nobody asks for
 REGISTRY = CollectorRegistry()
 # Memory, processor time and open files of the process; what the garbage collector has done.
 ProcessCollector(registry=REGISTRY)
@@ -61,6 +71,10 @@ FLOOD_WAIT_SECONDS = Counter(
     "knowledge_bot_flood_wait_seconds", "How long they waited, added up.", ["platform"], registry=REGISTRY
 )
 
+HTTP_REQUESTS = Counter(
+    "knowledge_bot_http_requests", "Requests to the HTTP server.", ["route", "status"], registry=REGISTRY
+)
+
 # --- generation
 
 TOKENS = Counter(
@@ -77,6 +91,18 @@ GROUNDING = Counter(
 
 RESTARTS = Counter(
     "knowledge_bot_restarts", "How often a component failed and was started again.", ["component"], registry=REGISTRY
+)
+COMPONENTS = Gauge(
+    "knowledge_bot_component_up", "1 where a component does its work, else 0.", ["component"], registry=REGISTRY
+)
+UNFINISHED = Gauge(
+    "knowledge_bot_questions_unfinished", "Accepted questions whose answer is not delivered yet.", registry=REGISTRY
+)
+LOOP_LAG = Gauge(
+    "knowledge_bot_event_loop_lag_seconds",
+    "How late the event loop was in the last minutes: in so many of all cases not later than this.",
+    ["quantile"],
+    registry=REGISTRY,
 )
 DOCUMENTS = Gauge("knowledge_bot_documents", "Documents in the index.", registry=REGISTRY)
 PASSAGES = Gauge("knowledge_bot_passages", "Passages in the index.", registry=REGISTRY)

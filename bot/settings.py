@@ -9,11 +9,21 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic_settings
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
@@ -39,6 +49,7 @@ def _stripped(secret: SecretStr) -> SecretStr:
 
 
 _WEB_ADDRESS = r"^(https?://\S+)?$"
+_SHORTEST_TOKEN = 16  # characters
 Seconds = Annotated[float, Field(gt=0)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
 Folder = Annotated[Path, AfterValidator(_at_home)]
@@ -256,12 +267,50 @@ class TelegramSettings(Section):
 
 
 class HttpSettings(Section):
+    enabled: bool = Field(
+        True,
+        description="Whether the running bot can be asked by HTTP, and tells how it is: the API, health and metrics.",
+    )
     host: str = Field(
-        "127.0.0.1", min_length=1, description="The address that the HTTP server listens on, if one is needed."
+        "127.0.0.1",
+        min_length=1,
+        description="The address that the HTTP server listens on. Others than those of this machine itself need a token.",
     )
     port: int = Field(
         8080, ge=0, le=65535, description="The port that the HTTP server listens on. 0: any that is free."
     )
+    token: Secret = Field(
+        SecretStr(""),
+        description="What callers have to send as their bearer token, 16 characters or more. Empty: whoever is on this machine "
+        "may ask.",
+    )
+    body_bytes: int = Field(1_000_000, ge=1_000, description="How large a request may be, in bytes.")
+    timeout_seconds: Seconds = Field(
+        300, description="Seconds after which a request that has no answer yet is given up, with its question."
+    )
+    connections: int = Field(
+        512, ge=1, description="How many connections there may be at once; further ones are refused."
+    )
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine reaches the server."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @model_validator(mode="after")
+    def _has_a_token_where_others_can_ask(self) -> Self:
+        token = self.token.get_secret_value()
+        if self.enabled and not self.local and not token:
+            raise ValueError(
+                f"whoever reaches {self.host} could ask; set http.token (openssl rand -hex 32 makes one), or listen on "
+                "127.0.0.1 only: http.host"
+            )
+        if token and len(token) < _SHORTEST_TOKEN:
+            raise ValueError(f"http.token is too easy to guess; {_SHORTEST_TOKEN} characters or more are needed")
+        return self
 
 
 class ShutdownSettings(Section):
@@ -308,6 +357,13 @@ class Settings(BaseSettings):
         """The platforms whose token is set."""
         tokens = {"discord": self.discord.token, "telegram": self.telegram.token}
         return [name for name, token in tokens.items() if token.get_secret_value()]
+
+    @property
+    def secrets(self) -> list[str]:
+        """The value of every setting that nobody may see."""
+        sections = [getattr(self, name) for name in type(self).model_fields]
+        values = [getattr(section, key) for section in sections for key in type(section).model_fields]
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr) and value]
 
     @classmethod
     def settings_customise_sources(

@@ -34,24 +34,18 @@ _MOST_REPLACEMENTS = 3
 async def run_all(
     adapters: Sequence[Service], states: dict[str, str], health: Health, others: Sequence[Service] = ()
 ) -> None:
-    """Run the adapters side by side, and beside them what they need; `states` says how each is, in a few words.
+    """Run the adapters side by side until each has ended, and others beside them; `states` says how each is, in a few words.
 
-    Raises a BotError if there is one for every adapter, or for one of the others, without which an adapter is deaf.
+    Raises a BotError if there is one for every adapter.
     """
     answering = [asyncio.create_task(_keep_running(adapter, states, health)) for adapter in adapters]
     beside = [asyncio.create_task(_keep_running(service, states, health)) for service in others]
     try:
-        while not all(task.done() for task in answering):
-            unfinished = [task for task in (*answering, *beside) if not task.done()]
-            await asyncio.wait(unfinished, return_when=asyncio.FIRST_COMPLETED)
-            for error in (task.result() for task in beside if task.done()):
-                if error:
-                    raise error
+        errors = await asyncio.gather(*answering)
     finally:
         for task in (*answering, *beside):
             task.cancel()
         await asyncio.gather(*answering, *beside, return_exceptions=True)
-    errors = [task.result() for task in answering]
     if errors and all(errors):
         raise next(filter(None, errors))
 

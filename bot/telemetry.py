@@ -1,25 +1,48 @@
-"""Logging and the loop-lag probe. Log lines carry references, counts and times; never a user's text, never a token."""
+"""Logging and the loop-lag probe. Log lines carry references, counts and times; never a user's text, never a token.
+
+Tokens are taken out of every line (`redaction`). Texts can't be, so nobody logs any: our lines don't, and of the libraries
+nothing below INFO is logged, whatever the settings say, for there they write what they send and receive.
+"""
 
 import asyncio
 import logging
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import Self, TextIO
 
 import structlog
 
+from bot import metrics
+from bot.redaction import Redaction
 from bot.settings import LogSettings
 
 # Libraries that say at INFO what nobody needs to know, or what nobody may know (httpx: URLs that hold a token).
-_TALKATIVE = ("httpx", "httpcore", "sentence_transformers", "transformers", "huggingface_hub", "urllib3", "asyncio")
+_TALKATIVE = (
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "openai",
+    "uvicorn",
+    "sentence_transformers",
+    "transformers",
+    "huggingface_hub",
+    "urllib3",
+    "asyncio",
+)
 
 
-def configure_logging(settings: LogSettings, *, quiet: bool) -> None:
+def configure_logging(settings: LogSettings, *, quiet: bool, secrets: Collection[str] = ()) -> None:
     """Send all log lines, ours and the libraries', to standard error in one form. Called once, by the command line.
 
     `quiet` leaves out the lines of level info, between which a person at the terminal could not read the answers.
+    `secrets` are shown nowhere, nor is what looks like one.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -38,19 +61,43 @@ def configure_logging(settings: LogSettings, *, quiet: bool) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     exceptions: list[structlog.typing.Processor] = [] if pretty else [structlog.processors.format_exc_info]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *exceptions,
+                renderer,
+                Redaction(secrets),
+            ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel("WARNING" if quiet and settings.level == "info" else settings.level.upper())
+    level = logging.getLevelNamesMapping()["WARNING" if quiet and settings.level == "info" else settings.level.upper()]
+    root.setLevel(max(logging.INFO, level))
+    logging.getLogger("bot").setLevel(level)
     for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+        logging.getLogger(name).setLevel(max(logging.WARNING, level))
+    sys.excepthook = _log_crash
+    threading.excepthook = lambda crash: _log_crash(crash.exc_type, crash.exc_value, crash.exc_traceback)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Says of a line that can't be made where it came from, and not what was in it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
+        with suppress(Exception):
+            self.stream.write(f"a log line of {record.name} can't be shown ({record.pathname}:{record.lineno})\n")
+
+
+def _log_crash(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """What nobody has caught goes into the log as everything else, not as it is to standard error."""
+    if error is None or issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    structlog.stdlib.get_logger("bot").critical("crashed", exc_info=(kind, error, trace))
 
 
 class LoopLagProbe:
@@ -63,6 +110,8 @@ class LoopLagProbe:
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._measure(), name="loop-lag")
+        for share in (0.5, 0.99):
+            metrics.LOOP_LAG.labels(str(share)).set_function(partial(self._seconds, share))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -78,6 +127,9 @@ class LoopLagProbe:
         """The lag in milliseconds that `share` (0..1) of the last measurements did not exceed; 0 before the first."""
         ordered = sorted(self._lags)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000 if ordered else 0.0
+
+    def _seconds(self, share: float) -> float:
+        return self.percentile(share) / 1000
 
     async def _measure(self) -> None:
         while True:

@@ -14,12 +14,15 @@ import pytest
 import typer.main
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from bot import __version__, administration
+from bot import __version__, administration, metrics
 from bot.adapters import terminal
 from bot.adapters.discord import DiscordAdapter
 from bot.adapters.discord.commands import command_tree
+from bot.adapters.http import answers_router, openai_router
 from bot.adapters.telegram.commands import menus
 from bot.cli import app
 from bot.documents import Document, Form
@@ -294,6 +297,9 @@ NUMBERS_IN_PROSE = [
     ("citations.md", "counts as short up to {short_block} characters"),
     ("declining.md", "below which it declines: {answer.threshold:g} by default"),
     ("evaluating.md", "at least {fewest} right and {fewest} wrong answers"),
+    ("http.md", "takes questions by HTTP at {http.host}, port {http.port}"),
+    ("http.md", "has more than {http.body_bytes} bytes"),
+    ("http.md", "no answer within {http.timeout_seconds:g} seconds"),
     ("how-it-works.md", "keeps the best {retrieval.passages}"),
     ("how-it-works.md", "takes the best {answer.read_passages} passages"),
     ("how-it-works.md", "Meaning counts for {meaning:g} percent"),
@@ -386,6 +392,26 @@ async def test_the_commands_of_discord_are_documented_and_exist() -> None:
     there = {f"/{command.qualified_name}" for command in tree.walk_commands() if not hasattr(command, "walk_commands")}
     named = [span for span in spans(pages()[HANDBOOK / "discord.md"]) if re.fullmatch(r"/[a-z]+( [a-z]+)?", span)]
     assert set(named) - {"/bot"} == there
+
+
+def test_every_metric_is_documented_and_exists() -> None:
+    """The page on monitoring has what `/metrics` shows, and nothing else."""
+    families = text_string_to_metric_families(generate_latest(metrics.REGISTRY).decode())
+    shown = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+    ours = {name for name in shown if name.startswith("knowledge_bot")}
+    named = {
+        name for span in spans(pages()[HANDBOOK / "monitoring.md"]) for name in re.findall(r"\bknowledge_bot_\w+", span)
+    }
+    assert named == ours
+    assert "process_resident_memory_bytes" in shown
+
+
+def test_every_address_of_the_http_server_is_documented_and_exists() -> None:
+    """The table of addresses has those of the description, and the page."""
+    [*routers] = (answers_router(cast(Any, None)), openai_router(cast(Any, None)))
+    api = {route.path for router in routers for route in cast(Any, router).routes} - {"/v1/models/{model}"}
+    table = set(re.findall(r"^\| `[A-Z]+ ([^`]+)`", pages()[HANDBOOK / "http.md"], re.MULTILINE))
+    assert table == api | {"/health/live", "/health/ready", "/metrics", "/docs"}
 
 
 # --- examples and messages --------------------------------------------------------------------------------------------

@@ -71,6 +71,22 @@ async def test_what_no_restart_cures_stops_this_adapter_alone():
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_what_runs_beside_neither_ends_the_adapters_nor_keeps_them_going():
+    """A port that is taken is the trouble of HTTP alone, and a bot whose platforms have ended doesn't go on for HTTP."""
+    good, beside = Platform("good"), Platform("http", SettingsError(["http.port: taken"]))
+    health = Health()
+    running = asyncio.create_task(supervision.run_all([good], {}, health, [beside]))
+    await good.recovered.wait()
+    async with asyncio.timeout(5):
+        while health.report("http").state is not State.FAILED:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await supervision.run_all([Platform("pipe", None)], {}, Health(), [Platform("http")])
+
+
 async def test_a_bot_whose_every_adapter_was_stopped_ends_with_the_error():
     """A service manager sees a failure, and the message is printed once more."""
     with pytest.raises(BotError, match="refused"):

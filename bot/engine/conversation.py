@@ -31,7 +31,7 @@ class Conversations:
 
     async def wordings(self, question: Question) -> list[Wording]:
         """What to search for: the question as it stands first, then with what it refers to, if there is anything."""
-        context = [turn.question for turn in await self._turns(question.conversation)]
+        context = [turn.question for turn in await self.turns(question)]
         if question.replied_to:
             context.append(question.replied_to)
         if not context:
@@ -41,7 +41,7 @@ class Conversations:
 
     async def remember(self, question: Question, answer: Answer) -> None:
         """Keep an answered question for follow-ups, and drop what has expired."""
-        if not answer.answered or not self._settings.turns:
+        if not answer.answered or not self._settings.turns or question.earlier is not None:
             return
         if time.monotonic() > self._forgotten_at + _BETWEEN_ERASURES:
             await self.forget_expired()
@@ -54,11 +54,14 @@ class Conversations:
         self._forgotten_at = time.monotonic()
         await self._store.forget_older(time.time() - self._settings.expire_seconds)
 
-    async def _turns(self, conversation: str) -> list[Turn]:
+    async def turns(self, question: Question) -> Sequence[Turn]:
+        """What was said before this question, oldest first: as whoever asks says, or what is remembered and has not expired."""
         if not self._settings.turns:
             return []
+        if question.earlier is not None:
+            return question.earlier[-self._settings.turns :]
         since = time.time() - self._settings.expire_seconds
-        return await self._store.turns(conversation, newer_than=since, limit=self._settings.turns)
+        return await self._store.turns(question.conversation, newer_than=since, limit=self._settings.turns)
 
 
 def may_stand_alone(wordings: Sequence[Wording]) -> bool:

@@ -274,6 +274,9 @@ class Journal(Protocol):
     async def stored(self, platform: str, reference: str) -> Stored | None:
         """The question and the answer with this reference, if they are kept (still)."""
 
+    async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
+        """The question with this address, with its answer where there is one; None where it isn't kept (any more)."""
+
     async def declined(self, limit: int) -> list[Declined]:
         """The latest kept questions that the documents didn't answer, newest first."""
 

@@ -233,6 +233,14 @@ class SqliteJournal:
     async def stored(self, platform: str, reference: str) -> Stored | None:
         return await self._connection.run(lambda db: _stored(db, platform, reference))
 
+    async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
+        def read(db: sqlite3.Connection) -> tuple[Question, Answer | None] | None:
+            statement = f"SELECT question, answer FROM questions WHERE {_KEY} AND question IS NOT NULL"
+            row = db.execute(statement, address.key).fetchone()
+            return (_question(row[0]), _answer(row[1]) if row[1] else None) if row else None
+
+        return await self._connection.run(read)
+
     async def declined(self, limit: int) -> list[Declined]:
         def read(db: sqlite3.Connection) -> list[Declined]:
             rows = db.execute(

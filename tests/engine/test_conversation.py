@@ -1,11 +1,12 @@
 """What was said before: how a follow-up is put, and for how long it is remembered."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from bot.engine.conversation import Conversations, may_stand_alone
-from bot.messages import Address, Answer, Outcome, Question
+from bot.messages import Address, Answer, Outcome, Question, Turn
 from bot.settings import ConversationSettings
 from bot.storage.sqlite_journal import SqliteJournal
 
@@ -84,3 +85,19 @@ async def test_only_answered_questions_are_remembered(store, outcome):
     conversations = Conversations(store, ConversationSettings())
     await conversations.remember(ask("first"), Answer(outcome, "No.", "ref"))
     assert len(await conversations.wordings(ask("now?"))) == 1
+
+
+async def test_what_was_said_before_may_come_with_the_question(store):
+    """Then it counts instead of what is remembered, as many turns as the settings allow, and nothing of it is kept."""
+    conversations = Conversations(store, ConversationSettings(turns=2))
+    await conversations.remember(ask("remembered"), ANSWERED)
+    said = tuple(Turn(text, "An answer.") for text in ("first", "second", "third"))
+    question = replace(ask("and then?"), earlier=said)
+    assert [wording.text for wording in await conversations.wordings(question)] == [
+        "and then?",
+        "and then? third second",
+    ]
+    await conversations.remember(question, ANSWERED)
+    assert [turn.question for turn in await conversations.turns(ask("x"))] == ["remembered"]
+    [alone] = await conversations.wordings(replace(ask("and then?"), earlier=()))
+    assert alone.weight == 1

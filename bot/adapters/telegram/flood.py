@@ -10,6 +10,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from bot import metrics
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -71,6 +73,8 @@ class FloodControl:
                 await asyncio.sleep(wait)
             self._count(known)
         if (waited := time.monotonic() - started) > 0.01:
+            metrics.FLOOD_WAITS.labels("telegram").inc()
+            metrics.FLOOD_WAIT_SECONDS.labels("telegram").inc(waited)
             self._waited += waited
             self.counts["turns_waited"] += 1
             self.counts["seconds_waited"] = round(self._waited)

@@ -11,11 +11,13 @@ from structlog.testing import capture_logs
 from telegram_house import TelegramHouse, until
 
 from bot import dispatcher
+from bot.adapters.http import HttpAdapter
 from bot.adapters.telegram import adapter as adapter_module
 from bot.adapters.telegram import flood, polling, sending
 from bot.adapters.telegram.flood import FloodControl, Rate
 from bot.adapters.telegram.polling import PollingStalled
 from bot.errors import SettingsError, StorageError
+from bot.health import Health
 from bot.http_server import HttpServer
 from tests.platforms.telegram_server import TOKEN, Limits
 
@@ -299,6 +301,10 @@ async def test_flood_control_gives_turns_in_order_and_forgets_quiet_chats(monkey
 # --- the webhook ------------------------------------------------------------------------------------------------------
 
 
+def http_server(house, settings, routers):
+    return HttpServer(settings, routers, api=HttpAdapter(house.dispatcher, list, settings), health=Health())
+
+
 @pytest.fixture
 async def hooked(server, tmp_path, unused_tcp_port_factory):
     """A house with a webhook, and the HTTP server that hosts it."""
@@ -306,7 +312,7 @@ async def hooked(server, tmp_path, unused_tcp_port_factory):
     url = f"http://127.0.0.1:{port}/telegram/updates"
     house = TelegramHouse(server, tmp_path, webhook_url=url, webhook_secret="right")
     async with house:
-        http = HttpServer(house.settings.http.model_copy(update={"port": port}), [house.adapter.webhook.router])
+        http = http_server(house, house.settings.http.model_copy(update={"port": port}), [house.adapter.webhook.router])
         serving = asyncio.create_task(http.run())
         await http.listening.wait()
         await house.start()
@@ -316,6 +322,7 @@ async def hooked(server, tmp_path, unused_tcp_port_factory):
         await house.stop()
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+        await http.close()
 
 
 async def test_the_webhook_takes_each_question_once(server, hooked, ann):
@@ -424,11 +431,12 @@ async def test_a_port_that_is_taken_is_told_with_the_setting(house, unused_tcp_p
     """And nothing else is tried."""
     port = unused_tcp_port_factory()
     settings = house.settings.http.model_copy(update={"port": port})
-    first = HttpServer(settings, [])
+    first = http_server(house, settings, [])
     serving = asyncio.create_task(first.run())
     await first.listening.wait()
     with pytest.raises(SettingsError, match=r"http\.port"):
-        await HttpServer(settings, []).run()
+        await http_server(house, settings, []).run()
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
+    await first.close()
     assert math.isfinite(first.port)

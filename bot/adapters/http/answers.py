@@ -1,0 +1,89 @@
+"""`POST /v1/answers`: a question as JSON; the same object as of `ask --json`, or events."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from bot.adapters.http.adapter import PLATFORM, HttpAdapter, IdempotencyKey, Waiting
+from bot.adapters.http.problems import Problem
+from bot.adapters.http.streaming import EVENT_STREAM, KEEP_ALIVE, event, event_stream
+from bot.messages import Answer, Update
+
+Name = Annotated[str, StringConstraints(max_length=200)]
+
+
+class Ask(BaseModel):
+    """One question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    conversation: Name = Field(
+        "", description="A name for the conversation, so that a follow-up refers to what was said."
+    )
+    user: Name = Field("", description="Who asks, so that the limits count for each person, and `forget` finds them.")
+
+
+_EXAMPLE = {
+    "outcome": "answered",
+    "answered": True,
+    "answer": "Use water at **92 to 96 degrees**.",
+    "reference": "3f9c01ab",
+    "span": "92 to 96 degrees",
+    "confidence": 0.93,
+    "citations": [
+        {
+            "document": "guide.md",
+            "title": "Brewing guide",
+            "heading": ["Water"],
+            "lines": [5, 5],
+            "page": None,
+            "row": None,
+            "quote": "Use water at 92 to 96 degrees.",
+            "url": None,
+            "paragraph": None,
+        }
+    ],
+    "retrieved": ["guide.md"],
+    "timings_ms": {"total": 21.4},
+}
+
+
+def answers_router(adapter: HttpAdapter) -> APIRouter:
+    router = APIRouter(tags=["answers"])
+
+    @router.post(
+        "/v1/answers",
+        summary="Ask a question",
+        response_class=JSONResponse,
+        responses={
+            200: {
+                "description": "The answer. With `Accept: text/event-stream`: events `progress`, then `answer` or `error`.",
+                "content": {"application/json": {"example": _EXAMPLE}, EVENT_STREAM: {}},
+            }
+        },
+    )
+    async def answers(ask: Ask, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
+        conversation = f"{PLATFORM}:{ask.user}:{ask.conversation}" if ask.conversation else None
+        waiting = await adapter.begin(request, ask.question, ask.user, idempotency_key, conversation=conversation)
+        if EVENT_STREAM in request.headers.get("accept", ""):
+            return event_stream(_events(adapter, waiting))
+        return JSONResponse((await adapter.answer(waiting)).to_json())
+
+    return router
+
+
+async def _events(adapter: HttpAdapter, waiting: Waiting) -> AsyncIterator[str]:
+    async for happened in adapter.events(waiting):
+        match happened:
+            case None:
+                yield KEEP_ALIVE
+            case Update():
+                yield event({"stage": happened.stage.value, "text": happened.text}, "progress")
+            case Answer():
+                yield event(happened.to_json(), "answer")
+            case Problem():
+                yield event(happened.to_json(), "error")

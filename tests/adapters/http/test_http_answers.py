@@ -1,0 +1,288 @@
+"""Questions by HTTP: each is answered once, to whoever waits for it, and to nobody who has gone away."""
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from http_house import TLS, HttpHouse, until
+
+from bot.errors import IndexUnavailable
+from bot.messages import Address, Question, Turn
+
+
+def texts_kept(house: HttpHouse) -> list[str]:
+    with closing(sqlite3.connect(house.folder / "journal.sqlite3")) as db:
+        rows = db.execute("SELECT question FROM questions WHERE question IS NOT NULL").fetchall()
+        return [json.loads(row[0])["text"] for row in rows]
+
+
+async def events_of(response: httpx.Response) -> list[tuple[str, dict[str, object]]]:
+    events, name = [], ""
+    async for line in response.aiter_lines():
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            events.append((name, json.loads(line.removeprefix("data: "))))
+    return events
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_question_gets_the_object_that_ask_json_prints(house):
+    """Nothing more and nothing less."""
+    response = await house.ask("how hot?")
+    assert response.status_code == 200
+    told = response.json()
+    assert told["answer"] == "re: how hot?\nsecond line"
+    stored = await house.dispatcher.stored("http", told["reference"])
+    assert told == json.loads(json.dumps(stored.answer.to_json()))
+
+
+async def test_a_stream_tells_how_far_it_is_and_then_the_answer(house):
+    """As events with names."""
+    house.engine.may_answer.clear()
+    request = house.client.stream(
+        "POST", "/v1/answers", json={"question": "how hot?"}, headers={"Accept": "text/event-stream"}
+    )
+    async with request as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        await until(lambda: house.engine.asked)
+        await asyncio.sleep(0.05)
+        house.engine.may_answer.set()
+        events = await events_of(response)
+    assert events[0] == ("progress", {"stage": "searching", "text": ""})
+    assert [name for name, _ in events].count("answer") == 1
+    assert events[-1][0] == "answer"
+    assert events[-1][1]["outcome"] == "answered"
+
+
+async def test_a_silent_stream_shows_that_it_lives(house, monkeypatch):
+    """By comments, which clients pass over and proxies count as traffic."""
+    monkeypatch.setattr("bot.adapters.http.adapter._KEEP_ALIVE", 0.02)
+    house.engine.may_answer.clear()
+    request = house.client.stream(
+        "POST", "/v1/answers", json={"question": "q"}, headers={"Accept": "text/event-stream"}
+    )
+    async with request as response:
+        lines = []
+        async for line in response.aiter_lines():
+            lines.append(line)
+            if lines.count(": still here") == 3:
+                house.engine.may_answer.set()
+    assert any(line == "event: answer" for line in lines)
+
+
+async def test_a_named_conversation_is_one_and_the_others_are_apart(house):
+    """What a follow-up refers to; the same name of another user is another conversation."""
+    for more in ({"conversation": "a"}, {"conversation": "a"}, {"conversation": "a", "user": "u"}, {}, {}):
+        await house.ask("q", **more)
+    named, again, other, *without = [question.conversation for question in house.engine.asked]
+    assert named == again
+    assert len({named, other, *without}) == 4
+
+
+async def test_what_the_engine_could_not_do_is_a_problem_with_its_reference(house):
+    """A program looks at the status first."""
+    house.engine.errors["q"] = IndexUnavailable("There is no index yet.")
+    response = await house.ask("q")
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["detail"].startswith("There is no index yet.")
+    assert problem["reference"] in problem["detail"]
+
+
+async def test_a_full_queue_is_a_problem_that_says_when_to_come_again(tmp_path):
+    """Nothing is kept of a refused question."""
+    async with HttpHouse(tmp_path, queue={"capacity": 1}) as house:
+        house.engine.may_answer.clear()
+        first = asyncio.create_task(house.ask("one"))
+        await until(lambda: house.engine.asked)
+        refused = await house.ask("two")
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        house.engine.may_answer.set()
+        assert (await first).status_code == 200
+        assert [question.text for question in house.engine.asked] == ["one"]
+
+
+async def test_limits_count_for_each_user_that_is_named_and_for_nobody_else(tmp_path):
+    """A program that asks for many people names them, and one that asks for itself isn't a person."""
+    async with HttpHouse(tmp_path, limits={"author_questions": 2}) as house:
+        assert [(await house.ask("q", user="ann")).status_code for _ in range(3)] == [200, 200, 429]
+        assert int((await house.ask("q", user="ann")).headers["retry-after"]) > 0
+        assert (await house.ask("q", user="bob")).status_code == 200
+        assert [(await house.ask("q")).status_code for _ in range(4)] == [200] * 4
+
+
+async def test_a_named_user_can_be_forgotten(house):
+    """By the name that was given."""
+    await house.ask("of ann", user="ann")
+    await house.ask("of bob", user="bob")
+    assert (await house.dispatcher.forget("http", "ann")).questions == 1
+    assert texts_kept(house) == ["of bob"]
+
+
+# --- who goes away ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_who_goes_away_takes_the_question_along(house, accept):
+    """The engine stops, and nothing of it is kept."""
+    house.engine.may_answer.clear()
+    asking = asyncio.create_task(house.ask("never mind", headers={"Accept": accept}))
+    await until(lambda: house.engine.asked)
+    asking.cancel()
+    await until(lambda: house.engine.cancelled == ["never mind"])
+    await until(lambda: not house.dispatcher.unfinished)
+    await until(lambda: texts_kept(house) == [])
+    assert house.api._waiting == {}
+
+
+async def test_a_request_that_takes_too_long_is_given_up(tmp_path):
+    """With its question, and the setting in the problem."""
+    async with HttpHouse(tmp_path, http={"port": 0, "timeout_seconds": 0.1}) as house:
+        house.engine.may_answer.clear()
+        response = await house.ask("slow")
+        assert response.status_code == 504
+        assert "http.timeout_seconds" in response.json()["detail"]
+        await until(lambda: house.engine.cancelled == ["slow"])
+
+
+async def test_a_stop_answers_what_it_can_and_tells_the_others(tmp_path):
+    """Within the grace; nobody is left with a broken connection."""
+    async with HttpHouse(tmp_path) as house:
+        house.engine.may_answer.clear()
+        house.engine.stuck.add("slow")
+        quick, slow = asyncio.create_task(house.ask("quick")), asyncio.create_task(house.ask("slow"))
+        await until(lambda: len(house.engine.asked) == 2)
+        stopping = asyncio.create_task(house.stop(grace_seconds=0.5))
+        await asyncio.sleep(0.2)
+        with pytest.raises(httpx.ConnectError):
+            await httpx.AsyncClient(verify=TLS).get(house.address)
+        house.engine.may_answer.set()
+        assert (await quick).status_code == 200
+        told = await slow
+        await stopping
+        assert told.status_code == 503
+        assert "being stopped" in told.json()["detail"]
+        assert texts_kept(house) == ["quick"]
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_asks_once_however_often_it_is_sent(house):
+    """At the same time and later; everybody gets the same answer."""
+    key = {"Idempotency-Key": "k1"}
+    house.engine.may_answer.clear()
+    asking = [asyncio.create_task(house.ask("once", headers=key)) for _ in range(3)]
+    await until(lambda: house.engine.asked)
+    await asyncio.sleep(0.1)
+    house.engine.may_answer.set()
+    answers = [(await one).json() for one in asking]
+    answers.append((await house.ask("once", headers=key)).json())
+    assert len({answer["reference"] for answer in answers}) == 1
+    assert len(house.engine.asked) == 1
+
+
+async def test_who_gave_a_key_may_go_away_and_come_back(house):
+    """The question is finished meanwhile."""
+    key = {"Idempotency-Key": "k1"}
+    house.engine.may_answer.clear()
+    asking = asyncio.create_task(house.ask("later", headers=key))
+    await until(lambda: house.engine.asked)
+    asking.cancel()
+    await until(lambda: house.api._waiting == {})
+    house.engine.may_answer.set()
+    await until(lambda: not house.dispatcher.unfinished)
+    assert (await house.ask("later", headers=key)).json()["answer"].startswith("re: later")
+    assert len(house.engine.asked) == 1
+
+
+async def test_a_key_survives_a_restart(tmp_path):
+    """What was accepted is answered by the next start; what had no key is given up, for nobody can come back for it."""
+    async with HttpHouse(tmp_path) as house:
+        house.engine.may_answer.clear()
+        asking = [asyncio.create_task(house.ask("kept", headers={"Idempotency-Key": "k1"}))]
+        await until(lambda: house.engine.asked)
+        for task in house.dispatcher._tasks:  # as a kill does: nothing is tidied up
+            task.cancel()
+        asking[0].cancel()
+    async with HttpHouse(tmp_path) as house:
+        await until(lambda: not house.dispatcher.unfinished)
+        assert (await house.ask("kept", headers={"Idempotency-Key": "k1"})).json()["answer"].startswith("re: kept")
+        assert len(house.engine.asked) == 1
+
+
+async def test_what_was_left_without_a_key_is_given_up_at_the_next_start(tmp_path):
+    """Nobody can come back for it."""
+    async with HttpHouse(tmp_path) as house:
+        question = Question("lost", "c", "", Address("http", "", "m", {"keyed": False}), datetime.now(UTC))
+        await house.journal.accept(question)
+    async with HttpHouse(tmp_path) as house:
+        await until(lambda: not house.dispatcher.unfinished)
+        assert house.dispatcher.counts["undelivered"] == 1
+        assert texts_kept(house) == []
+
+
+async def test_a_key_of_another_question_is_refused(house):
+    """It is a mistake of the program that asks. Keys of different users have nothing to do with each other."""
+    key = {"Idempotency-Key": "k1"}
+    await house.ask("one", headers=key)
+    assert (await house.ask("two", headers=key)).status_code == 422
+    assert (await house.ask("two", headers=key, user="ann")).status_code == 200
+
+
+async def test_a_key_whose_answer_is_erased_is_refused(house):
+    """The question isn't asked again under it."""
+    key = {"Idempotency-Key": "k1"}
+    await house.ask("one", headers=key, user="ann")
+    await house.dispatcher.forget("http", "ann")
+    response = await house.ask("one", headers=key, user="ann")
+    assert response.status_code == 409
+    assert len(house.engine.asked) == 1
+
+
+# --- what is wrong ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, "question: Field required"),
+        ({"question": " \n"}, "question: "),
+        ({"question": 7}, "question: "),
+        ({"question": "q", "temprature": 1}, "temprature: "),
+        ({"question": "q", "user": "u" * 201}, "user: "),
+        ([], "dictionary"),
+    ],
+)
+async def test_what_is_wrong_with_a_request_is_said(house, body, told):
+    """With its place; what was sent is not repeated."""
+    response = await house.client.post("/v1/answers", json=body)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert told in response.json()["detail"]
+    assert not house.engine.asked
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"question": "\\ud800"}', b"[" * 100_000, b'"' + b"x" * 1000])
+async def test_no_body_makes_an_error_of_ours(house, body):
+    """Not even one that is no JSON, no text, or nested without end."""
+    response = await house.client.post("/v1/answers", content=body, headers={"Content-Type": "application/json"})
+    assert 400 <= response.status_code < 500
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_earlier_turns_survive_the_journal(house):
+    """A question that is taken up again after a restart refers to the same as before."""
+    question = Question("q", "c", "", Address("http", "", "m"), datetime.now(UTC), earlier=(Turn("a", "b"),))
+    await house.journal.accept(question)
+    [pending] = await house.journal.pending()
+    assert pending.question == question
