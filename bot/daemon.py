@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import structlog
 from filelock import FileLock, Timeout
 
-from bot import __version__
+from bot import __version__, metrics
 from bot.administration import Administration
 from bot.dispatcher import Dispatcher
 from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
@@ -24,6 +24,7 @@ from bot.engine.conversation import Conversations
 from bot.engine.qa import QAEngine
 from bot.errors import BotError, StorageError
 from bot.evaluation.golden import GoldenQuestions
+from bot.health import Health, Report, State
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.reader import ExtractiveReader
 from bot.inference.span_model import SpanModel, load_span_model
@@ -62,16 +63,23 @@ class House:
     retriever: Retriever
     conversations: Conversations
     engine: QAEngine
+    health: Health
 
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, models: Models | None = None, *, golden: bool = True, accept: bool = False
+    settings: Settings,
+    models: Models | None = None,
+    *,
+    golden: bool = True,
+    accept: bool = False,
+    health: Health | None = None,
 ) -> AsyncIterator[House]:
     """Open the stores, load the models, wire the rooms. Raises StorageError and WeightsError.
 
     `models`: ones that are loaded already, to be used instead of those in the settings. `golden`: whether golden
-    questions guard the index; `accept`: they are asked, but whatever they say is accepted.
+    questions guard the index; `accept`: they are asked, but whatever they say is accepted. `health`: where the rooms report
+    how they are.
     """
     async with AsyncExitStack() as stack:
         knowledge = await SqliteKnowledge.open(settings.storage.folder)
@@ -126,6 +134,7 @@ async def open_house(
             retriever=retriever,
             conversations=conversations,
             engine=engine,
+            health=health or Health(),
         )
 
 
@@ -201,7 +210,7 @@ async def serve(
     """
     stop = asyncio.Event()
     with _alone_in(settings.storage.folder), _signals_set(stop):
-        async with open_house(settings) as house, LoopLagProbe() as lag:
+        async with open_house(settings, health=Health(_log_change)) as house, LoopLagProbe() as lag:
             gc.freeze()  # the libraries' objects live as long as the process: looking through them stalled it by 250 ms
             ready = (await house.knowledge.summary()).encoder == house.lane.identity
             if fresh or not ready or not settings.knowledge.watch:
@@ -336,11 +345,18 @@ async def _keep_running(adapter: Service, states: dict[str, str]) -> BotError | 
                 pauses = iter(_RESTART_PAUSES)
             pause = next(pauses, _RESTART_PAUSES[-1])
             states[adapter.name] = "restarting after a failure"
+            metrics.RESTARTS.labels(adapter.name).inc()
             _log.exception("adapter failed", adapter=adapter.name, restart_seconds=pause)
             await asyncio.sleep(pause)
         else:
             states[adapter.name] = "stopped"
             return None
+
+
+def _log_change(report: Report) -> None:
+    """One line whenever a component enters another state."""
+    log = _log.info if report.state in (State.STARTING, State.READY) else _log.warning
+    log("component", component=report.name, state=report.state.value, detail=report.detail)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from bot import metrics
 from bot.engine.qa import new_reference
 from bot.errors import BotError, DeadlineExceeded, EngineBusy, RateLimited, Undeliverable
 from bot.limits import QuestionLimits
@@ -130,6 +131,7 @@ class Dispatcher:
         if entry is None:
             return False
         self.counts["accepted"] += 1
+        metrics.ACCEPTED.labels(question.address.platform).inc()
         self._schedule(Pending(entry, question, answer=None))
         return True
 
@@ -242,6 +244,7 @@ class Dispatcher:
     async def _admitted(self, question: Question, keep: Callable[[Question], Awaitable[T]]) -> T:
         if not self._open or self.unfinished >= self._settings.capacity:
             self.counts["refused_busy"] += 1
+            metrics.REFUSED.labels(question.address.platform, "busy").inc()
             raise EngineBusy(self.unfinished)
         self._accepting += 1
         try:
@@ -250,6 +253,7 @@ class Dispatcher:
             return await keep(question)
         except RateLimited:
             self.counts["refused_limited"] += 1
+            metrics.REFUSED.labels(question.address.platform, "limited").inc()
             raise
         finally:
             self._accepting -= 1
@@ -309,7 +313,10 @@ class Dispatcher:
         ):  # the journal can't be written, or a bug: the entry stays as it was, the next one gets its turn
             _log.exception("question put off to the next start", platform=job.address.platform)
             return
-        self.counts[answer.outcome.value if delivered else "undelivered"] += 1
+        outcome = answer.outcome.value if delivered else "undelivered"
+        self.counts[outcome] += 1
+        metrics.QUESTIONS.labels(job.address.platform, outcome).inc()
+        metrics.stages_took({"waited": waited * 1000, **answer.timings_ms})
         _log.info(
             "question",
             reference=answer.reference,
@@ -373,6 +380,7 @@ class Dispatcher:
                 await self._journal.done(entry, revision, keep=False)
                 return False
             except Exception as error:
+                metrics.DELIVERY_FAILURES.labels(job.address.platform).inc()
                 _log.warning(
                     "delivery failed", reference=answer.reference, error=type(error).__name__, retry_seconds=pause
                 )
@@ -409,6 +417,7 @@ class _JournalledDelivery:
         replaces = known.message if known is not None else None
         repeated = known is not None and replaces is None
         self._counts["repeated"] += repeated
+        metrics.REPEATED.inc(repeated)
         try:
             message = await send(Sending(repeated, replaces))
         except NotSent:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from bot import metrics
 from bot.documents import Document, embedded_text
 from bot.errors import DocumentError, IndexUnavailable
 from bot.inference.workers import EncodingLane, Priority
@@ -122,6 +123,7 @@ class Indexer:
         self._reviewer = reviewer
         self._running = asyncio.Lock()
         self._seen: object = None  # the folder as it was when it was last indexed
+        self._in_step = False  # whether the index is as that folder was
 
     async def index_folder(
         self, folder: Path, progress: Callable[[IndexProgress], None] = lambda _: None
@@ -141,11 +143,20 @@ class Indexer:
             await self._make_sure_of(folder, scan, known)
             report = await self._apply(scan, list(known), started, progress)
             self._seen = None if scan.unsettled else seen
+            self._in_step = report.verdict is None or report.verdict.accepted
+            if self._in_step:
+                metrics.DOCUMENTS.set(sum(1 for file in report.files if file.passages))
+                metrics.PASSAGES.set(report.passages)
+                metrics.index_is_in_step()
             return report
 
     async def has_changed(self, folder: Path) -> bool:
         """Whether the folder looks otherwise than when it was last indexed."""
-        return self._seen is None or self._seen != await asyncio.to_thread(signature, folder)
+        if self._seen is None or self._seen != await asyncio.to_thread(signature, folder):
+            return True
+        if self._in_step:
+            metrics.index_is_in_step()
+        return False
 
     async def forget_missing(self, folder: Path) -> list[str]:
         """Take the documents that are gone out of the index at once, also while a long indexing runs.
