@@ -121,6 +121,7 @@ def ask(
     async def answer(house: "House") -> None:
         from bot.adapters.terminal import rendered
 
+        await house.generator_loaded.wait()
         answer = (await house.engine.consider(_question(text))).answer  # nobody can follow up
         if as_json:
             _print_json(answer.to_json())

@@ -4,13 +4,15 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import structlog
 from filelock import FileLock, Timeout
@@ -21,11 +23,14 @@ from bot.dispatcher import Dispatcher
 from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
 from bot.engine.confidence import Calibration
 from bot.engine.conversation import Conversations
+from bot.engine.grounding import Grounding
+from bot.engine.phrasing import Phraser
 from bot.engine.qa import QAEngine
 from bot.errors import BotError, StorageError
 from bot.evaluation.golden import GoldenQuestions
-from bot.health import Health, Report, State
+from bot.health import Component, Health, Report, State
 from bot.inference.encoder import Encoder, load_encoder
+from bot.inference.generator import GenerationLane, Generator, load_model
 from bot.inference.reader import ExtractiveReader
 from bot.inference.span_model import SpanModel, load_span_model
 from bot.inference.workers import BatchingLane, EncodingLane, ReadingLane
@@ -41,6 +46,7 @@ from bot.storage.sqlite_knowledge import SqliteKnowledge
 from bot.telemetry import LoopLagProbe
 
 _log = structlog.stdlib.get_logger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class House:
     conversations: Conversations
     engine: QAEngine
     health: Health
+    generator_loaded: asyncio.Event
+    """Set as soon as it is known whether there is a generator: answers are quotations until then."""
 
 
 @asynccontextmanager
@@ -95,11 +103,24 @@ async def open_house(
         retriever = Retriever(knowledge, lane, settings.retrieval)
         conversations = Conversations(journal, settings.conversation)
 
-        def engine_over(retriever: Retriever) -> QAEngine:
-            base_url = settings.knowledge.base_url
-            return QAEngine(retriever, reader, calibration, conversations, settings.answer, base_url)
+        health = health or Health()
+        loaded = asyncio.Event()
+        phraser = await stack.enter_async_context(_phrasing(settings, Grounding(), thread, health, loaded))
 
-        engine = engine_over(retriever)
+        def engine_over(retriever: Retriever, phraser: Phraser | None = None) -> QAEngine:
+            return QAEngine(
+                retriever,
+                reader,
+                calibration,
+                conversations,
+                settings.answer,
+                settings.knowledge.base_url,
+                phraser=phraser,
+                phrased_passages=settings.generator.passages,
+                deadline_seconds=settings.queue.deadline_seconds,
+            )
+
+        engine = engine_over(retriever, phraser)
 
         @asynccontextmanager
         async def engine_after(change: IndexChange) -> AsyncIterator[QAEngine]:
@@ -134,8 +155,76 @@ async def open_house(
             retriever=retriever,
             conversations=conversations,
             engine=engine,
-            health=health or Health(),
+            health=health,
+            generator_loaded=loaded,
         )
+
+
+@asynccontextmanager
+async def _phrasing(
+    settings: Settings, grounding: Grounding, reading: BatchingLane, health: Health, loaded: asyncio.Event
+) -> AsyncIterator[Phraser | None]:
+    """The phraser, if the settings name a generator, which is loaded meanwhile. `loaded` is set when that is over."""
+    if settings.generator.provider == "none":
+        loaded.set()
+        yield None
+        return
+    component = health.component("generator", essential=False)
+    component.starting(f"{settings.generator.model} is being loaded; the documents are quoted meanwhile")
+    phraser = Phraser(settings.generator, grounding, _reporting_to(component))
+    async with AsyncExitStack() as stack:
+        loading = asyncio.create_task(
+            _load_generator(settings, reading, phraser, component, loaded, stack), name="load-generator"
+        )
+        try:
+            yield phraser
+        finally:
+            loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await loading
+
+
+def _reporting_to(component: Component) -> Callable[[str], None]:
+    """Tells how the last draft went."""
+
+    def report(problem: str) -> None:
+        if problem:
+            component.degraded(f"{problem}; the documents are quoted instead")
+        else:
+            component.ready()
+
+    return report
+
+
+async def _load_generator(
+    settings: Settings,
+    reading: BatchingLane,
+    phraser: Phraser,
+    component: Component,
+    loaded: asyncio.Event,
+    stack: AsyncExitStack,
+) -> None:
+    """Load the generator and let the phraser use it; where there is none, say so once, and do without."""
+    try:
+        generator = await _in_thread(_make_generator, settings, reading)
+    except BotError as error:
+        component.failed(f"{error} The documents are quoted.")
+        phraser.do_without("the model could not be loaded")
+        _log.warning("no generator: the documents are quoted", model=settings.generator.model, error=str(error))
+    else:
+        stack.push_async_callback(generator.close)
+        phraser.use(generator)
+        component.ready()
+        _log.info("generator loaded", **generator.description)
+    finally:
+        loaded.set()
+
+
+def _make_generator(settings: Settings, reading: BatchingLane) -> Generator:
+    """Blocking. Raises WeightsError."""
+    model = load_model(settings.generator, settings.models)
+    parallel, capacity = settings.generator.parallel, settings.queue.capacity
+    return GenerationLane(model, side_by_side=parallel, capacity=capacity, pause=reading.let_pass)
 
 
 @asynccontextmanager
@@ -172,9 +261,22 @@ def administration_of(house: House, dispatcher: Dispatcher | None = None) -> Adm
 
 
 async def _loaded(settings: Settings) -> Models:
-    """Load the models in a thread of its own: imports and weights take seconds."""
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as executor:
-        return await asyncio.get_running_loop().run_in_executor(executor, load_models, settings)
+    return await _in_thread(load_models, settings)
+
+
+async def _in_thread(load: Callable[..., T], *arguments: object) -> T:
+    """Load in a thread of its own, which nobody waits for who stops the bot: imports and weights take seconds."""
+    loaded: Future[T] = Future()
+    loaded.set_running_or_notify_cancel()
+
+    def work() -> None:
+        try:
+            loaded.set_result(load(*arguments))
+        except BaseException as error:
+            loaded.set_exception(error)
+
+    threading.Thread(target=work, name="load", daemon=True).start()
+    return await asyncio.wrap_future(loaded)
 
 
 def load_models(settings: Settings) -> Models:

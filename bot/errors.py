@@ -5,6 +5,7 @@ BotError                    its text may be shown to a person as it stands
 ├── DocumentError           this one file can't be read: report it, go on with the others
 ├── TrainingError           a training can't begin or go on: name the file or option
 ├── WeightsError            a model's weights are missing or damaged: name the fix, run without it or exit
+├── GenerationFailed        a language model has written nothing that can be used: quote the documents
 ├── IndexUnavailable        there is nothing to search yet: index first
 ├── StorageError            the data folder can't be used: name the file and the cause
 ├── EngineBusy              too much is waiting: ask again later
@@ -40,6 +41,10 @@ class TrainingError(BotError):
 
 class WeightsError(BotError):
     """A model's weights are missing, incomplete or not the ones that were pinned."""
+
+
+class GenerationFailed(BotError):
+    """A language model fails, hangs, or is not to be had. The text says why; no text of a user is in it."""
 
 
 class IndexUnavailable(BotError):

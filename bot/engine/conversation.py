@@ -25,7 +25,7 @@ class Conversations:
 
     async def wordings(self, question: Question) -> list[Wording]:
         """What to search for: the question as it stands first, then with what it refers to, if there is anything."""
-        context = [turn.question for turn in await self._turns(question.conversation)]
+        context = [turn.question for turn in await self.turns(question.conversation)]
         if question.replied_to:
             context.append(question.replied_to)
         if not context:
@@ -46,7 +46,8 @@ class Conversations:
     async def forget_expired(self) -> None:
         await self._store.forget_older(time.time() - self._settings.expire_seconds)
 
-    async def _turns(self, conversation: str) -> list[Turn]:
+    async def turns(self, conversation: str) -> list[Turn]:
+        """What was said before and has not expired, oldest first."""
         if not self._settings.turns:
             return []
         since = time.time() - self._settings.expire_seconds

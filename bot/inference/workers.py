@@ -97,7 +97,7 @@ class BatchingLane:
                 raise EngineBusy(self._unfinished[priority])
             self._unfinished[priority] += 1
             self._waiting[priority].append(_Job(call, items, future, time.monotonic()))
-            self._changed.notify()
+            self._changed.notify_all()
         try:
             async with asyncio.timeout(deadline_seconds):
                 return await asyncio.wrap_future(future)
@@ -105,6 +105,11 @@ class BatchingLane:
             if deadline_seconds is None:  # raised by the job itself
                 raise
             raise DeadlineExceeded(deadline_seconds) from error
+
+    def let_pass(self, longest_seconds: float = 0.05) -> None:
+        """Block the calling thread, which is another one, while questions wait or run here, but not for longer than this."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._unfinished[Priority.QUESTION], longest_seconds)
 
     async def close(self, wait_seconds: float = 5.0) -> None:
         """Cancel what waits, let the running batch end, and wait for the thread. Later jobs are refused."""
@@ -115,7 +120,7 @@ class BatchingLane:
                     job.future.cancel()
                 self._unfinished[priority] -= len(jobs)
                 jobs.clear()
-            self._changed.notify()
+            self._changed.notify_all()
         await asyncio.to_thread(self._thread.join, wait_seconds)
 
     def _work(self) -> None:
@@ -129,6 +134,7 @@ class BatchingLane:
             self._run([job for job in taken if job.future.set_running_or_notify_cancel()])
             with self._changed:
                 self._unfinished[priority] -= len(taken)
+                self._changed.notify_all()
                 if priority is Priority.QUESTION:
                     self._quiet_until = time.monotonic() + _AFTER_QUESTION
                 else:
