@@ -105,7 +105,8 @@ async def open_house(
 
         health = health or Health()
         loaded = asyncio.Event()
-        phraser = await stack.enter_async_context(_phrasing(settings, Grounding(), thread, health, loaded))
+        grounding = Grounding(lane, reading, settings.grounding)
+        phraser = await stack.enter_async_context(_phrasing(settings, grounding, thread, health, loaded))
 
         def engine_over(retriever: Retriever, phraser: Phraser | None = None) -> QAEngine:
             return QAEngine(

@@ -227,6 +227,20 @@ class GeneratorSettings(Section):
     )
 
 
+class GroundingSettings(Section):
+    unsupported: Literal["trim", "replace"] = Field(
+        "trim",
+        description="What becomes of a generated answer with sentences that the passages don't support. trim: those sentences "
+        "are left out. replace: the quote is given instead.",
+    )
+    threshold: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Probability of being supported by the passages that a generated sentence must have.",
+    )
+
+
 class ConversationSettings(Section):
     expire_seconds: Seconds = Field(
         1800, description="Seconds after which an earlier question is no longer followed up."
@@ -365,6 +379,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     answer: AnswerSettings = AnswerSettings()
     generator: GeneratorSettings = GeneratorSettings()
+    grounding: GroundingSettings = GroundingSettings()
     conversation: ConversationSettings = ConversationSettings()
     queue: QueueSettings = QueueSettings()
     limits: LimitsSettings = LimitsSettings()

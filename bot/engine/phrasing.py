@@ -14,7 +14,7 @@ import structlog
 
 from bot import metrics
 from bot.documents import FoundPassage
-from bot.engine.grounding import Grounded, Grounding, Verdict
+from bot.engine.grounding import Checking, Grounded, Grounding, Verdict
 from bot.errors import BotError, DeadlineExceeded, GenerationFailed
 from bot.inference.generator import Generator
 from bot.inference.prompts import Excerpt, Material
@@ -95,32 +95,34 @@ class Phraser:
         seconds = min(self._settings.deadline_seconds, within_seconds)
         settings = self._settings
         material = Material(question, _excerpts(passages), tuple(turns), settings.persona, settings.language)
+        checking = self._grounding.checking(passages, question)
         progress(Update(Stage.WRITING))
         try:
             async with asyncio.timeout(seconds):
-                draft = ""
-                checked = 0
-                async with (
-                    aclosing(self._generator.stream(material)) as pieces,
-                    aclosing(_without_stall(pieces, settings.stall_seconds)) as timely,
-                ):
-                    async for piece in timely:
-                        draft += piece
-                        end = _end_of_sentences(draft)
-                        if end > checked:
-                            checked = end
-                            await self._show(draft[:end], passages, question, progress)
-                return await self._grounding.check(draft.strip(), passages, question)
+                draft = await self._draft(self._generator, material, checking, progress)
+                return await checking.whole(draft)
         except TimeoutError as error:
             raise DeadlineExceeded(seconds) from error
 
-    async def _show(
-        self, draft: str, passages: Sequence[FoundPassage], question: str, progress: Progress
-    ) -> None:
-        """Show of the sentences so far those that the documents support."""
-        grounded = await self._grounding.check(draft.strip(), passages, question)
-        if grounded.text:
-            progress(Update(Stage.WRITING, grounded.text))
+    async def _draft(self, generator: Generator, material: Material, checking: Checking, progress: Progress) -> str:
+        """What the model writes; or the beginning of it, where nothing of that can be kept. Whenever a sentence has ended,
+        those that the documents support are shown."""
+        draft, examined = "", 0
+        async with (
+            aclosing(generator.stream(material)) as pieces,
+            aclosing(_without_stall(pieces, self._settings.stall_seconds)) as timely,
+        ):
+            async for piece in timely:
+                draft += piece
+                count = len(sentences(draft))
+                if count <= max(examined, 1):
+                    continue
+                examined = count
+                if shown := await checking.so_far(draft):
+                    progress(Update(Stage.WRITING, shown))
+                if checking.hopeless:
+                    break
+        return draft
 
 
 def _excerpts(passages: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
@@ -131,12 +133,6 @@ def _excerpts(passages: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
         )
         for found in passages
     )
-
-
-def _end_of_sentences(draft: str) -> int:
-    """Where the last sentence ends that is certainly whole, because another one has begun; 0 where there is none."""
-    spans = sentences(draft)
-    return spans[-2][1] if len(spans) > 1 else 0
 
 
 async def _without_stall(pieces: AsyncGenerator[str, None], seconds: float) -> AsyncGenerator[str, None]:

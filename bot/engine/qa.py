@@ -161,7 +161,6 @@ class QAEngine:
             passage, place, words = with_whole_block(passage, place, words, around)
         return compose(question, passage, place, words, self._base_url)
 
-
     async def _phrase(
         self,
         phraser: Phraser,

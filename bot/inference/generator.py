@@ -284,9 +284,7 @@ def _adapted(model: Any, folder: Path) -> Any:
     try:
         from peft import PeftModel
     except ImportError as error:
-        raise WeightsError(
-            "generator.adapter needs the package peft: pip install 'knowledge-bot[lora]'"
-        ) from error
+        raise WeightsError("generator.adapter needs the package peft: pip install 'knowledge-bot[lora]'") from error
     if not (folder / "adapter_config.json").is_file():
         raise WeightsError(f"generator.adapter: {folder} has no adapter_config.json, so it is no LoRA adapter.")
     try:
@@ -341,7 +339,7 @@ def _watcher(rows: Sequence[Row], pause: Callable[[], None]) -> Any:
     from transformers import StoppingCriteria
 
     class Watcher(StoppingCriteria):
-        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        def __call__(self, input_ids: Any, *_: Any, **__: Any) -> Any:
             pause()
             newest = input_ids[:, -1].tolist()
             return torch.tensor([row.take(token) for row, token in zip(rows, newest, strict=True)])

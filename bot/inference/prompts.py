@@ -74,9 +74,7 @@ COMPLETION_STOPS = ("\n\n", "\nText:", "\nQuestion:", "\nAnswer:")
 def chat(material: Material) -> list[Message]:
     """System message, the turns before, and a user message with the documents and the question."""
     rules = " ".join(filter(None, (material.persona, _RULES, _in_language(material))))
-    documents = "\n".join(
-        f"<document>\n{excerpt.place}\n{excerpt.text}\n</document>" for excerpt in material.excerpts
-    )
+    documents = "\n".join(f"<document>\n{excerpt.place}\n{excerpt.text}\n</document>" for excerpt in material.excerpts)
     return [
         Message("system", rules),
         *_messages(material.turns),
@@ -105,9 +103,7 @@ def completion(material: Material, *, examples: bool = True) -> str:
     text = "\n".join(re.sub(r"\n\s*\n", "\n", excerpt.text.strip()) for excerpt in material.excerpts)
     said = "".join(f"Question: {_line(turn.question)}\nAnswer: {_line(turn.answer)}\n" for turn in material.turns)
     shown = [persona, _EXAMPLES.strip()] if examples else []
-    return "\n\n".join(
-        [*filter(None, shown), f"Text: {text}\n{said}Question: {_line(material.question)}\nAnswer:"]
-    )
+    return "\n\n".join([*filter(None, shown), f"Text: {text}\n{said}Question: {_line(material.question)}\nAnswer:"])
 
 
 def question_and_context(material: Material) -> str:

@@ -66,9 +66,7 @@ def stay_offline() -> None:
         os.environ.setdefault(name, value)
 
 
-def find_weights(
-    model: str, revision: str = "", *, auto_download: bool = False, pickled: bool = False
-) -> Weights:
+def find_weights(model: str, revision: str = "", *, auto_download: bool = False, pickled: bool = False) -> Weights:
     """The folder of a model that is given as an id or as a folder. Raises WeightsError with what to do.
 
     `pickled`: old checkpoints that have no weights in safetensors format will do too.
