@@ -32,6 +32,7 @@ from bot.health import Component, Health, Report, State
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.generator import GenerationLane, Generator, load_model
 from bot.inference.reader import ExtractiveReader
+from bot.inference.remote import DailyBudget, RemoteGenerator
 from bot.inference.span_model import SpanModel, load_span_model
 from bot.inference.workers import BatchingLane, EncodingLane, ReadingLane
 from bot.knowledge.converter import Limits
@@ -207,7 +208,7 @@ async def _load_generator(
 ) -> None:
     """Load the generator and let the phraser use it; where there is none, say so once, and do without."""
     try:
-        generator = await _in_thread(_make_generator, settings, reading)
+        generator = await _in_thread(make_generator, settings, reading.let_pass)
     except BotError as error:
         component.failed(f"{error} The documents are quoted.")
         phraser.do_without("the model could not be loaded")
@@ -221,11 +222,15 @@ async def _load_generator(
         loaded.set()
 
 
-def _make_generator(settings: Settings, reading: BatchingLane) -> Generator:
-    """Blocking. Raises WeightsError."""
+def make_generator(settings: Settings, pause: Callable[[], None] = lambda: None) -> Generator:
+    """The generator that the settings name, local unless they say otherwise; `pause` is for GenerationLane. Blocking. Raises
+    WeightsError."""
+    if settings.generator.provider == "openai":
+        budget = DailyBudget(settings.storage.folder / "tokens.json", settings.generator.tokens_per_day)
+        return RemoteGenerator(settings.generator, budget)
     model = load_model(settings.generator, settings.models)
     parallel, capacity = settings.generator.parallel, settings.queue.capacity
-    return GenerationLane(model, side_by_side=parallel, capacity=capacity, pause=reading.let_pass)
+    return GenerationLane(model, side_by_side=parallel, capacity=capacity, pause=pause)
 
 
 @asynccontextmanager

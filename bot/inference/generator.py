@@ -73,6 +73,10 @@ class LocalModel:
         self.name = settings.model
         try:
             self._model, self._tokenizer = _load(weights.folder, getattr(torch, precision.dtype), settings.adapter)
+            if settings.quantization == "int8":
+                from bot.inference.quantized import quantize
+
+                quantize(self._model)
         except WeightsError:
             raise
         except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
@@ -263,7 +267,9 @@ def load_model(settings: GeneratorSettings, models: ModelsSettings) -> LocalMode
     weights = find_weights(settings.model, settings.revision, auto_download=models.auto_download, pickled=True)
     if missing := missing_files(weights.folder, pickled=True):
         raise WeightsError(f"{settings.model} is not complete: {weights.folder} lacks {', '.join(missing)}.")
-    return LocalModel(weights, choose_precision(settings.dtype), settings)
+    # What stands in 8 bits is multiplied with numbers of 16 bits.
+    wanted = "bfloat16" if settings.quantization == "int8" else settings.dtype
+    return LocalModel(weights, choose_precision(wanted), settings)
 
 
 def _load(folder: Path, dtype: Any, adapter: Path | None) -> tuple[Any, Any]:
