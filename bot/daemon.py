@@ -21,7 +21,7 @@ from bot import __version__, metrics
 from bot.administration import Administration
 from bot.dispatcher import Dispatcher
 from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
-from bot.engine.confidence import Calibration
+from bot.engine.confidence import SHIPPED_BY_WORDS, Calibration
 from bot.engine.conversation import Conversations
 from bot.engine.grounding import Grounding
 from bot.engine.phrasing import Phraser
@@ -29,7 +29,7 @@ from bot.engine.qa import QAEngine
 from bot.errors import BotError, StorageError
 from bot.evaluation.golden import GoldenQuestions
 from bot.health import Component, Health, Report, State
-from bot.inference.encoder import Encoder, load_encoder
+from bot.inference.encoder import AnyEncoder, WordEncoder, load_encoder
 from bot.inference.generator import GenerationLane, Generator, load_model
 from bot.inference.reader import ExtractiveReader
 from bot.inference.remote import DailyBudget, RemoteGenerator
@@ -54,7 +54,7 @@ T = TypeVar("T")
 class Models:
     """What runs in the inference thread."""
 
-    encoder: Encoder
+    encoder: AnyEncoder
     reader: SpanModel
 
 
@@ -100,7 +100,8 @@ async def open_house(
         stack.push_async_callback(thread.close)
         lane, reading = EncodingLane(models.encoder, thread), ReadingLane(models.reader, thread)
         reader = ExtractiveReader(reading)
-        calibration = Calibration.load(settings.answer.calibration or SHIPPED_CALIBRATION)
+        shipped = SHIPPED_CALIBRATION if lane.by_meaning else SHIPPED_BY_WORDS
+        calibration = Calibration.load(settings.answer.calibration or shipped)
         retriever = Retriever(knowledge, lane, settings.retrieval)
         conversations = Conversations(journal, settings.conversation)
 
@@ -287,7 +288,9 @@ async def _in_thread(load: Callable[..., T], *arguments: object) -> T:
 
 def load_models(settings: Settings) -> Models:
     """Load the models that the settings name. Blocking. Raises WeightsError."""
-    return Models(load_encoder(settings.encoder, settings.models), load_span_model(settings.reader, settings.models))
+    by_words = settings.encoder.model == "none"
+    encoder = WordEncoder() if by_words else load_encoder(settings.encoder, settings.models)
+    return Models(encoder, load_span_model(settings.reader, settings.models))
 
 
 MakeServices = Callable[[House, Dispatcher, Administration], Sequence[Service]]

@@ -5,7 +5,10 @@
 makes them all, to try the program with: `BOT_GENERATOR__PROVIDER=local BOT_GENERATOR__MODEL=FOLDER/copying`.
 """
 
+import random
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +105,87 @@ def t5(folder: Path) -> Path:
     return _save(T5ForConditionalGeneration(config), tokens, folder)
 
 
+# --- one that has learned something -----------------------------------------------------------------------------------
+
+_THINGS = (
+    "boiler kettle lamp oven train ferry tower museum library shop pump printer engine battery router bridge".split()
+)
+_FACTS = (
+    ("The {thing} costs {number} euros.", "How much does the {thing} cost?"),
+    ("The {thing} weighs {number} kilograms.", "How heavy is the {thing}?"),
+    ("The {thing} is {number} metres long.", "How long is the {thing}?"),
+    ("The {thing} opens at {number} o'clock.", "When does the {thing} open?"),
+)
+_STEPS = 350
+
+
+def _example(chance: random.Random) -> tuple[str, str, str]:
+    """A passage of two facts about one thing, a question, and the sentence, or both of them, that answer it."""
+    thing = chance.choice(_THINGS)
+    facts = [
+        (text.format(thing=thing, number=chance.randint(2, 99)), question.format(thing=thing))
+        for text, question in chance.sample(_FACTS, 2)
+    ]
+    passage = " ".join(text for text, _ in facts)
+    if chance.random() < 0.3:
+        return passage, f"What is known about the {thing}?", passage
+    answer, question = chance.choice(facts)
+    return passage, question, answer
+
+
+def copying(folder: Path) -> Path:
+    """A DialoGPT kind that answers questions about a passage with its sentences. Trains for some seconds on one thread."""
+    chance = random.Random(0)
+    torch.manual_seed(0)
+    end = "<|endoftext|>"
+    corpus = [" ".join(_example(chance)) for _ in range(400)]
+    tokens = tokenizer(corpus, [end], end, bos_token=end, model_max_length=256)
+    tokens.chat_template = DIALOGUE_TEMPLATE
+    dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+    config = GPT2Config(n_embd=64, n_layer=2, n_head=4, n_positions=256, **dropout, **_sizes(tokens))
+    model = GPT2LMHeadModel(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=_STEPS, pct_start=0.1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for _ in range(_STEPS):
+        rows = [_example(chance) for _ in range(24)]
+        ids, labels = [], []
+        for passage, question, answer in rows:
+            prompt = tokens(f"{passage}{end}{question}{end}")["input_ids"]
+            said = tokens(f"{answer}{end}")["input_ids"]
+            ids.append(torch.tensor(prompt + said))
+            labels.append(torch.tensor([-100] * len(prompt) + said))
+        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
+        wanted = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)
+        logits = model(input_ids=padded).logits[:, :-1]
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    torch.set_num_threads(threads)
+    return _save(model, tokens, folder)
+
+
 def _save(model: Any, tokens: Any, folder: Path) -> Path:
     model.eval().save_pretrained(folder)
     tokens.save_pretrained(folder)
     return folder
 
 
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "gpt2": gpt2,
+    "dialogpt": partial(gpt2, template=DIALOGUE_TEMPLATE),
+    "pickled": partial(gpt2, pickled=True),
+    "llama": llama,
+    "gemma": partial(llama, template=WITHOUT_SYSTEM),
+    "qwen": partial(llama, qwen=True),
+    "t5": t5,
+}
+
+
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    gpt2(target / "gpt2")
-    gpt2(target / "dialogpt", template=DIALOGUE_TEMPLATE)
-    gpt2(target / "pickled", pickled=True)
-    llama(target / "llama")
-    llama(target / "qwen", qwen=True)
-    t5(target / "t5")
+    for kind, make in (KINDS | {"copying": copying}).items():
+        make(Path(sys.argv[1]) / kind)

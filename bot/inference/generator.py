@@ -9,6 +9,7 @@ import asyncio
 import copy
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -293,6 +294,8 @@ def _adapted(model: Any, folder: Path) -> Any:
         raise WeightsError("generator.adapter needs the package peft: pip install 'knowledge-bot[lora]'") from error
     if not (folder / "adapter_config.json").is_file():
         raise WeightsError(f"generator.adapter: {folder} has no adapter_config.json, so it is no LoRA adapter.")
+    # peft asks by the old name, which is no concern of an operator's.
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
     try:
         return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
     except Exception as error:  # made for another model, or damaged

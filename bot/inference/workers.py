@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from bot.errors import DeadlineExceeded, EngineBusy
-from bot.inference.encoder import Encoder, Vector, Vectors
+from bot.inference.encoder import AnyEncoder, Vector, Vectors
 from bot.inference.span_model import ScoredSpan, SpanModel, Task
 
 Item = TypeVar("Item")
@@ -205,12 +205,13 @@ class EncodingLane:
     # So many sentences of ordinary length take about a tenth of a second on two cores.
     _LARGEST_BATCH = 128
 
-    def __init__(self, encoder: Encoder, lane: BatchingLane) -> None:
+    def __init__(self, encoder: AnyEncoder, lane: BatchingLane) -> None:
         self._encoder = encoder
         self._lane = lane
         self._encode: ModelCall[str, Vector] = ModelCall(lambda texts: list(encoder.encode(texts)), self._LARGEST_BATCH)
         self.identity = encoder.identity
         self.window = encoder.window
+        self.by_meaning = encoder.by_meaning
         self.description = encoder.description
 
     async def encode(
