@@ -6,23 +6,19 @@ the model writes are whole sentences that have been checked already.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-
-import structlog
 
 from bot import metrics
 from bot.documents import FoundPassage
 from bot.engine.grounding import Checking, Grounded, Grounding, Verdict
-from bot.errors import BotError, DeadlineExceeded, GenerationFailed
+from bot.errors import BotError, GenerationFailed
 from bot.inference.generator import Generator
 from bot.inference.prompts import Excerpt, Material
 from bot.messages import Phrased, Phrasing, Progress, Stage, Turn, Update
 from bot.settings import GeneratorSettings
 from bot.text import sentences
 
-_log = structlog.stdlib.get_logger(__name__)
 _OUTCOMES = {Verdict.KEPT: Phrased.KEPT, Verdict.TRIMMED: Phrased.TRIMMED, Verdict.REPLACED: Phrased.REPLACED}
 
 
@@ -60,7 +56,6 @@ class Phraser:
 
         `passages`: those that answer, best first. Takes at most `within_seconds`, or the settings' deadline if that is less.
         """
-        started = time.perf_counter()
         name = self._settings.model
         try:
             grounded = await self._written(question, turns, passages, progress, within_seconds)
@@ -72,13 +67,6 @@ class Phraser:
             if self._generator is not None:
                 self._report(str(error))
         metrics.GROUNDING.labels(phrasing.outcome.value).inc()
-        _log.info(
-            "phrased",
-            model=name,
-            outcome=phrasing.outcome.value,
-            reasons=phrasing.reasons,
-            seconds=round(time.perf_counter() - started, 2),
-        )
         return text, phrasing
 
     async def _written(
@@ -102,7 +90,7 @@ class Phraser:
                 draft = await self._draft(self._generator, material, checking, progress)
                 return await checking.whole(draft)
         except TimeoutError as error:
-            raise DeadlineExceeded(seconds) from error
+            raise GenerationFailed(f"the model took longer than {seconds:.2g} seconds") from error
 
     async def _draft(self, generator: Generator, material: Material, checking: Checking, progress: Progress) -> str:
         """What the model writes; or the beginning of it, where nothing of that can be kept. Whenever a sentence has ended,

@@ -89,6 +89,7 @@ class RemoteGenerator:
             max_retries=settings.retries,
             timeout=openai.Timeout(settings.deadline_seconds, connect=_CONNECT_SECONDS),
         )
+        self._chat = self._client.chat.completions  # whose import takes a while too
         self._unwanted: set[str] = set()  # parameters that this server refuses
         self.name = settings.model
         self.description: Mapping[str, object] = {"model": settings.model, "source": settings.base_url}
@@ -156,7 +157,7 @@ class RemoteGenerator:
         """Begin a text. What this server refuses to be told is left out, from now on; servers differ."""
         while True:
             try:
-                return await self._client.chat.completions.create(**self._parameters(messages))
+                return await self._chat.create(**self._parameters(messages))
             except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
                 parameter = self._refused(error)
                 if parameter is None:

@@ -48,6 +48,11 @@ async def written(generator: Generator, prompt: Material | str) -> str:
     return "".join([piece async for piece in generator.stream(prompt)])
 
 
+async def idle(lane: GenerationLane) -> None:
+    while lane._running:  # noqa: ASYNC110 - of its thread
+        await asyncio.sleep(0.01)
+
+
 def alone(model: LocalModel, prompt: str) -> str:
     """What plain `generate` writes, token by token the likeliest."""
     ids = model._tokenizer(prompt, return_tensors="pt")["input_ids"]
@@ -228,8 +233,7 @@ async def test_a_stream_that_is_closed_stops_the_model(tiny, lane_of):
         rows = [job.row for job in lane._running]
     async with asyncio.timeout(5):
         await written(lane_of(load(tiny("llama"))), "The")
-        while lane._running:
-            await asyncio.sleep(0.01)
+        await idle(lane)
     assert len(rows[0].tokens) < 1000
 
 
@@ -263,8 +267,7 @@ async def test_a_model_that_hangs_holds_up_no_waiter(tiny, lane_of, monkeypatch)
         await written(lane, "The")
     hang.set()
     async with asyncio.timeout(5):
-        while lane._running:
-            await asyncio.sleep(0.01)
+        await idle(lane)
         assert await written(lane, "The")
 
 
