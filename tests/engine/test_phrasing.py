@@ -4,22 +4,15 @@ learned to answer with the passage's sentences; and ones that have learned nothi
 import asyncio
 import threading
 import time
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
 
 from bot import metrics
-from bot.daemon import House, Models, open_house
+from bot.daemon import Models
 from bot.messages import Address, Answer, Outcome, Phrased, Phrasing, Question, Stage
-from bot.settings import GeneratorSettings, Settings
-
-BOILER = "The boiler weighs 62 kilograms. The boiler costs 42 euros."
-DOCUMENTS = {
-    "boiler.md": f"# Boiler\n\n{BOILER}\n",
-    "lamp.md": "# Lamp\n\nThe lamp is 35 metres long. The lamp opens at 17 o'clock.\n",
-    "code.md": "# Restart\n\nTo restart the pump controller:\n\n```\npumpctl restart --all\n```\n",
-}
+from bot.settings import Settings
+from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_house
 
 
 def ask(text: str, conversation: str = "c") -> Question:
@@ -31,29 +24,10 @@ def house_with(settings: Settings, models: Models, folder_of):
     """A house whose generator is as told, loaded or not."""
     folder_of(DOCUMENTS)
 
-    @asynccontextmanager
-    async def make(model: str, *, loaded: bool = True, **generator):
-        chosen = {"provider": "local", "model": model, "dtype": "float32", "passages": 1, "max_new_tokens": 60}
-        wanted = settings.model_copy(
-            update={
-                "generator": GeneratorSettings(**chosen | generator),
-                "answer": settings.answer.model_copy(update={"threshold": 0.2}),
-            }
-        )
-        async with open_house(wanted, models) as house:
-            await house.indexer.index_folder(settings.knowledge.folder)
-            if loaded:
-                await house.generator_loaded.wait()
-            yield house
+    def make(model: str, **options):
+        return writing_house(settings, models, model, **options)
 
     return make
-
-
-def hold(house: House) -> threading.Event:
-    """Let the model hang between two tokens until the event is set."""
-    released = threading.Event()
-    house.engine._phraser._generator._pause = lambda: bool(released.wait(20))
-    return released
 
 
 async def test_a_model_that_copies_the_answer_is_kept(house_with, copying):
@@ -84,8 +58,8 @@ async def test_only_sentences_that_have_been_checked_are_shown_while_the_model_w
     """The first one as soon as the second begins, so that nothing unproved is seen even for a moment."""
     async with house_with(copying) as house:
         shown = []
-        answer = await house.engine.answer(ask("What is known about the boiler?"), shown.append)
-    assert [update.text for update in shown if update.stage is Stage.WRITING] == ["", BOILER.partition(". ")[0] + "."]
+        answer = await house.engine.answer(ask(ASKS_FOR_ALL), shown.append)
+    assert [update.text for update in shown if update.stage is Stage.WRITING] == ["", FIRST_SENTENCE]
     assert answer.text == BOILER
 
 
@@ -148,10 +122,7 @@ async def test_without_weights_the_documents_are_quoted(house_with):
 async def test_a_model_that_hangs_gets_its_time_and_no_more(house_with, copying, limits, reason):
     """The next question is answered too, and as soon as the model goes on it writes again."""
     async with house_with(copying, **limits) as house:
-        lane = house.engine._phraser._generator
-        released = threading.Event()
-        tokens = iter(range(3))
-        lane._pause = lambda: next(tokens, None) is None and bool(released.wait(20))
+        released = held(house, after=3)
         started = time.monotonic()
         answer = await house.engine.answer(ask("How much does the boiler cost?"))
         assert time.monotonic() - started < 3
@@ -159,8 +130,7 @@ async def test_a_model_that_hangs_gets_its_time_and_no_more(house_with, copying,
         assert reason in answer.phrasing.reasons[0]
         assert house.health.report("generator").state == "degraded"
         released.set()
-        lane._pause = lambda: None
-        await asyncio.sleep(0.3)
+        await idle(house, asyncio.sleep)
         again = await house.engine.answer(ask("How long is the lamp?", "d"))
         assert (again.text, again.phrasing.outcome) == ("The lamp is 35 metres long.", Phrased.KEPT)
         assert house.health.report("generator").state == "ready"
@@ -169,7 +139,7 @@ async def test_a_model_that_hangs_gets_its_time_and_no_more(house_with, copying,
 async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(house_with, copying, settings):
     """Where reading took most of the time, an answer in time is worth more than a well-phrased one."""
     async with house_with(copying) as house:
-        hold(house)
+        held(house)
         house.engine._deadline = 1.0
         async with asyncio.timeout(5):
             answer = await house.engine.answer(ask("How much does the boiler cost?"))
@@ -180,7 +150,7 @@ async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(house_with, 
 async def test_a_model_that_raises_leaves_the_quotation(house_with, copying):
     """And nobody sees an error."""
     async with house_with(copying) as house:
-        house.engine._phraser._generator._model._model = None
+        lane_of(house)._model._model = None
         answer = await house.engine.answer(ask("How much does the boiler cost?"))
     assert answer.text == "The boiler costs **42 euros**."
     assert answer.phrasing.outcome is Phrased.FAILED
@@ -189,9 +159,9 @@ async def test_a_model_that_raises_leaves_the_quotation(house_with, copying):
 async def test_nobody_waits_any_more_so_the_model_stops(house_with, copying):
     """A question that is stopped or deleted costs no more tokens."""
     async with house_with(copying) as house:
-        released = hold(house)
+        released = held(house)
         asking = asyncio.create_task(house.engine.answer(ask("How much does the boiler cost?")))
-        lane = house.engine._phraser._generator
+        lane = lane_of(house)
         async with asyncio.timeout(10):
             while not (lane._running and lane._running[0].row):  # noqa: ASYNC110 - of its thread
                 await asyncio.sleep(0.01)
@@ -201,8 +171,7 @@ async def test_nobody_waits_any_more_so_the_model_stops(house_with, copying):
         assert row.stopped.is_set()
         released.set()
         async with asyncio.timeout(5):
-            while lane._running:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            await idle(house, asyncio.sleep)
         assert len(row.tokens) <= 2
 
 
