@@ -25,8 +25,8 @@ async def test_questions_are_answered_and_declined(by_words, folder_of):
         assert answer.text == "Use water at **92 to 96 degrees**."
         assert answer.citations[0].document == "guide.md"
         assert (await house.engine.answer(ask("Who won the football match?"))).outcome is Outcome.DECLINED
-        nothing = await house.engine.consider(ask("zxcvb qwrt"))
-        assert (nothing.answer.outcome, nothing.candidates, nothing.unread) == (Outcome.DECLINED, [], [])
+        nothing = await house.engine.consider(ask("zxcvb qwrt", "another"))
+        assert (nothing.answer.outcome, list(nothing.candidates), list(nothing.unread)) == (Outcome.DECLINED, [], [])
 
 
 async def test_a_single_model_does_the_rest(by_words, folder_of, copying):
