@@ -1,6 +1,6 @@
 """Whether the check of generated sentences catches what is false and keeps what is true.
 
-    python benchmarks/grounding.py [--sets FOLDER] [--fit FILE]
+    python benchmarks/grounding.py [--sets FOLDER] [--fit FILE] [--sample 0.25]
 
 FOLDER holds evaluation sets, each with documents.jsonl and questions.jsonl. True restatements are the sentences of the
 `reference` answers of mtrag, clapnq and awsdocs, as they are, against the passages that they were written from; some say more
@@ -428,12 +428,12 @@ Outcome = tuple[str, ...] | Support
 """The reasons, where no scores were needed, or the scores."""
 REQUIRED = ("number", "name", "negation", "unit", "date")
 # What a false statement of a kind counts in the fit; a true restatement counts as much as all of them need to balance.
-_WEIGHTS = {"elsewhere": 0.3, "grafted": 0.3, "opposite": 0.5, "exchanged": 0.5, "quote": 0.5}
+_WEIGHTS = {"elsewhere": 0.3, "grafted": 0.25, "opposite": 0.2, "exchanged": 0.2, "quote": 0.5}
 _RIDGE = 1e-5
 # What may only speak for a sentence; everything else may only speak against it.
 _FOR = frozenset({"covered", "best", "anywhere", "asked", "thinnest", "order", "cosine", "alike"})
 # At most so many true restatements are rejected in the half that is fitted on; the other half may bring somewhat more.
-_REJECTED = 0.13
+_REJECTED = 0.145
 
 
 async def examined(statements: Sequence[Statement], encoder: EncodingLane, reader: ReadingLane) -> list[Outcome]:
@@ -562,11 +562,16 @@ def share_of(gone: Sequence[bool]) -> str:
     return f"{sum(gone) / len(gone):.3f}  ({sum(gone)} of {len(gone)})" if gone else "-"
 
 
-async def run(folder: Path, file: Path | None) -> None:
+async def run(folder: Path, file: Path | None, sample: float) -> None:
     console = Console()
     models = load_encoder(EncoderSettings(), ModelsSettings()), load_span_model(ReaderSettings(), ModelsSettings())
     true = true_statements(folder, models[0])
-    statements = [*true, *false_statements(true)]
+    chance = random.Random(0)  # noqa: S311
+    statements = [
+        statement
+        for statement in (*true, *false_statements(true))
+        if statement.kind == "restatement" or chance.random() < sample
+    ]
     lane = BatchingLane("inference", capacity=1000)
     try:
         encoder, reader = EncodingLane(models[0], lane), ReadingLane(models[1], lane)
@@ -605,8 +610,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", type=Path, default=Path(__file__).parents[2] / "shared" / "eval", metavar="FOLDER")
     parser.add_argument("--fit", type=Path, metavar="FILE", help="fit the weights and write them to this file")
+    parser.add_argument(
+        "--sample", type=float, default=1.0, help="the share of all but the restatements that is examined"
+    )
     options = parser.parse_args()
-    asyncio.run(run(options.sets, options.fit))
+    asyncio.run(run(options.sets, options.fit, options.sample))
 
 
 if __name__ == "__main__":
