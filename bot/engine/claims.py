@@ -4,8 +4,8 @@ English words, and the figures of any language. Works on plain text, without mar
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot.text import STOP_WORDS, stem
@@ -18,8 +18,13 @@ class Kind(StrEnum):
     NUMBER = "number"
     DATE = "date"  # a year, a month or a day of the week
     NAME = "name"
+    UNIT = "unit"
     NEGATION = "negation"
     STOP = "stop"
+
+
+EXACT = (Kind.NUMBER, Kind.DATE, Kind.NAME, Kind.UNIT)
+"""What nothing else may stand in place of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Token:
     @property
     def exact(self) -> bool:
         """Whether nothing else may stand in its place."""
-        return self.kind in (Kind.NUMBER, Kind.DATE, Kind.NAME)
+        return self.kind in EXACT
 
 
 _MONTHS = "january february march april may june july august september october november december".split()
@@ -114,6 +119,8 @@ _UNITS = {
     "v": "v volt volts",
     "°c": "°c celsius",
     "°f": "°f fahrenheit",
+    "degree": "degree degrees",
+    "people": "people persons",
     "mph": "mph",
     "kmh": "km/h kph kmh",
 }
@@ -150,6 +157,7 @@ def _key(word: str) -> str:
 OPPOSITES = _opposites(
     """
     all every each always entire whole / some several certain sometimes often many most few occasionally partly / none never
+    many most numerous often / few fewer rarely
     only solely exclusively / also additionally
     more greater higher larger bigger longer above over increased / less fewer lower smaller shorter below under decreased
     most greatest highest largest biggest longest maximum max / least fewest lowest smallest shortest minimum min
@@ -224,6 +232,7 @@ def normalised(text: str) -> str:
     text = re.sub(r"(?<=\w) (?='(?:s|re|ve|ll|d|m)\b)", "", text)
     text = re.sub(r"(?<=\w) - (?=\w)", "-", text)
     text = re.sub(r"\b([A-Za-z])\.(?=[A-Za-z]\.)", r"\1", text)  # U.S. -> US.
+    text = re.sub(r"(?<=[a-z)][.!?])(?=[A-Z][a-z])", " ", text)  # a space that was lost
     return _NEGATED.sub(lambda match: f"{(match[1] and 'can') or (match[2] and 'will') or match[3]} not", text)
 
 
@@ -246,6 +255,18 @@ def tokens(text: str) -> list[Token]:
             ]
         else:
             found += _word(said, start, found, text)
+    return _with_shared_units(found)
+
+
+def _with_shared_units(found: list[Token]) -> list[Token]:
+    """In "3 to 4 dollars" both numbers count dollars."""
+    for place in range(len(found) - 2, -1, -1):
+        token = found[place]
+        following = found[place + 1 : place + 3]
+        if following[0].key in ("to", "and", "or"):
+            following = following[1:]
+        if token.kind is Kind.NUMBER and not token.unit and following and following[0].unit:
+            found[place] = replace(token, unit=following[0].unit)
     return found
 
 
@@ -281,7 +302,7 @@ def _word(said: str, start: int, found: list[Token], text: str) -> Iterator[Toke
         return
     if beside and lower in UNITS:
         _count(found, UNITS[lower])
-        yield Token(UNITS[lower], Kind.WORD, start, end)
+        yield Token(UNITS[lower], Kind.UNIT, start, end)
         return
     if "-" in said and (parts := said.split("-")) and len(parts) > 1:
         place = start
@@ -297,10 +318,12 @@ def _word(said: str, start: int, found: list[Token], text: str) -> Iterator[Toke
         yield Token(_SPELLED[lower], Kind.NUMBER, start, end)
     elif lower in STOP_WORDS:
         yield Token(lower, Kind.STOP, start, end)
+    elif lower in UNITS and (len(lower) > 3 or lower == "day") and lower not in ("second", "pound", "foot"):
+        yield Token(UNITS[lower], Kind.UNIT, start, end)
     elif _is_name(said, start, text):
         yield Token(_plural_free(lower), Kind.NAME, start, end)
     else:
-        yield Token(UNITS.get(lower) or stem(lower), Kind.WORD, start, end)
+        yield Token(stem(lower), Kind.WORD, start, end)
 
 
 def _plural_free(name: str) -> str:
@@ -322,9 +345,4 @@ def negates(text: str, token: Token) -> bool:
 
 def weight(token: Token) -> float:
     """What a token counts when two sentences are compared."""
-    return {Kind.NUMBER: 1.5, Kind.DATE: 1.5, Kind.NAME: 1.5, Kind.WORD: 1.0}.get(token.kind, 0.0)
-
-
-def content(found: Sequence[Token]) -> list[Token]:
-    """The tokens that say something by themselves."""
-    return [token for token in found if token.carries]
+    return 1.5 if token.exact else 1.0 if token.carries else 0.0
