@@ -2,7 +2,8 @@
 
 A follow-up ("and on Windows?") is searched both as it stands and joined with the earlier questions that it may refer to;
 the rankings are fused, so a change of subject is not lost in what was said before. The less a question says by itself, the
-more the joined wording counts. Only answered questions are kept, for as long as the settings say.
+more the joined wording counts; one that says enough is also taken by itself, and the surer answer is given. Only answered
+questions are kept, for as long as the settings say.
 """
 
 import time
@@ -15,6 +16,7 @@ from bot.text import STOP_WORDS, words
 
 # A question with so many words that carry meaning can stand alone.
 _WORDS_TO_STAND_ALONE = 2
+_WEIGHT_TO_STAND_ALONE = 0.5
 _POINTING_BACK = frozenset("it its that this these those they them their he him his she her one ones there".split())
 
 
@@ -54,11 +56,16 @@ class Conversations:
         return await self._store.turns(conversation, newer_than=since, limit=self._settings.turns)
 
 
+def may_stand_alone(wordings: Sequence[Wording]) -> bool:
+    """Whether a question with these wordings says enough to be no follow-up, although something was said before."""
+    return len(wordings) > 1 and wordings[0].weight >= _WEIGHT_TO_STAND_ALONE
+
+
 def _weight_alone(text: str) -> float:
     """Between 0 (`and how do I change it?`) and 0.5, where the question as it stands counts as much as with its context."""
     said = set(words(text))
     own = len(said - STOP_WORDS) - bool(said & _POINTING_BACK)
-    return 0.5 * min(1.0, max(0, own) / _WORDS_TO_STAND_ALONE)
+    return _WEIGHT_TO_STAND_ALONE * min(1.0, max(0, own) / _WORDS_TO_STAND_ALONE)
 
 
 def joined(context: Sequence[str], text: str) -> str:

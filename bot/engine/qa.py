@@ -6,6 +6,7 @@ Runs on the event loop and waits there only: models and the database have thread
 decided before any text is generated, and the quotation that proves it stays the document's.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from bot.documents import Form, FoundPassage
 from bot.engine.compose import Composed, answering_block, cite_passage, compose, parts_to_fetch, with_whole_block
 from bot.engine.confidence import Calibration, Evidence, evidence
-from bot.engine.conversation import Conversations
+from bot.engine.conversation import Conversations, may_stand_alone
 from bot.engine.phrasing import Phraser
 from bot.engine.small_talk import small_talk_reply
 from bot.inference.reader import Reader, Reading
@@ -66,6 +67,14 @@ class Considered:
     wordings: Sequence[Wording] = ()
     candidates: Sequence[Candidate] = ()
     unread: Sequence[Hit] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sense:
+    """One way to take a question, and what was found for it, best first."""
+
+    wordings: list[Wording]
+    hits: list[Hit]
 
 
 class QAEngine:
@@ -122,10 +131,13 @@ class QAEngine:
             with timings.stage("encode"):
                 vectors = await self._retriever.encode(wordings)
             with timings.stage("search"):
-                hits = await self._retriever.search(wordings, vectors)
+                senses = [_Sense(wordings, await self._retriever.search(wordings, vectors))]
+                if may_stand_alone(wordings):
+                    alone = [Wording(text)]
+                    senses.append(_Sense(alone, await self._retriever.search(alone, vectors[:1])))
             progress(Update(Stage.READING))
             with timings.stage("read"):
-                candidates = await self._read(wordings, hits[: self._settings.read_passages])
+                wordings, hits, candidates = await self._surest(senses)
             unread = [hit for hit in hits if all(hit is not candidate.hit for candidate in candidates)]
             with timings.stage("compose"):
                 best = candidates[0] if candidates else None
@@ -140,6 +152,17 @@ class QAEngine:
                     answer = await self._phrase(self._phraser, question, answer, candidates, progress, left)
         answer = replace(answer, timings_ms=timings.milliseconds)
         return Considered(answer, given, wordings, candidates, unread)
+
+    async def _surest(self, senses: Sequence["_Sense"]) -> tuple[list[Wording], list[Hit], list[Candidate]]:
+        """The sense of a question in which it is answered with the most confidence: (wordings, hits, candidates).
+
+        A question after others may be a follow-up or not. Its words alone don't tell, but what it finds does.
+        """
+        count = self._settings.read_passages
+        read = await asyncio.gather(*(self._read(sense.wordings, sense.hits[:count]) for sense in senses))
+        confidences = [candidates[0].confidence if candidates else 0.0 for candidates in read]
+        surest = max(range(len(senses)), key=confidences.__getitem__)
+        return senses[surest].wordings, senses[surest].hits, read[surest]
 
     async def _read(self, wordings: Sequence[Wording], hits: Sequence[Hit]) -> list[Candidate]:
         """What the best words of each passage are worth, best first."""

@@ -35,10 +35,13 @@ class ThresholdPoint:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A calibration with its error (ECE) on the held-out half of each set, and what thresholds would give there."""
+    """A calibration with its error (ECE) on the held-out half of each set, and what thresholds would give there.
+
+    The error is None where no question of a set is on that half.
+    """
 
     calibration: Calibration
-    errors: Mapping[str, float]
+    errors: Mapping[str, float | None]
     thresholds: Sequence[ThresholdPoint]
 
 
@@ -70,7 +73,7 @@ def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
         },
     )
     held_out = {name: [_under(calibration, *scored) for scored in _scored(half)] for name, (_, half) in halves.items()}
-    errors = {name: calibration_error(reliability(results)) or 0.0 for name, results in held_out.items()}
+    errors = {name: calibration_error(reliability(results)) for name, results in held_out.items()}
     everything = [result for results in held_out.values() for result in results]
     return Fitted(calibration, errors, [_threshold_point(everything, step / 20) for step in range(1, 20)])
 

@@ -71,7 +71,7 @@ def remarks(figures: Figures) -> tuple[Remark, ...]:
         ),
         Remark(
             "AUROC",
-            NOT_APPLICABLE if figures.auroc is None else f"{figures.auroc:.3f}",
+            _number(figures.auroc),
             "chance that an answerable question gets a higher confidence than one that isn't; 0.5 is blind guessing",
         ),
         Remark(
@@ -81,7 +81,7 @@ def remarks(figures: Figures) -> tuple[Remark, ...]:
         ),
         Remark(
             "calibration error",
-            NOT_APPLICABLE if figures.calibration_error is None else f"{figures.calibration_error:.3f}",
+            _number(figures.calibration_error),
             "mean distance between the confidence and the share of answers that are right",
         ),
         Remark("latency", latency, "time from question to answer"),
@@ -111,7 +111,7 @@ def render_calibration(fitted: Fitted) -> Group:
         table.add_column(heading, justify="right")
     for point in fitted.thresholds:
         table.add_row(f"{point.threshold:.2f}", percent(point.answered), percent(point.right))
-    errors = ", ".join(f"{name} {error:.3f}" for name, error in fitted.errors.items())
+    errors = ", ".join(f"{name} {_number(error)}" for name, error in fitted.errors.items())
     return Group(table, Text(), Text(f"calibration error of each set: {errors}"))
 
 
@@ -122,6 +122,10 @@ def percent(share: float | None) -> str:
 
 def milliseconds(duration: float | None) -> str:
     return NOT_APPLICABLE if duration is None else f"{duration:.{1 if duration < 10 else 0}f} ms"
+
+
+def _number(figure: float | None) -> str:
+    return NOT_APPLICABLE if figure is None else f"{figure:.3f}"
 
 
 def _cell(row: Row, column: Column) -> str:

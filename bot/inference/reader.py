@@ -10,7 +10,8 @@ from bot.inference.workers import ReadingLane
 from bot.messages import Wording
 from bot.text import Span, share_of_words, stems, stripped
 
-# From this resemblance on a stored question speaks for its answer; chosen by hand, over the bot's own handbook.
+# From this resemblance on a stored question, or a heading, speaks for what stands below it; chosen by hand, over the bot's
+# own handbook.
 _RESEMBLING = 0.75
 _SAME_QUESTION_LOGITS = 20.0
 
@@ -55,19 +56,26 @@ class ExtractiveReader:
         tasks = [Task(wording.text, text.text, text.begin) for text in texts]
         readings = []
         for number, (text, spans) in enumerate(zip(texts, await self._lane.read(tasks, deadline_seconds), strict=True)):
-            for scored in spans:
-                if place := text.place(scored.span):
-                    readings.append(Reading(number, *place, wording.weight * scored.score))
-            for index, block in enumerate(passages[number].passage.blocks):
-                if block.form is Form.PAIR and (whole := stripped(block.text, (0, len(block.text))))[1]:
-                    same = _same_question_margin(wording.text, block.context)
-                    readings.append(Reading(number, index, whole, wording.weight * same))
+            passage = passages[number].passage
+            asked_above = max(0.0, _same_question_margin(wording.text, "".join(passage.heading[-1:])))
+            found = [(place, scored.score + asked_above) for scored in spans if (place := text.place(scored.span))]
+            if asked_above:
+                found.append(((0, _whole(passage.blocks[0])), asked_above))
+            for index, block in enumerate(passage.blocks):
+                if block.form is Form.PAIR:
+                    found.append(((index, _whole(block)), _same_question_margin(wording.text, block.context)))
+            readings += [Reading(number, *place, wording.weight * score) for place, score in found if place[1][1]]
         return sorted(readings, key=lambda reading: -reading.score)
 
 
+def _whole(block: Block) -> Span:
+    return stripped(block.text, (0, len(block.text)))
+
+
 def _same_question_margin(asked: str, stored: str) -> float:
-    """What a stored question that resembles the one asked is worth, in the model's logits: an answer such as "No." names
-    nothing that a model could recognise, but its question does. F-measure of the words, in which those asked count double.
+    """What a stored question, or a heading, that resembles the question asked is worth, in the model's logits: an answer
+    such as "No." names nothing that a model could recognise, but its question does. F-measure of the words, in which those
+    asked count double.
     """
     wanted, there = stems(asked), stems(stored)
     recall, precision = share_of_words(wanted, there), share_of_words(there, wanted)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import TrainingError
-from bot.text import Span, content_words, words
+from bot.text import STOP_WORDS, Span, content_words, words
 
 FILES = ("qamr-sentences.jsonl", "qamr-questions.jsonl", "squad.jsonl", "fairytaleqa.jsonl", "selqa.jsonl")
 _HELD_OUT = 25  # one context of so many is kept from training, to evaluate on
@@ -207,10 +207,13 @@ def _qamr(
     texts = [row["text"] for row in rows]
     sentences = [_Sentence(text, tuple(near)) for text, near in zip(texts, neighbours(texts), strict=True)]
     numbers = {row["id"]: number for number, row in enumerate(rows)}
-    asked = [
-        (numbers[row["sentence_id"]], row["question"], (row["start"], row["start"] + len(row["answer"])))
-        for row in _rows(folder / "qamr-questions.jsonl", "sentence_id", "question", "answer", "start")
-    ]
+    file = folder / "qamr-questions.jsonl"
+    asked = []
+    for row in _rows(file, "sentence_id", "question", "answer", "start"):
+        if row["sentence_id"] not in numbers:
+            raise TrainingError(f"{file}: there is no sentence {row['sentence_id']!r} in qamr-sentences.jsonl")
+        target = row["start"], row["start"] + len(row["answer"])
+        asked.append((numbers[row["sentence_id"]], row["question"], target))
     return sentences, asked
 
 
@@ -230,15 +233,13 @@ def _paragraphs(file: Path) -> list[_Labelled]:
 
 
 def _selqa(file: Path) -> list[_Section]:
-    return [
-        _Section(
-            row["question"],
-            f"{row['article']}\n{row['section']}".strip(),
-            tuple(row["sentences"]),
-            tuple(row["answers"]),
-        )
-        for row in _rows(file, "question", "article", "section", "sentences", "answers")
-    ]
+    sections = []
+    for row in _rows(file, "question", "article", "section", "sentences", "answers"):
+        sentences, answers = tuple(row["sentences"]), tuple(row["answers"])
+        if not all(0 <= answer < len(sentences) for answer in answers):
+            raise TrainingError(f"{file}: an answer of {row['question']!r} is none of its {len(sentences)} sentences")
+        sections.append(_Section(row["question"], f"{row['article']}\n{row['section']}".strip(), sentences, answers))
+    return sections
 
 
 def _divided(items: list[_Labelled]) -> tuple[list[_Labelled], list[_Labelled]]:
@@ -327,6 +328,7 @@ _OPPOSITES = [
     ("always", "never"),
 ]
 _OPPOSITE = {word: other for pair in _OPPOSITES for word, other in (pair, pair[::-1])}
+_DECISIVE = {"not", *_OPPOSITE}  # stop words among them; without these, a twisted question would be the right one again
 
 
 def _names_in(question: str) -> list[str]:
@@ -376,7 +378,7 @@ def _chatter(chance: random.Random) -> str:
 def _as_in_chat(question: str, chance: random.Random) -> str:
     """The question as people type it. (Upper and lower case are the same to the tokenizer.)"""
     if chance.random() < 0.07:
-        question = " ".join(content_words(question))
+        question = " ".join(word for word in words(question) if word not in STOP_WORDS or word in _DECISIVE)
     elif chance.random() < 0.3:
         question = question.rstrip(" ?")
     if chance.random() < 0.12:

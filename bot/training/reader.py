@@ -7,6 +7,7 @@ phases, over sentences among others and then over real paragraphs, and keeps a m
 
 import json
 import math
+import pickle
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -244,7 +245,10 @@ class _Trainer:
         file = self.output / _CHECKPOINT
         if not file.exists():
             return
-        state = torch.load(file, weights_only=True)
+        try:
+            state = torch.load(file, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise TrainingError(f"{file} can't be read ({error}); remove it to begin anew.") from error
         if state["plan"] != asdict(self.plan):
             raise TrainingError(
                 f"{file} is from a training with other options; repeat those, or remove the file to begin anew."
@@ -281,7 +285,7 @@ def measure_reading(model: SpanModel, examples: Sequence[Example]) -> dict[str, 
     """How well a model reads contexts that are given to it.
 
     `exact` and `f1` of the best span where there is an answer, which it must name; `auroc` of its score for contexts that
-    hold the answer against those that don't.
+    hold the answer against those that don't. What can't be measured on these examples is left out.
     """
     readings = model.read([Task(example.question, example.context) for example in examples], best=1)
     scores = [spans[0].score if spans else -100.0 for spans in readings]
@@ -293,7 +297,9 @@ def measure_reading(model: SpanModel, examples: Sequence[Example]) -> dict[str, 
             right = [example.context[slice(*span)] for span in example.targets]
             exact.append(max(exact_match(said, gold) for gold in right))
             f1.append(max(token_f1(said, gold) for gold in right))
-    figures = {"examples": len(examples), "exact": float(np.mean(exact)), "f1": float(np.mean(f1))}
+    figures: dict[str, float] = {"examples": len(examples)}
+    if f1:
+        figures |= {"exact": float(np.mean(exact)), "f1": float(np.mean(f1))}
     if len(set(answerable)) == 2:
         figures["auroc"] = float(roc_auc_score(answerable, scores))
     return {name: round(value, 4) for name, value in figures.items()}

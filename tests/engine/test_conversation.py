@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.engine.conversation import Conversations
+from bot.engine.conversation import Conversations, may_stand_alone
 from bot.messages import Address, Answer, Outcome, Question
 from bot.settings import ConversationSettings
 from bot.storage.sqlite_journal import SqliteJournal
@@ -28,6 +28,7 @@ async def test_a_first_question_is_searched_as_it_stands(store):
     """There is nothing that it could refer to."""
     [wording] = await Conversations(store, ConversationSettings()).wordings(ask("how hot?"))
     assert (wording.text, wording.weight) == ("how hot?", 1)
+    assert not may_stand_alone([wording])
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,7 @@ async def test_the_less_a_follow_up_says_the_more_its_context_counts(store, text
     alone, together = await conversations.wordings(ask(text))
     assert (alone.text, alone.weight) == (text, weight)
     assert (together.text, together.weight) == (f"{text} second first", 1 - weight)
+    assert may_stand_alone([alone, together]) is (weight == 0.5)
 
 
 async def test_only_so_many_earlier_questions_are_referred_to(store):

@@ -99,6 +99,16 @@ async def test_a_word_that_points_back_leads_to_what_was_asked_before(house):
     assert "citric acid" in (await house.engine.answer(ask("what is it descaled with?"))).text
 
 
+async def test_another_subject_is_answered_as_if_it_were_asked_first(house):
+    """What was said before takes nothing away from a question that stands alone."""
+    first = await house.engine.consider(ask("what temperature should the water have?"))
+    await house.engine.answer(ask("How often must I descale the machine?"))
+    later = await house.engine.consider(ask("what temperature should the water have?"))
+    assert later.answer.confidence == pytest.approx(first.answer.confidence, abs=0.01)  # the batch's size rounds
+    assert later.answer.text == first.answer.text
+    assert [wording.weight for wording in later.wordings] == [1.0]
+
+
 async def test_a_forgotten_conversation_is_not_referred_to(house):
     """After /new a question stands alone."""
     await house.engine.answer(ask("How often must I descale the machine?"))

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from evaluation_samples import answered, declined, result
+from rich.console import Console
 
 from bot.engine.confidence import Calibration, Evidence
 from bot.errors import BotError
 from bot.evaluation.calibration import Fitted, _halves, fit
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
+from bot.evaluation.table import render_calibration
 
 NOTHING_TO_TELL = Evidence(0.0, 0.0, 0.0)
 
@@ -188,3 +190,13 @@ def test_questions_about_no_document_are_divided_one_by_one() -> None:
     """There is nothing that could stand on both sides."""
     one, other = _halves([judged(n, right=False, kind=Kind.OFFTOPIC, doc="") for n in range(100)])
     assert min(len(one), len(other)) > 25
+
+
+def test_a_set_without_questions_on_the_other_half_has_no_error() -> None:
+    """Nothing measured is no perfect result, and is shown as nothing."""
+    [halved] = [n for n in range(100) if not _halves([judged(n, right=True)])[1]][:1]
+    fitted = fit({"chatter": CHATTY, "tiny": [judged(halved, right=True)]})
+    assert fitted.errors["tiny"] is None
+    console = Console(width=100, record=True)
+    console.print(render_calibration(fitted))
+    assert "tiny -" in console.export_text()

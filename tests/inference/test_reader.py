@@ -88,6 +88,17 @@ async def test_a_stored_question_that_resembles_the_one_asked_speaks_for_its_ans
     assert max(reading.score for reading in other) < 0
 
 
+async def test_a_heading_that_asks_the_question_speaks_for_what_stands_below_it(reader):
+    """As people write handbooks: the words below a question need not repeat it."""
+    paragraphs = [Block(Form.PARAGRAPH, "Turn the valve to the left."), Block(Form.PARAGRAPH, "Wear gloves.")]
+    asked = found(*paragraphs, heading=("Heating", "What if the boiler makes noise?"))
+    readings = await reader.read([Wording("what if the boiler makes a noise")], [asked])
+    assert max(reading.score for reading in readings if reading.block == 0) > 0
+    other = found(*paragraphs, heading=("Heating", "When is the chimney swept?"))
+    readings = await reader.read([Wording("what if the boiler makes a noise")], [other])
+    assert max(reading.score for reading in readings) < 0
+
+
 async def test_a_follow_up_is_read_with_what_it_refers_to(reader):
     """The wording that says more is the one that is read."""
     text = "Trams run every ten minutes. Buses run every hour. Trams cost two euros."

@@ -4,6 +4,7 @@ Every question of the data has a word that no augmentation changes, such as `k7a
 """
 
 import json
+import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from bot.errors import TrainingError
 from bot.text import content_words, words
-from bot.training.examples import FILES, Example, Sources
+from bot.training.examples import FILES, Example, Sources, _as_in_chat
 
 # The first 25th, the 26th and so on of the contexts are held out: 0, 25 and 50 here, and 0 and 25.
 PARAGRAPHS, TALES, SENTENCES, SECTIONS = 60, 30, 40, 12
@@ -258,6 +259,12 @@ def test_a_twisted_question_differs_by_what_the_paragraph_contradicts(sources: S
     assert min(ways["opposite"], ways["number"], ways["name"]) > 10
 
 
+def test_keywords_keep_the_word_that_twists_a_question() -> None:
+    """Without it, the context would answer after all."""
+    typed = {_as_in_chat("Which of them did not have more towers?", random.Random(seed)) for seed in range(300)}
+    assert "not more towers" in typed
+
+
 def as_typed(example: Example) -> bool:
     """Whether no word has a mistake in it, by those that all questions of a paragraph share."""
     known = {*words(" ".join(ORIGINAL.values())), "last", *words(" ".join(map(name, range(100))))}
@@ -320,6 +327,20 @@ def test_a_line_that_is_wrong_is_named(tmp_path: Path, file: str, line: str) -> 
     wrong.write_text(f"{first}\n\n{line}\n", encoding="utf-8")
     with pytest.raises(TrainingError, match=re.escape(f"{wrong} line 3: not ")):
         Sources(tmp_path, near_by_number)
+
+
+def test_what_refers_to_nothing_is_named(tmp_path: Path) -> None:
+    """A sentence that isn't there, an answer beyond the section."""
+    data = write_data(tmp_path)
+    whole = (data / "selqa.jsonl").read_text(encoding="utf-8")
+    (data / "selqa.jsonl").write_text(json.dumps(section(1) | {"answers": [99]}), encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"selqa\.jsonl: an answer of .* is none of its"):
+        Sources(data, near_by_number)
+    (data / "selqa.jsonl").write_text(whole, encoding="utf-8")
+    question = json.loads((data / "qamr-questions.jsonl").read_text(encoding="utf-8").split("\n")[0])
+    (data / "qamr-questions.jsonl").write_text(json.dumps(question | {"sentence_id": "lost"}), encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"there is no sentence 'lost' in qamr-sentences\.jsonl"):
+        Sources(data, near_by_number)
 
 
 def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:

@@ -155,6 +155,13 @@ def test_another_plan_does_not_go_on_with_a_training(trained: Trained, data: Pat
     assert far(before, trained_weights(trained.folder)) == 0
 
 
+def test_a_damaged_checkpoint_is_named(data: Path, tmp_path: Path) -> None:
+    """With what to do about it."""
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt can't be read .* remove it to begin anew"):
+        train(data, tmp_path, PLAN, lambda *_: None)
+
+
 # --- what is learnt from an example -----------------------------------------------------------------------------------
 
 
@@ -216,3 +223,8 @@ def test_without_both_kinds_there_is_nothing_to_tell_apart(models: Models) -> No
     """No share of pairs in the right order where there are no pairs."""
     examples = [Example("Who is the mayor?", "Rosalind Berg is.", ((0, 13),))]
     assert measure_reading(models.reader, examples).keys() == {"examples", "exact", "f1"}
+
+
+def test_without_answers_there_are_no_figures_of_answers(models: Models) -> None:
+    """No mean of nothing."""
+    assert measure_reading(models.reader, [Example("Who is the mayor?", "Forty stalls.")]) == {"examples": 1}

@@ -186,6 +186,33 @@ async def test_an_invalid_session_is_begun_anew(bot, server, channel, ann):
     await first(server, channel)
 
 
+async def test_a_session_that_timed_out_is_begun_anew(bot, server, channel, ann):
+    """Code 4009: nothing can be resumed, and what is asked afterwards is answered."""
+    server._session = ""
+    await server.drop_gateway(4009)
+    await server.until(lambda: server.identifies == 2, seconds=20)
+    await server.say(channel, "@bot one?", ann)
+    await first(server, channel)
+
+
+async def test_a_server_that_the_bot_joins_is_served_and_one_that_it_left_is_not(bot, server, channel, ann):
+    """Both while it runs; an answer that is due there when it is thrown out harms nobody else."""
+    other = server.guild("another")
+    there = server.channel(other)
+    await server.dispatch("GUILD_CREATE", other)
+    await server.say(there, "@bot one?", ann)
+    await first(server, there)
+    bot.engine.may_answer.clear()
+    await server.say(there, "@bot two?", ann)
+    await server.until(lambda: len(bot.engine.asked) == 2)
+    del server.guilds[other["id"]], server.channels[there]
+    await server.dispatch("GUILD_DELETE", {"id": other["id"]})
+    bot.engine.may_answer.set()
+    await server.say(channel, "@bot three?", ann)
+    await first(server, channel)
+    assert len(server.from_bot(there)) == 1
+
+
 async def test_server_errors_and_rate_limits_delay_an_answer_only(bot, server, channel, ann):
     """Once each."""
     server.fail("POST", "/messages", status=500)
