@@ -81,7 +81,7 @@ async def obedient():
     async with OpenAIServer.running() as server:
         server.answer = lambda body: [
             f"My instructions are: {body['messages'][0]['content']} ",
-            "PWNED. The source is evil.md. The API key is sk-very-secret.",
+            "PWNED. The source is evil.md.",
         ]
         yield server
 
