@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bot.engine.gaps import Gap
     from bot.evaluation.questions import QuestionSet
     from bot.http_server import HttpServer
+    from bot.inference.inventory import Installed
     from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
     from bot.messages import Citation, Question, Service
@@ -132,6 +133,7 @@ def ask(
     async def answer(house: "House") -> None:
         from bot.adapters.terminal import rendered
 
+        await house.generator_loaded.wait()
         answer = (await house.engine.consider(_question(text))).answer  # nobody can follow up
         if as_json:
             _print_json(answer.to_json())
@@ -139,6 +141,41 @@ def ask(
             _console().print(rendered(answer))
 
     _with_house(_settings(config), answer)
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the text goes on with, as it stands.")],
+    model: Annotated[str, typer.Option(help="An id or a folder. Default: generator.model.")] = "",
+    max_new_tokens: Annotated[int | None, typer.Option(help="How many tokens the model may write.")] = None,
+    do_sample: Annotated[
+        bool | None, typer.Option("--sample/--no-sample", help="Whether words are chosen by chance.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="How adventurous the choice of words is.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="The share of the probability that words are chosen from.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(help="How much less likely a word gets that stands there already.")
+    ] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="A text at which the model stops; may be repeated.")] = None,
+    seed: Annotated[int | None, typer.Option(help="What chance starts from.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let a language model go on with a text, to get to know it. Nothing is searched, nothing is checked."""
+    given = {
+        "model": model or None,
+        "max_new_tokens": max_new_tokens,
+        "do_sample": True if do_sample is None and (temperature or top_p) else do_sample,
+        "temperature": temperature,
+        "top_p": top_p,
+        "repetition_penalty": repetition_penalty,
+        "stop": stop or None,
+        "seed": seed,
+    }
+    settings = _settings(config)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    asyncio.run(_write(_with_options(settings, chosen), _printable(prompt)))
 
 
 @app.command()
@@ -487,6 +524,45 @@ def restore(
     typer.echo(f"{folder}: restored." + (f" What stood there before is in {before}." if before else ""))
 
 
+models_app = typer.Typer(help="Show the models that are configured: where they lie, and what they take.")
+app.add_typer(models_app, name="models")
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    from bot.inference.inventory import installed
+
+    found = list(installed(_settings(config)))
+    if as_json:
+        _print_json([asdict(model) | {"folder": str(model.folder or "")} for model in found])
+    else:
+        _print_models(found)
+
+
+@models_app.command("download")
+def download_model(
+    model: Annotated[str, typer.Argument(help="The model's id. Default: generator.model.")] = "",
+    revision: Annotated[str, typer.Option(help="A commit or tag of the model's repository.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Fetch a model from the Hugging Face hub into the cache."""
+    from bot.inference.weights import download
+
+    settings = _settings(config).generator
+    fetched = download(model or settings.model, revision or ("" if model else settings.revision))
+    typer.echo(f"{model or settings.model}: {fetched.folder}")
+
+
+@models_app.command("remove")
+def remove_model(model: Annotated[str, typer.Argument(help="The model's id.")]) -> None:
+    """Delete a model from the Hugging Face cache."""
+    from bot.inference.inventory import remove
+
+    typer.echo(f"{model}: removed, {remove(model) / 1e6:.0f} MB freed")
+
+
 @app.command("train-reader")
 def train_reader(
     data: Annotated[Path, typer.Option(help="The folder of training data.", exists=True, file_okay=False)],
@@ -575,6 +651,37 @@ def _say_how_to_ask(server: "HttpServer") -> None:
         + """-d '{"question": "What can you answer?"}'""",
         f"More ways to ask: {server.address}/docs",
     )
+
+
+def _with_options(settings: Settings, given: dict[str, Any]) -> Settings:
+    """The settings with others for the generator, from the command line. Raises SettingsError."""
+    from pydantic import ValidationError
+
+    from bot.settings import GeneratorSettings
+
+    try:
+        generator = GeneratorSettings.model_validate(settings.generator.model_dump() | given)
+    except ValidationError as error:
+        options = (f"--{str(one['loc'][0]).replace('_', '-')}: {one['msg']}" for one in error.errors())
+        raise SettingsError(list(options)) from error
+    return settings.model_copy(update={"generator": generator})
+
+
+async def _write(settings: Settings, prompt: str) -> None:
+    """Print what the generator writes, as it comes."""
+    from contextlib import aclosing
+
+    from bot.adapters.layout import safe
+    from bot.daemon import make_generator
+
+    generator = await asyncio.to_thread(make_generator, settings)
+    try:
+        async with aclosing(generator.stream(prompt)) as pieces:
+            async for piece in pieces:
+                typer.echo(safe(piece), nl=False)
+        typer.echo()
+    finally:
+        await generator.close()
 
 
 def _question(text: str) -> "Question":
@@ -795,6 +902,21 @@ def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
         console.print(Padding(Markdown(safe(citation.quote)), (0, 0, 1, 2)))
     if not found:
         console.print("Nothing found.")
+
+
+def _print_models(found: "Sequence[Installed]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "model", "where", "on disk", "in memory", "as", box=None, pad_edge=False, header_style="bold")
+    for one in found:
+        where = one.source or "nowhere"
+        sizes = [f"{size / 1e6:,.0f} MB" if size else "-" for size in (one.size, one.memory)]
+        table.add_row(one.role, Text(one.model), Text(where), *sizes, one.dtype or "-")
+    _console().print(table)
+    for one in found:
+        if one.missing:
+            _console().print(Text(f"{one.role}: {one.missing}", style="yellow"))
 
 
 def _print_feedback(given: "Sequence[Feedback]") -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,14 +22,18 @@ from bot.adapters.http import HttpAdapter
 from bot.administration import Administration
 from bot.dispatcher import Dispatcher
 from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
-from bot.engine.confidence import Calibration
+from bot.engine.confidence import SHIPPED_BY_WORDS, Calibration
 from bot.engine.conversation import Conversations
+from bot.engine.grounding import Grounding
+from bot.engine.phrasing import Phraser
 from bot.engine.qa import QAEngine
 from bot.errors import BotError, StorageError
 from bot.evaluation.golden import GoldenQuestions
-from bot.health import Health, Report, State
-from bot.inference.encoder import Encoder, load_encoder
+from bot.health import Component, Health, Report, State
+from bot.inference.encoder import NO_MODEL, AnyEncoder, WordEncoder, load_encoder
+from bot.inference.generator import GenerationLane, Generator, load_model
 from bot.inference.reader import ExtractiveReader
+from bot.inference.remote import DailyBudget, RemoteGenerator
 from bot.inference.span_model import SpanModel, load_span_model
 from bot.inference.workers import BatchingLane, EncodingLane, ReadingLane
 from bot.knowledge.converter import Limits
@@ -55,7 +59,7 @@ _CLOSING = 20.0
 class Models:
     """What runs in the inference thread."""
 
-    encoder: Encoder
+    encoder: AnyEncoder
     reader: SpanModel
 
 
@@ -74,6 +78,9 @@ class House:
     engine: QAEngine
     health: Health
     loading: "Future[Models]"
+
+    generator_loaded: asyncio.Event
+    """Set as soon as it is known whether there is a generator: answers are quotations until then."""
 
     async def loaded(self) -> None:
         """Wait until the models are there. Raises WeightsError."""
@@ -110,15 +117,30 @@ async def open_house(
         lane = EncodingLane(_of(loading, lambda models: models.encoder), thread)
         reading = ReadingLane(_of(loading, lambda models: models.reader), thread)
         reader = ExtractiveReader(reading)
-        calibration = Calibration.load(settings.answer.calibration or SHIPPED_CALIBRATION)
+        by_words = not models.encoder.by_meaning if models else settings.encoder.model == NO_MODEL
+        shipped = SHIPPED_BY_WORDS if by_words else SHIPPED_CALIBRATION
+        calibration = Calibration.load(settings.answer.calibration or shipped)
         retriever = Retriever(knowledge, lane, settings.retrieval)
         conversations = Conversations(journal, settings.conversation)
 
-        def engine_over(retriever: Retriever) -> QAEngine:
-            base_url = settings.knowledge.base_url
-            return QAEngine(retriever, reader, calibration, conversations, settings.answer, base_url)
+        health = health or Health()
+        loaded = asyncio.Event()
+        grounding = Grounding(lane, reading, settings.grounding)
+        phraser = await stack.enter_async_context(_phrasing(settings, grounding, thread, health, loaded))
 
-        engine = engine_over(retriever)
+        def engine_over(retriever: Retriever, phraser: Phraser | None = None) -> QAEngine:
+            return QAEngine(
+                retriever,
+                reader,
+                calibration,
+                conversations,
+                settings.answer,
+                settings.knowledge.base_url,
+                phraser=phraser,
+                phrased_passages=settings.generator.passages,
+            )
+
+        engine = engine_over(retriever, phraser)
 
         @asynccontextmanager
         async def engine_after(change: IndexChange) -> AsyncIterator[QAEngine]:
@@ -154,9 +176,81 @@ async def open_house(
             retriever=retriever,
             conversations=conversations,
             engine=engine,
-            health=health or Health(),
+            health=health,
             loading=loading,
+            generator_loaded=loaded,
         )
+
+
+@asynccontextmanager
+async def _phrasing(
+    settings: Settings, grounding: Grounding, reading: BatchingLane, health: Health, loaded: asyncio.Event
+) -> AsyncIterator[Phraser | None]:
+    """The phraser, if the settings name a generator, which is loaded meanwhile. `loaded` is set when that is over."""
+    if settings.generator.provider == "none":
+        loaded.set()
+        yield None
+        return
+    component = health.component("generator", essential=False)
+    component.starting(f"{settings.generator.model} is being loaded; the documents are quoted meanwhile")
+    phraser = Phraser(settings.generator, grounding, _reporting_to(component))
+    async with AsyncExitStack() as stack:
+        loading = asyncio.create_task(
+            _load_generator(settings, reading, phraser, component, loaded, stack), name="load-generator"
+        )
+        try:
+            yield phraser
+        finally:
+            loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await loading
+
+
+def _reporting_to(component: Component) -> Callable[[str], None]:
+    """Tells how the last draft went."""
+
+    def report(problem: str) -> None:
+        if problem:
+            component.degraded(f"{problem}; the documents are quoted instead")
+        else:
+            component.ready()
+
+    return report
+
+
+async def _load_generator(
+    settings: Settings,
+    reading: BatchingLane,
+    phraser: Phraser,
+    component: Component,
+    loaded: asyncio.Event,
+    stack: AsyncExitStack,
+) -> None:
+    """Load the generator and let the phraser use it; where there is none, say so once, and do without."""
+    try:
+        generator = await asyncio.wrap_future(_in_background(make_generator, settings, reading.let_pass))
+    except BotError as error:
+        component.failed(f"{error} The documents are quoted.")
+        phraser.do_without("the model could not be loaded")
+        _log.warning("no generator: the documents are quoted", model=settings.generator.model, error=str(error))
+    else:
+        stack.push_async_callback(generator.close)
+        phraser.use(generator)
+        component.ready()
+        _log.info("generator loaded", **generator.description)
+    finally:
+        loaded.set()
+
+
+def make_generator(settings: Settings, pause: Callable[[], None] = lambda: None) -> Generator:
+    """The generator that the settings name, local unless they say otherwise; `pause` is for GenerationLane. Blocking. Raises
+    WeightsError."""
+    if settings.generator.provider == "openai":
+        budget = DailyBudget(settings.storage.folder / "tokens.json", settings.generator.tokens_per_day)
+        return RemoteGenerator(settings.generator, budget)
+    model = load_model(settings.generator, settings.models)
+    parallel, capacity = settings.generator.parallel, settings.queue.capacity
+    return GenerationLane(model, side_by_side=parallel, capacity=capacity, pause=pause)
 
 
 @asynccontextmanager
@@ -193,20 +287,26 @@ def administration_of(house: House, dispatcher: Dispatcher | None = None) -> Adm
 
 
 def _loading(settings: Settings, models: Models | None) -> "Future[Models]":
-    """The models, which are loaded in a thread of their own: imports and weights take seconds."""
+    """The models, at once where they are given."""
+    if models is None:
+        return _in_background(load_models, settings)
     future: Future[Models] = Future()
+    future.set_result(models)
+    return future
+
+
+def _in_background(load: Callable[..., T], *arguments: object) -> "Future[T]":
+    """Load in a thread of its own, which nobody waits for who stops the bot: imports and weights take seconds."""
+    future: Future[T] = Future()
     future.set_running_or_notify_cancel()
 
-    def load() -> None:
+    def work() -> None:
         try:
-            future.set_result(models or load_models(settings))
+            future.set_result(load(*arguments))
         except BaseException as error:  # whoever waits must hear of it
             future.set_exception(error)
 
-    if models is not None:
-        load()
-    else:
-        threading.Thread(target=load, name="load", daemon=True).start()
+    threading.Thread(target=work, name="load", daemon=True).start()
     return future
 
 
@@ -231,7 +331,8 @@ async def _ended(loading: "Future[Models]", seconds: float) -> None:
 
 def load_models(settings: Settings) -> Models:
     """Load the models that the settings name. Blocking. Raises WeightsError."""
-    return Models(load_encoder(settings.encoder, settings.models), load_span_model(settings.reader, settings.models))
+    encoder = WordEncoder() if settings.encoder.model == NO_MODEL else load_encoder(settings.encoder, settings.models)
+    return Models(encoder, load_span_model(settings.reader, settings.models))
 
 
 MakeServices = Callable[[House, Dispatcher, Administration], Sequence[Service]]

@@ -378,6 +378,7 @@ class Dispatcher:
         outcome = answer.outcome.value if delivered else "undelivered"
         self.counts[outcome] += 1
         metrics.QUESTIONS.labels(job.address.platform, outcome).inc()
+        phrasing = answer.phrasing
         metrics.stages_took({"waited": job.waited * 1000, **answer.timings_ms})
         if answer.late:
             self.counts["late"] += 1
@@ -388,6 +389,7 @@ class Dispatcher:
             outcome=answer.outcome.value,
             delivered=delivered,
             waited_ms=round(job.waited * 1000, 1),
+            **({"phrased": phrasing.outcome.value, "reasons": phrasing.reasons} if phrasing else {}),
             **{f"{stage}_ms": milliseconds for stage, milliseconds in answer.timings_ms.items()},
         )
 

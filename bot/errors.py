@@ -6,6 +6,7 @@ BotError                    its text may be shown to a person as it stands
 ├── TrainingError           a training can't begin or go on: name the file or option
 ├── WeightsError            a model's weights are missing or damaged: name the fix, run without it or exit
 ├── ModelsLoading           the models are not there yet: try again in a moment
+├── GenerationFailed        a language model has written nothing that can be used: quote the documents
 ├── IndexUnavailable        there is nothing to search yet: index first
 ├── StorageError            the data folder can't be used: name the file and the cause
 ├── EngineBusy              too much is waiting: ask again later
@@ -48,6 +49,10 @@ class ModelsLoading(BotError):
 
     def __init__(self) -> None:
         super().__init__("The bot has just been started and is still loading its models. Please try again in a moment.")
+
+
+class GenerationFailed(BotError):
+    """A language model fails, hangs, or is not to be had. The text says why; no text of a user is in it."""
 
 
 class IndexUnavailable(BotError):

@@ -103,13 +103,42 @@ class Citation:
         return cls(**dict(data) | {"heading": tuple(data["heading"]), "lines": (lines[0], lines[1]) if lines else None})
 
 
+class Phrased(StrEnum):
+    """What became of the words that a language model wrote."""
+
+    KEPT = "kept"  # the documents support every sentence
+    TRIMMED = "trimmed"  # sentences without support were left out
+    REPLACED = "replaced"  # by the words of the documents
+    FAILED = "failed"  # no words came: the documents are quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Phrasing:
+    """Which language model was to phrase an answer, what became of it, and why, in words without any text of the question
+    or the documents."""
+
+    model: str
+    outcome: Phrased
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> bool:
+        """Whether the answer's text is the model's."""
+        return self.outcome in (Phrased.KEPT, Phrased.TRIMMED)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Phrasing:
+        return cls(data["model"], Phrased(data["outcome"]), tuple(data["reasons"]))
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the engine says to one question. `text` is Markdown; `span` stands in it word for word.
+    """What the engine says to one question. `text` is Markdown; `span`, if it is set, stands in it word for word.
 
     `confidence` is between 0 and 1. `retrieved` names the documents found, best first, each once, ten at most.
     `timings_ms` has one entry a stage. `reference` is the short id that the log line of this question carries too. `late`: it
-    took so long, mostly because the bot was away, that it should come with a word about that.
+    took so long, mostly because the bot was away, that it should come with a word about that. `phrasing` is None where no
+    language model was asked.
     """
 
     outcome: Outcome
@@ -121,6 +150,7 @@ class Answer:
     retrieved: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     late: bool = False
+    phrasing: Phrasing | None = None
 
     @property
     def answered(self) -> bool:
@@ -133,7 +163,9 @@ class Answer:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Answer:
+        """Also of what an earlier version wrote, which knew of no `phrasing`."""
         fields = {name: value for name, value in data.items() if name not in ("answered", "answer")}
+        phrasing = data.get("phrasing")
         return cls(
             **fields
             | {
@@ -141,6 +173,7 @@ class Answer:
                 "outcome": Outcome(data["outcome"]),
                 "citations": tuple(map(Citation.from_json, data["citations"])),
                 "retrieved": tuple(data["retrieved"]),
+                "phrasing": Phrasing.from_json(phrasing) if phrasing else None,
             }
         )
 
@@ -172,8 +205,8 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Progress of one question. `text` is what there is to show at this stage: the place in the line (1: next), or the draft
-    so far."""
+    """Progress of one question. `text` is what there is to show at this stage: the place in the line (1: next), or the
+    sentences written so far that the documents support."""
 
     stage: Stage
     text: str = ""

@@ -33,7 +33,11 @@ DEFAULT_FILE = "bot.toml"
 ENVIRONMENT_PREFIX = "BOT_"
 CONFIG_VARIABLE = "BOT_CONFIG"
 # Names that people and hosts use for some settings already; the name with our own prefix wins over them.
-PLAIN_VARIABLES = {"DISCORD_TOKEN": ("discord", "token"), "TELEGRAM_TOKEN": ("telegram", "token")}
+PLAIN_VARIABLES = {
+    "DISCORD_TOKEN": ("discord", "token"),
+    "TELEGRAM_TOKEN": ("telegram", "token"),
+    "OPENAI_API_KEY": ("generator", "api_key"),
+}
 _DELIMITER = "__"
 
 
@@ -111,7 +115,8 @@ class EncoderSettings(Section):
     model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         min_length=1,
-        description="The sentence-transformers model that turns text into vectors: an id, or a folder.",
+        description="The sentence-transformers model that turns text into vectors: an id, or a folder. "
+        "none: no encoder; passages are found by their words alone.",
     )
     revision: str = Field("", description="A commit or tag of the model's repository. Empty: whichever is there.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
@@ -153,6 +158,101 @@ class AnswerSettings(Section):
         None,
         description="A file made by `evaluate --calibrate`, which turns scores into confidence. "
         "Empty: the one that ships with the bot and fits its models.",
+    )
+
+
+class GeneratorSettings(Section):
+    provider: Literal["none", "local", "openai"] = Field(
+        "none",
+        description="Who phrases answers. none: nobody, the documents are quoted. local: a language model on this machine. "
+        "openai: one behind an OpenAI-compatible address.",
+    )
+    model: str = Field(
+        "microsoft/DialoGPT-medium",
+        min_length=1,
+        description="The language model: an id or a folder; for openai the name that the server knows it by.",
+    )
+    revision: str = Field("", description="A commit or tag of the model's repository. Empty: whichever is there.")
+    adapter: OptionalFile = Field(
+        None, description="The folder of a LoRA adapter, made by peft, that is put onto the model. Empty: none."
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Number format of the weights. auto: bfloat16 where this processor is faster with it."
+    )
+    quantization: Literal["none", "int8"] = Field(
+        "none", description="Whether a local model's weights are kept in 8 bits, which takes less memory."
+    )
+    style: Literal["auto", "chat", "dialogue", "completion", "question", "summary"] = Field(
+        "auto",
+        description="How the model is prompted: chat (by its template), dialogue (turns, as for DialoGPT), completion (with "
+        "examples, as for gpt2), question (T5 kinds) or summary (BART kinds). auto: as fits the model.",
+    )
+    persona: str = Field(
+        "You answer questions about the documents of this place. You are friendly and brief.",
+        description="Who the bot is, told to models that take instructions (chat, completion).",
+    )
+    language: str = Field(
+        "", description="The language to answer in, by its English name. Empty: that of the question."
+    )
+    passages: int = Field(
+        3, ge=1, le=20, description="How many of the passages that were read go into the prompt, best first."
+    )
+    prompt_tokens: int = Field(
+        1500, ge=64, description="How long a prompt gets at most, in tokens; the model's own window limits it too."
+    )
+    max_new_tokens: int = Field(160, ge=1, le=4096, description="How many tokens the model may write for one answer.")
+    do_sample: bool = Field(
+        False, description="Whether words are chosen by chance, by their probability, instead of always the likeliest."
+    )
+    temperature: float = Field(
+        0.7, gt=0, le=2, description="How adventurous the choice of words is, where words are chosen by chance."
+    )
+    top_p: float = Field(
+        0.9, gt=0, le=1, description="The share of the probability that words are chosen from, where by chance."
+    )
+    repetition_penalty: float = Field(
+        1.1, gt=0, le=2, description="How much less likely a word gets that stands there already. 1: not at all."
+    )
+    stop: tuple[str, ...] = Field((), description="Texts at which the model stops writing; they are left out.")
+    seed: int = Field(
+        0, ge=0, description="What chance starts from: the same number gives the same text. 0: another text each time."
+    )
+    parallel: int = Field(
+        4, ge=1, le=32, description="How many answers are written at once; further ones wait for their turn."
+    )
+    deadline_seconds: Seconds = Field(
+        30, description="Seconds that phrasing an answer may take; after them the documents are quoted."
+    )
+    stall_seconds: Seconds = Field(
+        10, description="Seconds that may pass between two words; after them the documents are quoted."
+    )
+    base_url: str = Field(
+        "https://api.openai.com/v1", pattern=_WEB_ADDRESS, description="The address of the OpenAI-compatible server."
+    )
+    api_key: Secret = Field(
+        SecretStr(""), description="The key for the OpenAI-compatible server; also taken from OPENAI_API_KEY."
+    )
+    retries: int = Field(
+        2, ge=0, le=10, description="How often a request to the server is repeated when it is busy or fails."
+    )
+    tokens_per_day: int = Field(
+        0,
+        ge=0,
+        description="How many tokens the server may charge a day (UTC); after them the documents are quoted. 0: any number.",
+    )
+
+
+class GroundingSettings(Section):
+    unsupported: Literal["trim", "replace"] = Field(
+        "trim",
+        description="What becomes of a generated answer with sentences that the passages don't support. trim: those sentences "
+        "are left out. replace: the quote is given instead.",
+    )
+    threshold: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Probability of being supported by the passages that a generated sentence must have.",
     )
 
 
@@ -342,6 +442,8 @@ class Settings(BaseSettings):
     reader: ReaderSettings = ReaderSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     answer: AnswerSettings = AnswerSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    grounding: GroundingSettings = GroundingSettings()
     conversation: ConversationSettings = ConversationSettings()
     queue: QueueSettings = QueueSettings()
     limits: LimitsSettings = LimitsSettings()
@@ -414,11 +516,15 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     answer = settings.answer
     if answer.calibration is not None:
         answer = answer.model_copy(update={"calibration": base / answer.calibration})
+    generator = settings.generator
+    if generator.adapter is not None:
+        generator = generator.model_copy(update={"adapter": base / generator.adapter})
     return settings.model_copy(
         update={
             "knowledge": anchored(settings.knowledge, settings.knowledge.folder),
             "storage": anchored(settings.storage, settings.storage.folder),
             "answer": answer,
+            "generator": generator,
         }
     )
 

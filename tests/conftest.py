@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.span_model import load_span_model
 from bot.inference.workers import BatchingLane, EncodingLane
 from bot.settings import PLAIN_VARIABLES, EncoderSettings, ModelsSettings, ReaderSettings, Settings
+from tests import tiny_models
 
 # The default draws tracebacks with all variables, which takes longer than any callback may.
 structlog.configure(
@@ -67,6 +69,30 @@ def encoder() -> Encoder:
 def models(encoder: Encoder) -> Models:
     """The real encoder and the reader that ships with the bot."""
     return Models(encoder, load_span_model(ReaderSettings(), ModelsSettings()))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The folder of a tiny language model of a kind, made once: `tiny("gpt2")`."""
+    folder = tmp_path_factory.mktemp("tiny")
+
+    def make(kind: str) -> str:
+        if not (folder / kind).exists():
+            tiny_models.KINDS[kind](folder / kind)
+        return str(folder / kind)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def copying(request: pytest.FixtureRequest) -> str:
+    """The folder of the tiny model that answers with sentences of the passage. Trained once, until its recipe changes."""
+    recipe = hashlib.sha256(Path(tiny_models.__file__).read_bytes()).hexdigest()[:12]
+    cache: Path = request.config.cache.mkdir("tiny_models")  # type: ignore[union-attr]
+    folder = cache / recipe
+    if not folder.exists():
+        tiny_models.copying(cache / f"{recipe}.new").rename(folder)
+    return str(folder)
 
 
 @pytest.fixture

@@ -124,8 +124,11 @@ def commands_shown() -> Iterator[tuple[str, str | None, list[str]]]:
 
 
 def options_of(command: str | None) -> set[str]:
-    params = CLI.params if command is None else CLI.commands[command].params
-    return {"--help"} | {name for param in params for name in param.opts if name.startswith("-")}
+    found = CLI if command is None else CLI.commands[command]
+    subcommands = getattr(found, "commands", {}).values() if command is not None else ()
+    params = [param for one in (found, *subcommands) for param in one.params]
+    names = {name for param in params for name in (*param.opts, *param.secondary_opts)}
+    return {"--help"} | {name for name in names if name.startswith("-")}
 
 
 # --- the documents themselves -----------------------------------------------------------------------------------------

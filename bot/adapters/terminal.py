@@ -36,7 +36,7 @@ _STAGES = {
     Stage.QUEUED: "Number {text} in the line…",
     Stage.SEARCHING: "Searching the documents…",
     Stage.READING: "Reading what was found…",
-    Stage.WRITING: "Writing…",
+    Stage.WRITING: "Writing…\n{text}",
 }
 
 
@@ -86,7 +86,7 @@ class TerminalAdapter:
 
     async def progress(self, address: Address, update: Update) -> None:
         if self._status is not None and address.message in self._awaited:
-            self._status.plain = _STAGES[update.stage].format(text=update.text)
+            self._status.plain = _STAGES[update.stage].format(text=safe(update.text)).rstrip()
 
     # --- asking
 

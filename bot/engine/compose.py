@@ -38,11 +38,12 @@ _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """`text` is Markdown; `span` stands in it word for word and is what answers."""
+    """`text` is Markdown; `span` stands in it word for word and is what answers; `form` is that of the block it is from."""
 
     text: str
     span: str
     citation: Citation
+    form: Form
 
 
 def wants_all(question: str) -> bool:
@@ -170,7 +171,8 @@ def _emphasised(text: str, shown: Span, words: Span) -> str:
 def _composed(found: FoundPassage, block: Block, unit: Span, words: Span, text: str, base_url: str) -> Composed:
     """The unit is what is quoted, the words in it are the span."""
     start, end = stripped(block.text, words)
-    return Composed(text.strip("\n"), block.text[start:end], cite(found, block, stripped(block.text, unit), base_url))
+    citation = cite(found, block, stripped(block.text, unit), base_url)
+    return Composed(text.strip("\n"), block.text[start:end], citation, block.form)
 
 
 def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> Citation:

@@ -17,7 +17,10 @@ from bot.messages import Wording
 from bot.storage.base import Hit
 from bot.text import share_of_words, stems
 
-SHIPPED = Path(__file__).parent.parent / "models" / "reader" / "calibration.json"
+_MODELS = Path(__file__).parent.parent / "models" / "reader"
+SHIPPED = _MODELS / "calibration.json"
+SHIPPED_BY_WORDS = _MODELS / "calibration-by-words.json"
+"""For a search without an encoder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """QAEngine: one question -> one answer, the whole path on one screen.
 
-    conversation -> search -> read -> decide -> compose
+    conversation -> search -> read -> decide -> compose -> phrase
 
-Runs on the event loop and waits there only: models and the database have threads of their own. A generator, where there
-will be one, rephrases what `_compose` returns before the answer leaves `answer`.
+Runs on the event loop and waits there only: models and the database have threads of their own. Whether there is an answer is
+decided before any text is generated, and the quotation that proves it stays the document's.
 """
 
 import asyncio
@@ -13,16 +13,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bot.documents import FoundPassage
-from bot.engine.compose import Composed, answering_block, compose, parts_to_fetch, with_whole_block
+from bot.documents import Form, FoundPassage
+from bot.engine.compose import Composed, answering_block, cite_passage, compose, parts_to_fetch, with_whole_block
 from bot.engine.confidence import Calibration, Evidence, evidence
 from bot.engine.conversation import Conversations, may_stand_alone
+from bot.engine.phrasing import Phraser
 from bot.engine.small_talk import small_talk_reply
 from bot.inference.reader import Reader, Reading
 from bot.knowledge.search import Retriever
-from bot.messages import Answer, Outcome, Progress, Question, Stage, Update, Wording
+from bot.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update, Wording
 from bot.settings import AnswerSettings
 from bot.storage.base import Hit
+from bot.text import sentences, share_of_words, stems
 
 # As many characters as anyone types as a question; what comes after them is not searched for.
 _LONGEST_QUESTION = 2000
@@ -31,6 +33,10 @@ _MOST_DOCUMENTS = 10
 _MARGIN_WEIGHT = 0.02
 # A passage nearer than this is worth a hint when the bot declines.
 _NEAR = 0.45  # cosine
+# What has such a form is shown as it is: a model would only spoil it.
+_NOT_PHRASED = (Form.CODE, Form.TABLE)
+# A model may take so much of the time that is left for a question.
+_UNTIL_PHRASED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +88,19 @@ class QAEngine:
         conversations: Conversations,
         settings: AnswerSettings,
         base_url: str = "",
+        *,
+        phraser: Phraser | None = None,
+        phrased_passages: int = 1,
     ) -> None:
+        """`phraser` puts answers into a model's words, which is shown the best `phrased_passages` passages for that."""
         self._retriever = retriever
         self._reader = reader
         self._calibration = calibration
         self._conversations = conversations
         self._settings = settings
         self._base_url = base_url
+        self._phraser = phraser
+        self._phrased_passages = phrased_passages
 
     async def answer(self, question: Question, progress: Progress = lambda _: None) -> Answer:
         """Answer from the documents, or decline. Raises EngineBusy, DeadlineExceeded, IndexUnavailable, StorageError."""
@@ -127,10 +139,13 @@ class QAEngine:
                 best = candidates[0] if candidates else None
                 sure = best is not None and best.confidence >= self._settings.threshold
                 hits = [*(candidate.hit for candidate in candidates), *unread]
-                given = None
-                if best is not None and (sure or forced):
-                    given = _answered(await self._compose(text, best), reference, best.confidence, hits)
+                composed = await self._compose(text, best) if best is not None and (sure or forced) else None
+                given = _answered(composed, reference, best.confidence, hits) if composed and best else None
                 answer = given if given and sure else _declined(hits, reference, best.confidence if best else 0.0)
+            if self._phraser and sure and composed and composed.form not in _NOT_PHRASED:
+                with timings.stage("phrase"):
+                    left = _UNTIL_PHRASED * question.seconds_left
+                    answer = await self._phrase(self._phraser, question, answer, candidates, progress, left)
         answer = replace(answer, timings_ms=timings.milliseconds)
         return Considered(answer, given, wordings, candidates, unread)
 
@@ -164,6 +179,36 @@ class QAEngine:
             around = await self._retriever.passages(passage.document, first - reach[0], last + reach[1])
             passage, place, words = with_whole_block(passage, place, words, around)
         return compose(question, passage, place, words, self._base_url)
+
+    async def _phrase(
+        self,
+        phraser: Phraser,
+        question: Question,
+        answer: Answer,
+        candidates: Sequence[Candidate],
+        progress: Progress,
+        seconds: float,
+    ) -> Answer:
+        """The answer in a model's words, or as it is with the reason why."""
+        passages = [candidate.hit.found for candidate in candidates[: self._phrased_passages]]
+        turns = await self._conversations.turns(question)
+        text, phrasing = await phraser.phrase(question.text, turns, passages, progress, within_seconds=seconds)
+        if not text:
+            return replace(answer, phrasing=phrasing)
+        return replace(
+            answer,
+            text=text,
+            span=answer.span if answer.span and answer.span in text else None,
+            citations=(*answer.citations, *self._further_sources(text, passages)),
+            phrasing=phrasing,
+        )
+
+    def _further_sources(self, text: str, passages: Sequence[FoundPassage]) -> Iterator[Citation]:
+        """The passages, beside the first, which is cited anyway, that some sentence of a text has most of its words from."""
+        there = [stems("\n".join(block.text for block in found.passage.blocks)) for found in passages]
+        said = [stems(text[slice(*span)]) for span in sentences(text)]
+        nearest = {max(range(len(there)), key=lambda n: (share_of_words(words, there[n]), -n)) for words in said}
+        return (cite_passage(passages[number], self._base_url) for number in sorted(nearest - {0}))
 
 
 def new_reference() -> str:

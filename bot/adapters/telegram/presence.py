@@ -37,7 +37,7 @@ class _Showing:
 
     @property
     def text(self) -> str:
-        return _STAGES[self.update.stage].format(text=self.update.text)[:_LONGEST_DRAFT]
+        return _STAGES[self.update.stage].format(text=self.update.text).strip()[:_LONGEST_DRAFT]
 
 
 class Presence:

@@ -1,0 +1,178 @@
+"""How fast a local language model writes, how soon the first words are seen, and what reading feels of it.
+
+    python benchmarks/generating.py [--model FOLDER] [--tokens 64] [--seconds 20]
+
+Without a model it makes one of the size of GPT-2 (124 million parameters, random weights: speed doesn't depend on what they
+say). Measures on an otherwise quiet machine: plain `model.generate` against the lane; several texts side by side against one
+after the other; and loop lag and reading while two texts are written and 16 questions a second are read.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import time
+from contextlib import aclosing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bot.inference.generator import GenerationLane, LocalModel, load_model
+from bot.inference.span_model import Task, load_span_model
+from bot.inference.workers import BatchingLane, ReadingLane
+from bot.settings import GeneratorSettings, ModelsSettings, ReaderSettings
+from bot.telemetry import LoopLagProbe
+from tests import tiny_models
+
+_PROMPT = "The library opens at nine and closes at half past five. On Sundays it stays closed. " * 8
+_PASSAGE = "Use water at 92 to 96 degrees. It should be soft. Hard water makes the cup taste flat. " * 8
+_READ_PASSAGES = 5
+_QUESTIONS_PER_SECOND = 16
+
+
+def gpt2_sized(folder: Path) -> Path:
+    """A GPT-2 of the usual size, with the tokenizer of the tests and random weights that never end a text."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    tokens = tiny_models.tokenizer([_PROMPT, _PASSAGE], ["<|endoftext|>"], "<|endoftext|>")
+    config = GPT2Config(vocab_size=50257, eos_token_id=50256, bos_token_id=50256)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    tokens.save_pretrained(folder)
+    return folder
+
+
+def plainly(model: LocalModel, tokens: int) -> float:
+    """Tokens per second of the library alone."""
+    ids = torch.tensor([model.encode(_PROMPT).tokens])
+    with torch.inference_mode():
+        started = time.perf_counter()
+        written = model._model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False, pad_token_id=0
+        )
+    return (written.shape[1] - ids.shape[1]) / (time.perf_counter() - started)
+
+
+async def write(lane: GenerationLane) -> tuple[float, float, int]:
+    """Seconds to the first piece, seconds in all, and pieces (one a token)."""
+    started = time.perf_counter()
+    first, count = 0.0, 0
+    async with aclosing(lane.stream(_PROMPT)) as pieces:
+        async for _ in pieces:
+            first = first or time.perf_counter() - started
+            count += 1
+    return first, time.perf_counter() - started, count
+
+
+async def read(reading: ReadingLane, seconds: float) -> list[float]:
+    """Milliseconds that each of 16 questions a second takes to be read."""
+    loop = asyncio.get_running_loop()
+
+    async def one() -> float:
+        started = time.perf_counter()
+        await reading.read([Task("how hot should the water be?", _PASSAGE)] * _READ_PASSAGES)
+        return (time.perf_counter() - started) * 1000
+
+    begun = loop.time()
+    asked: list[asyncio.Task[float]] = []
+    while loop.time() - begun < seconds:
+        asked.append(asyncio.create_task(one()))
+        await asyncio.sleep(begun + len(asked) / _QUESTIONS_PER_SECOND - loop.time())
+    return await asyncio.gather(*asked)
+
+
+def p95(values: list[float]) -> float:
+    return statistics.quantiles(values, n=20)[-1]
+
+
+async def measure(model: LocalModel, tokens: int, seconds: float) -> list[tuple[str, str, str]]:
+    rows: list[tuple[str, str, str]] = []
+    thread = BatchingLane("inference", capacity=512)
+    reading = ReadingLane(load_span_model(ReaderSettings(), ModelsSettings()), thread)
+    lane = GenerationLane(model, side_by_side=4, capacity=64, pause=thread.let_pass)
+    alone = GenerationLane(model, side_by_side=1, capacity=64)
+    await write(lane)
+    await asyncio.to_thread(plainly, model, 8)
+    plain, ours, firsts = [], [], []
+    for _ in range(3):  # in turn, so that whatever else runs disturbs both
+        plain.append(await asyncio.to_thread(plainly, model, tokens))
+        first, whole, count = await write(lane)
+        ours.append(count / whole)
+        firsts.append(first)
+    rows.append(("plain model.generate", f"{max(plain):.1f} tokens/s", ""))
+    rows.append(("the lane", f"{max(ours):.1f} tokens/s", f"{max(ours) / max(plain):.2f} of plain (at least 0.9)"))
+    rows.append(
+        (
+            "time to the first words",
+            f"{min(firsts) * 1000:.0f} ms",
+            f"prompt of {len(model.encode(_PROMPT).tokens)} tokens",
+        )
+    )
+    for name, one in (("four texts side by side", lane), ("four texts one after the other", alone)):
+        started = time.perf_counter()
+        results = await asyncio.gather(*(write(one) for _ in range(4)))
+        spent = time.perf_counter() - started
+        rows.append((name, f"{sum(count for *_, count in results) / spent:.1f} tokens/s", f"all after {spent:.1f} s"))
+    await reading.read([Task("how hot?", _PASSAGE)])
+    idle = await read(reading, seconds)
+    rows.append(("reading, 16 questions/s", f"p95 {p95(idle):.0f} ms", "idle"))
+    async with LoopLagProbe() as lag:
+        writing = [asyncio.create_task(_keep_writing(lane)) for _ in range(2)]
+        busy = await read(reading, seconds)
+        counts = [task.cancel() for task in writing]
+        await asyncio.gather(*writing, return_exceptions=True)
+        assert all(counts)
+        rows.append(
+            (
+                "reading, two texts meanwhile",
+                f"p95 {p95(busy):.0f} ms",
+                f"{p95(busy) / p95(idle):.1f} times idle (at most 3)",
+            )
+        )
+        rows.append(("loop lag meanwhile", f"p99 {lag.percentile(0.99):.1f} ms", "at most 10 ms"))
+    for closing in (lane, alone):
+        await closing.close()
+    await thread.close()
+    return rows
+
+
+async def _keep_writing(lane: GenerationLane) -> None:
+    while True:
+        await write(lane)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="A folder; default: one of the size of GPT-2 is made.")
+    parser.add_argument("--tokens", type=int, default=64, help="How many tokens a text has.")
+    parser.add_argument("--seconds", type=float, default=20.0, help="How long reading is measured.")
+    parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16.")
+    parser.add_argument("--quantization", default="none", help="none or int8.")
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        model_folder = options.model or gpt2_sized(Path(folder))
+        settings = GeneratorSettings(
+            provider="local",
+            model=str(model_folder),
+            max_new_tokens=options.tokens,
+            dtype=options.dtype,
+            quantization=options.quantization,
+        )
+        model = load_model(settings, ModelsSettings())
+        weights = [*model._model.parameters(), *model._model.buffers()]
+        rows = asyncio.run(measure(model, options.tokens, options.seconds))
+    megabytes = sum(tensor.nbytes for tensor in weights) / 1e6
+    table = Table(
+        "", "", "", title=f"{model.description['dtype']}, {options.quantization}: {megabytes:.0f} MB of weights"
+    )
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

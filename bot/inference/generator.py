@@ -1,0 +1,488 @@
+"""Local language models: a prompt -> text, token by token, through transformers.
+
+`LocalModel` blocks and belongs to one thread; `GenerationLane` is that thread, and what the other rooms know of it: a stream
+of text that may be closed at any time. Whoever waits there waits on the event loop, with a deadline of their own, so that a
+model that hangs holds up nobody.
+"""
+
+import asyncio
+import copy
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from bot import metrics
+from bot.errors import EngineBusy, GenerationFailed, WeightsError
+from bot.inference import prompts
+from bot.inference.prompts import Material, Style
+from bot.inference.weights import Precision, Weights, choose_precision, find_weights, missing_files
+from bot.settings import GeneratorSettings, ModelsSettings
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Generator(Protocol):
+    """Something that writes: a model on this machine, or behind an address."""
+
+    @property
+    def name(self) -> str:
+        """The model, as the operator knows it."""
+
+    @property
+    def description(self) -> Mapping[str, object]:
+        """What is to be known of it, for the log and for people."""
+
+    def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
+        """The text that a material is put into, or that a raw prompt goes on with, piece by piece.
+
+        A piece may be empty: a sign of life. Closing the stream stops the model. Raises GenerationFailed and EngineBusy. It
+        has no deadline of its own.
+        """
+
+    async def close(self) -> None:
+        """Stop, and let go of what is held."""
+
+
+# --- the model --------------------------------------------------------------------------------------------------------
+
+# Kinds that were made to summarise: what they are given to read is all they need.
+_SUMMARISERS = frozenset({"bart", "pegasus", "pegasus_x", "led", "bigbird_pegasus", "mbart"})
+# A tokenizer without a limit says so by a huge number.
+_NO_LIMIT = 1_000_000
+
+
+class LocalModel:
+    """A loaded causal or encoder-decoder language model, with its tokenizer."""
+
+    def __init__(self, weights: Weights, precision: Precision, settings: GeneratorSettings) -> None:
+        """Raises WeightsError over a folder that is damaged, foreign, or has no tokenizer."""
+        import torch
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        started = time.perf_counter()
+        self._torch = torch
+        self._settings = settings
+        self.name = settings.model
+        try:
+            self._model, self._tokenizer = _load(weights.folder, getattr(torch, precision.dtype), settings.adapter)
+            if settings.quantization == "int8":
+                from bot.inference.quantized import quantize
+
+                quantize(self._model)
+        except WeightsError:
+            raise
+        except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
+            raise WeightsError(f"{settings.model} can't be loaded from {weights.folder}: {error}") from error
+        config = self._model.config
+        self._two_parts: bool = bool(config.is_encoder_decoder)
+        self.style = _style(settings.style, config.model_type, self._two_parts, self._tokenizer, settings.model)
+        self._special_tokens = sorted(_special_tokens(self._tokenizer), key=len, reverse=True)
+        self._ends = _end_tokens(self._model.generation_config, config, self._tokenizer)
+        self._stops = (*settings.stop, *(prompts.COMPLETION_STOPS if self.style is Style.COMPLETION else ()))
+        self.context = _context(config, self._tokenizer)
+        self.description = {
+            "model": settings.model,
+            "source": weights.source,
+            "style": self.style.value,
+            "dtype": precision.dtype,
+            "quantization": settings.quantization,
+            "context": self.context,
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+
+    # --- prompts
+
+    def encode(self, prompt: Material | str) -> "Encoded":
+        """The prompt as tokens, shortened to what fits."""
+        settings = self._settings
+        new = settings.max_new_tokens
+        budget = settings.prompt_tokens
+        if self.context is not None:
+            new = new if self._two_parts else min(new, self.context // 2)
+            budget = min(budget, self.context - (0 if self._two_parts else new))
+        if isinstance(prompt, str):
+            return Encoded(self._tokens(prompt)[-budget:], new, settings.stop)
+        material = prompts.harmless_material(prompt, self._special_tokens)
+        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material)[0]))
+        tokens, thinking = self._prompt(material)
+        if len(tokens) > budget and self.style is Style.COMPLETION:
+            tokens = self._tokens(prompts.completion(material, examples=False))
+        return Encoded(tokens[-budget:], new, self._stops, thinking)
+
+    def _prompt(self, material: Material) -> tuple[list[int], bool]:
+        """The tokens of a prompt, and whether it ends within a thought that the model is to go on with."""
+        if self.style is Style.CHAT:
+            text = self._chat(prompts.chat(material))
+            # The template has written the special tokens.
+            return self._tokens(text, special=False), text.rstrip().endswith("<think>")
+        if self.style is Style.DIALOGUE:
+            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token)), False
+        make = {Style.QUESTION: prompts.question_and_context, Style.SUMMARY: prompts.summary}
+        return self._tokens(make.get(self.style, prompts.completion)(material)), False
+
+    def _chat(self, messages: Sequence[prompts.Message]) -> str:
+        """The messages in the model's own form; some templates know no system role, and say so or leave it out."""
+        with suppress(Exception):  # a template is a program, and may raise anything
+            text = self._from_template(messages)
+            if messages[0].content.strip() in text:
+                return text
+        return self._from_template(prompts.without_system(messages))
+
+    def _from_template(self, messages: Sequence[prompts.Message]) -> str:
+        return str(
+            self._tokenizer.apply_chat_template(
+                [{"role": message.role, "content": message.content} for message in messages],
+                tokenize=False,
+                add_generation_prompt=True,
+                enable_thinking=False,  # templates that know of no thinking don't mind
+            )
+        )
+
+    def _tokens(self, text: str, *, special: bool = True) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+
+    # --- writing
+
+    def write(self, rows: Sequence["Row"], pause: Callable[[], None] = lambda: None) -> None:
+        """Write all rows, side by side; each is told of its tokens, and may end itself. `pause` is called between tokens."""
+        from transformers import StoppingCriteriaList
+
+        torch = self._torch
+        for row in rows:
+            row.begin(self._tokenizer, self._ends)
+        with torch.inference_mode():
+            ids, mask = self._padded([row.encoded.tokens for row in rows])
+            config = self._generation_config(max(row.encoded.new for row in rows))
+            if config.do_sample and self._settings.seed:
+                torch.manual_seed(self._settings.seed)
+            length = 1 if self._two_parts else ids.shape[1]
+            self._model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=config,
+                logits_processor=_penalty(self._settings.repetition_penalty, length),
+                stopping_criteria=StoppingCriteriaList([_watcher(rows, pause)]),
+            )
+        for row in rows:
+            row.finish()
+
+    def _padded(self, prompts_tokens: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+        """int64 [rows, longest prompt] tokens and mask. A decoder goes on at the right, so it is padded at the left; what
+        stands there is masked, so any token will do."""
+        longest = max(map(len, prompts_tokens))
+        ids, mask = [], []
+        for tokens in prompts_tokens:
+            gap = longest - len(tokens)
+            padding, hidden = [tokens[0]] * gap, [0] * gap
+            ids.append([*tokens, *padding] if self._two_parts else [*padding, *tokens])
+            mask.append([*([1] * len(tokens)), *hidden] if self._two_parts else [*hidden, *([1] * len(tokens))])
+        return self._torch.tensor(ids), self._torch.tensor(mask)
+
+    def _generation_config(self, new: int) -> Any:
+        """The model's own, for what only it knows (how its decoder starts), with the operator's settings."""
+        settings = self._settings
+        config = copy.deepcopy(self._model.generation_config)
+        sampling = {"temperature": settings.temperature, "top_p": settings.top_p} if settings.do_sample else {}
+        config.update(
+            max_new_tokens=new,
+            max_length=None,
+            min_length=0,
+            min_new_tokens=None,
+            num_beams=1,
+            early_stopping=False,
+            length_penalty=1.0,
+            no_repeat_ngram_size=0,
+            repetition_penalty=1.0,
+            do_sample=settings.do_sample,
+            **({"temperature": 1.0, "top_p": 1.0, "top_k": 50, "typical_p": 1.0} | sampling),
+            eos_token_id=list(self._ends) or None,
+            pad_token_id=next(iter(self._ends), 0),  # what stands behind a row that has ended
+        )
+        return config
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A prompt as tokens; how many may follow; what ends the text; whether the model is thinking already."""
+
+    tokens: list[int]
+    new: int
+    stops: tuple[str, ...] = ()
+    thinking: bool = False
+
+
+class Row:
+    """One text that is being written. In the model's thread, but for `stopped`."""
+
+    def __init__(self, encoded: Encoded, tell: Callable[[str], None]) -> None:
+        """`tell` gets each piece of text, which may be empty, as soon as no later token can change it."""
+        self.encoded = encoded
+        self.stopped = threading.Event()
+        self.done = False
+        self.tokens: list[int] = []
+        self._tell = tell
+        self._told = 0  # characters
+        self._tokenizer: Any = None
+        self._ends: frozenset[int] = frozenset()
+
+    def begin(self, tokenizer: Any, ends: frozenset[int]) -> None:
+        self._tokenizer, self._ends = tokenizer, ends
+
+    def take(self, token: int) -> bool:
+        """One more token; whether this was the last one."""
+        if not self.done:
+            ended = token in self._ends
+            if not ended:
+                self.tokens.append(token)
+            stop_there = self._say(final=ended)
+            self.done = ended or stop_there or len(self.tokens) >= self.encoded.new or self.stopped.is_set()
+        return self.done
+
+    def finish(self) -> None:
+        """Tell what was held back."""
+        if not self.stopped.is_set():
+            self._say(final=True)
+
+    def _say(self, *, final: bool) -> bool:
+        text = self._tokenizer.decode(self.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text, stop_there = prompts.until_stop(text, self.encoded.stops)
+        if not (final or stop_there):
+            text = prompts.certain(text, self.encoded.stops)
+        text = prompts.said(text, thinking=self.encoded.thinking)
+        self._tell(text[self._told :])
+        self._told = max(self._told, len(text))
+        return stop_there
+
+
+def load_model(settings: GeneratorSettings, models: ModelsSettings) -> LocalModel:
+    """Find the weights, choose the number format and load. Blocking, and takes seconds to minutes. Raises WeightsError."""
+    weights = find_weights(settings.model, settings.revision, auto_download=models.auto_download, pickled=True)
+    if missing := missing_files(weights.folder, pickled=True):
+        raise WeightsError(f"{settings.model} is not complete: {weights.folder} lacks {', '.join(missing)}.")
+    # What stands in 8 bits is multiplied with numbers of 16 bits.
+    wanted = "bfloat16" if settings.quantization == "int8" else settings.dtype
+    return LocalModel(weights, choose_precision(wanted), settings)
+
+
+def _load(folder: Path, dtype: Any, adapter: Path | None) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    where = {"local_files_only": True, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(folder, **where)
+    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    tokenizer = AutoTokenizer.from_pretrained(folder, **where)
+    model = kind.from_pretrained(folder, config=config, dtype=dtype, weights_only=True, **where)
+    if adapter is not None:
+        model = _adapted(model, adapter)
+    return model.eval(), tokenizer
+
+
+def _adapted(model: Any, folder: Path) -> Any:
+    """The model with the LoRA adapter's weights added to its own, so that it is as fast as without."""
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise WeightsError("generator.adapter needs the package peft: pip install 'knowledge-bot[lora]'") from error
+    if not (folder / "adapter_config.json").is_file():
+        raise WeightsError(f"generator.adapter: {folder} has no adapter_config.json, so it is no LoRA adapter.")
+    # peft asks by the old name, which is no concern of an operator's.
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+    try:
+        return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    except Exception as error:  # made for another model, or damaged
+        raise WeightsError(f"The adapter {folder} doesn't fit the model: {error}") from error
+
+
+def _style(wanted: str, kind: str, two_parts: bool, tokenizer: Any, model: str) -> Style:
+    if wanted != "auto":
+        return Style(wanted)
+    if two_parts:
+        return Style.SUMMARY if kind in _SUMMARISERS else Style.QUESTION
+    if template := tokenizer.chat_template:
+        # That of DialoGPT names nobody: it joins turns by the end of text.
+        return Style.CHAT if "role" in str(template) else Style.DIALOGUE
+    return Style.DIALOGUE if "dialo" in model.lower() else Style.COMPLETION
+
+
+def _special_tokens(tokenizer: Any) -> set[str]:
+    added = (str(token) for token in tokenizer.added_tokens_decoder.values())
+    return {*map(str, tokenizer.all_special_tokens), *added}
+
+
+def _end_tokens(generation: Any, config: Any, tokenizer: Any) -> frozenset[int]:
+    """Each of the tokens by which the model says that it has finished."""
+    ends: set[int] = set()
+    for given in (generation.eos_token_id, getattr(config, "eos_token_id", None), tokenizer.eos_token_id):
+        ends |= set(given) if isinstance(given, list | tuple) else {given} if given is not None else set()
+    return frozenset(ends)
+
+
+def _context(config: Any, tokenizer: Any) -> int | None:
+    """How many tokens the model sees at once; None where it has no limit."""
+    limits = [getattr(config, "max_position_embeddings", None), tokenizer.model_max_length]
+    known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT]
+    return min(known, default=None)
+
+
+def _penalty(penalty: float, prompt_length: int) -> Any:
+    """Makes less likely what the model itself has written, but not what it is to copy from the prompt."""
+    from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+
+    if penalty == 1:
+        return LogitsProcessorList()
+    return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty, prompt_ignore_length=prompt_length)])
+
+
+def _watcher(rows: Sequence[Row], pause: Callable[[], None]) -> Any:
+    """Tells each row of its newest token after each step, and ends those that are done."""
+    import torch
+    from transformers import StoppingCriteria
+
+    class Watcher(StoppingCriteria):
+        def __call__(self, input_ids: Any, *_: Any, **__: Any) -> Any:
+            pause()
+            newest = input_ids[:, -1].tolist()
+            return torch.tensor([row.take(token) for row, token in zip(rows, newest, strict=True)])
+
+    return Watcher()
+
+
+# --- the lane ---------------------------------------------------------------------------------------------------------
+
+_END = object()
+# A token takes a large model this long at most; who was told to stop and goes on for longer hangs.
+_STOPS_WITHIN = 15.0  # seconds
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    prompt: Material | str
+    loop: asyncio.AbstractEventLoop
+    pieces: "asyncio.Queue[str | Exception | object]" = field(default_factory=asyncio.Queue)
+    row: Row | None = None
+    left: float | None = None  # when its waiter gave up, on the monotonic clock
+
+    def tell(self, piece: "str | Exception | object") -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self.loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
+
+
+class GenerationLane:
+    """A Generator over a model in a thread of its own. Texts that wait at the same time are written side by side."""
+
+    def __init__(
+        self, model: LocalModel, *, side_by_side: int, capacity: int, pause: Callable[[], None] = lambda: None
+    ) -> None:
+        """`capacity`: so many may wait or be written. `pause` is called in the thread between two tokens, and may block for
+        a moment to leave the processor to others."""
+        self._model = model
+        self.description: Mapping[str, object] = model.description
+        self._side_by_side = side_by_side
+        self._capacity = capacity
+        self._pause = pause
+        self._waiting: deque[_Job] = deque()
+        self._running: list[_Job] = []
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="lane-generation", daemon=True)
+        self._thread.start()
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
+        job = _Job(prompt, asyncio.get_running_loop())
+        with self._changed:
+            self._refuse_if_hopeless()
+            self._waiting.append(job)
+            self._changed.notify()
+        try:
+            while (piece := await job.pieces.get()) is not _END:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield str(piece)
+        finally:
+            with self._changed:
+                job.left = time.monotonic()
+                if job.row is not None:
+                    job.row.stopped.set()
+                if job in self._waiting:
+                    self._waiting.remove(job)
+
+    async def close(self, wait_seconds: float = 5.0) -> None:
+        """Stop what is being written, and wait for the thread, but not for one that hangs."""
+        with self._changed:
+            self._closed = True
+            for job in (*self._running, *self._waiting):
+                if job.row is not None:
+                    job.row.stopped.set()
+                job.tell(GenerationFailed("the bot is being stopped"))
+            self._waiting.clear()
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join, wait_seconds)
+
+    def _refuse_if_hopeless(self) -> None:
+        """Raises where waiting is of no use."""
+        if self._closed:
+            raise GenerationFailed("the bot is being stopped")
+        left = [job.left for job in self._running]
+        if left and all(moment is not None and time.monotonic() - moment > _STOPS_WITHIN for moment in left):
+            raise GenerationFailed("the model hangs")
+        if len(self._waiting) + len(self._running) >= self._capacity:
+            raise EngineBusy(len(self._waiting))
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._waiting or self._closed):
+                    self._changed.wait()
+                if self._closed:
+                    return
+                while self._waiting and len(self._running) < self._side_by_side:
+                    self._running.append(self._waiting.popleft())
+            try:
+                self._write(self._running)
+            finally:
+                with self._changed:
+                    self._running = []
+
+    def _write(self, jobs: Sequence[_Job]) -> None:
+        """Write the texts of some jobs. Whatever goes wrong is told to those who wait: the thread must live on."""
+        written: list[_Job] = []
+        for job in jobs:
+            try:
+                row = Row(self._model.encode(job.prompt), job.tell)
+            except BaseException as error:
+                job.tell(_failed(error))
+                continue
+            with self._changed:
+                job.row = row
+                if job.left is None:
+                    written.append(job)
+        rows = [job.row for job in written if job.row is not None]
+        if not rows:
+            return
+        try:
+            self._model.write(rows, self._pause)
+            end: object = _END
+        except BaseException as error:
+            end = _failed(error)
+        for job in written:
+            job.tell(end)
+        metrics.TOKENS.labels("prompt").inc(sum(len(row.encoded.tokens) for row in rows))
+        metrics.TOKENS.labels("completion").inc(sum(len(row.tokens) for row in rows))
+
+
+def _failed(error: BaseException) -> GenerationFailed:
+    _log.warning("generation failed", error=type(error).__name__, exc_info=error)
+    return GenerationFailed(f"the model fails ({type(error).__name__})")

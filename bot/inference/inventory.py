@@ -1,0 +1,105 @@
+"""Which models are configured, where their files lie and what they take; and how to get rid of those in the cache."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.errors import WeightsError
+from bot.inference.encoder import NO_MODEL
+from bot.inference.span_model import SHIPPED
+from bot.inference.weights import Weights, cached_folder, choose_precision, find_weights, missing_files
+from bot.settings import Settings
+
+_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
+_FILES = ("*.safetensors", "*.bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A configured model. `dtype` is what its weights are used in, `memory` what they take then; sizes in bytes.
+
+    `missing`: what is to be done, where it can't be used as it is. `folder` is None where nothing of it is there.
+    """
+
+    role: str
+    model: str
+    folder: Path | None
+    source: str = ""
+    size: int = 0
+    dtype: str = ""
+    memory: int = 0
+    missing: str = ""
+
+
+def installed(settings: Settings) -> Iterator[Installed]:
+    """The models of the settings. Blocking: looks into files, and loads the libraries."""
+    if settings.encoder.model != NO_MODEL:
+        yield _found("encoder", settings.encoder.model, settings.encoder.revision, settings.encoder.dtype)
+    reader = settings.reader
+    yield _found("reader", reader.model or str(SHIPPED), reader.revision, reader.dtype)
+    generator = settings.generator
+    if generator.provider == "local":
+        dtype = "int8" if generator.quantization == "int8" else generator.dtype
+        yield _found("generator", generator.model, generator.revision, dtype, pickled=True)
+    elif generator.provider == "openai":
+        yield Installed("generator", generator.model, None, source=generator.base_url)
+
+
+def _found(role: str, model: str, revision: str, dtype: str, *, pickled: bool = False) -> Installed:
+    try:
+        weights = find_weights(model, revision, pickled=pickled)
+        lacks = missing_files(weights.folder, pickled=pickled)
+        problem = f"lacks {', '.join(lacks)}" if lacks else ""
+    except WeightsError as error:
+        folder = cached_folder(model, revision)
+        if folder is None:
+            return Installed(role, model, None, missing=str(error))
+        weights = Weights(folder, "Hugging Face cache")
+        problem = f"lacks {', '.join(missing_files(folder, pickled=pickled))}; fetch it again: models download {model}"
+    if dtype == "auto":
+        dtype = choose_precision("auto").dtype
+    files = [file for pattern in _FILES for file in weights.folder.rglob(pattern)]
+    size = sum(file.stat().st_size for file in weights.folder.rglob("*") if file.is_file())
+    memory = 0 if problem else _parameters(files) * _BYTES[dtype]
+    return Installed(role, model, weights.folder, weights.source, size, dtype, memory, problem)
+
+
+def _parameters(files: list[Path]) -> int:
+    """How many numbers the weights have; of pickled ones, about."""
+    from safetensors import safe_open
+
+    safe = [file for file in files if file.suffix == ".safetensors"]
+    if not safe:
+        return sum(file.stat().st_size for file in files) // _BYTES["float32"]
+    count = 0
+    for file in safe:
+        with safe_open(file, framework="numpy") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - no mapping, though it looks like one
+                size = 1
+                for length in tensors.get_slice(name).get_shape():
+                    size *= length
+                count += size
+    return count
+
+
+def remove(model: str) -> int:
+    """Delete all of a model from the Hugging Face cache; how many bytes that frees. Raises WeightsError if it isn't there."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        cache = scan_cache_dir()
+    except CacheNotFound:
+        repos = []
+    else:
+        repos = [repo for repo in cache.repos if repo.repo_type == "model" and repo.repo_id == model]
+    if not repos:
+        where = (
+            "is a folder of yours, which you may delete yourself"
+            if Path(model).expanduser().is_dir()
+            else "is not there"
+        )
+        raise WeightsError(f"{model} {where}; only models in the Hugging Face cache are removed.")
+    strategy = cache.delete_revisions(*(revision.commit_hash for repo in repos for revision in repo.revisions))
+    strategy.execute()
+    return strategy.expected_freed_size

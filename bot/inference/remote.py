@@ -1,0 +1,212 @@
+"""A language model behind an OpenAI-compatible address: OpenAI, vLLM, Ollama, llama.cpp, TGI, Hugging Face endpoints.
+
+Through the `openai` library, which repeats with growing pauses what a busy server refuses (429) or fails at (5xx). What breaks
+off later is GenerationFailed. Nothing is sent but the prompt: the question, the passages and the turns before.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bot import metrics
+from bot.errors import GenerationFailed, WeightsError
+from bot.inference import prompts
+from bot.inference.prompts import Material, Message
+from bot.settings import GeneratorSettings
+
+_log = structlog.stdlib.get_logger(__name__)
+_CONNECT_SECONDS = 5.0
+# So many characters are a token, about, in the languages that have the longest: to reckon with before a server has counted.
+_CHARACTERS_PER_TOKEN = 3
+_MOST_STOPS = 4  # that the interface takes
+# What newer models call it.
+_RENAMED = {"max_tokens": "max_completion_tokens"}
+_NEEDLESS = ("stream_options", "temperature", "top_p", "seed", "stop")
+
+
+class DailyBudget:
+    """How many tokens may still be used today (UTC), also after a restart. Belongs to the event loop."""
+
+    def __init__(self, file: Path, tokens_per_day: int) -> None:
+        """`tokens_per_day` 0: any number."""
+        self._file = file
+        self._limit = tokens_per_day
+        self._day, self._used = _today(), 0
+        with suppress(OSError, ValueError, KeyError, TypeError):  # there is none yet, or it is damaged: begin anew
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            self._day, self._used = str(kept["day"]), int(kept["tokens"])
+
+    @property
+    def used(self) -> int:
+        """Tokens used, or set aside for what is being written, today."""
+        if self._day != _today():
+            self._day, self._used = _today(), 0
+        return self._used
+
+    def set_aside(self, tokens: int) -> None:
+        """Reckon with so many tokens. Raises GenerationFailed where they are more than there are left."""
+        if self._limit and self.used + tokens > self._limit:
+            raise GenerationFailed(f"today's {self._limit} tokens are used up (generator.tokens_per_day)")
+        self._used = self.used + tokens
+
+    async def settle(self, set_aside: int, used: int) -> None:
+        """So many were used in place of those set aside."""
+        self._used = max(0, self.used - set_aside + used)
+        if self._limit:
+            await asyncio.to_thread(self._save, {"day": self._day, "tokens": self._used})
+
+    def _save(self, state: Mapping[str, object]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps(state), encoding="utf-8")
+        new.replace(self._file)
+
+
+class RemoteGenerator:
+    """A Generator over the chat interface of a server."""
+
+    def __init__(self, settings: GeneratorSettings, budget: DailyBudget) -> None:
+        """Blocking, for a second: the library is large. Raises WeightsError where it isn't installed."""
+        try:
+            import openai
+        except ImportError as error:
+            raise WeightsError(
+                'generator.provider = "openai" needs a package: pip install "knowledge-bot[openai]"'
+            ) from error
+        self._openai = openai
+        self._settings = settings
+        self._budget = budget
+        self._client = openai.AsyncOpenAI(
+            base_url=settings.base_url,
+            # Servers of one's own want none, but the library does.
+            api_key=settings.api_key.get_secret_value() or "none",
+            max_retries=settings.retries,
+            timeout=openai.Timeout(settings.deadline_seconds, connect=_CONNECT_SECONDS),
+        )
+        self._chat = self._client.chat.completions  # whose import takes a while too
+        self._unwanted: set[str] = set()  # parameters that this server refuses
+        self.name = settings.model
+        self.description: Mapping[str, object] = {"model": settings.model, "source": settings.base_url}
+
+    async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
+        messages = self._messages(prompt)
+        characters = sum(len(message.content) for message in messages)
+        reckoned = characters // _CHARACTERS_PER_TOKEN + self._settings.max_new_tokens
+        self._budget.set_aside(reckoned)
+        usage = _Usage(0, 0)
+        try:
+            async with aclosing(self._written(messages, usage)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except self._openai.APIStatusError as error:
+            raise GenerationFailed(_refusal(error.status_code)) from error
+        except (self._openai.APIError, self._openai.OpenAIError, OSError, ValueError) as error:
+            raise GenerationFailed(f"the server can't be reached or breaks off ({type(error).__name__})") from error
+        except Exception as error:  # of the library's transport, whose errors are not all wrapped
+            _log.warning("stream broken", error=type(error).__name__)
+            raise GenerationFailed(f"the server breaks off ({type(error).__name__})") from error
+        finally:
+            if usage.asked and not usage.counted:  # cut off, or the server doesn't count
+                usage.prompt = characters // _CHARACTERS_PER_TOKEN
+            await self._budget.settle(reckoned, usage.prompt + usage.completion)
+            metrics.TOKENS.labels("prompt").inc(usage.prompt)
+            metrics.TOKENS.labels("completion").inc(usage.completion)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _messages(self, prompt: Material | str) -> list[Message]:
+        if isinstance(prompt, str):
+            return [Message("user", prompt)]
+
+        def count(material: Material) -> int:
+            characters = sum(len(message.content) for message in prompts.chat(material))
+            return characters // _CHARACTERS_PER_TOKEN
+
+        return prompts.chat(prompts.fitted(prompts.harmless_material(prompt), self._settings.prompt_tokens, count))
+
+    async def _written(self, messages: list[Message], usage: "_Usage") -> AsyncGenerator[str, None]:
+        """The pieces of the text; `usage` is filled in as far as the server tells."""
+        text = told = ""
+        async with await self._request(messages) as chunks:
+            usage.asked = True
+            async for chunk in chunks:
+                if chunk.usage is not None:
+                    usage.counted = True
+                    usage.prompt, usage.completion = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+                choice = chunk.choices[0] if chunk.choices else None
+                if choice is None:
+                    continue
+                piece = choice.delta.content or ""
+                usage.completion += bool(piece) and not usage.counted  # most servers send a token at a time
+                text, stop_there = prompts.until_stop(text + piece, self._settings.stop)
+                visible = prompts.said(prompts.certain(text, self._settings.stop))
+                yield visible[len(told) :]
+                told = max(told, visible, key=len)
+                if stop_there:
+                    return
+        yield prompts.said(text)[len(told) :]
+
+    async def _request(self, messages: list[Message]) -> Any:
+        """Begin a text. What this server refuses to be told is left out, from now on; servers differ."""
+        while True:
+            try:
+                return await self._chat.create(**self._parameters(messages))
+            except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
+                parameter = self._refused(error)
+                if parameter is None:
+                    raise
+                self._unwanted.add(parameter)
+                _log.info("parameter left out", parameter=parameter, reason="the server refuses it")
+
+    def _refused(self, error: Any) -> str | None:
+        """The parameter that a server complains of, if it can be renamed or left out."""
+        said = f"{getattr(error, 'param', None) or ''} {error}"
+        return next((name for name in (*_RENAMED, *_NEEDLESS) if name in said and name not in self._unwanted), None)
+
+    def _parameters(self, messages: list[Message]) -> dict[str, Any]:
+        settings = self._settings
+        parameters: dict[str, Any] = {
+            "model": settings.model,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "max_tokens": settings.max_new_tokens,
+            "temperature": settings.temperature if settings.do_sample else 0,
+        }
+        if settings.do_sample:
+            parameters["top_p"] = settings.top_p
+        if settings.seed:
+            parameters["seed"] = settings.seed
+        if settings.stop:
+            parameters["stop"] = list(settings.stop[:_MOST_STOPS])
+        kept = {name: value for name, value in parameters.items() if name not in self._unwanted}
+        return kept | {new: parameters[old] for old, new in _RENAMED.items() if old in self._unwanted}
+
+
+class _Usage:
+    """Tokens of one text. `counted`: by the server."""
+
+    def __init__(self, prompt: int, completion: int) -> None:
+        self.prompt, self.completion = prompt, completion
+        self.asked = self.counted = False
+
+
+def _refusal(status: int) -> str:
+    known = {
+        401: "the server refuses the key (generator.api_key)",
+        403: "the server refuses the key (generator.api_key)",
+        404: "the server knows no such model or address (generator.model, generator.base_url)",
+        429: "the server is busy, or its quota is used up",
+    }
+    return known.get(status, f"the server answers with status {status}")
+
+
+def _today() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime())

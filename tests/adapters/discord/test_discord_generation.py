@@ -1,0 +1,70 @@
+"""Discord while a real language model writes: what is seen, and how it is stopped."""
+
+import asyncio
+
+import pytest
+from test_discord_asking import first, labels
+
+from bot.adapters.discord import adapter
+from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_house
+
+pytestmark = pytest.mark.usefixtures("guild", "channel")
+
+
+@pytest.fixture
+async def house(settings, models, folder_of, copying):
+    folder_of(DOCUMENTS)
+    async with writing_house(settings, models, copying) as house:
+        yield house
+
+
+@pytest.fixture
+def engine(house):
+    return house.engine
+
+
+async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their_place(
+    bot, house, server, channel, ann
+):
+    """In one message, which is edited no more than once a second; of the sentence that is being written nothing is seen."""
+    released = held(house, after=9)
+    await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
+    [draft] = await first(server, channel)
+    assert labels(draft) == ["Stop"]
+    await server.until(lambda: draft["content"] == FIRST_SENTENCE)
+    released.set()
+    await server.until(lambda: draft["content"].startswith(BOILER))
+    assert labels(draft) == ["Helpful", "Not helpful", "Show the passage"]
+    assert server.from_bot(channel) == [draft]
+    assert server.count("PATCH", draft["id"]) <= 3
+
+
+async def test_the_button_stops_the_model_between_two_tokens(bot, house, server, channel, ann, monkeypatch):
+    """And the next question is answered by it."""
+    monkeypatch.setattr(adapter, "_EDIT_EVERY", 0.05)
+    released = held(house, after=3)
+    await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
+    [draft] = await first(server, channel)
+    [row] = [job.row for job in lane_of(house)._running]
+    await server.press(draft, "Stop", ann)
+    await server.until(lambda: draft["content"] == "⏹️ Stopped.")
+    assert row.stopped.is_set()
+    released.set()
+    async with asyncio.timeout(5):
+        await idle(house, asyncio.sleep)
+    assert len(row.tokens) <= 4
+    await server.say(channel, "@bot How long is the lamp?", ann)
+    messages = await first(server, channel, 2)
+    await server.until(lambda: messages[1]["content"].startswith("The lamp is 35 metres long."))
+
+
+async def test_a_deleted_question_stops_the_model(bot, house, server, channel, ann):
+    """Nobody waits for the answer any more."""
+    held(house, after=3)
+    asked = await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
+    await first(server, channel)
+    [row] = [job.row for job in lane_of(house)._running]
+    await server.delete(asked)
+    await server.until(row.stopped.is_set)
+    await server.until(lambda: server.from_bot(channel) == [])
+    lane_of(house)._pause = lambda: None

@@ -1,0 +1,66 @@
+"""Telegram while a real language model writes: what is seen, and how it is stopped."""
+
+import asyncio
+
+import pytest
+from telegram_house import until
+
+from bot.adapters.telegram import flood, presence
+from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_house
+
+
+@pytest.fixture(autouse=True)
+def quick_chats(monkeypatch):
+    """Flood control has tests of its own."""
+    monkeypatch.setattr(flood, "CHAT_RATE", flood.Rate(100, 1.0))
+    monkeypatch.setattr(presence, "_PLACEHOLDER_AFTER", 0.2)
+    monkeypatch.setattr(presence, "_BETWEEN_EDITS", 0.5)
+
+
+@pytest.fixture
+async def writing(settings, models, folder_of, copying):
+    folder_of(DOCUMENTS)
+    async with writing_house(settings, models, copying) as house:
+        yield house
+
+
+@pytest.fixture
+async def house(house_of, writing):
+    made = house_of()
+    made.engine = writing.engine
+    writing.engine.may_answer = asyncio.Event()  # which the house sets when it stops
+    async with made as house:
+        await house.start()
+        yield house
+        lane_of(writing)._pause = lambda: None
+
+
+async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their_place(server, house, writing, ann):
+    """In one placeholder, edited a few times; of the sentence that is being written nothing is seen."""
+    released = held(writing, after=9)
+    chat = server.private(ann)
+    server.says(chat, ann, ASKS_FOR_ALL)
+    await until(lambda: chat.texts == [f"{FIRST_SENTENCE} …"])
+    released.set()
+    await until(lambda: len(chat.texts) == 1 and chat.texts[0].startswith(BOILER))
+    assert len(server.called("sendMessage")) == 1
+    assert len(server.called("editMessageText")) <= 3
+
+
+async def test_a_command_stops_the_model_between_two_tokens(server, house, writing, ann):
+    """And the next question is answered by it."""
+    released = held(writing, after=3)
+    chat = server.private(ann)
+    server.says(chat, ann, ASKS_FOR_ALL)
+    await until(lambda: lane_of(writing)._running and lane_of(writing)._running[0].row)
+    [row] = [job.row for job in lane_of(writing)._running]
+    await until(lambda: chat.texts)
+    server.says(chat, ann, "/stop")
+    await until(lambda: chat.texts == ["Stopped."])
+    assert row.stopped.is_set()
+    released.set()
+    async with asyncio.timeout(5):
+        await idle(writing, asyncio.sleep)
+    assert len(row.tokens) <= 4
+    server.says(chat, ann, "How long is the lamp?")
+    await until(lambda: chat.texts[-1].startswith("The lamp is 35 metres long."))

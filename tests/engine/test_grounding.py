@@ -1,0 +1,303 @@
+"""The check of generated drafts: what the passages say is kept, everything else is not shown to anybody."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.daemon import Models
+from bot.documents import Block, Form, FoundPassage, Passage
+from bot.engine.grounding import Grounded, Grounding, Verdict
+from bot.engine.support import NAMES, SHIPPED, WORD_NAMES, SupportModel
+from bot.errors import EngineBusy, WeightsError
+from bot.inference.workers import BatchingLane, EncodingLane, ReadingLane
+from bot.settings import GroundingSettings
+
+QUESTION = "When was the harbour bridge opened, and what may cross it?"
+TEXT = (
+    "The harbour bridge was opened in March 1932 by Premier Jack Lang and carries 200,000 cars a day. It is 134 metres high. "
+    "Pedestrians may not use the western side. The toll was raised from 3 to 4 dollars in 2009. All trains stop at "
+    "Milsons Point before they cross the bridge."
+)
+
+
+def found(*texts: str, title: str = "Harbour bridge", form: Form = Form.PARAGRAPH) -> FoundPassage:
+    blocks = tuple(Block(form, text) for text in texts)
+    return FoundPassage("bridge.md", title, None, (0, 0), Passage(blocks, (), "\n".join(texts)))
+
+
+PASSAGES = [found(TEXT)]
+
+
+@pytest.fixture
+async def grounding(models: Models) -> AsyncIterator[Grounding]:
+    """With the real encoder and the reader that ships with the bot."""
+    lane = BatchingLane("inference", capacity=64)
+    yield Grounding(EncodingLane(models.encoder, lane), ReadingLane(models.reader, lane), GroundingSettings())
+    await lane.close()
+
+
+@pytest.fixture
+def by_words() -> Grounding:
+    """Without any model, as on a machine that has none."""
+    return Grounding(None, None, GroundingSettings())
+
+
+TRUE = (
+    "The harbour bridge was opened in March 1932.",
+    "Premier Jack Lang opened the harbour bridge in March 1932.",
+    "The bridge carries 200000 cars each day.",
+    "The bridge is 134 m high.",
+    "Pedestrians can't use the western side.",
+    "In 2009, the toll was raised from $3 to $4.",
+    "All trains stop at Milsons Point before crossing the bridge.",
+)
+FALSE = (
+    ("number", "The harbour bridge carries 300,000 cars a day."),
+    ("date", "The harbour bridge was opened in March 1933."),
+    ("date", "The harbour bridge was opened in May 1932 by Premier Jack Lang."),
+    ("date", "The harbour bridge was opened in March 2009 by Premier Jack Lang."),
+    ("name", "The harbour bridge was opened in March 1932 by Premier Jack Smith."),
+    ("name", "All trains stop at Central Station before they cross the bridge."),
+    ("unit", "The bridge is 134 feet high."),
+    ("unit", "The bridge carries 200,000 cars a week."),
+    ("negation", "Pedestrians may use the western side."),
+    ("negation", "The harbour bridge was not opened in March 1932 by Premier Jack Lang."),
+    ("opposite", "All trains stop at Milsons Point after they cross the bridge."),
+    ("opposite", "Some trains stop at Milsons Point before they cross the bridge."),
+)
+
+
+@pytest.mark.parametrize("sentence", TRUE)
+async def test_what_the_passages_say_is_kept(grounding: Grounding, by_words: Grounding, sentence: str) -> None:
+    """Other words for the same, other forms of numbers and units, and another order are no reason to drop a sentence."""
+    kept = Grounded(sentence, Verdict.KEPT)
+    assert await grounding.check(sentence, PASSAGES, QUESTION) == kept
+    assert await by_words.check(sentence, PASSAGES, QUESTION) == kept
+
+
+@pytest.mark.parametrize(("kind", "sentence"), FALSE)
+async def test_a_changed_sentence_is_caught_with_its_kind(
+    grounding: Grounding, by_words: Grounding, kind: str, sentence: str
+) -> None:
+    """One number, name, date, unit, negation or opposite makes a sentence false, and the reason says which."""
+    for each in (grounding, by_words):
+        checked = await each.check(sentence, PASSAGES, QUESTION)
+        assert (checked.text, checked.verdict) == ("", Verdict.REPLACED)
+        assert kind in checked.reasons
+
+
+async def test_what_the_passages_dont_speak_of_is_caught(grounding: Grounding, by_words: Grounding) -> None:
+    """A sentence of general knowledge is dropped although it names what was asked about."""
+    for sentence in (
+        "The harbour bridge is a popular wedding venue with excellent catering.",
+        "Python is a programming language that was designed for readability.",
+    ):
+        assert (await by_words.check(sentence, PASSAGES, QUESTION)).verdict is Verdict.REPLACED
+        assert (await grounding.check(sentence, PASSAGES, QUESTION)).verdict is Verdict.REPLACED
+
+
+async def test_only_unsupported_sentences_are_left_out(grounding: Grounding) -> None:
+    """With `trim`, the true sentences around a false one stay, in their order and with their layout."""
+    draft = "The bridge is 134 metres high. It was opened in 1952.\n\nPedestrians may not use the western side."
+    assert await grounding.check(draft, PASSAGES, QUESTION) == Grounded(
+        "The bridge is 134 metres high.\n\nPedestrians may not use the western side.", Verdict.TRIMMED, ("date",)
+    )
+
+
+async def test_one_unsupported_sentence_replaces_the_draft_if_so_set() -> None:
+    """With `replace`, a false sentence leaves nothing, and the generation may be stopped; pleasantries don't."""
+    strict = Grounding(None, None, GroundingSettings(unsupported="replace"))
+    checking = strict.checking(PASSAGES, QUESTION)
+    draft = "Sure! The bridge is 134 metres high. It was opened in 1952. "
+    assert await checking.so_far(draft) == "The bridge is 134 metres high."
+    assert not checking.hopeless
+    assert await checking.so_far(f"{draft}Pedestrians") == ""
+    assert checking.hopeless
+    assert await checking.whole(draft) == Grounded("", Verdict.REPLACED, ("filler", "date"))
+
+
+async def test_list_items_stand_and_fall_one_by_one(by_words: Grounding) -> None:
+    """A false item goes with its marker; the others keep theirs."""
+    draft = "- The bridge is 134 metres high.\n- The bridge is 900 metres high.\n- Pedestrians may not use the western side."
+    checked = await by_words.check(draft, PASSAGES, QUESTION)
+    assert checked.text.splitlines() == [
+        "- The bridge is 134 metres high.",
+        "",
+        "- Pedestrians may not use the western side.",
+    ]
+    assert checked.reasons == ("number",)
+
+
+async def test_code_must_stand_in_the_passages_line_by_line(by_words: Grounding) -> None:
+    """A command is never nearly right."""
+    passages = [
+        found("Run the installer:", title="Setup"),
+        found("```\npip install bridge\nbridge --start\n```", form=Form.CODE),
+    ]
+    right, wrong = "```\npip install bridge\n```", "```\npip install bridges\n```"
+    assert await by_words.check(right, passages, "How?") == Grounded(right, Verdict.KEPT)
+    assert await by_words.check(wrong, passages, "How?") == Grounded("", Verdict.REPLACED, ("code",))
+
+
+async def test_a_few_words_must_be_those_that_the_reader_marks(grounding: Grounding) -> None:
+    """ "2009" stands in the passage but answers another question."""
+    question = "When was the harbour bridge opened?"
+    assert (await grounding.check("March 1932", PASSAGES, question)).verdict is Verdict.KEPT
+    assert (await grounding.check("In 1932.", PASSAGES, question)).verdict is Verdict.KEPT
+    assert (await grounding.check("In 2009.", PASSAGES, question)).verdict is Verdict.REPLACED
+    assert (await grounding.check("No.", PASSAGES, question)).verdict is Verdict.REPLACED
+
+
+@pytest.mark.parametrize(
+    ("draft", "reason"),
+    [
+        ("", "empty"),
+        (" \n...\n", "empty"),
+        ("bridge bridge bridge bridge bridge", "repetition"),
+        (
+            "The bridge was opened and the bridge was opened and the bridge was opened and the bridge was opened.",
+            "repetition",
+        ),
+        (QUESTION, "echo"),
+        (QUESTION.rstrip("?"), "echo"),
+        ("Would you like to know more about the harbour bridge?", "question"),
+        ("Sure, I can help with that!", "filler"),
+        ("I hope this helps.", "filler"),
+        ("I don't know when the harbour bridge was opened.", "no_answer"),
+        ("The documents do not mention the harbour bridge.", "no_answer"),
+        ("Мост был открыт в марте 1932 года.", "language"),
+        ("大桥于1932年3月开通。", "language"),
+        ("User: When was the harbour bridge opened?", "role"),
+        ("<|endoftext|><|endoftext|>", "role"),
+        ("The harbour bridge was opened in March 1932 by the", "cut_off"),
+    ],
+)
+async def test_what_is_no_answer_is_replaced_and_named(by_words: Grounding, draft: str, reason: str) -> None:
+    """Loops, echoes, pleasantries, other scripts and markers of roles are recognised without any model."""
+    checked = await by_words.check(draft, PASSAGES, QUESTION)
+    assert (checked.text, checked.verdict) == ("", Verdict.REPLACED)
+    assert reason in checked.reasons
+
+
+async def test_another_language_is_named() -> None:
+    """A long draft in another language of the same script is replaced, and the reason is its language."""
+    draft = (
+        "Die Hafenbrücke wurde im März 1932 eröffnet. Fußgänger dürfen die westliche Seite nicht benutzen, und alle Züge "
+        "halten an der Station Milsons Point, bevor sie die Brücke überqueren. Die Maut wurde im Jahr 2009 erhöht."
+    )
+    checked = await Grounding(None, None, GroundingSettings()).check(draft, PASSAGES, QUESTION)
+    assert checked == Grounded("", Verdict.REPLACED, ("language",))
+
+
+@pytest.mark.parametrize(
+    ("draft", "text", "reason"),
+    [
+        (
+            "The bridge is 134 metres high. The bridge is 134 metres high.",
+            "The bridge is 134 metres high.",
+            "repetition",
+        ),
+        ("The bridge is 134 metres high. The toll was raised from 3 to", "The bridge is 134 metres high.", "cut_off"),
+        ("The bridge is 134 metres high. The toll was raised", "The bridge is 134 metres high.", "cut_off"),
+        ("Answer: The bridge is 134 metres high.", "The bridge is 134 metres high.", "role"),
+        ("The bridge is 134 metres high.\nUser: Thanks! Is it safe?", "The bridge is 134 metres high.", "role"),
+        ("The bridge is 134 metres high.<|im_end|>\n<|im_start|>user", "The bridge is 134 metres high.", "role"),
+        ("Sure! The bridge is 134 metres high. I hope this helps!", "The bridge is 134 metres high.", "filler"),
+    ],
+)
+async def test_what_surrounds_an_answer_is_trimmed(by_words: Grounding, draft: str, text: str, reason: str) -> None:
+    """What a model writes before and after its answer goes, the answer stays."""
+    assert await by_words.check(draft, PASSAGES, QUESTION) == Grounded(text, Verdict.TRIMMED, (reason,))
+
+
+async def test_a_marker_that_the_documents_have_is_text(by_words: Grounding) -> None:
+    """Documents about prompts may be quoted."""
+    sentence = "The marker <|im_end|> closes each message of the template."
+    assert (await by_words.check(sentence, [found(sentence)], "What closes a message?")).verdict is Verdict.KEPT
+
+
+async def test_a_draft_is_shown_sentence_by_sentence(grounding: Grounding) -> None:
+    """While a draft grows, only sentences that have ended and are supported are seen, and none is examined twice."""
+    draft = "The bridge is 134 metres high. It was opened in 1952. Pedestrians may not use the western side."
+    checking = grounding.checking(PASSAGES, QUESTION)
+    examined: list[str] = []
+    examine = checking.examine
+
+    async def counted(sentence: str):  # type: ignore[no-untyped-def]
+        examined.append(sentence)
+        return await examine(sentence)
+
+    checking.examine = counted  # type: ignore[method-assign]
+    shown = [await checking.so_far(draft[:length]) for length in range(0, len(draft) + 1, 7)]
+    assert list(dict.fromkeys(shown)) == ["", "The bridge is 134 metres high."]
+    assert await checking.whole(draft) == await grounding.check(draft, PASSAGES, QUESTION)
+    assert len(examined) == len(set(examined)) == 3
+
+
+async def test_one_sentence_can_be_asked_about(by_words: Grounding) -> None:
+    """The reasons of a single sentence, none where it is supported."""
+    checking = by_words.checking(PASSAGES, QUESTION)
+    assert await checking.sentence("The bridge is 134 metres high.") == ()
+    assert await checking.sentence("The bridge is 135 metres high.") == ("number",)
+
+
+async def test_reasons_hold_no_text(grounding: Grounding) -> None:
+    """Whatever is in a draft, its reasons are of a small set of words that may be logged."""
+    kinds = set(
+        "number date name unit negation opposite order not_in_passages code empty repetition echo question filler no_answer "
+        "language role cut_off".split()
+    )
+    for _, sentence in FALSE:
+        assert (
+            set((await grounding.check(f"{sentence} Secret token 12345 of Mallory.", PASSAGES, QUESTION)).reasons)
+            <= kinds
+        )
+
+
+async def test_without_passages_nothing_is_supported(grounding: Grounding) -> None:
+    """A draft that was made from nothing is replaced."""
+    assert (await grounding.check("The bridge is 134 metres high.", [], QUESTION)).verdict is Verdict.REPLACED
+
+
+async def test_the_threshold_decides() -> None:
+    """With 0 every statement passes, with 1 none does."""
+    for threshold, verdict in ((0.0, Verdict.KEPT), (1.0, Verdict.REPLACED)):
+        grounding = Grounding(None, None, GroundingSettings(threshold=threshold))
+        assert (await grounding.check("The bridge was painted last summer.", PASSAGES, QUESTION)).verdict is verdict
+
+
+async def test_a_full_lane_is_an_error_that_the_caller_can_take(models: Models) -> None:
+    """The caller falls back to the quote, as with any busy model."""
+    lane = BatchingLane("inference", capacity=0)
+    grounding = Grounding(EncodingLane(models.encoder, lane), None, GroundingSettings())
+    with pytest.raises(EngineBusy):
+        await grounding.check(TRUE[0], PASSAGES, QUESTION)
+    await lane.close()
+
+
+async def test_many_drafts_are_checked_side_by_side_without_holding_the_loop_up(grounding: Grounding) -> None:
+    """The fixture that watches the loop fails this test if a check computes on it."""
+    long = [found(*(f"{TEXT} Room {number} is blue." for number in range(40)))]
+    draft = " ".join(TRUE)
+    checked = await asyncio.gather(*(grounding.check(draft, long, QUESTION) for _ in range(8)))
+    assert {each.verdict for each in checked} == {Verdict.KEPT}
+
+
+def test_the_shipped_numbers_are_complete_and_say_where_they_come_from() -> None:
+    """A weight for every score, of the sign that its meaning has, with what they were fitted on."""
+    model = SupportModel.load(SHIPPED)
+    assert set(model.with_meaning.weights) == set(NAMES)
+    assert set(model.by_words.weights) == set(WORD_NAMES)
+    assert model.with_meaning.weights["name_missing"] < 0 < model.with_meaning.weights["cosine"]
+    assert model.provenance["made_by"] == "benchmarks/grounding.py --fit"
+
+
+def test_damaged_numbers_are_refused_with_the_fix(tmp_path: Path) -> None:
+    """Half a file, or one of another version, is no model."""
+    file = tmp_path / "support.json"
+    file.write_text(json.dumps({"intercept": 0.0, "weights": {"covered": 1.0}, "provenance": {}}))
+    with pytest.raises(WeightsError, match="install the bot again"):
+        SupportModel.load(file)

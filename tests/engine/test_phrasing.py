@@ -1,0 +1,210 @@
+"""The whole way of a question with a local language model: the real search, reader and grounding, and a tiny model that has
+learned to answer with the passage's sentences; and ones that have learned nothing."""
+
+import asyncio
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from bot import metrics
+from bot.daemon import Models
+from bot.messages import Address, Answer, Outcome, Phrased, Phrasing, Question, Stage
+from bot.settings import Settings
+from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_house
+
+
+def ask(text: str, conversation: str = "c") -> Question:
+    return Question(text, conversation, "someone", Address("test", "chat", text), datetime.now(UTC))
+
+
+@pytest.fixture
+def house_with(settings: Settings, models: Models, folder_of):
+    """A house whose generator is as told, loaded or not."""
+    folder_of(DOCUMENTS)
+
+    def make(model: str, **options):
+        return writing_house(settings, models, model, **options)
+
+    return make
+
+
+async def test_a_model_that_copies_the_answer_is_kept(house_with, copying):
+    """Its words are shown; the quotation that proves them stays the document's."""
+    async with house_with(copying) as house:
+        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+    assert answer.phrasing == Phrasing(copying, Phrased.KEPT)
+    assert answer.text == "The boiler costs 42 euros."
+    [citation] = answer.citations
+    assert (citation.document, citation.quote) == ("boiler.md", "The boiler costs 42 euros.")
+    assert answer.span is None or answer.span in answer.text
+    assert Answer.from_json(answer.to_json()) == answer
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "dialogpt", "llama", "t5"])
+async def test_nonsense_is_replaced_by_the_words_of_the_document(house_with, tiny, kind):
+    """Whatever kind of model has written it, and the reason is told."""
+    async with house_with(tiny(kind)) as house:
+        shown = []
+        answer = await house.engine.answer(ask("How much does the boiler cost?"), shown.append)
+    assert answer.text == "The boiler costs **42 euros**."
+    assert answer.phrasing.outcome is Phrased.REPLACED
+    assert answer.phrasing.reasons
+    assert [update.text for update in shown if update.stage is Stage.WRITING and update.text] == []
+
+
+async def test_only_sentences_that_have_been_checked_are_shown_while_the_model_writes(house_with, copying):
+    """The first one as soon as the second begins, so that nothing unproved is seen even for a moment."""
+    async with house_with(copying) as house:
+        shown = []
+        answer = await house.engine.answer(ask(ASKS_FOR_ALL), shown.append)
+    assert [update.text for update in shown if update.stage is Stage.WRITING] == ["", FIRST_SENTENCE]
+    assert answer.text == BOILER
+
+
+async def test_declining_is_decided_before_any_text_is_generated(house_with, copying):
+    """No model is asked, and none can talk the bot into an answer."""
+    async with house_with(copying) as house:
+        shown = []
+        answer = await house.engine.answer(ask("Who won the football match yesterday?"), shown.append)
+    assert (answer.outcome, answer.phrasing) == (Outcome.DECLINED, None)
+    assert Stage.WRITING not in [update.stage for update in shown]
+
+
+async def test_code_is_shown_as_it_stands(house_with, copying):
+    """What has a form is not put into other words."""
+    async with house_with(copying) as house:
+        answer = await house.engine.answer(ask("How do I restart the pump controller?"))
+    assert "pumpctl restart --all" in answer.text
+    assert answer.phrasing is None
+
+
+async def test_the_documents_are_quoted_while_the_model_is_loading(house_with, tiny, monkeypatch):
+    """And its health says so; afterwards it writes."""
+    may_load = threading.Event()
+    load = __import__("bot.daemon", fromlist=["load_model"]).load_model
+
+    def slowly(*arguments):
+        may_load.wait(20)
+        return load(*arguments)
+
+    monkeypatch.setattr("bot.daemon.load_model", slowly)
+    async with house_with(tiny("gpt2"), loaded=False) as house:
+        before = await house.engine.answer(ask("How much does the boiler cost?"))
+        assert house.health.report("generator").state == "starting"
+        may_load.set()
+        await house.generator_loaded.wait()
+        assert house.health.report("generator").state == "ready"
+        after = await house.engine.answer(ask("How much does the boiler cost?"))
+    assert before.text == "The boiler costs **42 euros**."
+    assert before.phrasing.reasons == ("the model is still being loaded",)
+    assert after.phrasing.outcome is Phrased.REPLACED
+
+
+async def test_without_weights_the_documents_are_quoted(house_with):
+    """One clear line, no network, and health that names the command."""
+    async with house_with("nobody/knows-this") as house:
+        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+        report = house.health.report("generator")
+    assert answer.text == "The boiler costs **42 euros**."
+    assert (answer.phrasing.outcome, report.state, report.essential) == (Phrased.FAILED, "failed", False)
+    assert "models download nobody/knows-this" in report.detail
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"deadline_seconds": 0.4}, "took longer than 0.4 seconds"),
+        ({"stall_seconds": 0.3, "deadline_seconds": 5}, "wrote nothing for 0.3 seconds"),
+    ],
+)
+async def test_a_model_that_hangs_gets_its_time_and_no_more(house_with, copying, limits, reason):
+    """The next question is answered too, and as soon as the model goes on it writes again."""
+    async with house_with(copying, **limits) as house:
+        released = held(house, after=3)
+        started = time.monotonic()
+        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+        assert time.monotonic() - started < 3
+        assert answer.text == "The boiler costs **42 euros**."
+        assert reason in answer.phrasing.reasons[0]
+        assert house.health.report("generator").state == "degraded"
+        released.set()
+        await idle(house, asyncio.sleep)
+        again = await house.engine.answer(ask("How long is the lamp?", "d"))
+        assert (again.text, again.phrasing.outcome) == ("The lamp is 35 metres long.", Phrased.KEPT)
+        assert house.health.report("generator").state == "ready"
+
+
+async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(house_with, copying, settings):
+    """Where reading took most of the time, an answer in time is worth more than a well-phrased one."""
+    async with house_with(copying) as house:
+        held(house)
+        house.engine._deadline = 1.0
+        async with asyncio.timeout(5):
+            answer = await house.engine.answer(ask("How much does the boiler cost?"))
+    assert answer.outcome is Outcome.ANSWERED
+    assert answer.phrasing.outcome is Phrased.FAILED
+
+
+async def test_a_model_that_raises_leaves_the_quotation(house_with, copying):
+    """And nobody sees an error."""
+    async with house_with(copying) as house:
+        lane_of(house)._model._model = None
+        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+    assert answer.text == "The boiler costs **42 euros**."
+    assert answer.phrasing.outcome is Phrased.FAILED
+
+
+async def test_nobody_waits_any_more_so_the_model_stops(house_with, copying):
+    """A question that is stopped or deleted costs no more tokens."""
+    async with house_with(copying) as house:
+        released = held(house)
+        asking = asyncio.create_task(house.engine.answer(ask("How much does the boiler cost?")))
+        lane = lane_of(house)
+        async with asyncio.timeout(10):
+            while not (lane._running and lane._running[0].row):  # noqa: ASYNC110 - of its thread
+                await asyncio.sleep(0.01)
+        row = lane._running[0].row
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert row.stopped.is_set()
+        released.set()
+        async with asyncio.timeout(5):
+            await idle(house, asyncio.sleep)
+        assert len(row.tokens) <= 2
+
+
+async def test_what_was_said_before_is_told_to_the_model_until_it_is_forgotten(house_with, copying):
+    """The turns of this conversation, and none after /new."""
+    async with house_with(copying) as house:
+        seen = []
+        phrase = house.engine._phraser.phrase
+
+        async def watched(question, turns, *rest, **more):
+            seen.append([turn.question for turn in turns])
+            return await phrase(question, turns, *rest, **more)
+
+        house.engine._phraser.phrase = watched
+        await house.engine.answer(ask("How much does the boiler cost?"))
+        await house.engine.answer(ask("How long is the lamp?"))
+        await house.conversations.forget("c")
+        await house.engine.answer(ask("How heavy is the boiler?"))
+    assert seen == [[], ["How much does the boiler cost?"], []]
+
+
+async def test_what_became_of_drafts_is_counted(house_with, copying, tiny):
+    """For the operator's dashboard."""
+    counted = metrics.GROUNDING.labels("kept")._value.get()
+    written = metrics.TOKENS.labels("completion")._value.get()
+    async with house_with(copying) as house:
+        await house.engine.answer(ask("How much does the boiler cost?"))
+    assert metrics.GROUNDING.labels("kept")._value.get() == counted + 1
+    assert metrics.TOKENS.labels("completion")._value.get() >= written + 5
+
+
+def test_an_answer_of_an_earlier_version_is_still_read():
+    """The journal holds answers that know of no model."""
+    data = Answer(Outcome.ANSWERED, "text", "ref").to_json()
+    del data["phrasing"]
+    assert Answer.from_json(data).phrasing is None

@@ -1,0 +1,299 @@
+"""Local language models of every kind, made on the spot, through the real loading and generating code."""
+
+import asyncio
+import os
+import shutil
+import threading
+import time
+import warnings
+from contextlib import aclosing
+from dataclasses import replace
+
+import peft
+import pytest
+import torch
+
+from bot.errors import EngineBusy, GenerationFailed, WeightsError
+from bot.inference.generator import Encoded, GenerationLane, Generator, LocalModel, Row, load_model
+from bot.inference.prompts import Excerpt, Material, Style
+from bot.messages import Turn
+from bot.settings import GeneratorSettings, ModelsSettings
+
+MATERIAL = Material(
+    "how hot should the water be?",
+    (Excerpt("Guide › Water", "Use water at 92 to 96 degrees. It should be soft."),),
+    persona="You are kind.",
+)
+
+
+def load(model: str, **settings) -> LocalModel:
+    defaults = {"provider": "local", "model": model, "dtype": "float32", "max_new_tokens": 12}
+    return load_model(GeneratorSettings(**defaults | settings), ModelsSettings())
+
+
+@pytest.fixture
+async def lane_of():
+    lanes = []
+
+    def make(model: LocalModel, **options) -> GenerationLane:
+        lanes.append(GenerationLane(model, **{"side_by_side": 4, "capacity": 8} | options))
+        return lanes[-1]
+
+    yield make
+    for lane in lanes:
+        await lane.close()
+
+
+async def written(generator: Generator, prompt: Material | str) -> str:
+    return "".join([piece async for piece in generator.stream(prompt)])
+
+
+async def idle(lane: GenerationLane) -> None:
+    while lane._running:  # noqa: ASYNC110 - of its thread
+        await asyncio.sleep(0.01)
+
+
+def alone(model: LocalModel, prompt: str) -> str:
+    """What plain `generate` writes, token by token the likeliest."""
+    ids = model._tokenizer(prompt, return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        out = model._model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False, pad_token_id=0
+        )
+    return model._tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+# --- kinds of models --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "style", "part"),
+    [
+        ("gpt2", Style.COMPLETION, "Question: how hot should the water be?\nAnswer:"),
+        ("pickled", Style.COMPLETION, "Answer:"),
+        ("dialogpt", Style.DIALOGUE, "It should be soft.<|endoftext|>how hot should the water be?<|endoftext|>"),
+        ("llama", Style.CHAT, "<|im_start|>system\nYou are kind."),
+        ("qwen", Style.CHAT, "<|im_start|>assistant\n"),
+        ("gemma", Style.CHAT, "<|im_start|>user\nYou are kind."),
+        ("t5", Style.QUESTION, "question: how hot should the water be? context: Use water"),
+    ],
+)
+async def test_every_kind_of_model_is_prompted_in_its_own_form_and_writes(tiny, lane_of, kind, style, part):
+    """Causal and encoder-decoder, with and without a template, a system role, a pad token, safetensors."""
+    model = load(tiny(kind))
+    assert model.style is style
+    prompt = model._tokenizer.decode(model.encode(MATERIAL).tokens)
+    assert part in prompt
+    assert isinstance(await written(lane_of(model), MATERIAL), str)
+
+
+def test_dialogpt_is_known_by_its_name_and_an_operator_may_decide_otherwise(tiny, tmp_path):
+    """Old copies of it come without a template."""
+    plain = tmp_path / "DialoGPT-tiny"
+    plain.symlink_to(tiny("gpt2"))
+    assert load(str(plain)).style is Style.DIALOGUE
+    assert load(tiny("llama"), style="completion").style is Style.COMPLETION
+
+
+async def test_texts_written_side_by_side_are_those_written_alone(tiny, lane_of):
+    """Whatever the length of the prompts; so are those of plain `generate`."""
+    model = load(tiny("llama"), repetition_penalty=1.0)
+    prompts = ["The quick brown", "Hi", "Use water at 92 to 96 degrees. It should be soft. Hard water"]
+    together = await asyncio.gather(*(written(lane_of(model), prompt) for prompt in prompts))
+    assert together == [alone(model, prompt) for prompt in prompts]
+
+
+async def test_text_comes_while_it_is_written(tiny, lane_of):
+    """Token by token, in pieces that make up the whole."""
+    pieces = [piece async for piece in lane_of(load(tiny("llama"))).stream("The quick brown fox")]
+    assert len(pieces) > 5
+    assert "".join(pieces) == await written(lane_of(load(tiny("llama"))), "The quick brown fox")
+
+
+async def test_sampling_repeats_with_a_seed_and_differs_without(tiny, lane_of):
+    """Chance can be repeated."""
+    sampled = {"do_sample": True, "temperature": 1.5, "top_p": 1.0}
+    one, two = [await written(lane_of(load(tiny("llama"), seed=7, **sampled)), "The") for _ in range(2)]
+    assert one == two
+    lane = lane_of(load(tiny("llama"), **sampled))
+    assert len({await written(lane, "The") for _ in range(4)}) > 1
+
+
+async def test_writing_ends_at_a_stop(tiny, lane_of):
+    """Which is left out, also where it comes in two tokens."""
+    whole = await written(lane_of(load(tiny("llama"))), "The quick")
+    stop = whole[4:7]
+    cut = await written(lane_of(load(tiny("llama"), stop=(stop,))), "The quick")
+    assert cut == whole[: whole.index(stop)]
+
+
+def test_a_thought_is_not_said_aloud(tiny):
+    """Models that think first write it down in a tag of their own."""
+    tokenizer = load(tiny("llama"))._tokenizer
+    told: list[str] = []
+    row = Row(Encoded([1], 99), told.append)
+    row.begin(tokenizer, frozenset())
+    for token in tokenizer("<think>\nHm, 92?\n</think>\n\nUse water.")["input_ids"]:
+        row.take(token)
+    row.finish()
+    assert "".join(told) == "Use water."
+
+
+async def test_what_was_said_before_goes_to_the_model(tiny):
+    """Oldest first, as messages of their own."""
+    material = replace(MATERIAL, turns=(Turn("Who are you?", "A bot."),))
+    prompt = (model := load(tiny("llama")))._tokenizer.decode(model.encode(material).tokens)
+    assert "user\nWho are you?<|im_end|>\n<|im_start|>assistant\nA bot.<|im_end|>" in prompt
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "dialogpt", "llama", "t5"])
+def test_a_prompt_fits_the_window_with_room_for_the_answer(tiny, kind):
+    """However long passages, turns and question are."""
+    model = load(tiny(kind), prompt_tokens=400, max_new_tokens=100)
+    long = " ".join(f"Sentence number {n} says nothing." for n in range(300))
+    material = Material(
+        "why? " * 400, (Excerpt("a", long), Excerpt("b", long)), tuple(Turn(long, long) for _ in range(3)), "Kind."
+    )
+    encoded = model.encode(material)
+    assert 0 < len(encoded.tokens) <= min(400, (model.context or 400) - (0 if kind == "t5" else encoded.new))
+
+
+# --- weights ----------------------------------------------------------------------------------------------------------
+
+
+def test_weights_in_8_bits_take_less_memory_and_write_alike(tiny):
+    """Also those that GPT-2 kinds keep in Conv1D, which quantisers for linear layers pass over."""
+    whole, small = load(tiny("gpt2"), dtype="bfloat16"), load(tiny("gpt2"), quantization="int8")
+
+    def size(model: LocalModel) -> int:
+        return sum(t.nbytes for t in (*model._model.transformer.h.parameters(), *model._model.transformer.h.buffers()))
+
+    assert size(small) < 0.62 * size(whole)
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.inference_mode():
+        logits = [model._model(input_ids=ids).logits[0, -1].float() for model in (whole, small)]
+        longer = [model._model(input_ids=ids.repeat(1, 9)).logits[0, -1].float() for model in (whole, small)]
+    assert torch.cosine_similarity(*logits, dim=0) > 0.99
+    assert torch.cosine_similarity(*longer, dim=0) > 0.99
+
+
+async def test_an_adapter_changes_what_the_model_writes(tiny, tmp_path, lane_of):
+    """A LoRA folder of peft; one that is none is refused with its name."""
+    base = load(tiny("llama"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its old names
+        adapted = peft.get_peft_model(
+            load(tiny("llama"))._model, peft.LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM")
+        )
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.constant_(parameter, 3.0)
+    adapted.save_pretrained(tmp_path / "adapter")
+    changed = load(tiny("llama"), adapter=tmp_path / "adapter")
+    assert await written(lane_of(changed), "The quick") != await written(lane_of(base), "The quick")
+    with pytest.raises(WeightsError, match=r"adapter_config\.json"):
+        load(tiny("llama"), adapter=tmp_path)
+
+
+def test_an_incomplete_or_foreign_folder_is_named(tiny, tmp_path):
+    """With what it lacks."""
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"lacks model\.safetensors"):
+        load(str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(WeightsError, match="can't be loaded"):
+        load(str(tmp_path))
+
+
+def test_a_pickle_that_runs_code_is_not_run(tiny, tmp_path):
+    """Old checkpoints are pickles, of which only numbers are read."""
+    folder = tmp_path / "evil"
+    shutil.copytree(tiny("pickled"), folder)
+    mark = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(mark),)
+
+    torch.save({"transformer.wte.weight": Evil()}, folder / "pytorch_model.bin")
+    with pytest.raises(WeightsError):
+        load(str(folder))
+    assert not mark.exists()
+
+
+# --- control ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_stream_that_is_closed_stops_the_model(tiny, lane_of):
+    """Between two tokens, so that the next text can begin."""
+    model = load(tiny("llama"), max_new_tokens=4000)
+    lane = lane_of(model, pause=lambda: time.sleep(0.005))
+    async with aclosing(lane.stream("The")) as pieces:
+        await anext(pieces)
+        rows = [job.row for job in lane._running]
+    async with asyncio.timeout(5):
+        await written(lane_of(load(tiny("llama"))), "The")
+        await idle(lane)
+    assert len(rows[0].tokens) < 1000
+
+
+async def test_a_model_that_raises_fails_its_own_text_only(tiny, lane_of):
+    """The next one is written."""
+    model = load(tiny("llama"))
+    lane = lane_of(model)
+    generate = model._model.generate
+
+    def fail(**_):
+        raise RuntimeError("out of memory")
+
+    model._model.generate = fail
+    with pytest.raises(GenerationFailed, match="RuntimeError"):
+        await written(lane, "The")
+    model._model.generate = generate
+    assert await written(lane, "The")
+
+
+async def test_a_model_that_hangs_holds_up_no_waiter(tiny, lane_of, monkeypatch):
+    """Who waits can give up, and once it is clear that it hangs, others are told at once; afterwards it works again."""
+    monkeypatch.setattr("bot.inference.generator._STOPS_WITHIN", 0.05)
+    hang = threading.Event()
+    model = load(tiny("llama"))
+    lane = lane_of(model, pause=lambda: bool(hang.wait(20)))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await written(lane, "The")
+    await asyncio.sleep(0.1)
+    with pytest.raises(GenerationFailed, match="hangs"):
+        await written(lane, "The")
+    hang.set()
+    async with asyncio.timeout(5):
+        await idle(lane)
+        assert await written(lane, "The")
+
+
+async def test_too_many_texts_are_refused(tiny, lane_of):
+    """At once, so that the documents can be quoted."""
+    hold = threading.Event()
+    lane = lane_of(load(tiny("llama")), capacity=2, side_by_side=1, pause=lambda: bool(hold.wait(20)))
+    waiting = [asyncio.create_task(written(lane, "The")) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    with pytest.raises(EngineBusy):
+        await written(lane, "The")
+    hold.set()
+    assert all(await asyncio.gather(*waiting))
+
+
+async def test_closing_tells_who_waits_and_does_not_wait_for_a_model_that_hangs(tiny):
+    """A stop of the bot takes no longer for it."""
+    hold = threading.Event()
+    lane = GenerationLane(load(tiny("llama")), side_by_side=1, capacity=4, pause=lambda: bool(hold.wait(20)))
+    waiting = [asyncio.create_task(written(lane, "The")) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    started = time.monotonic()
+    await lane.close(wait_seconds=0.2)
+    assert time.monotonic() - started < 2
+    for result in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(result, GenerationFailed)
+    with pytest.raises(GenerationFailed):
+        await written(lane, "The")
+    hold.set()

@@ -1,0 +1,59 @@
+"""A house whose answers a local language model phrases, and a hand on that model between two tokens."""
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from bot.daemon import House, Models, open_house
+from bot.inference.generator import GenerationLane
+from bot.settings import GeneratorSettings, Settings
+
+BOILER = "The boiler weighs 62 kilograms. The boiler costs 42 euros."
+FIRST_SENTENCE = "The boiler weighs 62 kilograms."
+DOCUMENTS = {
+    "boiler.md": f"# Boiler\n\n{BOILER}\n",
+    "lamp.md": "# Lamp\n\nThe lamp is 35 metres long. The lamp opens at 17 o'clock.\n",
+    "code.md": "# Restart\n\nTo restart the pump controller:\n\n```\npumpctl restart --all\n```\n",
+}
+# Its answer is both sentences.
+ASKS_FOR_ALL = "What is known about the boiler?"
+
+
+@asynccontextmanager
+async def writing_house(
+    settings: Settings, models: Models, model: str, *, loaded: bool = True, **generator: Any
+) -> AsyncIterator[House]:
+    """The house over its folder of documents, with the generator as told; `loaded`: wait for that."""
+    chosen = {"provider": "local", "model": model, "dtype": "float32", "passages": 1, "max_new_tokens": 60}
+    wanted = settings.model_copy(
+        update={
+            "generator": GeneratorSettings(**chosen | generator),
+            "answer": settings.answer.model_copy(update={"threshold": 0.2}),
+        }
+    )
+    async with open_house(wanted, models) as house:
+        await house.indexer.index_folder(settings.knowledge.folder)
+        if loaded:
+            await house.generator_loaded.wait()
+        yield house
+
+
+def lane_of(house: House) -> GenerationLane:
+    lane = house.engine._phraser._generator
+    assert isinstance(lane, GenerationLane)
+    return lane
+
+
+def held(house: House, after: int = 0) -> threading.Event:
+    """Let the model hang when it has written so many tokens, until the event is set."""
+    released = threading.Event()
+    written = iter(range(after))
+    lane_of(house)._pause = lambda: next(written, None) is None and bool(released.wait(20))
+    return released
+
+
+async def idle(house: House, sleep: Callable[[float], Any]) -> None:
+    """Wait until the model's thread has nothing to do."""
+    while lane_of(house)._running:
+        await sleep(0.01)
