@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)
 _COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -21,7 +22,7 @@ def knowledge_bot(*arguments: str, folder: Path, **environment: str) -> subproce
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,  # seconds, on a machine that does much else
         check=False,
     )
 
