@@ -35,7 +35,7 @@ from scipy.optimize import minimize
 from bot.documents import FoundPassage
 from bot.engine.claims import UNITS
 from bot.engine.grounding import Checking, Grounding
-from bot.engine.support import NAMES, SHIPPED, WORD_NAMES, Numbers, Support, SupportModel
+from bot.engine.support import LEAST_SAID, NAMES, SHIPPED, WORD_NAMES, Numbers, Support, SupportModel
 from bot.evaluation.questions import EvaluationQuestion, load_documents, load_questions
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.span_model import load_span_model
@@ -453,7 +453,11 @@ async def examined(statements: Sequence[Statement], encoder: EncodingLane, reade
 
 
 def fit(statements: Sequence[Statement], outcomes: Sequence[Outcome]) -> SupportModel:
-    """Both sets of numbers, fitted on the first half."""
+    """Both sets of numbers, fitted on the first half; what is refused without them is left out."""
+    outcomes = [
+        ("not_in_passages",) if isinstance(outcome, Support) and outcome.anywhere < LEAST_SAID else outcome
+        for outcome in outcomes
+    ]
     first = [
         (statement, outcome)
         for statement, outcome in zip(statements, outcomes, strict=True)

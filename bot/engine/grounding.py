@@ -171,11 +171,7 @@ class Checking:
         if not claim.content:
             return ("not_in_passages",)
         nearest = passages.nearest(claim)
-        found = compare(claim, passages, nearest)
-        short = self._reader is not None and len(claim.content) <= _SHORT
-        if found.anywhere < _LEAST_SAID and not short:
-            return reasons(found)
-        return _Compared(claim, nearest, found)
+        return _Compared(claim, nearest, compare(claim, passages, nearest))
 
     async def _with_meaning(self, compared: "_Compared") -> Support:
         """The scores with that of the meaning, if there is an encoder."""
@@ -202,8 +198,6 @@ class Checking:
 _LONGEST_TEXT = 400
 # An answer of so few words that carry meaning says nothing by itself.
 _SHORT = 3
-# A sentence of whose words a smaller share stands in the passages says something else, however near its subject is.
-_LEAST_SAID = 0.35
 # So much less than its best words, in logits, a reader may score those that are also accepted.
 _NEARLY = 3.0
 

@@ -20,6 +20,8 @@ from bot.text import line_spans, list_items, plain, sentences
 
 SHIPPED = Path(__file__).parent.parent / "models" / "grounding" / "support.json"
 
+# A sentence of whose words a smaller share stands in the passages says something else, however near its subject is.
+LEAST_SAID = 0.35
 # A restatement draws on so many sentences of the passages at most.
 _MOST_SENTENCES = 3
 # Words that carry meaning and stand so far apart belong together, in the sentence and in the passages.
@@ -437,7 +439,9 @@ class SupportModel:
         file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def probability(self, found: Support) -> float:
-        """The probability that the passages say so, between 0 and 1."""
+        """The probability that the passages say so, between 0 and 1; 0 where they hardly have any of its words."""
+        if found.anywhere < LEAST_SAID:
+            return 0.0
         return (self.by_words if found.cosine is None else self.with_meaning).probability(found)
 
 
