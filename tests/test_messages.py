@@ -94,6 +94,7 @@ def test_the_json_of_an_answer_speaks_to_people_and_programs():
         ],
         "retrieved": ["a.md"],
         "timings_ms": {"total": 1.5},
+        "late": False,
         "phrasing": None,
     }
 

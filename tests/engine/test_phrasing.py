@@ -4,6 +4,7 @@ learned to answer with the passage's sentences; and ones that have learned nothi
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -140,9 +141,9 @@ async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(house_with, 
     """Where reading took most of the time, an answer in time is worth more than a well-phrased one."""
     async with house_with(copying) as house:
         held(house)
-        house.engine._deadline = 1.0
+        question = replace(ask("How much does the boiler cost?"), deadline=time.monotonic() + 1.0)
         async with asyncio.timeout(5):
-            answer = await house.engine.answer(ask("How much does the boiler cost?"))
+            answer = await house.engine.answer(question)
     assert answer.outcome is Outcome.ANSWERED
     assert answer.phrasing.outcome is Phrased.FAILED
 
