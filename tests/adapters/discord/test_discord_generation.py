@@ -45,7 +45,7 @@ async def test_the_button_stops_the_model_between_two_tokens(bot, house, server,
     released = held(house, after=3)
     await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     [draft] = await first(server, channel)
-    [row] = [job.row for job in lane_of(house)._running]
+    row = await server.until(lambda: lane_of(house)._running and lane_of(house)._running[0].row)
     await server.press(draft, "Stop", ann)
     await server.until(lambda: draft["content"] == "⏹️ Stopped.")
     assert row.stopped.is_set()
@@ -63,7 +63,7 @@ async def test_a_deleted_question_stops_the_model(bot, house, server, channel, a
     held(house, after=3)
     asked = await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     await first(server, channel)
-    [row] = [job.row for job in lane_of(house)._running]
+    row = await server.until(lambda: lane_of(house)._running and lane_of(house)._running[0].row)
     await server.delete(asked)
     await server.until(row.stopped.is_set)
     await server.until(lambda: server.from_bot(channel) == [])
