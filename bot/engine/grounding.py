@@ -127,7 +127,8 @@ class Checking:
             return Grounded("", Verdict.REPLACED, ("role", problem) if marked else (problem,))
         pieces = _pieces(draft)
         texts = [draft[piece.start : piece.end] for piece in pieces]
-        await self._judge([text for text in texts if words(text)])
+        said = [text for text in texts if words(text) and _FILLER.fullmatch(normalised(text).strip()) is None]
+        await self._judge([text for text in texts if words(text)], alone=ended and len(said) == 1)
         found = [self._judged.get(text, ()) for text in texts]
         for number in _repeated(texts):
             found[number] = ("repetition",)
@@ -142,23 +143,24 @@ class Checking:
         verdict = Verdict.TRIMMED if why else Verdict.KEPT
         return Grounded(_joined(draft, pieces, kept), verdict, why)
 
-    async def examine(self, sentence: str) -> tuple[str, ...] | Support:
+    async def examine(self, sentence: str, *, alone: bool = False) -> tuple[str, ...] | Support:
         """The scores of a sentence, from which its probability follows; or, where no scores are needed, why it is not
-        supported, as kinds: empty where it is. Raises as `check` does.
+        supported, as kinds: empty where it is. `alone`: it is all of an answer. Raises as `check` does.
         """
         if self._passages is None:
             self._passages = await asyncio.to_thread(Passages, self._given, self._question)
         found = await asyncio.to_thread(self._at_first_sight, sentence, self._passages)
         if isinstance(found, tuple):
             return found
-        if self._reader is not None and len(found.claim.content) <= _SHORT:
+        if alone and self._reader is not None and len(found.claim.content) <= _SHORT:
             return () if await self._is_read(found.claim, self._reader) else reasons(found.support)
         return await self._with_meaning(found)
 
-    async def _judge(self, pieces: Sequence[str]) -> None:
+    async def _judge(self, pieces: Sequence[str], *, alone: bool = False) -> None:
         """Examine those pieces of a draft that have not been examined yet."""
         new = [piece for piece in dict.fromkeys(pieces) if piece not in self._judged]
-        for piece, found in zip(new, await asyncio.gather(*map(self.examine, new)), strict=True):
+        examined = await asyncio.gather(*(self.examine(piece, alone=alone) for piece in new))
+        for piece, found in zip(new, examined, strict=True):
             self._judged[piece] = found if isinstance(found, tuple) else self._decided(found)
 
     def _at_first_sight(self, piece: str, passages: Passages) -> "tuple[str, ...] | _Compared":

@@ -148,6 +148,7 @@ async def test_a_few_words_must_be_those_that_the_reader_marks(grounding: Ground
     assert (await grounding.check("March 1932", PASSAGES, question)).verdict is Verdict.KEPT
     assert (await grounding.check("In 1932.", PASSAGES, question)).verdict is Verdict.KEPT
     assert (await grounding.check("In 2009.", PASSAGES, question)).verdict is Verdict.REPLACED
+    assert (await grounding.check("Sure! 2009.", PASSAGES, question)).verdict is Verdict.REPLACED
     assert (await grounding.check("No.", PASSAGES, question)).verdict is Verdict.REPLACED
 
 
@@ -226,9 +227,9 @@ async def test_a_draft_is_shown_sentence_by_sentence(grounding: Grounding) -> No
     examined: list[str] = []
     examine = checking.examine
 
-    async def counted(sentence: str):  # type: ignore[no-untyped-def]
+    async def counted(sentence: str, *, alone: bool = False):  # type: ignore[no-untyped-def]
         examined.append(sentence)
-        return await examine(sentence)
+        return await examine(sentence, alone=alone)
 
     checking.examine = counted  # type: ignore[method-assign]
     shown = [await checking.so_far(draft[:length]) for length in range(0, len(draft) + 1, 7)]
