@@ -568,7 +568,7 @@ def train_reader(
     data: Annotated[Path, typer.Option(help="The folder of training data.", exists=True, file_okay=False)],
     output: Annotated[Path, typer.Option(help="Where the model and its checkpoints go.")],
     sentence_examples: Annotated[int, typer.Option(min=1, help="How many examples the first phase has.")] = 24_000,
-    paragraph_examples: Annotated[int, typer.Option(min=1, help="How many examples the second phase has.")] = 28_000,
+    paragraph_examples: Annotated[int, typer.Option(min=1, help="How many examples the second phase has.")] = 60_000,
     seed: Annotated[int, typer.Option(help="What the random choices start from.")] = 20,
 ) -> None:
     """Train the model that marks the words that answer. Takes hours; the same command goes on after an interruption."""

@@ -43,7 +43,7 @@ class ReaderTraining:
     base: str = "sentence-transformers/all-MiniLM-L6-v2"
     seed: int = 20
     sentence_examples: int = 24_000
-    paragraph_examples: int = 28_000
+    paragraph_examples: int = 60_000
     batch: int = 32
     sentence_rate: float = 1.5e-4
     paragraph_rate: float = 1.0e-4
