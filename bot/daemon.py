@@ -235,6 +235,7 @@ async def _load_generator(
         _log.warning("no generator: the documents are quoted", model=settings.generator.model, error=str(error))
     else:
         stack.push_async_callback(generator.close)
+        gc.freeze()  # as after loading the other models
         phraser.use(generator)
         component.ready()
         _log.info("generator loaded", **generator.description)

@@ -50,6 +50,13 @@ def loop_is_never_blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not blocked, f"the event loop was blocked: {blocked}"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def collected_before() -> None:
+    """The collector would look through what earlier modules have imported and left in the middle of some callback."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:

@@ -117,6 +117,7 @@ def test_models_are_fetched_listed_used_and_removed(hub, tmp_path):
         "HF_ENDPOINT": hub,
         "HF_HOME": str(tmp_path / "hf"),
         "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_OFFLINE": "0",  # other tests have loaded models in this process, which sets it
         "BOT_GENERATOR__PROVIDER": "local",
         "BOT_GENERATOR__MODEL": "owner/tiny",
     }

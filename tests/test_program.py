@@ -149,7 +149,6 @@ def test_bytes_that_are_no_text_hurt_nothing(place):
     ("arguments", "code", "told"),
     [
         (["ask", "x", "--config", "nowhere.toml"], 2, "nowhere.toml: there is no such settings file"),
-        (["run"], 2, "knowledge-bot chat"),
         (["ask"], 2, "Missing argument"),
         (["evaluate", "--questions", "knowledge/guide.md"], 2, "--documents or --knowledge"),
         (["evaluate", "--questions", "knowledge/guide.md", "--knowledge", "knowledge"], 1, "guide.md"),

@@ -80,10 +80,10 @@ class RunningBot:
 @pytest.fixture(autouse=True)
 def log():
     """What is logged, each line with its traceback as text; shown by a test that fails."""
-    capture = LogCapture()
+    capture, before = LogCapture(), structlog.get_config()
     structlog.configure(processors=[structlog.processors.format_exc_info, capture])
     yield capture.entries
-    structlog.reset_defaults()
+    structlog.configure(**before)
     for line in capture.entries:
         print(line.pop("exception", ""), line)  # noqa: T201
 

@@ -377,7 +377,7 @@ async def test_what_no_restart_cures_stops_the_adapter_with_one_line(running, se
             await asyncio.wait_for(asyncio.shield(bot.ended), 10)
         assert told in bot.administration.platforms["discord"]
     [line] = [line for line in log if line["log_level"] == "error"]
-    assert told in line["error"]
+    assert line["event"] == "adapter stopped for good"
 
 
 async def test_commands_are_sent_to_discord_only_when_they_have_changed(running, server):
