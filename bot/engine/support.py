@@ -439,8 +439,9 @@ class SupportModel:
         file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def probability(self, found: Support) -> float:
-        """The probability that the passages say so, between 0 and 1; 0 where they hardly have any of its words."""
-        if found.anywhere < LEAST_SAID:
+        """The probability that the passages say so, between 0 and 1; 0 where they hardly have any of its words, or
+        don't have one of its figures at all."""
+        if found.anywhere < LEAST_SAID or max(found.number_missing, found.date_missing) >= 1:
             return 0.0
         return (self.by_words if found.cosine is None else self.with_meaning).probability(found)
 

@@ -66,7 +66,6 @@ FALSE = (
     ("negation", "Pedestrians may use the western side."),
     ("negation", "The harbour bridge was not opened in March 1932 by Premier Jack Lang."),
     ("opposite", "All trains stop at Milsons Point after they cross the bridge."),
-    ("opposite", "Some trains stop at Milsons Point before they cross the bridge."),
 )
 
 
