@@ -34,7 +34,7 @@ from scipy.optimize import minimize
 
 from bot.documents import FoundPassage
 from bot.engine.claims import UNITS
-from bot.engine.grounding import Checking, Grounding
+from bot.engine.grounding import Grounding
 from bot.engine.support import LEAST_SAID, NAMES, SHIPPED, WORD_NAMES, Numbers, Support, SupportModel
 from bot.evaluation.questions import EvaluationQuestion, load_documents, load_questions
 from bot.inference.encoder import Encoder, load_encoder
@@ -439,17 +439,20 @@ _REJECTED = 0.145
 async def examined(statements: Sequence[Statement], encoder: EncodingLane, reader: ReadingLane) -> list[Outcome]:
     """What the check finds of each statement, through the real lanes."""
     grounding = Grounding(encoder, reader, GroundingSettings())
-    checkings: dict[tuple[tuple[FoundPassage, ...], str], Checking] = {}
-    places = asyncio.Semaphore(64)
+    together: dict[tuple[tuple[FoundPassage, ...], str], list[int]] = defaultdict(list)
+    for number, statement in enumerate(statements):
+        together[statement.passages, statement.question].append(number)
+    outcomes: dict[int, Outcome] = {}
+    places = asyncio.Semaphore(32)  # so many sets of passages are held in memory at once
 
-    async def examine(statement: Statement) -> Outcome:
-        key = statement.passages, statement.question
-        if key not in checkings:
-            checkings[key] = grounding.checking(*key)
+    async def examine(passages: tuple[FoundPassage, ...], question: str, numbers: Sequence[int]) -> None:
         async with places:
-            return await checkings[key].examine(statement.text)
+            checking = grounding.checking(passages, question)
+            for number in numbers:
+                outcomes[number] = await checking.examine(statements[number].text)
 
-    return list(await asyncio.gather(*map(examine, statements)))
+    await asyncio.gather(*(examine(*key, numbers) for key, numbers in together.items()))
+    return [outcomes[number] for number in range(len(statements))]
 
 
 def fit(statements: Sequence[Statement], outcomes: Sequence[Outcome]) -> SupportModel:
