@@ -1,7 +1,8 @@
 """Fitting the confidence: from the scores of judged answers to the probability that an answer is right.
 
 Logistic regression (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) over the scores of Evidence. It is
-fitted on one half of the documents of each set and measured on the other, so that no article stands on both sides.
+fitted on one half of the documents of each set and measured on the other, so that no article stands on both sides. More of a
+score must never make an answer less sure, or nobody could follow a decision: one that would is left out.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from bot.engine.confidence import Calibration, Evidence
 from bot.errors import BotError
@@ -47,8 +49,6 @@ class Fitted:
 
 def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
     """Fit on results by the name of their set. Every set weighs the same. Raises BotError where there are too few."""
-    from sklearn.linear_model import LogisticRegression
-
     judged = {
         name: [result for result in results if result.forced and result.evidence and can_be_judged(result.question)]
         for name, results in sets.items()
@@ -62,11 +62,10 @@ def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
             f"There are {right.sum()} right and {(~right).sum()} wrong answers to fit on; it takes {_FEWEST} of each. "
             "Add questions with known answers, and ones that the documents don't answer."
         )
-    model = LogisticRegression(C=100.0, max_iter=1000)
-    model.fit(scores, right, sample_weight=np.array([weight for _, weight in fitting]) * len(fitting))
+    intercept, weights = _logistic(scores, right, np.array([weight for _, weight in fitting]) * len(fitting))
     calibration = Calibration(
-        intercept=round(float(model.intercept_[0]), 4),
-        weights={name: round(float(weight), 4) for name, weight in zip(_NAMES, model.coef_[0], strict=True)},
+        intercept=round(intercept, 4),
+        weights={name: round(float(weight), 4) for name, weight in zip(_NAMES, weights, strict=True)},
         provenance={
             "sets": {name: len(half) for name, (half, _) in halves.items()},
             "made_at": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -76,6 +75,27 @@ def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
     errors = {name: calibration_error(reliability(results)) for name, results in held_out.items()}
     everything = [result for results in held_out.values() for result in results]
     return Fitted(calibration, errors, [_threshold_point(everything, step / 20) for step in range(1, 20)])
+
+
+def _logistic(
+    scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], shares: npt.NDArray[np.float64]
+) -> tuple[float, npt.NDArray[np.float64]]:
+    """(intercept, weights [scores]), none negative: while one is, the most negative score is left out and fitted anew.
+
+    `scores` [results, scores], `right` and `shares` [results].
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    used = np.ones(scores.shape[1], dtype=bool)
+    while used.any():
+        model = LogisticRegression(C=100.0, max_iter=1000)
+        model.fit(scores[:, used], right, sample_weight=shares)
+        weights = np.zeros(len(used))
+        weights[used] = model.coef_[0]
+        if weights.min() >= 0:
+            return float(model.intercept_[0]), weights
+        used[weights.argmin()] = False
+    raise BotError("Wrong answers have the better scores: look at the questions' gold answers and documents.")
 
 
 def _under(calibration: Calibration, result: Result, forced: Answer, evidence: Evidence) -> Result:

@@ -21,7 +21,14 @@ def test_more_evidence_never_makes_it_less_sure(name, low, high):
     steps = [low + (high - low) * step / 20 for step in range(21)]
     values = [Calibration.load(SHIPPED).confidence(replace(MIDDLE, **{name: value})) for value in steps]
     assert values == sorted(values)
-    assert 0 < values[0] < values[-1] < 1
+    assert 0 < values[0] <= values[-1] < 1
+
+
+def test_what_is_found_and_what_is_read_both_count():
+    """Neither is left out of the shipped numbers."""
+    weights = Calibration.load(SHIPPED).weights
+    assert weights["retrieval"] > 0
+    assert weights["margin"] > 0
 
 
 def test_nothing_in_common_is_no_answer_and_everything_is():

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,27 @@ def test_the_weights_that_made_the_answers_right_are_found_again() -> None:
     assert fitted.calibration.weights["covered"] == pytest.approx(2.0, abs=0.5)
     assert fitted.calibration.weights["margin"] == pytest.approx(0.5, abs=0.1)
     assert fitted.errors["set"] < 0.04
+
+
+def test_no_score_counts_against_an_answer() -> None:
+    """One that did so in what was fitted on counts nothing, and the others are as if it had never been there."""
+    truth = Calibration(-1.0, {"retrieval": 3.0, "covered": -1.5, "margin": 0.5}, {})
+    chance = random.Random(2)
+    results = []
+    for number in range(3000):
+        found = Evidence(chance.random(), chance.random(), chance.uniform(-6, 6))
+        results.append(judged(number, chance.random() < truth.confidence(found), found))
+    fitted = fit({"set": results}).calibration
+    assert fitted.weights["covered"] == 0.0
+    without = [replace(r, evidence=replace(r.evidence, covered=0.0)) for r in results if r.evidence]
+    assert fit({"set": without}).calibration == fitted
+
+
+def test_scores_that_tell_the_wrong_way_round_are_refused() -> None:
+    """There is nothing that a confidence could be made of."""
+    results = [judged(n, n % 2 == 0, Evidence(n % 2, n % 2, n % 2)) for n in range(400)]
+    with pytest.raises(BotError, match="Wrong answers have the better scores: look at the questions"):
+        fit({"set": results})
 
 
 def test_every_set_weighs_the_same() -> None:
