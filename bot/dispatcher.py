@@ -396,7 +396,7 @@ class Dispatcher:
     async def _answer_in_turn(self, job: _Job) -> Answer:
         """Wait until it is this question's turn, have it answered, and note the answer. Raises Superseded and StorageError."""
         if self._ready and not self._ready.is_set():
-            job.relay(Update(Stage.QUEUED, str(self.waiting)))
+            job.relay(Update(Stage.STARTING))
             await self._ready.wait()
             job.taken_up = time.monotonic()
         age = time.time() - job.pending.question.received_at.timestamp()

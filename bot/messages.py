@@ -197,6 +197,7 @@ class Wording:
 class Stage(StrEnum):
     """How far a question has come."""
 
+    STARTING = "starting"  # the bot has just been started, and gets its models and its index ready
     QUEUED = "queued"
     SEARCHING = "searching"
     READING = "reading"

@@ -754,7 +754,7 @@ async def test_questions_wait_until_the_engine_is_ready_and_no_deadline_begins_b
     dispatcher.register([adapter])
     await dispatcher.accept(question("early"))
     await asyncio.sleep(0.4)
-    assert (engine.asked, adapter.places) == ([], ["1"])
+    assert (engine.asked, adapter.updates) == ([], [Stage.STARTING])
     ready.set()
     await dispatcher.idle()
     assert adapter.texts == ["re: early"]

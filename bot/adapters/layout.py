@@ -16,6 +16,8 @@ _UNSAFE = re.compile(
 )
 # With an answer that comes so late that whoever asked may wonder.
 LATE = "This took a while: I was away when you asked."
+# While the models and the index are not there yet.
+STARTING = "I have just been started and am getting ready…"
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _GRAPHEME = regex.compile(r"\X")
 

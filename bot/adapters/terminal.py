@@ -19,7 +19,7 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from bot.adapters.layout import LATE, safe, source_line
+from bot.adapters.layout import LATE, STARTING, safe, source_line
 from bot.errors import BotError
 from bot.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update
 
@@ -33,6 +33,7 @@ Type a question and press Enter. The answer comes from the documents, with its s
 - `/quit` leaves (so do Ctrl-D and Ctrl-C)
 """
 _STAGES = {
+    Stage.STARTING: STARTING,
     Stage.QUEUED: "Number {text} in the line…",
     Stage.SEARCHING: "Searching the documents…",
     Stage.READING: "Reading what was found…",

@@ -41,7 +41,7 @@ from bot.adapters.discord.delivery import (
     token_lives,
 )
 from bot.adapters.discord.questions import PLATFORM, Listener, conversation_in
-from bot.adapters.layout import split_markdown
+from bot.adapters.layout import STARTING, split_markdown
 from bot.administration import Administration
 from bot.dispatcher import Dispatcher
 from bot.engine.qa import new_reference
@@ -185,6 +185,8 @@ class DiscordAdapter:
         elif address.details["kind"] == "message":
             if address.key not in self._typing:
                 self._typing[address.key] = self._start(self._type(address))
+        elif update.stage is Stage.STARTING:
+            await self._show_draft(address, f"⏳ {STARTING}")
         elif update.stage is Stage.QUEUED:
             await self._show_draft(address, f"⏳ Number {update.text} in the line…")
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from bot.adapters.layout import STARTING
 from bot.adapters.telegram.sending import Place, Sender, Sent
 from bot.errors import StorageError
 from bot.messages import Address, Stage, Update
@@ -19,6 +20,7 @@ _PLACEHOLDER_AFTER = 2.0  # seconds
 _BETWEEN_EDITS = 3.0  # seconds
 _LONGEST_DRAFT = 3500  # characters
 _STAGES = {
+    Stage.STARTING: STARTING,
     Stage.QUEUED: "Number {text} in the line…",
     Stage.SEARCHING: "Searching the documents…",
     Stage.READING: "Reading what was found…",
