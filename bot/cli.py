@@ -754,6 +754,7 @@ def _evaluate(
                 await house.indexer.index_documents(loaded, lambda step: show(step.done, step.total))
             elif chosen.knowledge is not None:
                 await house.indexer.index_folder(chosen.knowledge, lambda step: show(step.done, step.total))
+        await house.generator_loaded.wait()
         with _progress_bar("Asking questions") as show:
             results[chosen.name] = await ask_all(house.engine, house.journal, asked, parallel=parallel, progress=show)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
-from bot.messages import Answer
+from bot.messages import Answer, Phrased
 
 # An answer that shares this much with a gold span says the same.
 _SAME = 0.5  # token F1
@@ -139,6 +139,22 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, slots=True)
+class PhrasedFigures:
+    """What a language model made of answers, beside the quotations that it was to phrase.
+
+    `outcomes`: the share of its drafts that was kept, trimmed, replaced, or failed. `reasons`: for how many drafts each kind of
+    objection was raised. `generated_f1`: the mean `answer_f1` of the texts of its own that were shown, and `quoted_f1` that of
+    the quotations for the same questions.
+    """
+
+    drafts: int
+    outcomes: Mapping[str, float]
+    reasons: Mapping[str, int]
+    generated_f1: float | None
+    quoted_f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """The outcome of an evaluation. Shares are between 0 and 1, latencies in milliseconds; None: does not apply.
 
@@ -146,7 +162,8 @@ class Figures:
     right answers among those given, as far as they `can_be_judged`; `precision_at_coverage` has it for every threshold,
     the highest first, coverage being the share of the questions that can be judged. `forced_span_f1`: of the words picked
     where there is a right span, with a threshold of 0. `reliability` and `calibration_error` compare confidence with the
-    share of answers that are (or would have been) right; the error is their mean distance (ECE, ten bins).
+    share of answers that are (or would have been) right; the error is their mean distance (ECE, ten bins). `phrased`: where a
+    language model was asked for any answer.
     """
 
     overall: Row
@@ -159,6 +176,7 @@ class Figures:
     calibration_error: float | None
     p50_ms: float | None
     p95_ms: float | None
+    phrased: PhrasedFigures | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -182,6 +200,7 @@ def measure(results: Sequence[Result]) -> Figures:
         calibration_error=calibration_error(bins),
         p50_ms=p50,
         p95_ms=p95,
+        phrased=_phrased(results),
     )
 
 
@@ -200,7 +219,6 @@ def _score(result: Result) -> Scores:
     span, text = (answer.span or "", answer.text) if answer.answered else ("", "")
     expected = result.question.kind.expects_answer
     golds = (result.question.answers or ()) if expected else ()
-    references = golds or ((result.question.reference,) if expected and result.question.reference else ())
     rank = _reciprocal_rank(result)
     return Scores(
         hit_at_1=None if rank is None else float(rank == 1),
@@ -209,8 +227,33 @@ def _score(result: Result) -> Scores:
         span_exact=max((float(exact_match(span, gold)) for gold in golds), default=None),
         span_f1=max((token_f1(span, gold) for gold in golds), default=None),
         answer_exact=max((float(exact_match(text, gold)) for gold in golds), default=None),
-        answer_f1=max((token_f1(text, gold) for gold in references), default=None),
+        answer_f1=_answer_f1(result.question, text),
         answered=float(answer.answered),
+    )
+
+
+def _answer_f1(question: EvaluationQuestion, text: str) -> float | None:
+    """How near a text comes to the nearest gold span, or to the reference where there is none; None where neither is known."""
+    if not question.kind.expects_answer:
+        return None
+    references = question.answers or ((question.reference,) if question.reference else ())
+    return max((token_f1(text, gold) for gold in references), default=None)
+
+
+def _phrased(results: Sequence[Result]) -> PhrasedFigures | None:
+    drafts = [(result, result.answer.phrasing) for result in results if result.answer.phrasing]
+    if not drafts:
+        return None
+    shown = [result for result, phrasing in drafts if phrasing.shown]
+    return PhrasedFigures(
+        drafts=len(drafts),
+        outcomes={
+            outcome.value: sum(phrasing.outcome is outcome for _, phrasing in drafts) / len(drafts)
+            for outcome in Phrased
+        },
+        reasons=dict(Counter(reason for _, phrasing in drafts for reason in phrasing.reasons).most_common()),
+        generated_f1=_mean(_answer_f1(result.question, result.answer.text) for result in shown),
+        quoted_f1=_mean(_answer_f1(result.question, result.forced.text) for result in shown if result.forced),
     )
 
 

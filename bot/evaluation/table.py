@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.evaluation.calibration import Fitted
-from bot.evaluation.metrics import Figures, Row
+from bot.evaluation.metrics import Figures, PhrasedFigures, Row
 
 NOT_APPLICABLE = "-"
 
@@ -85,6 +85,25 @@ def remarks(figures: Figures) -> tuple[Remark, ...]:
             "mean distance between the confidence and the share of answers that are right",
         ),
         Remark("latency", latency, "time from question to answer"),
+        *(_remarks_on_drafts(figures.phrased) if figures.phrased else ()),
+    )
+
+
+def _remarks_on_drafts(phrased: PhrasedFigures) -> Iterator[Remark]:
+    shares = ", ".join(f"{outcome} {percent(share)}" for outcome, share in phrased.outcomes.items())
+    yield Remark(
+        f"{phrased.drafts} drafts",
+        shares,
+        "what became of the language model's words: the documents support every sentence, some, or none that was left",
+    )
+    if phrased.reasons:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in phrased.reasons.items())
+        yield Remark("objections", reasons, "in how many drafts something was left out for this reason")
+    yield Remark(
+        "generated F1",
+        f"{percent(phrased.generated_f1)}, quoted {percent(phrased.quoted_f1)}",
+        "share of words in common with a right answer, or with the reference, where the model's words were shown, and of the "
+        "quotations for the same questions",
     )
 
 

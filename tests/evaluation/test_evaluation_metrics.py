@@ -21,7 +21,8 @@ from bot.evaluation.metrics import (
     token_f1,
 )
 from bot.evaluation.questions import EvaluationQuestion, Kind
-from bot.messages import Answer, Outcome
+from bot.evaluation.run import Result
+from bot.messages import Answer, Outcome, Phrased, Phrasing
 
 
 @pytest.mark.parametrize(
@@ -281,6 +282,36 @@ def test_latency_percentiles_are_interpolated() -> None:
     figures = measure([result(answerable("x"), declined(), latency_ms=float(ms)) for ms in (10, 20, 30, 40, 50)])
     assert figures.p50_ms == pytest.approx(30)
     assert figures.p95_ms == pytest.approx(48)  # 80 % of the way from 40 to 50
+
+
+def phrased(text: str, outcome: Phrased, *reasons: str, quoted: str = "red green") -> Result:
+    """An answer of which a language model has written a draft; `text` is what was shown."""
+    quotation = answered("red", text=quoted)
+    given = replace(quotation, text=text, phrasing=Phrasing("m", outcome, reasons))
+    return result(answerable("red"), given, forced=quotation)
+
+
+def test_generated_answers_are_measured_beside_the_quotations_that_they_replace() -> None:
+    """By hand: one draft is as good as can be, one is no better than its quotation (F1 2/3), and two were not shown."""
+    figures = measure(
+        [
+            phrased("red", Phrased.KEPT),
+            phrased("red blue", Phrased.TRIMMED, "number"),
+            phrased("red green", Phrased.REPLACED, "number", "name"),
+            phrased("red green", Phrased.FAILED, "the model hangs"),
+            result(answerable("red"), answered("red")),
+        ]
+    ).phrased
+    assert figures is not None
+    assert figures.drafts == 4
+    assert figures.outcomes == {"kept": 0.25, "trimmed": 0.25, "replaced": 0.25, "failed": 0.25}
+    assert figures.reasons == {"number": 2, "name": 1, "the model hangs": 1}
+    assert figures.generated_f1 == pytest.approx((1 + 2 / 3) / 2)
+    assert figures.quoted_f1 == pytest.approx(2 / 3)
+
+
+def test_where_no_model_wrote_there_are_no_figures_on_drafts() -> None:
+    assert measure([result(answerable("red"), answered("red"))]).phrased is None
 
 
 def test_figures_of_nothing_are_empty() -> None:
