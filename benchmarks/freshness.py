@@ -51,9 +51,9 @@ async def measure(passages: int, questions: int) -> None:
         settings = Settings(knowledge={"folder": Path(place, "knowledge")}, storage={"folder": Path(place, "data")})
         async with open_house(settings) as house, LoopLagProbe() as lag:
             await asyncio.to_thread(copy_handbook, settings.knowledge.folder, 1)
-            await house.indexer.index_folder(settings.knowledge.folder)
+            edition = await house.indexer.index_folder(settings.knowledge.folder)
             idle = await ask(house, questions)
-            await asyncio.to_thread(copy_handbook, settings.knowledge.folder, passages)
+            await asyncio.to_thread(copy_handbook, settings.knowledge.folder, round(passages / edition.passages))
             indexing = asyncio.create_task(house.indexer.index_folder(settings.knowledge.folder))
             meanwhile: list[float] = []
             while not indexing.done():
@@ -106,17 +106,13 @@ async def touch(house: House, folder: Path) -> None:
     watching.cancel()
 
 
-def copy_handbook(folder: Path, passages: int) -> None:
-    """Copies of the handbook under other titles, about as many passages as are wanted."""
-    made = number = 0
-    while made < passages:
+def copy_handbook(folder: Path, editions: int) -> None:
+    """Copies of the handbook under other titles."""
+    for number in range(editions):
         for file in sorted(HANDBOOK.glob("*.md")):
-            text = file.read_text()
             copy = folder / str(number) / file.name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_text(text.replace("# ", f"# Edition {number}: ", 1))
-            made += text.count("\n## ") + text.count("\n### ")
-        number += 1
+            copy.write_text(file.read_text().replace("# ", f"# Edition {number}: ", 1))
 
 
 def percentiles(times: Sequence[float]) -> tuple[float, float]:
