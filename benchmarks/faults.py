@@ -16,6 +16,7 @@ import json
 import os
 import random
 import signal
+import socket
 import statistics
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 import psutil
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +70,8 @@ class Program:
             self._environment["DISCORD_TOKEN"] = DISCORD_TOKEN
         if telegram:
             self._environment |= {"TELEGRAM_TOKEN": TELEGRAM_TOKEN, "BOT_TELEGRAM__API_URL": telegram.address}
+        self.http_port = _free_port()
+        self._environment["BOT_HTTP__PORT"] = str(self.http_port)
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -89,6 +93,12 @@ class Program:
         lines = (self._folder / "log").read_text().splitlines()
         said = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in said if line["event"] == event]
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
 
 
 # --- kill -9 ----------------------------------------------------------------------------------------------------------
@@ -232,6 +242,49 @@ async def hostile_terminal(folder: Path, messages: list[str]) -> list[str]:
     wrong = [] if process.returncode == 0 else [f"status {process.returncode}: {told.decode()[-300:]}"]
     wrong += [] if b"You asked: still there?" in out else ["the last line was not answered"]
     return wrong + _insides([told.decode()])
+
+
+async def hostile_http(folder: Path, messages: list[str]) -> list[str]:
+    """What went wrong: each message comes as a question, as a request's body, and in two fields of a chat completion."""
+    program = Program(folder, None, None)
+    await program.start()
+    wrong: list[str] = []
+    told: list[str] = []
+    side_by_side = asyncio.Semaphore(16)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{program.http_port}") as session:
+
+        async def post(path: str, body: bytes) -> int:
+            async with (
+                side_by_side,
+                session.post(path, data=body, headers={"Content-Type": "application/json"}) as response,
+            ):
+                told.append(await response.text())
+                kind = response.content_type
+                if response.status >= 500 or kind not in ("application/json", "application/problem+json"):
+                    wrong.append(f"{path}: status {response.status}, {kind}, {told[-1][:200]}")
+                return response.status
+
+        async def attack(text: str) -> None:
+            question, chat = {"question": text}, {"model": text, "messages": [{"role": "user", "content": text}]}
+            await post("/v1/answers", json.dumps(question).encode())
+            await post("/v1/answers", text.encode("utf-8", "replace"))
+            await post("/v1/chat/completions", json.dumps(chat).encode())
+
+        await _until_served(session)
+        await asyncio.gather(*map(attack, messages))
+        if await post("/v1/answers", b'{"question": "still there?"}') != 200:
+            wrong.append("the bot does not answer any more")
+    return wrong + _insides(told) + await _ended(program)
+
+
+async def _until_served(session: aiohttp.ClientSession) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with session.get("/health/ready") as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.05)
 
 
 def _insides(said: object) -> list[str]:
@@ -384,6 +437,7 @@ async def run(options: argparse.Namespace, folder: Path, say: Say) -> bool:
             "telegram": hostile_telegram,
             "discord": hostile_discord,
             "terminal": hostile_terminal,
+            "http": hostile_http,
         }
         messages = hostile_messages(options.messages)
         for name, attack in adapters.items():

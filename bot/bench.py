@@ -8,6 +8,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from uuid import uuid4
 from bot.daemon import House
 from bot.documents import embedded_text
 from bot.evaluation.threshold import UNRELATED, own_questions
+from bot.inference.prompts import Excerpt, Material
 from bot.messages import Address, Question
 from bot.settings import Settings
 from bot.storage.base import StoredPassage
@@ -26,6 +28,7 @@ _PASSAGES = 256
 _USERS = 16
 _WRITES = 50
 _WARM_UP = 3
+_FEWEST_TOKENS = 4
 # An answer that takes longer feels slow.
 _COMFORTABLE_MS = 1500.0
 _SENTENCE = "Documents are cut into passages, and each passage is turned into a vector that stands for its meaning. "
@@ -41,6 +44,8 @@ class Figures:
     questions_a_second: float  # with many users at once
     read_ms: float  # median, the part of a question that is for reading
     acceptances_a_second: float  # questions that the journal makes durable
+    tokens_a_second: float | None = None  # of a local generator, one text at a time
+    first_token_ms: float | None = None  # which has to read the prompt before
 
     def lines(self) -> list[str]:
         """For people."""
@@ -49,6 +54,13 @@ class Figures:
             f"one question at a time: {self.one_question_ms:.0f} ms, {self.read_ms:.0f} ms of them for reading",
             f"{_USERS} people at once: {self.questions_a_second:.1f} questions a second",
             f"the disk makes {self.acceptances_a_second:.0f} questions a second durable",
+            *(
+                [
+                    f"the generator: {self.tokens_a_second:.0f} tokens a second, the first after {self.first_token_ms:.0f} ms"
+                ]
+                if self.tokens_a_second
+                else []
+            ),
         ]
 
 
@@ -56,7 +68,7 @@ async def measure(house: House, progress: _Progress = lambda _done, _total: None
     """Takes some seconds to a minute. Raises what the engine raises."""
     stored = await house.knowledge.stored()
     questions = (own_questions(stored, 40) or list(UNRELATED))[:40]
-    total = len(questions) * 2 + 2
+    total = len(questions) * 2 + 3
     encoded = await _encoding_rate(house, stored)
     progress(1, total)
     for text in questions[:_WARM_UP]:
@@ -69,10 +81,12 @@ async def measure(house: House, progress: _Progress = lambda _done, _total: None
         reads.append(answer.timings_ms.get("read", 0.0))
         progress(done, total)
     rate = await _questions_rate(house, questions)
-    progress(total - 1, total)
+    progress(total - 2, total)
     written = await _write_rate(house.settings.storage.folder)
+    progress(total - 1, total)
+    tokens, first = await _writing_rate(house, stored)
     progress(total, total)
-    return Figures(encoded, statistics.median(times), rate, statistics.median(reads), written)
+    return Figures(encoded, statistics.median(times), rate, statistics.median(reads), written, tokens, first)
 
 
 def recommended(figures: Figures, settings: Settings) -> list[str]:
@@ -88,6 +102,13 @@ def recommended(figures: Figures, settings: Settings) -> list[str]:
     fewer = max(2, round(settings.answer.read_passages * _COMFORTABLE_MS / max(figures.one_question_ms, 1.0)))
     if figures.one_question_ms > _COMFORTABLE_MS and share > 0.5 and fewer < settings.answer.read_passages:
         advice.append(f"answer.read_passages = {fewer}: most of a question's time is for reading")
+    if figures.tokens_a_second:
+        longest = int(figures.tokens_a_second * settings.generator.deadline_seconds)
+        if longest < settings.generator.max_new_tokens:
+            advice.append(
+                f"generator.max_new_tokens = {max(16, longest)}: more can't be written within generator.deadline_seconds; or a "
+                "smaller model"
+            )
     if figures.acceptances_a_second < 2 * figures.questions_a_second:
         advice.append(
             "storage.folder on a quicker disk: making questions durable takes longer than answering them; a network drive, say"
@@ -127,6 +148,27 @@ async def _write_rate(folder: Path) -> float:
         seconds = time.perf_counter() - started
         await journal.close()
     return _WRITES / seconds
+
+
+async def _writing_rate(house: House, stored: Sequence[StoredPassage]) -> tuple[float | None, float | None]:
+    """(tokens a second, milliseconds until the first one) of a local generator; None where there is none.
+
+    One that is paid for isn't asked.
+    """
+    await house.generator_loaded.wait()
+    generator = house.phraser.generator if house.phraser else None
+    if generator is None or house.settings.generator.provider != "local":
+        return None, None
+    text = " ".join(one.passage.body for one in stored[:3]) or _SENTENCE * 5
+    prompt = Material(UNRELATED[0], (Excerpt("Documents", text),))
+    started = time.perf_counter()
+    moments = []
+    async with aclosing(generator.stream(prompt)) as pieces:
+        async for _ in pieces:  # one a token
+            moments.append(time.perf_counter())
+    if len(moments) < _FEWEST_TOKENS:
+        return None, None
+    return (len(moments) - 1) / (moments[-1] - moments[0]), (moments[0] - started) * 1000
 
 
 def _question(text: str) -> Question:

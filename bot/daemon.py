@@ -76,6 +76,7 @@ class House:
     retriever: Retriever
     conversations: Conversations
     engine: QAEngine
+    phraser: Phraser | None
     health: Health
     loading: "Future[Models]"
 
@@ -176,6 +177,7 @@ async def open_house(
             retriever=retriever,
             conversations=conversations,
             engine=engine,
+            phraser=phraser,
             health=health,
             loading=loading,
             generator_loaded=loaded,

@@ -20,6 +20,7 @@ from bot.adapters.discord.checking import check as check_discord
 from bot.adapters.telegram.checking import check as check_telegram
 from bot.daemon import House, Models, open_house
 from bot.diagnosis import Diagnosis, error, ok, warning
+from bot.engine.phrasing import Phraser
 from bot.errors import BotError
 from bot.evaluation.threshold import fit_threshold
 from bot.settings import Settings
@@ -181,6 +182,9 @@ async def _house(house: House, progress: _Progress) -> AsyncIterator[Diagnosis]:
         if old
         else ok("journal", told)
     )
+    if house.phraser is not None:
+        await house.generator_loaded.wait()
+        yield _generator(house, house.phraser)
     if (await house.knowledge.summary()).encoder == house.lane.identity:
         yield await _threshold(house, progress)
 
@@ -208,6 +212,12 @@ async def _index(house: House) -> AsyncIterator[Diagnosis]:
     bad = [report for _, report in await house.knowledge.files() if report.problem]
     if bad:
         yield warning("documents", f"{len(bad)} can't be read, {bad[0].path} for one: knowledge-bot index says why.")
+
+
+def _generator(house: House, phraser: Phraser) -> Diagnosis:
+    if phraser.generator is None:
+        return warning("generator", house.health.report("generator").detail)
+    return ok("generator", ", ".join(f"{name} {value}" for name, value in phraser.generator.description.items()))
 
 
 async def _threshold(house: House, progress: _Progress) -> Diagnosis:

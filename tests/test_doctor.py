@@ -9,7 +9,7 @@ from bot.bench import Figures, measure, recommended
 from bot.daemon import open_house
 from bot.diagnosis import Diagnosis, Level
 from bot.doctor import examine
-from bot.settings import DiscordSettings, Settings
+from bot.settings import DiscordSettings, GeneratorSettings, Settings
 from bot.storage.data_folder import alone_in
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
 from tests.platforms.discord_server import DiscordServer
@@ -136,6 +136,23 @@ async def test_discord_says_which_intents_there_are(said, healthy, monkeypatch):
         assert "refuses the token" in worst(found, "discord").text
 
 
+async def test_the_generator_is_told_and_measured(said, healthy, models, copying):
+    """A real model: how it is used, and how fast it writes; and what to do where it is not there."""
+    there = GeneratorSettings(provider="local", model=copying)
+    found = worst(await said(generator=there), "generator")
+    assert found.level is Level.OK
+    assert f"model {there.model}" in found.text
+    assert "style dialogue" in found.text
+    missing = worst(await said(generator=GeneratorSettings(provider="local", model="no/such-model")), "generator")
+    assert missing.level is Level.WARNING
+    assert "models.auto_download" in missing.text
+    async with open_house(healthy.model_copy(update={"generator": there}), models) as house:
+        figures = await measure(house)
+    assert figures.tokens_a_second is not None
+    assert figures.tokens_a_second > 1
+    assert figures.lines()[-1].startswith("the generator: ")
+
+
 async def test_the_bench_measures_and_recommends(healthy, models):
     """Figures that are there, and settings where others suit better."""
     async with open_house(healthy, models) as house:
@@ -143,9 +160,10 @@ async def test_the_bench_measures_and_recommends(healthy, models):
     assert min(figures.passages_a_second, figures.questions_a_second, figures.acceptances_a_second) > 0
     assert 0 < figures.read_ms < figures.one_question_ms
     assert len(figures.lines()) == 4
-    slow = Figures(10, 4000, 0.2, 3600, 0.1)
+    slow = Figures(10, 4000, 0.2, 3600, 0.1, 2.0, 900)
     advice = "\n".join(recommended(slow, healthy))
     assert "queue.capacity = 12" in advice
     assert "answer.read_passages = 2" in advice
     assert "quicker disk" in advice
-    assert recommended(Figures(900, 30, 60, 20, 500), healthy) == []
+    assert "generator.max_new_tokens = 60" in advice
+    assert recommended(Figures(900, 30, 60, 20, 500, 30, 200), healthy) == []

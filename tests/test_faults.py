@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.faults import hostile_discord, hostile_telegram, hostile_terminal, kill_under_load
+from benchmarks.faults import hostile_discord, hostile_http, hostile_telegram, hostile_terminal, kill_under_load
 from bot.storage.sqlite import damage
 from tests.platforms.hostile import hostile_messages
 from tests.platforms.telegram_server import TOKEN, TelegramServer
@@ -152,7 +152,7 @@ async def test_kill_9_at_random_moments_under_load_loses_nothing(tmp_path):
     assert (survived.lost, survived.twice, survived.wrong) == (0, 0, []), survived.lines()
 
 
-@pytest.mark.parametrize("attack", [hostile_telegram, hostile_discord, hostile_terminal])
+@pytest.mark.parametrize("attack", [hostile_telegram, hostile_discord, hostile_terminal, hostile_http])
 async def test_hostile_messages_are_answered_or_refused_and_show_nothing_of_the_inside(attack, tmp_path):
     """A small sample of `benchmarks/faults.py hostile`."""
     assert await attack(tmp_path, await asyncio.to_thread(hostile_messages, 30)) == []

@@ -35,6 +35,11 @@ class Phraser:
         self._generator: Generator | None = None
         self._absence = "the model is still being loaded"
 
+    @property
+    def generator(self) -> Generator | None:
+        """None where there is none, or not yet."""
+        return self._generator
+
     def use(self, generator: Generator) -> None:
         """From now on this one writes."""
         self._generator = generator
