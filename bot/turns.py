@@ -3,7 +3,9 @@
 Start-time fair queueing (Goyal, Vin, Cheng, 1996) over two flows, the author and the chat. A question's tag says after how much
 of what others have asked it is due, and the lowest tag goes first. Each question of an author is due one step after the last
 one of the same author; a chat, in which several people ask, gets several times as much before it has to step back. Who has
-asked nothing lately is due at once, however long the line of those is who have.
+asked nothing lately is due at once, however long the line of those is who have; but time goes on by one step while as many
+turns are given as questions wait (as in weighted fair queueing: Demers, Keshav, Shenker, 1989), so that an endless stream of new
+people doesn't hold up for ever who has asked before.
 """
 
 import asyncio
@@ -35,7 +37,7 @@ class Turns:
         """`parallel`: how many turns are given at once."""
         self._parallel = self._free = parallel
         self._line: list[_Waiting] = []  # in order
-        self._now = 0.0  # the tag of the latest turn
+        self._now = 0.0  # what is due now
         self._due: dict[Hashable, float] = {}  # when the next question of a flow is due
         self._count = 0
         self._last_turn = time.monotonic()
@@ -97,7 +99,7 @@ class Turns:
         while self._free > 0 and self._line:
             waiting = self._line.pop(0)
             self._free -= 1
-            self._now = max(self._now, waiting.tag)
+            self._now = max(self._now + 1 / (len(self._line) + 1), waiting.tag)
             waiting.granted.set_result(None)
             self._measure()
         for place, waiting in enumerate(self._line, start=1):

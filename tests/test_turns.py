@@ -91,6 +91,18 @@ async def test_whoever_asked_nothing_lately_has_no_credit_either(line):
     assert line.served.count("ann") == 3
 
 
+async def test_an_endless_stream_of_new_people_does_not_hold_up_who_has_asked_before(line):
+    """Ten wait all the time, a new one for each that is served: the second question has its turn after two rounds."""
+    await line.asks("ann")
+    await line.asks("ann", name="again")
+    for number in range(10):
+        await line.asks(f"early {number}")
+    for number in range(30):
+        await line.serve(1)
+        await line.asks(f"late {number}")
+    assert line.served.index("again") <= 2 * 11
+
+
 async def test_people_are_served_in_the_order_they_came(line):
     """Among those who have had equally much."""
     for name in "abcdef":
