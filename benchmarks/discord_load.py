@@ -218,7 +218,7 @@ def main(questions: int = 2000, kills: int = 5, rounds: int = 5) -> None:
     table = Table("figure", "value", box=None, header_style="bold")
     for share in (0.5, 0.9, 0.99):
         table.add_row(f"event to deferral, p{share * 100:g}", f"{waits[int(share * (len(waits) - 1))]:.0f} ms")
-    table.add_row("loop lag, p99", ", ".join(f"{lag:.1f} ms" for lag in lags))
+    table.add_row("loop lag, p99, while starting and after", ", ".join(f"{lag:.1f} ms" for lag in lags))
     for name, count in outcomes.items():
         table.add_row(f"{questions} questions, {kills} kills: {name}", str(count))
     table.add_row("parts sent again after the last start, in doubt", str(repeated))

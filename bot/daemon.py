@@ -364,6 +364,9 @@ async def serve(
     `at_terminal`: one person asks, without limits, and of the answers only declines are kept once they are shown.
     `set_damaged_aside`: a database that is damaged is renamed, and a new one made; otherwise StorageError is raised.
     """
+    import sys
+
+    sys.setswitchinterval(float(os.environ.get("SW", "0.005")))
     stop = asyncio.Event()
     with alone_in(settings.storage.folder), _signals_set(stop):
         await asyncio.to_thread(inspect, settings.storage.folder, set_damaged_aside=set_damaged_aside)
@@ -371,17 +374,20 @@ async def serve(
         async with open_house(settings, health=health, background=not at_terminal) as house, LoopLagProbe() as lag:
             ready = asyncio.Event()
             if at_terminal:  # whoever sits there sees how far it is, and asks when it is done
-                await until_stopped(stop, _prepare(house, refresh, ready, fresh))
+                await until_stopped(stop, _prepare(house, refresh, ready, fresh, lag))
             if not stop.is_set():
-                keep_in_step = partial(_keep_in_step, house, refresh, ready, fresh)
+                keep_in_step = partial(_keep_in_step, house, refresh, ready, fresh, lag)
                 await _serve(house, make_services, keep_in_step, ready, stop, at_terminal)
                 _log.info("stopped", loop_lag_p99_ms=round(lag.percentile(0.99), 1))
 
 
 async def _prepare(
-    house: House, refresh: Callable[[House], Awaitable[object]], ready: asyncio.Event, fresh: bool
+    house: House, refresh: Callable[[House], Awaitable[object]], ready: asyncio.Event, fresh: bool, lag: LoopLagProbe
 ) -> None:
-    """Wait for the models, and make the index where there is none that can be asked. Raises WeightsError, DocumentError."""
+    """Wait for the models, and make the index where there is none that can be asked. Raises WeightsError, DocumentError.
+
+    Imports hold up the event loop, so its lag is told of the start and of the time since then apart.
+    """
     models, index = house.health.component("models"), house.health.component("index")
     models.starting("they are being loaded")
     try:
@@ -401,15 +407,17 @@ async def _prepare(
             index.failed(str(error))
             raise
     index.ready()
+    _log.info("ready", loop_lag_p99_ms=round(lag.percentile(0.99), 1))
+    lag.start_over()
     ready.set()
 
 
 async def _keep_in_step(
-    house: House, refresh: Callable[[House], Awaitable[object]], ready: asyncio.Event, fresh: bool
+    house: House, refresh: Callable[[House], Awaitable[object]], ready: asyncio.Event, fresh: bool, lag: LoopLagProbe
 ) -> None:
     """Prepare what is needed for answers, then see to it that it lasts, until cancelled. Raises what preparing raises."""
     if not ready.is_set():
-        await _prepare(house, refresh, ready, fresh)
+        await _prepare(house, refresh, ready, fresh, lag)
     settings, index = house.settings, house.health.component("index")
     looking = partial(look_at_models, house.thread, house.health.component("models"), settings.models.stuck_seconds)
     async with asyncio.TaskGroup() as group:

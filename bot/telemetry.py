@@ -128,6 +128,10 @@ class LoopLagProbe:
         ordered = sorted(self._lags)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000 if ordered else 0.0
 
+    def start_over(self) -> None:
+        """Forget what has been measured."""
+        self._lags.clear()
+
     def _seconds(self, share: float) -> float:
         return self.percentile(share) / 1000
 

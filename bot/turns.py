@@ -4,7 +4,7 @@ Start-time fair queueing (Goyal, Vin, Cheng, 1996) over two flows, the author an
 of what others have asked it is due, and the lowest tag goes first. Each question of an author is due one step after the last
 one of the same author; a chat, in which several people ask, gets several times as much before it has to step back. Who has
 asked nothing lately is due at once, however long the line of those is who have; but time goes on by one step while as many
-turns are given as questions wait (as in weighted fair queueing: Demers, Keshav, Shenker, 1989), so that an endless stream of new
+turns are given as questions wait (weighted fair queueing: Demers, Keshav, Shenker, 1989), so that an endless stream of new
 people doesn't hold up for ever who has asked before.
 """
 

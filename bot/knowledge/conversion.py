@@ -19,6 +19,10 @@ from bot.errors import DocumentError
 from bot.knowledge.loaders import load
 
 
+# Whoever asks a question meanwhile goes first.
+_NICENESS = 10
+
+
 def main(memory_bytes: int) -> None:
     _limit(memory_bytes)
     warnings.simplefilter("ignore")
@@ -62,6 +66,7 @@ def _block(block: Block) -> tuple[object, ...]:
 def _limit(memory_bytes: int) -> None:
     import resource
 
+    os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if sys.platform == "linux":  # elsewhere the limit is not kept, or counts what is shared
