@@ -350,7 +350,7 @@ async def overload(settings: Settings, seconds: float, say: Say) -> bool:
         texts = questions_from(settings.knowledge.folder, 500)
         worst: dict[int, float] = {}
         lags = []
-        for people in (room // 2, 10 * room):
+        for people in (room, 10 * room):
             dispatcher, users = Dispatcher(house.engine, house.journal, settings.queue, limits=settings.limits), Users()
             dispatcher.register([users])
             end = time.monotonic() + seconds

@@ -364,9 +364,6 @@ async def serve(
     `at_terminal`: one person asks, without limits, and of the answers only declines are kept once they are shown.
     `set_damaged_aside`: a database that is damaged is renamed, and a new one made; otherwise StorageError is raised.
     """
-    import sys
-
-    sys.setswitchinterval(float(os.environ.get("SW", "0.005")))
     stop = asyncio.Event()
     with alone_in(settings.storage.folder), _signals_set(stop):
         await asyncio.to_thread(inspect, settings.storage.folder, set_damaged_aside=set_damaged_aside)

@@ -152,7 +152,11 @@ class AnswerSettings(Section):
         0.35, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
     )
     read_passages: int = Field(
-        5, ge=1, le=50, description="How many of the passages found, best first, are read for the answer."
+        5,
+        ge=1,
+        le=50,
+        description="How many of the passages found, best first, are read for the answer. Fewer are where the first two are "
+        "far ahead.",
     )
     calibration: OptionalFile = Field(
         None,

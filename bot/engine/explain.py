@@ -103,7 +103,9 @@ def _advice(considered: Considered, settings: Settings) -> list[str]:
             "The reader finds it likelier that the passage doesn't answer: see whether the answer stands there in so many "
             "words."
         )
-    if considered.unread:
+    if considered.unread and len(considered.candidates) < settings.answer.read_passages:
+        advice.append(f"{len(considered.unread)} more passages were found but not read: none would have come first.")
+    elif considered.unread:
         advice.append(
             f"{len(considered.unread)} more passages were found but not read; answer.read_passages "
             f"(now {settings.answer.read_passages}) says how many are."

@@ -31,6 +31,10 @@ _LONGEST_QUESTION = 2000
 _MOST_DOCUMENTS = 10
 # What a logit of the reader is worth beside the score of the search.
 _MARGIN_WEIGHT = 0.02
+# So many passages are read at first. The others are left unread where none of them would come first even with such a margin: of
+# 844 questions of the public sets not one had another answer for it, and two in five took two passages.
+_READ_FIRST = 2
+_GREAT_MARGIN = 8.0  # logits
 # A passage nearer than this is worth a hint when the bot declines.
 _NEAR = 0.45  # cosine
 # So much surer must the answer be that takes a question after others by itself: of the values tried on the public sets, this
@@ -148,7 +152,7 @@ class QAEngine:
             if self._phraser and sure and composed and composed.form not in _NOT_PHRASED:
                 with timings.stage("phrase"):
                     left = _UNTIL_PHRASED * question.seconds_left
-                    answer = await self._phrase(self._phraser, question, answer, candidates, progress, left)
+                    answer = await self._phrase(self._phraser, question, answer, hits, progress, left)
         answer = replace(answer, timings_ms=timings.milliseconds)
         return Considered(answer, given, wordings, candidates, unread)
 
@@ -164,14 +168,25 @@ class QAEngine:
         return senses[surest].wordings, senses[surest].hits, read[surest]
 
     async def _read(self, wordings: Sequence[Wording], hits: Sequence[Hit]) -> list[Candidate]:
-        """What the best words of each passage are worth, best first."""
+        """What the best words of each passage are worth, best first.
+
+        As in the threshold algorithm (Fagin, Lotem, Naor, 2001), what can't come first any more is not looked at.
+        """
+        candidates = await self._candidates(wordings, hits[:_READ_FIRST])
+        others = hits[_READ_FIRST:]
+        best = max((candidate.rank for candidate in candidates), default=0.0)
+        if any(hit.score + _MARGIN_WEIGHT * _GREAT_MARGIN > best for hit in others):
+            candidates += await self._candidates(wordings, others)
+        return sorted(candidates, key=lambda candidate: -candidate.rank)
+
+    async def _candidates(self, wordings: Sequence[Wording], hits: Sequence[Hit]) -> list[Candidate]:
         candidates: dict[int, Candidate] = {}
         for reading in await self._reader.read(wordings, [hit.found for hit in hits]):
             if reading.passage not in candidates:  # the readings come best first
                 hit = hits[reading.passage]
                 found = evidence(wordings, hit, reading)
                 candidates[reading.passage] = Candidate(hit, reading, found, self._calibration.confidence(found))
-        return sorted(candidates.values(), key=lambda candidate: -candidate.rank)
+        return list(candidates.values())
 
     async def _compose(self, question: str, candidate: Candidate) -> Composed:
         passage = candidate.hit.found
@@ -188,12 +203,12 @@ class QAEngine:
         phraser: Phraser,
         question: Question,
         answer: Answer,
-        candidates: Sequence[Candidate],
+        hits: Sequence[Hit],
         progress: Progress,
         seconds: float,
     ) -> Answer:
         """The answer in a model's words, or as it is with the reason why."""
-        passages = [candidate.hit.found for candidate in candidates[: self._phrased_passages]]
+        passages = [hit.found for hit in hits[: self._phrased_passages]]
         turns = await self._conversations.turns(question)
         text, phrasing = await phraser.phrase(question.text, turns, passages, progress, within_seconds=seconds)
         if not text:

@@ -18,7 +18,6 @@ from bot.documents import Block
 from bot.errors import DocumentError
 from bot.knowledge.loaders import load
 
-
 # Whoever asks a question meanwhile goes first.
 _NICENESS = 10
 

@@ -96,13 +96,19 @@ def test_a_lower_threshold_is_named_that_would_do(confidence, enough):
     [
         (candidate(0.5, covered=0.49), (), "Fewer than half of the question's words"),
         (candidate(0.5, margin=-0.1), (), "likelier that the passage doesn't answer"),
-        (candidate(0.5), ("b.md", "b.md"), "2 more passages were found but not read; answer.read_passages (now 4)"),
+        (candidate(0.5), ("b.md", "b.md"), "2 more passages were found but not read: none would have come first."),
     ],
 )
 def test_each_weakness_of_the_best_candidate_has_its_advice(best, unread, said):
     """Beside the threshold, and none without its weakness."""
     _, advice = explained(best, unread=unread).advice
     assert said in advice
+
+
+def test_the_setting_that_left_passages_unread_is_named():
+    """Where as many were read as it allows."""
+    _, advice = explained(*(candidate(0.5) for _ in range(4)), unread=("b.md",)).advice
+    assert "1 more passages were found but not read; answer.read_passages (now 4)" in advice
 
 
 def test_what_is_at_the_border_is_no_weakness():

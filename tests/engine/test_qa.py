@@ -171,3 +171,23 @@ async def test_a_long_list_that_was_split_is_answered_whole(house, folder_of):
     answer = await house.engine.answer(ask("How do I open all the valves?"))
     assert answer.citations[0].quote == steps
     assert answer.citations[0].lines == (7, 46)
+
+
+async def test_passages_that_can_not_come_first_are_not_read_and_would_have_changed_nothing(
+    house, folder_of, monkeypatch
+):
+    """Two are enough where they are far ahead, five are read where they are near each other; read or not, the answers are
+    the same."""
+    tools = ("kettle", "grinder", "filter", "jug", "tray")
+    folder_of({f"{tool}.md": f"# The {tool}\n\nThe {tool} must be cleaned every week.\n" for tool in tools})
+    await house.indexer.index_folder(house.settings.knowledge.folder)
+    questions = {"When is the shop open?": 2, "tools of the house": 5, "Who won the world cup?": 2}
+    quick = [await house.engine.consider(ask(text, text)) for text in questions]
+    assert [len(considered.candidates) for considered in quick] == list(questions.values())
+    assert len(quick[0].unread) > 3
+    monkeypatch.setattr("bot.engine.qa._READ_FIRST", 100)
+    thorough = [await house.engine.consider(ask(text, text)) for text in questions]
+    assert [len(considered.candidates) for considered in thorough] == [5, 5, 5]
+    for one, other in zip(quick, thorough, strict=True):
+        assert one.answer.text == other.answer.text
+        assert one.answer.confidence == pytest.approx(other.answer.confidence, abs=0.01)
