@@ -20,8 +20,9 @@ from bot.adapters.discord.checking import check as check_discord
 from bot.adapters.telegram.checking import check as check_telegram
 from bot.daemon import House, Models, open_house
 from bot.diagnosis import Diagnosis, error, ok, warning
-from bot.errors import BotError
+from bot.errors import BotError, WeightsError
 from bot.evaluation.threshold import fit_threshold
+from bot.inference.tuned import chosen
 from bot.settings import Settings
 from bot.storage.data_folder import LOCK
 from bot.storage.sqlite import damage
@@ -52,6 +53,8 @@ async def examine(
     """
     yield ok("settings", f"they are valid; platforms: {', '.join(settings.platforms) or 'none, so the terminal'}")
     for found in await asyncio.to_thread(lambda: [*_machine(), *_data_folder(settings.storage.folder)]):
+        yield found
+    for found in await asyncio.to_thread(lambda: list(_generator(settings))):
         yield found
     async for found in _platforms(settings, online=online):
         yield found
@@ -88,6 +91,18 @@ def _machine() -> Iterator[Diagnosis]:
         yield warning("open files", f"only {soft} may be open at once: raise the limit (ulimit -n, LimitNOFILE=).")
     else:
         yield ok("open files", f"{soft} may be open at once")
+
+
+def _generator(settings: Settings) -> Iterator[Diagnosis]:
+    try:
+        choice = chosen(settings)
+    except WeightsError as failure:
+        yield error("generator", f"{failure} Until then the documents are quoted.")
+        return
+    if choice.unused:
+        yield warning("generator", choice.unused)
+    elif settings.generator.provider != "none":
+        yield ok("generator", choice.name)
 
 
 def _data_folder(folder: Path) -> Iterator[Diagnosis]:
