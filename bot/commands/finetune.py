@@ -76,7 +76,6 @@ def run(
     """Tune a model. The same command goes on after an interruption."""
     settings = settings_of(config)
     with progress_bar("Learning, steps") as show:
-        typer.echo("Loading the libraries.", err=True)
         from bot.training.generator import Plan, tune
 
         plan = Plan(
@@ -137,7 +136,7 @@ def activate(
 ) -> None:
     """Make a tuned model the one that phrases answers, if the comparison says that it is better."""
     from bot.inference.tuned import activate as put_in
-    from bot.inference.tuned import told_of
+    from bot.inference.tuned import chosen
     from bot.training.gate import objection, training_of
 
     settings = settings_of(config)
@@ -147,10 +146,9 @@ def activate(
             complain("It was not activated. To activate it all the same: --anyway")
             raise typer.Exit(ExitCode.FAILURE)
     active = put_in(settings.storage.folder, folder, training_of(folder), why)
-    typer.echo(f"Active: {active.known_as}. Start the bot again; `knowledge-bot finetune revert` goes back.")
-    told = told_of(settings)
-    if told != active.known_as:
-        complain(told)
+    typer.echo(f"Active: {active.name}. Start the bot again; `knowledge-bot finetune revert` goes back.")
+    if unused := chosen(settings).unused:
+        complain(unused)
 
 
 @app.command()
@@ -159,7 +157,7 @@ def revert(config: ConfigOption = None) -> None:
     from bot.inference.tuned import revert as put_back
 
     record = put_back(settings_of(config).storage.folder)
-    now = record.active.known_as if record.active else "no tuned model, the base writes"
+    now = record.active.name if record.active else "no tuned model, the base writes"
     typer.echo(f"Active: {now}. Start the bot again.")
 
 

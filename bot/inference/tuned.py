@@ -40,11 +40,6 @@ class Tuned:
     activated: float  # seconds since the epoch
     anyway: str = ""
 
-    @property
-    def known_as(self) -> str:
-        """What answers, health and status call the model."""
-        return f"{self.base} + {self.name}"
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -85,7 +80,7 @@ def chosen(settings: Settings) -> Chosen:
             f"The active tuned model {active.name} {damage}: activate it again from the folder it was made in (`knowledge-bot "
             "finetune activate`), or go back: `knowledge-bot finetune revert`."
         )
-    return Chosen(with_tuned(generator, folder, active.method, active.style), active.known_as)
+    return Chosen(with_tuned(generator, folder, active.method, active.style), f"{generator.model} + {active.name}")
 
 
 def told_of(settings: Settings) -> str:

@@ -171,9 +171,10 @@ async def _ask_both(
 def training_of(folder: Path) -> dict[str, Any]:
     """What a finished training says of itself. Raises TrainingError."""
     training = read_json(folder / TRAINING)
-    if training is None:
+    if training is None or {"base", "revision", "method", "style", "data", "data_folder"} - training.keys():
         raise TrainingError(
-            f"{folder} holds no finished training ({TRAINING} is missing): make one with `knowledge-bot finetune run`."
+            f"{folder} holds no finished training ({TRAINING} is missing or not whole): make one with `knowledge-bot finetune "
+            "run`."
         )
     return training
 
@@ -342,7 +343,7 @@ def objection(folder: Path) -> str:
         raise TrainingError(
             f"{folder} was never compared with its base: knowledge-bot finetune compare --tuned {folder}"
         )
-    if record.get("weights") != weights_hash(folder):
+    if record.get("weights") != weights_hash(folder) or "reasons" not in record:
         raise TrainingError(
             f"{folder} has changed since it was compared with its base; compare it again: "
             f"knowledge-bot finetune compare --tuned {folder}"

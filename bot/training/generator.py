@@ -216,7 +216,9 @@ class _Base:
             f"{'bfloat16' if self.bfloat16 else 'float32'}; {len(rows)} examples of up to {max(map(len, rows))} tokens."
         )
         known = f" of {_gigabytes(free)} that are free" if free is not None else ""
-        tell(f"About {_gigabytes(needed.memory)} of memory{known}, and {_duration(needed.seconds)} at most.")
+        tell(
+            f"About {_gigabytes(needed.memory)} of memory{known}, and {_duration(needed.seconds)}, if it isn't stopped early."
+        )
         if free is not None and needed.memory > free:
             raise TrainingError(
                 f"{self.plan.base} needs about {_gigabytes(needed.memory)} of memory for this training, and "
@@ -260,6 +262,8 @@ _LOGIT_COPIES = 4
 _LIBRARIES = 500 * 2**20  # bytes
 # Small products don't reach the speed of large ones.
 _EFFICIENCY = 0.4
+# What a layer takes in each part of a step, however small it is.
+_OVERHEAD = 0.005  # seconds
 
 
 def needs(config: Any, parameters: int, rows: Sequence[Row], plan: Plan, *, bfloat16: bool) -> Needs:
@@ -274,7 +278,9 @@ def needs(config: Any, parameters: int, rows: Sequence[Row], plan: Plan, *, bflo
     logits = tokens * config.vocab_size * 4 * _LOGIT_COPIES
     passes = plan.epochs * 1.15 * sum(map(len, rows))  # with validation and padding
     operations = passes * parameters * (6 if full else 4)
-    return Needs(int(weights + activations + logits) + _LIBRARIES, operations / (_EFFICIENCY * _speed(bfloat16)))
+    parts = plan.epochs * 1.15 * len(rows) * plan.accumulate / plan.batch
+    seconds = operations / (_EFFICIENCY * _speed(bfloat16)) + parts * layers * _OVERHEAD
+    return Needs(int(weights + activations + logits) + _LIBRARIES, seconds)
 
 
 def _learns_faster(width: int) -> bool:
@@ -338,7 +344,7 @@ def _gigabytes(size: float) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return f"{max(10, math.ceil(seconds / 10) * 10)} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 90 * 60 else f"{seconds / 3600:.1f} hours"
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from bot.inference import tuned
 from bot.inference.inventory import installed
 from bot.inference.prompts import Excerpt
 from bot.settings import GeneratorSettings, ModelsSettings, Settings
+from bot.storage.data_folder import back_up, restore
 from bot.training.generator import Plan, tune
 from bot.training.pairs import SPLITS, Example, Kind, write
 from tests.writing import DOCUMENTS
@@ -42,15 +45,20 @@ def activated(settings: Settings, folder: Path) -> tuned.Tuned:
     return tuned.activate(settings.storage.folder, folder, json.loads((folder / "training.json").read_text()))
 
 
+def known(settings: Settings, active: tuned.Tuned) -> str:
+    """What answers and people call it."""
+    return f"{settings.generator.model} + {active.name}"
+
+
 def changed(settings: Settings, **generator) -> Settings:
     return settings.model_copy(update={"generator": settings.generator.model_copy(update=generator)})
 
 
-async def test_the_active_model_is_loaded_and_named(local, trained, tiny):
+async def test_the_active_model_is_loaded_and_named(local, trained):
     """By the generator, status, models, and the doctor."""
     active = activated(local, trained)
     assert active.name.startswith("mine-")
-    known_as = f"{tiny('llama')} + {active.name}"
+    known_as = known(local, active)
     generator = make_generator(local)
     assert generator.name == generator.description["model"] == known_as
     await generator.close()
@@ -69,9 +77,9 @@ async def test_the_active_model_is_named_in_each_answer_and_in_the_health(local,
     async with open_house(local, models) as house:
         await house.indexer.index_folder(local.knowledge.folder)
         await house.generator_loaded.wait()
-        assert house.health.report("generator").detail == active.known_as
+        assert house.health.report("generator").detail == known(local, active)
         answer = await house.engine.answer(ask("How much does the boiler cost?"))
-    assert answer.phrasing.model == active.known_as
+    assert answer.phrasing.model == known(local, active)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +131,7 @@ async def test_an_active_model_that_is_damaged_or_gone_is_not_silently_replaced_
     [told] = _generator(local)
     assert told.level is Level.ERROR
     activated(local, trained)  # which is the fix that is told
-    assert tuned.chosen(local).name == active.known_as
+    assert tuned.chosen(local).name == known(local, active)
 
 
 def test_each_way_back_is_one_step(local, trained, tmp_path):
@@ -134,9 +142,9 @@ def test_each_way_back_is_one_step(local, trained, tmp_path):
     first, second = activated(local, trained), activated(local, other)
     activated(local, other)  # again, which changes nothing
     assert second.name.startswith("Other-one-")
-    assert tuned.chosen(local).name == second.known_as
+    assert tuned.chosen(local).name == known(local, second)
     assert tuned.revert(local.storage.folder).active == first
-    assert tuned.chosen(local).name == first.known_as
+    assert tuned.chosen(local).name == known(local, first)
     assert tuned.revert(local.storage.folder).active is None
     assert tuned.chosen(local).name == local.generator.model
     with pytest.raises(TrainingError, match="nothing to take back"):
@@ -149,3 +157,14 @@ def test_a_record_that_can_not_be_read_is_told(local, trained):
     (local.storage.folder / tuned.FOLDER / "active.json").write_text("{")
     with pytest.raises(WeightsError, match=r"active\.json can't be read .* remove the file"):
         tuned.chosen(local)
+
+
+def test_backup_and_restore_leave_tuned_models_alone(local, trained, tmp_path):
+    """They are not in the archive, and what is active stays active."""
+    local.storage.folder.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(local.storage.folder / "index.sqlite3")) as db:
+        db.execute("CREATE TABLE one (two)")
+    active = activated(local, trained)
+    assert back_up(local.storage.folder, tmp_path / "b.tar.gz") == ["index.sqlite3"]
+    restore(tmp_path / "b.tar.gz", local.storage.folder)
+    assert tuned.chosen(local).name == known(local, active)
