@@ -1,6 +1,6 @@
 """Fine-tuning from end to end, with tiny models that are made and pre-trained on the spot, on the shipped handbook.
 
-    python benchmarks/finetuning.py [--seconds 170] [--keep FOLDER]
+    python benchmarks/finetuning.py [--seconds 300] [--keep FOLDER]
 
 Two kinds, GPT-2 (dialogue) and Llama (chat template), learn to copy: a passage of sentences, a question that shares words with
 one of them, and that sentence as the answer. Their words come from the documents that are learnt from, never from those held
@@ -21,6 +21,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -119,13 +121,14 @@ class Copying:
         self._words = sorted({word for sentence in self._sentences for word in sentence.split()})
 
     def one(self, most: int) -> tuple[str, str, str]:
-        """A passage of up to `most` sentences, a question with words of one of them, and that one."""
+        """A passage of up to `most` sentences, a question with words of one of them, and that one; sometimes with the next."""
         chance = self._chance
         said = [self._sentence() for _ in range(chance.randint(2, most))]
-        answer = chance.choice(said)
-        words = answer.rstrip(".").split()
+        place = chance.randrange(len(said))
+        words = said[place].rstrip(".").split()
         asked = chance.sample(words, max(2, int(len(words) * chance.uniform(0.3, 0.8))))
-        return " ".join(said), " ".join(asked).lower() + "?", answer
+        count = chance.choices((1, 2, 3), (6, 2, 2))[0]
+        return " ".join(said), " ".join(asked).lower() + "?", " ".join(said[place : place + count])
 
     def _sentence(self) -> str:
         if self._chance.random() < 0.4:
@@ -134,7 +137,8 @@ class Copying:
 
 
 def pretrained(kind: str, folder: Path, texts: Sequence[str], seconds: float, settings: GeneratorSettings) -> str:
-    """Make a model that copies, in so many seconds; how well it copies at the end."""
+    """Make a model that copies, in so many seconds of one core; how well it copies at the end."""
+    torch.set_num_threads(1)
     tokens = tokenizer(kind, texts)
     model = untrained(kind, tokens)
     prompter = Prompter(tokens, model.config, model.generation_config, settings)
@@ -253,7 +257,9 @@ def shuffled(data: Path, to: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=170, help="How long each base model is pre-trained.")
+    parser.add_argument(
+        "--seconds", type=float, default=300, help="How long the base models are pre-trained, side by side."
+    )
     parser.add_argument("--keep", type=Path, help="Work in this folder, and keep it; models that are there are used.")
     parser.add_argument("--kinds", nargs="+", default=["gpt2", "llama"], help="gpt2, llama.")
     options = parser.parse_args()
@@ -277,9 +283,12 @@ def measure(folder: Path, kinds: Sequence[str], seconds: float) -> None:
     learnt_from = {example.document for example in pairs.load(data, pairs.TRAIN)}
     texts = [(HANDBOOK / name).read_text(encoding="utf-8") for name in sorted(learnt_from)]
     settings = GeneratorSettings(**SETTINGS)
+    missing = [kind for kind in kinds if not (folder / kind).exists()]
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        making = [pool.submit(pretrained, kind, folder / kind, texts, seconds, settings) for kind in missing]
+        for kind, made in zip(missing, making, strict=True):
+            console.print(f"{kind}: pre-trained, {made.result()}")
     for kind in kinds:
-        if not (folder / kind).exists():
-            console.print(f"{kind}: {pretrained(kind, folder / kind, texts, seconds, settings)}")
         tuned = f"{kind}-tuned"
         if not (folder / tuned / "training.json").exists():
             console.print(operator.does("run", "--base", kind, "--output", tuned, "--epochs", _EPOCHS))

@@ -251,7 +251,10 @@ def with_lora(model: Any, rank: int) -> Any:
     config = LoraConfig(
         task_type=kind, r=rank, lora_alpha=2 * rank, target_modules="all-linear", fan_in_fan_out=transposed
     )
-    return get_peft_model(model, config)
+    with warnings.catch_warnings():
+        # peft asks by the old name, which is no concern of an operator's.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+        return get_peft_model(model, config)
 
 
 # --- what it takes ----------------------------------------------------------------------------------------------------
