@@ -17,7 +17,8 @@ from bot.dispatcher import Dispatcher
 from bot.engine.explain import Explanation, explanation
 from bot.engine.gaps import Gap, grouped
 from bot.engine.qa import QAEngine
-from bot.errors import DocumentError
+from bot.errors import DocumentError, WeightsError
+from bot.inference.tuned import told_of
 from bot.inference.workers import EncodingLane, Priority
 from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
 from bot.knowledge.loaders import LOADERS
@@ -42,6 +43,7 @@ class Status:
     passages: int
     problems: int  # files that can't be read, or with a warning
     encoder: str | None
+    generator: str  # what phrases answers, and what is wrong with it; empty where nothing does
     platforms: Mapping[str, str]  # each with how it is: running, restarting, stopped and why; empty beside the daemon
     unfinished: int
     counts: Mapping[str, int]  # see Dispatcher.counts
@@ -54,6 +56,7 @@ class Status:
             f"knowledge-bot {self.version}: {self.documents} documents, {self.passages} passages"
             + (f", {self.problems} files with remarks" if self.problems else ""),
             f"encoder: {self.encoder or 'none yet, for there is no index'}",
+            *([f"generator: {self.generator}"] if self.generator else []),
             *(f"{platform}: {state}" for platform, state in self.platforms.items()),
             f"questions waiting for their answer: {self.unfinished}",
             f"feedback: {self.helpful} helpful, {self.not_helpful} not helpful",
@@ -105,6 +108,7 @@ class Administration:
             passages=summary.passages,
             problems=sum(1 for file in files if file.problem or file.warnings),
             encoder=summary.encoder,
+            generator=await asyncio.to_thread(_generator, self.settings),
             platforms=dict(self.platforms),
             unfinished=self.dispatcher.unfinished if self.dispatcher else len(await self.journal.pending()),
             counts=dict(self.dispatcher.counts) if self.dispatcher else {},
@@ -221,6 +225,13 @@ class Administration:
         """Erase what somebody has asked on a platform, their turns and their feedback."""
         keeper = self.dispatcher.forget if self.dispatcher else self.journal.forget_author
         return await keeper(platform, author)
+
+
+def _generator(settings: Settings) -> str:
+    try:
+        return told_of(settings)
+    except WeightsError as error:
+        return str(error)
 
 
 def _content(file: Path) -> bytes | None:

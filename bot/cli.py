@@ -3,10 +3,8 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
-from enum import IntEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,12 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bot import __version__
+from bot.commands.common import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    complain,
+    console,
+    print_json,
+    progress_bar,
+    refresh_index,
+    settings_of,
+    with_house,
+)
+from bot.commands.finetune import app as finetune_app
 from bot.errors import BotError, SettingsError
-from bot.settings import CONFIG_VARIABLE, Settings, load_settings
+from bot.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
-    from rich.console import Console
 
     from bot.adapters.telegram.adapter import TelegramAdapter
     from bot.administration import Administration
@@ -40,12 +50,6 @@ if TYPE_CHECKING:
 _INLINE_RESULTS = 5
 
 
-class ExitCode(IntEnum):
-    FAILURE = 1
-    WRONG_SETTINGS = 2
-    INTERRUPTED = 130
-
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -53,10 +57,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Answers questions from your own documents, in their own words, and says so when they don't answer.",
 )
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", envvar=CONFIG_VARIABLE, help="The settings file. Default: bot.toml, if there is one."),
-]
 PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
 AskedPlatform = Annotated[
     Literal["discord", "telegram", "http", "terminal"], typer.Argument(help="discord, telegram, http or terminal.")
@@ -65,7 +65,6 @@ AsideOption = Annotated[
     bool,
     typer.Option("--set-damaged-aside", help="Rename a damaged index or journal and begin a new one, which loses it."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
 def main() -> None:
@@ -73,10 +72,10 @@ def main() -> None:
     try:
         app()
     except SettingsError as error:
-        _complain("Please correct the settings:", *error.problems)
+        complain("Please correct the settings:", *error.problems)
         sys.exit(ExitCode.WRONG_SETTINGS)
     except BotError as error:
-        _complain(str(error))
+        complain(str(error))
         sys.exit(ExitCode.FAILURE)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
@@ -86,7 +85,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        _complain(f"{error.filename}: {error.strerror}")  # a file or folder that the user has named
+        complain(f"{error.filename}: {error.strerror}")  # a file or folder that the user has named
         sys.exit(ExitCode.FAILURE)
 
 
@@ -104,7 +103,7 @@ def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> 
     """Run the daemon: every platform whose token is set, and HTTP. Without a platform: the terminal, if there is one."""
     settings = load_settings(config)
     if not settings.platforms and sys.stdin.isatty():
-        _serve_terminal(_settings(config), set_damaged_aside)
+        _serve_terminal(settings_of(config), set_damaged_aside)
     elif settings.platforms or settings.http.enabled:
         _serve_platforms(settings, set_damaged_aside)
     else:
@@ -119,7 +118,7 @@ def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> 
 @app.command()
 def chat(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> None:
     """Talk to the bot in this terminal. From a pipe: one question a line."""
-    _serve_terminal(_settings(config), set_damaged_aside)
+    _serve_terminal(settings_of(config), set_damaged_aside)
 
 
 @app.command()
@@ -136,11 +135,11 @@ def ask(
         await house.generator_loaded.wait()
         answer = (await house.engine.consider(_question(text))).answer  # nobody can follow up
         if as_json:
-            _print_json(answer.to_json())
+            print_json(answer.to_json())
         else:
-            _console().print(rendered(answer))
+            console().print(rendered(answer))
 
-    _with_house(_settings(config), answer)
+    with_house(settings_of(config), answer)
 
 
 @app.command()
@@ -173,7 +172,7 @@ def generate(
         "stop": stop or None,
         "seed": seed,
     }
-    settings = _settings(config)
+    settings = settings_of(config)
     chosen = {name: value for name, value in given.items() if value is not None}
     asyncio.run(_write(_with_options(settings, chosen), _printable(prompt)))
 
@@ -190,13 +189,11 @@ def search(
     async def find(house: "House") -> None:
         found = await _found(house, text, count)
         if as_json:
-            _print_json(
-                [asdict(citation) | {"score": hit.score, "cosine": max(hit.cosines)} for hit, citation in found]
-            )
+            print_json([asdict(citation) | {"score": hit.score, "cosine": max(hit.cosines)} for hit, citation in found])
         else:
             _print_passages([(hit.score, citation) for hit, citation in found])
 
-    _with_house(_settings(config), find)
+    with_house(settings_of(config), find)
 
 
 @app.command()
@@ -216,18 +213,18 @@ def index(
     async def report(house: "House") -> None:
         from bot.knowledge.checks import check as findings_on
 
-        report = await _refresh(house)
+        report = await refresh_index(house)
         documents = None if check else report.changed
         findings = await findings_on(house.knowledge, house.lane, house.settings.encoder.languages, documents)
         if as_json:
             found = [{"document": f.document, "place": str(f.locator), "text": f.text} for f in findings]
-            _print_json(asdict(report) | {"passages": report.passages, "findings": found})
+            print_json(asdict(report) | {"passages": report.passages, "findings": found})
         else:
             _print_report(report, findings)
         if report.verdict is not None and not report.verdict.accepted:
             raise typer.Exit(ExitCode.FAILURE)
 
-    _with_house(_settings(config), report, fresh=False, accept=accept)
+    with_house(settings_of(config), report, fresh=False, accept=accept)
 
 
 @app.command()
@@ -239,11 +236,11 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
         status = await administration_of(house).status()
         if as_json:
-            _print_json(asdict(status))
+            print_json(asdict(status))
         else:
-            _console().print("\n".join(status.lines()), markup=False)
+            console().print("\n".join(status.lines()), markup=False)
 
-    _with_house(_settings(config), show, fresh=False)
+    with_house(settings_of(config), show, fresh=False)
 
 
 @app.command()
@@ -260,7 +257,7 @@ def health(
     settings = load_settings(config)
     answer = ask_ready(settings.http)
     if as_json:
-        _print_json(answer.told)
+        print_json(answer.told)
     else:
         typer.echo("\n".join(answer.lines()))
     if ready and not answer.ready:
@@ -281,7 +278,7 @@ def add(
         report = await administration_of(house).add_document(path or file.name, file.read_bytes())
         typer.echo(f"{report.path}: {report.passages} passages")
 
-    _with_house(_settings(config), put, fresh=False)
+    with_house(settings_of(config), put, fresh=False)
 
 
 @app.command()
@@ -297,7 +294,7 @@ def remove(
         await administration_of(house).remove_document(path)
         typer.echo(f"{path}: removed")
 
-    _with_house(_settings(config), delete, fresh=False)
+    with_house(settings_of(config), delete, fresh=False)
 
 
 @app.command()
@@ -327,7 +324,7 @@ def policy(
             if known == chat or not chat:
                 typer.echo(f"{known}: {kept}")
 
-    _with_house(_settings(config), change, fresh=False)
+    with_house(settings_of(config), change, fresh=False)
 
 
 @app.command()
@@ -343,11 +340,11 @@ def feedback(
 
         given = await administration_of(house).feedback(count)
         if as_json:
-            _print_json([one.to_json() for one in given])
+            print_json([one.to_json() for one in given])
         else:
             _print_feedback(given)
 
-    _with_house(_settings(config), show, fresh=False)
+    with_house(settings_of(config), show, fresh=False)
 
 
 @app.command()
@@ -367,7 +364,7 @@ def forget(
             f"{forgotten.feedback} pieces of feedback."
         )
 
-    _with_house(_settings(config), erase, fresh=False)
+    with_house(settings_of(config), erase, fresh=False)
 
 
 @app.command()
@@ -411,7 +408,7 @@ def evaluate(
         raise typer.BadParameter("give --questions with either --documents or --knowledge, or one --set or more")
     if len(chosen) > 1 and (predictions is not None or report is not None):
         raise typer.BadParameter("--predictions and --report are for one set at a time")
-    _evaluate(_settings(config), chosen, beside, calibrate, predictions, report, parallel, as_json)
+    _evaluate(settings_of(config), chosen, beside, calibrate, predictions, report, parallel, as_json)
 
 
 @app.command()
@@ -427,11 +424,11 @@ def explain(
 
         told = await administration_of(house).explain(_printable(text))
         if as_json:
-            _print_json(told.to_json())
+            print_json(told.to_json())
         else:
             _print_explanation(told)
 
-    _with_house(_settings(config), show)
+    with_house(settings_of(config), show)
 
 
 @app.command()
@@ -447,11 +444,11 @@ def gaps(
 
         found = (await administration_of(house).gaps())[:count]
         if as_json:
-            _print_json([gap.to_json() for gap in found])
+            print_json([gap.to_json() for gap in found])
         else:
             _print_gaps(found)
 
-    _with_house(_settings(config), show, fresh=False)
+    with_house(settings_of(config), show, fresh=False)
 
 
 @app.command()
@@ -466,8 +463,8 @@ def doctor(
 
     async def run() -> "list[Diagnosis]":
         found = []
-        with _progress_bar("Trying the threshold") as show:
-            async for one in examine(_settings(config), online=not offline, progress=show):
+        with progress_bar("Trying the threshold") as show:
+            async for one in examine(settings_of(config), online=not offline, progress=show):
                 found.append(one)
                 if not as_json:
                     colour = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}[one.level]
@@ -476,7 +473,7 @@ def doctor(
 
     found = asyncio.run(run())
     if as_json:
-        _print_json([asdict(one) for one in found])
+        print_json([asdict(one) for one in found])
     if any(one.level is Level.ERROR for one in found):
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -488,16 +485,16 @@ def bench(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     async def run(house: "House") -> None:
         from bot.bench import measure, recommended
 
-        with _progress_bar("Measuring") as show:
+        with progress_bar("Measuring") as show:
             figures = await measure(house, show)
         advice = recommended(figures, house.settings)
         if as_json:
-            _print_json(asdict(figures) | {"recommended": advice})
+            print_json(asdict(figures) | {"recommended": advice})
             return
         told = (f"  {line}" for line in advice) if advice else ["  nothing: the settings suit this machine"]
         typer.echo("\n".join([*figures.lines(), "recommended settings:", *told]))
 
-    _with_house(_settings(config), run)
+    with_house(settings_of(config), run)
 
 
 @app.command()
@@ -508,7 +505,7 @@ def backup(
     """Write the data folder into one archive, also while the bot runs."""
     from bot.storage.data_folder import back_up
 
-    typer.echo(f"{archive}: {', '.join(back_up(_settings(config).storage.folder, archive))}")
+    typer.echo(f"{archive}: {', '.join(back_up(settings_of(config).storage.folder, archive))}")
 
 
 @app.command()
@@ -519,7 +516,7 @@ def restore(
     """Put the data folder back as it was when a backup was made. The bot must be stopped."""
     from bot.storage.data_folder import restore as put_back
 
-    folder = _settings(config).storage.folder
+    folder = settings_of(config).storage.folder
     before = put_back(archive, folder)
     typer.echo(f"{folder}: restored." + (f" What stood there before is in {before}." if before else ""))
 
@@ -534,9 +531,9 @@ def models(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
         return
     from bot.inference.inventory import installed
 
-    found = list(installed(_settings(config)))
+    found = list(installed(settings_of(config)))
     if as_json:
-        _print_json([asdict(model) | {"folder": str(model.folder or "")} for model in found])
+        print_json([asdict(model) | {"folder": str(model.folder or "")} for model in found])
     else:
         _print_models(found)
 
@@ -550,7 +547,7 @@ def download_model(
     """Fetch a model from the Hugging Face hub into the cache."""
     from bot.inference.weights import download
 
-    settings = _settings(config).generator
+    settings = settings_of(config).generator
     fetched = download(model or settings.model, revision or ("" if model else settings.revision))
     typer.echo(f"{model or settings.model}: {fetched.folder}")
 
@@ -561,6 +558,9 @@ def remove_model(model: Annotated[str, typer.Argument(help="The model's id.")]) 
     from bot.inference.inventory import remove
 
     typer.echo(f"{model}: removed, {remove(model) / 1e6:.0f} MB freed")
+
+
+app.add_typer(finetune_app, name="finetune")
 
 
 @app.command("train-reader")
@@ -575,22 +575,13 @@ def train_reader(
     from bot.training.reader import ReaderTraining, train
 
     plan = ReaderTraining(seed=seed, sentence_examples=sentence_examples, paragraph_examples=paragraph_examples)
-    with _progress_bar("Training on examples") as show:
+    with progress_bar("Training on examples") as show:
         figures = train(data, output, plan, show)
     for name, measured in figures.items():
         typer.echo(f"{name}: " + ", ".join(f"{what} {value:g}" for what, value in measured.items()))
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
-
-
-def _settings(config: Path | None) -> Settings:
-    """The settings, with logging set up: a person at the terminal is told only what there is to worry about."""
-    from bot.telemetry import configure_logging
-
-    settings = load_settings(config)
-    configure_logging(settings.log, quiet=True, secrets=settings.secrets)
-    return settings
 
 
 def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
@@ -617,7 +608,7 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
         return made
 
     configure_logging(settings.log, quiet=False, secrets=settings.secrets)
-    asyncio.run(serve(settings, services, _refresh, set_damaged_aside=set_damaged_aside))
+    asyncio.run(serve(settings, services, refresh_index, set_damaged_aside=set_damaged_aside))
 
 
 def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "TelegramAdapter":
@@ -644,7 +635,7 @@ def _http(house: "House", dispatcher: "Dispatcher", webhooks: "Sequence[APIRoute
 
 
 def _say_how_to_ask(server: "HttpServer") -> None:
-    _complain(
+    complain(
         "No platform has a token, so questions are taken by HTTP. Ask, once the bot has started:",
         f"  curl {server.address}/v1/answers -H 'Content-Type: application/json' "
         + ("-H 'Authorization: Bearer ...' " if server.needs_token else "")
@@ -712,7 +703,7 @@ def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
 
     async def refresh(house: House) -> None:
         nonlocal report
-        report = await _refresh(house)
+        report = await refresh_index(house)
 
     def adapters(house: House, dispatcher: Dispatcher, _administration: Administration) -> list[Adapter]:
         history = house.settings.storage.folder / "terminal_history"
@@ -748,27 +739,27 @@ def _evaluate(
 
     async def ask(house: "House", chosen: "QuestionSet") -> None:
         asked = load_questions(chosen.questions) + further
-        with _progress_bar("Indexing passages") as show:
+        with progress_bar("Indexing passages") as show:
             if chosen.documents is not None:
                 loaded = load_documents(chosen.documents)
                 await house.indexer.index_documents(loaded, lambda step: show(step.done, step.total))
             elif chosen.knowledge is not None:
                 await house.indexer.index_folder(chosen.knowledge, lambda step: show(step.done, step.total))
         await house.generator_loaded.wait()
-        with _progress_bar("Asking questions") as show:
+        with progress_bar("Asking questions") as show:
             results[chosen.name] = await ask_all(house.engine, house.journal, asked, parallel=parallel, progress=show)
 
     for chosen in sets:
         with TemporaryDirectory(prefix="knowledge-bot-") as folder:
             storage = settings.storage.model_copy(update={"folder": Path(folder)})
             separate = settings.model_copy(update={"storage": storage})
-            _with_house(separate, lambda house, chosen=chosen: ask(house, chosen), fresh=False, golden=False)  # type: ignore[misc]
+            with_house(separate, lambda house, chosen=chosen: ask(house, chosen), fresh=False, golden=False)  # type: ignore[misc]
         figures = measure(results[chosen.name])
         title = f"{chosen.questions} against {chosen.documents or chosen.knowledge}"
         if as_json:
-            _print_json({"set": chosen.name} | figures.to_json())
+            print_json({"set": chosen.name} | figures.to_json())
         else:
-            _console().print(render_table(figures, title), "")
+            console().print(render_table(figures, title), "")
         if predictions is not None:
             lines = (json.dumps(prediction(result), ensure_ascii=False) for result in results[chosen.name])
             predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -778,28 +769,8 @@ def _evaluate(
     if calibrate is not None:
         fitted = fit(results)
         fitted.calibration.save(calibrate)
-        _console().print(render_calibration(fitted))
+        console().print(render_calibration(fitted))
         typer.echo(f"Calibration: {calibrate}", err=True)
-
-
-def _with_house(
-    settings: Settings,
-    work: "Callable[[House], Awaitable[None]]",
-    *,
-    fresh: bool = True,
-    golden: bool = True,
-    accept: bool = False,
-) -> None:
-    """Open the rooms, bring the index up to date unless told otherwise, do the work, close."""
-    from bot.daemon import open_house
-
-    async def run() -> None:
-        async with open_house(settings, golden=golden, accept=accept) as house:
-            if fresh:
-                await _refresh(house)
-            await work(house)
-
-    asyncio.run(run())
 
 
 async def _found(house: "House", text: str, count: int) -> "list[tuple[Hit, Citation]]":
@@ -812,72 +783,7 @@ async def _found(house: "House", text: str, count: int) -> "list[tuple[Hit, Cita
     return [(hit, cite_passage(hit.found, house.settings.knowledge.base_url)) for hit in hits]
 
 
-async def _refresh(house: "House") -> "IndexReport":
-    """Index what has changed, with a progress bar where somebody watches."""
-    with _progress_bar("Indexing passages") as show:
-        folder = house.settings.knowledge.folder
-        report = await house.indexer.index_folder(folder, lambda step: show(step.done, step.total))
-    if report.verdict is not None and not report.verdict.accepted:
-        _complain("The previous index was kept, because golden questions got worse:", *report.verdict.findings)
-    return report
-
-
-@contextmanager
-def _progress_bar(what: str) -> Iterator["Callable[..., None]"]:
-    """Shows how many are done of how many, their rate and the time left; nothing where standard error is no terminal.
-
-    Yields a function that is told (done, total) and maybe a few words.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed or 0:.0f}/s")
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}", style="dim"),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None, visible=False, words="")
-
-        def show(done: int, total: int, words: str = "") -> None:
-            bar.update(task, completed=done, total=total, visible=total > 0, words=words)
-
-        yield show
-
-
 # --- printing ---------------------------------------------------------------------------------------------------------
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(highlight=False)
-
-
-def _print_json(data: Any) -> None:
-    typer.echo(json.dumps(data, ensure_ascii=False))
-
-
-def _complain(*lines: str) -> None:
-    for line in lines:
-        typer.secho(line, err=True, fg="red" if sys.stderr.isatty() else None)
 
 
 def _greeting(report: "IndexReport | None") -> str:
@@ -897,12 +803,12 @@ def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
 
     from bot.adapters.layout import safe, source_line
 
-    console = _console()
+    screen = console()
     for score, citation in found:
-        console.print(Rule(f"{score:.2f}  {source_line(citation)}", align="left", style="dim"))
-        console.print(Padding(Markdown(safe(citation.quote)), (0, 0, 1, 2)))
+        screen.print(Rule(f"{score:.2f}  {source_line(citation)}", align="left", style="dim"))
+        screen.print(Padding(Markdown(safe(citation.quote)), (0, 0, 1, 2)))
     if not found:
-        console.print("Nothing found.")
+        screen.print("Nothing found.")
 
 
 def _print_models(found: "Sequence[Installed]") -> None:
@@ -914,10 +820,10 @@ def _print_models(found: "Sequence[Installed]") -> None:
         where = one.source or "nowhere"
         sizes = [f"{size / 1e6:,.0f} MB" if size else "-" for size in (one.size, one.memory)]
         table.add_row(one.role, Text(one.model), Text(where), *sizes, one.dtype or "-")
-    _console().print(table)
+    console().print(table)
     for one in found:
         if one.missing:
-            _console().print(Text(f"{one.role}: {one.missing}", style="yellow"))
+            console().print(Text(f"{one.role}: {one.missing}", style="yellow"))
 
 
 def _print_feedback(given: "Sequence[Feedback]") -> None:
@@ -929,7 +835,7 @@ def _print_feedback(given: "Sequence[Feedback]") -> None:
     for one in given:
         question = one.stored.question.text if one.stored else "(erased)"
         table.add_row(one.reference, "yes" if one.helpful else "no", safe(one.reason), safe(question))
-    _console().print(table if given else "There is no feedback yet.")
+    console().print(table if given else "There is no feedback yet.")
 
 
 def _print_gaps(found: "Sequence[Gap]") -> None:
@@ -947,7 +853,7 @@ def _print_gaps(found: "Sequence[Gap]") -> None:
         questions = Text("\n").join([Text(safe(gap.questions[0])), *others])
         nearest = Text(safe(", ".join(gap.nearest)))
         table.add_row(str(len(gap.questions)), questions, nearest, f"{gap.confidence:.2f}", last)
-    _console().print(table if found else "Nothing was declined.")
+    console().print(table if found else "Nothing was declined.")
 
 
 def _print_explanation(told: "Explanation") -> None:
@@ -957,21 +863,21 @@ def _print_explanation(told: "Explanation") -> None:
 
     from bot.adapters.layout import safe, source_line
 
-    console = _console()
+    screen = console()
     for text, weight in told.wordings:
-        console.print(Text(f"Searched for ({weight:.0%}): {safe(text)}"))
+        screen.print(Text(f"Searched for ({weight:.0%}): {safe(text)}"))
     if told.candidates:
         table = Table("confidence", "search", "words", "reader", "best words", "where", title="What was read")
         for candidate in told.candidates:
             scores = (candidate.confidence, candidate.retrieval, candidate.covered)
             columns = [*(f"{score:.2f}" for score in scores), f"{candidate.margin:+.1f}"]
             table.add_row(*columns, Text(safe(candidate.citation.quote)), Text(source_line(candidate.citation)))
-        console.print(table)
+        screen.print(table)
     if told.unread:
-        console.print(Text(f"Found but not read: {safe(', '.join(told.unread))}", style="dim"))
+        screen.print(Text(f"Found but not read: {safe(', '.join(told.unread))}", style="dim"))
     for sentence in told.advice:
-        console.print(Text(sentence, style="bold"))
-    console.print(Markdown(safe(told.answer)))
+        screen.print(Text(sentence, style="bold"))
+    screen.print(Markdown(safe(told.answer)))
 
 
 def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
@@ -981,23 +887,23 @@ def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
     for file in report.files:
         remarks = "; ".join(filter(None, (file.problem, *file.warnings)))
         table.add_row(_line(file.path), "-" if file.problem else str(file.passages), _line(remarks))
-    console = _console()
-    console.print(table)
+    screen = console()
+    screen.print(table)
     for finding in findings:
         place = ", ".join(filter(None, (finding.document, str(finding.locator))))
-        console.print(_line(f"{place}: {finding.text}."), style="yellow", markup=False)
+        screen.print(_line(f"{place}: {finding.text}."), style="yellow", markup=False)
     if report.verdict is not None and report.verdict.accepted:
         for sentence in report.verdict.findings:
-            console.print(_line(sentence), markup=False)
+            screen.print(_line(sentence), markup=False)
     if report.passed_over:
         counted = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
-        console.print(f"Passed over, because their formats aren't read: {', '.join(counted)}.", markup=False)
-    console.print(
+        screen.print(f"Passed over, because their formats aren't read: {', '.join(counted)}.", markup=False)
+    screen.print(
         f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
         f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
     )
     if not report.passages:
-        console.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
+        screen.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
 
 
 def _line(text: str) -> str:

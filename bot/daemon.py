@@ -35,6 +35,7 @@ from bot.inference.generator import GenerationLane, Generator, load_model
 from bot.inference.reader import ExtractiveReader
 from bot.inference.remote import DailyBudget, RemoteGenerator
 from bot.inference.span_model import SpanModel, load_span_model
+from bot.inference.tuned import chosen
 from bot.inference.workers import BatchingLane, EncodingLane, ReadingLane
 from bot.knowledge.converter import Limits
 from bot.knowledge.folder import GOLDEN_FILE
@@ -195,7 +196,7 @@ async def _phrasing(
         return
     component = health.component("generator", essential=False)
     component.starting(f"{settings.generator.model} is being loaded; the documents are quoted meanwhile")
-    phraser = Phraser(settings.generator, grounding, _reporting_to(component))
+    phraser = Phraser(settings.generator, grounding)
     async with AsyncExitStack() as stack:
         loading = asyncio.create_task(
             _load_generator(settings, reading, phraser, component, loaded, stack), name="load-generator"
@@ -208,14 +209,14 @@ async def _phrasing(
                 await loading
 
 
-def _reporting_to(component: Component) -> Callable[[str], None]:
-    """Tells how the last draft went."""
+def _reporting_to(component: Component, detail: str) -> Callable[[str], None]:
+    """Tells how the last draft went; `detail` is what is to be known where all is well."""
 
     def report(problem: str) -> None:
         if problem:
             component.degraded(f"{problem}; the documents are quoted instead")
         else:
-            component.ready()
+            component.ready(detail)
 
     return report
 
@@ -238,8 +239,9 @@ async def _load_generator(
     else:
         stack.push_async_callback(generator.close)
         gc.freeze()  # as after loading the other models
-        phraser.use(generator)
-        component.ready()
+        detail = ". ".join(filter(None, (generator.name, str(generator.description.get("unused", "")))))
+        phraser.use(generator, _reporting_to(component, detail))
+        component.ready(detail)
         _log.info("generator loaded", **generator.description)
     finally:
         loaded.set()
@@ -251,7 +253,11 @@ def make_generator(settings: Settings, pause: Callable[[], None] = lambda: None)
     if settings.generator.provider == "openai":
         budget = DailyBudget(settings.storage.folder / "tokens.json", settings.generator.tokens_per_day)
         return RemoteGenerator(settings.generator, budget)
-    model = load_model(settings.generator, settings.models)
+    choice = chosen(settings)
+    model = load_model(choice.settings, settings.models, choice.name)
+    if choice.unused:
+        model.description["unused"] = choice.unused
+        _log.warning("a tuned model is not used", reason=choice.unused)
     parallel, capacity = settings.generator.parallel, settings.queue.capacity
     return GenerationLane(model, side_by_side=parallel, capacity=capacity, pause=pause)
 

@@ -21,8 +21,9 @@ from bot.adapters.telegram.checking import check as check_telegram
 from bot.daemon import House, Models, open_house
 from bot.diagnosis import Diagnosis, error, ok, warning
 from bot.engine.phrasing import Phraser
-from bot.errors import BotError
+from bot.errors import BotError, WeightsError
 from bot.evaluation.threshold import fit_threshold
+from bot.inference.tuned import chosen
 from bot.settings import Settings
 from bot.storage.data_folder import LOCK
 from bot.storage.sqlite import damage
@@ -53,6 +54,8 @@ async def examine(
     """
     yield ok("settings", f"they are valid; platforms: {', '.join(settings.platforms) or 'none, so the terminal'}")
     for found in await asyncio.to_thread(lambda: [*_machine(), *_data_folder(settings.storage.folder)]):
+        yield found
+    for found in await asyncio.to_thread(lambda: list(_tuned_model(settings))):
         yield found
     async for found in _platforms(settings, online=online):
         yield found
@@ -89,6 +92,19 @@ def _machine() -> Iterator[Diagnosis]:
         yield warning("open files", f"only {soft} may be open at once: raise the limit (ulimit -n, LimitNOFILE=).")
     else:
         yield ok("open files", f"{soft} may be open at once")
+
+
+def _tuned_model(settings: Settings) -> Iterator[Diagnosis]:
+    """Nothing where none is active."""
+    try:
+        choice = chosen(settings)
+    except WeightsError as failure:
+        yield error("tuned model", f"{failure} Until then the documents are quoted.")
+        return
+    if choice.unused:
+        yield warning("tuned model", choice.unused)
+    elif choice.name != settings.generator.model:
+        yield ok("tuned model", choice.name)
 
 
 def _data_folder(folder: Path) -> Iterator[Diagnosis]:

@@ -260,6 +260,14 @@ class GroundingSettings(Section):
     )
 
 
+class FinetuningSettings(Section):
+    chat_messages: bool = Field(
+        False,
+        description="Whether `finetune prepare` may take questions from chats, with the answers that people found helpful. Ask "
+        "those people first.",
+    )
+
+
 class ConversationSettings(Section):
     expire_seconds: Seconds = Field(
         1800, description="Seconds after which an earlier question is no longer followed up."
@@ -448,6 +456,7 @@ class Settings(BaseSettings):
     answer: AnswerSettings = AnswerSettings()
     generator: GeneratorSettings = GeneratorSettings()
     grounding: GroundingSettings = GroundingSettings()
+    finetuning: FinetuningSettings = FinetuningSettings()
     conversation: ConversationSettings = ConversationSettings()
     queue: QueueSettings = QueueSettings()
     limits: LimitsSettings = LimitsSettings()

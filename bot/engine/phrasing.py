@@ -25,14 +25,12 @@ _OUTCOMES = {Verdict.KEPT: Phrased.KEPT, Verdict.TRIMMED: Phrased.TRIMMED, Verdi
 class Phraser:
     """Asks the generator of the house, as soon as there is one."""
 
-    def __init__(
-        self, settings: GeneratorSettings, grounding: Grounding, report: Callable[[str], None] = lambda _: None
-    ) -> None:
-        """`report` is told after each draft what went wrong; nothing where all went well."""
+    def __init__(self, settings: GeneratorSettings, grounding: Grounding) -> None:
         self._settings = settings
         self._grounding = grounding
-        self._report = report
+        self._report: Callable[[str], None] = lambda _: None
         self._generator: Generator | None = None
+        self._name = settings.model
         self._absence = "the model is still being loaded"
 
     @property
@@ -40,9 +38,11 @@ class Phraser:
         """None where there is none, or not yet."""
         return self._generator
 
-    def use(self, generator: Generator) -> None:
-        """From now on this one writes."""
+    def use(self, generator: Generator, report: Callable[[str], None] = lambda _: None) -> None:
+        """From now on this one writes. `report` is told after each draft what went wrong; nothing where all went well."""
         self._generator = generator
+        self._report = report
+        self._name = generator.name
 
     def do_without(self, reason: str) -> None:
         """There will be no generator."""
@@ -61,7 +61,7 @@ class Phraser:
 
         `passages`: those that answer, best first. Takes at most `within_seconds`, or the settings' deadline if that is less.
         """
-        name = self._settings.model
+        name = self._name
         try:
             grounded = await self._written(question, turns, passages, progress, within_seconds)
             phrasing = Phrasing(name, _OUTCOMES[grounded.verdict], grounded.reasons)
@@ -69,8 +69,7 @@ class Phraser:
             self._report("")
         except BotError as error:
             text, phrasing = "", Phrasing(name, Phrased.FAILED, (str(error),))
-            if self._generator is not None:
-                self._report(str(error))
+            self._report(str(error))
         metrics.GROUNDING.labels(phrasing.outcome.value).inc()
         return text, phrasing
 
@@ -87,7 +86,7 @@ class Phraser:
             raise GenerationFailed(self._absence)
         seconds = min(self._settings.deadline_seconds, within_seconds)
         settings = self._settings
-        material = Material(question, _excerpts(passages), tuple(turns), settings.persona, settings.language)
+        material = Material(question, excerpts(passages), tuple(turns), settings.persona, settings.language)
         checking = self._grounding.checking(passages, question)
         progress(Update(Stage.WRITING))
         try:
@@ -118,7 +117,8 @@ class Phraser:
         return draft
 
 
-def _excerpts(passages: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
+def excerpts(passages: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
+    """What a model is shown of the passages."""
     return tuple(
         Excerpt(
             " › ".join((found.title, *found.passage.heading)),

@@ -42,6 +42,8 @@ _NEAR = 0.45  # cosine
 _SURER = 0.05
 # What has such a form is shown as it is: a model would only spoil it.
 _NOT_PHRASED = (Form.CODE, Form.TABLE)
+# What is said where the documents don't answer.
+REFUSAL = "The documents don't answer this."
 # A model may take so much of the time that is left for a question.
 _UNTIL_PHRASED = 0.9
 
@@ -247,7 +249,7 @@ def _answered(composed: Composed, reference: str, confidence: float, hits: Seque
 
 
 def _declined(hits: Sequence[Hit], reference: str, confidence: float) -> Answer:
-    text = "The documents don't answer this."
+    text = REFUSAL
     near = dict.fromkeys(_name(hit.found) for hit in hits[:5] if max(hit.cosines) >= _NEAR)
     if near:
         text += f" The nearest I found: {' and '.join(list(near)[:2])}."

@@ -49,24 +49,24 @@ def plots(figures: Figures, results: Sequence[Result], threshold: float) -> list
             "Precision against coverage",
             "How much of what is answered is right, if only the surest share of the questions were answered. The dot is the "
             "threshold in use; each mark is another one that could be set.",
-            _drawn("coverage", lambda axes: _draw_coverage(axes, curve, threshold)) if curve else None,
+            drawn("coverage", lambda axes: _draw_coverage(axes, curve, threshold)) if curve else None,
         ),
         Plot(
             "Reliability",
             "Of the answers with about this confidence, so many are right. On the dashed line confidence keeps its promise; "
             "above it the bot is too modest, below it too sure. Larger dots stand for more questions.",
-            _drawn("reliability", lambda axes: _draw_reliability(axes, figures)) if figures.reliability else None,
+            drawn("reliability", lambda axes: _draw_reliability(axes, figures)) if figures.reliability else None,
         ),
         Plot(
             "Confidence",
             "What the bot is sure of. The better the two colours are kept apart by the threshold, the better it knows "
             "what it doesn't know.",
-            _drawn("confidence", lambda axes: _draw_confidence(axes, results, threshold)) if results else None,
+            drawn("confidence", lambda axes: _draw_confidence(axes, results, threshold)) if results else None,
         ),
         Plot(
             "Latency",
             "Time from question to answer.",
-            _drawn("latency", lambda axes: _draw_latency(axes, figures, results)) if results else None,
+            drawn("latency", lambda axes: _draw_latency(axes, figures, results)) if results else None,
         ),
     ]
 
@@ -123,7 +123,7 @@ def _legend_above(axes: "Axes") -> None:
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
 
 
-def _drawn(name: str, draw: Callable[["Axes"], None]) -> str:
+def drawn(name: str, draw: Callable[["Axes"], None]) -> str:
     """What `draw` draws, as an SVG element. `name` keeps its ids apart from those of other plots."""
     import matplotlib
     from matplotlib.figure import Figure  # without pyplot, which keeps every figure and asks for a window

@@ -61,7 +61,7 @@ def _page(title: str, figures: Figures, results: Sequence[Result], threshold: fl
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{escape(title)}</title>
-<style>{_STYLE}</style>
+<style>{STYLE}</style>
 </head>
 <body>
 <h1>{escape(title)}</h1>
@@ -70,7 +70,7 @@ def _page(title: str, figures: Figures, results: Sequence[Result], threshold: fl
 {_table(figures)}
 <dl>{"".join(_definition(f"{r.name}: {r.value}", escape(f"{r.meaning}.")) for r in remarks(figures))}</dl>
 <h2>Plots</h2>
-{"".join(map(_figure, plots(figures, results, threshold)))}
+{"".join(map(figure, plots(figures, results, threshold)))}
 <h2>Worst mistakes</h2>
 <p>Wrong answers first, the surest first; then answerable questions that were declined. {_WORST} at most.</p>
 {mistakes}
@@ -99,7 +99,8 @@ def _table(figures: Figures) -> str:
 <details><summary>What the columns mean</summary><dl>{legend}</dl><p>{escape(NOTE)}</p></details>"""
 
 
-def _figure(plot: Plot) -> str:
+def figure(plot: Plot) -> str:
+    """A plot as HTML."""
     drawing = plot.svg or "<p>There is nothing to draw.</p>"
     return f"<figure>\n<h3>{escape(plot.title)}</h3>\n{drawing}\n<figcaption>{escape(plot.caption)}</figcaption>\n</figure>\n"
 
@@ -153,7 +154,7 @@ def _quoted(text: str) -> str:
     return f"<blockquote>{escape(text)}</blockquote>"
 
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2, h3 { line-height: 1.25; }

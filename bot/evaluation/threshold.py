@@ -102,6 +102,11 @@ def _share(confidences: Sequence[float], threshold: float) -> float:
     return sum(confidence >= threshold for confidence in confidences) / len(confidences) if confidences else 0.0
 
 
+def heading_question(heading: str, title: str) -> str:
+    """A heading as somebody would ask about what stands below it: as it is, or as keywords."""
+    return heading if heading.endswith("?") else f"{heading} ({title})"
+
+
 def own_questions(stored: Sequence[StoredPassage], most: int) -> list[str]:
     """Questions that the documents answer: stored ones as they stand, and headings put as questions. The same ones each
     time."""
@@ -111,8 +116,7 @@ def own_questions(stored: Sequence[StoredPassage], most: int) -> list[str]:
             if block.form is Form.PAIR:
                 questions.append(block.context)
             elif block.heading:
-                heading = block.heading[-1]
-                questions.append(heading if heading.endswith("?") else f"{heading} ({passage.title})")
+                questions.append(heading_question(block.heading[-1], passage.title))
     distinct = sorted({question for question in questions if question.strip()})
     return random.Random(1).sample(distinct, min(most, len(distinct)))  # noqa: S311 - not for secrets
 
@@ -130,7 +134,7 @@ async def fit_threshold(
     total = len(own) + len(UNRELATED)
     confidences: list[list[float]] = [[], []]
     for number, text in enumerate((*own, *UNRELATED)):
-        considered = await engine.consider(_question(text))
+        considered = await engine.consider(lone_question(text))
         is_own = number < len(own)
         if is_own or not _is_spoken_of(considered):
             confidences[0 if is_own else 1].append(considered.answer.confidence)
@@ -142,6 +146,7 @@ def _is_spoken_of(considered: Considered) -> bool:
     return bool(considered.candidates) and considered.candidates[0].evidence.covered >= _COVERED
 
 
-def _question(text: str) -> Question:
+def lone_question(text: str) -> Question:
+    """A question of the bot's own, in a conversation of its own."""
     nobody = uuid4().hex
     return Question(text, nobody, "doctor", Address("doctor", "doctor", nobody), datetime.now(UTC))

@@ -22,7 +22,8 @@ import structlog
 from bot import metrics
 from bot.errors import EngineBusy, GenerationFailed, WeightsError
 from bot.inference import prompts
-from bot.inference.prompts import Material, Style
+from bot.inference.prompter import Encoded, Prompter
+from bot.inference.prompts import Material
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights, missing_files
 from bot.settings import GeneratorSettings, ModelsSettings
 
@@ -53,17 +54,13 @@ class Generator(Protocol):
 
 # --- the model --------------------------------------------------------------------------------------------------------
 
-# Kinds that were made to summarise: what they are given to read is all they need.
-_SUMMARISERS = frozenset({"bart", "pegasus", "pegasus_x", "led", "bigbird_pegasus", "mbart"})
-# A tokenizer without a limit says so by a huge number.
-_NO_LIMIT = 1_000_000
-
 
 class LocalModel:
     """A loaded causal or encoder-decoder language model, with its tokenizer."""
 
-    def __init__(self, weights: Weights, precision: Precision, settings: GeneratorSettings) -> None:
-        """Raises WeightsError over a folder that is damaged, foreign, or has no tokenizer."""
+    def __init__(self, weights: Weights, precision: Precision, settings: GeneratorSettings, name: str = "") -> None:
+        """`name`: what the model is known as, if not by that of the settings. Raises WeightsError over a folder that is
+        damaged, foreign, or has no tokenizer."""
         import torch
         from transformers.utils import logging as transformers_logging
 
@@ -71,9 +68,9 @@ class LocalModel:
         started = time.perf_counter()
         self._torch = torch
         self._settings = settings
-        self.name = settings.model
+        self.name = name or settings.model
         try:
-            self._model, self._tokenizer = _load(weights.folder, getattr(torch, precision.dtype), settings.adapter)
+            self._model, self._tokenizer = load_parts(weights.folder, getattr(torch, precision.dtype), settings.adapter)
             if settings.quantization == "int8":
                 from bot.inference.quantized import quantize
 
@@ -82,15 +79,12 @@ class LocalModel:
             raise
         except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
             raise WeightsError(f"{settings.model} can't be loaded from {weights.folder}: {error}") from error
-        config = self._model.config
-        self._two_parts: bool = bool(config.is_encoder_decoder)
-        self.style = _style(settings.style, config.model_type, self._two_parts, self._tokenizer, settings.model)
-        self._special_tokens = sorted(_special_tokens(self._tokenizer), key=len, reverse=True)
-        self._ends = _end_tokens(self._model.generation_config, config, self._tokenizer)
-        self._stops = (*settings.stop, *(prompts.COMPLETION_STOPS if self.style is Style.COMPLETION else ()))
-        self.context = _context(config, self._tokenizer)
-        self.description = {
-            "model": settings.model,
+        self._two_parts: bool = bool(self._model.config.is_encoder_decoder)
+        self.prompter = Prompter(self._tokenizer, self._model.config, self._model.generation_config, settings)
+        self.style, self.context = self.prompter.style, self.prompter.context
+        self._ends = self.prompter.ends
+        self.description: dict[str, object] = {
+            "model": self.name,
             "source": weights.source,
             "style": self.style.value,
             "dtype": precision.dtype,
@@ -99,58 +93,9 @@ class LocalModel:
             "seconds": round(time.perf_counter() - started, 2),
         }
 
-    # --- prompts
-
-    def encode(self, prompt: Material | str) -> "Encoded":
+    def encode(self, prompt: Material | str) -> Encoded:
         """The prompt as tokens, shortened to what fits."""
-        settings = self._settings
-        new = settings.max_new_tokens
-        budget = settings.prompt_tokens
-        if self.context is not None:
-            new = new if self._two_parts else min(new, self.context // 2)
-            budget = min(budget, self.context - (0 if self._two_parts else new))
-        if isinstance(prompt, str):
-            return Encoded(self._tokens(prompt)[-budget:], new, settings.stop)
-        material = prompts.harmless_material(prompt, self._special_tokens)
-        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material)[0]))
-        tokens, thinking = self._prompt(material)
-        if len(tokens) > budget and self.style is Style.COMPLETION:
-            tokens = self._tokens(prompts.completion(material, examples=False))
-        return Encoded(tokens[-budget:], new, self._stops, thinking)
-
-    def _prompt(self, material: Material) -> tuple[list[int], bool]:
-        """The tokens of a prompt, and whether it ends within a thought that the model is to go on with."""
-        if self.style is Style.CHAT:
-            text = self._chat(prompts.chat(material))
-            # The template has written the special tokens.
-            return self._tokens(text, special=False), text.rstrip().endswith("<think>")
-        if self.style is Style.DIALOGUE:
-            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token)), False
-        make = {Style.QUESTION: prompts.question_and_context, Style.SUMMARY: prompts.summary}
-        return self._tokens(make.get(self.style, prompts.completion)(material)), False
-
-    def _chat(self, messages: Sequence[prompts.Message]) -> str:
-        """The messages in the model's own form; some templates know no system role, and say so or leave it out."""
-        with suppress(Exception):  # a template is a program, and may raise anything
-            text = self._from_template(messages)
-            if messages[0].content.strip() in text:
-                return text
-        return self._from_template(prompts.without_system(messages))
-
-    def _from_template(self, messages: Sequence[prompts.Message]) -> str:
-        return str(
-            self._tokenizer.apply_chat_template(
-                [{"role": message.role, "content": message.content} for message in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-                enable_thinking=False,  # templates that know of no thinking don't mind
-            )
-        )
-
-    def _tokens(self, text: str, *, special: bool = True) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
-
-    # --- writing
+        return self.prompter.encode(prompt)
 
     def write(self, rows: Sequence["Row"], pause: Callable[[], None] = lambda: None) -> None:
         """Write all rows, side by side; each is told of its tokens, and may end itself. `pause` is called between tokens."""
@@ -210,16 +155,6 @@ class LocalModel:
         return config
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A prompt as tokens; how many may follow; what ends the text; whether the model is thinking already."""
-
-    tokens: list[int]
-    new: int
-    stops: tuple[str, ...] = ()
-    thinking: bool = False
-
-
 class Row:
     """One text that is being written. In the model's thread, but for `stopped`."""
 
@@ -263,17 +198,24 @@ class Row:
         return stop_there
 
 
-def load_model(settings: GeneratorSettings, models: ModelsSettings) -> LocalModel:
-    """Find the weights, choose the number format and load. Blocking, and takes seconds to minutes. Raises WeightsError."""
+def find_model(settings: GeneratorSettings, models: ModelsSettings) -> Weights:
+    """The complete weights of the model that the settings name. Blocking. Raises WeightsError."""
     weights = find_weights(settings.model, settings.revision, auto_download=models.auto_download, pickled=True)
     if missing := missing_files(weights.folder, pickled=True):
         raise WeightsError(f"{settings.model} is not complete: {weights.folder} lacks {', '.join(missing)}.")
+    return weights
+
+
+def load_model(settings: GeneratorSettings, models: ModelsSettings, name: str = "") -> LocalModel:
+    """Find the weights, choose the number format and load. Blocking, and takes seconds to minutes. Raises WeightsError."""
+    weights = find_model(settings, models)
     # What stands in 8 bits is multiplied with numbers of 16 bits.
     wanted = "bfloat16" if settings.quantization == "int8" else settings.dtype
-    return LocalModel(weights, choose_precision(wanted), settings)
+    return LocalModel(weights, choose_precision(wanted), settings, name)
 
 
-def _load(folder: Path, dtype: Any, adapter: Path | None) -> tuple[Any, Any]:
+def load_parts(folder: Path, dtype: Any, adapter: Path | None = None) -> tuple[Any, Any]:
+    """(model, tokenizer) of the libraries, for computing, not for learning. Raises nearly anything over a damaged folder."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     where = {"local_files_only": True, "trust_remote_code": False}
@@ -300,37 +242,6 @@ def _adapted(model: Any, folder: Path) -> Any:
         return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
     except Exception as error:  # made for another model, or damaged
         raise WeightsError(f"The adapter {folder} doesn't fit the model: {error}") from error
-
-
-def _style(wanted: str, kind: str, two_parts: bool, tokenizer: Any, model: str) -> Style:
-    if wanted != "auto":
-        return Style(wanted)
-    if two_parts:
-        return Style.SUMMARY if kind in _SUMMARISERS else Style.QUESTION
-    if template := tokenizer.chat_template:
-        # That of DialoGPT names nobody: it joins turns by the end of text.
-        return Style.CHAT if "role" in str(template) else Style.DIALOGUE
-    return Style.DIALOGUE if "dialo" in model.lower() else Style.COMPLETION
-
-
-def _special_tokens(tokenizer: Any) -> set[str]:
-    added = (str(token) for token in tokenizer.added_tokens_decoder.values())
-    return {*map(str, tokenizer.all_special_tokens), *added}
-
-
-def _end_tokens(generation: Any, config: Any, tokenizer: Any) -> frozenset[int]:
-    """Each of the tokens by which the model says that it has finished."""
-    ends: set[int] = set()
-    for given in (generation.eos_token_id, getattr(config, "eos_token_id", None), tokenizer.eos_token_id):
-        ends |= set(given) if isinstance(given, list | tuple) else {given} if given is not None else set()
-    return frozenset(ends)
-
-
-def _context(config: Any, tokenizer: Any) -> int | None:
-    """How many tokens the model sees at once; None where it has no limit."""
-    limits = [getattr(config, "max_position_embeddings", None), tokenizer.model_max_length]
-    known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT]
-    return min(known, default=None)
 
 
 def _penalty(penalty: float, prompt_length: int) -> Any:

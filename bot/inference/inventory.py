@@ -7,6 +7,7 @@ from pathlib import Path
 from bot.errors import WeightsError
 from bot.inference.encoder import NO_MODEL
 from bot.inference.span_model import SHIPPED
+from bot.inference.tuned import FOLDER, chosen, read
 from bot.inference.weights import Weights, cached_folder, choose_precision, find_weights, missing_files
 from bot.settings import Settings
 
@@ -41,8 +42,25 @@ def installed(settings: Settings) -> Iterator[Installed]:
     if generator.provider == "local":
         dtype = "int8" if generator.quantization == "int8" else generator.dtype
         yield _found("generator", generator.model, generator.revision, dtype, pickled=True)
+        yield from _tuned(settings)
     elif generator.provider == "openai":
         yield Installed("generator", generator.model, None, source=generator.base_url)
+
+
+def _tuned(settings: Settings) -> Iterator[Installed]:
+    """The tuned model that is active, if there is one, with what keeps it from being used."""
+    active = read(settings.storage.folder).active
+    if active is None:
+        return
+    folder = settings.storage.folder / FOLDER / active.name
+    try:
+        problem = chosen(settings).unused
+    except WeightsError as error:
+        problem = str(error)
+    there = [file for file in folder.glob("*") if file.is_file()]
+    size = sum(file.stat().st_size for file in there)
+    source = f"active, made from {active.base}"
+    yield Installed("tuned", active.name, folder if there else None, source, size, missing=problem)
 
 
 def _found(role: str, model: str, revision: str, dtype: str, *, pickled: bool = False) -> Installed:
@@ -58,15 +76,16 @@ def _found(role: str, model: str, revision: str, dtype: str, *, pickled: bool = 
         problem = f"lacks {', '.join(missing_files(folder, pickled=pickled))}; fetch it again: models download {model}"
     if dtype == "auto":
         dtype = choose_precision("auto").dtype
-    files = [file for pattern in _FILES for file in weights.folder.rglob(pattern)]
     size = sum(file.stat().st_size for file in weights.folder.rglob("*") if file.is_file())
-    memory = 0 if problem else _parameters(files) * _BYTES[dtype]
+    memory = 0 if problem else parameter_count(weights.folder) * _BYTES[dtype]
     return Installed(role, model, weights.folder, weights.source, size, dtype, memory, problem)
 
 
-def _parameters(files: list[Path]) -> int:
-    """How many numbers the weights have; of pickled ones, about."""
+def parameter_count(folder: Path) -> int:
+    """How many numbers the weights of a model have; of pickled ones, about. Nothing is loaded."""
     from safetensors import safe_open
+
+    files = [file for pattern in _FILES for file in folder.rglob(pattern)]
 
     safe = [file for file in files if file.suffix == ".safetensors"]
     if not safe:

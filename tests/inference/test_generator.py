@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from bot.errors import EngineBusy, GenerationFailed, WeightsError
-from bot.inference.generator import Encoded, GenerationLane, Generator, LocalModel, Row, load_model
+from bot.inference.generator import GenerationLane, Generator, LocalModel, Row, load_model
+from bot.inference.prompter import Encoded
 from bot.inference.prompts import Excerpt, Material, Style
 from bot.messages import Turn
 from bot.settings import GeneratorSettings, ModelsSettings

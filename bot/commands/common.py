@@ -1,0 +1,127 @@
+"""What the commands share: options, settings, the house around a piece of work, progress and printing."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot.settings import CONFIG_VARIABLE, Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bot.daemon import House
+    from bot.knowledge.indexer import IndexReport
+
+
+class ExitCode(IntEnum):
+    FAILURE = 1
+    WRONG_SETTINGS = 2
+    INTERRUPTED = 130
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", envvar=CONFIG_VARIABLE, help="The settings file. Default: bot.toml, if there is one."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The settings, with logging set up: a person at the terminal is told only what there is to worry about."""
+    from bot.telemetry import configure_logging
+
+    settings = load_settings(config)
+    configure_logging(settings.log, quiet=True, secrets=settings.secrets)
+    return settings
+
+
+def with_house(
+    settings: Settings,
+    work: "Callable[[House], Awaitable[None]]",
+    *,
+    fresh: bool = True,
+    golden: bool = True,
+    accept: bool = False,
+) -> None:
+    """Open the rooms, bring the index up to date unless told otherwise, do the work, close."""
+    from bot.daemon import open_house
+
+    async def run() -> None:
+        async with open_house(settings, golden=golden, accept=accept) as house:
+            if fresh:
+                await refresh_index(house)
+            await work(house)
+
+    asyncio.run(run())
+
+
+async def refresh_index(house: "House") -> "IndexReport":
+    """Index what has changed, with a progress bar where somebody watches."""
+    with progress_bar("Indexing passages") as show:
+        folder = house.settings.knowledge.folder
+        report = await house.indexer.index_folder(folder, lambda step: show(step.done, step.total))
+    if report.verdict is not None and not report.verdict.accepted:
+        complain("The previous index was kept, because golden questions got worse:", *report.verdict.findings)
+    return report
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator["Callable[..., None]"]:
+    """Shows how many are done of how many, their rate and the time left; nothing where standard error is no terminal.
+
+    Yields a function that is told (done, total) and maybe a few words.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed or 0:.0f}/s")
+
+    screen = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}", style="dim"),
+    )
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(what, total=None, visible=False, words="")
+
+        def show(done: int, total: int, words: str = "") -> None:
+            bar.update(task, completed=done, total=total, visible=total > 0, words=words)
+
+        yield show
+
+
+def console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def print_json(data: Any) -> None:
+    typer.echo(json.dumps(data, ensure_ascii=False))
+
+
+def complain(*lines: str) -> None:
+    for line in lines:
+        typer.secho(line, err=True, fg="red" if sys.stderr.isatty() else None)

@@ -1,0 +1,146 @@
+"""Prompts and answers as the tokens of one model. Needs its tokenizer and its configuration, but none of its weights.
+
+What a model is trained on and what it is asked come from here alike, so that both are the same, token for token.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from bot.inference import prompts
+from bot.inference.prompts import Material, Style
+from bot.settings import GeneratorSettings
+
+# Kinds that were made to summarise: what they are given to read is all they need.
+_SUMMARISERS = frozenset({"bart", "pegasus", "pegasus_x", "led", "bigbird_pegasus", "mbart"})
+# A tokenizer without a limit says so by a huge number.
+_NO_LIMIT = 1_000_000
+_ANSWER = "(the answer)"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A prompt as tokens; how many may follow; what ends the text; whether the model is thinking already."""
+
+    tokens: list[int]
+    new: int
+    stops: tuple[str, ...] = ()
+    thinking: bool = False
+
+
+class Prompter:
+    """What a model is given to read, in its own style."""
+
+    def __init__(self, tokenizer: Any, config: Any, generation: Any, settings: GeneratorSettings) -> None:
+        """`config` and `generation` are those of the model."""
+        self._tokenizer = tokenizer
+        self._settings = settings
+        self._two_parts: bool = bool(config.is_encoder_decoder)
+        self.style = _style(settings.style, config.model_type, self._two_parts, tokenizer, settings.model)
+        self.context = _context(config, tokenizer)
+        self.ends = _end_tokens(generation, config, tokenizer)
+        self._special_tokens = sorted(_special_tokens(tokenizer), key=len, reverse=True)
+        self._stops = (*settings.stop, *(prompts.COMPLETION_STOPS if self.style is Style.COMPLETION else ()))
+
+    def encode(self, prompt: Material | str) -> Encoded:
+        """The prompt as tokens, shortened to what fits."""
+        settings = self._settings
+        new = settings.max_new_tokens
+        budget = settings.prompt_tokens
+        if self.context is not None:
+            new = new if self._two_parts else min(new, self.context // 2)
+            budget = min(budget, self.context - (0 if self._two_parts else new))
+        if isinstance(prompt, str):
+            return Encoded(self._tokens(prompt)[-budget:], new, settings.stop)
+        material = prompts.harmless_material(prompt, self._special_tokens)
+        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material)[0]))
+        tokens, thinking = self._prompt(material)
+        if len(tokens) > budget and self.style is Style.COMPLETION:
+            tokens = self._tokens(prompts.completion(material, examples=False))
+        return Encoded(tokens[-budget:], new, self._stops, thinking)
+
+    def _prompt(self, material: Material) -> tuple[list[int], bool]:
+        """The tokens of a prompt, and whether it ends within a thought that the model is to go on with."""
+        if self.style is Style.CHAT:
+            text = self._chat(prompts.chat(material))
+            # The template has written the special tokens.
+            return self._tokens(text, special=False), text.rstrip().endswith("<think>")
+        if self.style is Style.DIALOGUE:
+            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token)), False
+        make = {Style.QUESTION: prompts.question_and_context, Style.SUMMARY: prompts.summary}
+        return self._tokens(make.get(self.style, prompts.completion)(material)), False
+
+    def _chat(self, messages: Sequence[prompts.Message]) -> str:
+        """The messages in the model's own form; some templates know no system role, and say so or leave it out."""
+        with suppress(Exception):  # a template is a program, and may raise anything
+            text = self._from_template(messages)
+            if messages[0].content.strip() in text:
+                return text
+        return self._from_template(prompts.without_system(messages))
+
+    def _from_template(self, messages: Sequence[prompts.Message], *, asking: bool = True) -> str:
+        return str(
+            self._tokenizer.apply_chat_template(
+                [{"role": message.role, "content": message.content} for message in messages],
+                tokenize=False,
+                add_generation_prompt=asking,
+                enable_thinking=False,  # templates that know of no thinking don't mind
+            )
+        )
+
+    # --- answers
+
+    def answer(self, text: str) -> list[int]:
+        """An answer as the model should write it behind its prompt, with the token that ends it."""
+        if self.style is Style.COMPLETION:
+            # An empty line would end it too early.
+            text = " " + text.replace("\n\n", "\n")
+        tokens = self._tokens(text, special=False)
+        return [*tokens, *self._ending()]
+
+    def _ending(self) -> list[int]:
+        """What comes behind an answer: in a chat what the template puts there, up to the first token that ends a turn."""
+        if self.style is Style.CHAT:
+            messages = [prompts.Message("user", "Hello"), prompts.Message("assistant", _ANSWER)]
+            _, found, behind = self._from_template(messages, asking=False).rpartition(_ANSWER)
+            tokens = self._tokens(behind, special=False) if found else []
+            places = [place for place, token in enumerate(tokens) if token in self.ends]
+            if places:
+                return tokens[: places[0] + 1]
+        end = self._tokenizer.eos_token_id
+        return [end if end is not None else min(self.ends)] if self.ends else []
+
+    def _tokens(self, text: str, *, special: bool = True) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+
+
+def _style(wanted: str, kind: str, two_parts: bool, tokenizer: Any, model: str) -> Style:
+    if wanted != "auto":
+        return Style(wanted)
+    if two_parts:
+        return Style.SUMMARY if kind in _SUMMARISERS else Style.QUESTION
+    if template := tokenizer.chat_template:
+        # That of DialoGPT names nobody: it joins turns by the end of text.
+        return Style.CHAT if "role" in str(template) else Style.DIALOGUE
+    return Style.DIALOGUE if "dialo" in model.lower() else Style.COMPLETION
+
+
+def _special_tokens(tokenizer: Any) -> set[str]:
+    added = (str(token) for token in tokenizer.added_tokens_decoder.values())
+    return {*map(str, tokenizer.all_special_tokens), *added}
+
+
+def _end_tokens(generation: Any, config: Any, tokenizer: Any) -> frozenset[int]:
+    """Each of the tokens by which the model says that it has finished."""
+    ends: set[int] = set()
+    for given in (generation.eos_token_id, getattr(config, "eos_token_id", None), tokenizer.eos_token_id):
+        ends |= set(given) if isinstance(given, list | tuple) else {given} if given is not None else set()
+    return frozenset(ends)
+
+
+def _context(config: Any, tokenizer: Any) -> int | None:
+    """How many tokens the model sees at once; None where it has no limit."""
+    limits = [getattr(config, "max_position_embeddings", None), tokenizer.model_max_length]
+    known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT]
+    return min(known, default=None)

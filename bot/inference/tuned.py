@@ -1,0 +1,238 @@
+"""Tuned language models: which one is active, which one was before, and whether it may be used with the settings.
+
+They lie in the data folder, each in a folder of its own that never changes, beside a small record. Nothing here loads a model.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Literal, cast
+
+from bot.errors import TrainingError, WeightsError
+from bot.settings import GeneratorSettings, Settings
+
+FOLDER = "generators"
+TRAINING = "training.json"
+COMPARISON = "comparison.json"
+Method = Literal["lora", "full"]
+_RECORD = "active.json"
+_SHORT = 8  # characters of a hash that tell models of one name apart
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A tuned model in the data folder. `base`, `revision` and `style` are what it was trained with; `weights` is the hash of
+    its files. `anyway`: why it would have been refused."""
+
+    name: str
+    base: str
+    revision: str
+    method: Method
+    style: str
+    weights: str
+    activated: float  # seconds since the epoch
+    anyway: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is active, None where nothing is; and what was before, the latest last (None: the base model)."""
+
+    active: Tuned | None = None
+    before: tuple[Tuned | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The settings of the local model that is to write, and what it is known as. `unused` says why the active tuned model
+    is not a part of it, and what to do; empty where it is, or where there is none."""
+
+    settings: GeneratorSettings
+    name: str
+    unused: str = ""
+
+
+# --- what is used -----------------------------------------------------------------------------------------------------
+
+
+def chosen(settings: Settings) -> Chosen:
+    """What is to write: the model of the settings, with the active tuned one if that belongs to it.
+
+    Raises WeightsError where the record or the tuned model is missing or damaged: the base must not silently write instead.
+    """
+    generator = settings.generator
+    plain = Chosen(generator, generator.model)
+    active = read(settings.storage.folder).active
+    if active is None:
+        return plain
+    if why := _unsuitable(active, generator):
+        return Chosen(generator, generator.model, f"The active tuned model {active.name} is not used, because {why}")
+    folder = settings.storage.folder / FOLDER / active.name
+    if damage := _damage(folder, active):
+        raise WeightsError(
+            f"The active tuned model {active.name} {damage}: activate it again from the folder it was made in (`knowledge-bot "
+            "finetune activate`), or go back: `knowledge-bot finetune revert`."
+        )
+    return Chosen(with_tuned(generator, folder, active.method, active.style), f"{generator.model} + {active.name}")
+
+
+def told_of(settings: Settings) -> str:
+    """What phrases answers, for people, with what keeps an active tuned model from it; empty where nothing phrases them.
+
+    Raises WeightsError as `chosen` does.
+    """
+    choice = chosen(settings)
+    name = "" if settings.generator.provider == "none" else choice.name
+    return ". ".join(filter(None, (name, choice.unused)))
+
+
+def with_tuned(generator: GeneratorSettings, folder: Path, method: Method, style: str) -> GeneratorSettings:
+    """The settings with the tuned model of a folder in place of the base, prompted as it was in training."""
+    model = {"adapter": folder} if method == "lora" else {"model": str(folder), "revision": "", "adapter": None}
+    return generator.model_copy(update={"provider": "local", "style": style} | model)
+
+
+def _unsuitable(active: Tuned, generator: GeneratorSettings) -> str:
+    """Why a tuned model doesn't go with the settings, and what to do; empty where it does."""
+    revert = "or take it back: `knowledge-bot finetune revert`."
+    if generator.provider != "local":
+        return f'generator.provider is {generator.provider}: set it to "local", {revert}'
+    if generator.adapter is not None:
+        return f"generator.adapter names another adapter: remove that setting, {revert}"
+    if (active.base, active.revision) != (base_name(generator.model), generator.revision):
+        at = f" at revision {active.revision}" if active.revision else ""
+        return f"it was made from {active.base}{at}: set generator.model (and generator.revision) to that, {revert}"
+    return ""
+
+
+def base_name(model: str) -> str:
+    """A model's id, or its folder as an absolute path, so that two names of one folder are the same."""
+    folder = Path(model).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else model
+
+
+def _damage(folder: Path, active: Tuned) -> str:
+    if not folder.is_dir():
+        return f"is missing ({folder} is not there)"
+    return (
+        "" if weights_hash(folder) == active.weights else f"is damaged (files of {folder} are not what was activated)"
+    )
+
+
+def weights_hash(folder: Path) -> str:
+    """A hash of the files that decide what a tuned model writes. Blocking; reads them all."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*")):
+        if file.is_file() and _is_model_file(file):
+            with file.open("rb") as stream:
+                digest.update(f"{file.name}\n{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _is_model_file(file: Path) -> bool:
+    return file.name not in (TRAINING, COMPARISON) and file.suffix in (
+        ".safetensors",
+        ".json",
+        ".jinja",
+        ".model",
+        ".txt",
+    )
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def read(storage: Path) -> Record:
+    """What is active in a data folder. Raises WeightsError where the record can't be read."""
+    file = storage / FOLDER / _RECORD
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        return Record(_tuned(data["active"]), tuple(_tuned(one) for one in data["before"]))
+    except FileNotFoundError:
+        return Record()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{file} can't be read ({error}), so it is not known which tuned model is active: remove the file, and activate "
+            "the model again (`knowledge-bot finetune activate`)."
+        ) from error
+
+
+def _tuned(data: Mapping[str, Any] | None) -> Tuned | None:
+    return None if data is None else Tuned(**data)
+
+
+def _write(storage: Path, record: Record) -> None:
+    """As a whole or not at all."""
+    file = storage / FOLDER / _RECORD
+    unfinished = file.with_name(f".{_RECORD}.unfinished")
+    with unfinished.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(asdict(record), indent=2) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    unfinished.replace(file)
+
+
+def activate(storage: Path, folder: Path, training: Mapping[str, Any], anyway: str = "") -> Tuned:
+    """Copy a tuned model into the data folder and make it the active one. Blocking. Raises TrainingError."""
+    weights = weights_hash(folder)
+    name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', folder.resolve().name).strip('.-') or 'tuned'}-{weights[:_SHORT]}"
+    tuned = Tuned(
+        name,
+        training["base"],
+        training["revision"],
+        cast(Method, training["method"]),
+        training["style"],
+        weights,
+        time.time(),
+        anyway,
+    )
+    place = storage / FOLDER
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        record = read(storage)
+        _copy(folder, place / name)
+        if record.active is None or record.active.name != name:
+            record = Record(record.active, record.before)
+            _write(storage, Record(tuned, (*record.before, record.active)))
+        else:
+            _write(storage, Record(tuned, record.before))
+    except OSError as error:
+        raise TrainingError(
+            f"{place} can't be written ({error.strerror}): check its owner and the free space."
+        ) from error
+    return tuned
+
+
+def _copy(folder: Path, to: Path) -> None:
+    """The files of a tuned model, in place of ones that stand there. Checkpoints stay behind."""
+    unfinished = Path(mkdtemp(dir=to.parent, prefix=f".{to.name}-"))
+    try:
+        for file in folder.iterdir():
+            if file.is_file():
+                shutil.copyfile(file, unfinished / file.name)
+        if to.exists():
+            shutil.rmtree(to)
+        unfinished.rename(to)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def revert(storage: Path) -> Record:
+    """Go back to what was active before. Raises TrainingError where nothing is active."""
+    record = read(storage)
+    if record.active is None:
+        raise TrainingError("No tuned model is active, so there is nothing to take back.")
+    before = record.before or (None,)
+    reverted = Record(before[-1], before[:-1])
+    try:
+        _write(storage, reverted)
+    except OSError as error:
+        raise TrainingError(f"{storage / FOLDER} can't be written ({error.strerror}): check its owner.") from error
+    return reverted

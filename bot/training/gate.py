@@ -1,0 +1,427 @@
+"""The gate: a tuned model goes live only where it is better than its base, on questions that it has not learnt from.
+
+Both answer the held-out questions through the whole engine, twice: with the documents that answer them, and without those, when
+the questions are to be refused. Better is a higher F1 of the answers with 95 % certainty, by a paired bootstrap over the
+questions (Efron and Tibshirani, 1993), without a loss in what the documents support or in what is refused.
+"""
+
+import asyncio
+import hashlib
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bot.daemon import House, Models, load_models, open_house
+from bot.errors import TrainingError, WeightsError
+from bot.evaluation.metrics import token_f1
+from bot.evaluation.plots import Plot, drawn, require_matplotlib
+from bot.evaluation.questions import EvaluationQuestion
+from bot.evaluation.questions import Kind as Expected
+from bot.evaluation.report import STYLE, figure
+from bot.evaluation.run import Result, ask_all
+from bot.health import State
+from bot.inference.tuned import COMPARISON, TRAINING, weights_hash, with_tuned
+from bot.messages import Phrased
+from bot.settings import GeneratorSettings, Settings
+from bot.training import pairs
+from bot.training.files import read_json, write_json
+from bot.training.pairs import HELD_OUT, TRAIN, VALIDATION, Example
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Progress = Callable[[int, int, str], None]
+
+_CERTAINTY = 0.95
+_TOLERANCE = 0.02  # that support and refusals may lose
+_RESAMPLES = 10_000
+_SEED = 20
+_FEWEST = 10
+# What takes long on a busy machine is slow, but not wrong: the deadlines of serving would judge the machine.
+_PATIENCE = 600.0  # seconds
+_DENIED = "no_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How a model does on the held-out questions; shares between 0 and 1.
+
+    `f1`: mean over the questions of the words that the given answer and the right one share; what was declined counts 0.
+    `drafted`: share of the questions for which the model was asked to write. `kept`, `trimmed`, `replaced`, `failed`: of these
+    drafts. `refused`: share of the questions without their documents that were declined, or whose draft said that the
+    documents don't answer. `seconds`: median of an answer that was drafted; 0 where none was.
+    """
+
+    f1: float
+    drafted: float
+    kept: float
+    trimmed: float
+    replaced: float
+    failed: float
+    refused: float
+    seconds: float
+
+    @property
+    def shown(self) -> float:
+        """Of the drafts, the share of which the documents support something: it was shown."""
+        return self.kept + self.trimmed
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A tuned model against its base. `interval` holds the gain in F1 with 95 %; `certainty` is the share of the resamples in
+    which there is one. `reasons` say why the tuned model is not better; there are none where it is."""
+
+    base: Figures
+    tuned: Figures
+    questions: int
+    gain: float
+    interval: tuple[float, float]
+    certainty: float
+    reasons: tuple[str, ...]
+    gains: tuple[float, ...]  # of each question
+
+    @property
+    def better(self) -> bool:
+        return not self.reasons
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        return "better" if self.better else "not better: " + "; ".join(self.reasons)
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def compare(
+    settings: Settings,
+    folder: Path,
+    data: Path | None,
+    *,
+    most: int,
+    models: Models | None = None,
+    progress: Progress = lambda _done, _total, _words: None,
+) -> Comparison:
+    """Ask both models up to `most` held-out questions, and write `comparison.json` into the folder of the tuned one.
+
+    Blocking. `data`: the prepared folder, if it isn't where it was in training. Raises TrainingError and WeightsError.
+    """
+    training = training_of(folder)
+    data = data or Path(training["data_folder"])
+    if pairs.fingerprint(data, TRAIN, VALIDATION) != training["data"]:
+        raise TrainingError(
+            f"{data} is not what {folder} was trained on, so that held-out questions may have been learnt: name the right "
+            "folder (--data), or train again."
+        )
+    weights = weights_hash(folder)
+    examples = _chosen(pairs.load(data, HELD_OUT), most)
+    base = settings.generator.model_copy(
+        update={
+            "provider": "local",
+            "model": training["base"],
+            "revision": training["revision"],
+            "style": training["style"],
+            "adapter": None,
+            "deadline_seconds": _PATIENCE,
+            "stall_seconds": _PATIENCE,
+            "seed": settings.generator.seed or _SEED,
+        }
+    )
+    tuned = with_tuned(base, folder.resolve(), training["method"], training["style"])
+    comparison = compared(
+        *asyncio.run(_ask_both(settings, (base, tuned), models or load_models(settings), examples, progress))
+    )
+    record = {
+        "weights": weights,
+        "held_out": pairs.fingerprint(data, HELD_OUT),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": _SEED,
+        "better": comparison.better,
+        **asdict(comparison),
+    }
+    write_json(folder / COMPARISON, record)
+    return comparison
+
+
+async def _ask_both(
+    settings: Settings,
+    generators: tuple[GeneratorSettings, GeneratorSettings],
+    models: Models,
+    examples: Sequence[Example],
+    progress: Progress,
+) -> list["Asked"]:
+    """The base, then the tuned model, over one index in a folder of its own."""
+    told = []
+    with TemporaryDirectory(prefix="knowledge-bot-") as storage:
+        for name, generator in zip(("base", "tuned"), generators, strict=True):
+            one = _with(settings, generator, Path(storage))
+            told.append(await _asked(one, models, examples, _counting(progress, name)))
+    return told
+
+
+def training_of(folder: Path) -> dict[str, Any]:
+    """What a finished training says of itself. Raises TrainingError."""
+    training = read_json(folder / TRAINING)
+    if training is None or {"base", "revision", "method", "style", "data", "data_folder"} - training.keys():
+        raise TrainingError(
+            f"{folder} holds no finished training ({TRAINING} is missing or not whole): make one with `knowledge-bot finetune "
+            "run`."
+        )
+    return training
+
+
+def _chosen(examples: Sequence[Example], most: int) -> list[Example]:
+    """Up to `most` questions that have an answer, the same ones each time."""
+    answered = [example for example in examples if example.kind is not pairs.Kind.REFUSAL]
+    order = sorted(answered, key=lambda example: hashlib.sha256(example.question.encode()).digest())
+    if len(order) < _FEWEST:
+        raise TrainingError(f"{len(order)} held-out questions tell nothing; at least {_FEWEST} are needed.")
+    return order[:most]
+
+
+def _with(settings: Settings, generator: GeneratorSettings, storage: Path) -> Settings:
+    return settings.model_copy(
+        update={"generator": generator, "storage": settings.storage.model_copy(update={"folder": storage})}
+    )
+
+
+def _counting(progress: Progress, name: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(done, total, f"the {name} model")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of the questions, in their order: with their documents, and without them."""
+
+    examples: Sequence[Example]
+    answered: Sequence[Result]
+    without: Sequence[Result]
+
+
+async def _asked(
+    settings: Settings, models: Models, examples: Sequence[Example], progress: Callable[[int, int], None]
+) -> Asked:
+    """Index the documents, and ask. Raises WeightsError where the model can't be loaded."""
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(open_house(settings, models, golden=False))
+        await house.indexer.index_folder(settings.knowledge.folder)
+        await _require_documents(house, examples)
+        await house.generator_loaded.wait()
+        component = house.health.component("generator").report
+        if component.state is State.FAILED:
+            raise WeightsError(component.detail)
+        questions = [_question(number, example) for number, example in enumerate(examples)]
+        parallel, total = settings.generator.parallel, 2 * len(questions)
+        answered = await ask_all(
+            house.engine, house.journal, questions, parallel=parallel, progress=lambda done, _: progress(done, total)
+        )
+        documents = sorted({example.document for example in examples})
+        await house.knowledge.change(house.lane.identity, (), documents, ())
+        without = await ask_all(
+            house.engine,
+            house.journal,
+            [replace(question, kind=Expected.UNANSWERABLE) for question in questions],
+            parallel=parallel,
+            progress=lambda done, _: progress(len(questions) + done, total),
+        )
+        return Asked(examples, answered, without)
+
+
+async def _require_documents(house: House, examples: Sequence[Example]) -> None:
+    there = {state.path for state, report in await house.knowledge.files() if report.passages}
+    if gone := sorted({example.document for example in examples} - there):
+        raise TrainingError(
+            f"{', '.join(gone[:3])}: held-out documents that are not in the knowledge folder any more: put them back, or "
+            "prepare and train anew."
+        )
+
+
+def _question(number: int, example: Example) -> EvaluationQuestion:
+    return EvaluationQuestion(
+        str(number),
+        example.question,
+        Expected.ANSWERABLE,
+        doc_ids=frozenset({example.document}),
+        reference=example.answer,
+    )
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def compared(base: Asked, tuned: Asked) -> Comparison:
+    """The figures of both, and the verdict."""
+    before, after = figures(base), figures(tuned)
+    gains = np.array(_f1s(tuned)) - np.array(_f1s(base))
+    chance = np.random.default_rng(_SEED)
+    means = gains[chance.integers(0, len(gains), (_RESAMPLES, len(gains)))].mean(axis=1)
+    low, high = (float(value) for value in np.quantile(means, (0.025, 0.975)))
+    certainty = float((means > 0).mean())
+    gain = float(gains.mean())
+    return Comparison(
+        before,
+        after,
+        len(gains),
+        gain,
+        (low, high),
+        certainty,
+        tuple(_reasons(before, after, gain, certainty)),
+        tuple(round(float(one), 4) for one in gains),
+    )
+
+
+def figures(asked: Asked) -> Figures:
+    drafts = [result.answer.phrasing for result in asked.answered if result.answer.phrasing is not None]
+    seconds = [result.latency_ms / 1000 for result in asked.answered if result.answer.phrasing is not None]
+
+    def share(outcome: Phrased) -> float:
+        return sum(draft.outcome is outcome for draft in drafts) / max(1, len(drafts))
+
+    return Figures(
+        f1=statistics.fmean(_f1s(asked)),
+        drafted=len(drafts) / len(asked.answered),
+        kept=share(Phrased.KEPT),
+        trimmed=share(Phrased.TRIMMED),
+        replaced=share(Phrased.REPLACED),
+        failed=share(Phrased.FAILED),
+        refused=sum(map(_refused, asked.without)) / len(asked.without),
+        seconds=statistics.median(seconds) if seconds else 0.0,
+    )
+
+
+def _f1s(asked: Asked) -> list[float]:
+    return [
+        token_f1(result.answer.text, example.answer) if result.answer.answered else 0.0
+        for example, result in zip(asked.examples, asked.answered, strict=True)
+    ]
+
+
+def _refused(result: Result) -> bool:
+    phrasing = result.answer.phrasing
+    denied = phrasing is not None and not phrasing.shown and _DENIED in phrasing.reasons
+    return denied or not result.answer.answered
+
+
+def _reasons(base: Figures, tuned: Figures, gain: float, certainty: float) -> list[str]:
+    reasons = []
+    if certainty < _CERTAINTY:
+        reasons.append(
+            f"the F1 of the answers changes by {_points(gain)}, which is a gain with {certainty:.0%} certainty only "
+            f"({_CERTAINTY:.0%} are needed)"
+        )
+    for what, before, after in (
+        ("of the drafts the documents support", base.shown, tuned.shown),
+        ("of the questions without an answer it refuses", base.refused, tuned.refused),
+    ):
+        if after < before - _TOLERANCE:
+            reasons.append(f"{what} {after:.0%} instead of {before:.0%}")
+    return reasons
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.1f} points"
+
+
+# --- the verdict, later -----------------------------------------------------------------------------------------------
+
+
+def objection(folder: Path) -> str:
+    """Why a tuned model should not go live; empty where it should. Raises TrainingError where it was never compared, or
+    has changed since."""
+    training_of(folder)
+    record = read_json(folder / COMPARISON)
+    if record is None:
+        raise TrainingError(
+            f"{folder} was never compared with its base: knowledge-bot finetune compare --tuned {folder}"
+        )
+    if record.get("weights") != weights_hash(folder) or "reasons" not in record:
+        raise TrainingError(
+            f"{folder} has changed since it was compared with its base; compare it again: "
+            f"knowledge-bot finetune compare --tuned {folder}"
+        )
+    return "; ".join(record["reasons"])
+
+
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+ROWS: tuple[tuple[str, Callable[[Figures], float], str], ...] = (
+    ("F1 of the answers", lambda figures: figures.f1, "words that the given answer and the right one share"),
+    ("drafted", lambda figures: figures.drafted, "of the questions: the model was asked to write"),
+    ("kept", lambda figures: figures.kept, "of the drafts: the documents support every sentence"),
+    ("trimmed", lambda figures: figures.trimmed, "of the drafts: something was left out"),
+    ("replaced", lambda figures: figures.replaced, "of the drafts: the quote was given instead"),
+    ("failed", lambda figures: figures.failed, "of the drafts: none came"),
+    ("refused", lambda figures: figures.refused, "of the same questions without the documents that answer them"),
+)
+
+
+def write_report(folder: Path, comparison: Comparison, title: str) -> Path:
+    """Write `comparison.html`, with the table and two plots, into a folder; its path. Raises TrainingError and BotError."""
+    require_matplotlib()
+    rows = "".join(
+        f'<tr><th scope="row">{name}</th><td>{of(comparison.base):.1%}</td><td>{of(comparison.tuned):.1%}</td>'
+        f"<td>{escape(meaning)}</td></tr>\n"
+        for name, of, meaning in ROWS
+    )
+    low, high = comparison.interval
+    page = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>{escape(title)}</h1>
+<p>{comparison.questions} held-out questions. The tuned model is {escape(comparison.verdict)}.</p>
+<p>Gain in F1: {_points(comparison.gain)}, between {_points(low)} and {_points(high)} with 95 % certainty.</p>
+<div class="wide"><table><thead><tr><th></th><th>base</th><th>tuned</th><th>meaning</th></tr></thead>
+<tbody>
+{rows}</tbody></table></div>
+{"".join(map(figure, _plots(comparison)))}
+</body>
+</html>
+"""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "comparison.html").write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"{folder} can't be written ({error.strerror}): name another folder (--report).") from error
+    return folder / "comparison.html"
+
+
+def _plots(comparison: Comparison) -> list[Plot]:
+    return [
+        Plot("Base and tuned", "Higher is better.", drawn("both", lambda axes: _draw_both(axes, comparison))),
+        Plot(
+            "Gain of each question",
+            "How much more, or less, of the right answer's words the tuned model's answer has. The dashed line is the mean.",
+            drawn("gains", lambda axes: _draw_gains(axes, comparison)),
+        ),
+    ]
+
+
+def _draw_both(axes: "Axes", comparison: Comparison) -> None:
+    places = np.arange(3)
+    for offset, name, one in ((-0.2, "base", comparison.base), (0.2, "tuned", comparison.tuned)):
+        axes.bar(places + offset, [100 * one.f1, 100 * one.shown, 100 * one.refused], 0.38, label=name)
+    axes.set_xticks(places, ["F1 of the answers", "drafts supported", "refused"])
+    axes.set(ylim=(0, 105), ylabel="%")
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+
+
+def _draw_gains(axes: "Axes", comparison: Comparison) -> None:
+    axes.hist([100 * gain for gain in comparison.gains], bins=list(range(-100, 101, 10)))
+    axes.axvline(100 * comparison.gain, linestyle="--", color="grey")
+    axes.set(xlabel="gain in F1, points", ylabel="questions")

@@ -1,0 +1,543 @@
+"""Fine-tuning of a language model on prepared questions and answers, by the Trainer of transformers.
+
+The prompts are those of serving, token for token, for both come from `inference.prompter`; the loss counts for the answer
+alone. `lora` trains small matrices beside the linear layers (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models",
+2021), `full` all weights. What has the lowest loss on the validation examples is kept.
+"""
+
+import json
+import math
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    EarlyStoppingCallback,
+    GenerationConfig,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import logging as transformers_logging
+
+from bot.errors import TrainingError, WeightsError
+from bot.inference.generator import find_model, load_parts
+from bot.inference.inventory import parameter_count
+from bot.inference.prompter import Prompter
+from bot.inference.prompts import Material
+from bot.inference.tuned import TRAINING, Method, base_name
+from bot.inference.weights import choose_precision
+from bot.settings import GeneratorSettings, ModelsSettings
+from bot.training import pairs
+from bot.training.files import read_json, write_json
+from bot.training.pairs import TRAIN, VALIDATION, Example
+
+Progress = Callable[[int, int, str], None]
+"""Told (steps done, all steps, a few words on how it goes); must return at once."""
+Tell = Callable[[str], None]
+
+_PLAN = "plan.json"
+_COMPLETE = "complete.json"  # names the files of a checkpoint, and is written when they are
+_IGNORED = -100  # the label of tokens that no loss counts for
+# Where the loss has not fallen for so many looks at the validation examples, it won't.
+_PATIENCE = 4
+_LOOKS_PER_EPOCH = 2
+_WARM_UP = 0.1  # share of the steps
+_RATES = {"lora": 5e-4, "full": 5e-5}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What decides the outcome of a training, apart from the data. `rate` 0: that of the method. `max_tokens` 0: any length."""
+
+    base: str
+    revision: str = ""
+    method: Method = "lora"
+    epochs: float = 4
+    rate: float = 0
+    rank: int = 16
+    batch: int = 8  # examples a step
+    accumulate: int = 4  # in so many parts
+    max_tokens: int = 0
+    seed: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An example as tokens. For a model of two parts the prompt is read and the answer written; others go on with it."""
+
+    prompt: list[int]
+    answer: list[int]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a training takes, about."""
+
+    memory: int  # bytes
+    seconds: float
+
+
+def tune(
+    data: Path,
+    output: Path,
+    plan: Plan,
+    settings: GeneratorSettings,
+    models: ModelsSettings,
+    *,
+    tell: Tell = lambda _: None,
+    progress: Progress = lambda _done, _total, _words: None,
+) -> dict[str, Any]:
+    """Tune a model, or go on from the last whole checkpoint in `output`, and write it there; what `training.json` says of it.
+
+    `settings` say how prompts are made. `tell` gets what there is to know before it starts. Raises TrainingError and
+    WeightsError.
+    """
+    _require_libraries()
+    train, validation = pairs.load_for_training(data)
+    identity = {
+        "plan": asdict(plan) | {"base": base_name(plan.base)},
+        "prompt": _of_the_prompt(settings),
+        "data": pairs.fingerprint(data, TRAIN, VALIDATION),
+    }
+    if done := _begin(output, identity):
+        tell(f"{output} holds this training already, finished.")
+        return done
+    base = _Base(plan, settings, models)
+    rows, left_out = base.rows(train, plan.max_tokens)
+    validation_rows, _ = base.rows(validation, plan.max_tokens)
+    _require_rows(rows, validation_rows, left_out, data)
+    base.examine(rows, tell)
+    with _quiet():
+        trainer = _trainer(base, output, plan, rows, validation_rows, progress)
+        last = last_checkpoint(output)
+        if last is not None:
+            tell(f"Going on from step {last.name.rpartition('-')[2]}.")
+        started = time.monotonic()
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    state = trainer.state
+    told = {
+        "base": base_name(plan.base),
+        "revision": plan.revision,
+        "method": plan.method,
+        "style": base.prompter.style.value,
+        **identity,
+        "data_folder": str(data.resolve()),
+        "examples": {"train": len(rows), "validation": len(validation_rows), "too_long": left_out},
+        "steps": state.global_step,
+        "best_step": state.best_global_step,
+        "validation_loss": state.best_metric,
+        "losses": [
+            {name: entry[name] for name in ("step", "loss", "eval_loss") if name in entry}
+            for entry in state.log_history
+            if "loss" in entry or "eval_loss" in entry
+        ],
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    _finish(trainer.model, base.tokenizer, output, told)
+    return told
+
+
+def _require_libraries() -> None:
+    try:
+        import accelerate  # noqa: F401
+        import peft  # noqa: F401
+    except ImportError as error:
+        raise TrainingError(f"Fine-tuning needs {error.name}: pip install 'knowledge-bot[finetuning]'") from error
+
+
+def _of_the_prompt(settings: GeneratorSettings) -> dict[str, Any]:
+    """The settings that decide what the model is given to read."""
+    return settings.model_dump(include={"style", "persona", "language", "prompt_tokens", "max_new_tokens"})
+
+
+# --- the base model ---------------------------------------------------------------------------------------------------
+
+
+class _Base:
+    """What is to be tuned: known by its configuration and its tokenizer until `load`."""
+
+    def __init__(self, plan: Plan, settings: GeneratorSettings, models: ModelsSettings) -> None:
+        """Raises WeightsError."""
+        self.plan = plan
+        settings = settings.model_copy(update={"model": plan.base, "revision": plan.revision})
+        self.weights = find_model(settings, models)
+        folder = self.weights.folder
+        try:
+            self.config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            generation = _generation_config(folder, self.config)
+        except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
+            raise WeightsError(f"{plan.base} can't be loaded from {folder}: {error}") from error
+        self.bfloat16 = choose_precision(settings.dtype).dtype == "bfloat16" and (
+            settings.dtype != "auto" or _learns_faster(self.config.hidden_size)
+        )
+        self.two_parts = bool(self.config.is_encoder_decoder)
+        self.prompter = Prompter(self.tokenizer, self.config, generation, settings)
+        self._settings = settings
+
+    def rows(self, examples: Sequence[Example], longest: int) -> tuple[list[Row], int]:
+        """The examples as tokens, and how many were left out, because they or their answers are too long."""
+        rows = []
+        for example in examples:
+            encoded = self.prompter.encode(
+                Material(
+                    example.question,
+                    example.passages,
+                    persona=self._settings.persona,
+                    language=self._settings.language,
+                )
+            )
+            row = Row(encoded.tokens, self.prompter.answer(example.answer))
+            if len(row.answer) <= encoded.new and len(row) <= (longest or len(row)):
+                rows.append(row)
+        return rows, len(examples) - len(rows)
+
+    def examine(self, rows: Sequence[Row], tell: Tell) -> None:
+        """Tell what the training will take. Raises TrainingError if that is more memory than there is."""
+        count = parameter_count(self.weights.folder)
+        needed = needs(self.config, count, rows, self.plan, bfloat16=self.bfloat16)
+        free = free_memory()
+        tell(
+            f"{self.plan.base}: {count / 1e6:,.1f} million parameters, prompts in the style {self.prompter.style}, "
+            f"{'bfloat16' if self.bfloat16 else 'float32'}; {len(rows)} examples of up to {max(map(len, rows))} tokens."
+        )
+        known = f" of {_gigabytes(free)} that are free" if free is not None else ""
+        tell(
+            f"About {_gigabytes(needed.memory)} of memory{known}, and {_duration(needed.seconds)}, if it isn't stopped early."
+        )
+        if free is not None and needed.memory > free:
+            raise TrainingError(
+                f"{self.plan.base} needs about {_gigabytes(needed.memory)} of memory for this training, and "
+                f"{_gigabytes(free)} are free. {_advice(self.plan)}"
+            )
+
+    def load(self) -> Any:
+        """The model, ready to learn. Raises WeightsError."""
+        small = self.bfloat16 and self.plan.method == "lora"  # what isn't trained may be coarse
+        try:
+            model, _ = load_parts(self.weights.folder, torch.bfloat16 if small else torch.float32)
+        except Exception as error:
+            raise WeightsError(f"{self.plan.base} can't be loaded from {self.weights.folder}: {error}") from error
+        return with_lora(model, self.plan.rank) if self.plan.method == "lora" else model
+
+
+def _generation_config(folder: Path, config: Any) -> Any:
+    if (folder / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return GenerationConfig.from_model_config(config)
+
+
+def with_lora(model: Any, rank: int) -> Any:
+    """The model with trainable matrices beside every linear layer but the one that chooses the words."""
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    # Those of GPT-2 kinds keep their weights the other way round.
+    transposed = any(isinstance(layer, Conv1D) for layer in model.modules())
+    kind = TaskType.SEQ_2_SEQ_LM if model.config.is_encoder_decoder else TaskType.CAUSAL_LM
+    config = LoraConfig(
+        task_type=kind, r=rank, lora_alpha=2 * rank, target_modules="all-linear", fan_in_fan_out=transposed
+    )
+    with warnings.catch_warnings():
+        # peft asks by the old name, which is no concern of an operator's.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+        return get_peft_model(model, config)
+
+
+# --- what it takes ----------------------------------------------------------------------------------------------------
+
+# Numbers of a layer, in widths of the model, that are kept for each token until the way back.
+_KEPT_PER_TOKEN = 24
+_LOGIT_COPIES = 4
+_LIBRARIES = 500 * 2**20  # bytes
+# Small products don't reach the speed of large ones.
+_EFFICIENCY = 0.4
+# What a layer takes in each part of a step, however small it is.
+_OVERHEAD = 0.005  # seconds
+
+
+def needs(config: Any, parameters: int, rows: Sequence[Row], plan: Plan, *, bfloat16: bool) -> Needs:
+    """Memory and time of a training, from the size of the model. The time takes a second for a trial."""
+    full = plan.method == "full"
+    width, layers = config.hidden_size, config.num_hidden_layers
+    trained = parameters if full else plan.rank * width * layers * 22
+    weights = parameters * (4 if full or not bfloat16 else 2) + trained * (12 if full else 16)  # gradient and two means
+    longest = max(map(len, rows))
+    tokens = longest * math.ceil(plan.batch / plan.accumulate)
+    activations = tokens * layers * width * _KEPT_PER_TOKEN * (2 if bfloat16 else 4)
+    logits = tokens * config.vocab_size * 4 * _LOGIT_COPIES
+    passes = plan.epochs * 1.15 * sum(map(len, rows))  # with validation and padding
+    operations = passes * parameters * (6 if full else 4)
+    parts = plan.epochs * 1.15 * len(rows) * plan.accumulate / plan.batch
+    seconds = operations / (_EFFICIENCY * _speed(bfloat16)) + parts * layers * _OVERHEAD
+    return Needs(int(weights + activations + logits) + _LIBRARIES, seconds)
+
+
+def _learns_faster(width: int) -> bool:
+    """Whether a layer of this width learns faster in bfloat16: what computes faster in it may still be slow on the way back."""
+    layer, inputs = torch.nn.Linear(width, 4 * width), torch.ones(256, width)
+
+    def seconds(bfloat16: bool) -> float:
+        best = math.inf
+        for _ in range(4):
+            started = time.perf_counter()
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                loss = layer(inputs).sum()
+            loss.backward()
+            best = min(best, time.perf_counter() - started)
+        return best
+
+    return seconds(bfloat16=True) < seconds(bfloat16=False)
+
+
+def _speed(bfloat16: bool) -> float:
+    """Operations a second of a large matrix product."""
+    size = 768
+    matrix = torch.ones(size, size, dtype=torch.bfloat16 if bfloat16 else torch.float32)
+    best = math.inf
+    for _ in range(5):
+        started = time.perf_counter()
+        matrix @ matrix
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
+
+
+def free_memory() -> int | None:
+    """Bytes that can still be used, the limits of a container counted in; None where the system doesn't say."""
+    import psutil  # accelerate brings it along
+
+    free = int(psutil.virtual_memory().available)
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):  # there is none, or it is "max"
+            continue
+    return free
+
+
+def _advice(plan: Plan) -> str:
+    ways = []
+    if plan.method == "full":
+        ways.append("--method lora takes a fraction of it")
+    if plan.accumulate < plan.batch:
+        ways.append(f"--accumulate {plan.batch} computes one example at a time")
+    ways += ["--max-tokens leaves long examples out", "a smaller base needs less"]
+    return f"What helps: {'; '.join(ways)}."
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(10, math.ceil(seconds / 10) * 10)} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 90 * 60 else f"{seconds / 3600:.1f} hours"
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+def _require_rows(rows: Sequence[Row], validation: Sequence[Row], left_out: int, data: Path) -> None:
+    if len(rows) >= pairs.FEWEST_QUESTIONS // 2 and validation:
+        return
+    raise TrainingError(
+        f"{data}: of the examples, {len(rows)} remain to learn from and {len(validation)} to tell when to stop, for {left_out} "
+        "are too long for the model: raise generator.max_new_tokens (or --max-tokens), shorten the answers, or take a base "
+        "with a larger window."
+    )
+
+
+def _trainer(
+    base: _Base, output: Path, plan: Plan, rows: list[Row], validation: list[Row], progress: Progress
+) -> Trainer:
+    torch.manual_seed(plan.seed)
+    size = math.ceil(plan.batch / plan.accumulate)
+    steps = max(1, math.ceil(len(rows) / plan.batch))
+    look_every = max(1, steps // _LOOKS_PER_EPOCH)
+    arguments = TrainingArguments(
+        output_dir=str(output),
+        num_train_epochs=plan.epochs,
+        per_device_train_batch_size=size,
+        per_device_eval_batch_size=size,
+        gradient_accumulation_steps=math.ceil(plan.batch / size),
+        learning_rate=plan.rate or _RATES[plan.method],
+        lr_scheduler_type="linear",
+        warmup_steps=max(1, round(_WARM_UP * steps * plan.epochs)),
+        seed=plan.seed,
+        use_cpu=True,
+        bf16=base.bfloat16,
+        eval_strategy="steps",
+        eval_steps=look_every,
+        save_strategy="steps",
+        save_steps=look_every,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        restore_callback_states_from_checkpoint=True,
+        prediction_loss_only=True,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        logging_steps=1,
+        disable_tqdm=True,
+        report_to="none",
+    )
+    padding = base.tokenizer.pad_token_id or 0
+    trainer = Trainer(
+        model=base.load(),
+        args=arguments,
+        train_dataset=cast(Any, rows),
+        eval_dataset=cast(Any, validation),
+        data_collator=lambda chosen: collated(chosen, padding, two_parts=base.two_parts),
+        callbacks=[_Watch(progress), EarlyStoppingCallback(early_stopping_patience=_PATIENCE)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    # Not every kind divides its loss by the tokens of all parts of a batch, but takes their number: the Trainer is to divide.
+    trainer.model_accepts_loss_kwargs = False
+    return trainer
+
+
+def collated(rows: Sequence[Row], padding: int, *, two_parts: bool) -> dict[str, torch.Tensor]:
+    """int64 [rows, tokens] inputs, mask and labels. No loss counts for the prompt, nor for what fills the rows up."""
+    if two_parts:
+        inputs, labels = [row.prompt for row in rows], [row.answer for row in rows]
+    else:
+        inputs = [[*row.prompt, *row.answer] for row in rows]
+        labels = [[*[_IGNORED] * len(row.prompt), *row.answer] for row in rows]
+    return {
+        "input_ids": _filled(inputs, padding),
+        "attention_mask": _filled([[1] * len(tokens) for tokens in inputs], 0),
+        "labels": _filled(labels, _IGNORED),
+    }
+
+
+def _filled(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
+
+
+class _Watch(TrainerCallback):
+    """Shows how it goes, and marks checkpoints that are whole."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._losses: dict[str, float] = {}
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+        names = {"loss": "loss", "eval_loss": "on validation"}
+        self._losses |= {names[name]: value for name, value in (logs or {}).items() if name in names}
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        words = ", ".join(f"{name} {loss:.2f}" for name, loss in self._losses.items())
+        self._progress(state.global_step, state.max_steps, words)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        sizes = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
+        write_json(folder / _COMPLETE, sizes)
+
+
+def last_checkpoint(output: Path) -> Path | None:
+    """The newest checkpoint that is whole. Ones that were being written when the process was killed are removed."""
+    found: list[tuple[int, Path]] = []
+    for folder in output.glob("checkpoint-*"):
+        if _is_whole(folder):
+            found.append((int(folder.name.rpartition("-")[2]), folder))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return max(found)[1] if found else None
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        sizes = json.loads((folder / _COMPLETE).read_text(encoding="utf-8"))
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the libraries tell of themselves: an operator is shown a progress bar."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def _begin(output: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """Claim the folder for this training; what `training.json` says if it is finished. Raises TrainingError."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        there = read_json(output / _PLAN)
+        if there is None:
+            if any(output.iterdir()):
+                raise TrainingError(f"{output} holds other files: name another folder (--output), or empty it.")
+            write_json(output / _PLAN, identity)
+        elif different := list(_different(there, identity)):
+            raise TrainingError(
+                f"{output} holds a training with other {' and '.join(different)}: repeat the command with the same ones, name "
+                "another folder (--output), or remove this one."
+            )
+        return read_json(output / TRAINING)
+    except OSError as error:
+        raise TrainingError(f"{output} can't be written ({error.strerror}): name another folder (--output).") from error
+
+
+def _different(one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
+    """What differs between two trainings, as an operator names it."""
+    plan, wanted = one.get("plan", {}), other["plan"]
+    for name in wanted:
+        if plan.get(name) != wanted[name]:
+            yield f"--{name.replace('_', '-')} ({plan.get(name)})"
+    if one.get("data") != other["data"]:
+        yield "data"
+    prompt = one.get("prompt", {})
+    yield from (
+        f"generator.{name} ({prompt.get(name)})" for name, value in other["prompt"].items() if prompt.get(name) != value
+    )
+
+
+def _finish(model: Any, tokenizer: Any, output: Path, told: dict[str, Any]) -> None:
+    """Write the model, then the record that it is finished; checkpoints have served then."""
+    try:
+        with _quiet():
+            if told["method"] == "full":
+                model.config.use_cache = True  # the Trainer has switched it off, which makes writing slow
+                model.generation_config.use_cache = True
+            model.save_pretrained(output)
+            if told["method"] == "full":
+                tokenizer.save_pretrained(output)
+        write_json(output / TRAINING, told)
+        for folder in output.glob("checkpoint-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise TrainingError(
+            f"{output}: the model can't be written ({error.strerror}). Free some space and repeat the command, which goes on "
+            "from the last checkpoint."
+        ) from error
