@@ -320,15 +320,22 @@ def free_memory() -> int | None:
     import psutil  # accelerate brings it along
 
     free = int(psutil.virtual_memory().available)
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    for folder, limit, used in (
+        (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
     ):
         try:
-            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+            left = int((folder / limit).read_text()) - int((folder / used).read_text())
+            free = min(free, left + _given_back(folder / "memory.stat"))
         except (OSError, ValueError):  # there is none, or it is "max"
             continue
     return free
+
+
+def _given_back(statistics: Path) -> int:
+    """Bytes of files that a container holds in memory, but would give up."""
+    told = dict(line.split(" ", 1) for line in statistics.read_text().splitlines())
+    return int(told.get("inactive_file", 0))
 
 
 def _advice(plan: Plan) -> str:
