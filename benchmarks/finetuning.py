@@ -1,6 +1,6 @@
 """Fine-tuning from end to end, with tiny models that are made and pre-trained on the spot, on the shipped handbook.
 
-    python benchmarks/finetuning.py [--seconds 300] [--keep FOLDER]
+    python benchmarks/finetuning.py [--seconds 240] [--keep FOLDER]
 
 Two kinds, GPT-2 (dialogue) and Llama (chat template), learn to copy: a passage of sentences, a question that shares words with
 one of them, and that sentence as the answer. Their words come from the documents that are learnt from, never from those held
@@ -258,7 +258,7 @@ def shuffled(data: Path, to: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--seconds", type=float, default=300, help="How long the base models are pre-trained, side by side."
+        "--seconds", type=float, default=240, help="How long the base models are pre-trained, side by side."
     )
     parser.add_argument("--keep", type=Path, help="Work in this folder, and keep it; models that are there are used.")
     parser.add_argument("--kinds", nargs="+", default=["gpt2", "llama"], help="gpt2, llama.")

@@ -238,7 +238,7 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         if as_json:
             print_json(asdict(status))
         else:
-            console().print("\n".join(status.lines()), markup=False)
+            console().print("\n".join(status.lines()), markup=False, soft_wrap=True)
 
     with_house(settings_of(config), show, fresh=False)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -198,8 +198,10 @@ async def _phrasing(
     component.starting(f"{settings.generator.model} is being loaded; the documents are quoted meanwhile")
     phraser = Phraser(settings.generator, grounding)
     async with AsyncExitStack() as stack:
+        making = _in_background(make_generator, settings, reading.let_pass)
+        stack.push_async_callback(_ended, making, settings.shutdown.grace_seconds)
         loading = asyncio.create_task(
-            _load_generator(settings, reading, phraser, component, loaded, stack), name="load-generator"
+            _load_generator(settings, making, phraser, component, loaded, stack), name="load-generator"
         )
         try:
             yield phraser
@@ -223,7 +225,7 @@ def _reporting_to(component: Component, detail: str) -> Callable[[str], None]:
 
 async def _load_generator(
     settings: Settings,
-    reading: BatchingLane,
+    making: "Future[Generator]",
     phraser: Phraser,
     component: Component,
     loaded: asyncio.Event,
@@ -231,7 +233,7 @@ async def _load_generator(
 ) -> None:
     """Load the generator and let the phraser use it; where there is none, say so once, and do without."""
     try:
-        generator = await asyncio.wrap_future(_in_background(make_generator, settings, reading.let_pass))
+        generator = await asyncio.wrap_future(making)
     except BotError as error:
         component.failed(f"{error} The documents are quoted.")
         phraser.do_without("the model could not be loaded")
@@ -333,7 +335,7 @@ def _of(loading: "Future[Models]", part: "Callable[[Models], T]") -> "Future[T]"
     return future
 
 
-async def _ended(loading: "Future[Models]", seconds: float) -> None:
+async def _ended(loading: "Future[Any]", seconds: float) -> None:
     """Wait for the loading thread, which can't be stopped and must not meet the end of the interpreter."""
     await asyncio.to_thread(wait, (loading,), seconds)
 

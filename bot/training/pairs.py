@@ -48,6 +48,7 @@ _ANSWERS_A_REFUSAL = 4
 # Passages with so many words of the answer may well answer.
 _ANSWERED = 0.6
 _MOST_FEEDBACK = 10_000
+_SIDE_BY_SIDE = 8  # questions that are asked at once
 
 
 class Kind(StrEnum):
@@ -113,10 +114,15 @@ async def prepare(house: House, output: Path, progress: Progress = lambda _done,
     _require_enough(kept)
     splits = split_of([draft.document for draft in kept])
     examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
-    for number, draft in enumerate(kept):
-        split = splits[draft.document]
-        examples[split] += await _examples(house, stored, draft, _visible(split, splits), refusals=split != HELD_OUT)
-        progress(number + 1, len(kept))
+    visible = {split: _visible(split, splits) for split in SPLITS}
+    for first in range(0, len(kept), _SIDE_BY_SIDE):
+        chosen = kept[first : first + _SIDE_BY_SIDE]
+        made = await asyncio.gather(
+            *(_examples(house, stored, draft, splits[draft.document], visible) for draft in chosen)
+        )
+        for draft, both in zip(chosen, made, strict=True):
+            examples[splits[draft.document]] += both
+        progress(first + len(chosen), len(kept))
     await asyncio.to_thread(write, output, examples)
     return Prepared(
         {split: Counter(example.kind for example in examples[split]) for split in SPLITS},
@@ -226,15 +232,14 @@ async def _examples(
     house: House,
     stored: Mapping[str, Sequence[StoredPassage]],
     draft: _Draft,
-    visible: Collection[str],
-    *,
-    refusals: bool,
+    split: str,
+    visible: Mapping[str, Collection[str]],
 ) -> list[Example]:
     """The question with the passages that the bot would show a model for it; and perhaps with others, to be refused."""
     count = house.settings.generator.passages
     considered = await house.engine.consider(lone_question(draft.question))
     hits = [*(candidate.hit for candidate in considered.candidates), *considered.unread]
-    found = [hit.found for hit in hits if hit.found.document in visible]
+    found = [hit.found for hit in hits if hit.found.document in visible[split]]
     shown = found[:count]
     if not any(_holds(one, draft) for one in shown):
         right = stored[draft.document][draft.place]
@@ -242,7 +247,7 @@ async def _examples(
         shown = [*found[: count - 1], passage]
     examples = [Example(draft.question, draft.answer, draft.kind, draft.document, excerpts(shown))]
     elsewhere = [one for one in found if one.document != draft.document and not _may_answer(one, draft)][:count]
-    if refusals and elsewhere and _chosen(draft):
+    if split != HELD_OUT and elsewhere and _chosen(draft):
         examples.append(Example(draft.question, REFUSAL, Kind.REFUSAL, draft.document, excerpts(elsewhere)))
     return examples
 

@@ -1,9 +1,11 @@
 """Which tuned model is active, and whether it is used: never the wrong one, and never silently none."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,16 @@ from bot.health import State
 from bot.inference import tuned
 from bot.inference.inventory import installed
 from bot.inference.prompts import Excerpt
+from bot.messages import Address, Phrased, Question
 from bot.settings import GeneratorSettings, ModelsSettings, Settings
 from bot.storage.data_folder import back_up, restore
 from bot.training.generator import Plan, tune
 from bot.training.pairs import SPLITS, Example, Kind, write
 from tests.writing import DOCUMENTS
+
+
+def ask(text: str) -> Question:
+    return Question(text, "c", "someone", Address("test", "chat", text), datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +61,14 @@ def changed(settings: Settings, **generator) -> Settings:
     return settings.model_copy(update={"generator": settings.generator.model_copy(update=generator)})
 
 
-async def test_the_active_model_is_loaded_and_named(local, trained):
+def test_the_active_model_is_loaded_and_named(local, trained):
     """By the generator, status, models, and the doctor."""
     active = activated(local, trained)
     assert active.name.startswith("mine-")
     known_as = known(local, active)
     generator = make_generator(local)
     assert generator.name == generator.description["model"] == known_as
-    await generator.close()
+    asyncio.run(generator.close())
     assert tuned.told_of(local) == known_as
     rows = {one.role: one for one in installed(local)}
     assert (rows["tuned"].model, rows["tuned"].missing) == (active.name, "")
@@ -70,8 +77,6 @@ async def test_the_active_model_is_loaded_and_named(local, trained):
 
 async def test_the_active_model_is_named_in_each_answer_and_in_the_health(local, trained, models, folder_of):
     """Also where its words were not shown."""
-    from tests.engine.test_phrasing import ask
-
     folder_of(DOCUMENTS)
     active = activated(local, trained)
     async with open_house(local, models) as house:
@@ -103,34 +108,40 @@ def test_where_the_active_model_does_not_go_with_the_settings_it_is_told(local, 
             raise TrainingError(told)
 
 
-async def test_an_active_model_that_is_damaged_or_gone_is_not_silently_replaced_by_its_base(
-    local, trained, models, folder_of
-):
-    """The documents are quoted, and everything says why."""
-    folder_of(DOCUMENTS)
-    active = activated(local, trained)
-    folder = local.storage.folder / tuned.FOLDER / active.name
+def damage(settings: Settings, active: tuned.Tuned) -> Path:
+    folder = settings.storage.folder / tuned.FOLDER / active.name
     weights = folder / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
-    with pytest.raises(WeightsError, match=r"is damaged .* finetune revert"):
-        make_generator(local)
+    return folder
+
+
+async def test_an_active_model_that_is_damaged_is_not_silently_replaced_by_its_base(local, trained, models, folder_of):
+    """The documents are quoted, and the health says why."""
+    folder_of(DOCUMENTS)
+    damage(local, activated(local, trained))
     async with open_house(local, models) as house:
         await house.indexer.index_folder(local.knowledge.folder)
         await house.generator_loaded.wait()
         report = house.health.report("generator")
         assert report.state is State.FAILED
         assert "is damaged" in report.detail
-        from tests.engine.test_phrasing import ask
-
         answer = await house.engine.answer(ask("How much does the boiler cost?"))
-        assert answer.text == "The boiler costs **42 euros**."
+    assert (answer.text, answer.phrasing.outcome) == ("The boiler costs **42 euros**.", Phrased.FAILED)
+
+
+def test_an_active_model_that_is_damaged_or_gone_is_told_everywhere(local, trained):
+    """With what to do, which helps."""
+    active = activated(local, trained)
+    folder = damage(local, active)
+    with pytest.raises(WeightsError, match=r"is damaged .* finetune revert"):
+        make_generator(local)
     shutil.rmtree(folder)
     with pytest.raises(WeightsError, match="is missing"):
         tuned.chosen(local)
     assert "is missing" in {one.role: one for one in installed(local)}["tuned"].missing
     [told] = _tuned_model(local)
-    assert told.level is Level.ERROR
-    activated(local, trained)  # which is the fix that is told
+    assert (told.level, "is missing" in told.text) == (Level.ERROR, True)
+    activated(local, trained)
     assert tuned.chosen(local).name == known(local, active)
 
 
