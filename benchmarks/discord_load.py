@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -125,6 +125,10 @@ class Crowd:
 
     def outcomes(self) -> Counter[str]:
         """What became of the questions."""
+        return Counter(outcome for _, _, outcome in self.each())
+
+    def each(self) -> Iterator[tuple[str, str, str]]:
+        """(how it was asked, the id of the message or the command, what became of it) of each question."""
         said = [message for messages in self._server.messages.values() for message in messages]
         said = [message for message in said if message["author"]["id"] == self._server.me["id"]]
         seen = Counter(str((message.get("message_reference") or {}).get("message_id")) for message in said)
@@ -134,19 +138,20 @@ class Crowd:
             if REPEATED in message["content"]
         )
         quoted = Counter(number for message in said for number in set(_NUMBER.findall(message["content"])))
-        found: Counter[str] = Counter()
         for message in self.messages:
             count, repeated = seen[message["id"]], marked[message["id"]]
-            found["lost" if not count else "twice" if count - repeated > 1 else "answered or refused"] += 1
+            outcome = "lost" if not count else "twice" if count - repeated > 1 else "answered or refused"
+            place = self._server.channels[message["channel_id"]]
+            yield "mention" if place.get("guild_id") else "direct message", message["id"], outcome
         for text, command in self.commands:
             private = command.message is not None and command.ephemeral
             # A refusal doesn't quote the question, so the response itself counts.
             count = max(quoted[_NUMBER.findall(text)[0]] + private, command.message is not None)
             if not count and command.response is None:
-                found[NOT_TAKEN] += 1
+                outcome = NOT_TAKEN
             else:
-                found["lost" if not count else "twice" if count > 1 else "answered or refused"] += 1
-        return found
+                outcome = "lost" if not count else "twice" if count > 1 else "answered or refused"
+            yield "command", command.id, outcome
 
     async def settle(self, waiting: int, seconds: float = 120) -> None:
         """Wait until no more than so many questions have no answer yet. Raises TimeoutError."""

@@ -17,6 +17,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -24,7 +25,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,7 +111,8 @@ class Survived:
 
     asked: int = 0
     kills: int = 0
-    lost: int = 0
+    lost: list[str] = field(default_factory=list)  # accepted, and not answered
+    unseen: list[str] = field(default_factory=list)  # never reached the bot, nor was caught up
     twice: int = 0  # without a mark
     marked: int = 0
     refused_by_discord: int = 0  # commands while no bot was there: Discord itself says so
@@ -120,7 +122,8 @@ class Survived:
         return [
             f"questions asked                 {self.asked}",
             f"kill -9                         {self.kills}",
-            f"lost                            {self.lost}",
+            f"accepted and lost               {len(self.lost)} {', '.join(self.lost[:10])}",
+            f"never came to the bot           {len(self.unseen)} {', '.join(self.unseen[:10])}",
             f"twice without a mark            {self.twice}",
             f"sent again, marked so           {self.marked}",
             f"commands that found no bot      {self.refused_by_discord} (Discord told the users)",
@@ -168,13 +171,22 @@ async def kill_under_load(
         status = await program.end(signal.SIGTERM)
         outcomes = members.outcomes()
         survived.asked = asked_people + sum(outcomes.values())
-        survived.lost, survived.twice = outcomes["lost"], outcomes["twice"]
+        survived.twice = outcomes["twice"]
+        with closing(sqlite3.connect(folder / "data" / "journal.sqlite3")) as journal:
+            rows = journal.execute("SELECT platform, chat, message FROM questions").fetchall()
+        accepted = {message if platform == "discord" else f"{chat} {message}" for platform, chat, message in rows}
+        for kind, identifier, outcome in members.each():
+            if outcome == "lost":
+                (survived.lost if identifier in accepted else survived.unseen).append(f"{kind} {identifier} on Discord")
         survived.refused_by_discord = outcomes[NOT_TAKEN]
         for number in range(asked_people):
             answers = answers_in(people.said_to(number))
             marked = [text for text in answers if text.startswith(MARK)]
             survived.marked += len(marked)
-            survived.lost += not answers
+            if not answers:
+                (survived.lost if people.place_of(number) in accepted else survived.unseen).append(
+                    f"question {number} of Telegram"
+                )
             survived.twice += len(answers) - len(marked) > 1
         survived.wrong += [] if status == 0 else [f"the last run ended with status {status}"]
         return survived
@@ -430,7 +442,7 @@ async def run(options: argparse.Namespace, folder: Path, say: Say) -> bool:
         survived = await kill_under_load(folder, options.kills)
         for line in survived.lines():
             say(line)
-        return not (survived.lost or survived.twice or survived.wrong)
+        return not (survived.lost or survived.unseen or survived.twice or survived.wrong)
     if options.what == "hostile":
         good = True
         adapters: dict[str, Callable[[Path, list[str]], Awaitable[list[str]]]] = {

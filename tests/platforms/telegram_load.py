@@ -72,6 +72,11 @@ class Crowd:
         self._server.break_next(method, self._random.choice(_FAULTS[method]))
         return 1
 
+    def place_of(self, number: int) -> str:
+        """`chat message`, by which the bot knows a question."""
+        _, asked = self._asked[number]
+        return f"{asked['chat']['id']} {asked['message_id']}"
+
     def said_to(self, number: int) -> list[str]:
         """What the bot has said to a question. In a group its messages are replies; in private nothing else was asked."""
         chat, asked = self._asked[number]
