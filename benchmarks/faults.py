@@ -208,7 +208,7 @@ async def hostile_telegram(folder: Path, messages: list[str], patience: float = 
         last = server.person("Last")
         server.says(server.private(last), last, "still there?")
         await _until(lambda: not server.pending and server.private(last).texts, patience)
-        await _until(lambda: all(chat.texts for chat in chats), 30)
+        await _until_no_more_come(lambda: sum(bool(chat.texts) for chat in chats), len(chats))
         wrong = [f"no answer to {messages[n]!r:.80}" for n, chat in enumerate(chats) if not chat.texts]
         wrong += _insides(text for chat in chats for text in chat.texts)
         wrong += [] if server.private(last).texts else ["the bot does not answer any more"]
@@ -231,7 +231,7 @@ async def hostile_discord(folder: Path, messages: list[str], patience: float = 6
         last = server.user("last")
         await server.say(server.direct(last), "still there?", last)
         await _until(lambda: server.from_bot(server.direct(last)), patience)
-        await _until(lambda: all(server.from_bot(place) for place in places), 60)
+        await _until_no_more_come(lambda: sum(bool(server.from_bot(place)) for place in places), len(places))
         wrong = [f"no answer to {messages[n]!r:.80}" for n, place in enumerate(places) if not server.from_bot(place)]
         wrong += _insides(message["content"] for place in places for message in server.from_bot(place))
         wrong += [] if server.from_bot(server.direct(last)) else ["the bot does not answer any more"]
@@ -426,6 +426,15 @@ async def soak(settings: Settings, questions: int, warm_up: int, say: Say) -> bo
 def _percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+async def _until_no_more_come(answered: Callable[[], int], all_of_them: int, patience: float = 60) -> None:
+    """Wait until all are answered, or nobody has been for so many seconds: flood limits alone make 5,000 take minutes."""
+    count, since = answered(), time.monotonic()
+    while count < all_of_them and time.monotonic() - since < patience:
+        await asyncio.sleep(0.5)
+        if answered() > count:
+            count, since = answered(), time.monotonic()
 
 
 async def _until(holds: Callable[[], object], seconds: float) -> None:
