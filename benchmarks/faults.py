@@ -113,6 +113,7 @@ class Survived:
     kills: int = 0
     lost: list[str] = field(default_factory=list)  # accepted, and not answered
     unseen: list[str] = field(default_factory=list)  # never reached the bot, nor was caught up
+    unknown_chats: int = 0  # the same in a direct chat that is new, which nothing of Discord's tells a bot of
     twice: int = 0  # without a mark
     marked: int = 0
     refused_by_discord: int = 0  # commands while no bot was there: Discord itself says so
@@ -124,6 +125,7 @@ class Survived:
             f"kill -9                         {self.kills}",
             f"accepted and lost               {len(self.lost)} {', '.join(self.lost[:10])}",
             f"never came to the bot           {len(self.unseen)} {', '.join(self.unseen[:10])}",
+            f"first words in a direct chat    {self.unknown_chats} never came: Discord doesn't list such chats",
             f"twice without a mark            {self.twice}",
             f"sent again, marked so           {self.marked}",
             f"commands that found no bot      {self.refused_by_discord} (Discord told the users)",
@@ -176,8 +178,12 @@ async def kill_under_load(
             rows = journal.execute("SELECT platform, chat, message FROM questions").fetchall()
         accepted = {message if platform == "discord" else f"{chat} {message}" for platform, chat, message in rows}
         for kind, identifier, outcome in members.each():
-            if outcome == "lost":
-                (survived.lost if identifier in accepted else survived.unseen).append(f"{kind} {identifier} on Discord")
+            if outcome == "lost" and identifier in accepted:
+                survived.lost.append(f"{kind} {identifier} on Discord")
+            elif outcome == "lost" and kind == "direct message":  # each comes from somebody new
+                survived.unknown_chats += 1
+            elif outcome == "lost":
+                survived.unseen.append(f"{kind} {identifier} on Discord")
         survived.refused_by_discord = outcomes[NOT_TAKEN]
         for number in range(asked_people):
             answers = answers_in(people.said_to(number))
