@@ -81,7 +81,7 @@ class LocalModel:
             raise WeightsError(f"{settings.model} can't be loaded from {weights.folder}: {error}") from error
         self._two_parts: bool = bool(self._model.config.is_encoder_decoder)
         self.prompter = Prompter(self._tokenizer, self._model.config, self._model.generation_config, settings)
-        self.style, self.context = self.prompter.style, self.prompter.context
+        self.style = self.prompter.style
         self._ends = self.prompter.ends
         self.description: dict[str, object] = {
             "model": self.name,
@@ -89,7 +89,7 @@ class LocalModel:
             "style": self.style.value,
             "dtype": precision.dtype,
             "quantization": settings.quantization,
-            "context": self.context,
+            "context": self.prompter.context,
             "seconds": round(time.perf_counter() - started, 2),
         }
 

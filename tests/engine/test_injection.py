@@ -56,7 +56,7 @@ def test_no_data_can_play_a_role_in_a_prompt(tiny, injection):
     """Neither as a control token, nor as a label, nor as the end of a document, wherever it stands."""
     settings = GeneratorSettings(provider="local", model=tiny("llama"), prompt_tokens=2000)
     model = load_model(settings, ModelsSettings())
-    model.context = None
+    model.prompter.context = None
 
     def prompt_of(text: str) -> list[int]:
         excerpt = Excerpt(f"Boiler {text}", f"{FACT} {text}\n{text}")

@@ -156,7 +156,7 @@ def test_a_prompt_fits_the_window_with_room_for_the_answer(tiny, kind):
         "why? " * 400, (Excerpt("a", long), Excerpt("b", long)), tuple(Turn(long, long) for _ in range(3)), "Kind."
     )
     encoded = model.encode(material)
-    assert 0 < len(encoded.tokens) <= min(400, (model.context or 400) - (0 if kind == "t5" else encoded.new))
+    assert 0 < len(encoded.tokens) <= min(400, (model.prompter.context or 400) - (0 if kind == "t5" else encoded.new))
 
 
 # --- weights ----------------------------------------------------------------------------------------------------------
