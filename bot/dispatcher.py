@@ -154,6 +154,11 @@ class Dispatcher:
 
     # --- what adapters ask for
 
+    @property
+    def ready(self) -> bool:
+        """Whether questions are answered, and not only taken in because the bot has just been started."""
+        return self._ready is None or self._ready.is_set()
+
     async def accept(self, question: Question) -> bool:
         """Take a question in; when this returns, it is in the journal. False: this message was accepted before.
 
@@ -395,7 +400,7 @@ class Dispatcher:
 
     async def _answer_in_turn(self, job: _Job) -> Answer:
         """Wait until it is this question's turn, have it answered, and note the answer. Raises Superseded and StorageError."""
-        if self._ready and not self._ready.is_set():
+        if self._ready and not self.ready:
             job.relay(Update(Stage.STARTING))
             await self._ready.wait()
             job.taken_up = time.monotonic()

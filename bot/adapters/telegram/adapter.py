@@ -335,12 +335,13 @@ class TelegramAdapter:
             self._start(self._reply(message, _said(str(refusal))))
 
     async def _accept(self, question: Question) -> bool:
-        """Accept a question; one of a backlog waits for room, for Telegram keeps what comes behind it."""
+        """Accept a question. One of a backlog waits for room, and while the bot gets ready every one does: Telegram keeps
+        what comes behind it, and whoever is refused then would be refused for nothing."""
         while True:
             try:
                 return await self._dispatcher.accept(question)
             except EngineBusy:
-                if not question.address.details["late"]:
+                if self._dispatcher.ready and not question.address.details["late"]:
                     raise
             await asyncio.sleep(_BACKLOG_PAUSE)
 

@@ -55,6 +55,8 @@ class TelegramHouse:
         self.server = server
         self.folder = folder
         self.engine = ScriptedEngine()
+        self.ready = asyncio.Event()
+        self.ready.set()
         defaults = {"token": TOKEN, "api_url": server.address, "poll_seconds": 2}
         self.settings = Settings(
             telegram=defaults | telegram, storage={"folder": folder}, knowledge={"folder": folder / "knowledge"}
@@ -70,7 +72,9 @@ class TelegramHouse:
 
     async def __aenter__(self) -> Self:
         self.journal = await SqliteJournal.open(self.folder)
-        self.dispatcher = Dispatcher(self.engine, self.journal, self.settings.queue, limits=self.settings.limits)
+        self.dispatcher = Dispatcher(
+            self.engine, self.journal, self.settings.queue, limits=self.settings.limits, ready=self.ready
+        )
         administration = self.administration or Administration(
             self.settings, None, None, self.journal, self.journal, None, None, dispatcher=self.dispatcher
         )

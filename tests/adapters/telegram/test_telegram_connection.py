@@ -173,6 +173,24 @@ async def test_a_backlog_is_answered_in_order_and_late_questions_with_regret(ser
         assert not server.private(ann).texts[0].startswith("This took a while")
 
 
+async def test_nobody_is_refused_while_the_bot_gets_ready(server, house_of, monkeypatch):
+    """Telegram keeps what there is no room for; a refusal could be lost, and would be for nothing."""
+    monkeypatch.setattr(adapter_module, "_BACKLOG_PAUSE", 0.02)
+    house = house_of().with_settings(queue={"capacity": 3})
+    async with house:
+        house.ready.clear()
+        people = [server.person(f"Person {n}") for n in range(8)]
+        for person in people:
+            server.says(server.private(person), person, "one")
+        await house.start()
+        await asyncio.sleep(0.5)
+        assert house.dispatcher.counts["accepted"] == 3
+        house.ready.set()
+        for person in people:
+            [text] = await house.answered(server.private(person))
+            assert text.startswith("re: one")
+
+
 async def test_late_questions_are_closed_visibly_where_the_operator_wants_it(server, house_of, ann):
     """Never silently."""
     async with house_of(stale_questions="close", stale_seconds=60) as house:
