@@ -178,10 +178,11 @@ async def a_crowd_and_a_bot(folder: Path, engine: str) -> AsyncIterator[tuple[Di
             await program.stop()
 
 
-async def deferrals(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
-    """Milliseconds from event to deferral while the engine has `BUSY` questions to answer, and the loop lags."""
+async def deferrals(folder: Path, rounds: int) -> tuple[list[float], list[float], list[float]]:
+    """Milliseconds from event to deferral while the models are still loaded, and then while the engine has `BUSY` questions to
+    answer, both in order; and the loop lags."""
     async with a_crowd_and_a_bot(folder, "real") as (server, crowd, program):
-        for _ in range(rounds):
+        for _ in range(1 + rounds):
             for _ in range(BUSY):
                 await crowd.ask(by_command=False)
             commands = len(crowd.commands)
@@ -190,8 +191,9 @@ async def deferrals(folder: Path, rounds: int) -> tuple[list[float], list[float]
                 await asyncio.sleep(0.01)
             await server.until(lambda n=commands: all(c.response for _, c in crowd.commands[n:]), seconds=60)
             await crowd.settle(0, seconds=600)
-        waits = sorted((command.responded or 99) * 1000 for _, command in crowd.commands)
-    return waits, program.lags
+        waits = [(command.responded or 99) * 1000 for _, command in crowd.commands]
+        while_starting = len(waits) // (1 + rounds)
+    return sorted(waits[:while_starting]), sorted(waits[while_starting:]), program.lags
 
 
 async def faults(folder: Path, questions: int, kills: int) -> tuple[Counter[str], int]:
@@ -218,11 +220,12 @@ async def faults(folder: Path, questions: int, kills: int) -> tuple[Counter[str]
 
 def main(questions: int = 2000, kills: int = 5, rounds: int = 5) -> None:
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-        waits, lags = asyncio.run(deferrals(Path(one), rounds))
+        starting, waits, lags = asyncio.run(deferrals(Path(one), rounds))
         outcomes, repeated = asyncio.run(faults(Path(two), questions, kills))
     table = Table("figure", "value", box=None, header_style="bold")
     for share in (0.5, 0.9, 0.99):
         table.add_row(f"event to deferral, p{share * 100:g}", f"{waits[int(share * (len(waits) - 1))]:.0f} ms")
+    table.add_row("event to deferral while the models are loaded, longest", f"{starting[-1]:.0f} ms")
     table.add_row("loop lag, p99, while starting and after", ", ".join(f"{lag:.1f} ms" for lag in lags))
     for name, count in outcomes.items():
         table.add_row(f"{questions} questions, {kills} kills: {name}", str(count))
