@@ -304,7 +304,7 @@ class TelegramAdapter:
             text = replied_text(message) or ""
         if text:
             await self._take_question(message, caller, text, edited=edited)
-        elif text is not None and not edited and (message.effective_attachment or not caller.private):
+        elif text is not None and not edited and (message.effective_attachment or command or not caller.private):
             self._start(self._reply(message, _said(_TEXT_ONLY if caller.private else _HINT)))
 
     async def _take_command(self, message: Message, caller: Caller, command: Command) -> None:

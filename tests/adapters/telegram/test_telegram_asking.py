@@ -174,6 +174,13 @@ async def test_a_slash_alone_makes_no_command(server, house, ann):
     assert house.engine.asked[0].text == "/ what is https://example.org/ for?"
 
 
+async def test_the_command_alone_gets_a_hint_in_a_private_chat_too(server, house, ann):
+    """Nothing is left without a word."""
+    server.says(server.private(ann), ann, "/ask")
+    [hint] = await house.answered(server.private(ann))
+    assert "Just write one" in hint
+
+
 async def test_what_is_no_text_gets_a_hint(server, house, ann):
     """A photo without words, in private."""
     server.sends_photo(server.private(ann), ann)
