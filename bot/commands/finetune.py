@@ -74,22 +74,22 @@ def run(
     config: ConfigOption = None,
 ) -> None:
     """Tune a model. The same command goes on after an interruption."""
-    settings = settings_of(config)
-    with progress_bar("Learning, steps") as show:
-        from bot.training.generator import Plan, tune
+    from bot.training.generator import Plan, tune
 
-        plan = Plan(
-            base=base or settings.generator.model,
-            revision=revision or ("" if base else settings.generator.revision),
-            method=method,
-            epochs=epochs,
-            rate=rate,
-            rank=rank,
-            batch=batch,
-            accumulate=min(accumulate, batch),
-            max_tokens=max_tokens,
-            seed=seed,
-        )
+    settings = settings_of(config)
+    plan = Plan(
+        base=base or settings.generator.model,
+        revision=revision or ("" if base else settings.generator.revision),
+        method=method,
+        epochs=epochs,
+        rate=rate,
+        rank=rank,
+        batch=batch,
+        accumulate=min(accumulate, batch),
+        max_tokens=max_tokens,
+        seed=seed,
+    )
+    with progress_bar("Learning, steps") as show:
         told = tune(data, output, plan, settings.generator, settings.models, tell=typer.echo, progress=show)
     left_out = told["examples"]["too_long"]
     typer.echo(

@@ -200,7 +200,7 @@ def measure(results: Sequence[Result]) -> Figures:
         calibration_error=calibration_error(bins),
         p50_ms=p50,
         p95_ms=p95,
-        phrased=_phrased(results),
+        phrased=phrased(results),
     )
 
 
@@ -240,7 +240,8 @@ def _answer_f1(question: EvaluationQuestion, text: str) -> float | None:
     return max((token_f1(text, gold) for gold in references), default=None)
 
 
-def _phrased(results: Sequence[Result]) -> PhrasedFigures | None:
+def phrased(results: Sequence[Result]) -> PhrasedFigures | None:
+    """What became of the drafts of these results; None where there are none."""
     drafts = [(result, result.answer.phrasing) for result in results if result.answer.phrasing]
     if not drafts:
         return None

@@ -21,7 +21,7 @@ import numpy as np
 
 from bot.daemon import House, Models, load_models, open_house
 from bot.errors import TrainingError, WeightsError
-from bot.evaluation.metrics import token_f1
+from bot.evaluation.metrics import phrased, token_f1
 from bot.evaluation.plots import Plot, drawn, require_matplotlib
 from bot.evaluation.questions import EvaluationQuestion
 from bot.evaluation.questions import Kind as Expected
@@ -280,19 +280,16 @@ def compared(base: Asked, tuned: Asked) -> Comparison:
 
 
 def figures(asked: Asked) -> Figures:
-    drafts = [result.answer.phrasing for result in asked.answered if result.answer.phrasing is not None]
     seconds = [result.latency_ms / 1000 for result in asked.answered if result.answer.phrasing is not None]
-
-    def share(outcome: Phrased) -> float:
-        return sum(draft.outcome is outcome for draft in drafts) / max(1, len(drafts))
-
+    drafts = phrased(asked.answered)
+    shares = drafts.outcomes if drafts else dict.fromkeys(Phrased, 0.0)
     return Figures(
         f1=statistics.fmean(_f1s(asked)),
-        drafted=len(drafts) / len(asked.answered),
-        kept=share(Phrased.KEPT),
-        trimmed=share(Phrased.TRIMMED),
-        replaced=share(Phrased.REPLACED),
-        failed=share(Phrased.FAILED),
+        drafted=len(seconds) / len(asked.answered),
+        kept=shares[Phrased.KEPT],
+        trimmed=shares[Phrased.TRIMMED],
+        replaced=shares[Phrased.REPLACED],
+        failed=shares[Phrased.FAILED],
         refused=sum(map(_refused, asked.without)) / len(asked.without),
         seconds=statistics.median(seconds) if seconds else 0.0,
     )
