@@ -20,6 +20,12 @@ Everything else is a bug: it is logged with its traceback, and the user gets one
 from collections.abc import Sequence
 
 
+def to_install(extra: str) -> str:
+    """What to do where the packages of an extra are missing. The program isn't on a package index, so it is installed again
+    from its own folder, with what is new."""
+    return f'in the folder of the project: .venv/bin/pip install -c constraints.txt -e ".[{extra}]"'
+
+
 class BotError(Exception):
     """Base of all errors that name a cause and a fix; `str(error)` may be shown to a person."""
 

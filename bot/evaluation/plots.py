@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import BotError
+from bot.errors import BotError, to_install
 from bot.evaluation.metrics import CoveragePoint, Figures
 from bot.evaluation.run import Result
 from bot.evaluation.table import milliseconds
@@ -37,7 +37,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise BotError('The report needs matplotlib: pip install "knowledge-bot[report]"') from error
+        raise BotError(f"The report needs matplotlib. Install it {to_install('report')}") from error
 
 
 def plots(figures: Figures, results: Sequence[Result], threshold: float) -> list[Plot]:

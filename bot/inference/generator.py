@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import structlog
 
 from bot import metrics
-from bot.errors import EngineBusy, GenerationFailed, WeightsError
+from bot.errors import EngineBusy, GenerationFailed, WeightsError, to_install
 from bot.inference import prompts
 from bot.inference.prompter import Encoded, Prompter
 from bot.inference.prompts import Material
@@ -233,7 +233,7 @@ def _adapted(model: Any, folder: Path) -> Any:
     try:
         from peft import PeftModel
     except ImportError as error:
-        raise WeightsError("generator.adapter needs the package peft: pip install 'knowledge-bot[lora]'") from error
+        raise WeightsError(f"generator.adapter needs peft. Install it {to_install('lora')}") from error
     if not (folder / "adapter_config.json").is_file():
         raise WeightsError(f"generator.adapter: {folder} has no adapter_config.json, so it is no LoRA adapter.")
     # peft asks by the old name, which is no concern of an operator's.

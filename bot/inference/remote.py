@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from bot import metrics
-from bot.errors import GenerationFailed, WeightsError
+from bot.errors import GenerationFailed, WeightsError, to_install
 from bot.inference import prompts
 from bot.inference.prompts import Material, Message
 from bot.settings import GeneratorSettings
@@ -77,7 +77,7 @@ class RemoteGenerator:
             import openai
         except ImportError as error:
             raise WeightsError(
-                'generator.provider = "openai" needs a package: pip install "knowledge-bot[openai]"'
+                f'generator.provider = "openai" needs the package openai. Install it {to_install("openai")}'
             ) from error
         self._openai = openai
         self._settings = settings

@@ -30,7 +30,7 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from bot.errors import TrainingError, WeightsError
+from bot.errors import TrainingError, WeightsError, to_install
 from bot.inference.generator import find_model, load_parts
 from bot.inference.inventory import parameter_count
 from bot.inference.prompter import Prompter
@@ -156,7 +156,7 @@ def _require_libraries() -> None:
         import accelerate  # noqa: F401
         import peft  # noqa: F401
     except ImportError as error:
-        raise TrainingError(f"Fine-tuning needs {error.name}: pip install 'knowledge-bot[finetuning]'") from error
+        raise TrainingError(f"Fine-tuning needs {error.name}. Install it {to_install('finetuning')}") from error
 
 
 def _of_the_prompt(settings: GeneratorSettings) -> dict[str, Any]:
