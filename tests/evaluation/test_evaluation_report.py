@@ -198,7 +198,7 @@ def test_without_matplotlib_the_figures_are_kept_and_the_fix_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(BotError, match=r'pip install "knowledge-bot\[report\]"'):
+    with pytest.raises(BotError, match=r'\.venv/bin/pip install -c constraints\.txt -e "\.\[report\]"'):
         require_matplotlib()
     with pytest.raises(BotError, match="matplotlib"):
         written(tmp_path, RESULTS)
