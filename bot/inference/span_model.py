@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.errors import WeightsError
-from bot.inference.encoder import CHARACTERS_PER_BATCH
+from bot.inference.encoder import LENGTH_STEP, TOKENS_PER_BATCH
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights
 from bot.settings import ModelsSettings, ReaderSettings
 from bot.text import Span
@@ -77,7 +77,9 @@ class SpanModel:
         with self._torch.inference_mode():
             for batch in self._batches(self._windows(tasks)):
                 inputs = self._tokenizer.pad(
-                    {name: [window.inputs[name] for window in batch] for name in batch[0].inputs}, return_tensors="pt"
+                    {name: [window.inputs[name] for window in batch] for name in batch[0].inputs},
+                    pad_to_multiple_of=LENGTH_STEP,
+                    return_tensors="pt",
                 )
                 output = self._model(**inputs)
                 starts, ends = output.start_logits.float().numpy(), output.end_logits.float().numpy()
@@ -113,7 +115,7 @@ class SpanModel:
     def _batches(self, windows: Sequence["_Window"]) -> Iterator[list["_Window"]]:
         batch: list[_Window] = []
         for window in windows:
-            if batch and (len(batch) + 1) * len(window.characters) > CHARACTERS_PER_BATCH // 4:
+            if batch and (len(batch) + 1) * len(window.characters) > TOKENS_PER_BATCH:
                 yield batch
                 batch = []
             batch.append(window)

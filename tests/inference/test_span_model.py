@@ -14,6 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForQuestionAnswering, PreTrainedTokenizerFast
 
 from bot.errors import WeightsError
+from bot.inference.encoder import LENGTH_STEP
 from bot.inference.span_model import SHIPPED, SpanModel, Task, load_span_model
 from bot.inference.weights import Precision, Weights
 from bot.settings import ModelsSettings, ReaderSettings
@@ -155,3 +156,21 @@ def test_both_number_formats_find_the_same_words(models):
     for dtype in ("float32", "bfloat16"):
         model = SpanModel(Weights(SHIPPED, "test"), Precision(dtype, "test"), "test")
         assert task.context[slice(*model.read([task])[0][0].span)] == "Rosalind Berg"
+
+
+def test_few_shapes_reach_the_models_whatever_the_lengths(models):
+    """Torch keeps the kernels that it compiles for each."""
+    shapes = set()
+
+    def look(_module, inputs):
+        shapes.update(tuple(tensor.shape) for tensor in inputs if isinstance(tensor, torch.Tensor) and tensor.dim() == 2)
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(look)
+    try:
+        for words in range(1, 60):
+            models.encoder.encode(["word " * words])
+            models.reader.read([Task("Which word?", "word " * words)])
+    finally:
+        hook.remove()
+    assert shapes
+    assert all(length % LENGTH_STEP == 0 for _, length in shapes)
