@@ -42,7 +42,7 @@ from bot.inference.span_model import load_span_model
 from bot.inference.workers import BatchingLane, EncodingLane, ReadingLane
 from bot.knowledge.passages import split
 from bot.settings import EncoderSettings, GroundingSettings, ModelsSettings, ReaderSettings
-from bot.text import content_words, plain, sentences, stems
+from bot.text import content_words, plain, sentences, share_of_words, stems
 
 RESTATED = ("mtrag", "clapnq", "awsdocs")
 QUOTED = ("squad2", "doc2dial", "covidqa", "clapnq", "mtrag", "awsdocs")
@@ -590,9 +590,37 @@ async def run(folder: Path, file: Path | None, sample: float) -> None:
         console.print(report("with encoder and reader", statements, outcomes, model, threshold))
         lexical = [replace(found, cosine=None) if isinstance(found, Support) else found for found in outcomes]
         console.print(report("by words alone", statements, lexical, model, threshold))
+        console.print(await beside_the_question(true, Grounding(encoder, reader, GroundingSettings())))
         console.print(await speed(true, encoder, reader))
     finally:
         await lane.close()
+
+
+async def beside_the_question(true: Sequence[Statement], grounding: Grounding) -> Table:
+    """Of whole reference answers, and of other sentences of the passages that answer: how many count as no answer."""
+    references: dict[tuple[str, str], list[Statement]] = defaultdict(list)
+    for statement in true:
+        if statement.kind == "restatement":
+            references[statement.set, statement.question].append(statement)
+    counts: dict[str, list[list[bool]]] = {name: [[], []] for name in RESTATED}
+    chance = random.Random(0)  # noqa: S311 - chance that can be repeated
+    for (name, question), said in references.items():
+        reference = " ".join(statement.text for statement in said)
+        passages = nearest(f"{question} {reference}", said[0].passages)
+        checking = grounding.checking(passages, question)
+        found = (text for passage in passages for text in statements_of(plain(passage.passage.body)))
+        others = [text for text in found if share_of_words(stems(text), stems(reference)) < _ANOTHER]
+        counts[name][0].append(not await checking.answers(reference))
+        if others:
+            counts[name][1].append(not await checking.answers(chance.choice(others)))
+    table = Table("replaced as no answer to the question", "reference answers", "other sentences of the passages")
+    for name, gone in counts.items():
+        table.add_row(name, *map(share_of, gone))
+    return table
+
+
+# A sentence that shares fewer of its words with a reference answer says something else.
+_ANOTHER = 0.3
 
 
 async def speed(true: Sequence[Statement], encoder: EncodingLane, reader: ReadingLane) -> Table:

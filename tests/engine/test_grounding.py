@@ -46,13 +46,13 @@ def by_words() -> Grounding:
 
 
 TRUE = (
-    "The harbour bridge was opened in March 1932.",
-    "Premier Jack Lang opened the harbour bridge in March 1932.",
-    "The bridge carries 200000 cars each day.",
-    "The bridge is 134 m high.",
-    "Pedestrians can't use the western side.",
-    "In 2009, the toll was raised from $3 to $4.",
-    "All trains stop at Milsons Point before crossing the bridge.",
+    ("When was the harbour bridge opened?", "The harbour bridge was opened in March 1932."),
+    ("Who opened the bridge?", "Premier Jack Lang opened the harbour bridge in March 1932."),
+    ("How many cars use the bridge?", "The bridge carries 200000 cars each day."),
+    ("How high is the bridge?", "The bridge is 134 m high."),
+    ("Which side may pedestrians not use?", "Pedestrians can't use the western side."),
+    ("When was the toll raised?", "In 2009, the toll was raised from $3 to $4."),
+    ("Where do all trains stop?", "All trains stop at Milsons Point before crossing the bridge."),
 )
 FALSE = (
     ("number", "The harbour bridge carries 300,000 cars a day."),
@@ -69,12 +69,14 @@ FALSE = (
 )
 
 
-@pytest.mark.parametrize("sentence", TRUE)
-async def test_what_the_passages_say_is_kept(grounding: Grounding, by_words: Grounding, sentence: str) -> None:
+@pytest.mark.parametrize(("question", "sentence"), TRUE)
+async def test_what_the_passages_say_is_kept(
+    grounding: Grounding, by_words: Grounding, question: str, sentence: str
+) -> None:
     """Other words for the same, other forms of numbers and units, and another order are no reason to drop a sentence."""
     kept = Grounded(sentence, Verdict.KEPT)
-    assert await grounding.check(sentence, PASSAGES, QUESTION) == kept
-    assert await by_words.check(sentence, PASSAGES, QUESTION) == kept
+    assert await grounding.check(sentence, PASSAGES, question) == kept
+    assert await by_words.check(sentence, PASSAGES, question) == kept
 
 
 @pytest.mark.parametrize(("kind", "sentence"), FALSE)
@@ -98,10 +100,17 @@ async def test_what_the_passages_dont_speak_of_is_caught(grounding: Grounding, b
         assert (await grounding.check(sentence, PASSAGES, QUESTION)).verdict is Verdict.REPLACED
 
 
+@pytest.mark.parametrize(("question", "_answer"), TRUE[1:5])
+async def test_what_is_true_of_something_else_is_no_answer(grounding: Grounding, question: str, _answer: str) -> None:
+    """The passages say it, but nobody asked."""
+    said = "All trains stop at Milsons Point before they cross the bridge."
+    assert await grounding.check(said, PASSAGES, question) == Grounded("", Verdict.REPLACED, ("beside_the_question",))
+
+
 async def test_only_unsupported_sentences_are_left_out(grounding: Grounding) -> None:
     """With `trim`, the true sentences around a false one stay, in their order and with their layout."""
     draft = "The bridge is 134 metres high. It was opened in 1952.\n\nPedestrians may not use the western side."
-    assert await grounding.check(draft, PASSAGES, QUESTION) == Grounded(
+    assert await grounding.check(draft, PASSAGES, "How high is the bridge?") == Grounded(
         "The bridge is 134 metres high.\n\nPedestrians may not use the western side.", Verdict.TRIMMED, ("date",)
     )
 
@@ -274,14 +283,14 @@ async def test_a_full_lane_is_an_error_that_the_caller_can_take(models: Models) 
     lane = BatchingLane("inference", capacity=0)
     grounding = Grounding(EncodingLane(models.encoder, lane), None, GroundingSettings())
     with pytest.raises(EngineBusy):
-        await grounding.check(TRUE[0], PASSAGES, QUESTION)
+        await grounding.check(TRUE[0][1], PASSAGES, QUESTION)
     await lane.close()
 
 
 async def test_many_drafts_are_checked_side_by_side_without_holding_the_loop_up(grounding: Grounding) -> None:
     """The fixture that watches the loop fails this test if a check computes on it."""
     long = [found(*(f"{TEXT} Room {number} is blue." for number in range(40)))]
-    draft = " ".join(TRUE)
+    draft = " ".join(sentence for _, sentence in TRUE)
     checked = await asyncio.gather(*(grounding.check(draft, long, QUESTION) for _ in range(8)))
     assert {each.verdict for each in checked} == {Verdict.KEPT}
 
