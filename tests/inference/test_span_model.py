@@ -163,7 +163,9 @@ def test_few_shapes_reach_the_models_whatever_the_lengths(models):
     shapes = set()
 
     def look(_module, inputs):
-        shapes.update(tuple(tensor.shape) for tensor in inputs if isinstance(tensor, torch.Tensor) and tensor.dim() == 2)
+        shapes.update(
+            tuple(tensor.shape) for tensor in inputs if isinstance(tensor, torch.Tensor) and tensor.dim() == 2
+        )
 
     hook = torch.nn.modules.module.register_module_forward_pre_hook(look)
     try:

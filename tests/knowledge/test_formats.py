@@ -20,6 +20,8 @@ from document_writers import (
     write_rst,
     zipped,
 )
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 
 from bot.documents import Document, Form
 from bot.errors import DocumentError
@@ -302,6 +304,54 @@ def test_inserted_text_is_read_and_deleted_text_is_not():
     )
     paragraph._p.addnext(control)
     assert texts(load("a.docx", saved(document))) == ["The fee is six", "In a control."]
+
+
+@pytest.mark.parametrize("kind", ["footnote", "endnote"])
+def test_notes_of_a_docx_follow_what_refers_to_them(kind):
+    """Below a paragraph, a list, a table and a heading; a note that nothing refers to is only a line between."""
+    space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    said = ("", "Except on Sundays.", "Paid by card.", "Net of tax.", "Since May.\nSee also the annex.")
+    notes = "".join(
+        f'<w:{kind} w:id="{number}">'
+        + "".join(f"<w:p><w:r><w:{kind}Ref/></w:r><w:r><w:t> {line}</w:t></w:r></w:p>" for line in text.split("\n"))
+        + f"</w:{kind}>"
+        for number, text in enumerate(said)
+    )
+    document = docx.Document()
+    document.add_paragraph("The pool", "Title")
+    table = document.add_table(2, 2)
+    for cell, text in zip(table._cells, ("who", "euros", "adults", "9"), strict=True):
+        cell.text = text
+    elements = {
+        1: document.add_paragraph("The pool opens at six."),
+        2: document.add_paragraph("tickets", "List Bullet"),
+        3: table.cell(1, 1).paragraphs[0],
+        4: document.add_heading("Rules", 1),
+    }
+    document.add_paragraph("No running.")
+    for number, paragraph in elements.items():
+        reference = f'<w:r {space}><w:{kind}Reference w:id="{number}"/></w:r>'
+        paragraph._p.append(docx.oxml.parse_xml(reference))
+    part = Part(
+        PackURI(f"/word/{kind}s.xml"),
+        f"application/vnd.openxmlformats-officedocument.wordprocessingml.{kind}s+xml",
+        f"<w:{kind}s {space}>{notes}</w:{kind}s>".encode(),
+        document.part.package,
+    )
+    relationship = f"http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}s"
+    document.part.relate_to(part, relationship)
+    read = load("a.docx", saved(document))
+    assert texts(read) == [
+        "| who | euros |\n| --- | --- |\n| adults | 9 |",
+        "Net of tax.",
+        "The pool opens at six.",
+        "Except on Sundays.",
+        "- tickets",
+        "Paid by card.",
+        "Since May.\nSee also the annex.",
+        "No running.",
+    ]
+    assert forms(read)[-2:] == [(Form.PARAGRAPH, ("Rules",))] * 2
 
 
 def test_merged_cells_of_a_docx_are_said_once():

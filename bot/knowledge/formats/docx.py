@@ -1,15 +1,19 @@
 """DOCX through python-docx: paragraphs by their styles.
 
-Page headers and footers, deleted text and tables of contents are left out.
+Page headers and footers, deleted text and tables of contents are left out. A footnote or endnote is a paragraph of its own
+below what refers to it.
 """
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import docx
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.oxml import parse_xml
 from docx.oxml.ns import qn
 
 from bot.documents import Document, Form
@@ -24,6 +28,12 @@ _MONOSPACED = re.compile(r"courier|consolas|mono|menlo|\bcode\b")
 # What Word writes twice for old readers, what was deleted, and what is only a result of layout.
 _PASSED_OVER = {qn(name) for name in ("w:del", "w:moveFrom", "w:instrText", "w:delText", "w:rPr", "w:pPr", "w:object")}
 _PASSED_OVER.add("{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback")
+
+# The part of a document that holds notes -> the tag of what refers to one.
+_NOTES = {
+    RELATIONSHIP_TYPE.FOOTNOTES: qn("w:footnoteReference"),
+    RELATIONSHIP_TYPE.ENDNOTES: qn("w:endnoteReference"),
+}
 
 
 class _Kind(NamedTuple):
@@ -43,31 +53,68 @@ def load(path: str, content: bytes) -> Document:
     try:
         opened = docx.Document(io.BytesIO(content))
         body = opened.element.body
-        styles = _Styles(opened)
+        styles, notes = _Styles(opened), _notes(opened)
         title = opened.core_properties.title
     except DocumentError:
         raise
     except Exception as error:  # over a damaged archive the library raises nearly anything
         raise DocumentError(_DAMAGED) from error
-    outline = Outline(numbered=True)
-    titles: list[str] = []
-    _write(_paragraphs_and_tables(body), styles, outline, titles)
-    first = next(filter(None, titles + outline.headings), None)
-    return outline.document(path, first or title, language=opened.core_properties.language)
+    writing = _Writing(styles, notes)
+    writing.write(_paragraphs_and_tables(body))
+    first = next(filter(None, writing.titles + writing.outline.headings), None)
+    return writing.outline.document(path, first or title, language=opened.core_properties.language)
 
 
-def _write(elements: Iterator[Any], styles: "_Styles", outline: Outline, titles: list[str]) -> None:
-    """Consecutive items of a list, and lines of code, are one block."""
-    for form, paragraphs in _runs([(element, styles.kind(element)) for element in elements]):
-        if form is Form.LIST:
-            outline.block(Form.LIST, list_text(list(_numbered(paragraphs))))
-        elif form is Form.CODE:
-            outline.block(Form.CODE, "\n".join(_text(element) for element, _ in paragraphs).strip("\n"))
-        elif form is Form.TABLE:
-            _table(paragraphs[0][0], styles, outline, titles)
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """Writes a document's paragraphs and tables into its outline. `notes`: by the tag of their references, and their ids."""
+
+    styles: "_Styles"
+    notes: dict[tuple[str, str | None], str]
+    outline: Outline = field(default_factory=lambda: Outline(numbered=True))
+    titles: list[str] = field(default_factory=list)
+
+    def write(self, elements: Iterator[Any]) -> None:
+        """Consecutive items of a list, and lines of code, are one block."""
+        for form, paragraphs in _runs([(element, self.styles.kind(element)) for element in elements]):
+            if form is Form.LIST:
+                self.outline.block(Form.LIST, list_text(list(_numbered(paragraphs))))
+                self._write_notes(element for element, _ in paragraphs)
+            elif form is Form.CODE:
+                self.outline.block(Form.CODE, "\n".join(_text(element) for element, _ in paragraphs).strip("\n"))
+                self._write_notes(element for element, _ in paragraphs)
+            elif form is Form.TABLE:
+                self._write_table(paragraphs[0][0])
+            else:
+                for element, kind in paragraphs:
+                    self._write_paragraph(element, kind)
+
+    def _write_paragraph(self, element: Any, kind: _Kind) -> None:
+        text = _text(element)
+        if kind.form is None or not text.strip():
+            return
+        if kind.heading is None or len(text) > LONGEST_HEADING:
+            self.outline.block(Form.PARAGRAPH, text.strip())
+        elif kind.heading == 0:
+            self.titles.append(text)
         else:
-            for element, kind in paragraphs:
-                _paragraph(_text(element), kind, outline, titles)
+            self.outline.heading(kind.heading, text)
+        self._write_notes([element])
+
+    def _write_table(self, table: Any) -> None:
+        rows = [[_cell_text(cell) for cell in row.iterchildren(qn("w:tc"))] for row in _rows(table)]
+        if all(len(row) < 2 for row in rows):  # a frame around text
+            for row in _rows(table):
+                for cell in row.iterchildren(qn("w:tc")):
+                    self.write(_paragraphs_and_tables(cell))
+        else:
+            self.outline.block(Form.TABLE, table_text(rows))
+            self._write_notes([table])
+
+    def _write_notes(self, elements: Iterable[Any]) -> None:
+        for element in elements:
+            for reference in element.iter(*_NOTES.values()):
+                self.outline.block(Form.PARAGRAPH, self.notes.get((reference.tag, reference.get(qn("w:id"))), ""))
 
 
 def _runs(described: list[tuple[Any, _Kind]]) -> Iterator[tuple[Form | None, list[tuple[Any, _Kind]]]]:
@@ -93,17 +140,6 @@ def _goes_on(run: list[tuple[Any, _Kind]], kind: _Kind) -> bool:
     return kind.form is Form.CODE and first.form is Form.CODE
 
 
-def _paragraph(text: str, kind: _Kind, outline: Outline, titles: list[str]) -> None:
-    if kind.form is None or not text.strip():
-        return
-    if kind.heading is None or len(text) > LONGEST_HEADING:
-        outline.block(Form.PARAGRAPH, text.strip())
-    elif kind.heading == 0:
-        titles.append(text)
-    else:
-        outline.heading(kind.heading, text)
-
-
 def _numbered(paragraphs: list[tuple[Any, _Kind]]) -> Iterator[Item]:
     """Items with their numbers, which Word computes too."""
     counts: dict[int, int] = {}
@@ -112,16 +148,6 @@ def _numbered(paragraphs: list[tuple[Any, _Kind]]) -> Iterator[Item]:
         counts = {depth: count for depth, count in counts.items() if depth <= kind.depth}
         counts[kind.depth] = counts.get(kind.depth, 0) + 1
         yield Item(_text(element), kind.depth - shallowest, counts[kind.depth] if kind.ordered else None)
-
-
-def _table(table: Any, styles: "_Styles", outline: Outline, titles: list[str]) -> None:
-    rows = [[_cell_text(cell) for cell in row.iterchildren(qn("w:tc"))] for row in _rows(table)]
-    if all(len(row) < 2 for row in rows):  # a frame around text
-        for row in _rows(table):
-            for cell in row.iterchildren(qn("w:tc")):
-                _write(_paragraphs_and_tables(cell), styles, outline, titles)
-    else:
-        outline.block(Form.TABLE, table_text(rows))
 
 
 def _rows(table: Any) -> Iterator[Any]:
@@ -170,6 +196,20 @@ def _gather(element: Any, parts: list[str]) -> None:
             _gather(child, parts)
         elif child.tag not in _PASSED_OVER:
             _gather(child, parts)
+
+
+def _notes(opened: Any) -> dict[tuple[str, str | None], str]:
+    """The texts of footnotes and endnotes by the tag of their references, and their ids."""
+    found = {}
+    for relationship, reference in _NOTES.items():
+        try:
+            part = opened.part.part_related_by(relationship)
+        except KeyError:
+            continue
+        for note in parse_xml(part.blob).iterchildren():
+            said = (_text(paragraph).strip() for paragraph in note.iter(qn("w:p")))
+            found[reference, note.get(qn("w:id"))] = "\n".join(filter(None, said))
+    return found
 
 
 class _Styles:
