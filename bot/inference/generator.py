@@ -272,6 +272,8 @@ def _watcher(rows: Sequence[Row], pause: Callable[[], None]) -> Any:
 _END = object()
 # A token takes a large model this long at most; who was told to stop and goes on for longer hangs.
 _STOPS_WITHIN = 15.0  # seconds
+# A model that hangs again and again isn't tried any more: each time costs a thread, and the memory of what it was at.
+_MOST_STUCK = 3
 
 
 @dataclass(eq=False, slots=True)
@@ -288,7 +290,10 @@ class _Job:
 
 
 class GenerationLane:
-    """A Generator over a model in a thread of its own. Texts that wait at the same time are written side by side."""
+    """A Generator over a model in a thread of its own. Texts that wait at the same time are written side by side.
+
+    A thread in which the model hangs can't be ended. It is left to itself, and another one takes over.
+    """
 
     def __init__(
         self, model: LocalModel, *, side_by_side: int, capacity: int, pause: Callable[[], None] = lambda: None
@@ -302,10 +307,10 @@ class GenerationLane:
         self._pause = pause
         self._waiting: deque[_Job] = deque()
         self._running: list[_Job] = []
+        self._stuck = 0  # threads left to themselves that haven't come back
         self._closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="lane-generation", daemon=True)
-        self._thread.start()
+        self._begin_work()
 
     @property
     def name(self) -> str:
@@ -314,7 +319,11 @@ class GenerationLane:
     async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
         job = _Job(prompt, asyncio.get_running_loop())
         with self._changed:
-            self._refuse_if_hopeless()
+            if self._closed:
+                raise GenerationFailed("the bot is being stopped")
+            self._replace_if_stuck()
+            if len(self._waiting) + len(self._running) >= self._capacity:
+                raise EngineBusy(len(self._waiting))
             self._waiting.append(job)
             self._changed.notify()
         try:
@@ -342,15 +351,22 @@ class GenerationLane:
             self._changed.notify()
         await asyncio.to_thread(self._thread.join, wait_seconds)
 
-    def _refuse_if_hopeless(self) -> None:
-        """Raises where waiting is of no use."""
-        if self._closed:
-            raise GenerationFailed("the bot is being stopped")
+    def _begin_work(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="lane-generation", daemon=True)
+        self._thread.start()
+
+    def _replace_if_stuck(self) -> None:
+        """Let another thread take over where everybody whom this one writes for left long ago. Raises GenerationFailed where
+        that has been of no use too often."""
         left = [job.left for job in self._running]
-        if left and all(moment is not None and time.monotonic() - moment > _STOPS_WITHIN for moment in left):
+        if not left or any(moment is None or time.monotonic() - moment <= _STOPS_WITHIN for moment in left):
+            return
+        if self._stuck == _MOST_STUCK:
             raise GenerationFailed("the model hangs")
-        if len(self._waiting) + len(self._running) >= self._capacity:
-            raise EngineBusy(len(self._waiting))
+        self._stuck += 1
+        self._running = []
+        _log.warning("generation hangs: another thread takes over", hanging=self._stuck, at_most=_MOST_STUCK)
+        self._begin_work()
 
     def _work(self) -> None:
         while True:
@@ -359,13 +375,15 @@ class GenerationLane:
                     self._changed.wait()
                 if self._closed:
                     return
-                while self._waiting and len(self._running) < self._side_by_side:
-                    self._running.append(self._waiting.popleft())
-            try:
-                self._write(self._running)
-            finally:
-                with self._changed:
-                    self._running = []
+                running = self._running = []
+                while self._waiting and len(running) < self._side_by_side:
+                    running.append(self._waiting.popleft())
+            self._write(running)
+            with self._changed:
+                if self._running is not running:  # it took too long: another thread has taken over
+                    self._stuck -= 1
+                    return
+                self._running = []
 
     def _write(self, jobs: Sequence[_Job]) -> None:
         """Write the texts of some jobs. Whatever goes wrong is told to those who wait: the thread must live on."""

@@ -254,16 +254,33 @@ async def test_a_model_that_raises_fails_its_own_text_only(tiny, lane_of):
     assert await written(lane, "The")
 
 
-async def test_a_model_that_hangs_holds_up_no_waiter(tiny, lane_of, monkeypatch):
-    """Who waits can give up, and once it is clear that it hangs, others are told at once; afterwards it works again."""
+async def test_a_model_that_hangs_hurts_no_later_question(tiny, lane_of, monkeypatch):
+    """Who waits can give up, and another thread writes the next text. When the first one comes back, it ends."""
     monkeypatch.setattr("bot.inference.generator._STOPS_WITHIN", 0.05)
-    hang = threading.Event()
-    model = load(tiny("llama"))
-    lane = lane_of(model, pause=lambda: bool(hang.wait(20)))
+    hang, hanging = threading.Event(), iter([True])
+    lane = lane_of(load(tiny("llama")), pause=lambda: next(hanging, False) and bool(hang.wait(20)))
+    stuck = lane._thread
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await written(lane, "The")
     await asyncio.sleep(0.1)
+    async with asyncio.timeout(5):
+        assert await written(lane, "The")
+        hang.set()
+        await asyncio.to_thread(stuck.join)
+        assert await written(lane, "The")
+
+
+async def test_a_model_that_always_hangs_is_given_up(tiny, lane_of, monkeypatch):
+    """No more than a few threads are spent on it; others are told at once. Afterwards it works again."""
+    monkeypatch.setattr("bot.inference.generator._STOPS_WITHIN", 0.05)
+    hang = threading.Event()
+    lane = lane_of(load(tiny("llama")), pause=lambda: bool(hang.wait(20)))
+    for _ in range(4):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await written(lane, "The")
+        await asyncio.sleep(0.1)
     with pytest.raises(GenerationFailed, match="hangs"):
         await written(lane, "The")
     hang.set()
