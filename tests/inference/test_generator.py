@@ -8,6 +8,7 @@ import time
 import warnings
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 import peft
 import pytest
@@ -178,9 +179,9 @@ def test_weights_in_8_bits_take_less_memory_and_write_alike(tiny):
     assert torch.cosine_similarity(*longer, dim=0) > 0.99
 
 
-async def test_an_adapter_changes_what_the_model_writes(tiny, tmp_path, lane_of):
-    """A LoRA folder of peft; one that is none is refused with its name."""
-    base = load(tiny("llama"))
+@pytest.fixture
+def adapter(tiny, tmp_path) -> Path:
+    """A LoRA folder of peft that changes a lot."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its old names
         adapted = peft.get_peft_model(
@@ -190,7 +191,12 @@ async def test_an_adapter_changes_what_the_model_writes(tiny, tmp_path, lane_of)
         if "lora_B" in name:
             torch.nn.init.constant_(parameter, 3.0)
     adapted.save_pretrained(tmp_path / "adapter")
-    changed = load(tiny("llama"), adapter=tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+async def test_an_adapter_changes_what_the_model_writes(tiny, tmp_path, adapter, lane_of):
+    """A LoRA folder of peft; one that is none is refused with its name."""
+    base, changed = load(tiny("llama")), load(tiny("llama"), adapter=adapter)
     assert await written(lane_of(changed), "The quick") != await written(lane_of(base), "The quick")
     with pytest.raises(WeightsError, match=r"adapter_config\.json"):
         load(tiny("llama"), adapter=tmp_path)
