@@ -32,6 +32,8 @@ Type a question and press Enter. The answer comes from the documents, with its s
 - `/help` shows this
 - `/quit` leaves (so do Ctrl-D and Ctrl-C)
 """
+# What leaves other programs, typed by habit; no document answers it.
+_FAREWELLS = frozenset({"quit", "exit"})
 _STAGES = {
     Stage.STARTING: STARTING,
     Stage.QUEUED: "Number {text} in the line…",
@@ -74,7 +76,7 @@ class TerminalAdapter:
         lines = self._typed_lines() if self._interactive else self._piped_lines()
         async with aclosing(lines):
             async for line in lines:
-                if line.startswith("/"):
+                if line.startswith("/") or line.lower() in _FAREWELLS:
                     if not self._command(line):
                         break
                 elif line:
@@ -122,7 +124,7 @@ class TerminalAdapter:
     def _command(self, line: str) -> bool:
         """Carry out a command; False if it was to leave."""
         match line.split()[0].lower():
-            case "/quit":
+            case "/quit" | "quit" | "exit":
                 return False
             case "/new":
                 self._conversation = _new_id()

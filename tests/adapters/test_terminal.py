@@ -109,6 +109,13 @@ async def test_commands_are_carried_out_not_asked(adapter_on, desk, screen):
     assert "Nothing has been answered yet." in text
 
 
+@pytest.mark.parametrize("word", ["quit", "exit", "Exit"])
+async def test_what_leaves_other_programs_leaves_the_chat(adapter_on, desk, word):
+    """And is no question; inside of one it is a word like others."""
+    await piped(adapter_on, f"how do I {word}?\n{word}\nnever read\n")
+    assert [question.text for question in desk.questions] == [f"how do I {word}?"]
+
+
 async def test_sources_show_the_words_behind_the_last_answer(adapter_on, screen):
     """The quote, the documents found and the confidence."""
     adapter = adapter_on(io.StringIO(""))
