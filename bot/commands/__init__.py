@@ -1,1 +1,1 @@
-"""Commands that are too long for cli.py, and what all commands share."""
+"""The commands, each a few lines that call a room. What takes long to import is imported by the command that needs it."""

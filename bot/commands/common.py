@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from bot.daemon import House
     from bot.knowledge.indexer import IndexReport
+    from bot.messages import Citation
+    from bot.storage.base import Hit
 
 
 class ExitCode(IntEnum):
@@ -72,6 +74,16 @@ async def refresh_index(house: "House") -> "IndexReport":
     return report
 
 
+async def best_passages(house: "House", text: str, count: int) -> "list[tuple[Hit, Citation]]":
+    """The best passages for a text, best first, each with its citation."""
+    from bot.engine.compose import cite_passage
+    from bot.messages import Wording
+
+    wordings = [Wording(text)]
+    hits = await house.retriever.search(wordings, await house.retriever.encode(wordings), count)
+    return [(hit, cite_passage(hit.found, house.settings.knowledge.base_url)) for hit in hits]
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator["Callable[..., None]"]:
     """Shows how many are done of how many, their rate and the time left; nothing where standard error is no terminal.
@@ -116,6 +128,11 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False)
+
+
+def printable(text: str) -> str:
+    """An argument as text: it may hold bytes that are none."""
+    return text.encode(errors="replace").decode()
 
 
 def print_json(data: Any) -> None:

@@ -1,0 +1,125 @@
+"""The answers: why one is as it is, what the documents don't answer, and what people thought of it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.commands.common import ConfigOption, JsonOption, console, print_json, printable, settings_of, with_house
+
+if TYPE_CHECKING:
+    from bot.daemon import House
+    from bot.engine.explain import Explanation
+    from bot.engine.gaps import Gap
+    from bot.storage.base import Feedback
+
+
+def explain(
+    text: Annotated[str, typer.Argument(help="The question.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show why a question is answered as it is, or why not: what was found and read, and which setting decided."""
+
+    async def show(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        told = await administration_of(house).explain(printable(text))
+        if as_json:
+            print_json(told.to_json())
+        else:
+            _print_explanation(told)
+
+    with_house(settings_of(config), show)
+
+
+def _print_explanation(told: "Explanation") -> None:
+    from rich.markdown import Markdown
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.adapters.layout import safe, source_line
+
+    screen = console()
+    for text, weight in told.wordings:
+        screen.print(Text(f"Searched for ({weight:.0%}): {safe(text)}"))
+    if told.candidates:
+        table = Table("confidence", "search", "words", "reader", "best words", "where", title="What was read")
+        for candidate in told.candidates:
+            scores = (candidate.confidence, candidate.retrieval, candidate.covered)
+            columns = [*(f"{score:.2f}" for score in scores), f"{candidate.margin:+.1f}"]
+            table.add_row(*columns, Text(safe(candidate.citation.quote)), Text(source_line(candidate.citation)))
+        screen.print(table)
+    if told.unread:
+        screen.print(Text(f"Found but not read: {safe(', '.join(told.unread))}", style="dim"))
+    for sentence in told.advice:
+        screen.print(Text(sentence, style="bold"))
+    screen.print(Markdown(safe(told.answer)))
+
+
+def gaps(
+    count: Annotated[int, typer.Option("-k", min=1, help="How many, those asked most often first.")] = 20,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what people have asked and the documents don't answer, grouped by meaning."""
+
+    async def show(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        found = (await administration_of(house).gaps())[:count]
+        if as_json:
+            print_json([gap.to_json() for gap in found])
+        else:
+            _print_gaps(found)
+
+    with_house(settings_of(config), show, fresh=False)
+
+
+def _print_gaps(found: "Sequence[Gap]") -> None:
+    from datetime import datetime
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.adapters.layout import safe
+
+    table = Table("asked", "question", "nearest documents", "confidence", "last")
+    for gap in found:
+        last = datetime.fromtimestamp(gap.last_at).astimezone().strftime("%Y-%m-%d")
+        others = [Text(f"also: {safe(text)}", style="dim") for text in gap.questions[1:4]]
+        questions = Text("\n").join([Text(safe(gap.questions[0])), *others])
+        nearest = Text(safe(", ".join(gap.nearest)))
+        table.add_row(str(len(gap.questions)), questions, nearest, f"{gap.confidence:.2f}", last)
+    console().print(table if found else "Nothing was declined.")
+
+
+def feedback(
+    count: Annotated[int, typer.Option("-k", min=1, help="How many, the latest first.")] = 20,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what people thought of answers, with their reasons."""
+
+    async def show(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        given = await administration_of(house).feedback(count)
+        if as_json:
+            print_json([one.to_json() for one in given])
+        else:
+            _print_feedback(given)
+
+    with_house(settings_of(config), show, fresh=False)
+
+
+def _print_feedback(given: "Sequence[Feedback]") -> None:
+    from rich.table import Table
+
+    from bot.adapters.layout import safe
+
+    table = Table("reference", "helpful", "reason", "question", box=None, pad_edge=False, header_style="bold")
+    for one in given:
+        question = one.stored.question.text if one.stored else "(erased)"
+        table.add_row(one.reference, "yes" if one.helpful else "no", safe(one.reason), safe(question))
+    console().print(table if given else "There is no feedback yet.")

@@ -1,0 +1,153 @@
+"""The documents: what is indexed, what is found in them, and which ones there are."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.commands.common import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    best_passages,
+    console,
+    print_json,
+    refresh_index,
+    settings_of,
+    with_house,
+)
+
+if TYPE_CHECKING:
+    from bot.daemon import House
+    from bot.knowledge.checks import Finding
+    from bot.knowledge.indexer import IndexReport
+    from bot.messages import Citation
+
+
+def index(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Check all documents for what makes answers worse, not the changed ones only."),
+    ] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Put the new index in also where golden questions get worse.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Bring the index in step with the documents, and report on every file."""
+
+    async def report(house: "House") -> None:
+        from bot.knowledge.checks import check as findings_on
+
+        report = await refresh_index(house)
+        documents = None if check else report.changed
+        findings = await findings_on(house.knowledge, house.lane, house.settings.encoder.languages, documents)
+        if as_json:
+            found = [{"document": f.document, "place": str(f.locator), "text": f.text} for f in findings]
+            print_json(asdict(report) | {"passages": report.passages, "findings": found})
+        else:
+            _print_report(report, findings)
+        if report.verdict is not None and not report.verdict.accepted:
+            raise typer.Exit(ExitCode.FAILURE)
+
+    with_house(settings_of(config), report, fresh=False, accept=accept)
+
+
+def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
+    from rich.table import Table
+
+    table = Table("file", "passages", "remarks", box=None, pad_edge=False, header_style="bold")
+    for file in report.files:
+        remarks = "; ".join(filter(None, (file.problem, *file.warnings)))
+        table.add_row(_line(file.path), "-" if file.problem else str(file.passages), _line(remarks))
+    screen = console()
+    screen.print(table)
+    for finding in findings:
+        place = ", ".join(filter(None, (finding.document, str(finding.locator))))
+        screen.print(_line(f"{place}: {finding.text}."), style="yellow", markup=False)
+    if report.verdict is not None and report.verdict.accepted:
+        for sentence in report.verdict.findings:
+            screen.print(_line(sentence), markup=False)
+    if report.passed_over:
+        counted = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
+        screen.print(f"Passed over, because their formats aren't read: {', '.join(counted)}.", markup=False)
+    screen.print(
+        f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
+        f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
+    )
+    if not report.passages:
+        screen.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
+
+
+def _line(text: str) -> str:
+    """Text of documents and file names, safe to print, on one line."""
+    from bot.adapters.layout import safe
+
+    return " ".join(safe(text).split())
+
+
+def search(
+    text: Annotated[str, typer.Argument(help="What to search for.")],
+    count: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show the passages that are found for a text, with their scores."""
+
+    async def find(house: "House") -> None:
+        found = await best_passages(house, text, count)
+        if as_json:
+            print_json([asdict(citation) | {"score": hit.score, "cosine": max(hit.cosines)} for hit, citation in found])
+        else:
+            _print_passages([(hit.score, citation) for hit, citation in found])
+
+    with_house(settings_of(config), find)
+
+
+def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
+    from rich.markdown import Markdown
+    from rich.padding import Padding
+    from rich.rule import Rule
+
+    from bot.adapters.layout import safe, source_line
+
+    screen = console()
+    for score, citation in found:
+        screen.print(Rule(f"{score:.2f}  {source_line(citation)}", align="left", style="dim"))
+        screen.print(Padding(Markdown(safe(citation.quote)), (0, 0, 1, 2)))
+    if not found:
+        screen.print("Nothing found.")
+
+
+def add(
+    file: Annotated[Path, typer.Argument(help="The file to add.", exists=True, dir_okay=False)],
+    path: Annotated[str, typer.Option("--as", help="Its path in the knowledge folder. Default: its name.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Put a document into the knowledge folder, in place of one with the same path, and index it."""
+
+    async def put(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        report = await administration_of(house).add_document(path or file.name, file.read_bytes())
+        typer.echo(f"{report.path}: {report.passages} passages")
+
+    with_house(settings_of(config), put, fresh=False)
+
+
+def remove(
+    path: Annotated[str, typer.Argument(help="The document's path in the knowledge folder.")],
+    config: ConfigOption = None,
+) -> None:
+    """Delete a document from the knowledge folder and take it out of the index."""
+
+    async def delete(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        await administration_of(house).remove_document(path)
+        typer.echo(f"{path}: removed")
+
+    with_house(settings_of(config), delete, fresh=False)

@@ -1,0 +1,118 @@
+"""`knowledge-bot evaluate`: sets of questions, asked and measured in an index of their own."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.commands.common import ConfigOption, JsonOption, console, print_json, progress_bar, settings_of, with_house
+from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from bot.daemon import House
+    from bot.evaluation.questions import QuestionSet
+
+
+def evaluate(
+    questions: Annotated[
+        Path | None, typer.Option(help="The questions, JSON lines.", exists=True, dir_okay=False)
+    ] = None,
+    documents: Annotated[
+        Path | None, typer.Option(help="The documents to answer from, JSON lines.", exists=True, dir_okay=False)
+    ] = None,
+    knowledge: Annotated[
+        Path | None, typer.Option(help="A folder of documents to answer from instead.", exists=True, file_okay=False)
+    ] = None,
+    sets: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--set", help="A folder with documents.jsonl and questions.jsonl; may be repeated.", file_okay=False
+        ),
+    ] = None,
+    beside: Annotated[
+        Path | None, typer.Option(help="More questions to ask of each set.", exists=True, dir_okay=False)
+    ] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Fit the confidence to the results and write it to this file.")
+    ] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Write every answer to this file, JSON lines.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report with plots into this folder.")] = None,
+    parallel: Annotated[
+        int, typer.Option(min=1, help="Questions asked at once. More than one is faster, but spoils the latency.")
+    ] = 1,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Ask sets of questions and measure the answers. The index of the bot itself is left alone."""
+    from bot.evaluation.questions import QuestionSet
+
+    chosen = [QuestionSet.of_folder(folder) for folder in sets or ()]
+    if questions is not None and (documents is None) != (knowledge is None):
+        chosen.append(QuestionSet(str(questions), questions, documents, knowledge))
+    elif questions is not None or documents is not None or knowledge is not None or not chosen:
+        raise typer.BadParameter("give --questions with either --documents or --knowledge, or one --set or more")
+    if len(chosen) > 1 and (predictions is not None or report is not None):
+        raise typer.BadParameter("--predictions and --report are for one set at a time")
+    _evaluate(settings_of(config), chosen, beside, calibrate, predictions, report, parallel, as_json)
+
+
+def _evaluate(
+    settings: Settings,
+    sets: "Sequence[QuestionSet]",
+    beside: Path | None,
+    calibrate: Path | None,
+    predictions: Path | None,
+    report: Path | None,
+    parallel: int,
+    as_json: bool,
+) -> None:
+    from bot.evaluation.calibration import fit
+    from bot.evaluation.metrics import measure
+    from bot.evaluation.plots import require_matplotlib
+    from bot.evaluation.questions import load_documents, load_questions
+    from bot.evaluation.report import write_report
+    from bot.evaluation.run import Result, ask_all, prediction
+    from bot.evaluation.table import render_calibration, render_table
+
+    if report is not None:
+        require_matplotlib()
+    further = load_questions(beside) if beside else []
+    results: dict[str, list[Result]] = {}
+
+    async def ask(house: "House", chosen: "QuestionSet") -> None:
+        asked = load_questions(chosen.questions) + further
+        with progress_bar("Indexing passages") as show:
+            if chosen.documents is not None:
+                loaded = load_documents(chosen.documents)
+                await house.indexer.index_documents(loaded, lambda step: show(step.done, step.total))
+            elif chosen.knowledge is not None:
+                await house.indexer.index_folder(chosen.knowledge, lambda step: show(step.done, step.total))
+        await house.generator_loaded.wait()
+        with progress_bar("Asking questions") as show:
+            results[chosen.name] = await ask_all(house.engine, house.journal, asked, parallel=parallel, progress=show)
+
+    for chosen in sets:
+        with TemporaryDirectory(prefix="knowledge-bot-") as folder:
+            storage = settings.storage.model_copy(update={"folder": Path(folder)})
+            separate = settings.model_copy(update={"storage": storage})
+            with_house(separate, lambda house, chosen=chosen: ask(house, chosen), fresh=False, golden=False)  # type: ignore[misc]
+        figures = measure(results[chosen.name])
+        title = f"{chosen.questions} against {chosen.documents or chosen.knowledge}"
+        if as_json:
+            print_json({"set": chosen.name} | figures.to_json())
+        else:
+            console().print(render_table(figures, title), "")
+        if predictions is not None:
+            lines = (json.dumps(prediction(result), ensure_ascii=False) for result in results[chosen.name])
+            predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        if report is not None:
+            page = write_report(report, figures, results[chosen.name], threshold=settings.answer.threshold, title=title)
+            typer.echo(f"Report: {page}", err=True)
+    if calibrate is not None:
+        fitted = fit(results)
+        fitted.calibration.save(calibrate)
+        console().print(render_calibration(fitted))
+        typer.echo(f"Calibration: {calibrate}", err=True)

@@ -1,0 +1,150 @@
+"""The models: which there are, what they write by themselves, and the training of the reader."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot.commands.common import ConfigOption, JsonOption, console, print_json, printable, progress_bar, settings_of
+from bot.errors import SettingsError
+from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from bot.inference.inventory import Installed
+
+app = typer.Typer(help="Show the models that are configured: where they lie, and what they take.")
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    from bot.inference.inventory import installed
+
+    found = list(installed(settings_of(config)))
+    if as_json:
+        print_json([asdict(model) | {"folder": str(model.folder or "")} for model in found])
+    else:
+        _print_models(found)
+
+
+def _print_models(found: "Sequence[Installed]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "model", "where", "on disk", "in memory", "as", box=None, pad_edge=False, header_style="bold")
+    for one in found:
+        where = one.source or "nowhere"
+        sizes = [f"{size / 1e6:,.0f} MB" if size else "-" for size in (one.size, one.memory)]
+        table.add_row(one.role, Text(one.model), Text(where), *sizes, one.dtype or "-")
+    console().print(table)
+    for one in found:
+        if one.missing:
+            console().print(Text(f"{one.role}: {one.missing}", style="yellow"))
+
+
+@app.command("download")
+def download_model(
+    model: Annotated[str, typer.Argument(help="The model's id. Default: generator.model.")] = "",
+    revision: Annotated[str, typer.Option(help="A commit or tag of the model's repository.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Fetch a model from the Hugging Face hub into the cache."""
+    from bot.inference.weights import download
+
+    settings = settings_of(config).generator
+    fetched = download(model or settings.model, revision or ("" if model else settings.revision))
+    typer.echo(f"{model or settings.model}: {fetched.folder}")
+
+
+@app.command("remove")
+def remove_model(model: Annotated[str, typer.Argument(help="The model's id.")]) -> None:
+    """Delete a model from the Hugging Face cache."""
+    from bot.inference.inventory import remove
+
+    typer.echo(f"{model}: removed, {remove(model) / 1e6:.0f} MB freed")
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the text goes on with, as it stands.")],
+    model: Annotated[str, typer.Option(help="An id or a folder. Default: generator.model.")] = "",
+    max_new_tokens: Annotated[int | None, typer.Option(help="How many tokens the model may write.")] = None,
+    do_sample: Annotated[
+        bool | None, typer.Option("--sample/--no-sample", help="Whether words are chosen by chance.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="How adventurous the choice of words is.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="The share of the probability that words are chosen from.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(help="How much less likely a word gets that stands there already.")
+    ] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="A text at which the model stops; may be repeated.")] = None,
+    seed: Annotated[int | None, typer.Option(help="What chance starts from.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let a language model go on with a text, to get to know it. Nothing is searched, nothing is checked."""
+    given = {
+        "model": model or None,
+        "max_new_tokens": max_new_tokens,
+        "do_sample": True if do_sample is None and (temperature or top_p) else do_sample,
+        "temperature": temperature,
+        "top_p": top_p,
+        "repetition_penalty": repetition_penalty,
+        "stop": stop or None,
+        "seed": seed,
+    }
+    settings = settings_of(config)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    asyncio.run(_write(_with_options(settings, chosen), printable(prompt)))
+
+
+def _with_options(settings: Settings, given: dict[str, Any]) -> Settings:
+    """The settings with others for the generator, from the command line. Raises SettingsError."""
+    from pydantic import ValidationError
+
+    from bot.settings import GeneratorSettings
+
+    try:
+        generator = GeneratorSettings.model_validate(settings.generator.model_dump() | given)
+    except ValidationError as error:
+        options = (f"--{str(one['loc'][0]).replace('_', '-')}: {one['msg']}" for one in error.errors())
+        raise SettingsError(list(options)) from error
+    return settings.model_copy(update={"generator": generator})
+
+
+async def _write(settings: Settings, prompt: str) -> None:
+    """Print what the generator writes, as it comes."""
+    from contextlib import aclosing
+
+    from bot.adapters.layout import safe
+    from bot.daemon import make_generator
+
+    generator = await asyncio.to_thread(make_generator, settings)
+    try:
+        async with aclosing(generator.stream(prompt)) as pieces:
+            async for piece in pieces:
+                typer.echo(safe(piece), nl=False)
+        typer.echo()
+    finally:
+        await generator.close()
+
+
+def train_reader(
+    data: Annotated[Path, typer.Option(help="The folder of training data.", exists=True, file_okay=False)],
+    output: Annotated[Path, typer.Option(help="Where the model and its checkpoints go.")],
+    sentence_examples: Annotated[int, typer.Option(min=1, help="How many examples the first phase has.")] = 24_000,
+    paragraph_examples: Annotated[int, typer.Option(min=1, help="How many examples the second phase has.")] = 60_000,
+    seed: Annotated[int, typer.Option(help="What the random choices start from.")] = 20,
+) -> None:
+    """Train the model that marks the words that answer. Takes hours; the same command goes on after an interruption."""
+    from bot.training.reader import ReaderTraining, train
+
+    plan = ReaderTraining(seed=seed, sentence_examples=sentence_examples, paragraph_examples=paragraph_examples)
+    with progress_bar("Training on examples") as show:
+        figures = train(data, output, plan, show)
+    for name, measured in figures.items():
+        typer.echo(f"{name}: " + ", ".join(f"{what} {value:g}" for what, value in measured.items()))

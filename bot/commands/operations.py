@@ -1,0 +1,178 @@
+"""Administration and operations: how the bot is, what it may do where, whom it forgets, its machine and its data."""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bot.commands.common import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    console,
+    print_json,
+    progress_bar,
+    settings_of,
+    with_house,
+)
+from bot.settings import load_settings
+
+if TYPE_CHECKING:
+    from bot.daemon import House
+    from bot.diagnosis import Diagnosis
+
+PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
+AskedPlatform = Annotated[
+    Literal["discord", "telegram", "http", "terminal"], typer.Argument(help="discord, telegram, http or terminal.")
+]
+
+
+def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Show what the bot answers from, what waits, and what people thought of the answers."""
+
+    async def show(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        status = await administration_of(house).status()
+        if as_json:
+            print_json(asdict(status))
+        else:
+            console().print("\n".join(status.lines()), markup=False, soft_wrap=True)
+
+    with_house(settings_of(config), show, fresh=False)
+
+
+def health(
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Fail unless every component does its work, not only where no bot runs.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Ask the bot that runs on this machine how its components are."""
+    from bot.probe import ask_ready
+
+    settings = load_settings(config)
+    answer = ask_ready(settings.http)
+    if as_json:
+        print_json(answer.told)
+    else:
+        typer.echo("\n".join(answer.lines()))
+    if ready and not answer.ready:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def policy(
+    platform: PlatformArgument,
+    chat: Annotated[str, typer.Argument(help="The id of the chat. Left out: show all policies.")] = "",
+    policy: Annotated[str, typer.Argument(help="mention, always, forum, off, or default.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Show, or set for one chat, when the bot answers there."""
+    from bot.messages import Policy
+
+    wanted = None
+    if policy not in ("", "default"):
+        try:
+            wanted = Policy(policy)
+        except ValueError as error:
+            raise typer.BadParameter(f"{policy}: mention, always, forum, off, or default") from error
+
+    async def change(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        administration = administration_of(house)
+        if policy:
+            await administration.set_policy(platform, chat, wanted)
+        for known, kept in (await administration.policies(platform)).items():
+            if known == chat or not chat:
+                typer.echo(f"{known}: {kept}")
+
+    with_house(settings_of(config), change, fresh=False)
+
+
+def forget(
+    platform: AskedPlatform,
+    author: Annotated[str, typer.Argument(help="The platform's id of the user; for http, the user that was named.")],
+    config: ConfigOption = None,
+) -> None:
+    """Erase what somebody has asked: questions, answers, conversation turns and feedback."""
+
+    async def erase(house: "House") -> None:
+        from bot.daemon import administration_of
+
+        forgotten = await administration_of(house).forget(platform, author)
+        typer.echo(
+            f"Erased: {forgotten.questions} questions, {forgotten.turns} conversation turns, "
+            f"{forgotten.feedback} pieces of feedback."
+        )
+
+    with_house(settings_of(config), erase, fresh=False)
+
+
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of the platforms.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Look for everything that can be wrong, and say what to do about it."""
+    from bot.diagnosis import Level
+    from bot.doctor import examine
+
+    async def run() -> "list[Diagnosis]":
+        found = []
+        with progress_bar("Trying the threshold") as show:
+            async for one in examine(settings_of(config), online=not offline, progress=show):
+                found.append(one)
+                if not as_json:
+                    colour = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}[one.level]
+                    typer.echo(f"{typer.style(f'{one.level:7}', fg=colour)}  {one.subject}: {one.text}")
+        return found
+
+    found = asyncio.run(run())
+    if as_json:
+        print_json([asdict(one) for one in found])
+    if any(one.level is Level.ERROR for one in found):
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def bench(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Measure what this machine can do with the models of the settings, and recommend settings."""
+
+    async def run(house: "House") -> None:
+        from bot.bench import measure, recommended
+
+        with progress_bar("Measuring") as show:
+            figures = await measure(house, show)
+        advice = recommended(figures, house.settings)
+        if as_json:
+            print_json(asdict(figures) | {"recommended": advice})
+            return
+        told = (f"  {line}" for line in advice) if advice else ["  nothing: the settings suit this machine"]
+        typer.echo("\n".join([*figures.lines(), "recommended settings:", *told]))
+
+    with_house(settings_of(config), run)
+
+
+def backup(
+    archive: Annotated[Path, typer.Argument(help="The file to write, such as bot.tar.gz.", dir_okay=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Write the data folder into one archive, also while the bot runs."""
+    from bot.storage.data_folder import back_up
+
+    typer.echo(f"{archive}: {', '.join(back_up(settings_of(config).storage.folder, archive))}")
+
+
+def restore(
+    archive: Annotated[Path, typer.Argument(help="A file that `backup` has written.", dir_okay=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Put the data folder back as it was when a backup was made. The bot must be stopped."""
+    from bot.storage.data_folder import restore as put_back
+
+    folder = settings_of(config).storage.folder
+    before = put_back(archive, folder)
+    typer.echo(f"{folder}: restored." + (f" What stood there before is in {before}." if before else ""))
