@@ -241,7 +241,7 @@ async def _load_generator(
     else:
         stack.push_async_callback(generator.close)
         gc.freeze()  # as after loading the other models
-        detail = ". ".join(filter(None, (generator.name, str(generator.description.get("unused", "")))))
+        detail = ". ".join(filter(None, (generator.name, str(generator.description.get("warning", "")))))
         phraser.use(generator, _reporting_to(component, detail))
         component.ready(detail)
         _log.info("generator loaded", **generator.description)
@@ -257,9 +257,9 @@ def make_generator(settings: Settings, pause: Callable[[], None] = lambda: None)
         return RemoteGenerator(settings.generator, budget)
     choice = chosen(settings)
     model = load_model(choice.settings, settings.models, choice.name)
-    if choice.unused:
-        model.description["unused"] = choice.unused
-        _log.warning("a tuned model is not used", reason=choice.unused)
+    if choice.warning:
+        model.description["warning"] = choice.warning
+        _log.warning("see to the tuned model", reason=choice.warning)
     parallel, capacity = settings.generator.parallel, settings.queue.capacity
     return GenerationLane(model, side_by_side=parallel, capacity=capacity, pause=pause)
 

@@ -101,8 +101,8 @@ def _tuned_model(settings: Settings) -> Iterator[Diagnosis]:
     except WeightsError as failure:
         yield error("tuned model", f"{failure} Until then the documents are quoted.")
         return
-    if choice.unused:
-        yield warning("tuned model", choice.unused)
+    if choice.warning:
+        yield warning("tuned model", choice.warning)
     elif choice.name != settings.generator.model:
         yield ok("tuned model", choice.name)
 

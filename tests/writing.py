@@ -1,9 +1,13 @@
-"""A house whose answers a local language model phrases, and a hand on that model between two tokens."""
+"""A house whose answers a local language model phrases, a hand on that model between two tokens, and one on its weights."""
 
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
 
 from bot.daemon import House, Models, open_house
 from bot.inference.generator import GenerationLane
@@ -57,3 +61,12 @@ async def idle(house: House, sleep: Callable[[float], Any]) -> None:
     """Wait until the model's thread has nothing to do."""
     while lane_of(house)._running:
         await sleep(0.01)
+
+
+def change_weights(folder: Path) -> None:
+    """Slightly other numbers in the same places, as in another revision of a model."""
+    safe, pickled = folder / "model.safetensors", folder / "pytorch_model.bin"
+    if safe.exists():
+        save_file({name: tensor * 1.001 for name, tensor in load_file(safe).items()}, safe, metadata={"format": "pt"})
+    else:
+        torch.save({name: tensor * 1.001 for name, tensor in torch.load(pickled).items()}, pickled)

@@ -147,8 +147,8 @@ def activate(
             raise typer.Exit(ExitCode.FAILURE)
     active = put_in(settings.storage.folder, folder, training_of(folder), why)
     typer.echo(f"Active: {active.name}. Start the bot again; `knowledge-bot finetune revert` goes back.")
-    if unused := chosen(settings).unused:
-        complain(unused)
+    if warning := chosen(settings).warning:
+        complain(warning)
 
 
 @app.command()

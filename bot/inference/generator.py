@@ -24,6 +24,7 @@ from bot.errors import EngineBusy, GenerationFailed, WeightsError, to_install
 from bot.inference import prompts
 from bot.inference.prompter import Encoded, Prompter
 from bot.inference.prompts import Material
+from bot.inference.tuned import require_base
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights, missing_files
 from bot.settings import GeneratorSettings, ModelsSettings
 
@@ -209,6 +210,8 @@ def find_model(settings: GeneratorSettings, models: ModelsSettings) -> Weights:
 def load_model(settings: GeneratorSettings, models: ModelsSettings, name: str = "") -> LocalModel:
     """Find the weights, choose the number format and load. Blocking, and takes seconds to minutes. Raises WeightsError."""
     weights = find_model(settings, models)
+    if settings.adapter is not None:
+        require_base(settings.adapter, weights.folder)
     # What stands in 8 bits is multiplied with numbers of 16 bits.
     wanted = "bfloat16" if settings.quantization == "int8" else settings.dtype
     return LocalModel(weights, choose_precision(wanted), settings, name)

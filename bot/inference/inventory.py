@@ -7,9 +7,10 @@ from pathlib import Path
 from bot.errors import WeightsError
 from bot.inference.encoder import NO_MODEL
 from bot.inference.span_model import SHIPPED
-from bot.inference.tuned import FOLDER, chosen, read
+from bot.inference.tuned import chosen, read
 from bot.inference.weights import Weights, cached_folder, choose_precision, find_weights, missing_files
 from bot.settings import Settings
+from bot.storage.base import GENERATORS
 
 _BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 _FILES = ("*.safetensors", "*.bin")
@@ -19,7 +20,8 @@ _FILES = ("*.safetensors", "*.bin")
 class Installed:
     """A configured model. `dtype` is what its weights are used in, `memory` what they take then; sizes in bytes.
 
-    `missing`: what is to be done, where it can't be used as it is. `folder` is None where nothing of it is there.
+    `missing`: what is to be done, where it can't be used as it is, or not as it was trained. `folder` is None where nothing of
+    it is there.
     """
 
     role: str
@@ -48,13 +50,13 @@ def installed(settings: Settings) -> Iterator[Installed]:
 
 
 def _tuned(settings: Settings) -> Iterator[Installed]:
-    """The tuned model that is active, if there is one, with what keeps it from being used."""
+    """The tuned model that is active, if there is one, with the warning about it."""
     active = read(settings.storage.folder).active
     if active is None:
         return
-    folder = settings.storage.folder / FOLDER / active.name
+    folder = settings.storage.folder / GENERATORS / active.name
     try:
-        problem = chosen(settings).unused
+        problem = chosen(settings).warning
     except WeightsError as error:
         problem = str(error)
     there = [file for file in folder.glob("*") if file.is_file()]

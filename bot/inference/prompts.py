@@ -23,6 +23,10 @@ class Style(StrEnum):
     SUMMARY = "summary"  # the passages alone, for models that summarise
 
 
+# The forms that tell the model who it is, and in which language to answer.
+INSTRUCTED = frozenset({Style.CHAT, Style.COMPLETION})
+
+
 @dataclass(frozen=True, slots=True)
 class Excerpt:
     """A passage for a prompt: where it stands, and what it says."""

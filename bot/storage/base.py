@@ -16,6 +16,9 @@ from bot.messages import Address, Answer, Policy, Question, Turn
 
 Scores = npt.NDArray[np.float32]
 
+# In the data folder: tuned models, each in a folder of its own that never changes, and the record of what is active.
+GENERATORS = "generators"
+
 # --- knowledge --------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """The data folder as a whole: one bot at a time, whole databases, backups. All of it blocking.
 
 A backup is one compressed archive with a manifest that has the sum of each file. The databases in it are as they were at one
-moment, also while a bot writes to them.
+moment, also while a bot writes to them. Tuned models are in it too.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO
 
@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from bot import __version__
 from bot.errors import StorageError
+from bot.storage.base import GENERATORS
 from bot.storage.sqlite import damage, damaged, put_aside
 from bot.storage.sqlite_journal import FILE as JOURNAL
 from bot.storage.sqlite_knowledge import FILE as INDEX
@@ -81,7 +82,7 @@ def inspect(folder: Path, *, set_damaged_aside: bool = False) -> None:
 
 
 def back_up(folder: Path, archive: Path) -> list[str]:
-    """Write what the folder holds into an archive, which must not exist yet; the names of the files in it.
+    """Write what the folder holds into an archive, which must not exist yet; the names of what is in it.
 
     Raises StorageError; then there is no archive.
     """
@@ -92,21 +93,24 @@ def back_up(folder: Path, archive: Path) -> list[str]:
         if archive.exists():
             raise StorageError(f"{archive} exists already: name another file.")
         with TemporaryDirectory(dir=archive.parent, prefix=".knowledge-bot-backup-") as place:
-            files = [_copied(file, Path(place)) for file in _worth_keeping(folder)]
+            files = {file.name: _copied(file, Path(place)) for file in _worth_keeping(folder)}
+            files |= _tuned_models(folder, Path(place))
             unfinished.touch(mode=0o600)  # it holds what people have asked
             with tarfile.open(unfinished, "w:gz") as tar:
-                manifest = json.dumps({"version": __version__, "files": {file.name: _sum_of(file) for file in files}})
+                manifest = json.dumps(
+                    {"version": __version__, "files": {name: _sum_of(file) for name, file in files.items()}}
+                )
                 entry = tarfile.TarInfo(_MANIFEST)
                 entry.size = len(manifest)
                 tar.addfile(entry, io.BytesIO(manifest.encode()))
-                for file in files:
-                    tar.add(file, file.name)
+                for name, file in files.items():
+                    tar.add(file, name)
         unfinished.rename(archive)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"{archive}: the backup could not be written: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
-    return [file.name for file in files]
+    return list(dict.fromkeys("/".join(PurePosixPath(name).parts[:2]) for name in files))
 
 
 def restore(archive: Path, folder: Path) -> Path | None:
@@ -115,11 +119,12 @@ def restore(archive: Path, folder: Path) -> Path | None:
     Raises StorageError where a bot runs there or the backup isn't whole; then the folder is as it was.
     """
     with alone_in(folder), TemporaryDirectory(dir=folder, prefix=CANDIDATE) as place:
-        restored = _unpacked(archive, Path(place))
+        _unpack(archive, Path(place))
+        restored = list(Path(place).iterdir())
         for file in restored:
             if file.name in (JOURNAL, INDEX) and (found := damage(file)):
                 raise StorageError(f"{archive}: {file.name} in it is damaged ({found}). Use another backup.")
-        before = [*_worth_keeping(folder), *folder.glob("*.sqlite3-*")]
+        before = [*_worth_keeping(folder), *folder.glob("*.sqlite3-*"), *folder.glob(GENERATORS)]
         aside = folder / f"{_REPLACED}{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
         if before:
             aside.mkdir()
@@ -138,6 +143,16 @@ def _worth_keeping(folder: Path) -> list[Path]:
     )
 
 
+def _tuned_models(folder: Path, place: Path) -> dict[str, Path]:
+    """The files of tuned models by their names in a backup. The record is copied first, so that what it names is there, also
+    where another model is being activated; the models stay as they are, and may be large."""
+    models = folder / GENERATORS
+    files = [file for file in sorted(models.glob("[!.]*")) if file.is_file()]
+    records = {f"{GENERATORS}/{file.name}": _copied(file, place) for file in files}
+    whole = [file for file in sorted(models.glob("[!.]*/*")) if file.is_file()]
+    return records | {file.relative_to(folder).as_posix(): file for file in whole}
+
+
 def _copied(file: Path, place: Path) -> Path:
     copy = place / file.name
     copy.touch(mode=0o600)
@@ -152,27 +167,32 @@ def _copied(file: Path, place: Path) -> Path:
     return copy
 
 
-def _unpacked(archive: Path, place: Path) -> list[Path]:
-    """The files of a backup, each as its sum says. Raises StorageError."""
+def _unpack(archive: Path, place: Path) -> None:
+    """Write the files of a backup, each as its sum says. Raises StorageError."""
     try:
         with tarfile.open(archive, "r:gz") as tar:
             manifest = json.load(_member(tar, _MANIFEST))
-            files = []
             for name, digest in manifest["files"].items():
-                if Path(name).name != name:
+                if not _belongs(name):
                     raise ValueError(f"{name!r} is no file of a data folder")
                 file = place / name
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 file.touch(mode=0o600)
                 with _member(tar, name) as packed, file.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
                 if _sum_of(file) != digest:
                     raise ValueError(f"{name} is not what was packed")
-                files.append(file)
     except FileNotFoundError as error:
         raise StorageError(f"{archive}: there is no such backup.") from error
     except (OSError, ValueError, KeyError, TypeError, EOFError, tarfile.TarError) as error:
         raise StorageError(f"{archive} is no whole backup of this program: {error}") from error
-    return files
+
+
+def _belongs(name: str) -> bool:
+    """Whether a name in a backup is that of a file in the data folder or of one of its tuned models."""
+    parts = PurePosixPath(name).parts
+    plain = name == "/".join(parts) and parts == Path(name).parts and ".." not in parts  # no drive of Windows either
+    return plain and (len(parts) == 1 or (len(parts) <= 3 and parts[0] == GENERATORS))
 
 
 def _member(tar: tarfile.TarFile, name: str) -> IO[bytes]:

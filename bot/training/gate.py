@@ -8,7 +8,7 @@ questions (Efron and Tibshirani, 1993), without a loss in what the documents sup
 import asyncio
 import hashlib
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from bot.evaluation.report import STYLE, figure
 from bot.evaluation.run import Result, ask_all
 from bot.health import State
 from bot.inference.tuned import COMPARISON, TRAINING, weights_hash, with_tuned
+from bot.inference.weights import complete_folder, fingerprint
 from bot.messages import Phrased
 from bot.settings import GeneratorSettings, Settings
 from bot.training import pairs
@@ -48,6 +49,8 @@ _FEWEST = 10
 # What takes long on a busy machine is slow, but not wrong: the deadlines of serving would judge the machine.
 _PATIENCE = 600.0  # seconds
 _DENIED = "no_answer"
+# What the record of a finished training has, of which use is made.
+_TOLD = frozenset({"base", "revision", "base_weights", "method", "style", "prompt", "data", "data_folder"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ def compare(
             f"{data} is not what {folder} was trained on, so that held-out questions may have been learnt: name the right "
             "folder (--data), or train again."
         )
+    _require_base(settings, folder, training)
     weights = weights_hash(folder)
     examples = _chosen(pairs.load(data, HELD_OUT), most)
     base = settings.generator.model_copy(
@@ -152,6 +156,16 @@ def compare(
     return comparison
 
 
+def _require_base(settings: Settings, folder: Path, training: Mapping[str, Any]) -> None:
+    """Raises TrainingError where what is there under the base's name is not what was tuned."""
+    base = complete_folder(training["base"], training["revision"], auto_download=settings.models.auto_download)
+    if base is not None and fingerprint(base) != training["base_weights"]:
+        raise TrainingError(
+            f"{folder} was made from other weights than those in {base}, so it can't be compared with them: put the right ones "
+            "back, or train again."
+        )
+
+
 async def _ask_both(
     settings: Settings,
     generators: tuple[GeneratorSettings, GeneratorSettings],
@@ -171,7 +185,7 @@ async def _ask_both(
 def training_of(folder: Path) -> dict[str, Any]:
     """What a finished training says of itself. Raises TrainingError."""
     training = read_json(folder / TRAINING)
-    if training is None or {"base", "revision", "method", "style", "data", "data_folder"} - training.keys():
+    if training is None or _TOLD - training.keys():
         raise TrainingError(
             f"{folder} holds no finished training ({TRAINING} is missing or not whole): make one with `knowledge-bot finetune "
             "run`."

@@ -36,7 +36,7 @@ from bot.inference.inventory import parameter_count
 from bot.inference.prompter import Prompter
 from bot.inference.prompts import Material
 from bot.inference.tuned import TRAINING, Method, base_name
-from bot.inference.weights import choose_precision
+from bot.inference.weights import Weights, choose_precision, fingerprint
 from bot.settings import GeneratorSettings, ModelsSettings
 from bot.training import pairs
 from bot.training.files import read_json, write_json
@@ -108,15 +108,18 @@ def tune(
     """
     _require_libraries()
     train, validation = pairs.load_for_training(data)
+    settings = settings.model_copy(update={"model": plan.base, "revision": plan.revision})
+    weights = find_model(settings, models)
     identity = {
         "plan": asdict(plan) | {"base": base_name(plan.base)},
-        "prompt": _of_the_prompt(settings),
+        "base_weights": fingerprint(weights.folder),
+        "prompt": _of_the_prompt(settings, train),
         "data": pairs.fingerprint(data, TRAIN, VALIDATION),
     }
     if done := _begin(output, identity):
         tell(f"{output} holds this training already, finished.")
         return done
-    base = _Base(plan, settings, models)
+    base = _Base(plan, settings, weights)
     rows, left_out = base.rows(train, plan.max_tokens)
     validation_rows, _ = base.rows(validation, plan.max_tokens)
     _require_rows(rows, validation_rows, left_out, data)
@@ -159,9 +162,11 @@ def _require_libraries() -> None:
         raise TrainingError(f"Fine-tuning needs {error.name}. Install it {to_install('finetuning')}") from error
 
 
-def _of_the_prompt(settings: GeneratorSettings) -> dict[str, Any]:
-    """The settings that decide what the model is given to read."""
-    return settings.model_dump(include={"style", "persona", "language", "prompt_tokens", "max_new_tokens"})
+def _of_the_prompt(settings: GeneratorSettings, examples: Sequence[Example]) -> dict[str, Any]:
+    """The settings that decide what the model is given to read; how many passages, the data have decided."""
+    passages = max(len(example.passages) for example in examples)
+    chosen = settings.model_dump(include={"style", "persona", "language", "prompt_tokens", "max_new_tokens"})
+    return chosen | {"passages": passages}
 
 
 # --- the base model ---------------------------------------------------------------------------------------------------
@@ -170,12 +175,11 @@ def _of_the_prompt(settings: GeneratorSettings) -> dict[str, Any]:
 class _Base:
     """What is to be tuned: known by its configuration and its tokenizer until `load`."""
 
-    def __init__(self, plan: Plan, settings: GeneratorSettings, models: ModelsSettings) -> None:
-        """Raises WeightsError."""
+    def __init__(self, plan: Plan, settings: GeneratorSettings, weights: Weights) -> None:
+        """`settings` name the base as the plan does. Raises WeightsError."""
         self.plan = plan
-        settings = settings.model_copy(update={"model": plan.base, "revision": plan.revision})
-        self.weights = find_model(settings, models)
-        folder = self.weights.folder
+        self.weights = weights
+        folder = weights.folder
         try:
             self.config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -531,6 +535,8 @@ def _different(one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
     for name in wanted:
         if plan.get(name) != wanted[name]:
             yield f"--{name.replace('_', '-')} ({plan.get(name)})"
+    if one.get("base_weights") != other["base_weights"]:
+        yield "weights of the base"
     if one.get("data") != other["data"]:
         yield "data"
     prompt = one.get("prompt", {})

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.daemon import make_generator, open_house
 from bot.diagnosis import Level
@@ -16,14 +17,18 @@ from bot.doctor import _tuned_model
 from bot.errors import TrainingError, WeightsError
 from bot.health import State
 from bot.inference import tuned
+from bot.inference.generator import load_model
 from bot.inference.inventory import installed
 from bot.inference.prompts import Excerpt
 from bot.messages import Address, Phrased, Question
 from bot.settings import GeneratorSettings, ModelsSettings, Settings
+from bot.storage.base import GENERATORS
 from bot.storage.data_folder import back_up, restore
 from bot.training.generator import Plan, tune
 from bot.training.pairs import SPLITS, Example, Kind, write
-from tests.writing import DOCUMENTS
+from tests.writing import DOCUMENTS, change_weights
+
+TRAINED_WITH = GeneratorSettings(provider="local", dtype="float32", passages=1, max_new_tokens=8)
 
 
 def ask(text: str) -> Question:
@@ -38,13 +43,13 @@ def trained(tiny, tmp_path_factory) -> Path:
     examples = [Example(f"What is it, number {n}?", "It is red.", Kind.HEADING, "a.md", shown) for n in range(60)]
     write(place / "data", dict(zip(SPLITS, (examples[:40], examples[40:50], examples[50:]), strict=True)))
     plan = Plan(tiny("llama"), epochs=0.5, batch=20)
-    tune(place / "data", place / "mine", plan, GeneratorSettings(dtype="float32"), ModelsSettings())
+    tune(place / "data", place / "mine", plan, TRAINED_WITH, ModelsSettings())
     return place / "mine"
 
 
 @pytest.fixture
 def local(settings: Settings, tiny) -> Settings:
-    generator = GeneratorSettings(provider="local", model=tiny("llama"), dtype="float32", max_new_tokens=8)
+    generator = TRAINED_WITH.model_copy(update={"model": tiny("llama")})
     return settings.model_copy(update={"generator": generator})
 
 
@@ -91,7 +96,6 @@ async def test_the_active_model_is_named_in_each_answer_and_in_the_health(local,
     ("other", "fix"),
     [
         ({"model": "owner/other"}, "it was made from .* set generator.model"),
-        ({"revision": "abc"}, "set generator.model"),
         ({"adapter": Path("elsewhere")}, "generator.adapter names another adapter: remove that setting"),
         ({"provider": "openai"}, 'set it to "local"'),
         ({"provider": "none"}, 'set it to "local"'),
@@ -103,13 +107,13 @@ def test_where_the_active_model_does_not_go_with_the_settings_it_is_told(local, 
     settings = changed(local, **other)
     choice = tuned.chosen(settings)
     assert choice.settings == settings.generator
-    for told in (choice.unused, tuned.told_of(settings), next(iter(_tuned_model(settings))).text):
+    for told in (choice.warning, tuned.told_of(settings), next(iter(_tuned_model(settings))).text):
         with pytest.raises(TrainingError, match=f"is not used, because .*{fix}.* finetune revert"):
             raise TrainingError(told)
 
 
 def damage(settings: Settings, active: tuned.Tuned) -> Path:
-    folder = settings.storage.folder / tuned.FOLDER / active.name
+    folder = settings.storage.folder / GENERATORS / active.name
     weights = folder / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
     return folder
@@ -165,17 +169,146 @@ def test_each_way_back_is_one_step(local, trained, tmp_path):
 def test_a_record_that_can_not_be_read_is_told(local, trained):
     """Which model is active is not guessed."""
     activated(local, trained)
-    (local.storage.folder / tuned.FOLDER / "active.json").write_text("{")
+    (local.storage.folder / GENERATORS / "active.json").write_text("{")
     with pytest.raises(WeightsError, match=r"active\.json can't be read .* remove the file"):
         tuned.chosen(local)
 
 
-def test_backup_and_restore_leave_tuned_models_alone(local, trained, tmp_path):
-    """They are not in the archive, and what is active stays active."""
-    local.storage.folder.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(local.storage.folder / "index.sqlite3")) as db:
-        db.execute("CREATE TABLE one (two)")
+# --- the base ---------------------------------------------------------------------------------------------------------
+
+
+def overwritten(settings: Settings, folder: Path) -> Settings:
+    """Settings that name a copy of the base, whose weights are other ones now."""
+    shutil.copytree(settings.generator.model, folder)
+    change_weights(folder)
+    return changed(settings, model=str(folder))
+
+
+def test_the_same_base_may_lie_elsewhere(local, trained, tmp_path):
+    """On another machine it does; what counts are its weights."""
     active = activated(local, trained)
-    assert back_up(local.storage.folder, tmp_path / "b.tar.gz") == ["index.sqlite3"]
-    restore(tmp_path / "b.tar.gz", local.storage.folder)
-    assert tuned.chosen(local).name == known(local, active)
+    shutil.copytree(local.generator.model, tmp_path / "elsewhere")
+    settings = changed(local, model=str(tmp_path / "elsewhere"), revision="abc")
+    assert tuned.chosen(settings).name == known(settings, active)
+    assert tuned.chosen(settings).warning == ""
+
+
+def test_a_base_with_other_weights_is_told_everywhere(local, trained, tmp_path):
+    """The tuned model is not put onto it, the base writes, and what to do is said."""
+    settings = overwritten(local, tmp_path / "base")
+    record = json.loads((trained / "training.json").read_text()) | {"base": settings.generator.model}
+    tuned.activate(settings.storage.folder, trained, record)
+    choice = tuned.chosen(settings)
+    assert choice.settings == settings.generator
+    rows = {one.role: one.missing for one in installed(settings)}
+    [diagnosis] = _tuned_model(settings)
+    assert diagnosis.level is Level.WARNING
+    for told in (choice.warning, tuned.told_of(settings), rows["tuned"], diagnosis.text):
+        assert "is not used, because it was made from other weights than those in" in told
+        assert "put the right ones back, tune the new ones, or take it back" in told
+
+
+def test_an_adapter_that_settings_name_is_not_put_onto_other_weights(local, trained, tmp_path):
+    """It would write nonsense, so nothing is loaded."""
+    fitting = changed(local, adapter=trained)
+    load_model(fitting.generator, fitting.models)
+    settings = overwritten(fitting, tmp_path / "base")
+    with pytest.raises(
+        WeightsError, match=r"mine was made from other weights than those in .*base: put the right ones"
+    ):
+        load_model(settings.generator, settings.models)
+
+
+def test_a_whole_tuned_model_takes_nothing_of_its_base(local, trained, tmp_path):
+    """So it is used also where other weights have come to the base's place."""
+    settings = overwritten(local, tmp_path / "base")
+    record = json.loads((trained / "training.json").read_text())
+    tuned.activate(settings.storage.folder, trained, record | {"base": settings.generator.model, "method": "full"})
+    assert tuned.chosen(settings).warning == ""
+
+
+# --- the prompts ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"persona": "You are stern."}, 'generator.persona was "You answer questions'),
+        ({"language": "German"}, 'generator.language was ""'),
+        ({"passages": 4}, "generator.passages was 1"),
+        ({"prompt_tokens": 100}, "generator.prompt_tokens was 1500"),
+        ({"style": "dialogue"}, 'generator.style was "chat", which it keeps'),
+    ],
+)
+def test_prompts_other_than_those_of_the_training_are_told(local, trained, other, told):
+    """In status, in models and by the doctor; the tuned model is used all the same."""
+    active = activated(local, trained)
+    settings = changed(local, **other)
+    choice = tuned.chosen(settings)
+    assert choice.name == known(settings, active)
+    rows = {one.role: one.missing for one in installed(settings)}
+    [diagnosis] = _tuned_model(settings)
+    assert diagnosis.level is Level.WARNING
+    for said in (choice.warning, tuned.told_of(settings), rows["tuned"], diagnosis.text):
+        assert f"was trained with other prompts, so that its answers may be worse: {told}" in said
+        assert "Set that back, or train and compare anew" in said
+
+
+def test_the_log_warns_once_of_other_prompts(local, trained):
+    """At the start, and the health goes on saying it."""
+    activated(local, trained)
+    with capture_logs() as logs:
+        generator = make_generator(changed(local, language="German"))
+    asyncio.run(generator.close())
+    assert [entry["log_level"] for entry in logs if "generator.language" in entry.get("reason", "")] == ["warning"]
+    assert "generator.language" in generator.description["warning"]
+
+
+def test_a_setting_that_a_style_has_no_place_for_makes_no_other_prompts(local, trained):
+    """A model that is given turns is never told who it is."""
+    record = json.loads((trained / "training.json").read_text()) | {"style": "dialogue"}
+    tuned.activate(local.storage.folder, trained, record)
+    assert tuned.chosen(changed(local, persona="You are stern.", language="German")).warning == ""
+
+
+# --- backups ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_has_the_tuned_models_and_works_on_another_machine(local, trained, tmp_path):
+    """With the same base in another place; also the one before, to revert to."""
+    folder = local.storage.folder
+    other = tmp_path / "other"
+    shutil.copytree(trained, other)
+    (other / "adapter_config.json").write_text((other / "adapter_config.json").read_text() + "\n")
+    first, second = activated(local, trained), activated(local, other)
+    with closing(sqlite3.connect(folder / "index.sqlite3")) as db:
+        db.execute("CREATE TABLE one (two)")
+    (folder / GENERATORS / ".mine-unfinished").mkdir()
+    assert back_up(folder, tmp_path / "b.tar.gz") == [
+        "index.sqlite3",
+        "generators/active.json",
+        f"generators/{first.name}",
+        f"generators/{second.name}",
+    ]
+    shutil.copytree(local.generator.model, tmp_path / "elsewhere")
+    storage = local.storage.model_copy(update={"folder": tmp_path / "new"})
+    there = changed(local, model=str(tmp_path / "elsewhere")).model_copy(update={"storage": storage})
+    assert restore(tmp_path / "b.tar.gz", storage.folder) is None
+    choice = tuned.chosen(there)
+    assert (choice.name, choice.warning) == (known(there, second), "")
+    load_model(choice.settings, there.models)
+    tuned.revert(storage.folder)
+    assert tuned.chosen(there).name == known(there, first)
+
+
+def test_restoring_keeps_the_tuned_models_that_stood_there(local, trained, tmp_path):
+    """In the folder beside it; what is active is what was active then: nothing."""
+    folder = local.storage.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(folder / "index.sqlite3")) as db:
+        db.execute("CREATE TABLE one (two)")
+    back_up(folder, tmp_path / "b.tar.gz")
+    active = activated(local, trained)
+    before = restore(tmp_path / "b.tar.gz", folder)
+    assert tuned.chosen(local).name == local.generator.model
+    assert (before / GENERATORS / active.name / "adapter_model.safetensors").is_file()

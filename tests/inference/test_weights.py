@@ -4,13 +4,16 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from transformers import GPT2LMHeadModel
 
 from bot.errors import WeightsError
 from bot.inference import weights
 from bot.inference.encoder import Encoder
-from bot.inference.weights import Precision, find_weights
+from bot.inference.weights import Precision, complete_folder, find_weights, fingerprint
+from tests.writing import change_weights
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -86,6 +89,46 @@ def test_truncated_weights_are_named(tmp_path):
         stream.truncate(file.stat().st_size // 2)
     with pytest.raises(WeightsError, match="can't be loaded from"):
         Encoder(find_weights(str(folder)), Precision("float32", "test"), "mine")
+
+
+# --- fingerprints -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "pickled"])
+def test_a_fingerprint_is_that_of_the_weights(tiny, tmp_path, kind):
+    """The same for a copy, another one where all numbers are a little different; folders and other files don't count."""
+    copied = tmp_path / "copy"
+    shutil.copytree(tiny(kind), copied)
+    (copied / "README.md").write_text("mine")
+    assert fingerprint(copied) == fingerprint(Path(tiny(kind)))
+    change_weights(copied)
+    assert fingerprint(copied) != fingerprint(Path(tiny(kind)))
+
+
+def test_a_fingerprint_is_the_same_however_the_tensors_are_split(tiny, tmp_path):
+    """A large model's weights may be saved as several files."""
+    whole = Path(tiny("gpt2"))
+    GPT2LMHeadModel.from_pretrained(whole).save_pretrained(tmp_path, max_shard_size="40KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    assert fingerprint(tmp_path) == fingerprint(whole)
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x02" + bytes(7) + b"[]"])
+def test_no_fingerprint_is_made_of_a_damaged_file(tiny, tmp_path, content):
+    """The file is named, whatever is in it; also where only its end is missing."""
+    shutil.copytree(tiny("gpt2"), tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    for damaged in (content, file.read_bytes()[:-100]):
+        file.write_bytes(damaged)
+        with pytest.raises(WeightsError, match=r"model\.safetensors can't be read"):
+            fingerprint(file.parent)
+
+
+def test_where_a_model_is_not_complete_there_is_no_folder(tiny, tmp_path, empty_cache):
+    """Neither for an unknown id, nor for a folder that is gone or lacks its weights."""
+    assert complete_folder(tiny("gpt2")) == Path(tiny("gpt2"))
+    for model in ("nobody/has-this", str(tmp_path / "gone" / "away"), str(tmp_path)):
+        assert complete_folder(model) is None
 
 
 def test_finding_the_package_does_not_import_it():

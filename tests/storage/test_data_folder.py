@@ -94,10 +94,12 @@ def archive_of(files: dict[str, bytes], manifest: object) -> bytes:
         b"no archive",
         archive_of({"journal.sqlite3": b"x"}, {"files": {"journal.sqlite3": "another sum"}}),
         archive_of({"../evil": b"x"}, {"files": {"../evil": "sum"}}),
+        archive_of({"generators/../../evil": b"x"}, {"files": {"generators/../../evil": "sum"}}),
+        archive_of({"elsewhere/evil": b"x"}, {"files": {"elsewhere/evil": "sum"}}),
         archive_of({}, {"files": {"journal.sqlite3": "sum"}}),
         archive_of({}, []),
     ],
-    ids=["empty", "foreign", "changed", "leads out", "incomplete", "no manifest"],
+    ids=["empty", "foreign", "changed", "leads out", "leads far out", "another folder", "incomplete", "no manifest"],
 )
 async def test_what_is_no_whole_backup_changes_nothing(tmp_path, content):
     """The message names the archive."""

@@ -113,9 +113,7 @@ def test_the_report_has_the_figures_and_two_plots(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "training.json").write_text(
-        json.dumps(dict.fromkeys(("base", "revision", "method", "style", "data", "data_folder"), "x"))
-    )
+    (tmp_path / "training.json").write_text(json.dumps(dict.fromkeys(gate._TOLD, "x")))
     (tmp_path / "adapter_model.safetensors").write_bytes(b"weights")
     return tmp_path
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,21 +16,25 @@ from safetensors.torch import load_file
 
 from bot.engine.qa import REFUSAL
 from bot.errors import TrainingError, WeightsError
-from bot.inference.generator import load_model
+from bot.inference.generator import find_model, load_model
 from bot.inference.prompts import Excerpt, Material
 from bot.inference.tuned import with_tuned
+from bot.inference.weights import fingerprint
 from bot.settings import GeneratorSettings, ModelsSettings
 from bot.training import generator, pairs
+from bot.training.gate import compare
 from bot.training.generator import Plan, Row, _Base, collated, last_checkpoint, tune, with_lora
 from bot.training.pairs import SPLITS, Example, Kind
 from tests.tiny_models import _example
+from tests.writing import change_weights
 
 SETTINGS = GeneratorSettings(provider="local", dtype="float32", persona="You are kind.", max_new_tokens=80)
 KINDS = ["gpt2", "dialogpt", "llama", "gemma", "qwen", "t5"]
 
 
 def base_of(model: str, **settings) -> _Base:
-    return _Base(Plan(model), SETTINGS.model_copy(update=settings), ModelsSettings())
+    chosen = SETTINGS.model_copy(update={"model": model} | settings)
+    return _Base(Plan(model), chosen, find_model(chosen, ModelsSettings()))
 
 
 def examples(count: int, seed: int = 0) -> list[Example]:
@@ -265,6 +270,22 @@ def test_what_is_finished_is_not_done_again_and_nothing_else_goes_on_with_it(tin
         tune(data, tmp_path / "mine", plan, SETTINGS, ModelsSettings())
 
 
+def test_a_base_with_other_weights_is_not_gone_on_with_nor_compared(tiny, data, tmp_path, settings):
+    """Its name is the same, but what is there now never was what has learnt."""
+    base = tmp_path / "base"
+    shutil.copytree(tiny("gpt2"), base)
+    plan = Plan(str(base), epochs=1, batch=16)
+    told = tune(data, tmp_path / "out", plan, SETTINGS, ModelsSettings())
+    assert told["base_weights"] == fingerprint(Path(tiny("gpt2")))
+    change_weights(base)
+    with pytest.raises(TrainingError, match="holds a training with other weights of the base: repeat"):
+        tune(data, tmp_path / "out", plan, SETTINGS, ModelsSettings())
+    with pytest.raises(
+        TrainingError, match=r"was made from other weights than those in .*base, so it can't be compared"
+    ):
+        compare(settings, tmp_path / "out", data, most=10)
+
+
 def test_it_stops_when_the_loss_on_validation_no_longer_falls(tiny, data, tmp_path):
     """And keeps the best, not the last."""
     plan = Plan(tiny("llama"), epochs=40, rate=0.5, batch=16, accumulate=1)
@@ -283,6 +304,14 @@ def test_the_record_says_what_it_was_made_of(tiny, data, tmp_path):
     assert told["plan"] == asdict(plan)
     assert (told["base"], told["method"], told["style"]) == (tiny("gpt2"), "lora", "completion")
     assert told["data"] == pairs.fingerprint(data, pairs.TRAIN, pairs.VALIDATION)
+    assert told["prompt"] == {
+        "style": "auto",
+        "persona": "You are kind.",
+        "language": "",
+        "passages": 1,
+        "prompt_tokens": SETTINGS.prompt_tokens,
+        "max_new_tokens": 80,
+    }
     assert told["examples"] == {"train": 48, "validation": 8, "too_long": 0}
     assert [step for step, _, _ in progress] == [1, 2, 3]
     assert "loss" in progress[-1][2]
