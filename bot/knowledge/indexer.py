@@ -12,6 +12,7 @@ import os
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -300,14 +301,21 @@ class Indexer:
         listing = list_folder(folder)
         scan = _Scan(passed_over=listing.passed_over)
         scan.present.update(path for path in known if listing.is_hidden_by_error(path))
-        for entry in listing.entries:
-            if converter.closed:
-                break
-            scan.present.add(entry.path)
-            self._scan_entry(entry, known.get(entry.path), converter, scan)
+        # While one document is cut, the converter, another process, reads the next.
+        with ThreadPoolExecutor(1, "cutting") as cutting:
+            for entry in listing.entries:
+                if converter.closed:  # nobody waits for the scan any more
+                    cutting.shutdown(cancel_futures=True)
+                    return scan
+                scan.present.add(entry.path)
+                self._scan_entry(entry, known.get(entry.path), converter, cutting, scan)
+            scan.changed += [cut.result() for cut in scan.being_cut]
+        scan.changed.sort(key=lambda file: file.state.path)
         return scan
 
-    def _scan_entry(self, entry: Entry, known: FileState | None, converter: Converter, scan: "_Scan") -> None:
+    def _scan_entry(
+        self, entry: Entry, known: FileState | None, converter: Converter, cutting: Executor, scan: "_Scan"
+    ) -> None:
         if entry.problem is not None:
             # Its text stands for its content: a problem that stays the same is no change.
             state = FileState(entry.path, 0, 0, entry.problem, self._recipe)
@@ -315,7 +323,7 @@ class Indexer:
                 scan.changed.append(_unreadable(state, entry.problem))
             return
         try:
-            self._scan_file(entry, known, converter, scan)
+            self._scan_file(entry, known, converter, cutting, scan)
         except FileChanging:
             scan.unsettled = True
             if known is None:
@@ -336,7 +344,9 @@ class Indexer:
                 scan.unsettled = True
                 scan.remarks[entry.path] = f"{problem}; the version from before is kept"
 
-    def _scan_file(self, entry: Entry, known: FileState | None, converter: Converter, scan: "_Scan") -> None:
+    def _scan_file(
+        self, entry: Entry, known: FileState | None, converter: Converter, cutting: Executor, scan: "_Scan"
+    ) -> None:
         status = entry.file.stat()
         found = (status.st_size, status.st_mtime_ns, self._recipe)
         if known and (known.size, known.modified_ns, known.recipe) == found:
@@ -359,7 +369,7 @@ class Indexer:
         except DocumentError as error:
             scan.changed.append(_unreadable(state, str(error)))
         else:
-            scan.changed.append(self._cut(state, document))
+            scan.being_cut.append(cutting.submit(self._cut, state, document))
 
     def _cut(self, state: FileState, document: Document) -> IndexedFile:
         passages = tuple(split(document, self._lane.count_tokens, self._passage_tokens))
@@ -374,6 +384,7 @@ class _Scan:
     """What a look at the folder found: files to put in, files only their time has changed of, and all paths there."""
 
     changed: list[IndexedFile] = field(default_factory=list)
+    being_cut: list[Future[IndexedFile]] = field(default_factory=list)
     touched: list[FileState] = field(default_factory=list)
     present: set[str] = field(default_factory=set)
     passed_over: Mapping[str, int] = field(default_factory=dict)
