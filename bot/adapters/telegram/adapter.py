@@ -127,6 +127,7 @@ class TelegramAdapter:
             self.webhook = Webhook(self._bot, self._settings.webhook_url, secret, self._handle)
         self._gone: dict[int, bool] = {}  # chats that are known to have blocked the bot, or not to have
         self._last: OrderedDict[str, Address] = OrderedDict()  # by conversation
+        self._getting_ready_at = 0.0  # when the bot was last seen getting ready, in seconds since the epoch
         self._handled: OrderedDict[int, None] = OrderedDict()  # ids of updates
         self._tasks: set[asyncio.Task[None]] = set()
         self._replies: set[asyncio.Task[None]] = set()  # those of the tasks that are over in a moment
@@ -329,24 +330,26 @@ class TelegramAdapter:
                 if not await self._dispatcher.known(question.address):
                     self._start(self._reply(message, _said(_CLOSED)))
                 return
-            if await self._accept(question):
+            if await self._accept(question, _asked_at(message, edited=edited)):
                 _remember(self._last, caller.conversation, question.address)
         except (EngineBusy, RateLimited) as refusal:
             self._start(self._reply(message, _said(str(refusal))))
 
-    async def _accept(self, question: Question) -> bool:
-        """Accept a question. One of a backlog waits for room, and while the bot gets ready every one does: Telegram keeps
-        what comes behind it, and whoever is refused then would be refused for nothing."""
+    async def _accept(self, question: Question, asked_at: datetime) -> bool:
+        """Accept a question. One of a backlog waits for room, and so does one that was asked while the bot got ready: Telegram
+        keeps what comes behind it, and whoever is refused then would be refused for nothing."""
         while True:
+            if not self._dispatcher.ready:
+                self._getting_ready_at = time.time()
             try:
                 return await self._dispatcher.accept(question)
             except EngineBusy:
-                if self._dispatcher.ready and not question.address.details["late"]:
+                if not question.address.details["late"] and asked_at.timestamp() > self._getting_ready_at:
                     raise
             await asyncio.sleep(_BACKLOG_PAUSE)
 
     async def _question(self, message: Message, caller: Caller, text: str, *, edited: bool) -> Question:
-        asked_at = (message.edit_date if edited else None) or message.date
+        asked_at = _asked_at(message, edited=edited)
         earlier = await self._replied_question(message)
         details = {
             "topic": topic_of(message),
@@ -471,6 +474,10 @@ class TelegramAdapter:
 
 async def _said(text: str) -> str:
     return text
+
+
+def _asked_at(message: Message, *, edited: bool) -> datetime:
+    return (message.edit_date if edited else None) or message.date
 
 
 def _remember(kept: OrderedDict[K, V], key: K, value: V) -> None:
