@@ -125,15 +125,15 @@ class Checking:
     async def answers(self, text: str) -> bool:
         """Whether a supported text speaks of what was asked: what is true of something else is no answer.
 
-        It has most of some words that the reader likes in the passages, or others that the reader likes nearly as well.
-        Without a reader every text counts as one that does. Raises as `check` does.
+        It has most of some words that the reader likes in the passages, or no others, or some that the reader likes nearly as
+        well. Without a reader every text counts as one that does. Raises as `check` does.
         """
         if self._reader is None:
             return True
+        text = plain(text)
         contexts = [found.passage.body for found in self._given]
-        tasks = [Task(self._question, context) for context in (*contexts, plain(text))]
-        *readings, own = await self._reader.read(tasks)
-        return await asyncio.to_thread(_speaks_of_it, plain(text), own, contexts, readings)
+        *readings, own = await self._reader.read([Task(self._question, context) for context in (*contexts, text)])
+        return await asyncio.to_thread(_speaks_of_it, text, own, contexts, readings)
 
     async def _checked(self, draft: str, *, ended: bool) -> Grounded:
         draft, marked = _without_roles(draft, self._source)
@@ -257,11 +257,12 @@ def _marked(claim: Text, contexts: Sequence[str], readings: Sequence[Sequence[Sc
 def _speaks_of_it(
     text: str, own: Sequence[ScoredSpan], contexts: Sequence[str], readings: Sequence[Sequence[ScoredSpan]]
 ) -> bool:
-    best, own_best = _best(readings), _best([own])
-    if own_best >= best - _NEARLY_ALONE:
+    """As `Checking.answers` says. `own` are the spans of the text, `readings` those of the passages."""
+    if _best([own]) >= _best(readings) - _NEARLY_ALONE:
         return True
     there = stems(text)
-    return any(share_of_words(stems(said), there) >= _MOST for said in _liked(contexts, readings))
+    liked = map(stems, _liked(contexts, readings))
+    return any(there <= said or share_of_words(said, there) >= _MOST for said in liked)
 
 
 def _best(readings: Sequence[Sequence[ScoredSpan]]) -> float:
