@@ -13,7 +13,8 @@ from bot.settings import Settings
 
 if TYPE_CHECKING:
     from bot.daemon import House
-    from bot.evaluation.questions import QuestionSet
+    from bot.evaluation.questions import EvaluationQuestion, QuestionSet
+    from bot.evaluation.run import Result
 
 
 def evaluate(
@@ -47,7 +48,13 @@ def evaluate(
     config: ConfigOption = None,
 ) -> None:
     """Ask sets of questions and measure the answers. The index of the bot itself is left alone."""
-    from bot.evaluation.questions import QuestionSet
+    from bot.evaluation.calibration import fit
+    from bot.evaluation.metrics import measure
+    from bot.evaluation.plots import require_matplotlib
+    from bot.evaluation.questions import QuestionSet, load_questions
+    from bot.evaluation.report import write_report
+    from bot.evaluation.run import prediction
+    from bot.evaluation.table import render_calibration, render_table
 
     chosen = [QuestionSet.of_folder(folder) for folder in sets or ()]
     if questions is not None and (documents is None) != (knowledge is None):
@@ -56,34 +63,43 @@ def evaluate(
         raise typer.BadParameter("give --questions with either --documents or --knowledge, or one --set or more")
     if len(chosen) > 1 and (predictions is not None or report is not None):
         raise typer.BadParameter("--predictions and --report are for one set at a time")
-    _evaluate(settings_of(config), chosen, beside, calibrate, predictions, report, parallel, as_json)
-
-
-def _evaluate(
-    settings: Settings,
-    sets: "Sequence[QuestionSet]",
-    beside: Path | None,
-    calibrate: Path | None,
-    predictions: Path | None,
-    report: Path | None,
-    parallel: int,
-    as_json: bool,
-) -> None:
-    from bot.evaluation.calibration import fit
-    from bot.evaluation.metrics import measure
-    from bot.evaluation.plots import require_matplotlib
-    from bot.evaluation.questions import load_documents, load_questions
-    from bot.evaluation.report import write_report
-    from bot.evaluation.run import Result, ask_all, prediction
-    from bot.evaluation.table import render_calibration, render_table
-
     if report is not None:
         require_matplotlib()
+    settings = settings_of(config)
     further = load_questions(beside) if beside else []
     results: dict[str, list[Result]] = {}
+    for one in chosen:
+        results[one.name] = answers = _ask(settings, one, further, parallel)
+        figures = measure(answers)
+        title = f"{one.questions} against {one.documents or one.knowledge}"
+        if as_json:
+            print_json({"set": one.name} | figures.to_json())
+        else:
+            console().print(render_table(figures, title), "")
+        if predictions is not None:
+            lines = (json.dumps(prediction(result), ensure_ascii=False) for result in answers)
+            predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        if report is not None:
+            page = write_report(report, figures, answers, threshold=settings.answer.threshold, title=title)
+            typer.echo(f"Report: {page}", err=True)
+    if calibrate is not None:
+        fitted = fit(results)
+        fitted.calibration.save(calibrate)
+        console().print(render_calibration(fitted))
+        typer.echo(f"Calibration: {calibrate}", err=True)
 
-    async def ask(house: "House", chosen: "QuestionSet") -> None:
-        asked = load_questions(chosen.questions) + further
+
+def _ask(
+    settings: Settings, chosen: "QuestionSet", further: "Sequence[EvaluationQuestion]", parallel: int
+) -> "list[Result]":
+    """The answers to the questions of a set and to further ones, from an index that is made for them."""
+    from bot.evaluation.questions import load_documents, load_questions
+    from bot.evaluation.run import ask_all
+
+    asked = [*load_questions(chosen.questions), *further]
+    results: list[Result] = []
+
+    async def ask(house: "House") -> None:
         with progress_bar("Indexing passages") as show:
             if chosen.documents is not None:
                 loaded = load_documents(chosen.documents)
@@ -92,27 +108,9 @@ def _evaluate(
                 await house.indexer.index_folder(chosen.knowledge, lambda step: show(step.done, step.total))
         await house.generator_loaded.wait()
         with progress_bar("Asking questions") as show:
-            results[chosen.name] = await ask_all(house.engine, house.journal, asked, parallel=parallel, progress=show)
+            results.extend(await ask_all(house.engine, house.journal, asked, parallel=parallel, progress=show))
 
-    for chosen in sets:
-        with TemporaryDirectory(prefix="knowledge-bot-") as folder:
-            storage = settings.storage.model_copy(update={"folder": Path(folder)})
-            separate = settings.model_copy(update={"storage": storage})
-            with_house(separate, lambda house, chosen=chosen: ask(house, chosen), fresh=False, golden=False)  # type: ignore[misc]
-        figures = measure(results[chosen.name])
-        title = f"{chosen.questions} against {chosen.documents or chosen.knowledge}"
-        if as_json:
-            print_json({"set": chosen.name} | figures.to_json())
-        else:
-            console().print(render_table(figures, title), "")
-        if predictions is not None:
-            lines = (json.dumps(prediction(result), ensure_ascii=False) for result in results[chosen.name])
-            predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        if report is not None:
-            page = write_report(report, figures, results[chosen.name], threshold=settings.answer.threshold, title=title)
-            typer.echo(f"Report: {page}", err=True)
-    if calibrate is not None:
-        fitted = fit(results)
-        fitted.calibration.save(calibrate)
-        console().print(render_calibration(fitted))
-        typer.echo(f"Calibration: {calibrate}", err=True)
+    with TemporaryDirectory(prefix="knowledge-bot-") as folder:
+        storage = settings.storage.model_copy(update={"folder": Path(folder)})
+        with_house(settings.model_copy(update={"storage": storage}), ask, fresh=False, golden=False)
+    return results
