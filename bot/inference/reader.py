@@ -8,7 +8,7 @@ from bot.documents import Block, Form, FoundPassage, embedded_text
 from bot.inference.span_model import Task
 from bot.inference.workers import ReadingLane
 from bot.messages import Wording
-from bot.text import Span, share_of_words, stems, stripped
+from bot.text import Span, sentences, share_of_words, stems, stripped
 
 # From this resemblance on a stored question, or a heading, speaks for what stands below it; chosen by hand, over the bot's
 # own handbook.
@@ -58,7 +58,10 @@ class ExtractiveReader:
         for number, (text, spans) in enumerate(zip(texts, await self._lane.read(tasks, deadline_seconds), strict=True)):
             passage = passages[number].passage
             asked_above = max(0.0, _same_question_margin(wording.text, "".join(passage.heading[-1:])))
-            found = [(place, scored.score + asked_above) for scored in spans if (place := text.place(scored.span))]
+            marked = [(text.place(scored.span), scored.score + asked_above) for scored in spans]
+            found = [
+                (answer, score) for place, score in marked if place and (answer := _answer(passage.blocks, *place))
+            ]
             if asked_above:
                 found.append(((0, _whole(passage.blocks[0])), asked_above))
             for index, block in enumerate(passage.blocks):
@@ -66,6 +69,24 @@ class ExtractiveReader:
                     found.append(((index, _whole(block)), _same_question_margin(wording.text, block.context)))
             readings += [Reading(number, *place, wording.weight * score) for place, score in found if place[1][1]]
         return sorted(readings, key=lambda reading: -reading.score)
+
+
+def _answer(blocks: Sequence[Block], place: int, span: Span) -> tuple[int, Span] | None:
+    """The words themselves; of a question in running text, as documents for the public have it, the first sentence or block
+    below that is none. None where there is nothing below."""
+    for number in range(place, len(blocks)):
+        block = blocks[number]
+        if block.heading != blocks[place].heading:
+            break
+        if block.form is not Form.PARAGRAPH:
+            return (place, span) if number == place else (number, _whole(block))
+        for sentence in sentences(block.text):
+            if number == place and sentence[1] < span[1]:
+                continue
+            if not block.text[slice(*sentence)].rstrip("*_ \n").endswith("?"):
+                touched = number == place and sentence[0] < span[1]
+                return (place, span) if touched else (number, stripped(block.text, sentence))
+    return None
 
 
 def _whole(block: Block) -> Span:

@@ -99,6 +99,30 @@ async def test_a_heading_that_asks_the_question_speaks_for_what_stands_below_it(
     assert max(reading.score for reading in readings) < 0
 
 
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        ["Can I bring my dog into the museum? On a leash. Other animals stay outside.", "Cameras are welcome."],
+        ["Can I bring my dog into the museum?", "On a leash. Other animals stay outside."],
+        ["**Can I bring my dog into the museum?**", "And a cat?", "On a leash. Cats too."],
+    ],
+)
+async def test_a_question_in_running_text_is_no_answer_but_what_follows_it_is(reader, blocks):
+    """The words of a question are the likest to those of whoever asks it again, and tell them nothing."""
+    passages = [found(*(Block(Form.PARAGRAPH, text) for text in blocks))]
+    [best, *others] = await reader.read([Wording("Can I bring my dog into the museum?")], passages)
+    assert words(passages, best).rstrip(".") == "On a leash"
+    assert not any(words(passages, reading).endswith("?") for reading in others)
+
+
+@pytest.mark.parametrize("below", [[], [Block(Form.PARAGRAPH, "On a leash.", heading=("Elsewhere",))]])
+async def test_a_question_without_an_answer_below_it_answers_nothing(reader, below):
+    """What stands in the next section is not its answer."""
+    passages = [found(Block(Form.PARAGRAPH, "Can I bring my dog into the museum?"), *below)]
+    readings = await reader.read([Wording("can I bring my dog?")], passages)
+    assert "museum" not in " ".join(words(passages, reading) for reading in readings)
+
+
 async def test_a_follow_up_is_read_with_what_it_refers_to(reader):
     """The wording that says more is the one that is read."""
     text = "Trams run every ten minutes. Buses run every hour. Trams cost two euros."
