@@ -1,6 +1,6 @@
 """How fast a local language model writes, how soon the first words are seen, and what reading feels of it.
 
-    python benchmarks/generating.py [--model FOLDER] [--tokens 64] [--seconds 20]
+    python benchmarks/generating.py [--model FOLDER] [--tokens 64] [--seconds 20] [--passages 2]
 
 Without a model it makes one of the size of GPT-2 (124 million parameters, random weights: speed doesn't depend on what they
 say). Measures on an otherwise quiet machine: plain `model.generate` against the lane; several texts side by side against one
@@ -31,7 +31,6 @@ from tests import tiny_models
 
 _PROMPT = "The library opens at nine and closes at half past five. On Sundays it stays closed. " * 8
 _PASSAGE = "Use water at 92 to 96 degrees. It should be soft. Hard water makes the cup taste flat. " * 8
-_READ_PASSAGES = 5
 _QUESTIONS_PER_SECOND = 16
 
 
@@ -68,13 +67,13 @@ async def write(lane: GenerationLane) -> tuple[float, float, int]:
     return first, time.perf_counter() - started, count
 
 
-async def read(reading: ReadingLane, seconds: float) -> list[float]:
+async def read(reading: ReadingLane, seconds: float, passages: int) -> list[float]:
     """Milliseconds that each of 16 questions a second takes to be read."""
     loop = asyncio.get_running_loop()
 
     async def one() -> float:
         started = time.perf_counter()
-        await reading.read([Task("how hot should the water be?", _PASSAGE)] * _READ_PASSAGES)
+        await reading.read([Task("how hot should the water be?", _PASSAGE)] * passages)
         return (time.perf_counter() - started) * 1000
 
     begun = loop.time()
@@ -89,7 +88,7 @@ def p95(values: list[float]) -> float:
     return statistics.quantiles(values, n=20)[-1]
 
 
-async def measure(model: LocalModel, tokens: int, seconds: float) -> list[tuple[str, str, str]]:
+async def measure(model: LocalModel, tokens: int, seconds: float, passages: int) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     thread = BatchingLane("inference", capacity=512)
     reading = ReadingLane(load_span_model(ReaderSettings(), ModelsSettings()), thread)
@@ -118,11 +117,11 @@ async def measure(model: LocalModel, tokens: int, seconds: float) -> list[tuple[
         spent = time.perf_counter() - started
         rows.append((name, f"{sum(count for *_, count in results) / spent:.1f} tokens/s", f"all after {spent:.1f} s"))
     await reading.read([Task("how hot?", _PASSAGE)])
-    idle = await read(reading, seconds)
+    idle = await read(reading, seconds, passages)
     rows.append(("reading, 16 questions/s", f"p95 {p95(idle):.0f} ms", "idle"))
     async with LoopLagProbe() as lag:
         writing = [asyncio.create_task(_keep_writing(lane)) for _ in range(2)]
-        busy = await read(reading, seconds)
+        busy = await read(reading, seconds, passages)
         counts = [task.cancel() for task in writing]
         await asyncio.gather(*writing, return_exceptions=True)
         assert all(counts)
@@ -150,6 +149,9 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="A folder; default: one of the size of GPT-2 is made.")
     parser.add_argument("--tokens", type=int, default=64, help="How many tokens a text has.")
     parser.add_argument("--seconds", type=float, default=20.0, help="How long reading is measured.")
+    parser.add_argument(
+        "--passages", type=int, default=2, help="How many are read for a question: at first 2, 5 at most."
+    )
     parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16.")
     parser.add_argument("--quantization", default="none", help="none or int8.")
     options = parser.parse_args()
@@ -164,7 +166,7 @@ def main() -> None:
         )
         model = load_model(settings, ModelsSettings())
         weights = [*model._model.parameters(), *model._model.buffers()]
-        rows = asyncio.run(measure(model, options.tokens, options.seconds))
+        rows = asyncio.run(measure(model, options.tokens, options.seconds, options.passages))
     megabytes = sum(tensor.nbytes for tensor in weights) / 1e6
     table = Table(
         "", "", "", title=f"{model.description['dtype']}, {options.quantization}: {megabytes:.0f} MB of weights"

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 import threading
 import time
 import warnings
@@ -110,6 +111,16 @@ async def test_text_comes_while_it_is_written(tiny, lane_of):
     pieces = [piece async for piece in lane_of(load(tiny("llama"))).stream("The quick brown fox")]
     assert len(pieces) > 5
     assert "".join(pieces) == await written(lane_of(load(tiny("llama"))), "The quick brown fox")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness of one thread")
+async def test_reading_goes_before_writing(tiny, lane_of):
+    """Where both want a core; the rest of the process is as nice as it was."""
+    seen: list[int] = []
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    lane = lane_of(load(tiny("gpt2")), pause=lambda: seen.append(os.getpriority(os.PRIO_PROCESS, 0)))
+    await written(lane, MATERIAL)
+    assert min(seen) > before == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 async def test_sampling_repeats_with_a_seed_and_differs_without(tiny, lane_of):
