@@ -46,15 +46,19 @@ def program(place: Path, *arguments: str, stdin: str = "", **environment: str) -
 
 
 def test_help_is_there_at_once(place):
-    """Nothing heavy is imported for it: half a second, measured as processor time to be fair to a busy machine."""
-    before = os.times()
-    done = program(place, "--help")
-    after = os.times()
-    assert done.returncode == 0
+    """Nothing heavy is imported for it: half a second, measured as processor time to be fair to a busy machine, and as the
+    least of three, for even that rises where others use the processor's caches."""
+    spent = []
+    for _ in range(3):
+        before = os.times()
+        done = program(place, "--help")
+        after = os.times()
+        assert done.returncode == 0
+        spent.append(after.children_user + after.children_system - before.children_user - before.children_system)
     assert {"run", "chat", "ask", "search", "index", "evaluate"} <= set(
         re.findall(r"^  (\w+)", done.stdout, re.MULTILINE)
     )
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.5
+    assert min(spent) < 0.5
 
 
 def test_ask_prints_one_json_object_with_everything(place):

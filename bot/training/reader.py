@@ -24,7 +24,7 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTraine
 
 from bot.errors import TrainingError
 from bot.evaluation.metrics import exact_match, token_f1
-from bot.inference.encoder import LENGTH_STEP, load_encoder
+from bot.inference.encoder import load_encoder
 from bot.inference.span_model import BORROWED_FROM, SpanModel, Task
 from bot.inference.weights import Weights, choose_precision, find_weights
 from bot.settings import EncoderSettings, ModelsSettings
@@ -205,7 +205,6 @@ class _Trainer:
             truncation="only_second",
             max_length=self.plan.longest,
             padding=True,
-            pad_to_multiple_of=LENGTH_STEP,  # fewer shapes, for each of which torch compiles anew
             return_offsets_mapping=True,
             return_tensors="pt",
         )
