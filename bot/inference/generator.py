@@ -376,10 +376,10 @@ class GenerationLane:
         self._begin_work()
 
     def _work(self) -> None:
-        if (
-            sys.platform == "linux"
-        ):  # where threads have a niceness each; those that torch starts for this one take it over
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        # Linux alone has a niceness for each thread; those that torch starts for this one take it over.
+        with suppress(OSError):
+            if sys.platform == "linux":
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while True:
             with self._changed:
                 while not (self._waiting or self._closed):
