@@ -44,11 +44,18 @@ def _print_explanation(told: "Explanation") -> None:
     for text, weight in told.wordings:
         screen.print(Text(f"Searched for ({weight:.0%}): {safe(text)}"))
     if told.candidates:
-        table = Table("confidence", "search", "words", "reader", "best words", "where", title="What was read")
+        scores = ("confidence", "search", "words", "sentence", "reader")
+        table = Table(*scores, "best words", "where", title="What was read")
         for candidate in told.candidates:
-            scores = (candidate.confidence, candidate.retrieval, candidate.covered)
-            columns = [*(f"{score:.2f}" for score in scores), f"{candidate.margin:+.1f}"]
-            table.add_row(*columns, Text(safe(candidate.citation.quote)), Text(source_line(candidate.citation)))
+            table.add_row(
+                f"{candidate.confidence:.2f}",
+                f"{candidate.retrieval:.2f}",
+                f"{candidate.covered:.2f}",
+                f"{candidate.sentence:.2f}",
+                f"{candidate.margin:+.1f}",
+                Text(safe(candidate.citation.quote)),
+                Text(source_line(candidate.citation)),
+            )
         screen.print(table)
     if told.unread:
         screen.print(Text(f"Found but not read: {safe(', '.join(told.unread))}", style="dim"))

@@ -58,7 +58,7 @@ def answering_block(question: str, found: FoundPassage, place: int, words: Span)
     """
     blocks = found.passage.blocks
     block = blocks[place]
-    announces = wants_all(question) or _unit(block, words)[1] >= len(block.text.rstrip())
+    announces = wants_all(question) or unit_with(block, words)[1] >= len(block.text.rstrip())
     if announces and place + 1 < len(blocks) and introduces(block, blocks[place + 1]):
         return place + 1, None
     return place, words
@@ -73,7 +73,7 @@ def compose(question: str, found: FoundPassage, place: int, words: Span | None, 
     block = blocks[place]
     if words is None or wants_all(question) or block.form in (Form.CODE, Form.PAIR):
         return _everything(found, place, words, base_url)
-    unit = _unit(block, words)
+    unit = unit_with(block, words)
     if block.form is Form.PARAGRAPH:
         shown = _with_what_it_leans_on(block, unit)
         return _composed(found, block, unit, words, _emphasised(block.text, shown, words), base_url)
@@ -90,15 +90,15 @@ def _everything(found: FoundPassage, place: int, words: Span | None, base_url: s
     block = blocks[place]
     whole = (0, len(block.text))
     if block.form is Form.PARAGRAPH and words is not None:
-        unit = _unit(block, words)
+        unit = unit_with(block, words)
         return _composed(found, block, unit, unit, _emphasised(block.text, whole, unit), base_url)
     keep_whole = words is None or block.form is Form.PAIR or len(block.text) <= _LONGEST_BLOCK
-    unit = whole if keep_whole or words is None else _unit(block, words)
+    unit = whole if keep_whole or words is None else unit_with(block, words)
     text = _shown(block, unit, block.text[slice(*unit)])
     return _composed(found, block, unit, unit, _announced(blocks, place, text), base_url)
 
 
-def _unit(block: Block, words: Span) -> Span:
+def unit_with(block: Block, words: Span) -> Span:
     """The smallest whole piece that has the words: sentences, list items or table rows; else all of the block."""
     if block.form is Form.PARAGRAPH:
         pieces = sentences(block.text)

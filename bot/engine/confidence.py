@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from bot.documents import Passage
+from bot.engine.compose import unit_with
 from bot.errors import WeightsError
 from bot.inference.reader import Reading
 from bot.messages import Wording
@@ -28,13 +30,14 @@ class Evidence:
     """What speaks for an answer.
 
     `retrieval` is the score of the search, which compares meaning and words; `covered` is the share of the question's words
-    that the passage has, its title and headings counted in; both between 0 and 1 and over all wordings by their weights, so
-    that an off-topic remark is not carried by what was said before. `margin`: by how much, in logits, the reader finds these
-    words likelier than that the passage doesn't answer.
+    that the passage has, its title and headings counted in; `sentence` is the cosine between the question and the sentence
+    that answers. They are over all wordings by their weights, so that an off-topic remark is not carried by what was said
+    before. `margin`: by how much, in logits, the reader finds these words likelier than that the passage doesn't answer.
     """
 
     retrieval: float
     covered: float
+    sentence: float
     margin: float
 
 
@@ -69,11 +72,20 @@ class Calibration:
         return 1 / (1 + math.exp(-max(-700.0, logit)))
 
 
-def evidence(wordings: Sequence[Wording], hit: Hit, reading: Reading) -> Evidence:
+def evidence(wordings: Sequence[Wording], hit: Hit, reading: Reading, sentence: float) -> Evidence:
+    """`sentence` is what Evidence says."""
     found = hit.found
     said = stems(" ".join((found.title, *found.passage.heading, found.passage.body)))
     return Evidence(
         retrieval=hit.score,
         covered=sum(wording.weight * share_of_words(stems(wording.text), said) for wording in wordings),
+        sentence=sentence,
         margin=reading.score,
     )
+
+
+def answering_sentence(passage: Passage, reading: Reading) -> str:
+    """The sentence, item or row that the words stand in, with the heading or the question that it stands below."""
+    block = passage.blocks[reading.block]
+    said = block.text[slice(*unit_with(block, reading.span))]
+    return "\n".join((*block.heading[-1:], *filter(None, [block.context]), said))

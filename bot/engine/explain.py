@@ -19,6 +19,7 @@ class ExplainedCandidate:
     confidence: float
     retrieval: float
     covered: float
+    sentence: float
     margin: float
 
 
@@ -45,7 +46,8 @@ class Explanation:
             *self.advice,
             *(
                 f"{candidate.confidence:.2f}: {candidate.citation.quote} ({candidate.citation.document}; search "
-                f"{candidate.retrieval:.2f}, words {candidate.covered:.2f}, reader {candidate.margin:+.1f})"
+                f"{candidate.retrieval:.2f}, words {candidate.covered:.2f}, sentence {candidate.sentence:.2f}, "
+                f"reader {candidate.margin:+.1f})"
                 for candidate in self.candidates
             ),
         ]
@@ -66,13 +68,11 @@ def explanation(considered: Considered, settings: Settings) -> Explanation:
 
 
 def _explained(candidate: Candidate, settings: Settings) -> ExplainedCandidate:
-    found, reading, evidence = candidate.hit.found, candidate.reading, candidate.evidence
+    found, reading = candidate.hit.found, candidate.reading
     return ExplainedCandidate(
         citation=cite(found, found.passage.blocks[reading.block], reading.span, settings.knowledge.base_url),
         confidence=candidate.confidence,
-        retrieval=evidence.retrieval,
-        covered=evidence.covered,
-        margin=evidence.margin,
+        **asdict(candidate.evidence),
     )
 
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 
 from bot.documents import Form, FoundPassage
 from bot.engine.compose import Composed, answering_block, cite_passage, compose, parts_to_fetch, with_whole_block
-from bot.engine.confidence import Calibration, Evidence, evidence
+from bot.engine.confidence import Calibration, Evidence, answering_sentence, evidence
 from bot.engine.conversation import Conversations, may_stand_alone
 from bot.engine.phrasing import Phraser
 from bot.engine.small_talk import small_talk_reply
+from bot.inference.encoder import Vectors
 from bot.inference.reader import Reader, Reading
 from bot.knowledge.search import Retriever
 from bot.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update, Wording
@@ -53,12 +54,6 @@ class Candidate:
     evidence: Evidence
     confidence: float
 
-    @property
-    def rank(self) -> float:
-        """What the candidates are ordered by. The search knows better where to look than the reader, which decides close
-        calls: on the public sets no weight of its margin found the right document more often than this one."""
-        return self.evidence.retrieval + _MARGIN_WEIGHT * self.evidence.margin
-
 
 @dataclass(frozen=True, slots=True)
 class Considered:
@@ -79,6 +74,7 @@ class _Sense:
     """One way to take a question, and what was found for it, best first."""
 
     wordings: list[Wording]
+    vectors: Vectors
     hits: list[Hit]
 
 
@@ -132,10 +128,9 @@ class QAEngine:
             with timings.stage("encode"):
                 vectors = await self._retriever.encode(wordings)
             with timings.stage("search"):
-                senses = [_Sense(wordings, await self._retriever.search(wordings, vectors))]
+                senses = [await self._searched(wordings, vectors)]
                 if may_stand_alone(wordings):
-                    alone = [Wording(text)]
-                    senses.append(_Sense(alone, await self._retriever.search(alone, vectors[:1])))
+                    senses.append(await self._searched([Wording(text)], vectors[:1]))
             progress(Update(Stage.READING))
             with timings.stage("read"):
                 wordings, hits, candidates = await self._understood(senses)
@@ -154,6 +149,9 @@ class QAEngine:
         answer = replace(answer, timings_ms=timings.milliseconds)
         return Considered(answer, given, wordings, candidates, unread)
 
+    async def _searched(self, wordings: list[Wording], vectors: Vectors) -> "_Sense":
+        return _Sense(wordings, vectors, await self._retriever.search(wordings, vectors))
+
     async def _understood(self, senses: Sequence["_Sense"]) -> tuple[list[Wording], list[Hit], list[Candidate]]:
         """The first sense of a question that is answered, or else its first one: (wordings, hits, candidates).
 
@@ -162,32 +160,39 @@ class QAEngine:
         """
         understood: list[tuple[list[Wording], list[Hit], list[Candidate]]] = []
         for sense in senses:
-            candidates = await self._read(sense.wordings, sense.hits[: self._settings.read_passages])
+            candidates = await self._read(sense)
             understood.append((sense.wordings, sense.hits, candidates))
             if candidates and candidates[0].confidence >= self._settings.threshold:
                 return understood[-1]
         return understood[0]
 
-    async def _read(self, wordings: Sequence[Wording], hits: Sequence[Hit]) -> list[Candidate]:
-        """What the best words of each passage are worth, best first.
+    async def _read(self, sense: "_Sense") -> list[Candidate]:
+        """The best words of each passage and what they are worth, best first.
 
         As in the threshold algorithm (Fagin, Lotem, Naor, 2001), what can't come first any more is not looked at.
         """
-        candidates = await self._candidates(wordings, hits[:_READ_FIRST])
+        hits = sense.hits[: self._settings.read_passages]
+        read = await self._best_words(sense, hits[:_READ_FIRST])
         others = hits[_READ_FIRST:]
-        best = max((candidate.rank for candidate in candidates), default=0.0)
+        best = max((_rank(*one) for one in read), default=0.0)
         if any(hit.score + _MARGIN_WEIGHT * _GREAT_MARGIN > best for hit in others):
-            candidates += await self._candidates(wordings, others)
-        return sorted(candidates, key=lambda candidate: -candidate.rank)
+            read += await self._best_words(sense, others)
+        return await self._weighed(sense, sorted(read, key=lambda one: -_rank(*one)))
 
-    async def _candidates(self, wordings: Sequence[Wording], hits: Sequence[Hit]) -> list[Candidate]:
-        candidates: dict[int, Candidate] = {}
-        for reading in await self._reader.read(wordings, [hit.found for hit in hits]):
-            if reading.passage not in candidates:  # the readings come best first
-                hit = hits[reading.passage]
-                found = evidence(wordings, hit, reading)
-                candidates[reading.passage] = Candidate(hit, reading, found, self._calibration.confidence(found))
-        return list(candidates.values())
+    async def _best_words(self, sense: "_Sense", hits: Sequence[Hit]) -> list[tuple[Hit, Reading]]:
+        best: dict[int, Reading] = {}
+        for reading in await self._reader.read(sense.wordings, [hit.found for hit in hits]):
+            best.setdefault(reading.passage, reading)  # they come best first
+        return [(hits[number], reading) for number, reading in best.items()]
+
+    async def _weighed(self, sense: "_Sense", read: Sequence[tuple[Hit, Reading]]) -> list[Candidate]:
+        said = [answering_sentence(hit.found.passage, reading) for hit, reading in read]
+        cosines = await self._retriever.cosines(sense.wordings, sense.vectors, said)
+        candidates = []
+        for (hit, reading), cosine in zip(read, cosines, strict=True):
+            found = evidence(sense.wordings, hit, reading, cosine)
+            candidates.append(Candidate(hit, reading, found, self._calibration.confidence(found)))
+        return candidates
 
     async def _compose(self, question: str, candidate: Candidate) -> Composed:
         passage = candidate.hit.found
@@ -228,6 +233,12 @@ class QAEngine:
         said = [stems(text[slice(*span)]) for span in sentences(text)]
         nearest = {max(range(len(there)), key=lambda n: (share_of_words(words, there[n]), -n)) for words in said}
         return (cite_passage(passages[number], self._base_url) for number in sorted(nearest - {0}))
+
+
+def _rank(hit: Hit, reading: Reading) -> float:
+    """What the candidates are ordered by. The search knows better where to look than the reader, which decides close calls: on
+    the public sets no weight of its margin found the right document more often than this one."""
+    return hit.score + _MARGIN_WEIGHT * reading.score
 
 
 def new_reference() -> str:

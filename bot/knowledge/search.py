@@ -55,6 +55,12 @@ class Retriever:
         # Without an encoder, what shares no word with the question is no find.
         return merge_neighbours(hits if self._lane.by_meaning else [hit for hit in hits if hit.score > 0])
 
+    async def cosines(self, wordings: Sequence[Wording], vectors: Vectors, texts: Sequence[str]) -> list[float]:
+        """How near in meaning each text is to a question whose wordings have these vectors."""
+        weights = np.array([wording.weight for wording in wordings], dtype=np.float32)
+        cosines: list[float] = (weights @ vectors @ (await self._lane.encode(texts)).T).tolist()
+        return cosines
+
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """What stands at these places of a document; see KnowledgeStore.passages."""
         return await self._store.passages(document, first, last)

@@ -27,7 +27,7 @@ def hit(document: str, score: float = 1.0) -> Hit:
 
 
 def candidate(confidence: float, covered: float = 0.75, margin: float = 2.0, document: str = "a.md") -> Candidate:
-    found = Evidence(retrieval=0.875, covered=covered, margin=margin)
+    found = Evidence(retrieval=0.875, covered=covered, sentence=0.625, margin=margin)
     return Candidate(hit(document, 0.875), Reading(0, 1, WORDS, margin), found, confidence)
 
 
@@ -53,7 +53,8 @@ def test_every_candidate_is_cited_with_its_scores():
     assert first.citation == Citation(
         "a.md", "Guide", ("Care",), (6, 6), None, None, "with citric acid", "https://example.org/docs/a.md"
     )
-    assert (first.confidence, first.retrieval, first.covered, first.margin) == (0.5, 0.875, 0.75, 2)
+    assert (first.confidence, first.retrieval, first.covered) == (0.5, 0.875, 0.75)
+    assert (first.sentence, first.margin) == (0.625, 2)
     assert (second.confidence, second.covered, second.margin) == (0.25, 0.125, -3)
     assert second.citation.url == "https://example.org/docs/b%20c.md"
 

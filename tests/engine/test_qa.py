@@ -55,6 +55,16 @@ async def test_a_fact_is_answered_with_its_sentence_and_its_place(house):
     assert answer.retrieved[0] == "guide.md"
 
 
+async def test_the_sentence_that_answers_is_compared_with_the_question(house):
+    """In meaning, below its heading."""
+    asked = "what temperature should the water have?"
+    considered = await house.engine.consider(ask(asked))
+    question, sentence = await house.lane.encode([asked, "Water\nUse water at 92 to 96 degrees."])
+    assert considered.candidates[0].evidence.sentence == pytest.approx(
+        float(question @ sentence), abs=0.01
+    )  # the batch's size rounds
+
+
 async def test_a_how_to_is_answered_with_all_steps(house):
     """A list is never cut in the middle, and what announces it comes along."""
     answer = await house.engine.answer(ask("How do I brew a cup of coffee?"))

@@ -17,7 +17,7 @@ from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
 from bot.evaluation.table import render_calibration
 
-NOTHING_TO_TELL = Evidence(0.0, 0.0, 0.0)
+NOTHING_TO_TELL = Evidence(0.0, 0.0, 0.0, 0.0)
 
 
 def judged(
@@ -66,7 +66,7 @@ def test_the_weights_that_made_the_answers_right_are_found_again() -> None:
     chance = random.Random(1)
     results = []
     for number in range(6000):
-        found = Evidence(chance.random(), chance.random(), chance.uniform(-6, 6))
+        found = Evidence(chance.random(), chance.random(), 0.0, chance.uniform(-6, 6))
         results.append(judged(number, chance.random() < truth.confidence(found), found))
     fitted = fit({"set": results})
     assert fitted.calibration.intercept == pytest.approx(-3.0, abs=0.4)
@@ -82,7 +82,7 @@ def test_no_score_counts_against_an_answer() -> None:
     chance = random.Random(2)
     results = []
     for number in range(3000):
-        found = Evidence(chance.random(), chance.random(), chance.uniform(-6, 6))
+        found = Evidence(chance.random(), chance.random(), 0.0, chance.uniform(-6, 6))
         results.append(judged(number, chance.random() < truth.confidence(found), found))
     fitted = fit({"set": results}).calibration
     assert fitted.weights["covered"] == 0.0
@@ -92,7 +92,7 @@ def test_no_score_counts_against_an_answer() -> None:
 
 def test_scores_that_tell_the_wrong_way_round_are_refused() -> None:
     """There is nothing that a confidence could be made of."""
-    results = [judged(n, n % 2 == 0, Evidence(n % 2, n % 2, n % 2)) for n in range(400)]
+    results = [judged(n, n % 2 == 0, Evidence(*[n % 2] * 4)) for n in range(400)]
     with pytest.raises(BotError, match="Wrong answers have the better scores: look at the questions"):
         fit({"set": results})
 
