@@ -2,8 +2,8 @@
 
 A follow-up ("and on Windows?") is searched both as it stands and joined with the earlier questions that it may refer to;
 the rankings are fused, so a change of subject is not lost in what was said before. The less a question says by itself, the
-more the joined wording counts; one that says enough is taken by itself where it has no answer as a follow-up. Only
-answered questions are kept, for as long as the settings say.
+more the joined wording counts; one that says enough is taken by itself where it has no answer as a follow-up, or a
+much less sure one. Only answered questions are kept, for as long as the settings say.
 """
 
 import math
