@@ -149,7 +149,7 @@ class RetrievalSettings(Section):
 
 class AnswerSettings(Section):
     threshold: float = Field(
-        0.35, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
+        0.4, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
     )
     read_passages: int = Field(
         5,
