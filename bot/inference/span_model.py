@@ -5,7 +5,9 @@ encoder's own: they are taken from there. Blocking; belongs to one inference thr
 """
 
 import json
+import re
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from bot.errors import WeightsError
 from bot.inference.encoder import LENGTH_STEP, TOKENS_PER_BATCH
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights
 from bot.settings import ModelsSettings, ReaderSettings
-from bot.text import Span
+from bot.text import STOP_WORDS, Span, sentences
 
 SHIPPED = Path(__file__).parent.parent / "models" / "reader"
 # The key of config.json that names where the word embeddings of the shipped model come from.
@@ -28,6 +30,7 @@ _LONGEST_ANSWER = 48  # tokens
 _WINDOW = 384  # tokens of question and context; what is longer is read in windows that overlap
 _OVERLAP = 96
 _LONGEST_QUESTION = 96  # tokens; what comes after them is not read
+_LONGEST_NAME = 6  # words; more capitalised ones in a row are a headline
 
 
 class Task(NamedTuple):
@@ -70,12 +73,16 @@ class SpanModel:
         }
 
     def read(self, tasks: Sequence[Task], best: int = 5) -> list[list[ScoredSpan]]:
-        """For each task up to `best` spans that don't overlap, best first; none where the context has no words."""
+        """For each task up to `best` spans that don't overlap, best first; none where the context has no words.
+
+        A span lies within one sentence and cuts no name in two: the model chooses its ends one by one, and doesn't see to that.
+        """
         if not tasks:
             return []
+        parts = [sentences(task.context) for task in tasks]
         found: list[list[ScoredSpan]] = [[] for _ in tasks]
         with self._torch.inference_mode():
-            for batch in self._batches(self._windows(tasks)):
+            for batch in self._batches(self._windows(tasks, parts)):
                 inputs = self._tokenizer.pad(
                     {name: [window.inputs[name] for window in batch] for name in batch[0].inputs},
                     pad_to_multiple_of=LENGTH_STEP,
@@ -84,11 +91,14 @@ class SpanModel:
                 output = self._model(**inputs)
                 starts, ends = output.start_logits.float().numpy(), output.end_logits.float().numpy()
                 for window, start, end in zip(batch, starts, ends, strict=True):
-                    found[window.task] += _spans(start, end, window.characters, best)
-        return [_apart(spans, best) for spans in found]
+                    found[window.task] += _spans(start, end, window.characters, window.sentences, best)
+        return [
+            _apart(spans, task.context, sentence_spans, best)
+            for spans, task, sentence_spans in zip(found, tasks, parts, strict=True)
+        ]
 
-    def _windows(self, tasks: Sequence[Task]) -> list["_Window"]:
-        """The windows of all tasks, shortest first."""
+    def _windows(self, tasks: Sequence[Task], parts: Sequence[Sequence[Span]]) -> list["_Window"]:
+        """The windows of all tasks, shortest first. `parts` are the sentences of each context."""
         encoded = self._tokenizer(
             [self._shortened(task.question) for task in tasks],
             [task.context for task in tasks],
@@ -104,7 +114,8 @@ class SpanModel:
             of_context = np.array([sequence == 1 for sequence in encoded.sequence_ids(number)])
             characters = np.array(encoded["offset_mapping"][number])
             may_answer = of_context & (characters[:, 0] >= tasks[task].begin)
-            windows.append(_Window(task, inputs, np.where(may_answer[:, None], characters, -1)))
+            sentence = np.searchsorted([start for start, _ in parts[task]], characters[:, 0], side="right")
+            windows.append(_Window(task, inputs, np.where(may_answer[:, None], characters, -1), sentence))
         return sorted(windows, key=lambda window: len(window.characters))
 
     def _shortened(self, question: str) -> str:
@@ -133,11 +144,13 @@ def load_span_model(settings: ReaderSettings, models: ModelsSettings) -> SpanMod
 
 
 class _Window(NamedTuple):
-    """`characters` [tokens, 2]: the span of each token in its context; -1 where no answer may be."""
+    """`characters` [tokens, 2]: the span of each token in its context; -1 where no answer may be. `sentences` [tokens]: the
+    number of the sentence that it stands in."""
 
     task: int
     inputs: dict[str, list[int]]
     characters: npt.NDArray[np.int64]
+    sentences: npt.NDArray[np.int64]
 
 
 def _load(folder: Path, dtype: Any) -> tuple[Any, Any]:
@@ -168,7 +181,11 @@ def _load(folder: Path, dtype: Any) -> tuple[Any, Any]:
 
 
 def _spans(
-    starts: npt.NDArray[np.float32], ends: npt.NDArray[np.float32], characters: npt.NDArray[np.int64], best: int
+    starts: npt.NDArray[np.float32],
+    ends: npt.NDArray[np.float32],
+    characters: npt.NDArray[np.int64],
+    sentence: npt.NDArray[np.int64],
+    best: int,
 ) -> list[ScoredSpan]:
     """The best spans of one window. Token 0 stands for no answer."""
     places = np.flatnonzero(characters[:, 1] > 0)
@@ -176,8 +193,10 @@ def _spans(
         return []
     first, last = places[0], places[-1] + 1
     scores = starts[first:last, None] + ends[None, first:last]
-    # Not before its beginning, and no longer than the longest answer.
-    scores = np.where(np.triu(np.tri(last - first, k=_LONGEST_ANSWER - 1, dtype=bool)), scores, -np.inf)
+    # Not before its beginning, no longer than the longest answer, and in the same sentence.
+    allowed = np.triu(np.tri(last - first, k=_LONGEST_ANSWER - 1, dtype=bool))
+    allowed &= sentence[first:last, None] == sentence[None, first:last]
+    scores = np.where(allowed, scores, -np.inf)
     none = starts[0] + ends[0]
     count = min(8 * best, scores.size)
     top = np.argpartition(scores, -count, axis=None)[-count:]
@@ -188,13 +207,44 @@ def _spans(
     ]
 
 
-def _apart(spans: list[ScoredSpan], best: int) -> list[ScoredSpan]:
-    """The best spans of which none overlaps a better one, best first."""
+def _apart(spans: list[ScoredSpan], context: str, parts: Sequence[Span], best: int) -> list[ScoredSpan]:
+    """The best spans of which none overlaps a better one, best first, with the whole of the names in them."""
     chosen: list[ScoredSpan] = []
+
+    def is_apart(span: Span) -> bool:
+        return all(span[1] <= other.span[0] or span[0] >= other.span[1] for other in chosen)
+
     for candidate in sorted(spans, key=lambda span: -span.score):
-        start, end = candidate.span
-        if all(end <= other.span[0] or start >= other.span[1] for other in chosen):
-            chosen.append(candidate)
+        if is_apart(candidate.span) and is_apart(whole := _with_whole_names(context, parts, candidate.span)):
+            chosen.append(ScoredSpan(whole, candidate.score))
             if len(chosen) == best:
                 break
     return chosen
+
+
+_WORD_BEFORE = re.compile(r"(?<![^\s(\[\"“])([^\W\d_][\w.'’-]*) $")
+_WORD_AFTER = re.compile(r" ([^\W\d_](?:[\w'’-]|\.\w)*)")
+
+
+def _with_whole_names(context: str, parts: Sequence[Span], span: Span) -> Span:
+    """The span with what belongs to a name at its ends: capitalised words of the same sentence, one space apart.
+
+    The first word of a sentence is capitalised anyway, and may be none of the name. A long row of such words is a headline.
+    """
+    sentence = parts[max(0, bisect_right(parts, span[0], key=lambda part: part[0]) - 1)]
+    start, end = span
+    grown = 0
+    while context[start].isupper() and (before := _WORD_BEFORE.search(context, sentence[0], start)):
+        if before.start() == sentence[0] or not _is_of_a_name(before[1]):
+            break
+        start = before.start()
+        grown += 1
+    last = context[max(start, context.rfind(" ", start, end) + 1)]
+    while last.isupper() and (after := _WORD_AFTER.match(context, end, sentence[1])) and _is_of_a_name(after[1]):
+        end = after.end()
+        grown += 1
+    return (start, end) if grown < _LONGEST_NAME else span
+
+
+def _is_of_a_name(word: str) -> bool:
+    return word[0].isupper() and word.lower() not in STOP_WORDS

@@ -58,6 +58,46 @@ def test_the_best_spans_do_not_overlap_and_come_in_order(models):
     assert all(one[1] <= two[0] for one, two in itertools.pairwise(ordered))
 
 
+@pytest.mark.parametrize(
+    ("question", "context", "name"),
+    [
+        (
+            "Which part of the Rhine has the most factories?",
+            "Most factories along the Rhine stand at the Lower Rhine, between Bonn and Duisburg.",
+            "Lower Rhine",
+        ),
+        (
+            "Which church is organised into conferences?",
+            "In this town the United Methodist Church is organised into conferences and districts.",
+            "United Methodist Church",
+        ),
+        (
+            "Who spoke at the opening?",
+            "At the opening, Secretary General Ban Ki-moon spoke for ten minutes.",
+            "Secretary General Ban Ki-moon",
+        ),
+        ("WHO WROTE THE REPORT", "THE REPORT ON THE HARBOUR WAS WRITTEN BY ANNA BELL IN MAY.", "ANNA BELL"),
+    ],
+)
+def test_a_name_is_not_cut_in_two(models, question, context, name):
+    [spans] = models.reader.read([Task(question, context)])
+    assert context[slice(*spans[0].span)] == name
+    assert not any(context[slice(*span.span)] in name for span in spans[1:])
+
+
+def test_the_first_word_of_a_sentence_belongs_to_no_name(models):
+    context = "Anna Bell runs the office. Tell Maria Keller about the leave."
+    [spans] = models.reader.read([Task("Who must be told about the leave?", context)])
+    assert context[slice(*spans[0].span)] == "Maria Keller"
+
+
+def test_an_answer_does_not_run_into_the_next_sentence(models):
+    context = "He turned around to look after his cart. His pears had all disappeared. Nobody was to be seen."
+    [spans] = models.reader.read([Task("What happened when he left?", context)])
+    assert spans
+    assert not any("." in context[slice(*span.span)].rstrip(".") for span in spans)
+
+
 def test_answers_are_looked_for_behind_the_beginning_only(models):
     """What stands before it is read, but never the answer."""
     context = FACT + "Her deputy is called Olaf Stein."
