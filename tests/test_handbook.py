@@ -33,6 +33,7 @@ from bot.inference import span_model
 from bot.knowledge import search
 from bot.knowledge.loaders import LOADERS, load
 from bot.settings import ENVIRONMENT_PREFIX, Settings, all_settings, load_settings
+from bot.training.reader import ReaderTraining
 
 ROOT = Path(__file__).parent.parent
 HANDBOOK = ROOT / "knowledge"
@@ -306,6 +307,8 @@ NUMBERS_IN_PROSE = [
     ("how-it-works.md", "keeps the best {retrieval.passages}"),
     ("how-it-works.md", "takes the best {answer.read_passages} passages"),
     ("how-it-works.md", "Meaning counts for {meaning:g} percent"),
+    ("models.md", "made of single sentences: {training.sentence_examples} by default"),
+    ("models.md", "with real paragraphs: {training.paragraph_examples} by default"),
     ("operating.md", "up to {shutdown.grace_seconds:g} seconds to finish"),
     ("privacy.md", "is kept for {storage.answer_days:g} days"),
     ("privacy.md", "is erased after {storage.answer_days:g} days"),
@@ -331,6 +334,7 @@ def test_numbers_in_sentences_are_those_of_the_program(page: str, sentence: str)
         most_words=search._MOST_WORDS,
         most_declined=administration._MOST_DECLINED,
         fewest=calibration._FEWEST,
+        training=ReaderTraining(),
         reader_window=span_model._WINDOW,
         reader_question=span_model._LONGEST_QUESTION,
         reader_answer=span_model._LONGEST_ANSWER,

@@ -136,14 +136,28 @@ async def _write(settings: Settings, prompt: str) -> None:
 def train_reader(
     data: Annotated[Path, typer.Option(help="The folder of training data.", exists=True, file_okay=False)],
     output: Annotated[Path, typer.Option(help="Where the model and its checkpoints go.")],
-    sentence_examples: Annotated[int, typer.Option(min=1, help="How many examples the first phase has.")] = 24_000,
-    paragraph_examples: Annotated[int, typer.Option(min=1, help="How many examples the second phase has.")] = 60_000,
-    seed: Annotated[int, typer.Option(help="What the random choices start from.")] = 20,
+    start: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A reader to begin with; of several, the mean of their weights.", exists=True, file_okay=False
+        ),
+    ] = None,
+    sentence_examples: Annotated[int | None, typer.Option(min=0, help="How many examples the first phase has.")] = None,
+    paragraph_examples: Annotated[
+        int | None, typer.Option(min=0, help="How many examples the second phase has.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="What the random choices start from.")] = None,
 ) -> None:
     """Train the model that marks the words that answer. Takes hours; the same command goes on after an interruption."""
     from bot.training.reader import ReaderTraining, train
 
-    plan = ReaderTraining(seed=seed, sentence_examples=sentence_examples, paragraph_examples=paragraph_examples)
+    chosen: dict[str, Any] = {
+        "start": tuple(map(str, start)) if start else None,
+        "sentence_examples": sentence_examples,
+        "paragraph_examples": paragraph_examples,
+        "seed": seed,
+    }
+    plan = ReaderTraining(**{name: value for name, value in chosen.items() if value is not None})
     with progress_bar("Training on examples") as show:
         figures = train(data, output, plan, show)
     for name, measured in figures.items():

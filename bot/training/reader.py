@@ -2,7 +2,9 @@
 
 Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019, section 4.3 (SQuAD v2.0): the probability of
 each token to begin and to end the answer, where the first token, [CLS], stands for "not in this context". Training has two
-phases, over sentences among others and then over real paragraphs, and keeps a moving average of the weights.
+phases, over sentences among others and then over real paragraphs, and keeps a moving average of the weights. It can begin
+with readers that were trained before, at the mean of their weights, which may read better than any of them (Wortsman et al.,
+"Model soups", 2022); with no examples at all that mean is what comes out.
 """
 
 import json
@@ -18,7 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel
 
@@ -41,6 +44,7 @@ class ReaderTraining:
     """What decides the outcome of a training, apart from the data."""
 
     base: str = "sentence-transformers/all-MiniLM-L6-v2"
+    start: tuple[str, ...] = ()  # folders of readers to begin with; none: the base
     seed: int = 20
     sentence_examples: int = 64_000
     paragraph_examples: int = 28_000
@@ -101,6 +105,10 @@ class _Trainer:
         )
         self.model.base_model.embeddings.word_embeddings.weight.requires_grad_(False)
         self.trained = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+        if plan.start:
+            readers = [self._trained_before(Path(folder)) for folder in plan.start]
+            mean = {name: torch.stack([reader[name].float() for reader in readers]).mean(0) for name in self.trained}
+            self.model.load_state_dict(mean, strict=False)
         self.averaged: dict[str, torch.Tensor] = {}
         self.step = 0
         self.optimizer = self._optimizer()
@@ -146,6 +154,16 @@ class _Trainer:
             [int(other) for other in np.argsort(-row)[: count + 1] if other != number][:count]
             for number, row in enumerate(vectors @ vectors.T)
         ]
+
+    def _trained_before(self, folder: Path) -> dict[str, torch.Tensor]:
+        try:
+            weights = load_file(folder / "model.safetensors")
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(f"{folder} holds no reader to begin with: {error}") from error
+        shapes = {name: weight.shape for name, weight in self.trained.items()}
+        if {name: weight.shape for name, weight in weights.items()} != shapes:
+            raise TrainingError(f"{folder} holds no reader that this command has trained, or one of another base.")
+        return weights
 
     def _optimizer(self) -> torch.optim.AdamW:
         head = [weight for name, weight in self.trained.items() if name.startswith("qa_outputs")]
@@ -261,8 +279,9 @@ class _Trainer:
         torch.set_rng_state(state["chance"])
 
     def write(self) -> None:
-        """The averaged model, as `load_span_model` reads it."""
-        weights = {name: weight.to(torch.bfloat16).contiguous() for name, weight in self.averaged.items()}
+        """The averaged model, as `load_span_model` reads it. Without a second phase there is no average."""
+        kept = self.averaged or self.trained
+        weights = {name: weight.detach().to(torch.bfloat16).contiguous() for name, weight in kept.items()}
         save_file(weights, self.output / "model.safetensors", metadata={"format": "pt"})
         config = self.model.config.to_dict() | {BORROWED_FROM: self.plan.base}
         del config["_name_or_path"]  # where the base stood on this machine

@@ -93,7 +93,7 @@ def test_a_training_leaves_a_record(trained: Trained) -> None:
     """The plan, and how well it reads what was held out: one paragraph with three questions, two of them answered there, and
     one tale."""
     record = json.loads((trained.folder / "training.json").read_text(encoding="utf-8"))
-    assert record == {"plan": asdict(PLAN), "held_out": trained.figures}
+    assert record == {"plan": asdict(PLAN) | {"start": []}, "held_out": trained.figures}
     assert {name: set(figures) for name, figures in trained.figures.items()} == {
         "squad": {"examples", "exact", "f1", "auroc"},
         "fairytaleqa": {"examples", "exact", "f1"},
@@ -160,6 +160,33 @@ def test_a_damaged_checkpoint_is_named(data: Path, tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(TrainingError, match=r"checkpoint\.pt can't be read .* remove it to begin anew"):
         train(data, tmp_path, PLAN, lambda *_: None)
+
+
+# --- beginning with what was trained before ---------------------------------------------------------------------------
+
+
+def test_of_several_readers_the_mean_of_their_weights_is_the_beginning(
+    trained: Trained, data: Path, tmp_path: Path
+) -> None:
+    """With nothing to train on that mean is what is written; with something, it is where the way begins."""
+    other, mean, further = (tmp_path / name for name in ("other", "mean", "further"))
+    train(data, other, replace(PLAN, seed=21, sentence_examples=0, paragraph_examples=20), lambda *_: None)
+    both = replace(PLAN, start=(str(trained.folder), str(other)), sentence_examples=0, paragraph_examples=0)
+    train(data, mean, both, lambda *_: None)
+    one, two, found = map(trained_weights, (trained.folder, other, mean))
+    right = {name: ((one[name].float() + two[name].float()) / 2).to(torch.bfloat16) for name in one}
+    assert far(one, two) > 0
+    assert far(right, found) == 0
+    train(data, further, replace(both, paragraph_examples=40), lambda *_: None)
+    assert 0 < far(found, trained_weights(further)) < far(one, two)
+
+
+def test_what_is_no_trained_reader_is_no_beginning(data: Path, tmp_path: Path) -> None:
+    """Neither an empty folder nor the base, whose weights have other names."""
+    base = find_weights(PLAN.base).folder
+    for folder, problem in ((tmp_path / "empty", "holds no reader to begin with"), (base, "of another base")):
+        with pytest.raises(TrainingError, match=problem):
+            train(data, tmp_path / "out", replace(PLAN, start=(str(folder),)), lambda *_: None)
 
 
 # --- what is learnt from an example -----------------------------------------------------------------------------------
