@@ -2,11 +2,9 @@
 
 Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019, section 4.3 (SQuAD v2.0): the probability of
 each token to begin and to end the answer, where the first token, [CLS], stands for "not in this context". Training has two
-phases, over sentences among others and then over real paragraphs. In the second one each example is also learnt from with
-its word vectors moved a little to where it is harder (Miyato, Dai, Goodfellow, "Adversarial Training Methods for
-Semi-Supervised Text Classification", 2017), and a moving average of the weights is kept. A training can begin with readers
-that were trained before, at the mean of their weights, which may read better than any of them (Wortsman et al., "Model
-soups", 2022); with no examples at all that mean is what comes out.
+phases, over sentences among others and then over real paragraphs, and keeps a moving average of the weights. It can begin
+with readers that were trained before, at the mean of their weights, which may read better than any of them (Wortsman et al.,
+"Model soups", 2022); with no examples at all that mean is what comes out.
 """
 
 import json
@@ -18,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -59,7 +57,6 @@ class ReaderTraining:
     dropout: float = 0.1
     longest: int = 320  # tokens of question and context
     average: float = 0.997  # decay of the moving average, per step of the second phase
-    adversarial: float = 0.12  # how far the word vectors of an example, taken together, are moved in the second phase
 
 
 class _Batch(NamedTuple):
@@ -122,12 +119,9 @@ class _Trainer:
         self.output.mkdir(parents=True, exist_ok=True)
         self._resume()
         phases = [
-            _Phase(sources.sentence_examples(plan.sentence_examples, plan.seed), plan.sentence_rate),
+            _Phase(sources.sentence_examples(plan.sentence_examples, plan.seed), plan.sentence_rate, averaging=False),
             _Phase(
-                sources.paragraph_examples(plan.paragraph_examples, plan.seed + 1),
-                plan.paragraph_rate,
-                averaging=True,
-                adversarial=plan.adversarial,
+                sources.paragraph_examples(plan.paragraph_examples, plan.seed + 1), plan.paragraph_rate, averaging=True
             ),
         ]
         total = sum(len(phase.examples) for phase in phases)
@@ -190,30 +184,18 @@ class _Trainer:
         rate = phase.rate * min(done / self.plan.warm_up, (1 - done) / (1 - self.plan.warm_up))
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
-        words = self._word_vectors(batch).requires_grad_(phase.adversarial > 0)
-        loss = self._loss(batch, words)
+        with self._autocast():
+            output = self.model(**batch.inputs)
+        missed_start = _missed(output.start_logits, batch.allowed, batch.starts)
+        missed_end = _missed(output.end_logits, batch.allowed, batch.ends)
+        loss: torch.Tensor = (missed_start + missed_end) / 2
         loss.backward()  # type: ignore[no-untyped-call]
-        if phase.adversarial:
-            self._loss(batch, _moved(words, phase.adversarial)).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if phase.averaging:
             self._average(done)
         return loss.item()
-
-    def _word_vectors(self, batch: "_Batch") -> torch.Tensor:
-        """float32 [batch, tokens, dimension]; no gradient flows back from them, for they are not trained."""
-        vectors: torch.Tensor = self.model.get_input_embeddings()(batch.inputs["input_ids"])
-        return vectors
-
-    def _loss(self, batch: "_Batch", words: torch.Tensor) -> torch.Tensor:
-        inputs = {name: values for name, values in batch.inputs.items() if name != "input_ids"}
-        with self._autocast():
-            output = self.model(inputs_embeds=words, **inputs)
-        missed_start = _missed(output.start_logits, batch.allowed, batch.starts)
-        missed_end = _missed(output.end_logits, batch.allowed, batch.ends)
-        return (missed_start + missed_end) / 2
 
     def _average(self, done: float) -> None:
         if not self.averaged:
@@ -310,16 +292,7 @@ class _Trainer:
 class _Phase:
     examples: list[Example]
     rate: float
-    averaging: bool = False
-    adversarial: float = 0.0
-
-
-def _moved(words: torch.Tensor, length: float) -> torch.Tensor:
-    """Word vectors [batch, tokens, dimension], those of each example moved by `length` in all to where its loss is worse: along
-    their gradient."""
-    gradient = cast(torch.Tensor, words.grad)
-    direction: torch.Tensor = gradient / gradient.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)
-    return words.detach() + length * direction
+    averaging: bool
 
 
 def _missed(logits: torch.Tensor, allowed: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from bot.inference.span_model import Task, load_span_model
 from bot.inference.weights import find_weights
 from bot.settings import ModelsSettings, ReaderSettings
 from bot.training.examples import Example
-from bot.training.reader import Figures, ReaderTraining, _moved, _Trainer, measure_reading, train
+from bot.training.reader import Figures, ReaderTraining, _Trainer, measure_reading, train
 
 # Two steps of the first phase and four of the second.
 PLAN = ReaderTraining(sentence_examples=20, paragraph_examples=40, batch=10)
@@ -255,27 +255,3 @@ def test_without_both_kinds_there_is_nothing_to_tell_apart(models: Models) -> No
 def test_without_answers_there_are_no_figures_of_answers(models: Models) -> None:
     """No mean of nothing."""
     assert measure_reading(models.reader, [Example("Who is the mayor?", "Forty stalls.")]) == {"examples": 1}
-
-
-# --- examples made harder ---------------------------------------------------------------------------------------------
-
-
-def test_moved_word_vectors_are_harder_to_learn_from(trainer: _Trainer) -> None:
-    """By so little that the same words stand there, but in the one direction that matters; another one doesn't."""
-    batch = trainer._batch(
-        [
-            Example("Who is the mayor?", "The mayor is Ann Bell.", ((13, 21),)),
-            Example("When does the ferry leave?", "The ferry to the island leaves at nine.", ((34, 38),)),
-        ]
-    )
-    trainer.model.eval()  # without dropout
-    words = trainer._word_vectors(batch).requires_grad_(True)
-    loss = trainer._loss(batch, words)
-    loss.backward()
-    harder = _moved(words, 0.12)
-    assert (harder - words).norm(dim=(1, 2)).tolist() == pytest.approx([0.12, 0.12], rel=1e-3)
-    elsewhere = words + 0.12 * torch.nn.functional.normalize(torch.randn_like(words).flatten(1)).view_as(words)
-    risen = [(trainer._loss(batch, there) - loss).item() for there in (harder, elsewhere)]
-    assert risen[0] > 5 * abs(risen[1])
-    trainer.model.zero_grad()
-    trainer.model.train()
