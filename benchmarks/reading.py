@@ -2,7 +2,8 @@
 
     python benchmarks/reading.py SET... [--reader FOLDER]
 
-A SET is a folder with documents.jsonl and questions.jsonl. A question that its documents don't answer is asked of the one
+A SET is a folder with documents.jsonl and questions.jsonl. Documents are read as in the bot: with their title above them, in
+which no answer is looked for. A question that its documents don't answer is asked of the one
 that looks as if it did (`related_doc_id`), where the set names one. Follow-up questions are left out.
 """
 
@@ -47,7 +48,7 @@ def examples_of(folder: Path) -> Iterator[Example]:
         places = [(context.find(answer), answer) for answer in question.answers or ()]
         targets = tuple((start, start + len(answer)) for start, answer in places if start >= 0)
         if targets or question.kind is Kind.UNANSWERABLE:
-            yield Example(question.question, context, targets)
+            yield Example(question.question, context, targets, begin=len(document.title) + 1)
 
 
 def document_of(question: EvaluationQuestion) -> str | None:

@@ -31,7 +31,7 @@ from bot.text import sentences, share_of_words, stems
 _LONGEST_QUESTION = 2000
 _MOST_DOCUMENTS = 10
 # What a logit of the reader is worth beside the score of the search.
-_MARGIN_WEIGHT = 0.02
+_MARGIN_WEIGHT = 0.015
 # So many passages are read at first. The others are left unread where none of them would come first even with such a margin: of
 # 844 questions of the public sets not one had another answer for it, and two in five took two passages.
 _READ_FIRST = 2

@@ -30,13 +30,15 @@ _HELD_OUT = 25  # one context of so many is kept from training, to evaluate on
 class Example:
     """One question about one context. Any of the `targets` answers it; none: the context doesn't.
 
-    `loose`: the answer lies somewhere within a target (a whole sentence, say) instead of being exactly it.
+    `loose`: the answer lies somewhere within a target (a whole sentence, say) instead of being exactly it. `begin`: what stands
+    before this character, a title, say, is read but not looked at for an answer when reading is measured.
     """
 
     question: str
     context: str
     targets: tuple[Span, ...] = ()
     loose: bool = False
+    begin: int = 0
 
 
 @dataclass(frozen=True, slots=True)

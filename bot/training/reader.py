@@ -307,7 +307,7 @@ def measure_reading(model: SpanModel, examples: Sequence[Example]) -> dict[str, 
     `exact` and `f1` of the best span where there is an answer, which it must name; `auroc` of its score for contexts that
     hold the answer against those that don't. What can't be measured on these examples is left out.
     """
-    readings = model.read([Task(example.question, example.context) for example in examples], best=1)
+    readings = model.read([Task(example.question, example.context, example.begin) for example in examples], best=1)
     scores = [spans[0].score if spans else -100.0 for spans in readings]
     answerable = [bool(example.targets) for example in examples]
     exact, f1 = [], []

@@ -246,6 +246,15 @@ def test_reading_is_measured_against_the_nearest_target(models: Models) -> None:
     assert measure_reading(models.reader, examples) == {"examples": 3, "exact": 0.5, "f1": 0.9, "auroc": 1.0}
 
 
+def test_a_title_is_read_but_is_no_answer(models: Models) -> None:
+    """Where an example begins behind it."""
+    context, answer = "Rosalind Berg\nThe mayor is Rosalind Berg.", (27, 40)
+    example = Example("Who is the mayor?", context, (answer,), begin=14)
+    assert context[slice(*answer)] == "Rosalind Berg"
+    assert measure_reading(models.reader, [example])["exact"] == 1
+    assert measure_reading(models.reader, [replace(example, begin=41)]) == {"examples": 1, "exact": 0, "f1": 0}
+
+
 def test_without_both_kinds_there_is_nothing_to_tell_apart(models: Models) -> None:
     """No share of pairs in the right order where there are no pairs."""
     examples = [Example("Who is the mayor?", "Rosalind Berg is.", ((0, 13),))]
