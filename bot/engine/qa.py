@@ -33,7 +33,7 @@ _MOST_DOCUMENTS = 10
 # What a logit of the reader is worth beside the score of the search.
 _MARGIN_WEIGHT = 0.015
 # So many passages are read at first. The others are left unread where none of them would come first even with such a margin: of
-# 844 questions of the public sets not one had another answer for it, and two in five took two passages.
+# 1,722 questions of the public sets two had another answer for it, and three in four took two passages.
 _READ_FIRST = 2
 _GREAT_MARGIN = 8.0  # logits
 # A passage nearer than this is worth a hint when the bot declines.
@@ -238,8 +238,9 @@ class QAEngine:
 
 
 def _rank(hit: Hit, reading: Reading) -> float:
-    """What the candidates are ordered by. The search knows better where to look than the reader, which decides close calls: on
-    the public sets no weight of its margin found the right document more often than this one."""
+    """What the candidates are ordered by. The search knows better where to look than the reader, which decides close calls: with
+    more weight its margin puts more right documents first on one of the public sets, and fewer than the search alone on others.
+    """
     return hit.score + _MARGIN_WEIGHT * reading.score
 
 
