@@ -1,6 +1,6 @@
 """What a document is made of: the plain data that loaders make, storage keeps and the engine quotes from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -50,15 +50,24 @@ class Block:
 
     def located(self, start: int, end: int) -> Locator:
         """Where a piece of the text stands: at lines or a row of its own, if each line of the text is one of the file."""
-        before, within = self.text.count("\n", 0, start), self.text.count("\n", start, end)
+        return next(self.locators([(start, end)]))
+
+    def locators(self, pieces: Iterable[tuple[int, int]]) -> Iterator[Locator]:
+        """Where each of some pieces stands, as (start, end) in the order of the text, which is gone through once."""
         locator = self.locator
-        if locator.lines is not None and locator.lines[1] - locator.lines[0] == self.text.rstrip().count("\n"):
-            first = locator.lines[0] + before
-            return replace(locator, lines=(first, first + within))
-        if locator.row is not None and self.form is Form.TABLE:
-            # The line between the header and the first row is no row.
-            return replace(locator, row=locator.row + before - (self.part[0] == 0 and before > 0))
-        return locator
+        height = self.text.rstrip().count("\n")
+        before = reached = 0
+        for start, end in pieces:
+            before += self.text.count("\n", reached, start)
+            reached = start
+            if locator.lines is not None and locator.lines[1] - locator.lines[0] == height:
+                first = locator.lines[0] + before
+                yield replace(locator, lines=(first, first + self.text.count("\n", start, end)))
+            elif locator.row is not None and self.form is Form.TABLE:
+                # The line between the header and the first row is no row.
+                yield replace(locator, row=locator.row + before - (self.part[0] == 0 and before > 0))
+            else:
+                yield locator
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,10 +109,10 @@ def _split_block(block: Block, count_tokens: CountTokens, room: int) -> Iterator
 
 def _cut(block: Block, borders: Sequence[int], context: str) -> Iterator[Block]:
     """The parts between the borders. White space between two parts belongs to the first of them, so nothing is lost."""
-    for number, (start, end) in enumerate(pairwise(borders)):
-        text = block.text[start:end]
-        locator = block.located(start, start + len(text.rstrip()))
-        part = (number, len(borders) - 1)
+    texts = [block.text[start:end] for start, end in pairwise(borders)]
+    places = [(start, start + len(text.rstrip())) for start, text in zip(borders, texts, strict=False)]
+    for number, (text, locator) in enumerate(zip(texts, block.locators(places), strict=True)):
+        part = (number, len(texts))
         yield replace(block, text=text, context=context if number else block.context, locator=locator, part=part)
 
 
