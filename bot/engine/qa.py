@@ -238,8 +238,9 @@ class QAEngine:
 
 
 def _rank(hit: Hit, reading: Reading) -> float:
-    """What the candidates are ordered by. The search knows better where to look than the reader, which decides close calls: more
-    weight for its margin puts more right documents first on one of the public sets, fewer than the search alone on others.
+    """What the candidates are ordered by. The search knows better where to look than the reader, which decides close calls:
+    with more weight for its margin one of the public sets finds more right documents first, and others fewer than by the
+    search alone.
     """
     return hit.score + _MARGIN_WEIGHT * reading.score
 
