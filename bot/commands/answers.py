@@ -94,8 +94,10 @@ def _print_gaps(found: "Sequence[Gap]") -> None:
     table = Table("asked", "question", "nearest documents", "confidence", "last")
     for gap in found:
         last = datetime.fromtimestamp(gap.last_at).astimezone().strftime("%Y-%m-%d")
-        others = [Text(f"also: {safe(text)}", style="dim") for text in gap.questions[1:4]]
-        questions = Text("\n").join([Text(safe(gap.questions[0])), *others])
+        latest, *others = dict.fromkeys(gap.questions)  # the same words count, but are shown once
+        questions = Text("\n").join(
+            [Text(safe(latest)), *(Text(f"also: {safe(text)}", style="dim") for text in others[:3])]
+        )
         nearest = Text(safe(", ".join(gap.nearest)))
         table.add_row(str(len(gap.questions)), questions, nearest, f"{gap.confidence:.2f}", last)
     console().print(table if found else "Nothing was declined.")
