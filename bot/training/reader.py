@@ -79,6 +79,8 @@ def train(
 
     Returns how well it reads what was held out. Raises TrainingError and WeightsError.
     """
+    if not (plan.start or plan.sentence_examples or plan.paragraph_examples):
+        raise TrainingError("There is nothing to train on: with no examples it takes readers to begin with (--start).")
     torch.manual_seed(plan.seed)
     trainer = _Trainer(plan, output)
     sources = Sources(data, trainer.neighbours)

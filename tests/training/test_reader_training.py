@@ -181,6 +181,13 @@ def test_of_several_readers_the_mean_of_their_weights_is_the_beginning(
     assert 0 < far(found, trained_weights(further)) < far(one, two)
 
 
+def test_without_examples_and_without_readers_there_is_nothing_to_write(data: Path, tmp_path: Path) -> None:
+    """A model that never learnt anything would look like a reader."""
+    with pytest.raises(TrainingError, match="nothing to train on"):
+        train(data, tmp_path / "out", replace(PLAN, sentence_examples=0, paragraph_examples=0), lambda *_: None)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_no_trained_reader_is_no_beginning(data: Path, tmp_path: Path) -> None:
     """Neither an empty folder nor the base, whose weights have other names."""
     base = find_weights(PLAN.base).folder
