@@ -229,13 +229,16 @@ _WORD_AFTER = re.compile(r" ([^\W\d_](?:[\w'’-]|\.\w)*)")
 def _with_whole_names(context: str, parts: Sequence[Span], span: Span) -> Span:
     """The span with what belongs to a name at its ends: capitalised words of the same sentence, one space apart.
 
-    The first word of a sentence is capitalised anyway, and may be none of the name. A long row of such words is a headline.
+    The first word of a sentence, a line or an item is capitalised anyway, and may be none of the name. A long row of such words
+    is a headline.
     """
     sentence = parts[max(0, bisect_right(parts, span[0], key=lambda part: part[0]) - 1)]
     start, end = span
     grown = 0
     while context[start].isupper() and (before := _WORD_BEFORE.search(context, sentence[0], start)):
-        if before.start() == sentence[0] or not _is_of_a_name(before[1]):
+        line = max(sentence[0], context.rfind("\n", 0, before.start()) + 1)
+        is_first = not any(character.isalpha() for character in context[line : before.start()])
+        if is_first or not _is_of_a_name(before[1]):
             break
         start = before.start()
         grown += 1

@@ -15,9 +15,10 @@ from transformers import BertConfig, BertForQuestionAnswering, PreTrainedTokeniz
 
 from bot.errors import WeightsError
 from bot.inference.encoder import LENGTH_STEP
-from bot.inference.span_model import SHIPPED, SpanModel, Task, load_span_model
+from bot.inference.span_model import SHIPPED, SpanModel, Task, _with_whole_names, load_span_model
 from bot.inference.weights import Precision, Weights
 from bot.settings import ModelsSettings, ReaderSettings
+from bot.text import sentences
 
 FILLER = "The market is held on Saturdays and has forty stalls. "
 FACT = "The mayor is called Rosalind Berg. "
@@ -89,6 +90,13 @@ def test_the_first_word_of_a_sentence_belongs_to_no_name(models):
     context = "Anna Bell runs the office. Tell Maria Keller about the leave."
     [spans] = models.reader.read([Task("Who must be told about the leave?", context)])
     assert context[slice(*spans[0].span)] == "Maria Keller"
+
+
+@pytest.mark.parametrize("before", ["", "Help\n", "Help\nHow do I keep the form?\n- ", "Help\n1. "])
+def test_nor_does_the_first_word_of_a_line_or_an_item(before):
+    context = f"{before}Click Save Form to keep the form."
+    start = context.index("Save")
+    assert context[slice(*_with_whole_names(context, sentences(context), (start, start + 4)))] == "Save Form"
 
 
 def test_an_answer_does_not_run_into_the_next_sentence(models):
