@@ -20,14 +20,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.daemon import Models, load_models, open_house
-from bot.dispatcher import Dispatcher
+from bot.core.messages import Address, Answer, Delivery, Question, Sending, Update
+from bot.core.settings import LogSettings, Settings
 from bot.inference.encoder import AnyEncoder, Vectors
 from bot.inference.span_model import ScoredSpan, Task
 from bot.knowledge.loaders import LOADERS, load
-from bot.messages import Address, Answer, Delivery, Question, Sending, Update
-from bot.settings import LogSettings, Settings
-from bot.telemetry import LoopLagProbe, configure_logging
+from bot.observability.logs import LoopLagProbe, configure_logging
+from bot.questions.dispatcher import Dispatcher
+from bot.runtime.daemon import Models, load_models, open_application
 
 PLATFORM = "benchmark"
 
@@ -127,15 +127,15 @@ class Users:
 async def measure(settings: Settings, texts: list[str], count: int) -> None:
     models = load_models(settings)
     clock = ModelClock(models)
-    async with open_house(settings, models) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
-        dispatcher = Dispatcher(house.engine, house.journal, settings.queue)
+    async with open_application(settings, models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
+        dispatcher = Dispatcher(application.engine, application.journal, settings.queue)
         users = Users()
         dispatcher.register([users])
         for text in texts[:8]:  # warm-up
             await users.ask(dispatcher, text)
         console = Console()
-        passages = (await house.knowledge.summary()).passages
+        passages = (await application.knowledge.summary()).passages
         console.print(f"{passages} passages, {len(texts)} questions; {models.encoder.description['dtype_reason']}")
         console.print(await one_at_a_time(users, dispatcher, models, clock, texts))
         console.print(await many_at_once(users, dispatcher, models, clock, texts, count))

@@ -29,15 +29,15 @@ sys.path.insert(0, str(ROOT / "tests" / "knowledge"))
 
 from document_writers import WRITERS, Bullets, Code, Grid, Heading, Paragraph, Part, parts_of  # noqa: E402
 
-from bot.documents import Document, Form  # noqa: E402
+from bot.core.documents import Document, Form  # noqa: E402
+from bot.core.settings import LogSettings, Settings  # noqa: E402
 from bot.inference.encoder import load_encoder  # noqa: E402
-from bot.inference.workers import BatchingLane, EncodingLane  # noqa: E402
+from bot.inference.workers import AsyncEncoder, InferenceWorker  # noqa: E402
 from bot.knowledge.converter import Converter  # noqa: E402
 from bot.knowledge.indexer import Indexer  # noqa: E402
 from bot.knowledge.passages import embedded_text, split  # noqa: E402
-from bot.settings import LogSettings, Settings  # noqa: E402
-from bot.storage.sqlite_knowledge import SqliteKnowledge  # noqa: E402
-from bot.telemetry import configure_logging  # noqa: E402
+from bot.observability.logs import configure_logging  # noqa: E402
+from bot.storage.sqlite.knowledge import SqliteKnowledge  # noqa: E402
 
 FORMS = {Bullets: Form.LIST, Code: Form.CODE, Grid: Form.TABLE, Paragraph: Form.PARAGRAPH}
 
@@ -181,7 +181,7 @@ async def timed(folder: Path, data: Path) -> str:
     """How long the folder takes to be indexed, and the same passages in the encoder alone, each once after a warm-up."""
     settings = Settings()
     encoder = load_encoder(settings.encoder, settings.models)
-    lane = BatchingLane("encode", capacity=8)
+    lane = InferenceWorker("encode", capacity=8)
     store = await SqliteKnowledge.open(data)
     texts = [
         embedded_text(document.title, passage.heading, passage.body)
@@ -194,7 +194,7 @@ async def timed(folder: Path, data: Path) -> str:
     encoder.encode(texts)
     alone_processor, alone = processor_seconds() - started, time.perf_counter() - alone
     started = processor_seconds()
-    report = await Indexer(store, EncodingLane(encoder, lane), settings.knowledge.passage_tokens).index_folder(folder)
+    report = await Indexer(store, AsyncEncoder(encoder, lane), settings.knowledge.passage_tokens).index_folder(folder)
     processor = processor_seconds() - started
     await store.close()
     await lane.close()

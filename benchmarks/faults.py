@@ -39,12 +39,12 @@ sys.path.append(str(ROOT))
 from benchmarks.answering import PLATFORM, questions_from  # noqa: E402
 from benchmarks.discord_load import NOT_TAKEN  # noqa: E402
 from benchmarks.discord_load import Crowd as Members  # noqa: E402
-from bot.daemon import open_house  # noqa: E402
-from bot.dispatcher import Dispatcher  # noqa: E402
-from bot.errors import EngineBusy  # noqa: E402
-from bot.messages import Address, Answer, Delivery, Question, Sending, Update  # noqa: E402
-from bot.settings import LogSettings, Settings  # noqa: E402
-from bot.telemetry import LoopLagProbe, configure_logging  # noqa: E402
+from bot.core.errors import EngineBusy  # noqa: E402
+from bot.core.messages import Address, Answer, Delivery, Question, Sending, Update  # noqa: E402
+from bot.core.settings import LogSettings, Settings  # noqa: E402
+from bot.observability.logs import LoopLagProbe, configure_logging  # noqa: E402
+from bot.questions.dispatcher import Dispatcher  # noqa: E402
+from bot.runtime.daemon import open_application  # noqa: E402
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN  # noqa: E402
 from tests.platforms.discord_server import DiscordServer  # noqa: E402
 from tests.platforms.hostile import hostile_messages  # noqa: E402
@@ -364,13 +364,16 @@ class Users:
 async def overload(settings: Settings, seconds: float, say: Say) -> bool:
     """As many people as the queue has room for, then ten times as many; whether the figures are within bounds."""
     room = settings.queue.capacity
-    async with open_house(settings) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
+    async with open_application(settings) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
         texts = questions_from(settings.knowledge.folder, 500)
         worst: dict[int, float] = {}
         lags = []
         for people in (room, 10 * room):
-            dispatcher, users = Dispatcher(house.engine, house.journal, settings.queue, limits=settings.limits), Users()
+            dispatcher, users = (
+                Dispatcher(application.engine, application.journal, settings.queue, limits=settings.limits),
+                Users(),
+            )
             dispatcher.register([users])
             end = time.monotonic() + seconds
 
@@ -400,10 +403,10 @@ async def overload(settings: Settings, seconds: float, say: Say) -> bool:
 async def soak(settings: Settings, questions: int, warm_up: int, say: Say) -> bool:
     """Whether memory, open files and threads stay as they are after the first `warm_up` questions."""
     process = psutil.Process()
-    async with open_house(settings) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
+    async with open_application(settings) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
         texts = questions_from(settings.knowledge.folder, 2000)
-        dispatcher, users = Dispatcher(house.engine, house.journal, settings.queue), Users()
+        dispatcher, users = Dispatcher(application.engine, application.journal, settings.queue), Users()
         dispatcher.register([users])
         numbers = iter(range(questions))
         seen: list[tuple[int, int, int]] = []

@@ -33,11 +33,11 @@ from rich.table import Table
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from bot.core.settings import GeneratorSettings
+from bot.core.text import sentences
 from bot.inference import prompts
 from bot.inference.prompter import Prompter
 from bot.inference.prompts import Excerpt, Material
-from bot.settings import GeneratorSettings
-from bot.text import sentences
 from bot.training import pairs
 
 ROOT = Path(__file__).parents[1]

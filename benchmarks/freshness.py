@@ -19,11 +19,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.daemon import House, open_house
+from bot.core.messages import Address, Question
+from bot.core.settings import LogSettings, Settings
 from bot.knowledge.watcher import FolderWatcher
-from bot.messages import Address, Question
-from bot.settings import LogSettings, Settings
-from bot.telemetry import LoopLagProbe, configure_logging
+from bot.observability.logs import LoopLagProbe, configure_logging
+from bot.runtime.daemon import Application, open_application
 
 HANDBOOK = Path(__file__).parent.parent / "knowledge"
 ASKED = [
@@ -49,18 +49,18 @@ def main() -> None:
 async def measure(passages: int, questions: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         settings = Settings(knowledge={"folder": Path(place, "knowledge")}, storage={"folder": Path(place, "data")})
-        async with open_house(settings) as house, LoopLagProbe() as lag:
+        async with open_application(settings) as application, LoopLagProbe() as lag:
             await asyncio.to_thread(copy_handbook, settings.knowledge.folder, 1)
-            edition = await house.indexer.index_folder(settings.knowledge.folder)
-            idle = await ask(house, questions)
+            edition = await application.indexer.index_folder(settings.knowledge.folder)
+            idle = await ask(application, questions)
             await asyncio.to_thread(copy_handbook, settings.knowledge.folder, round(passages / edition.passages))
-            indexing = asyncio.create_task(house.indexer.index_folder(settings.knowledge.folder))
+            indexing = asyncio.create_task(application.indexer.index_folder(settings.knowledge.folder))
             meanwhile: list[float] = []
             while not indexing.done():
-                meanwhile += await ask(house, len(ASKED))
+                meanwhile += await ask(application, len(ASKED))
                 await asyncio.sleep(0.2)
             report = await indexing
-            afterwards = await ask(house, questions)
+            afterwards = await ask(application, questions)
             table = Table("questions", "n", "p50 ms", "p95 ms", "max ms")
             for name, times in (
                 ("idle, small index", idle),
@@ -71,10 +71,10 @@ async def measure(passages: int, questions: int) -> None:
             Console().print(table)
             print_line(f"{report.embedded} passages embedded in {report.seconds:.0f} s")
             print_line(f"99 % of the loop lag is below {lag.percentile(0.99):.0f} ms")
-            await touch(house, settings.knowledge.folder)
+            await touch(application, settings.knowledge.folder)
 
 
-async def ask(house: House, count: int) -> list[float]:
+async def ask(application: Application, count: int) -> list[float]:
     """Milliseconds of each question, asked one after the other."""
     times = []
     for number in range(count):
@@ -82,16 +82,16 @@ async def ask(house: House, count: int) -> list[float]:
         text = ASKED[number % len(ASKED)]
         question = Question(text, conversation, "b", Address("benchmark", "b", conversation), datetime.now(UTC))
         started = time.perf_counter()
-        await house.engine.answer(question)
+        await application.engine.answer(question)
         times.append((time.perf_counter() - started) * 1000)
-        await house.conversations.forget(conversation)
+        await application.conversations.forget(conversation)
     return times
 
 
-async def touch(house: House, folder: Path) -> None:
+async def touch(application: Application, folder: Path) -> None:
     """Write to one file and wait until search finds what was written."""
     reports = asyncio.Queue()
-    watcher = FolderWatcher(house.indexer, folder, rescan_seconds=60, on_report=reports.put_nowait)
+    watcher = FolderWatcher(application.indexer, folder, rescan_seconds=60, on_report=reports.put_nowait)
     watching = asyncio.create_task(watcher.run())
     await asyncio.sleep(2)
     file = sorted(folder.rglob("*.md"))[-1]  # noqa: ASYNC240

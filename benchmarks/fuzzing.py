@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "knowledge"))
 
 from document_writers import WRITERS, parts_of  # noqa: E402
 
-from bot.errors import DocumentError  # noqa: E402
+from bot.core.errors import DocumentError  # noqa: E402
 from bot.knowledge.converter import Converter, Limits  # noqa: E402
 
 LIMITS = Limits(seconds=20, memory_bytes=1024 * 2**20)

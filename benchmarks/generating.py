@@ -22,11 +22,11 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bot.inference.generator import GenerationLane, LocalModel, load_model
+from bot.core.settings import GeneratorSettings, ModelsSettings, ReaderSettings
+from bot.inference.generator import GenerationWorker, LocalModel, load_model
 from bot.inference.span_model import Task, load_span_model
-from bot.inference.workers import BatchingLane, ReadingLane
-from bot.settings import GeneratorSettings, ModelsSettings, ReaderSettings
-from bot.telemetry import LoopLagProbe
+from bot.inference.workers import AsyncReader, InferenceWorker
+from bot.observability.logs import LoopLagProbe
 from tests import tiny_models
 
 _PROMPT = "The library opens at nine and closes at half past five. On Sundays it stays closed. " * 8
@@ -56,7 +56,7 @@ def plainly(model: LocalModel, tokens: int) -> float:
     return (written.shape[1] - ids.shape[1]) / (time.perf_counter() - started)
 
 
-async def write(lane: GenerationLane) -> tuple[float, float, int]:
+async def write(lane: GenerationWorker) -> tuple[float, float, int]:
     """Seconds to the first piece, seconds in all, and pieces (one a token)."""
     started = time.perf_counter()
     first, count = 0.0, 0
@@ -67,7 +67,7 @@ async def write(lane: GenerationLane) -> tuple[float, float, int]:
     return first, time.perf_counter() - started, count
 
 
-async def read(reading: ReadingLane, seconds: float, passages: int) -> list[float]:
+async def read(reading: AsyncReader, seconds: float, passages: int) -> list[float]:
     """Milliseconds that each of 16 questions a second takes to be read."""
     loop = asyncio.get_running_loop()
 
@@ -90,10 +90,10 @@ def p95(values: list[float]) -> float:
 
 async def measure(model: LocalModel, tokens: int, seconds: float, passages: int) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
-    thread = BatchingLane("inference", capacity=512)
-    reading = ReadingLane(load_span_model(ReaderSettings(), ModelsSettings()), thread)
-    lane = GenerationLane(model, side_by_side=4, capacity=64, pause=thread.let_pass)
-    alone = GenerationLane(model, side_by_side=1, capacity=64)
+    thread = InferenceWorker("inference", capacity=512)
+    reading = AsyncReader(load_span_model(ReaderSettings(), ModelsSettings()), thread)
+    lane = GenerationWorker(model, side_by_side=4, capacity=64, pause=thread.let_pass)
+    alone = GenerationWorker(model, side_by_side=1, capacity=64)
     await write(lane)
     await asyncio.to_thread(plainly, model, 8)
     plain, ours, firsts = [], [], []
@@ -139,7 +139,7 @@ async def measure(model: LocalModel, tokens: int, seconds: float, passages: int)
     return rows
 
 
-async def _keep_writing(lane: GenerationLane) -> None:
+async def _keep_writing(lane: GenerationWorker) -> None:
     while True:
         await write(lane)
 

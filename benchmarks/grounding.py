@@ -32,17 +32,17 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import minimize
 
-from bot.documents import FoundPassage
+from bot.core.documents import FoundPassage
+from bot.core.settings import EncoderSettings, GroundingSettings, ModelsSettings, ReaderSettings
+from bot.core.text import content_words, plain, sentences, share_of_words, stems
 from bot.engine.claims import UNITS
 from bot.engine.grounding import Grounding
 from bot.engine.support import LEAST_SAID, NAMES, SHIPPED, WORD_NAMES, Numbers, Support, SupportModel
 from bot.evaluation.questions import EvaluationQuestion, load_documents, load_questions
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.span_model import load_span_model
-from bot.inference.workers import BatchingLane, EncodingLane, ReadingLane
+from bot.inference.workers import AsyncEncoder, AsyncReader, InferenceWorker
 from bot.knowledge.passages import split
-from bot.settings import EncoderSettings, GroundingSettings, ModelsSettings, ReaderSettings
-from bot.text import content_words, plain, sentences, share_of_words, stems
 
 RESTATED = ("mtrag", "clapnq", "awsdocs")
 QUOTED = ("squad2", "doc2dial", "covidqa", "clapnq", "mtrag", "awsdocs")
@@ -436,7 +436,7 @@ _FOR = frozenset({"covered", "best", "anywhere", "asked", "thinnest", "order", "
 _REJECTED = 0.145
 
 
-async def examined(statements: Sequence[Statement], encoder: EncodingLane, reader: ReadingLane) -> list[Outcome]:
+async def examined(statements: Sequence[Statement], encoder: AsyncEncoder, reader: AsyncReader) -> list[Outcome]:
     """What the check finds of each statement, through the real lanes."""
     grounding = Grounding(encoder, reader, GroundingSettings())
     together: dict[tuple[tuple[FoundPassage, ...], str], list[int]] = defaultdict(list)
@@ -579,9 +579,9 @@ async def run(folder: Path, file: Path | None, sample: float) -> None:
         for statement in (*true, *false_statements(true))
         if statement.kind == "restatement" or chance.random() < sample
     ]
-    lane = BatchingLane("inference", capacity=1000)
+    lane = InferenceWorker("inference", capacity=1000)
     try:
-        encoder, reader = EncodingLane(models[0], lane), ReadingLane(models[1], lane)
+        encoder, reader = AsyncEncoder(models[0], lane), AsyncReader(models[1], lane)
         outcomes = await examined(statements, encoder, reader)
         if file is not None:
             fit(statements, outcomes).save(file)
@@ -623,7 +623,7 @@ async def beside_the_question(true: Sequence[Statement], grounding: Grounding) -
 _ANOTHER = 0.3
 
 
-async def speed(true: Sequence[Statement], encoder: EncodingLane, reader: ReadingLane) -> Table:
+async def speed(true: Sequence[Statement], encoder: AsyncEncoder, reader: AsyncReader) -> Table:
     """Milliseconds a sentence, one draft at a time: the sentences of a reference answer together."""
     drafts: dict[tuple[tuple[FoundPassage, ...], str], list[str]] = defaultdict(list)
     for statement in true:

@@ -18,16 +18,16 @@ from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
 
-from bot.documents import Block, Document, Form, embedded_text
+from bot.core.documents import Block, Document, Form, embedded_text
+from bot.core.settings import LogSettings, Settings
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.weights import find_weights
-from bot.inference.workers import BatchingLane, EncodingLane
+from bot.inference.workers import AsyncEncoder, InferenceWorker
 from bot.knowledge.indexer import Indexer
 from bot.knowledge.loaders import LOADERS, load
 from bot.knowledge.passages import split
-from bot.settings import LogSettings, Settings
-from bot.storage.sqlite_knowledge import SqliteKnowledge
-from bot.telemetry import configure_logging
+from bot.observability.logs import configure_logging
+from bot.storage.sqlite.knowledge import SqliteKnowledge
 
 RAW_BATCH = 32
 
@@ -114,10 +114,10 @@ def raw_forward(encoder: Encoder, texts: list[str]) -> Callable[[], None]:
 
 
 async def index(documents: list[Document], encoder: Encoder) -> None:
-    lane = BatchingLane("encode", capacity=8)
+    lane = InferenceWorker("encode", capacity=8)
     with tempfile.TemporaryDirectory() as folder:
         store = await SqliteKnowledge.open(Path(folder))
-        await Indexer(store, EncodingLane(encoder, lane), Settings().knowledge.passage_tokens).index_documents(
+        await Indexer(store, AsyncEncoder(encoder, lane), Settings().knowledge.passage_tokens).index_documents(
             documents
         )
         await store.close()

@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.evaluation.questions import EvaluationQuestion, Kind, load_documents, load_questions
 from bot.inference.span_model import load_span_model
-from bot.settings import ModelsSettings, ReaderSettings
 from bot.training.examples import Example
 from bot.training.reader import measure_reading
 

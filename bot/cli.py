@@ -9,7 +9,7 @@ import typer
 from bot import __version__
 from bot.commands import answers, documents, evaluation, finetune, models, operations, serving
 from bot.commands.common import ExitCode, complain
-from bot.errors import BotError, SettingsError
+from bot.core.errors import BotError, SettingsError
 
 app = typer.Typer(
     no_args_is_help=True,

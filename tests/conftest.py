@@ -12,11 +12,11 @@ import hypothesis
 import pytest
 import structlog
 
-from bot.daemon import Models
+from bot.core.settings import PLAIN_VARIABLES, EncoderSettings, ModelsSettings, ReaderSettings, Settings
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.span_model import load_span_model
-from bot.inference.workers import BatchingLane, EncodingLane
-from bot.settings import PLAIN_VARIABLES, EncoderSettings, ModelsSettings, ReaderSettings, Settings
+from bot.inference.workers import AsyncEncoder, InferenceWorker
+from bot.runtime.daemon import Models
 from tests import tiny_models
 
 # The default draws tracebacks with all variables, which takes longer than any callback may.
@@ -104,8 +104,8 @@ def copying(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def lane(encoder: Encoder):
-    lane = BatchingLane("inference", capacity=64)
-    yield EncodingLane(encoder, lane)
+    lane = InferenceWorker("inference", capacity=64)
+    yield AsyncEncoder(encoder, lane)
     await lane.close()
 
 

@@ -9,9 +9,9 @@ import pytest
 import typer.main
 import yaml
 
-from bot import daemon
 from bot.cli import app
-from bot.settings import PLAIN_VARIABLES, Settings, all_settings
+from bot.core.settings import PLAIN_VARIABLES, Settings, all_settings
+from bot.runtime import daemon
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

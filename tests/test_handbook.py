@@ -18,21 +18,23 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from bot import __version__, administration, metrics
+from bot import __version__
 from bot.adapters import terminal
 from bot.adapters.discord import DiscordAdapter
 from bot.adapters.discord.commands import command_tree
 from bot.adapters.http import answers_router, openai_router
 from bot.adapters.telegram.commands import menus
 from bot.cli import app
-from bot.documents import Document, Form
+from bot.core.documents import Document, Form
+from bot.core.settings import ENVIRONMENT_PREFIX, Settings, all_settings, load_settings
 from bot.engine import compose, qa
 from bot.evaluation import calibration
 from bot.evaluation.questions import load_questions
 from bot.inference import span_model
 from bot.knowledge import search
 from bot.knowledge.loaders import LOADERS, load
-from bot.settings import ENVIRONMENT_PREFIX, Settings, all_settings, load_settings
+from bot.observability import metrics
+from bot.questions import administration
 from bot.training.reader import ReaderTraining
 
 ROOT = Path(__file__).parent.parent

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import AnswerSettings
+from bot.core.settings import AnswerSettings
 
 GUIDE = "# Brewing guide\n\n## Water\n\nUse water at 92 to 96 degrees. It should be soft.\n"
 QUESTION = "how hot should the water be?"

@@ -1,4 +1,4 @@
-"""A house whose answers a local language model phrases, a hand on that model between two tokens, and one on its weights."""
+"""An application whose answers a local language model phrases, with a hand on that model between tokens and on its weights."""
 
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from bot.daemon import House, Models, open_house
-from bot.inference.generator import GenerationLane
-from bot.settings import GeneratorSettings, Settings
+from bot.core.settings import GeneratorSettings, Settings
+from bot.inference.generator import GenerationWorker
+from bot.runtime.daemon import Application, Models, open_application
 
 BOILER = "The boiler weighs 62 kilograms. The boiler costs 42 euros."
 FIRST_SENTENCE = "The boiler weighs 62 kilograms."
@@ -25,10 +25,10 @@ ASKS_FOR_ALL = "What is known about the boiler?"
 
 
 @asynccontextmanager
-async def writing_house(
+async def writing_application(
     settings: Settings, models: Models, model: str, *, loaded: bool = True, **generator: Any
-) -> AsyncIterator[House]:
-    """The house over its folder of documents, with the generator as told; `loaded`: wait for that."""
+) -> AsyncIterator[Application]:
+    """The application over its folder of documents, with the generator as told; `loaded`: wait for that."""
     chosen = {"provider": "local", "model": model, "dtype": "float32", "passages": 1, "max_new_tokens": 60}
     wanted = settings.model_copy(
         update={
@@ -36,30 +36,30 @@ async def writing_house(
             "answer": settings.answer.model_copy(update={"threshold": 0.2}),
         }
     )
-    async with open_house(wanted, models) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
+    async with open_application(wanted, models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
         if loaded:
-            await house.generator_loaded.wait()
-        yield house
+            await application.generator_loaded.wait()
+        yield application
 
 
-def lane_of(house: House) -> GenerationLane:
-    lane = house.engine._phraser._generator
-    assert isinstance(lane, GenerationLane)
+def lane_of(application: Application) -> GenerationWorker:
+    lane = application.engine._phraser._generator
+    assert isinstance(lane, GenerationWorker)
     return lane
 
 
-def held(house: House, after: int = 0) -> threading.Event:
+def held(application: Application, after: int = 0) -> threading.Event:
     """Let the model hang when it has written so many tokens, until the event is set."""
     released = threading.Event()
     written = iter(range(after))
-    lane_of(house)._pause = lambda: next(written, None) is None and bool(released.wait(20))
+    lane_of(application)._pause = lambda: next(written, None) is None and bool(released.wait(20))
     return released
 
 
-async def idle(house: House, sleep: Callable[[float], Any]) -> None:
+async def idle(application: Application, sleep: Callable[[float], Any]) -> None:
     """Wait until the model's thread has nothing to do."""
-    while lane_of(house)._running:
+    while lane_of(application)._running:
         await sleep(0.01)
 
 

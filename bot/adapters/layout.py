@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import regex
 
-from bot.documents import Locator
-from bot.messages import Citation
+from bot.core.documents import Locator
+from bot.core.messages import Citation
 
 # Control characters could drive a terminal; bidirectional ones make text read otherwise than it is, and invisible ones hide
 # in a word or an address. Joiners stay, for emoji and some scripts need them.

@@ -20,8 +20,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 from bot.adapters.layout import LATE, STARTING, safe, source_line
-from bot.errors import BotError
-from bot.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update
+from bot.core.errors import BotError
+from bot.core.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update
 
 PLATFORM = "terminal"
 _HELP = """\

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.commands.common import ConfigOption, JsonOption, console, print_json, printable, settings_of, with_house
+from bot.commands.common import ConfigOption, JsonOption, console, print_json, printable, settings_of, with_application
 
 if TYPE_CHECKING:
-    from bot.daemon import House
     from bot.engine.explain import Explanation
     from bot.engine.gaps import Gap
+    from bot.runtime.daemon import Application
     from bot.storage.base import Feedback
 
 
@@ -21,16 +21,16 @@ def explain(
 ) -> None:
     """Show why a question is answered as it is, or why not: what was found and read, and which setting decided."""
 
-    async def show(house: "House") -> None:
-        from bot.daemon import administration_of
+    async def show(application: "Application") -> None:
+        from bot.runtime.daemon import administration_of
 
-        told = await administration_of(house).explain(printable(text))
+        told = await administration_of(application).explain(printable(text))
         if as_json:
             print_json(told.to_json())
         else:
             _print_explanation(told)
 
-    with_house(settings_of(config), show)
+    with_application(settings_of(config), show)
 
 
 def _print_explanation(told: "Explanation") -> None:
@@ -41,7 +41,7 @@ def _print_explanation(told: "Explanation") -> None:
     from bot.adapters.layout import safe, source_line
 
     screen = console()
-    for text, weight in told.wordings:
+    for text, weight in told.variants:
         screen.print(Text(f"Searched for ({weight:.0%}): {safe(text)}"))
     if told.candidates:
         scores = ("confidence", "search", "words", "sentence", "reader")
@@ -71,16 +71,16 @@ def gaps(
 ) -> None:
     """Show what people have asked and the documents don't answer, grouped by meaning."""
 
-    async def show(house: "House") -> None:
-        from bot.daemon import administration_of
+    async def show(application: "Application") -> None:
+        from bot.runtime.daemon import administration_of
 
-        found = (await administration_of(house).gaps())[:count]
+        found = (await administration_of(application).gaps())[:count]
         if as_json:
             print_json([gap.to_json() for gap in found])
         else:
             _print_gaps(found)
 
-    with_house(settings_of(config), show, fresh=False)
+    with_application(settings_of(config), show, fresh=False)
 
 
 def _print_gaps(found: "Sequence[Gap]") -> None:
@@ -110,16 +110,16 @@ def feedback(
 ) -> None:
     """Show what people thought of answers, with their reasons."""
 
-    async def show(house: "House") -> None:
-        from bot.daemon import administration_of
+    async def show(application: "Application") -> None:
+        from bot.runtime.daemon import administration_of
 
-        given = await administration_of(house).feedback(count)
+        given = await administration_of(application).feedback(count)
         if as_json:
             print_json([one.to_json() for one in given])
         else:
             _print_feedback(given)
 
-    with_house(settings_of(config), show, fresh=False)
+    with_application(settings_of(config), show, fresh=False)
 
 
 def _print_feedback(given: "Sequence[Feedback]") -> None:

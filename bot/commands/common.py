@@ -1,4 +1,4 @@
-"""What the commands share: options, settings, the house around a piece of work, progress and printing."""
+"""What the commands share: options, settings, the application around a piece of work, progress and printing."""
 
 import asyncio
 import json
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.settings import CONFIG_VARIABLE, Settings, load_settings
+from bot.core.settings import CONFIG_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bot.daemon import House
+    from bot.core.messages import Citation
     from bot.knowledge.indexer import IndexReport
-    from bot.messages import Citation
+    from bot.runtime.daemon import Application
     from bot.storage.base import Hit
 
 
@@ -37,51 +37,51 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 def settings_of(config: Path | None) -> Settings:
     """The settings, with logging set up: a person at the terminal is told only what there is to worry about."""
-    from bot.telemetry import configure_logging
+    from bot.observability.logs import configure_logging
 
     settings = load_settings(config)
     configure_logging(settings.log, quiet=True, secrets=settings.secrets)
     return settings
 
 
-def with_house(
+def with_application(
     settings: Settings,
-    work: "Callable[[House], Awaitable[None]]",
+    work: "Callable[[Application], Awaitable[None]]",
     *,
     fresh: bool = True,
     golden: bool = True,
     accept: bool = False,
 ) -> None:
     """Open the rooms, bring the index up to date unless told otherwise, do the work, close."""
-    from bot.daemon import open_house
+    from bot.runtime.daemon import open_application
 
     async def run() -> None:
-        async with open_house(settings, golden=golden, accept=accept) as house:
+        async with open_application(settings, golden=golden, accept=accept) as application:
             if fresh:
-                await refresh_index(house)
-            await work(house)
+                await refresh_index(application)
+            await work(application)
 
     asyncio.run(run())
 
 
-async def refresh_index(house: "House") -> "IndexReport":
+async def refresh_index(application: "Application") -> "IndexReport":
     """Index what has changed, with a progress bar where somebody watches."""
     with progress_bar("Indexing passages") as show:
-        folder = house.settings.knowledge.folder
-        report = await house.indexer.index_folder(folder, lambda step: show(step.done, step.total))
+        folder = application.settings.knowledge.folder
+        report = await application.indexer.index_folder(folder, lambda step: show(step.done, step.total))
     if report.verdict is not None and not report.verdict.accepted:
         complain("The previous index was kept, because golden questions got worse:", *report.verdict.findings)
     return report
 
 
-async def best_passages(house: "House", text: str, count: int) -> "list[tuple[Hit, Citation]]":
+async def best_passages(application: "Application", text: str, count: int) -> "list[tuple[Hit, Citation]]":
     """The best passages for a text, best first, each with its citation."""
+    from bot.core.messages import QueryVariant
     from bot.engine.compose import cite_passage
-    from bot.messages import Wording
 
-    wordings = [Wording(text)]
-    hits = await house.retriever.search(wordings, await house.retriever.encode(wordings), count)
-    return [(hit, cite_passage(hit.found, house.settings.knowledge.base_url)) for hit in hits]
+    variants = [QueryVariant(text)]
+    hits = await application.retriever.search(variants, await application.retriever.encode(variants), count)
+    return [(hit, cite_passage(hit.found, application.settings.knowledge.base_url)) for hit in hits]
 
 
 @contextmanager

@@ -16,14 +16,14 @@ from bot.commands.common import (
     print_json,
     refresh_index,
     settings_of,
-    with_house,
+    with_application,
 )
 
 if TYPE_CHECKING:
-    from bot.daemon import House
+    from bot.core.messages import Citation
     from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
-    from bot.messages import Citation
+    from bot.runtime.daemon import Application
 
 
 def index(
@@ -39,12 +39,14 @@ def index(
 ) -> None:
     """Bring the index in step with the documents, and report on every file."""
 
-    async def report(house: "House") -> None:
+    async def report(application: "Application") -> None:
         from bot.knowledge.checks import check as findings_on
 
-        report = await refresh_index(house)
+        report = await refresh_index(application)
         documents = None if check else report.changed
-        findings = await findings_on(house.knowledge, house.lane, house.settings.encoder.languages, documents)
+        findings = await findings_on(
+            application.knowledge, application.lane, application.settings.encoder.languages, documents
+        )
         if as_json:
             found = [{"document": f.document, "place": str(f.locator), "text": f.text} for f in findings]
             print_json(asdict(report) | {"passages": report.passages, "findings": found})
@@ -53,7 +55,7 @@ def index(
         if report.verdict is not None and not report.verdict.accepted:
             raise typer.Exit(ExitCode.FAILURE)
 
-    with_house(settings_of(config), report, fresh=False, accept=accept)
+    with_application(settings_of(config), report, fresh=False, accept=accept)
 
 
 def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
@@ -97,14 +99,14 @@ def search(
 ) -> None:
     """Show the passages that are found for a text, with their scores."""
 
-    async def find(house: "House") -> None:
-        found = await best_passages(house, text, count)
+    async def find(application: "Application") -> None:
+        found = await best_passages(application, text, count)
         if as_json:
             print_json([asdict(citation) | {"score": hit.score, "cosine": max(hit.cosines)} for hit, citation in found])
         else:
             _print_passages([(hit.score, citation) for hit, citation in found])
 
-    with_house(settings_of(config), find)
+    with_application(settings_of(config), find)
 
 
 def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
@@ -129,13 +131,13 @@ def add(
 ) -> None:
     """Put a document into the knowledge folder, in place of one with the same path, and index it."""
 
-    async def put(house: "House") -> None:
-        from bot.daemon import administration_of
+    async def put(application: "Application") -> None:
+        from bot.runtime.daemon import administration_of
 
-        report = await administration_of(house).add_document(path or file.name, file.read_bytes())
+        report = await administration_of(application).add_document(path or file.name, file.read_bytes())
         typer.echo(f"{report.path}: {report.passages} passages")
 
-    with_house(settings_of(config), put, fresh=False)
+    with_application(settings_of(config), put, fresh=False)
 
 
 def remove(
@@ -144,10 +146,10 @@ def remove(
 ) -> None:
     """Delete a document from the knowledge folder and take it out of the index."""
 
-    async def delete(house: "House") -> None:
-        from bot.daemon import administration_of
+    async def delete(application: "Application") -> None:
+        from bot.runtime.daemon import administration_of
 
-        await administration_of(house).remove_document(path)
+        await administration_of(application).remove_document(path)
         typer.echo(f"{path}: removed")
 
-    with_house(settings_of(config), delete, fresh=False)
+    with_application(settings_of(config), delete, fresh=False)

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.commands.common import ConfigOption, JsonOption, console, print_json, progress_bar, settings_of, with_house
-from bot.settings import Settings
+from bot.commands.common import (
+    ConfigOption,
+    JsonOption,
+    console,
+    print_json,
+    progress_bar,
+    settings_of,
+    with_application,
+)
+from bot.core.settings import Settings
 
 if TYPE_CHECKING:
-    from bot.daemon import House
     from bot.evaluation.questions import EvaluationQuestion, QuestionSet
     from bot.evaluation.run import Result
+    from bot.runtime.daemon import Application
 
 
 def evaluate(
@@ -99,18 +107,20 @@ def _ask(
     asked = [*load_questions(chosen.questions), *further]
     results: list[Result] = []
 
-    async def ask(house: "House") -> None:
+    async def ask(application: "Application") -> None:
         with progress_bar("Indexing passages") as show:
             if chosen.documents is not None:
                 loaded = load_documents(chosen.documents)
-                await house.indexer.index_documents(loaded, lambda step: show(step.done, step.total))
+                await application.indexer.index_documents(loaded, lambda step: show(step.done, step.total))
             elif chosen.knowledge is not None:
-                await house.indexer.index_folder(chosen.knowledge, lambda step: show(step.done, step.total))
-        await house.generator_loaded.wait()
+                await application.indexer.index_folder(chosen.knowledge, lambda step: show(step.done, step.total))
+        await application.generator_loaded.wait()
         with progress_bar("Asking questions") as show:
-            results.extend(await ask_all(house.engine, house.journal, asked, parallel=parallel, progress=show))
+            results.extend(
+                await ask_all(application.engine, application.journal, asked, parallel=parallel, progress=show)
+            )
 
     with TemporaryDirectory(prefix="knowledge-bot-") as folder:
         storage = settings.storage.model_copy(update={"folder": Path(folder)})
-        with_house(settings.model_copy(update={"storage": storage}), ask, fresh=False, golden=False)
+        with_application(settings.model_copy(update={"storage": storage}), ask, fresh=False, golden=False)
     return results

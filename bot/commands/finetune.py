@@ -15,12 +15,12 @@ from bot.commands.common import (
     print_json,
     progress_bar,
     settings_of,
-    with_house,
+    with_application,
 )
 from bot.inference.tuned import Method
 
 if TYPE_CHECKING:
-    from bot.daemon import House
+    from bot.runtime.daemon import Application
     from bot.training.gate import Comparison
     from bot.training.pairs import Prepared
 
@@ -42,15 +42,15 @@ def prepare(
     settings = settings_of(config)
     quoting = settings.generator.model_copy(update={"provider": "none"})
 
-    async def work(house: "House") -> None:
+    async def work(application: "Application") -> None:
         with progress_bar("Asking questions") as show:
-            prepared = await make(house, output, show)
+            prepared = await make(application, output, show)
         if as_json:
             print_json(asdict(prepared) | {"folder": str(output)})
         else:
             _print_prepared(prepared, output)
 
-    with_house(settings.model_copy(update={"generator": quoting}), work)
+    with_application(settings.model_copy(update={"generator": quoting}), work)
 
 
 @app.command()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.commands.common import ConfigOption, JsonOption, console, print_json, printable, progress_bar, settings_of
-from bot.errors import SettingsError
-from bot.settings import Settings
+from bot.core.errors import SettingsError
+from bot.core.settings import Settings
 
 if TYPE_CHECKING:
     from bot.inference.inventory import Installed
@@ -106,7 +106,7 @@ def _with_options(settings: Settings, given: dict[str, Any]) -> Settings:
     """The settings with others for the generator, from the command line. Raises SettingsError."""
     from pydantic import ValidationError
 
-    from bot.settings import GeneratorSettings
+    from bot.core.settings import GeneratorSettings
 
     try:
         generator = GeneratorSettings.model_validate(settings.generator.model_dump() | given)
@@ -121,7 +121,7 @@ async def _write(settings: Settings, prompt: str) -> None:
     from contextlib import aclosing
 
     from bot.adapters.layout import safe
-    from bot.daemon import make_generator
+    from bot.runtime.daemon import make_generator
 
     generator = await asyncio.to_thread(make_generator, settings)
     try:

@@ -15,13 +15,13 @@ from bot.commands.common import (
     print_json,
     progress_bar,
     settings_of,
-    with_house,
+    with_application,
 )
-from bot.settings import load_settings
+from bot.core.settings import load_settings
 
 if TYPE_CHECKING:
-    from bot.daemon import House
-    from bot.diagnosis import Diagnosis
+    from bot.core.diagnosis import Diagnosis
+    from bot.runtime.daemon import Application
 
 PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
 AskedPlatform = Annotated[
@@ -32,16 +32,16 @@ AskedPlatform = Annotated[
 def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show what the bot answers from, what waits, and what people thought of the answers."""
 
-    async def show(house: "House") -> None:
-        from bot.daemon import administration_of
+    async def show(application: "Application") -> None:
+        from bot.runtime.daemon import administration_of
 
-        status = await administration_of(house).status()
+        status = await administration_of(application).status()
         if as_json:
             print_json(asdict(status))
         else:
             console().print("\n".join(status.lines()), markup=False, soft_wrap=True)
 
-    with_house(settings_of(config), show, fresh=False)
+    with_application(settings_of(config), show, fresh=False)
 
 
 def health(
@@ -52,7 +52,7 @@ def health(
     config: ConfigOption = None,
 ) -> None:
     """Ask the bot that runs on this machine how its components are."""
-    from bot.probe import ask_ready
+    from bot.runtime.probe import ask_ready
 
     settings = load_settings(config)
     answer = ask_ready(settings.http)
@@ -71,7 +71,7 @@ def policy(
     config: ConfigOption = None,
 ) -> None:
     """Show, or set for one chat, when the bot answers there."""
-    from bot.messages import Policy
+    from bot.core.messages import Policy
 
     wanted = None
     if policy not in ("", "default"):
@@ -80,17 +80,17 @@ def policy(
         except ValueError as error:
             raise typer.BadParameter(f"{policy}: mention, always, forum, off, or default") from error
 
-    async def change(house: "House") -> None:
-        from bot.daemon import administration_of
+    async def change(application: "Application") -> None:
+        from bot.runtime.daemon import administration_of
 
-        administration = administration_of(house)
+        administration = administration_of(application)
         if policy:
             await administration.set_policy(platform, chat, wanted)
         for known, kept in (await administration.policies(platform)).items():
             if known == chat or not chat:
                 typer.echo(f"{known}: {kept}")
 
-    with_house(settings_of(config), change, fresh=False)
+    with_application(settings_of(config), change, fresh=False)
 
 
 def forget(
@@ -100,16 +100,16 @@ def forget(
 ) -> None:
     """Erase what somebody has asked: questions, answers, conversation turns and feedback."""
 
-    async def erase(house: "House") -> None:
-        from bot.daemon import administration_of
+    async def erase(application: "Application") -> None:
+        from bot.runtime.daemon import administration_of
 
-        forgotten = await administration_of(house).forget(platform, author)
+        forgotten = await administration_of(application).forget(platform, author)
         typer.echo(
             f"Erased: {forgotten.questions} questions, {forgotten.turns} conversation turns, "
             f"{forgotten.feedback} pieces of feedback."
         )
 
-    with_house(settings_of(config), erase, fresh=False)
+    with_application(settings_of(config), erase, fresh=False)
 
 
 def doctor(
@@ -118,8 +118,8 @@ def doctor(
     config: ConfigOption = None,
 ) -> None:
     """Look for everything that can be wrong, and say what to do about it."""
-    from bot.diagnosis import Level
-    from bot.doctor import examine
+    from bot.core.diagnosis import Level
+    from bot.runtime.doctor import examine
 
     async def run() -> "list[Diagnosis]":
         found = []
@@ -141,19 +141,19 @@ def doctor(
 def bench(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Measure what this machine can do with the models of the settings, and recommend settings."""
 
-    async def run(house: "House") -> None:
-        from bot.bench import measure, recommended
+    async def run(application: "Application") -> None:
+        from bot.runtime.bench import measure, recommended
 
         with progress_bar("Measuring") as show:
-            figures = await measure(house, show)
-        advice = recommended(figures, house.settings)
+            figures = await measure(application, show)
+        advice = recommended(figures, application.settings)
         if as_json:
             print_json(asdict(figures) | {"recommended": advice})
             return
         told = (f"  {line}" for line in advice) if advice else ["  nothing: the settings suit this machine"]
         typer.echo("\n".join([*figures.lines(), "recommended settings:", *told]))
 
-    with_house(settings_of(config), run)
+    with_application(settings_of(config), run)
 
 
 def backup(

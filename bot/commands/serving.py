@@ -18,21 +18,21 @@ from bot.commands.common import (
     printable,
     refresh_index,
     settings_of,
-    with_house,
+    with_application,
 )
-from bot.errors import SettingsError
-from bot.settings import Settings, load_settings
+from bot.core.errors import SettingsError
+from bot.core.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from bot.adapters.telegram.adapter import TelegramAdapter
-    from bot.administration import Administration
-    from bot.daemon import House
-    from bot.dispatcher import Dispatcher
-    from bot.http_server import HttpServer
+    from bot.core.messages import Citation, Question, Service
+    from bot.http.server import HttpServer
     from bot.knowledge.indexer import IndexReport
-    from bot.messages import Citation, Question, Service
+    from bot.questions.administration import Administration
+    from bot.questions.dispatcher import Dispatcher
+    from bot.runtime.daemon import Application
 
 # As many passages as anyone looks through in the list of an inline query.
 _INLINE_RESULTS = 5
@@ -60,24 +60,26 @@ def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> 
 
 
 def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
-    from bot.daemon import serve
-    from bot.telemetry import configure_logging
+    from bot.observability.logs import configure_logging
+    from bot.runtime.daemon import serve
 
-    def services(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "list[Service]":
+    def services(
+        application: "Application", dispatcher: "Dispatcher", administration: "Administration"
+    ) -> "list[Service]":
         """One for each platform whose token is set, and HTTP."""
         made: list[Service] = []
         webhooks: list[APIRouter] = []
         if "discord" in settings.platforms:
             from bot.adapters.discord import DiscordAdapter
 
-            forget = house.conversations.forget
-            made.append(DiscordAdapter(dispatcher, administration, house.journal, forget, settings.discord))
+            forget = application.conversations.forget
+            made.append(DiscordAdapter(dispatcher, administration, application.journal, forget, settings.discord))
         if "telegram" in settings.platforms:
-            telegram = _telegram(house, dispatcher, administration)
+            telegram = _telegram(application, dispatcher, administration)
             made.append(telegram)
             webhooks += [telegram.webhook.router] if telegram.webhook else []
         if settings.http.enabled:
-            made.append(_http(house, dispatcher, webhooks))
+            made.append(_http(application, dispatcher, webhooks))
         elif webhooks:
             raise SettingsError(["telegram.webhook_url: the webhook needs the HTTP server; set http.enabled to true"])
         return made
@@ -86,25 +88,29 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
     asyncio.run(serve(settings, services, refresh_index, set_damaged_aside=set_damaged_aside))
 
 
-def _telegram(house: "House", dispatcher: "Dispatcher", administration: "Administration") -> "TelegramAdapter":
+def _telegram(
+    application: "Application", dispatcher: "Dispatcher", administration: "Administration"
+) -> "TelegramAdapter":
     from bot.adapters.telegram.adapter import TelegramAdapter
 
     async def search(text: str) -> "Sequence[Citation]":
-        return [citation for _, citation in await best_passages(house, text, _INLINE_RESULTS)]
+        return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS)]
 
-    return TelegramAdapter(house.settings, dispatcher, administration, house.journal, house.conversations, search)
+    return TelegramAdapter(
+        application.settings, dispatcher, administration, application.journal, application.conversations, search
+    )
 
 
-def _http(house: "House", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpServer":
+def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpServer":
     from bot.adapters.http import HttpAdapter
-    from bot.http_server import HttpServer
+    from bot.http.server import HttpServer
 
-    settings = house.settings.http
-    api = HttpAdapter(dispatcher, house.lane.count_tokens, settings)
-    server = HttpServer(settings, webhooks, api=api, health=house.health)
-    if webhooks or not house.settings.platforms:  # nobody could ask without it
+    settings = application.settings.http
+    api = HttpAdapter(dispatcher, application.lane.count_tokens, settings)
+    server = HttpServer(settings, webhooks, api=api, health=application.health)
+    if webhooks or not application.settings.platforms:  # nobody could ask without it
         server.listen()
-    if not house.settings.platforms:
+    if not application.settings.platforms:
         _say_how_to_ask(server)
     return server
 
@@ -126,19 +132,19 @@ def chat(set_damaged_aside: AsideOption = False, config: ConfigOption = None) ->
 
 def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
     from bot.adapters.terminal import TerminalAdapter
-    from bot.administration import Administration
-    from bot.daemon import House, serve
-    from bot.dispatcher import Dispatcher
-    from bot.messages import Adapter
+    from bot.core.messages import Adapter
+    from bot.questions.administration import Administration
+    from bot.questions.dispatcher import Dispatcher
+    from bot.runtime.daemon import Application, serve
 
     report: IndexReport | None = None
 
-    async def refresh(house: House) -> None:
+    async def refresh(application: Application) -> None:
         nonlocal report
-        report = await refresh_index(house)
+        report = await refresh_index(application)
 
-    def adapters(house: House, dispatcher: Dispatcher, _administration: Administration) -> list[Adapter]:
-        history = house.settings.storage.folder / "terminal_history"
+    def adapters(application: Application, dispatcher: Dispatcher, _administration: Administration) -> list[Adapter]:
+        history = application.settings.storage.folder / "terminal_history"
         return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
 
     # What comes from a pipe may ask about what was written a moment ago.
@@ -163,17 +169,17 @@ def ask(
 ) -> None:
     """Ask one question and print the answer with its source."""
 
-    async def answer(house: "House") -> None:
+    async def answer(application: "Application") -> None:
         from bot.adapters.terminal import rendered
 
-        await house.generator_loaded.wait()
-        answer = (await house.engine.consider(_question(text))).answer  # nobody can follow up
+        await application.generator_loaded.wait()
+        answer = (await application.engine.consider(_question(text))).answer  # nobody can follow up
         if as_json:
             print_json(answer.to_json())
         else:
             console().print(rendered(answer))
 
-    with_house(settings_of(config), answer)
+    with_application(settings_of(config), answer)
 
 
 def _question(text: str) -> "Question":
@@ -181,7 +187,7 @@ def _question(text: str) -> "Question":
     from datetime import UTC, datetime
     from uuid import uuid4
 
-    from bot.messages import Address, Question
+    from bot.core.messages import Address, Question
 
     conversation = uuid4().hex
     address = Address("command", "command", conversation)

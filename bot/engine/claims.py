@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bot.text import STOP_WORDS, stem
+from bot.core.text import STOP_WORDS, stem
 
 
 class Kind(StrEnum):

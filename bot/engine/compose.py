@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.documents import Block, Form, FoundPassage, Passage
+from bot.core.documents import Block, Form, FoundPassage, Passage
+from bot.core.messages import Citation
+from bot.core.text import Span, line_spans, list_items, sentences, stripped
 from bot.knowledge.passages import introduces
-from bot.messages import Citation
-from bot.text import Span, line_spans, list_items, sentences, stripped
 
 _WANTS_ALL = re.compile(
     r"\s*(?:(?:and|so|ok(?:ay)?|please|but|hi|hello|hey)[, ]+)*"

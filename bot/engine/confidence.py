@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from bot.documents import Passage
+from bot.core.documents import Passage
+from bot.core.errors import WeightsError
+from bot.core.messages import QueryVariant
+from bot.core.text import share_of_words, stems
 from bot.engine.compose import unit_with
-from bot.errors import WeightsError
 from bot.inference.reader import Reading
-from bot.messages import Wording
 from bot.storage.base import Hit
-from bot.text import share_of_words, stems
 
 _MODELS = Path(__file__).parent.parent / "models" / "reader"
 SHIPPED = _MODELS / "calibration.json"
@@ -26,12 +26,12 @@ SHIPPED_BY_WORDS = _MODELS / "calibration-by-words.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Features:
     """What speaks for an answer.
 
     `retrieval` is the score of the search, which compares meaning and words; `covered` is the share of the question's words
     that the passage has, its title and headings counted in; `sentence` is the cosine between the question and the sentence
-    that answers. They are over all wordings by their weights, so that an off-topic remark is not carried by what was said
+    that answers. They are over all variants by their weights, so that an off-topic remark is not carried by what was said
     before. `margin`: by how much, in logits, the reader finds these words likelier than that the passage doesn't answer.
     """
 
@@ -43,7 +43,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The logistic model: the weight of each score of Evidence, by name, and what it was fitted on, to be read."""
+    """The logistic model: the weight of each score of Features, by name, and what it was fitted on, to be read."""
 
     intercept: float
     weights: Mapping[str, float]
@@ -55,7 +55,7 @@ class Calibration:
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
             calibration = cls(float(data["intercept"]), {**data["weights"]}, data["provenance"])
-            if set(calibration.weights) != {field.name for field in fields(Evidence)}:
+            if set(calibration.weights) != {field.name for field in fields(Features)}:
                 raise ValueError(f"its weights are {', '.join(calibration.weights)}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(
@@ -66,19 +66,19 @@ class Calibration:
     def save(self, file: Path) -> None:
         file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
-    def confidence(self, found: Evidence) -> float:
+    def confidence(self, found: Features) -> float:
         """The probability that the answer is right, between 0 and 1."""
         logit = self.intercept + sum(weight * getattr(found, name) for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-max(-700.0, logit)))
 
 
-def evidence(wordings: Sequence[Wording], hit: Hit, reading: Reading, sentence: float) -> Evidence:
-    """`sentence` is what Evidence says."""
+def features(variants: Sequence[QueryVariant], hit: Hit, reading: Reading, sentence: float) -> Features:
+    """`sentence` is what Features says."""
     found = hit.found
     said = stems(" ".join((found.title, *found.passage.heading, found.passage.body)))
-    return Evidence(
+    return Features(
         retrieval=hit.score,
-        covered=sum(wording.weight * share_of_words(stems(wording.text), said) for wording in wordings),
+        covered=sum(variant.weight * share_of_words(stems(variant.text), said) for variant in variants),
         sentence=sentence,
         margin=reading.score,
     )

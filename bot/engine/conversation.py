@@ -2,7 +2,7 @@
 
 A follow-up ("and on Windows?") is searched both as it stands and joined with the earlier questions that it may refer to;
 the rankings are fused, so a change of subject is not lost in what was said before. The less a question says by itself, the
-more the joined wording counts; one that says enough is taken by itself where it has no answer as a follow-up, or a
+more the joined variant counts; one that says enough is taken by itself where it has no answer as a follow-up, or a
 much less sure one. Only answered questions are kept, for as long as the settings say.
 """
 
@@ -10,10 +10,10 @@ import math
 import time
 from collections.abc import Sequence
 
-from bot.messages import Answer, Question, Turn, Wording
-from bot.settings import ConversationSettings
+from bot.core.messages import Answer, QueryVariant, Question, Turn
+from bot.core.settings import ConversationSettings
+from bot.core.text import STOP_WORDS, words
 from bot.storage.base import ConversationStore
-from bot.text import STOP_WORDS, words
 
 # A question with so many words that carry meaning can stand alone.
 _WORDS_TO_STAND_ALONE = 2
@@ -29,15 +29,15 @@ class Conversations:
         self._settings = settings
         self._forgotten_at = -math.inf  # on the monotonic clock
 
-    async def wordings(self, question: Question) -> list[Wording]:
+    async def variants(self, question: Question) -> list[QueryVariant]:
         """What to search for: the question as it stands first, then with what it refers to, if there is anything."""
         context = [turn.question for turn in await self.turns(question)]
         if question.replied_to:
             context.append(question.replied_to)
         if not context:
-            return [Wording(question.text)]
+            return [QueryVariant(question.text)]
         alone = _weight_alone(question.text)
-        return [Wording(question.text, alone), Wording(joined(context, question.text), 1 - alone)]
+        return [QueryVariant(question.text, alone), QueryVariant(joined(context, question.text), 1 - alone)]
 
     async def remember(self, question: Question, answer: Answer) -> None:
         """Keep an answered question for follow-ups, and drop what has expired."""
@@ -64,9 +64,9 @@ class Conversations:
         return await self._store.turns(question.conversation, newer_than=since, limit=self._settings.turns)
 
 
-def may_stand_alone(wordings: Sequence[Wording]) -> bool:
-    """Whether a question with these wordings says enough to be no follow-up, although something was said before."""
-    return len(wordings) > 1 and wordings[0].weight >= _WEIGHT_TO_STAND_ALONE
+def may_stand_alone(variants: Sequence[QueryVariant]) -> bool:
+    """Whether a question with these variants says enough to be no follow-up, although something was said before."""
+    return len(variants) > 1 and variants[0].weight >= _WEIGHT_TO_STAND_ALONE
 
 
 def _weight_alone(text: str) -> float:

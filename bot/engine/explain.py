@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bot.core.messages import Citation, Outcome
+from bot.core.settings import Settings
 from bot.engine.compose import cite
 from bot.engine.qa import Candidate, Considered
-from bot.messages import Citation, Outcome
-from bot.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedCandidate:
-    """A passage that was read. `citation` leads to its best words; the scores are those of Evidence and of the search."""
+    """A passage that was read. `citation` leads to its best words; the scores are those of Features and of the search."""
 
     citation: Citation
     confidence: float
@@ -25,14 +25,14 @@ class ExplainedCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`wordings`: (text, weight) as searched for. `unread`: documents of passages that were found but not read, best first.
+    """`variants`: (text, weight) as searched for. `unread`: documents of passages that were found but not read, best first.
     `advice`: what decided, and which setting would change it, in sentences."""
 
     outcome: Outcome
     answer: str
     confidence: float
     threshold: float
-    wordings: Sequence[tuple[str, float]]
+    variants: Sequence[tuple[str, float]]
     candidates: Sequence[ExplainedCandidate]
     unread: Sequence[str]
     advice: Sequence[str]
@@ -60,7 +60,7 @@ def explanation(considered: Considered, settings: Settings) -> Explanation:
         answer=answer.text,
         confidence=answer.confidence,
         threshold=settings.answer.threshold,
-        wordings=[(wording.text, wording.weight) for wording in considered.wordings],
+        variants=[(variant.text, variant.weight) for variant in considered.variants],
         candidates=[_explained(candidate, settings) for candidate in considered.candidates],
         unread=list(dict.fromkeys(hit.found.document for hit in considered.unread)),
         advice=list(_advice(considered, settings)),
@@ -72,7 +72,7 @@ def _explained(candidate: Candidate, settings: Settings) -> ExplainedCandidate:
     return ExplainedCandidate(
         citation=cite(found, found.passage.blocks[reading.block], reading.span, settings.knowledge.base_url),
         confidence=candidate.confidence,
-        **asdict(candidate.evidence),
+        **asdict(candidate.features),
     )
 
 
@@ -93,12 +93,12 @@ def _advice(considered: Considered, settings: Settings) -> list[str]:
         f"A threshold of {math.floor(100 * best.confidence) / 100:.2f} would answer it, and every other question that is "
         "as uncertain."
     ]
-    if best.evidence.covered < 0.5:
+    if best.features.covered < 0.5:
         advice.append(
             "Fewer than half of the question's words stand in that passage: a document that uses the words of those who ask, "
             "or a stored question with its answer, would be found with more confidence."
         )
-    if best.evidence.margin < 0:
+    if best.features.margin < 0:
         advice.append(
             "The reader finds it likelier that the passage doesn't answer: see whether the answer stands there in so many "
             "words."

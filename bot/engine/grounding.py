@@ -19,14 +19,14 @@ from enum import StrEnum
 
 import numpy as np
 
-from bot.documents import FoundPassage
+from bot.core.documents import FoundPassage
+from bot.core.settings import GroundingSettings
+from bot.core.text import plain, sentences, share_of_words, stems, words
 from bot.engine.claims import normalised
 from bot.engine.support import Passages, Support, SupportModel, Text, compare
 from bot.inference.span_model import ScoredSpan, Task
-from bot.inference.workers import EncodingLane, ReadingLane
+from bot.inference.workers import AsyncEncoder, AsyncReader
 from bot.knowledge.checks import told_language
-from bot.settings import GroundingSettings
-from bot.text import plain, sentences, share_of_words, stems, words
 
 
 class Verdict(StrEnum):
@@ -56,8 +56,8 @@ class Grounding:
 
     def __init__(
         self,
-        encoder: EncodingLane | None,
-        reader: ReadingLane | None,
+        encoder: AsyncEncoder | None,
+        reader: AsyncReader | None,
         settings: GroundingSettings,
         model: SupportModel | None = None,
     ) -> None:
@@ -84,8 +84,8 @@ class Checking:
 
     def __init__(
         self,
-        encoder: EncodingLane | None,
-        reader: ReadingLane | None,
+        encoder: AsyncEncoder | None,
+        reader: AsyncReader | None,
         settings: GroundingSettings,
         model: SupportModel,
         passages: Sequence[FoundPassage],
@@ -201,7 +201,7 @@ class Checking:
         claim, there = await self._encoder.encode([compared.claim.text[:_LONGEST_TEXT], beside])
         return replace(compared.support, cosine=max(0.0, float(np.dot(claim, there))))
 
-    async def _is_read(self, claim: Text, reader: ReadingLane) -> bool:
+    async def _is_read(self, claim: Text, reader: AsyncReader) -> bool:
         """Whether the reader marks these few words, or nearly does."""
         contexts = [found.passage.body for found in self._given]
         readings = await reader.read([Task(self._question, context) for context in contexts])

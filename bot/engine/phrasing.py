@@ -9,21 +9,21 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
-from bot import metrics
-from bot.documents import FoundPassage
+from bot.core.documents import FoundPassage
+from bot.core.errors import BotError, GenerationFailed
+from bot.core.messages import Phrased, Phrasing, Progress, Stage, Turn, Update
+from bot.core.settings import GeneratorSettings
+from bot.core.text import sentences
 from bot.engine.grounding import Checking, Grounded, Grounding, Verdict
-from bot.errors import BotError, GenerationFailed
 from bot.inference.generator import Generator
 from bot.inference.prompts import Excerpt, Material
-from bot.messages import Phrased, Phrasing, Progress, Stage, Turn, Update
-from bot.settings import GeneratorSettings
-from bot.text import sentences
+from bot.observability import metrics
 
 _OUTCOMES = {Verdict.KEPT: Phrased.KEPT, Verdict.TRIMMED: Phrased.TRIMMED, Verdict.REPLACED: Phrased.REPLACED}
 
 
 class Phraser:
-    """Asks the generator of the house, as soon as there is one."""
+    """Asks the generator of the application, as soon as there is one."""
 
     def __init__(self, settings: GeneratorSettings, grounding: Grounding) -> None:
         self._settings = settings

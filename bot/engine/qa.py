@@ -13,19 +13,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bot.documents import Form, FoundPassage
+from bot.core.documents import Form, FoundPassage
+from bot.core.messages import Answer, Citation, Outcome, Progress, QueryVariant, Question, Stage, Update
+from bot.core.settings import AnswerSettings
+from bot.core.text import sentences, share_of_words, stems
 from bot.engine.compose import Composed, answering_block, cite_passage, compose, parts_to_fetch, with_whole_block
-from bot.engine.confidence import Calibration, Evidence, answering_sentence, evidence
+from bot.engine.confidence import Calibration, Features, answering_sentence, features
 from bot.engine.conversation import Conversations, may_stand_alone
 from bot.engine.phrasing import Phraser
 from bot.engine.small_talk import small_talk_reply
 from bot.inference.encoder import Vectors
 from bot.inference.reader import Reader, Reading
 from bot.knowledge.search import Retriever
-from bot.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update, Wording
-from bot.settings import AnswerSettings
 from bot.storage.base import Hit
-from bot.text import sentences, share_of_words, stems
 
 # As many characters as anyone types as a question; what comes after them is not searched for.
 _LONGEST_QUESTION = 2000
@@ -39,7 +39,8 @@ _GREAT_MARGIN = 8.0  # logits
 # A passage nearer than this is worth a hint when the bot declines.
 _NEAR = 0.45  # cosine
 # So much surer must a question be answered by itself where it is answered as a follow-up too. Of the values tried on the public
-# sets this one did best, by little: it found 8 more of 487 follow-ups than taking the surer sense, and as many other questions.
+# sets this one did best, by little: it found 8 more of 487 follow-ups than taking the surer interpretation, and as many other
+# questions.
 _SURER = 0.15
 # What has such a form is shown as it is: a model would only spoil it.
 _NOT_PHRASED = (Form.CODE, Form.TABLE)
@@ -55,7 +56,7 @@ class Candidate:
 
     hit: Hit
     reading: Reading
-    evidence: Evidence
+    features: Features
     confidence: float
 
 
@@ -68,16 +69,16 @@ class Considered:
 
     answer: Answer
     forced: Answer | None = None
-    wordings: Sequence[Wording] = ()
+    variants: Sequence[QueryVariant] = ()
     candidates: Sequence[Candidate] = ()
     unread: Sequence[Hit] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Sense:
+class _Interpretation:
     """One way to take a question, and what was found for it, best first."""
 
-    wordings: list[Wording]
+    variants: list[QueryVariant]
     vectors: Vectors
     hits: list[Hit]
 
@@ -127,17 +128,17 @@ class QAEngine:
         timings = _Timings()
         with timings.stage("total"):
             with timings.stage("conversation"):
-                wordings = await self._conversations.wordings(replace(question, text=text))
+                variants = await self._conversations.variants(replace(question, text=text))
             progress(Update(Stage.SEARCHING))
             with timings.stage("encode"):
-                vectors = await self._retriever.encode(wordings)
+                vectors = await self._retriever.encode(variants)
             with timings.stage("search"):
-                senses = [await self._searched(wordings, vectors)]
-                if may_stand_alone(wordings):
-                    senses.append(await self._searched([Wording(text)], vectors[:1]))
+                interpretations = [await self._searched(variants, vectors)]
+                if may_stand_alone(variants):
+                    interpretations.append(await self._searched([QueryVariant(text)], vectors[:1]))
             progress(Update(Stage.READING))
             with timings.stage("read"):
-                wordings, hits, candidates = await self._understood(senses)
+                variants, hits, candidates = await self._understood(interpretations)
             unread = [hit for hit in hits if all(hit is not candidate.hit for candidate in candidates)]
             with timings.stage("compose"):
                 best = candidates[0] if candidates else None
@@ -151,48 +152,50 @@ class QAEngine:
                     left = _UNTIL_PHRASED * question.seconds_left
                     answer = await self._phrase(self._phraser, question, answer, hits, progress, left)
         answer = replace(answer, timings_ms=timings.milliseconds)
-        return Considered(answer, given, wordings, candidates, unread)
+        return Considered(answer, given, variants, candidates, unread)
 
-    async def _searched(self, wordings: list[Wording], vectors: Vectors) -> "_Sense":
-        return _Sense(wordings, vectors, await self._retriever.search(wordings, vectors))
+    async def _searched(self, variants: list[QueryVariant], vectors: Vectors) -> "_Interpretation":
+        return _Interpretation(variants, vectors, await self._retriever.search(variants, vectors))
 
-    async def _understood(self, senses: Sequence["_Sense"]) -> tuple[list[Wording], list[Hit], list[Candidate]]:
-        """The sense that a question is taken in, with its candidates: (wordings, hits, candidates).
+    async def _understood(
+        self, interpretations: Sequence["_Interpretation"]
+    ) -> tuple[list[QueryVariant], list[Hit], list[Candidate]]:
+        """The interpretation that a question is taken in, with its candidates: (variants, hits, candidates).
 
-        A question after others may be a follow-up, the first sense, or not. Its words alone don't tell, but what it finds does:
-        it is no follow-up if it is answered otherwise only, or with much more confidence.
+        A question after others may be a follow-up, the first interpretation, or not. Its words alone don't tell, but what it
+        finds does: it is no follow-up if it is answered otherwise only, or with much more confidence.
         """
-        read = await asyncio.gather(*map(self._read, senses))
+        read = await asyncio.gather(*map(self._read, interpretations))
         confidences = [candidates[0].confidence if candidates else 0.0 for candidates in read]
         first, last, threshold = confidences[0], confidences[-1], self._settings.threshold
         taken = -1 if last >= threshold and (first < threshold or last > first + _SURER) else 0
-        return senses[taken].wordings, senses[taken].hits, read[taken]
+        return interpretations[taken].variants, interpretations[taken].hits, read[taken]
 
-    async def _read(self, sense: "_Sense") -> list[Candidate]:
+    async def _read(self, interpretation: "_Interpretation") -> list[Candidate]:
         """The best words of each passage and what they are worth, best first.
 
         As in the threshold algorithm (Fagin, Lotem, Naor, 2001), what can't come first any more is not looked at.
         """
-        hits = sense.hits[: self._settings.read_passages]
-        read = await self._best_words(sense, hits[:_READ_FIRST])
+        hits = interpretation.hits[: self._settings.read_passages]
+        read = await self._best_words(interpretation, hits[:_READ_FIRST])
         others = hits[_READ_FIRST:]
         best = max((_rank(*one) for one in read), default=0.0)
         if any(hit.score + _MARGIN_WEIGHT * _GREAT_MARGIN > best for hit in others):
-            read += await self._best_words(sense, others)
-        return await self._weighed(sense, sorted(read, key=lambda one: -_rank(*one)))
+            read += await self._best_words(interpretation, others)
+        return await self._weighed(interpretation, sorted(read, key=lambda one: -_rank(*one)))
 
-    async def _best_words(self, sense: "_Sense", hits: Sequence[Hit]) -> list[tuple[Hit, Reading]]:
+    async def _best_words(self, interpretation: "_Interpretation", hits: Sequence[Hit]) -> list[tuple[Hit, Reading]]:
         best: dict[int, Reading] = {}
-        for reading in await self._reader.read(sense.wordings, [hit.found for hit in hits]):
+        for reading in await self._reader.read(interpretation.variants, [hit.found for hit in hits]):
             best.setdefault(reading.passage, reading)  # they come best first
         return [(hits[number], reading) for number, reading in best.items()]
 
-    async def _weighed(self, sense: "_Sense", read: Sequence[tuple[Hit, Reading]]) -> list[Candidate]:
+    async def _weighed(self, interpretation: "_Interpretation", read: Sequence[tuple[Hit, Reading]]) -> list[Candidate]:
         said = [answering_sentence(hit.found.passage, reading) for hit, reading in read]
-        cosines = await self._retriever.cosines(sense.wordings, sense.vectors, said)
+        cosines = await self._retriever.cosines(interpretation.variants, interpretation.vectors, said)
         candidates = []
         for (hit, reading), cosine in zip(read, cosines, strict=True):
-            found = evidence(sense.wordings, hit, reading, cosine)
+            found = features(interpretation.variants, hit, reading, cosine)
             candidates.append(Candidate(hit, reading, found, self._calibration.confidence(found)))
         return candidates
 

@@ -13,10 +13,10 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-from bot.documents import Block, Form, FoundPassage
+from bot.core.documents import Block, Form, FoundPassage
+from bot.core.errors import WeightsError
+from bot.core.text import line_spans, list_items, plain, sentences
 from bot.engine.claims import EXACT, OPPOSITES, Kind, Token, negates, normalised, tokens, weight
-from bot.errors import WeightsError
-from bot.text import line_spans, list_items, plain, sentences
 
 SHIPPED = Path(__file__).parent.parent / "models" / "grounding" / "support.json"
 

@@ -1,6 +1,6 @@
 """Fitting the confidence: from the scores of judged answers to the probability that an answer is right.
 
-Logistic regression (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) over the scores of Evidence. It is
+Logistic regression (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) over the scores of Features. It is
 fitted on one half of the documents of each set and measured on the other, so that no article stands on both sides. More of a
 score must never make an answer less sure, or nobody could follow a decision: one that would is left out.
 """
@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from bot.engine.confidence import Calibration, Evidence
-from bot.errors import BotError
+from bot.core.errors import BotError
+from bot.core.messages import Answer
+from bot.engine.confidence import Calibration, Features
 from bot.evaluation.metrics import calibration_error, can_be_judged, reliability, says_right
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
-from bot.messages import Answer
 
 _ENOUGH_FOLDERS = 5
 _FEWEST = 50  # right and wrong answers each
@@ -50,7 +50,7 @@ class Fitted:
 def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
     """Fit on results by the name of their set. Every set weighs the same. Raises BotError where there are too few."""
     judged = {
-        name: [result for result in results if result.forced and result.evidence and can_be_judged(result.question)]
+        name: [result for result in results if result.forced and result.features and can_be_judged(result.question)]
         for name, results in sets.items()
     }
     halves = {name: _halves(results) for name, results in judged.items()}
@@ -98,16 +98,16 @@ def _logistic(
     raise BotError("Wrong answers have the better scores: look at the questions' gold answers and documents.")
 
 
-def _under(calibration: Calibration, result: Result, forced: Answer, evidence: Evidence) -> Result:
+def _under(calibration: Calibration, result: Result, forced: Answer, features: Features) -> Result:
     """The result as it would be with this calibration. (Which passage is best might change with it; that is left out.)"""
-    return replace(result, forced=replace(forced, confidence=calibration.confidence(evidence)))
+    return replace(result, forced=replace(forced, confidence=calibration.confidence(features)))
 
 
-def _scored(results: Sequence[Result]) -> Iterator[tuple[Result, Answer, Evidence]]:
+def _scored(results: Sequence[Result]) -> Iterator[tuple[Result, Answer, Features]]:
     """The results for which anything was found."""
     for result in results:
-        if result.forced is not None and result.evidence is not None:
-            yield result, result.forced, result.evidence
+        if result.forced is not None and result.features is not None:
+            yield result, result.forced, result.features
 
 
 def _threshold_point(results: Sequence[Result], threshold: float) -> ThresholdPoint:
@@ -116,7 +116,7 @@ def _threshold_point(results: Sequence[Result], threshold: float) -> ThresholdPo
     return ThresholdPoint(threshold, len(given) / max(1, len(results)), right)
 
 
-_NAMES = [field.name for field in fields(Evidence)]
+_NAMES = [field.name for field in fields(Features)]
 
 
 def _weighted(results: Sequence[Result]) -> list[tuple[Result, float]]:
@@ -147,7 +147,7 @@ def _halves(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
 
 
 def _scores(result: Result) -> list[float]:
-    return list(asdict(result.evidence).values()) if result.evidence else []
+    return list(asdict(result.features).values()) if result.features else []
 
 
 def _is_right(result: Result) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from bot.errors import DocumentError
+from bot.core.errors import DocumentError
 from bot.evaluation.metrics import contains
 from bot.evaluation.questions import EvaluationQuestion, load_questions
 from bot.evaluation.run import ConsideringEngine, Result, ask_all

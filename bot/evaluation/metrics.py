@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from bot.core.messages import Answer, Phrased
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
-from bot.messages import Answer, Phrased
 
 # An answer that shares this much with a gold span says the same.
 _SAME = 0.5  # token F1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import BotError, to_install
+from bot.core.errors import BotError, to_install
 from bot.evaluation.metrics import CoveragePoint, Figures
 from bot.evaluation.run import Result
 from bot.evaluation.table import milliseconds

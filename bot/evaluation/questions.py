@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bot.documents import Document
-from bot.errors import DocumentError
+from bot.core.documents import Document
+from bot.core.errors import DocumentError
 from bot.knowledge.formats.markdown import load as load_markdown
 
 

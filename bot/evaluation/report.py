@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from bot.errors import BotError
+from bot.core.errors import BotError
+from bot.core.messages import Citation
 from bot.evaluation.metrics import Figures, can_be_judged, is_right
 from bot.evaluation.plots import Plot, plots
 from bot.evaluation.questions import EvaluationQuestion
 from bot.evaluation.run import Result
 from bot.evaluation.table import COLUMNS, NOTE, remarks, rows
-from bot.messages import Citation
 
 _WORST = 20
 

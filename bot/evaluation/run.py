@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
-from bot.engine.confidence import Evidence
+from bot.core.messages import Address, Answer, Question, Turn
+from bot.engine.confidence import Features
 from bot.engine.qa import Considered
 from bot.evaluation.questions import EvaluationQuestion, Said
-from bot.messages import Address, Answer, Question, Turn
 from bot.storage.base import ConversationStore
 
 PLATFORM = "evaluation"
@@ -24,14 +24,14 @@ AskingProgress = Callable[[int, int], None]
 class Result:
     """What was answered to a question. `latency_ms` is wall time, around the engine alone.
 
-    `forced` is what a threshold of 0 would have answered, and `evidence` what spoke for that; None where nothing was found.
+    `forced` is what a threshold of 0 would have answered, and `features` what spoke for that; None where nothing was found.
     """
 
     question: EvaluationQuestion
     answer: Answer
     latency_ms: float
     forced: Answer | None = None
-    evidence: Evidence | None = None
+    features: Features | None = None
 
 
 class ConsideringEngine(Protocol):
@@ -105,8 +105,8 @@ async def _ask(engine: ConsideringEngine, conversations: ConversationStore, ques
         started = time.perf_counter()
         considered = await engine.consider(asked, forced=True)
         latency_ms = (time.perf_counter() - started) * 1000
-        evidence = considered.candidates[0].evidence if considered.candidates else None
-        return Result(question, considered.answer, latency_ms, considered.forced, evidence)
+        features = considered.candidates[0].features if considered.candidates else None
+        return Result(question, considered.answer, latency_ms, considered.forced, features)
     finally:
         await conversations.forget(conversation)
 

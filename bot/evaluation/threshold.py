@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import uuid4
 
-from bot.documents import Form
+from bot.core.documents import Form
+from bot.core.messages import Address, Question
 from bot.engine.qa import Considered
-from bot.messages import Address, Question
 from bot.storage.base import StoredPassage
 
 # What a set of documents about anything in particular says nothing about, as far apart as possible.
@@ -143,7 +143,7 @@ async def fit_threshold(
 
 
 def _is_spoken_of(considered: Considered) -> bool:
-    return bool(considered.candidates) and considered.candidates[0].evidence.covered >= _COVERED
+    return bool(considered.candidates) and considered.candidates[0].features.covered >= _COVERED
 
 
 def lone_question(text: str) -> Question:

@@ -16,10 +16,10 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from bot.errors import WeightsError
+from bot.core.errors import WeightsError
+from bot.core.settings import EncoderSettings, ModelsSettings
+from bot.core.text import stems
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights
-from bot.settings import EncoderSettings, ModelsSettings
-from bot.text import stems
 
 Vector = npt.NDArray[np.float32]
 """float32 [dimension], of unit length."""

@@ -1,6 +1,6 @@
 """Local language models: a prompt -> text, token by token, through transformers.
 
-`LocalModel` blocks and belongs to one thread; `GenerationLane` is that thread, and what the other rooms know of it: a stream
+`LocalModel` blocks and belongs to one thread; `GenerationWorker` is that thread, and what the other rooms know of it: a stream
 of text that may be closed at any time. Whoever waits there waits on the event loop, with a deadline of their own, so that a
 model that hangs holds up nobody.
 """
@@ -21,14 +21,14 @@ from typing import Any, Protocol
 
 import structlog
 
-from bot import metrics
-from bot.errors import EngineBusy, GenerationFailed, WeightsError, to_install
+from bot.core.errors import EngineBusy, GenerationFailed, WeightsError, to_install
+from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
 from bot.inference.prompter import Encoded, Prompter
 from bot.inference.prompts import Material
 from bot.inference.tuned import require_base
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights, missing_files
-from bot.settings import GeneratorSettings, ModelsSettings
+from bot.observability import metrics
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -296,7 +296,7 @@ class _Job:
             self.loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
 
 
-class GenerationLane:
+class GenerationWorker:
     """A Generator over a model in a thread of its own. Texts that wait at the same time are written side by side.
 
     A thread in which the model hangs can't be ended. It is left to itself, and another one takes over.

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.errors import WeightsError
+from bot.core.errors import WeightsError
+from bot.core.settings import Settings
 from bot.inference.encoder import NO_MODEL
 from bot.inference.span_model import SHIPPED
 from bot.inference.tuned import chosen, read
 from bot.inference.weights import Weights, cached_folder, choose_precision, find_weights, missing_files
-from bot.settings import Settings
 from bot.storage.base import GENERATORS
 
 _BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core.settings import GeneratorSettings
 from bot.inference import prompts
 from bot.inference.prompts import Material, Style
-from bot.settings import GeneratorSettings
 
 # Kinds that were made to summarise: what they are given to read is all they need.
 _SUMMARISERS = frozenset({"bart", "pegasus", "pegasus_x", "led", "bigbird_pegasus", "mbart"})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bot.messages import Turn
+from bot.core.messages import Turn
 
 
 class Style(StrEnum):

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.documents import Block, Form, FoundPassage, embedded_text
+from bot.core.documents import Block, Form, FoundPassage, embedded_text
+from bot.core.messages import QueryVariant
+from bot.core.text import Span, sentences, share_of_words, stems, stripped
 from bot.inference.span_model import Task
-from bot.inference.workers import ReadingLane
-from bot.messages import Wording
-from bot.text import Span, sentences, share_of_words, stems, stripped
+from bot.inference.workers import AsyncReader
 
 # From this resemblance on a stored question, or a heading, speaks for what stands below it; chosen by hand, over the bot's
 # own handbook.
@@ -21,7 +21,7 @@ class Reading:
     """Words that may answer: characters `span` of block `block` of passage `passage` (indices from 0).
 
     `score` is in logits: above 0 where the model finds these words likelier than that the passage doesn't answer. It is
-    nearer to 0 the less the wording that was read says of the question, for a follow-up joined with what was said before is
+    nearer to 0 the less the variant that was read says of the question, for a follow-up joined with what was said before is
     read less reliably.
     """
 
@@ -33,9 +33,9 @@ class Reading:
 
 class Reader(Protocol):
     async def read(
-        self, wordings: Sequence[Wording], passages: Sequence[FoundPassage], deadline_seconds: float | None = None
+        self, variants: Sequence[QueryVariant], passages: Sequence[FoundPassage], deadline_seconds: float | None = None
     ) -> list[Reading]:
-        """The candidates for an answer to a question that is put in one or more wordings, best first.
+        """The candidates for an answer to a question that is put in one or more variants, best first.
 
         Raises EngineBusy and DeadlineExceeded.
         """
@@ -44,20 +44,20 @@ class Reader(Protocol):
 class ExtractiveReader:
     """A Reader over a model that marks spans."""
 
-    def __init__(self, lane: ReadingLane) -> None:
+    def __init__(self, lane: AsyncReader) -> None:
         self._lane = lane
 
     async def read(
-        self, wordings: Sequence[Wording], passages: Sequence[FoundPassage], deadline_seconds: float | None = None
+        self, variants: Sequence[QueryVariant], passages: Sequence[FoundPassage], deadline_seconds: float | None = None
     ) -> list[Reading]:
-        # The wording that says most; of two that weigh the same the one that has what was said before.
-        wording = max(reversed(wordings), key=lambda wording: wording.weight)
+        # The variant that says most; of two that weigh the same the one that has what was said before.
+        variant = max(reversed(variants), key=lambda variant: variant.weight)
         texts = [_Text(found) for found in passages]
-        tasks = [Task(wording.text, text.text, text.begin) for text in texts]
+        tasks = [Task(variant.text, text.text, text.begin) for text in texts]
         readings = []
         for number, (text, spans) in enumerate(zip(texts, await self._lane.read(tasks, deadline_seconds), strict=True)):
             passage = passages[number].passage
-            asked_above = max(0.0, _same_question_margin(wording.text, "".join(passage.heading[-1:])))
+            asked_above = max(0.0, _same_question_margin(variant.text, "".join(passage.heading[-1:])))
             marked = [(text.place(scored.span), scored.score + asked_above) for scored in spans]
             found = [
                 (answer, score) for place, score in marked if place and (answer := _answer(passage.blocks, *place))
@@ -66,8 +66,8 @@ class ExtractiveReader:
                 found.append(((0, _whole(passage.blocks[0])), asked_above))
             for index, block in enumerate(passage.blocks):
                 if block.form is Form.PAIR:
-                    found.append(((index, _whole(block)), _same_question_margin(wording.text, block.context)))
-            readings += [Reading(number, *place, wording.weight * score) for place, score in found if place[1][1]]
+                    found.append(((index, _whole(block)), _same_question_margin(variant.text, block.context)))
+            readings += [Reading(number, *place, variant.weight * score) for place, score in found if place[1][1]]
         return sorted(readings, key=lambda reading: -reading.score)
 
 

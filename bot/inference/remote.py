@@ -14,11 +14,11 @@ from typing import Any
 
 import structlog
 
-from bot import metrics
-from bot.errors import GenerationFailed, WeightsError, to_install
+from bot.core.errors import GenerationFailed, WeightsError, to_install
+from bot.core.settings import GeneratorSettings
 from bot.inference import prompts
 from bot.inference.prompts import Material, Message
-from bot.settings import GeneratorSettings
+from bot.observability import metrics
 
 _log = structlog.stdlib.get_logger(__name__)
 _CONNECT_SECONDS = 5.0

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bot.errors import WeightsError
+from bot.core.errors import WeightsError
+from bot.core.settings import ModelsSettings, ReaderSettings
+from bot.core.text import STOP_WORDS, Span, sentences
 from bot.inference.encoder import LENGTH_STEP, TOKENS_PER_BATCH
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights
-from bot.settings import ModelsSettings, ReaderSettings
-from bot.text import STOP_WORDS, Span, sentences
 
 SHIPPED = Path(__file__).parent.parent / "models" / "reader"
 # The key of config.json that names where the word embeddings of the shipped model come from.

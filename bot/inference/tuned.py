@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Literal, cast
 
-from bot.errors import TrainingError, WeightsError
+from bot.core.errors import TrainingError, WeightsError
+from bot.core.settings import GeneratorSettings, Settings
 from bot.inference.prompts import INSTRUCTED
 from bot.inference.weights import complete_folder, fingerprint
-from bot.settings import GeneratorSettings, Settings
 from bot.storage.base import GENERATORS
 
 TRAINING = "training.json"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.errors import WeightsError
+from bot.core.errors import WeightsError
 
 if TYPE_CHECKING:
     import torch

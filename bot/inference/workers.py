@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from bot.errors import DeadlineExceeded, EngineBusy, ModelsLoading
+from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading
 from bot.inference.encoder import AnyEncoder, Vector, Vectors
 from bot.inference.span_model import ScoredSpan, SpanModel, Task
 
@@ -68,7 +68,7 @@ class _Batch:
     since: float = field(default_factory=time.monotonic)
 
 
-class BatchingLane:
+class InferenceWorker:
     """One inference thread for one or more models, which so never compete for the cores.
 
     A thread whose batch never returns can't be ended. `replace_if_stuck`, called now and then, gives it up, fails those who
@@ -256,13 +256,13 @@ def _loaded(loading: "Future[Model]") -> Model:
     return loading.result()
 
 
-class EncodingLane:
+class AsyncEncoder:
     """An encoder behind its lane: what the other rooms know of the encoder."""
 
     # So many sentences of ordinary length take about a tenth of a second on two cores.
     _LARGEST_BATCH = 128
 
-    def __init__(self, encoder: "AnyEncoder | Future[AnyEncoder]", lane: BatchingLane) -> None:
+    def __init__(self, encoder: "AnyEncoder | Future[AnyEncoder]", lane: InferenceWorker) -> None:
         """`encoder`: also one that is still being loaded. Jobs wait for it; what else is asked of it raises ModelsLoading."""
         self._loading = encoder if isinstance(encoder, Future) else _there(encoder)
         self._lane = lane
@@ -287,7 +287,7 @@ class EncodingLane:
     async def encode(
         self, texts: Sequence[str], *, priority: Priority = Priority.QUESTION, deadline_seconds: float | None = None
     ) -> Vectors:
-        """One unit vector a text. Raises EngineBusy and DeadlineExceeded as `BatchingLane.run` does."""
+        """One unit vector a text. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
         rows = await self._lane.run(self._encode, texts, priority=priority, deadline_seconds=deadline_seconds)
         return np.stack(rows) if rows else np.empty((0, self._encoder.dimension), dtype=np.float32)
 
@@ -303,13 +303,13 @@ class EncodingLane:
         return list(self._loading.result().encode(texts))
 
 
-class ReadingLane:
+class AsyncReader:
     """A span model behind its lane: what the other rooms know of the model that reads."""
 
     # So many passages of ordinary length take about half a second on two cores.
     _LARGEST_BATCH = 24
 
-    def __init__(self, model: "SpanModel | Future[SpanModel]", lane: BatchingLane) -> None:
+    def __init__(self, model: "SpanModel | Future[SpanModel]", lane: InferenceWorker) -> None:
         """`model`: also one that is still being loaded. Jobs wait for it."""
         self._loading = model if isinstance(model, Future) else _there(model)
         self._lane = lane
@@ -322,5 +322,5 @@ class ReadingLane:
         return _loaded(self._loading).description
 
     async def read(self, tasks: Sequence[Task], deadline_seconds: float | None = None) -> Sequence[list[ScoredSpan]]:
-        """For each task its best spans, best first. Raises EngineBusy and DeadlineExceeded as `BatchingLane.run` does."""
+        """For each task its best spans, best first. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
         return await self._lane.run(self._read, tasks, deadline_seconds=deadline_seconds)

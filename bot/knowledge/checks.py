@@ -8,10 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from bot.documents import Block, Form, Locator, Passage, embedded_text
-from bot.inference.workers import EncodingLane, Priority
+from bot.core.documents import Block, Form, Locator, Passage, embedded_text
+from bot.core.text import content_words, plain, words
+from bot.inference.workers import AsyncEncoder, Priority
 from bot.storage.base import KnowledgeStore, StoredPassage
-from bot.text import content_words, plain, words
 
 _SAME_QUESTION = 0.95  # cosine
 _SAME_WORDS = 0.8  # of all the different words of two passages
@@ -36,7 +36,7 @@ class Finding:
 
 
 async def check(
-    store: KnowledgeStore, lane: EncodingLane, languages: Collection[str], documents: Collection[str] | None = None
+    store: KnowledgeStore, lane: AsyncEncoder, languages: Collection[str], documents: Collection[str] | None = None
 ) -> list[Finding]:
     """The findings on these documents (None: all of them), in the order of the index.
 
@@ -178,7 +178,7 @@ def _identifier():  # type: ignore[no-untyped-def]
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
-def _beyond_the_window(passages: Sequence[StoredPassage], lane: EncodingLane) -> Iterator[Finding]:
+def _beyond_the_window(passages: Sequence[StoredPassage], lane: AsyncEncoder) -> Iterator[Finding]:
     texts = [embedded_text(passage.title, passage.passage.heading, passage.passage.body) for passage in passages]
     for passage, tokens in zip(passages, lane.count_tokens(texts), strict=True):
         if tokens > lane.window:

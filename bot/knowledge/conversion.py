@@ -14,8 +14,8 @@ import sys
 import warnings
 from typing import BinaryIO
 
-from bot.documents import Block
-from bot.errors import DocumentError
+from bot.core.documents import Block
+from bot.core.errors import DocumentError
 from bot.knowledge.loaders import load
 
 # Whoever asks a question meanwhile goes first.

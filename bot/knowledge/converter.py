@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
 import bot
-from bot.documents import Block, Document, Form, Locator
-from bot.errors import DocumentError
+from bot.core.documents import Block, Document, Form, Locator
+from bot.core.errors import DocumentError
 from bot.knowledge.loaders import LARGEST_TEXT
 
 # A character takes six bytes of JSON at most; headings and places come on top.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from bot.errors import DocumentError
+from bot.core.errors import DocumentError
 from bot.knowledge.loaders import LOADERS, OTHER_FORMATS
 
 GOLDEN_FILE = "golden.jsonl"

@@ -18,13 +18,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from bot import metrics
-from bot.documents import Document, embedded_text
-from bot.errors import DocumentError, IndexUnavailable
-from bot.inference.workers import EncodingLane, Priority
+from bot.core.documents import Document, embedded_text
+from bot.core.errors import DocumentError, IndexUnavailable
+from bot.inference.workers import AsyncEncoder, Priority
 from bot.knowledge.converter import Converter, Limits
 from bot.knowledge.folder import Entry, FileChanging, identity, list_folder, read_file, signature
 from bot.knowledge.passages import split
+from bot.observability import metrics
 from bot.storage.base import FileReport, FileState, IndexedFile, KnowledgeStore, Scores
 
 # Changes whenever the same file would give other passages, so that an update of the program makes them again.
@@ -109,7 +109,7 @@ class Indexer:
     def __init__(
         self,
         store: KnowledgeStore,
-        lane: EncodingLane,
+        lane: AsyncEncoder,
         passage_tokens: int,
         *,
         limits: Limits | None = None,

@@ -9,8 +9,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
-from bot.documents import Document
-from bot.errors import DocumentError
+from bot.core.documents import Document
+from bot.core.errors import DocumentError
 
 Loader = Callable[[str, bytes], Document]
 """(path relative to the folder, content) -> Document. Raises DocumentError."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from bot.documents import Block, Document, Form, Passage, embedded_text
-from bot.text import Span, line_spans, list_items, plain, sentences
+from bot.core.documents import Block, Document, Form, Passage, embedded_text
+from bot.core.text import Span, line_spans, list_items, plain, sentences
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 """Texts -> the number of the encoder's tokens in each, special tokens not counted."""

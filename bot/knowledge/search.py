@@ -1,4 +1,4 @@
-"""Question -> ranked passages: cosine and BM25 in one score, several wordings fused, neighbours merged.
+"""Question -> ranked passages: cosine and BM25 in one score, several variants fused, neighbours merged.
 
 The score is a convex combination of the cosine and of BM25 divided by the best BM25 of the same query. Rank fusion (RRF)
 throws away how much better one passage is than the next; the combination keeps it (Bruch, Gai, Ingber: An Analysis of
@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from bot.documents import Form, FoundPassage, Passage
+from bot.core.documents import Form, FoundPassage, Passage
+from bot.core.messages import QueryVariant
+from bot.core.settings import RetrievalSettings
+from bot.core.text import content_words
 from bot.inference.encoder import Vectors
-from bot.inference.workers import EncodingLane
-from bot.messages import Wording
-from bot.settings import RetrievalSettings
+from bot.inference.workers import AsyncEncoder
 from bot.storage.base import Hit, KnowledgeStore, Scores, SearchQuery
-from bot.text import content_words
 
 _LONGEST_RUN = 3  # passages
 # More words than this only repeat what a question asks for.
@@ -26,23 +26,23 @@ _MOST_WORDS = 64
 class Retriever:
     """Search over the index. Safe to use from many tasks at once."""
 
-    def __init__(self, store: KnowledgeStore, lane: EncodingLane, settings: RetrievalSettings) -> None:
+    def __init__(self, store: KnowledgeStore, lane: AsyncEncoder, settings: RetrievalSettings) -> None:
         self._store = store
         self._lane = lane
         self._settings = settings
 
-    async def encode(self, wordings: Sequence[Wording], deadline_seconds: float | None = None) -> Vectors:
-        """One unit vector a wording, for `search`."""
-        return await self._lane.encode([wording.text for wording in wordings], deadline_seconds=deadline_seconds)
+    async def encode(self, variants: Sequence[QueryVariant], deadline_seconds: float | None = None) -> Vectors:
+        """One unit vector a variant, for `search`."""
+        return await self._lane.encode([variant.text for variant in variants], deadline_seconds=deadline_seconds)
 
-    async def search(self, wordings: Sequence[Wording], vectors: Vectors, limit: int | None = None) -> list[Hit]:
-        """The best passages for a question, best first, ranked over its wordings. Raises IndexUnavailable."""
+    async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int | None = None) -> list[Hit]:
+        """The best passages for a question, best first, ranked over its variants. Raises IndexUnavailable."""
         limit = limit or self._settings.passages
         queries = [
-            SearchQuery(vector, tuple(dict.fromkeys(content_words(wording.text)))[:_MOST_WORDS])
-            for wording, vector in zip(wordings, vectors, strict=True)
+            SearchQuery(vector, tuple(dict.fromkeys(content_words(variant.text)))[:_MOST_WORDS])
+            for variant, vector in zip(variants, vectors, strict=True)
         ]
-        weights = np.array([wording.weight for wording in wordings], dtype=np.float32)
+        weights = np.array([variant.weight for variant in variants], dtype=np.float32)
 
         def rank(cosine: Scores, keyword: Scores) -> Scores:
             best = keyword.max(axis=1, keepdims=True)
@@ -55,9 +55,9 @@ class Retriever:
         # Without an encoder, what shares no word with the question is no find.
         return merge_neighbours(hits if self._lane.by_meaning else [hit for hit in hits if hit.score > 0])
 
-    async def cosines(self, wordings: Sequence[Wording], vectors: Vectors, texts: Sequence[str]) -> list[float]:
-        """How near in meaning each text is to a question whose wordings have these vectors."""
-        weights = np.array([wording.weight for wording in wordings], dtype=np.float32)
+    async def cosines(self, variants: Sequence[QueryVariant], vectors: Vectors, texts: Sequence[str]) -> list[float]:
+        """How near in meaning each text is to a question whose variants have these vectors."""
+        weights = np.array([variant.weight for variant in variants], dtype=np.float32)
         cosines: list[float] = (weights @ vectors @ (await self._lane.encode(texts)).T).tolist()
         return cosines
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from watchfiles import Change, awatch
 
-from bot.errors import BotError
+from bot.core.errors import BotError
 from bot.knowledge.folder import identity
 from bot.knowledge.indexer import Indexer, IndexReport
 

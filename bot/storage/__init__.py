@@ -1,1 +1,1 @@
-"""What the house keeps: `base` says what, `sqlite*` keep it in two files under the data folder."""
+"""What the application keeps: `base` says what, `sqlite*` keep it in two files under the data folder."""

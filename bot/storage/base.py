@@ -1,4 +1,4 @@
-"""What the house needs kept, as protocols small enough for another database to stand behind them.
+"""What the application needs kept, as protocols small enough for another database to stand behind them.
 
 Two stores, because they differ in worth: knowledge can be made again from the documents, the journal can't. All methods
 are coroutines, may be called from any task, and raise StorageError where the database can't do what was asked.
@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bot.documents import Document, FoundPassage, Passage
-from bot.messages import Address, Answer, Policy, Question, Turn
+from bot.core.documents import Document, FoundPassage, Passage
+from bot.core.messages import Address, Answer, Policy, Question, Turn
 
 Scores = npt.NDArray[np.float32]
 
@@ -73,7 +73,7 @@ class StoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """One wording of a question: its unit vector, and its words for the keyword index."""
+    """One variant of a question: its unit vector, and its words for the keyword index."""
 
     vector: Scores  # float32 [dimension]
     words: tuple[str, ...]

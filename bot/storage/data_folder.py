@@ -21,11 +21,11 @@ import structlog
 from filelock import FileLock, Timeout
 
 from bot import __version__
-from bot.errors import StorageError
+from bot.core.errors import StorageError
 from bot.storage.base import GENERATORS
-from bot.storage.sqlite import damage, damaged, put_aside
-from bot.storage.sqlite_journal import FILE as JOURNAL
-from bot.storage.sqlite_knowledge import FILE as INDEX
+from bot.storage.sqlite.connection import damage, damaged, put_aside
+from bot.storage.sqlite.journal import FILE as JOURNAL
+from bot.storage.sqlite.knowledge import FILE as INDEX
 
 _log = structlog.stdlib.get_logger(__name__)
 

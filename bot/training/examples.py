@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bot.errors import TrainingError
-from bot.text import STOP_WORDS, Span, content_words, words
+from bot.core.errors import TrainingError
+from bot.core.text import STOP_WORDS, Span, content_words, words
 
 FILES = ("qamr-sentences.jsonl", "qamr-questions.jsonl", "squad.jsonl", "fairytaleqa.jsonl", "selqa.jsonl")
 _HELD_OUT = 25  # one context of so many is kept from training, to evaluate on

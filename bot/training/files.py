@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
-from bot.errors import TrainingError
+from bot.core.errors import TrainingError
 
 
 def read_json(file: Path) -> dict[str, Any] | None:

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bot.daemon import House, Models, load_models, open_house
-from bot.errors import TrainingError, WeightsError
+from bot.core.errors import TrainingError, WeightsError
+from bot.core.messages import Phrased
+from bot.core.settings import GeneratorSettings, Settings
 from bot.evaluation.metrics import phrased, token_f1
 from bot.evaluation.plots import Plot, drawn, require_matplotlib
 from bot.evaluation.questions import EvaluationQuestion
 from bot.evaluation.questions import Kind as Expected
 from bot.evaluation.report import STYLE, figure
 from bot.evaluation.run import Result, ask_all
-from bot.health import State
 from bot.inference.tuned import COMPARISON, TRAINING, weights_hash, with_tuned
 from bot.inference.weights import complete_folder, fingerprint
-from bot.messages import Phrased
-from bot.settings import GeneratorSettings, Settings
+from bot.observability.health import State
+from bot.runtime.daemon import Application, Models, load_models, open_application
 from bot.training import pairs
 from bot.training.files import read_json, write_json
 from bot.training.pairs import HELD_OUT, TRAIN, VALIDATION, Example
@@ -226,23 +226,27 @@ async def _asked(
 ) -> Asked:
     """Index the documents, and ask. Raises WeightsError where the model can't be loaded."""
     async with AsyncExitStack() as stack:
-        house = await stack.enter_async_context(open_house(settings, models, golden=False))
-        await house.indexer.index_folder(settings.knowledge.folder)
-        await _require_documents(house, examples)
-        await house.generator_loaded.wait()
-        component = house.health.component("generator").report
+        application = await stack.enter_async_context(open_application(settings, models, golden=False))
+        await application.indexer.index_folder(settings.knowledge.folder)
+        await _require_documents(application, examples)
+        await application.generator_loaded.wait()
+        component = application.health.component("generator").report
         if component.state is State.FAILED:
             raise WeightsError(component.detail)
         questions = [_question(number, example) for number, example in enumerate(examples)]
         parallel, total = settings.generator.parallel, 2 * len(questions)
         answered = await ask_all(
-            house.engine, house.journal, questions, parallel=parallel, progress=lambda done, _: progress(done, total)
+            application.engine,
+            application.journal,
+            questions,
+            parallel=parallel,
+            progress=lambda done, _: progress(done, total),
         )
         documents = sorted({example.document for example in examples})
-        await house.knowledge.change(house.lane.identity, (), documents, ())
+        await application.knowledge.change(application.lane.identity, (), documents, ())
         without = await ask_all(
-            house.engine,
-            house.journal,
+            application.engine,
+            application.journal,
             [replace(question, kind=Expected.UNANSWERABLE) for question in questions],
             parallel=parallel,
             progress=lambda done, _: progress(len(questions) + done, total),
@@ -250,8 +254,8 @@ async def _asked(
         return Asked(examples, answered, without)
 
 
-async def _require_documents(house: House, examples: Sequence[Example]) -> None:
-    there = {state.path for state, report in await house.knowledge.files() if report.passages}
+async def _require_documents(application: Application, examples: Sequence[Example]) -> None:
+    there = {state.path for state, report in await application.knowledge.files() if report.passages}
     if gone := sorted({example.document for example in examples} - there):
         raise TrainingError(
             f"{', '.join(gone[:3])}: held-out documents that are not in the knowledge folder any more: put them back, or "

@@ -30,14 +30,14 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from bot.errors import TrainingError, WeightsError, to_install
+from bot.core.errors import TrainingError, WeightsError, to_install
+from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference.generator import find_model, load_parts
 from bot.inference.inventory import parameter_count
 from bot.inference.prompter import Prompter
 from bot.inference.prompts import Material
 from bot.inference.tuned import TRAINING, Method, base_name
 from bot.inference.weights import Weights, choose_precision, fingerprint
-from bot.settings import GeneratorSettings, ModelsSettings
 from bot.training import pairs
 from bot.training.files import read_json, write_json
 from bot.training.pairs import TRAIN, VALIDATION, Example

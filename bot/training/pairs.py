@@ -20,16 +20,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from bot.daemon import House
-from bot.documents import Block, Form, FoundPassage
+from bot.core.documents import Block, Form, FoundPassage
+from bot.core.errors import TrainingError
+from bot.core.text import sentences, share_of_words, stems, words
 from bot.engine.phrasing import excerpts
 from bot.engine.qa import REFUSAL
-from bot.errors import TrainingError
 from bot.evaluation.threshold import heading_question, lone_question
 from bot.inference.prompts import Excerpt
 from bot.knowledge.passages import introduces
+from bot.runtime.daemon import Application
 from bot.storage.base import StoredPassage
-from bot.text import sentences, share_of_words, stems, words
 
 Progress = Callable[[int, int], None]
 
@@ -98,17 +98,17 @@ class _Draft:
 # --- making -----------------------------------------------------------------------------------------------------------
 
 
-async def prepare(house: House, output: Path, progress: Progress = lambda _done, _total: None) -> Prepared:
-    """Make the data from the index, in a new folder. The house must have no generator, for it is asked every question.
+async def prepare(application: Application, output: Path, progress: Progress = lambda _done, _total: None) -> Prepared:
+    """Make the data from the index, in a new folder. The application must have no generator, for it is asked every question.
 
     Raises TrainingError where the folder is there already, or where the documents give too little.
     """
     if await asyncio.to_thread(output.exists):
         raise TrainingError(f"{output} is there already: name another folder (--output), or remove it.")
-    stored = _by_document(await house.knowledge.stored())
+    stored = _by_document(await application.knowledge.stored())
     drafts = [draft for document, passages in stored.items() for draft in _questions(document, passages)]
-    if house.settings.finetuning.chat_messages:
-        drafts += await _from_chats(house, stored)
+    if application.settings.finetuning.chat_messages:
+        drafts += await _from_chats(application, stored)
     distinct = {draft.key: draft for draft in reversed(_likeliest_first(drafts)) if draft.key}
     kept = [draft for draft in drafts if distinct.get(draft.key) is draft]
     _require_enough(kept)
@@ -118,7 +118,7 @@ async def prepare(house: House, output: Path, progress: Progress = lambda _done,
     for first in range(0, len(kept), _SIDE_BY_SIDE):
         chosen = kept[first : first + _SIDE_BY_SIDE]
         made = await asyncio.gather(
-            *(_examples(house, stored, draft, splits[draft.document], visible) for draft in chosen)
+            *(_examples(application, stored, draft, splits[draft.document], visible) for draft in chosen)
         )
         for draft, both in zip(chosen, made, strict=True):
             examples[splits[draft.document]] += both
@@ -212,10 +212,10 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-async def _from_chats(house: House, stored: Mapping[str, Sequence[StoredPassage]]) -> list[_Draft]:
+async def _from_chats(application: Application, stored: Mapping[str, Sequence[StoredPassage]]) -> list[_Draft]:
     """Questions whose answers people found helpful, if what the answers were taken from still stands there."""
     drafts: list[_Draft] = []
-    for one in await house.journal.feedback(_MOST_FEEDBACK):
+    for one in await application.journal.feedback(_MOST_FEEDBACK):
         if not one.helpful or one.stored is None or not one.stored.answer.citations:
             continue
         question, answer = one.stored.question, one.stored.answer
@@ -229,15 +229,15 @@ async def _from_chats(house: House, stored: Mapping[str, Sequence[StoredPassage]
 
 
 async def _examples(
-    house: House,
+    application: Application,
     stored: Mapping[str, Sequence[StoredPassage]],
     draft: _Draft,
     split: str,
     visible: Mapping[str, Collection[str]],
 ) -> list[Example]:
     """The question with the passages that the bot would show a model for it; and perhaps with others, to be refused."""
-    count = house.settings.generator.passages
-    considered = await house.engine.consider(lone_question(draft.question))
+    count = application.settings.generator.passages
+    considered = await application.engine.consider(lone_question(draft.question))
     hits = [*(candidate.hit for candidate in considered.candidates), *considered.unread]
     found = [hit.found for hit in hits if hit.found.document in visible[split]]
     shown = found[:count]

@@ -25,12 +25,12 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel
 
-from bot.errors import TrainingError
+from bot.core.errors import TrainingError
+from bot.core.settings import EncoderSettings, ModelsSettings
 from bot.evaluation.metrics import exact_match, token_f1
 from bot.inference.encoder import load_encoder
 from bot.inference.span_model import BORROWED_FROM, SpanModel, Task
 from bot.inference.weights import Weights, choose_precision, find_weights
-from bot.settings import EncoderSettings, ModelsSettings
 from bot.training.examples import Example, Sources
 
 Progress = Callable[[int, int, str], None]

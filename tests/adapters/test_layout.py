@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.adapters.layout import locator_text, safe, source_line, split_markdown, utf16_length
-from bot.messages import Citation
+from bot.core.messages import Citation
 
 
 def citation(

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from bot.adapters.terminal import TerminalAdapter
-from bot.errors import EngineBusy
-from bot.messages import Address, Answer, Citation, Outcome, Question, Sending, Stage, Update
+from bot.core.errors import EngineBusy
+from bot.core.messages import Address, Answer, Citation, Outcome, Question, Sending, Stage, Update
 
 CITATION = Citation("a.md", "Guide", ("Water",), (3, 4), None, None, "Use soft water.", "https://example.org/a.md")
 

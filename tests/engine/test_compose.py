@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.documents import Block, Form, FoundPassage, Locator, Passage
+from bot.core.documents import Block, Form, FoundPassage, Locator, Passage
+from bot.core.text import Span, line_spans, list_items, sentences
 from bot.engine.compose import (
     Composed,
     answering_block,
@@ -19,7 +20,6 @@ from bot.engine.compose import (
 )
 from bot.knowledge.loaders import load
 from bot.knowledge.passages import split
-from bot.text import Span, line_spans, list_items, sentences
 
 FACT = "when is it open?"
 HOW_TO = "How do I do it?"

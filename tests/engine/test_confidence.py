@@ -1,20 +1,20 @@
-"""Scores -> probability: between 0 and 1, and each kind of evidence counts in the right direction."""
+"""Scores -> probability: between 0 and 1, and each kind of features counts in the right direction."""
 
 import json
 from dataclasses import replace
 
 import pytest
 
-from bot.documents import Block, Form, FoundPassage, Passage
-from bot.engine.confidence import SHIPPED, Calibration, Evidence, answering_sentence, evidence
-from bot.errors import WeightsError
+from bot.core.documents import Block, Form, FoundPassage, Passage
+from bot.core.errors import WeightsError
+from bot.core.messages import QueryVariant
+from bot.engine.confidence import SHIPPED, Calibration, Features, answering_sentence, features
 from bot.inference.reader import Reading
-from bot.messages import Wording
 from bot.storage.base import Hit
 
-NOTHING = Evidence(retrieval=0.0, covered=0.0, sentence=0.0, margin=-10.0)
-MIDDLE = Evidence(retrieval=0.5, covered=0.5, sentence=0.5, margin=0.0)
-EVERYTHING = Evidence(retrieval=1.0, covered=1.0, sentence=1.0, margin=20.0)
+NOTHING = Features(retrieval=0.0, covered=0.0, sentence=0.0, margin=-10.0)
+MIDDLE = Features(retrieval=0.5, covered=0.5, sentence=0.5, margin=0.0)
+EVERYTHING = Features(retrieval=1.0, covered=1.0, sentence=1.0, margin=20.0)
 RANGES = [("retrieval", -1, 1), ("covered", 0, 1), ("sentence", -1, 1), ("margin", -20, 20)]
 
 
@@ -43,10 +43,10 @@ def test_nothing_in_common_is_no_answer_and_everything_is():
 
 
 def test_the_model_is_logistic():
-    """By hand: 1 / (1 + e^-(1 + 2 * 0.5 + 3 * 1 - 0.5 * 10)) = 0.5; and no evidence is too strong to compute."""
+    """By hand: 1 / (1 + e^-(1 + 2 * 0.5 + 3 * 1 - 0.5 * 10)) = 0.5; and no features is too strong to compute."""
     calibration = Calibration(1, {"retrieval": 2, "covered": 3, "margin": -0.5}, {})
-    assert calibration.confidence(Evidence(0.5, 1, 0, 10)) == pytest.approx(0.5)
-    assert calibration.confidence(Evidence(0, 0, 0, 1e6)) == pytest.approx(0)
+    assert calibration.confidence(Features(0.5, 1, 0, 10)) == pytest.approx(0.5)
+    assert calibration.confidence(Features(0, 0, 0, 1e6)) == pytest.approx(0)
 
 
 def test_a_calibration_survives_its_file(tmp_path):
@@ -76,12 +76,12 @@ def test_the_shipped_calibration_says_what_it_was_fitted_on():
 
 
 def test_evidence_is_weighed_over_the_wordings_and_headings_count():
-    """By hand: the heading has one of the two words of the wording that weighs three quarters."""
+    """By hand: the heading has one of the two words of the variant that weighs three quarters."""
     passage = Passage((Block(Form.PARAGRAPH, "Citric acid."),), ("Descaling",), "Citric acid.")
     hit = Hit(FoundPassage("a.md", "Guide", None, (0, 0), passage), 1.0, (0.2, 0.6))
-    wordings = [Wording("zebra", 0.25), Wording("descaling zebra", 0.75)]
-    found = evidence(wordings, hit, Reading(0, 0, (0, 12), score=1.5), sentence=0.5)
-    assert found == Evidence(retrieval=1.0, covered=pytest.approx(0.75 * 0.5), sentence=0.5, margin=1.5)
+    variants = [QueryVariant("zebra", 0.25), QueryVariant("descaling zebra", 0.75)]
+    found = features(variants, hit, Reading(0, 0, (0, 12), score=1.5), sentence=0.5)
+    assert found == Features(retrieval=1.0, covered=pytest.approx(0.75 * 0.5), sentence=0.5, margin=1.5)
 
 
 @pytest.mark.parametrize(

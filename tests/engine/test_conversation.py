@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.core.messages import Address, Answer, Outcome, Question, Turn
+from bot.core.settings import ConversationSettings
 from bot.engine.conversation import Conversations, may_stand_alone
-from bot.messages import Address, Answer, Outcome, Question, Turn
-from bot.settings import ConversationSettings
-from bot.storage.sqlite_journal import SqliteJournal
+from bot.storage.sqlite.journal import SqliteJournal
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ ANSWERED = Answer(Outcome.ANSWERED, "An answer.", "ref")
 
 async def test_a_first_question_is_searched_as_it_stands(store):
     """There is nothing that it could refer to."""
-    [wording] = await Conversations(store, ConversationSettings()).wordings(ask("how hot?"))
-    assert (wording.text, wording.weight) == ("how hot?", 1)
-    assert not may_stand_alone([wording])
+    [variant] = await Conversations(store, ConversationSettings()).variants(ask("how hot?"))
+    assert (variant.text, variant.weight) == ("how hot?", 1)
+    assert not may_stand_alone([variant])
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ async def test_a_first_question_is_searched_as_it_stands(store):
     ],
 )
 async def test_the_less_a_follow_up_says_the_more_its_context_counts(store, text, weight):
-    """The weights of both wordings are 1 together, and the earlier questions stand behind the newest first."""
+    """The weights of both variants are 1 together, and the earlier questions stand behind the newest first."""
     conversations = Conversations(store, ConversationSettings())
     await conversations.remember(ask("first"), ANSWERED)
     await conversations.remember(ask("second"), ANSWERED)
-    alone, together = await conversations.wordings(ask(text))
+    alone, together = await conversations.variants(ask(text))
     assert (alone.text, alone.weight) == (text, weight)
     assert (together.text, together.weight) == (f"{text} second first", 1 - weight)
     assert may_stand_alone([alone, together]) is (weight == 0.5)
@@ -58,10 +58,10 @@ async def test_only_so_many_earlier_questions_are_referred_to(store):
     conversations = Conversations(store, ConversationSettings(turns=2))
     for number in range(4):
         await conversations.remember(ask(f"q{number}"), ANSWERED)
-    assert (await conversations.wordings(ask("now?")))[1].text == "now? q3 q2"
+    assert (await conversations.variants(ask("now?")))[1].text == "now? q3 q2"
     without = Conversations(store, ConversationSettings(turns=0))
     await without.remember(ask("kept?", "other"), ANSWERED)
-    assert len(await without.wordings(ask("now?"))) == 1
+    assert len(await without.variants(ask("now?"))) == 1
     assert await store.turns("other", newer_than=0, limit=9) == []
 
 
@@ -72,9 +72,9 @@ async def test_what_has_expired_is_not_referred_to_and_is_erased(store, monkeypa
     conversations = Conversations(store, ConversationSettings(expire_seconds=1800))
     await conversations.remember(ask("first"), ANSWERED)
     now += 1799
-    assert len(await conversations.wordings(ask("now?"))) == 2
+    assert len(await conversations.variants(ask("now?"))) == 2
     now += 2
-    assert len(await conversations.wordings(ask("now?"))) == 1
+    assert len(await conversations.variants(ask("now?"))) == 1
     await conversations.forget_expired()
     assert await store.turns("c", newer_than=0, limit=9) == []
 
@@ -84,7 +84,7 @@ async def test_only_answered_questions_are_remembered(store, outcome):
     """What was not answered explains nothing."""
     conversations = Conversations(store, ConversationSettings())
     await conversations.remember(ask("first"), Answer(outcome, "No.", "ref"))
-    assert len(await conversations.wordings(ask("now?"))) == 1
+    assert len(await conversations.variants(ask("now?"))) == 1
 
 
 async def test_what_was_said_before_may_come_with_the_question(store):
@@ -93,11 +93,11 @@ async def test_what_was_said_before_may_come_with_the_question(store):
     await conversations.remember(ask("remembered"), ANSWERED)
     said = tuple(Turn(text, "An answer.") for text in ("first", "second", "third"))
     question = replace(ask("and then?"), earlier=said)
-    assert [wording.text for wording in await conversations.wordings(question)] == [
+    assert [variant.text for variant in await conversations.variants(question)] == [
         "and then?",
         "and then? third second",
     ]
     await conversations.remember(question, ANSWERED)
     assert [turn.question for turn in await conversations.turns(ask("x"))] == ["remembered"]
-    [alone] = await conversations.wordings(replace(ask("and then?"), earlier=()))
+    [alone] = await conversations.variants(replace(ask("and then?"), earlier=()))
     assert alone.weight == 1

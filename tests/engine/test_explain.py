@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from bot.documents import Block, Form, FoundPassage, Locator, Passage
-from bot.engine.confidence import Evidence
+from bot.core.documents import Block, Form, FoundPassage, Locator, Passage
+from bot.core.messages import Answer, Citation, Outcome, QueryVariant
+from bot.core.settings import Settings
+from bot.engine.confidence import Features
 from bot.engine.explain import Explanation, explanation
 from bot.engine.qa import Candidate, Considered
 from bot.inference.reader import Reading
-from bot.messages import Answer, Citation, Outcome, Wording
-from bot.settings import Settings
 from bot.storage.base import Hit
 
 TEXT = "Use soft water.\nDescale it with citric acid."
@@ -27,7 +27,7 @@ def hit(document: str, score: float = 1.0) -> Hit:
 
 
 def candidate(confidence: float, covered: float = 0.75, margin: float = 2.0, document: str = "a.md") -> Candidate:
-    found = Evidence(retrieval=0.875, covered=covered, sentence=0.625, margin=margin)
+    found = Features(retrieval=0.875, covered=covered, sentence=0.625, margin=margin)
     return Candidate(hit(document, 0.875), Reading(0, 1, WORDS, margin), found, confidence)
 
 
@@ -36,7 +36,7 @@ def considered(*candidates: Candidate, unread: tuple[str, ...] = ()) -> Consider
     confidence = candidates[0].confidence if candidates else 0.0
     outcome = Outcome.ANSWERED if confidence >= 0.75 else Outcome.DECLINED
     answer = Answer(outcome, "What it says.", "ref", confidence=confidence)
-    return Considered(answer, None, [Wording("with what?")], candidates, [hit(document) for document in unread])
+    return Considered(answer, None, [QueryVariant("with what?")], candidates, [hit(document) for document in unread])
 
 
 def explained(*candidates: Candidate, unread: tuple[str, ...] = ()) -> Explanation:
@@ -68,7 +68,7 @@ def test_the_outcome_stands_beside_the_threshold():
         0.5,
         0.75,
     )
-    assert told.wordings == [("with what?", 1.0)]
+    assert told.variants == [("with what?", 1.0)]
 
 
 def test_documents_that_were_not_read_are_named_once_each():
@@ -135,13 +135,13 @@ def test_small_talk_is_explained_as_such():
     told = explanation(Considered(Answer(Outcome.SMALL_TALK, "Hello!", "ref")), Settings())
     [advice] = told.advice
     assert "small talk" in advice
-    assert (told.wordings, told.candidates, told.unread) == ([], [], [])
+    assert (told.variants, told.candidates, told.unread) == ([], [], [])
 
 
 def test_an_explanation_is_json_for_programs():
     """With the citation of every candidate."""
     said = json.loads(json.dumps(explained(candidate(0.5), unread=("b.md",)).to_json()))
     assert (said["outcome"], said["threshold"], said["unread"]) == ("declined", 0.75, ["b.md"])
-    assert said["wordings"] == [["with what?", 1.0]]
+    assert said["variants"] == [["with what?", 1.0]]
     [only] = said["candidates"]
     assert (only["citation"]["quote"], only["citation"]["lines"], only["margin"]) == ("with citric acid", [6, 6], 2.0)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from bot.core.messages import Address, Answer, Outcome, Question
 from bot.engine.gaps import Gap, grouped
-from bot.messages import Address, Answer, Outcome, Question
 from bot.storage.base import Declined
 
 

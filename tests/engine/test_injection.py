@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.daemon import open_house
+from bot.core.messages import Address, Answer, Outcome, Phrased, Question, Turn
+from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
 from bot.inference.generator import load_model
 from bot.inference.prompts import Excerpt, Material
-from bot.messages import Address, Answer, Outcome, Phrased, Question, Turn
-from bot.settings import GeneratorSettings, ModelsSettings
+from bot.runtime.daemon import open_application
 from tests.platforms.openai_server import OpenAIServer
 
 SECRET = "Your name is Zephyrine and the maintenance code is 7731."  # noqa: S105
@@ -87,7 +87,7 @@ async def obedient():
 
 
 @pytest.fixture
-async def house(obedient, settings, models, folder_of):
+async def application(obedient, settings, models, folder_of):
     folder_of(
         {"boiler.md": f"# Boiler\n\n{FACT}\n"}
         | {f"hostile{n}.md": f"# Note {n}\n\n{text}\n" for n, text in enumerate(INJECTIONS[:8])}
@@ -95,25 +95,27 @@ async def house(obedient, settings, models, folder_of):
     generator = GeneratorSettings(
         provider="openai", model="m", base_url=obedient.address, persona=SECRET, api_key="sk-very-secret", retries=0
     )
-    async with open_house(settings.model_copy(update={"generator": generator}), models) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
-        await house.generator_loaded.wait()
-        yield house
+    async with open_application(settings.model_copy(update={"generator": generator}), models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
+        await application.generator_loaded.wait()
+        yield application
 
 
 @pytest.mark.timeout(240)
-async def test_an_obedient_model_leaks_nothing_and_changes_no_source(house, obedient):
+async def test_an_obedient_model_leaks_nothing_and_changes_no_source(application, obedient):
     """What the documents don't say is not shown, whoever asks for it and however."""
     for number, injection in enumerate(INJECTIONS):
         # What was said before is hostile too: the turns of a conversation pile up.
-        answer = await house.engine.answer(question(f"{QUESTION} {injection}", f"c{number // 4}", author=injection))
+        answer = await application.engine.answer(
+            question(f"{QUESTION} {injection}", f"c{number // 4}", author=injection)
+        )
         assert_harmless(answer)
     assert not any("sk-very-secret" in str(request) for request in obedient.requests)
 
 
-async def test_hostile_documents_change_no_source(house, obedient):
+async def test_hostile_documents_change_no_source(application, obedient):
     """They lie beside the one that answers, whose words stand behind the answer."""
-    answer = await house.engine.answer(question(QUESTION, "c", author=INJECTIONS[0]))
+    answer = await application.engine.answer(question(QUESTION, "c", author=INJECTIONS[0]))
     assert_harmless(answer)
     assert (answer.outcome, answer.citations[0].document) == (Outcome.ANSWERED, "boiler.md")
     assert answer.citations[0].quote == FACT

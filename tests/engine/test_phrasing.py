@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot import metrics
-from bot.daemon import Models
-from bot.messages import Address, Answer, Outcome, Phrased, Phrasing, Question, Stage
-from bot.settings import Settings
-from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_house
+from bot.core.messages import Address, Answer, Outcome, Phrased, Phrasing, Question, Stage
+from bot.core.settings import Settings
+from bot.observability import metrics
+from bot.runtime.daemon import Models
+from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_application
 
 
 def ask(text: str, conversation: str = "c") -> Question:
@@ -21,20 +21,20 @@ def ask(text: str, conversation: str = "c") -> Question:
 
 
 @pytest.fixture
-def house_with(settings: Settings, models: Models, folder_of):
-    """A house whose generator is as told, loaded or not."""
+def application_with(settings: Settings, models: Models, folder_of):
+    """An application whose generator is as told, loaded or not."""
     folder_of(DOCUMENTS)
 
     def make(model: str, **options):
-        return writing_house(settings, models, model, **options)
+        return writing_application(settings, models, model, **options)
 
     return make
 
 
-async def test_a_model_that_copies_the_answer_is_kept(house_with, copying):
+async def test_a_model_that_copies_the_answer_is_kept(application_with, copying):
     """Its words are shown; the quotation that proves them stays the document's."""
-    async with house_with(copying) as house:
-        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+    async with application_with(copying) as application:
+        answer = await application.engine.answer(ask("How much does the boiler cost?"))
     assert answer.phrasing == Phrasing(copying, Phrased.KEPT)
     assert answer.text == "The boiler costs 42 euros."
     [citation] = answer.citations
@@ -44,70 +44,70 @@ async def test_a_model_that_copies_the_answer_is_kept(house_with, copying):
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "dialogpt", "llama", "t5"])
-async def test_nonsense_is_replaced_by_the_words_of_the_document(house_with, tiny, kind):
+async def test_nonsense_is_replaced_by_the_words_of_the_document(application_with, tiny, kind):
     """Whatever kind of model has written it, and the reason is told."""
-    async with house_with(tiny(kind)) as house:
+    async with application_with(tiny(kind)) as application:
         shown = []
-        answer = await house.engine.answer(ask("How much does the boiler cost?"), shown.append)
+        answer = await application.engine.answer(ask("How much does the boiler cost?"), shown.append)
     assert answer.text == "The boiler costs **42 euros**."
     assert answer.phrasing.outcome is Phrased.REPLACED
     assert answer.phrasing.reasons
     assert [update.text for update in shown if update.stage is Stage.WRITING and update.text] == []
 
 
-async def test_only_sentences_that_have_been_checked_are_shown_while_the_model_writes(house_with, copying):
+async def test_only_sentences_that_have_been_checked_are_shown_while_the_model_writes(application_with, copying):
     """The first one as soon as the second begins, so that nothing unproved is seen even for a moment."""
-    async with house_with(copying) as house:
+    async with application_with(copying) as application:
         shown = []
-        answer = await house.engine.answer(ask(ASKS_FOR_ALL), shown.append)
+        answer = await application.engine.answer(ask(ASKS_FOR_ALL), shown.append)
     assert [update.text for update in shown if update.stage is Stage.WRITING] == ["", FIRST_SENTENCE]
     assert answer.text == BOILER
 
 
-async def test_declining_is_decided_before_any_text_is_generated(house_with, copying):
+async def test_declining_is_decided_before_any_text_is_generated(application_with, copying):
     """No model is asked, and none can talk the bot into an answer."""
-    async with house_with(copying) as house:
+    async with application_with(copying) as application:
         shown = []
-        answer = await house.engine.answer(ask("Who won the football match yesterday?"), shown.append)
+        answer = await application.engine.answer(ask("Who won the football match yesterday?"), shown.append)
     assert (answer.outcome, answer.phrasing) == (Outcome.DECLINED, None)
     assert Stage.WRITING not in [update.stage for update in shown]
 
 
-async def test_code_is_shown_as_it_stands(house_with, copying):
+async def test_code_is_shown_as_it_stands(application_with, copying):
     """What has a form is not put into other words."""
-    async with house_with(copying) as house:
-        answer = await house.engine.answer(ask("How do I restart the pump controller?"))
+    async with application_with(copying) as application:
+        answer = await application.engine.answer(ask("How do I restart the pump controller?"))
     assert "pumpctl restart --all" in answer.text
     assert answer.phrasing is None
 
 
-async def test_the_documents_are_quoted_while_the_model_is_loading(house_with, tiny, monkeypatch):
+async def test_the_documents_are_quoted_while_the_model_is_loading(application_with, tiny, monkeypatch):
     """And its health says so; afterwards it writes."""
     may_load = threading.Event()
-    load = __import__("bot.daemon", fromlist=["load_model"]).load_model
+    load = __import__("bot.runtime.daemon", fromlist=["load_model"]).load_model
 
     def slowly(*arguments):
         may_load.wait(20)
         return load(*arguments)
 
-    monkeypatch.setattr("bot.daemon.load_model", slowly)
-    async with house_with(tiny("gpt2"), loaded=False) as house:
-        before = await house.engine.answer(ask("How much does the boiler cost?"))
-        assert house.health.report("generator").state == "starting"
+    monkeypatch.setattr("bot.runtime.daemon.load_model", slowly)
+    async with application_with(tiny("gpt2"), loaded=False) as application:
+        before = await application.engine.answer(ask("How much does the boiler cost?"))
+        assert application.health.report("generator").state == "starting"
         may_load.set()
-        await house.generator_loaded.wait()
-        assert house.health.report("generator").state == "ready"
-        after = await house.engine.answer(ask("How much does the boiler cost?"))
+        await application.generator_loaded.wait()
+        assert application.health.report("generator").state == "ready"
+        after = await application.engine.answer(ask("How much does the boiler cost?"))
     assert before.text == "The boiler costs **42 euros**."
     assert before.phrasing.reasons == ("the model is still being loaded",)
     assert after.phrasing.outcome is Phrased.REPLACED
 
 
-async def test_without_weights_the_documents_are_quoted(house_with):
+async def test_without_weights_the_documents_are_quoted(application_with):
     """One clear line, no network, and health that names the command."""
-    async with house_with("nobody/knows-this") as house:
-        answer = await house.engine.answer(ask("How much does the boiler cost?"))
-        report = house.health.report("generator")
+    async with application_with("nobody/knows-this") as application:
+        answer = await application.engine.answer(ask("How much does the boiler cost?"))
+        report = application.health.report("generator")
     assert answer.text == "The boiler costs **42 euros**."
     assert (answer.phrasing.outcome, report.state, report.essential) == (Phrased.FAILED, "failed", False)
     assert "models download nobody/knows-this" in report.detail
@@ -120,49 +120,49 @@ async def test_without_weights_the_documents_are_quoted(house_with):
         ({"stall_seconds": 0.3, "deadline_seconds": 5}, "wrote nothing for 0.3 seconds"),
     ],
 )
-async def test_a_model_that_hangs_gets_its_time_and_no_more(house_with, copying, limits, reason):
+async def test_a_model_that_hangs_gets_its_time_and_no_more(application_with, copying, limits, reason):
     """The next question is answered too, and as soon as the model goes on it writes again."""
-    async with house_with(copying, **limits) as house:
-        released = held(house, after=3)
+    async with application_with(copying, **limits) as application:
+        released = held(application, after=3)
         started = time.monotonic()
-        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+        answer = await application.engine.answer(ask("How much does the boiler cost?"))
         assert time.monotonic() - started < 3
         assert answer.text == "The boiler costs **42 euros**."
         assert reason in answer.phrasing.reasons[0]
-        assert house.health.report("generator").state == "degraded"
+        assert application.health.report("generator").state == "degraded"
         released.set()
-        await idle(house, asyncio.sleep)
-        again = await house.engine.answer(ask("How long is the lamp?", "d"))
+        await idle(application, asyncio.sleep)
+        again = await application.engine.answer(ask("How long is the lamp?", "d"))
         assert (again.text, again.phrasing.outcome) == ("The lamp is 35 metres long.", Phrased.KEPT)
-        assert house.health.report("generator").state == "ready"
+        assert application.health.report("generator").state == "ready"
 
 
-async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(house_with, copying, settings):
+async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(application_with, copying, settings):
     """Where reading took most of the time, an answer in time is worth more than a well-phrased one."""
-    async with house_with(copying) as house:
-        held(house)
+    async with application_with(copying) as application:
+        held(application)
         question = replace(ask("How much does the boiler cost?"), deadline=time.monotonic() + 1.0)
         async with asyncio.timeout(5):
-            answer = await house.engine.answer(question)
+            answer = await application.engine.answer(question)
     assert answer.outcome is Outcome.ANSWERED
     assert answer.phrasing.outcome is Phrased.FAILED
 
 
-async def test_a_model_that_raises_leaves_the_quotation(house_with, copying):
+async def test_a_model_that_raises_leaves_the_quotation(application_with, copying):
     """And nobody sees an error."""
-    async with house_with(copying) as house:
-        lane_of(house)._model._model = None
-        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+    async with application_with(copying) as application:
+        lane_of(application)._model._model = None
+        answer = await application.engine.answer(ask("How much does the boiler cost?"))
     assert answer.text == "The boiler costs **42 euros**."
     assert answer.phrasing.outcome is Phrased.FAILED
 
 
-async def test_nobody_waits_any_more_so_the_model_stops(house_with, copying):
+async def test_nobody_waits_any_more_so_the_model_stops(application_with, copying):
     """A question that is stopped or deleted costs no more tokens."""
-    async with house_with(copying) as house:
-        released = held(house)
-        asking = asyncio.create_task(house.engine.answer(ask("How much does the boiler cost?")))
-        lane = lane_of(house)
+    async with application_with(copying) as application:
+        released = held(application)
+        asking = asyncio.create_task(application.engine.answer(ask("How much does the boiler cost?")))
+        lane = lane_of(application)
         async with asyncio.timeout(10):
             while not (lane._running and lane._running[0].row):  # noqa: ASYNC110 - of its thread
                 await asyncio.sleep(0.01)
@@ -172,34 +172,34 @@ async def test_nobody_waits_any_more_so_the_model_stops(house_with, copying):
         assert row.stopped.is_set()
         released.set()
         async with asyncio.timeout(5):
-            await idle(house, asyncio.sleep)
+            await idle(application, asyncio.sleep)
         assert len(row.tokens) <= 2
 
 
-async def test_what_was_said_before_is_told_to_the_model_until_it_is_forgotten(house_with, copying):
+async def test_what_was_said_before_is_told_to_the_model_until_it_is_forgotten(application_with, copying):
     """The turns of this conversation, and none after /new."""
-    async with house_with(copying) as house:
+    async with application_with(copying) as application:
         seen = []
-        phrase = house.engine._phraser.phrase
+        phrase = application.engine._phraser.phrase
 
         async def watched(question, turns, *rest, **more):
             seen.append([turn.question for turn in turns])
             return await phrase(question, turns, *rest, **more)
 
-        house.engine._phraser.phrase = watched
-        await house.engine.answer(ask("How much does the boiler cost?"))
-        await house.engine.answer(ask("How long is the lamp?"))
-        await house.conversations.forget("c")
-        await house.engine.answer(ask("How heavy is the boiler?"))
+        application.engine._phraser.phrase = watched
+        await application.engine.answer(ask("How much does the boiler cost?"))
+        await application.engine.answer(ask("How long is the lamp?"))
+        await application.conversations.forget("c")
+        await application.engine.answer(ask("How heavy is the boiler?"))
     assert seen == [[], ["How much does the boiler cost?"], []]
 
 
-async def test_what_became_of_drafts_is_counted(house_with, copying, tiny):
+async def test_what_became_of_drafts_is_counted(application_with, copying, tiny):
     """For the operator's dashboard."""
     counted = metrics.GROUNDING.labels("kept")._value.get()
     written = metrics.TOKENS.labels("completion")._value.get()
-    async with house_with(copying) as house:
-        await house.engine.answer(ask("How much does the boiler cost?"))
+    async with application_with(copying) as application:
+        await application.engine.answer(ask("How much does the boiler cost?"))
     assert metrics.GROUNDING.labels("kept")._value.get() == counted + 1
     assert metrics.TOKENS.labels("completion")._value.get() >= written + 5
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.daemon import open_house
-from bot.errors import IndexUnavailable
-from bot.messages import Address, Outcome, Question, Stage
+from bot.core.errors import IndexUnavailable
+from bot.core.messages import Address, Outcome, Question, Stage
+from bot.runtime.daemon import open_application
 
 GUIDE = """\
 # Brewing guide
@@ -34,16 +34,16 @@ def ask(text: str, conversation: str = "c", replied_to: str | None = None) -> Qu
 
 
 @pytest.fixture
-async def house(settings, models, folder_of):
+async def application(settings, models, folder_of):
     folder_of({"guide.md": GUIDE, "faq.csv": "question,answer\nWhen is the shop open?,Monday to Friday.\n"})
-    async with open_house(settings, models) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
-        yield house
+    async with open_application(settings, models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
+        yield application
 
 
-async def test_a_fact_is_answered_with_its_sentence_and_its_place(house):
+async def test_a_fact_is_answered_with_its_sentence_and_its_place(application):
     """The words are the document's, and the citation leads to them."""
-    answer = await house.engine.answer(ask("what temperature should the water have?"))
+    answer = await application.engine.answer(ask("what temperature should the water have?"))
     assert (answer.outcome, answer.text) == (Outcome.ANSWERED, "Use water at **92 to 96 degrees**.")
     assert answer.span == "92 to 96 degrees"
     [citation] = answer.citations
@@ -55,148 +55,150 @@ async def test_a_fact_is_answered_with_its_sentence_and_its_place(house):
     assert answer.retrieved[0] == "guide.md"
 
 
-async def test_the_sentence_that_answers_is_compared_with_the_question(house):
+async def test_the_sentence_that_answers_is_compared_with_the_question(application):
     """In meaning, below its heading."""
     asked = "what temperature should the water have?"
-    considered = await house.engine.consider(ask(asked))
-    question, sentence = await house.lane.encode([asked, "Water\nUse water at 92 to 96 degrees."])
-    assert considered.candidates[0].evidence.sentence == pytest.approx(
+    considered = await application.engine.consider(ask(asked))
+    question, sentence = await application.lane.encode([asked, "Water\nUse water at 92 to 96 degrees."])
+    assert considered.candidates[0].features.sentence == pytest.approx(
         float(question @ sentence), abs=0.01
     )  # the batch's size rounds
 
 
-async def test_a_how_to_is_answered_with_all_steps(house):
+async def test_a_how_to_is_answered_with_all_steps(application):
     """A list is never cut in the middle, and what announces it comes along."""
-    answer = await house.engine.answer(ask("How do I brew a cup of coffee?"))
+    answer = await application.engine.answer(ask("How do I brew a cup of coffee?"))
     assert answer.text.startswith("To brew a cup of coffee:\n\n1. Grind 15 g")
     assert answer.text.endswith("in 3 minutes.")
     assert answer.citations[0].lines == (11, 13)
 
 
-async def test_a_stored_pair_is_answered_with_its_answer(house):
+async def test_a_stored_pair_is_answered_with_its_answer(application):
     """The row is named."""
-    answer = await house.engine.answer(ask("When is the shop open"))
+    answer = await application.engine.answer(ask("When is the shop open"))
     assert answer.text == "Monday to Friday."
     assert (answer.citations[0].row, answer.citations[0].lines) == (2, None)
 
 
 @pytest.mark.parametrize("text", ["What is the capital of France?", "zxcvb qwrt", "who won the football match", "🦓"])
-async def test_what_the_documents_do_not_say_is_declined(house, text):
+async def test_what_the_documents_do_not_say_is_declined(application, text):
     """No citation, no span, and no invention."""
-    answer = await house.engine.answer(ask(text))
+    answer = await application.engine.answer(ask(text))
     assert answer.outcome is Outcome.DECLINED
     assert answer.text.startswith("The documents don't answer this.")
     assert (answer.span, answer.citations, answer.answered) == (None, (), False)
 
 
-async def test_small_talk_is_neither_answered_nor_declined(house):
+async def test_small_talk_is_neither_answered_nor_declined(application):
     """Thanks need no search."""
-    answer = await house.engine.answer(ask("Thanks a lot!"))
+    answer = await application.engine.answer(ask("Thanks a lot!"))
     assert (answer.outcome, answer.answered) == (Outcome.SMALL_TALK, False)
 
 
-async def test_a_follow_up_is_understood_from_what_was_said_before(house):
+async def test_a_follow_up_is_understood_from_what_was_said_before(application):
     """What alone says nothing finds its passage through the earlier question, in its own conversation only."""
-    await house.engine.answer(ask("How often must I descale the machine?", "one"))
-    follow_up = await house.engine.answer(ask("and with what?", "one"))
+    await application.engine.answer(ask("How often must I descale the machine?", "one"))
+    follow_up = await application.engine.answer(ask("and with what?", "one"))
     assert "citric acid" in follow_up.text
-    assert (await house.engine.answer(ask("and with what?", "two"))).outcome is Outcome.DECLINED
+    assert (await application.engine.answer(ask("and with what?", "two"))).outcome is Outcome.DECLINED
 
 
-async def test_a_word_that_points_back_leads_to_what_was_asked_before(house):
+async def test_a_word_that_points_back_leads_to_what_was_asked_before(application):
     """`it` stands for the machine, so the little that the question says by itself does not count against the answer."""
-    await house.engine.answer(ask("How often must I descale the machine?"))
-    assert "citric acid" in (await house.engine.answer(ask("what is it descaled with?"))).text
+    await application.engine.answer(ask("How often must I descale the machine?"))
+    assert "citric acid" in (await application.engine.answer(ask("what is it descaled with?"))).text
 
 
-async def test_another_subject_is_answered_as_if_it_were_asked_first(house):
+async def test_another_subject_is_answered_as_if_it_were_asked_first(application):
     """What was said before takes nothing away from a question that stands alone."""
-    first = await house.engine.consider(ask("what temperature should the water have?"))
-    await house.engine.answer(ask("How often must I descale the machine?"))
-    later = await house.engine.consider(ask("what temperature should the water have?"))
+    first = await application.engine.consider(ask("what temperature should the water have?"))
+    await application.engine.answer(ask("How often must I descale the machine?"))
+    later = await application.engine.consider(ask("what temperature should the water have?"))
     assert later.answer.confidence == pytest.approx(first.answer.confidence, abs=0.01)  # the batch's size rounds
     assert later.answer.text == first.answer.text
-    assert [wording.weight for wording in later.wordings] == [1.0]
+    assert [variant.weight for variant in later.variants] == [1.0]
 
 
-async def test_a_forgotten_conversation_is_not_referred_to(house):
+async def test_a_forgotten_conversation_is_not_referred_to(application):
     """After /new a question stands alone."""
-    await house.engine.answer(ask("How often must I descale the machine?"))
-    await house.conversations.forget("c")
-    assert (await house.engine.answer(ask("and with what?"))).outcome is Outcome.DECLINED
+    await application.engine.answer(ask("How often must I descale the machine?"))
+    await application.conversations.forget("c")
+    assert (await application.engine.answer(ask("and with what?"))).outcome is Outcome.DECLINED
 
 
-async def test_a_reply_refers_to_the_message_that_it_replies_to(house):
+async def test_a_reply_refers_to_the_message_that_it_replies_to(application):
     """Without any turn stored."""
-    answer = await house.engine.answer(ask("with what?", replied_to="Descale the machine every three months."))
+    answer = await application.engine.answer(ask("with what?", replied_to="Descale the machine every three months."))
     assert "citric acid" in answer.text
 
 
-async def test_chatter_after_an_answer_is_still_declined(house):
+async def test_chatter_after_an_answer_is_still_declined(application):
     """What was said before does not carry an off-topic remark over the threshold."""
-    await house.engine.answer(ask("how hot should the water be?"))
-    assert (await house.engine.answer(ask("who won the football match yesterday"))).outcome is Outcome.DECLINED
+    await application.engine.answer(ask("how hot should the water be?"))
+    assert (await application.engine.answer(ask("who won the football match yesterday"))).outcome is Outcome.DECLINED
 
 
-async def test_declined_questions_are_not_followed_up(house):
+async def test_declined_questions_are_not_followed_up(application):
     """A question that was not answered does not lead the next one astray."""
-    await house.engine.answer(ask("What is the capital of France?"))
-    assert await house.journal.turns("c", newer_than=0, limit=9) == []
+    await application.engine.answer(ask("What is the capital of France?"))
+    assert await application.journal.turns("c", newer_than=0, limit=9) == []
 
 
 @pytest.mark.parametrize("text", ["", "   ", "?", "a" * 100_000, "\x00\x1b[31m", '" OR 1=1 NEAR( *', "NOT AND OR"])
-async def test_hostile_text_is_a_question_like_any_other(house, text):
+async def test_hostile_text_is_a_question_like_any_other(application, text):
     """Nothing typed reaches the keyword index as syntax, and length costs nothing."""
-    assert (await house.engine.answer(ask(text))).outcome is Outcome.DECLINED
+    assert (await application.engine.answer(ask(text))).outcome is Outcome.DECLINED
 
 
-async def test_progress_and_times_tell_the_stages(house):
+async def test_progress_and_times_tell_the_stages(application):
     """What a person sees while waiting, and what the log line says."""
     stages = []
-    answer = await house.engine.answer(ask("how hot should the water be?"), lambda update: stages.append(update.stage))
+    answer = await application.engine.answer(
+        ask("how hot should the water be?"), lambda update: stages.append(update.stage)
+    )
     assert stages == [Stage.SEARCHING, Stage.READING]
     assert set(answer.timings_ms) == {"conversation", "encode", "search", "read", "compose", "total"}
 
 
 async def test_without_an_index_the_fix_is_named(settings, models):
     """An empty store is an error with a command, not an empty answer."""
-    async with open_house(settings, models) as house:
+    async with open_application(settings, models) as application:
         with pytest.raises(IndexUnavailable, match="knowledge-bot index"):
-            await house.engine.answer(ask("anything"))
+            await application.engine.answer(ask("anything"))
 
 
 async def test_an_empty_folder_answers_nothing(settings, models, folder_of):
     """No documents: everything is declined."""
     folder_of({"picture.png": b""})
-    async with open_house(settings, models) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
-        assert (await house.engine.answer(ask("anything"))).outcome is Outcome.DECLINED
+    async with open_application(settings, models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
+        assert (await application.engine.answer(ask("anything"))).outcome is Outcome.DECLINED
 
 
-async def test_a_long_list_that_was_split_is_answered_whole(house, folder_of):
+async def test_a_long_list_that_was_split_is_answered_whole(application, folder_of):
     """The index holds it in parts; the answer puts them together again."""
     steps = "\n".join(f"{n}. Turn the valve number {n} a quarter to the left and wait a moment." for n in range(1, 41))
     folder_of({"valves.md": f"# Valves\n\n## Opening the valves\n\nTo open all the valves:\n\n{steps}\n"})
-    await house.indexer.index_folder(house.settings.knowledge.folder)
-    answer = await house.engine.answer(ask("How do I open all the valves?"))
+    await application.indexer.index_folder(application.settings.knowledge.folder)
+    answer = await application.engine.answer(ask("How do I open all the valves?"))
     assert answer.citations[0].quote == steps
     assert answer.citations[0].lines == (7, 46)
 
 
 async def test_passages_that_can_not_come_first_are_not_read_and_would_have_changed_nothing(
-    house, folder_of, monkeypatch
+    application, folder_of, monkeypatch
 ):
     """Two are enough where they are far ahead, five are read where they are near each other; read or not, the answers are
     the same."""
     tools = ("kettle", "grinder", "filter", "jug", "tray")
     folder_of({f"{tool}.md": f"# The {tool}\n\nThe {tool} must be cleaned every week.\n" for tool in tools})
-    await house.indexer.index_folder(house.settings.knowledge.folder)
-    questions = {"When is the shop open?": 2, "tools of the house": 5, "how hot should the water be?": 2}
-    quick = [await house.engine.consider(ask(text, text)) for text in questions]
+    await application.indexer.index_folder(application.settings.knowledge.folder)
+    questions = {"When is the shop open?": 2, "tools of the application": 5, "how hot should the water be?": 2}
+    quick = [await application.engine.consider(ask(text, text)) for text in questions]
     assert [len(considered.candidates) for considered in quick] == list(questions.values())
     assert len(quick[0].unread) > 3
     monkeypatch.setattr("bot.engine.qa._READ_FIRST", 100)
-    thorough = [await house.engine.consider(ask(text, text)) for text in questions]
+    thorough = [await application.engine.consider(ask(text, text)) for text in questions]
     assert [len(considered.candidates) for considered in thorough] == [5, 5, 5]
     for one, other in zip(quick, thorough, strict=True):
         assert one.answer.text == other.answer.text

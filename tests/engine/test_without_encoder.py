@@ -2,10 +2,10 @@
 
 import pytest
 
-from bot.daemon import Models, open_house
+from bot.core.messages import Outcome, Phrased
+from bot.core.settings import EncoderSettings, GeneratorSettings
 from bot.inference.encoder import WordEncoder
-from bot.messages import Outcome, Phrased
-from bot.settings import EncoderSettings, GeneratorSettings
+from bot.runtime.daemon import Models, open_application
 from tests.engine.test_qa import GUIDE, ask
 
 
@@ -19,13 +19,13 @@ async def test_questions_are_answered_and_declined(by_words, folder_of):
     """By BM25, the reader, and a calibration of its own."""
     settings, models = by_words
     folder_of({"guide.md": GUIDE, "shop.md": "# Shop\n\nThe shop is open from Monday to Friday.\n"})
-    async with open_house(settings, models) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
-        answer = await house.engine.answer(ask("what temperature should the water have?"))
+    async with open_application(settings, models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
+        answer = await application.engine.answer(ask("what temperature should the water have?"))
         assert answer.text == "Use water at **92 to 96 degrees**."
         assert answer.citations[0].document == "guide.md"
-        assert (await house.engine.answer(ask("Who won the football match?"))).outcome is Outcome.DECLINED
-        nothing = await house.engine.consider(ask("zxcvb qwrt", "another"))
+        assert (await application.engine.answer(ask("Who won the football match?"))).outcome is Outcome.DECLINED
+        nothing = await application.engine.consider(ask("zxcvb qwrt", "another"))
         assert (nothing.answer.outcome, list(nothing.candidates), list(nothing.unread)) == (Outcome.DECLINED, [], [])
 
 
@@ -36,10 +36,10 @@ async def test_a_single_model_does_the_rest(by_words, folder_of, copying):
     generator = GeneratorSettings(provider="local", model=copying, dtype="float32", passages=1)
     answer_settings = settings.answer.model_copy(update={"threshold": 0.0})
     chosen = settings.model_copy(update={"generator": generator, "answer": answer_settings})
-    async with open_house(chosen, models) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
-        await house.generator_loaded.wait()
-        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+    async with open_application(chosen, models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
+        await application.generator_loaded.wait()
+        answer = await application.engine.answer(ask("How much does the boiler cost?"))
     assert (answer.text, answer.phrasing.outcome) == ("The boiler costs 42 euros.", Phrased.KEPT)
 
 

@@ -1,9 +1,9 @@
 """Questions, answers and results that the tests of the evaluation are made of, with as few words as they need."""
 
-from bot.engine.confidence import Evidence
+from bot.core.messages import Answer, Citation, Outcome
+from bot.engine.confidence import Features
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
-from bot.messages import Answer, Citation, Outcome
 
 
 def answerable(*golds: str, doc: str = "gold.md", question: str = "What is it?") -> EvaluationQuestion:
@@ -39,7 +39,7 @@ def result(
     answer: Answer,
     latency_ms: float = 10.0,
     forced: Answer | None = None,
-    evidence: Evidence | None = None,
+    features: Features | None = None,
 ) -> Result:
     """What was answered is what would have been answered at any rate; what was declined only if `forced` says so."""
-    return Result(question, answer, latency_ms, forced or (answer if answer.answered else None), evidence)
+    return Result(question, answer, latency_ms, forced or (answer if answer.answered else None), features)

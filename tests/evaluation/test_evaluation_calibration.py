@@ -10,20 +10,20 @@ import pytest
 from evaluation_samples import answered, declined, result
 from rich.console import Console
 
-from bot.engine.confidence import Calibration, Evidence
-from bot.errors import BotError
+from bot.core.errors import BotError
+from bot.engine.confidence import Calibration, Features
 from bot.evaluation.calibration import Fitted, _halves, fit
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
 from bot.evaluation.table import render_calibration
 
-NOTHING_TO_TELL = Evidence(0.0, 0.0, 0.0, 0.0)
+NOTHING_TO_TELL = Features(0.0, 0.0, 0.0, 0.0)
 
 
 def judged(
     number: int,
     right: bool,
-    evidence: Evidence = NOTHING_TO_TELL,
+    features: Features = NOTHING_TO_TELL,
     kind: Kind = Kind.ANSWERABLE,
     doc: str | None = None,
 ) -> Result:
@@ -32,7 +32,7 @@ def judged(
     golds = ("right",) if kind.expects_answer else ()
     question = EvaluationQuestion(f"q{number}", "What?", kind, golds, frozenset({doc} if doc else ()))
     said = answered("right" if right else "wrong", doc=doc or "any.md", confidence=0.3)
-    return result(question, declined(0.3), forced=said, evidence=evidence)
+    return result(question, declined(0.3), forced=said, features=features)
 
 
 def about(*documents: str, related: Sequence[str] = ()) -> list[Result]:
@@ -66,7 +66,7 @@ def test_the_weights_that_made_the_answers_right_are_found_again() -> None:
     chance = random.Random(1)
     results = []
     for number in range(6000):
-        found = Evidence(chance.random(), chance.random(), 0.0, chance.uniform(-6, 6))
+        found = Features(chance.random(), chance.random(), 0.0, chance.uniform(-6, 6))
         results.append(judged(number, chance.random() < truth.confidence(found), found))
     fitted = fit({"set": results})
     assert fitted.calibration.intercept == pytest.approx(-3.0, abs=0.4)
@@ -82,17 +82,17 @@ def test_no_score_counts_against_an_answer() -> None:
     chance = random.Random(2)
     results = []
     for number in range(3000):
-        found = Evidence(chance.random(), chance.random(), 0.0, chance.uniform(-6, 6))
+        found = Features(chance.random(), chance.random(), 0.0, chance.uniform(-6, 6))
         results.append(judged(number, chance.random() < truth.confidence(found), found))
     fitted = fit({"set": results}).calibration
     assert fitted.weights["covered"] == 0.0
-    without = [replace(r, evidence=replace(r.evidence, covered=0.0)) for r in results if r.evidence]
+    without = [replace(r, features=replace(r.features, covered=0.0)) for r in results if r.features]
     assert fit({"set": without}).calibration == fitted
 
 
 def test_scores_that_tell_the_wrong_way_round_are_refused() -> None:
     """There is nothing that a confidence could be made of."""
-    results = [judged(n, n % 2 == 0, Evidence(*[n % 2] * 4)) for n in range(400)]
+    results = [judged(n, n % 2 == 0, Features(*[n % 2] * 4)) for n in range(400)]
     with pytest.raises(BotError, match="Wrong answers have the better scores: look at the questions"):
         fit({"set": results})
 
@@ -148,7 +148,7 @@ def test_only_what_can_be_judged_and_was_found_is_fitted_on() -> None:
     usable = [judged(n, right=n % 2 == 0) for n in range(400)]
     free = EvaluationQuestion("free", "What?", Kind.ANSWERABLE, None, reference="It depends.")
     unusable = [
-        result(free, answered("right"), evidence=NOTHING_TO_TELL),
+        result(free, answered("right"), features=NOTHING_TO_TELL),
         result(usable[0].question, declined(0.0)),
     ]
     calibration = fit({"set": usable + 300 * unusable}).calibration

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import DocumentError
+from bot.core.errors import DocumentError
 from bot.evaluation.questions import EvaluationQuestion, Kind, QuestionSet, Said, load_documents, load_questions
 
 

@@ -13,8 +13,8 @@ import pytest
 from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result
 from rich.console import Console
 
+from bot.core.errors import BotError
 from bot.engine.confidence import Calibration
-from bot.errors import BotError
 from bot.evaluation.calibration import Fitted, ThresholdPoint
 from bot.evaluation.metrics import measure
 from bot.evaluation.plots import require_matplotlib

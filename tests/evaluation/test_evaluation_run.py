@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from evaluation_samples import answered, declined, result
 
-from bot.daemon import Models, open_house
+from bot.core.errors import EngineBusy
+from bot.core.messages import Answer, Outcome, Question, Turn
+from bot.core.settings import Settings
 from bot.engine.qa import Considered
-from bot.errors import EngineBusy
 from bot.evaluation.questions import EvaluationQuestion, Kind, Said
 from bot.evaluation.run import ask_all, prediction
-from bot.messages import Answer, Outcome, Question, Turn
-from bot.settings import Settings
+from bot.runtime.daemon import Models, open_application
 from bot.storage.base import ConversationStore
-from bot.storage.sqlite_journal import SqliteJournal
+from bot.storage.sqlite.journal import SqliteJournal
 
 
 @pytest.fixture
@@ -126,19 +126,19 @@ async def test_cancelling_leaves_no_turns_behind(store: SqliteJournal) -> None:
 async def test_what_would_be_answered_comes_with_what_is(
     settings: Settings, models: Models, folder_of: Callable[..., Path], threshold: float, outcome: Outcome
 ) -> None:
-    """From the real engine: the same words and the same evidence on either side of the threshold."""
+    """From the real engine: the same words and the same features on either side of the threshold."""
     folder_of({"guide.md": "# Guide\n\nUse water at 92 degrees. It should be soft.\n"})
     settings = settings.model_copy(update={"answer": settings.answer.model_copy(update={"threshold": threshold})})
     question = EvaluationQuestion("1", "how hot should the water be?", Kind.ANSWERABLE)
-    async with open_house(settings, models) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
-        (result,) = await ask_all(house.engine, house.journal, [question])
+    async with open_application(settings, models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
+        (result,) = await ask_all(application.engine, application.journal, [question])
     assert result.answer.outcome is outcome
-    assert result.forced is not None and result.evidence is not None
+    assert result.forced is not None and result.features is not None
     assert "92 degrees" in result.forced.text
     assert result.forced.answered
     assert 0 < result.forced.confidence == result.answer.confidence < 1
-    assert result.evidence.covered > 0
+    assert result.features.covered > 0
 
 
 async def test_where_nothing_is_found_nothing_would_be_answered(
@@ -146,18 +146,18 @@ async def test_where_nothing_is_found_nothing_would_be_answered(
 ) -> None:
     """Whatever the threshold; small talk is not searched for either."""
     folder_of({"picture.png": b""})
-    async with open_house(settings, models) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
+    async with open_application(settings, models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
         results = await ask_all(
-            house.engine,
-            house.journal,
+            application.engine,
+            application.journal,
             [
                 EvaluationQuestion("1", "how hot should the water be?", Kind.UNANSWERABLE),
                 EvaluationQuestion("2", "Thanks a lot!", Kind.OFFTOPIC),
             ],
         )
     assert [result.answer.outcome for result in results] == [Outcome.DECLINED, Outcome.SMALL_TALK]
-    assert [(result.forced, result.evidence) for result in results] == [(None, None)] * 2
+    assert [(result.forced, result.features) for result in results] == [(None, None)] * 2
 
 
 def test_a_prediction_is_one_json_object() -> None:

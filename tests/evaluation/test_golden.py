@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.daemon import open_house
-from bot.errors import IndexUnavailable
+from bot.core.errors import IndexUnavailable
+from bot.runtime.daemon import open_application
 
 GUIDE = "# Brewing guide\n\n## Water\n\nUse water at 92 to 96 degrees. It should be soft.\n"
 WATER = {"question": "how hot should the water be?", "doc_id": "guide.md", "answers": ["92 to 96 degrees"]}
@@ -14,7 +14,7 @@ MATCH = {"question": "who won the football match?", "answers": []}
 
 
 @pytest.fixture
-def house(settings, models, folder_of):
+def application(settings, models, folder_of):
     """Open the bot over some files, with golden questions and settings."""
 
     @asynccontextmanager
@@ -22,32 +22,32 @@ def house(settings, models, folder_of):
         lines = "\n".join(map(json.dumps, golden))
         folder = folder_of({**(files or {}), **({"golden.jsonl": lines} if golden else {})})
         updated = {name: getattr(settings, name).model_copy(update=update) for name, update in sections.items()}
-        async with open_house(settings.model_copy(update=updated), models, accept=accept) as house:
-            yield house, folder
+        async with open_application(settings.model_copy(update=updated), models, accept=accept) as application:
+            yield application, folder
 
     return opened
 
 
-async def indexed(house, folder):
-    return await house.indexer.index_folder(folder)
+async def indexed(application, folder):
+    return await application.indexer.index_folder(folder)
 
 
-async def passages(house):
-    return (await house.knowledge.summary()).passages
+async def passages(application):
+    return (await application.knowledge.summary()).passages
 
 
-async def test_the_first_index_is_accepted_and_told_how_it_answers(house):
+async def test_the_first_index_is_accepted_and_told_how_it_answers(application):
     """There is nothing yet that it could be worse than."""
-    async with house({"guide.md": GUIDE}) as (opened, folder):
+    async with application({"guide.md": GUIDE}) as (opened, folder):
         report = await indexed(opened, folder)
     assert report.verdict.accepted
     assert report.verdict.findings == ("2 of 2 golden questions are answered as expected.",)
     assert [file.path for file in report.files] == ["guide.md"]  # the questions themselves are no document
 
 
-async def test_a_change_that_loses_an_answer_keeps_the_previous_index(house):
+async def test_a_change_that_loses_an_answer_keeps_the_previous_index(application):
     """What got worse is told; a deletion can be as bad as an edit."""
-    async with house({"guide.md": GUIDE}) as (opened, folder):
+    async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
         (folder / "guide.md").write_text(GUIDE.replace("92 to 96", "50 to 60"))
         report = await indexed(opened, folder)
@@ -63,18 +63,18 @@ async def test_a_change_that_loses_an_answer_keeps_the_previous_index(house):
         assert "is not answered" in report.verdict.findings[1]
 
 
-async def test_a_change_that_hurts_no_golden_question_goes_live(house):
+async def test_a_change_that_hurts_no_golden_question_goes_live(application):
     """And it becomes what the next one is compared with."""
-    async with house({"guide.md": GUIDE}) as (opened, folder):
+    async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
         (folder / "milk.md").write_text("# Milk\n\nFoam the milk at 65 degrees.")
         assert (await indexed(opened, folder)).verdict.accepted
         assert await passages(opened) == 2
 
 
-async def test_losses_up_to_the_setting_are_accepted(house):
+async def test_losses_up_to_the_setting_are_accepted(application):
     """For whoever changes the documents more often than the questions."""
-    async with house({"guide.md": GUIDE}, knowledge={"golden_losses": 1}) as (opened, folder):
+    async with application({"guide.md": GUIDE}, knowledge={"golden_losses": 1}) as (opened, folder):
         await indexed(opened, folder)
         (folder / "guide.md").write_text(GUIDE.replace("92 to 96", "50 to 60"))
         report = await indexed(opened, folder)
@@ -82,33 +82,33 @@ async def test_losses_up_to_the_setting_are_accepted(house):
         assert report.verdict.findings[1].startswith("Got worse: ")
 
 
-async def test_an_operator_may_accept_what_got_worse(house):
+async def test_an_operator_may_accept_what_got_worse(application):
     """From then on, that is what the next index is compared with."""
     changed = GUIDE.replace("92 to 96", "50 to 60")
-    async with house({"guide.md": GUIDE}) as (opened, folder):
+    async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
-    async with house({"guide.md": changed}, accept=True) as (opened, folder):
+    async with application({"guide.md": changed}, accept=True) as (opened, folder):
         assert (await indexed(opened, folder)).verdict.accepted
-    async with house({"guide.md": changed + "\nMore.\n"}) as (opened, folder):
+    async with application({"guide.md": changed + "\nMore.\n"}) as (opened, folder):
         assert (await indexed(opened, folder)).verdict.accepted
 
 
-async def test_another_threshold_is_examined_without_a_change_of_the_documents(house):
+async def test_another_threshold_is_examined_without_a_change_of_the_documents(application):
     """What got worse is told each time, until it is undone or accepted; the same settings ask nothing again."""
-    async with house({"guide.md": GUIDE}) as (opened, folder):
+    async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
         assert (await indexed(opened, folder)).verdict.findings == ()
     for _ in range(2):
-        async with house(answer={"threshold": 0.999}) as (opened, folder):
+        async with application(answer={"threshold": 0.999}) as (opened, folder):
             report = await indexed(opened, folder)
             assert not report.verdict.accepted
             assert "Got worse" in report.verdict.findings[1]
             assert await passages(opened) == 1
 
 
-async def test_an_encoder_that_answers_worse_keeps_the_index_of_the_other(house, encoder, monkeypatch):
+async def test_an_encoder_that_answers_worse_keeps_the_index_of_the_other(application, encoder, monkeypatch):
     """The error says so, because the new encoder has no index to search."""
-    async with house({"guide.md": GUIDE}) as (opened, folder):
+    async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
         before = (await opened.knowledge.summary()).encoder
     monkeypatch.setattr(encoder, "identity", "another@1")
@@ -117,15 +117,15 @@ async def test_an_encoder_that_answers_worse_keeps_the_index_of_the_other(house,
         return encode(texts) * [[-1.0 if text.endswith("?") else 1.0] for text in texts]
 
     monkeypatch.setattr(encoder, "encode", against)
-    async with house() as (opened, folder):
+    async with application() as (opened, folder):
         with pytest.raises(IndexUnavailable, match="knowledge-bot index --accept"):
             await indexed(opened, folder)
         assert (await opened.knowledge.summary()).encoder == before
 
 
-async def test_golden_questions_that_cannot_be_read_refuse_every_change(house):
+async def test_golden_questions_that_cannot_be_read_refuse_every_change(application):
     """A guard that can't look must not wave through."""
-    async with house({"guide.md": GUIDE}) as (opened, folder):
+    async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
         (folder / "golden.jsonl").write_text('{"question": ')
         (folder / "b.md").write_text("More.")
@@ -135,16 +135,16 @@ async def test_golden_questions_that_cannot_be_read_refuse_every_change(house):
         assert await passages(opened) == 1
 
 
-async def test_without_golden_questions_nothing_is_examined(house):
+async def test_without_golden_questions_nothing_is_examined(application):
     """The index is as quick as before."""
-    async with house({"guide.md": GUIDE}, golden=()) as (opened, folder):
+    async with application({"guide.md": GUIDE}, golden=()) as (opened, folder):
         report = await indexed(opened, folder)
         assert (report.verdict.accepted, report.verdict.findings) == (True, ())
 
 
-async def test_the_copy_that_is_examined_leaves_nothing_behind(house, settings):
+async def test_the_copy_that_is_examined_leaves_nothing_behind(application, settings):
     """Neither files nor conversations."""
-    async with house({"guide.md": GUIDE}) as (opened, folder):
+    async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
         left = {path.name.split("-")[0] for path in settings.storage.folder.iterdir()}
     assert left <= {"index.sqlite3", "journal.sqlite3"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.documents import Block, Form, Locator, Passage
+from bot.core.documents import Block, Form, Locator, Passage
 from bot.evaluation.threshold import ThresholdFit, own_questions
 from bot.storage.base import StoredPassage
 

@@ -15,12 +15,12 @@ import peft
 import pytest
 import torch
 
-from bot.errors import EngineBusy, GenerationFailed, WeightsError
-from bot.inference.generator import GenerationLane, Generator, LocalModel, Row, load_model
+from bot.core.errors import EngineBusy, GenerationFailed, WeightsError
+from bot.core.messages import Turn
+from bot.core.settings import GeneratorSettings, ModelsSettings
+from bot.inference.generator import GenerationWorker, Generator, LocalModel, Row, load_model
 from bot.inference.prompter import Encoded
 from bot.inference.prompts import Excerpt, Material, Style
-from bot.messages import Turn
-from bot.settings import GeneratorSettings, ModelsSettings
 
 MATERIAL = Material(
     "how hot should the water be?",
@@ -38,8 +38,8 @@ def load(model: str, **settings) -> LocalModel:
 async def lane_of():
     lanes = []
 
-    def make(model: LocalModel, **options) -> GenerationLane:
-        lanes.append(GenerationLane(model, **{"side_by_side": 4, "capacity": 8} | options))
+    def make(model: LocalModel, **options) -> GenerationWorker:
+        lanes.append(GenerationWorker(model, **{"side_by_side": 4, "capacity": 8} | options))
         return lanes[-1]
 
     yield make
@@ -51,7 +51,7 @@ async def written(generator: Generator, prompt: Material | str) -> str:
     return "".join([piece async for piece in generator.stream(prompt)])
 
 
-async def idle(lane: GenerationLane) -> None:
+async def idle(lane: GenerationWorker) -> None:
     while lane._running:  # noqa: ASYNC110 - of its thread
         await asyncio.sleep(0.01)
 
@@ -321,7 +321,7 @@ async def test_too_many_texts_are_refused(tiny, lane_of):
 async def test_closing_tells_who_waits_and_does_not_wait_for_a_model_that_hangs(tiny):
     """A stop of the bot takes no longer for it."""
     hold = threading.Event()
-    lane = GenerationLane(load(tiny("llama")), side_by_side=1, capacity=4, pause=lambda: bool(hold.wait(20)))
+    lane = GenerationWorker(load(tiny("llama")), side_by_side=1, capacity=4, pause=lambda: bool(hold.wait(20)))
     waiting = [asyncio.create_task(written(lane, "The")) for _ in range(2)]
     await asyncio.sleep(0.1)
     started = time.monotonic()

@@ -10,12 +10,12 @@ import openai.resources.chat.completions  # noqa: F401 - takes longer than anyth
 import pytest
 from pydantic import SecretStr
 
-from bot import metrics
-from bot.errors import GenerationFailed
+from bot.core.errors import GenerationFailed
+from bot.core.messages import Turn
+from bot.core.settings import GeneratorSettings
 from bot.inference.prompts import Excerpt, Material
 from bot.inference.remote import DailyBudget, RemoteGenerator
-from bot.messages import Turn
-from bot.settings import GeneratorSettings
+from bot.observability import metrics
 from tests.platforms import openai_server
 from tests.platforms.openai_server import OpenAIServer, refusing, status
 

@@ -13,12 +13,12 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForQuestionAnswering, PreTrainedTokenizerFast
 
-from bot.errors import WeightsError
+from bot.core.errors import WeightsError
+from bot.core.settings import ModelsSettings, ReaderSettings
+from bot.core.text import sentences
 from bot.inference.encoder import LENGTH_STEP
 from bot.inference.span_model import SHIPPED, SpanModel, Task, _with_whole_names, load_span_model
 from bot.inference.weights import Precision, Weights
-from bot.settings import ModelsSettings, ReaderSettings
-from bot.text import sentences
 
 FILLER = "The market is held on Saturdays and has forty stalls. "
 FACT = "The mayor is called Rosalind Berg. "

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bot.daemon import make_generator, open_house
-from bot.diagnosis import Level
-from bot.doctor import _tuned_model
-from bot.errors import TrainingError, WeightsError
-from bot.health import State
+from bot.core.diagnosis import Level
+from bot.core.errors import TrainingError, WeightsError
+from bot.core.messages import Address, Phrased, Question
+from bot.core.settings import GeneratorSettings, ModelsSettings, Settings
 from bot.inference import tuned
 from bot.inference.generator import load_model
 from bot.inference.inventory import installed
 from bot.inference.prompts import Excerpt
-from bot.messages import Address, Phrased, Question
-from bot.settings import GeneratorSettings, ModelsSettings, Settings
+from bot.observability.health import State
+from bot.runtime.daemon import make_generator, open_application
+from bot.runtime.doctor import _tuned_model
 from bot.storage.base import GENERATORS
 from bot.storage.data_folder import back_up, restore
 from bot.training.generator import Plan, tune
@@ -84,11 +84,11 @@ async def test_the_active_model_is_named_in_each_answer_and_in_the_health(local,
     """Also where its words were not shown."""
     folder_of(DOCUMENTS)
     active = activated(local, trained)
-    async with open_house(local, models) as house:
-        await house.indexer.index_folder(local.knowledge.folder)
-        await house.generator_loaded.wait()
-        assert house.health.report("generator").detail == known(local, active)
-        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+    async with open_application(local, models) as application:
+        await application.indexer.index_folder(local.knowledge.folder)
+        await application.generator_loaded.wait()
+        assert application.health.report("generator").detail == known(local, active)
+        answer = await application.engine.answer(ask("How much does the boiler cost?"))
     assert answer.phrasing.model == known(local, active)
 
 
@@ -123,13 +123,13 @@ async def test_an_active_model_that_is_damaged_is_not_silently_replaced_by_its_b
     """The documents are quoted, and the health says why."""
     folder_of(DOCUMENTS)
     damage(local, activated(local, trained))
-    async with open_house(local, models) as house:
-        await house.indexer.index_folder(local.knowledge.folder)
-        await house.generator_loaded.wait()
-        report = house.health.report("generator")
+    async with open_application(local, models) as application:
+        await application.indexer.index_folder(local.knowledge.folder)
+        await application.generator_loaded.wait()
+        report = application.health.report("generator")
         assert report.state is State.FAILED
         assert "is damaged" in report.detail
-        answer = await house.engine.answer(ask("How much does the boiler cost?"))
+        answer = await application.engine.answer(ask("How much does the boiler cost?"))
     assert (answer.text, answer.phrasing.outcome) == ("The boiler costs **42 euros**.", Phrased.FAILED)
 
 

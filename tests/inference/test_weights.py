@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from transformers import GPT2LMHeadModel
 
-from bot.errors import WeightsError
+from bot.core.errors import WeightsError
 from bot.inference import weights
 from bot.inference.encoder import Encoder
 from bot.inference.weights import Precision, complete_folder, find_weights, fingerprint

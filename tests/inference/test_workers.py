@@ -8,9 +8,9 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from bot.errors import DeadlineExceeded, EngineBusy, ModelsLoading
+from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading
 from bot.inference.encoder import Encoder
-from bot.inference.workers import BatchingLane, EncodingLane, ModelCall, Priority
+from bot.inference.workers import AsyncEncoder, InferenceWorker, ModelCall, Priority
 
 
 class Machine:
@@ -33,7 +33,7 @@ class Machine:
         return np.array([[len(item)] for item in items], dtype=np.float32)
 
 
-class OneCallLane(BatchingLane):
+class OneCallLane(InferenceWorker):
     """A lane whose jobs all make the same call unless another is named."""
 
     def __init__(self, call: ModelCall, capacity: int) -> None:
@@ -271,8 +271,8 @@ async def test_the_room_of_a_call_that_was_given_up_is_free_again(lane, machine)
 async def test_questions_wait_for_a_model_that_is_being_loaded(encoder):
     """What can't wait is told that it is early."""
     loading: Future[Encoder] = Future()
-    lane = BatchingLane("test", capacity=4)
-    encoding = EncodingLane(loading, lane)
+    lane = InferenceWorker("test", capacity=4)
+    encoding = AsyncEncoder(loading, lane)
     waiting = asyncio.create_task(encoding.encode(["text"]))
     await asyncio.sleep(0.02)
     with pytest.raises(ModelsLoading):

@@ -4,7 +4,7 @@ import pytest
 
 from bot.knowledge.checks import check
 from bot.knowledge.indexer import Indexer
-from bot.storage.sqlite_knowledge import SqliteKnowledge
+from bot.storage.sqlite.knowledge import SqliteKnowledge
 
 MILK = "Foam the milk at 65 degrees and no hotter, because it burns above that temperature."
 GERMAN = (

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from document_writers import WRITERS, parts_of
 
-from bot.errors import DocumentError
+from bot.core.errors import DocumentError
 from bot.knowledge.converter import Converter, Limits
 
 

@@ -23,8 +23,8 @@ from document_writers import (
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
 
-from bot.documents import Document, Form
-from bot.errors import DocumentError
+from bot.core.documents import Document, Form
+from bot.core.errors import DocumentError
 from bot.knowledge.loaders import load
 
 GUIDE = """# Bread guide

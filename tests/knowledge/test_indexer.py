@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import DocumentError
-from bot.inference.workers import BatchingLane, EncodingLane
+from bot.core.errors import DocumentError
+from bot.core.messages import QueryVariant
+from bot.core.settings import RetrievalSettings
+from bot.inference.workers import AsyncEncoder, InferenceWorker
 from bot.knowledge import folder as folder_module
 from bot.knowledge.indexer import Indexer, Verdict
 from bot.knowledge.search import Retriever
-from bot.messages import Wording
-from bot.settings import RetrievalSettings
-from bot.storage.sqlite_knowledge import SqliteKnowledge
+from bot.storage.sqlite.knowledge import SqliteKnowledge
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def found(store, lane):
     retriever = Retriever(store, lane, RetrievalSettings())
 
     async def search(text: str) -> list[str]:
-        wordings = [Wording(text)]
-        hits = await retriever.search(wordings, await retriever.encode(wordings))
+        variants = [QueryVariant(text)]
+        hits = await retriever.search(variants, await retriever.encode(variants))
         return [hit.found.document for hit in hits]
 
     return search
@@ -168,7 +168,7 @@ async def test_an_interrupted_run_resumes_with_the_vectors_it_had(store, encoder
     monkeypatch.setattr("bot.knowledge.indexer._STORED_AT_ONCE", 8)
     monkeypatch.setattr("bot.knowledge.indexer._EMBEDDED_AT_ONCE", 100)
     folder = folder_of({f"{n}.md": f"Animal number {n} eats {n} apples." for n in range(24)})
-    failing = EncodingLane(encoder, BatchingLane("failing", capacity=8))
+    failing = AsyncEncoder(encoder, InferenceWorker("failing", capacity=8))
     calls = 0
     encode = failing.encode
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.documents import Block, Document, Form
-from bot.errors import DocumentError
+from bot.core.documents import Block, Document, Form
+from bot.core.errors import DocumentError
 from bot.knowledge.loaders import LOADERS, load
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.documents import Block, Form, FoundPassage, Passage
+from bot.core.documents import Block, Form, FoundPassage, Passage
 from bot.knowledge.search import merge_neighbours
 from bot.storage.base import Hit
 

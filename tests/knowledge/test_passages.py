@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.documents import Block, Document, Form, Locator, Passage, embedded_text
+from bot.core.documents import Block, Document, Form, Locator, Passage, embedded_text
 from bot.knowledge.loaders import load
 from bot.knowledge.passages import introduces, searched_text, split
 

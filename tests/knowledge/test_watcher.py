@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog
 
+from bot.core.messages import QueryVariant
+from bot.core.settings import RetrievalSettings
 from bot.knowledge import watcher as watcher_module
 from bot.knowledge.indexer import Indexer
 from bot.knowledge.search import Retriever
 from bot.knowledge.watcher import FolderWatcher
-from bot.messages import Wording
-from bot.settings import RetrievalSettings
-from bot.storage.sqlite_knowledge import SqliteKnowledge
+from bot.storage.sqlite.knowledge import SqliteKnowledge
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def found(store, lane):
     retriever = Retriever(store, lane, RetrievalSettings())
 
     async def search(text: str) -> list[str]:
-        wordings = [Wording(text)]
-        return [hit.found.document for hit in await retriever.search(wordings, await retriever.encode(wordings))]
+        variants = [QueryVariant(text)]
+        return [hit.found.document for hit in await retriever.search(variants, await retriever.encode(variants))]
 
     return search
 

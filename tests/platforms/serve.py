@@ -13,10 +13,10 @@ import discord
 import numpy as np
 import yarl
 
-from bot import daemon
 from bot.cli import main
+from bot.core.messages import Answer, Outcome, Progress, QueryVariant, Question, Stage, Update
 from bot.engine.qa import QAEngine, new_reference
-from bot.messages import Answer, Outcome, Progress, Question, Stage, Update, Wording
+from bot.runtime import daemon
 
 _THINKING = 0.005  # seconds
 _LOADING = 0.2  # seconds, in which the platforms are served already
@@ -45,7 +45,7 @@ class EchoModel:
 
 async def _echo(engine: QAEngine, question: Question, progress: Progress = lambda _: None) -> Answer:
     progress(Update(Stage.SEARCHING))
-    await engine._retriever.encode([Wording(question.text)])
+    await engine._retriever.encode([QueryVariant(question.text)])
     return Answer(Outcome.ANSWERED, f"You asked: {question.text}", new_reference())
 
 

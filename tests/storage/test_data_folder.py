@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.errors import StorageError
-from bot.messages import Address, Question
+from bot.core.errors import StorageError
+from bot.core.messages import Address, Question
 from bot.storage.data_folder import alone_in, back_up, inspect, restore
-from bot.storage.sqlite_journal import SqliteJournal
+from bot.storage.sqlite.journal import SqliteJournal
 
 
 def question(number: int) -> Question:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
+from bot.core.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
 from bot.storage.base import Declined, Forgotten, PartState, Pending, Stored
-from bot.storage.sqlite_journal import _MIGRATIONS, SqliteJournal
+from bot.storage.sqlite.journal import _MIGRATIONS, SqliteJournal
 
 ANSWER = Answer(
     Outcome.ANSWERED,

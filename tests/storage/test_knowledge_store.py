@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bot.documents import Block, Document, Form, Locator, Passage
-from bot.errors import IndexUnavailable, StorageError
+from bot.core.documents import Block, Document, Form, Locator, Passage
+from bot.core.errors import IndexUnavailable, StorageError
 from bot.storage.base import FileReport, FileState, IndexedFile, IndexSummary, Scores, SearchQuery
-from bot.storage.sqlite_knowledge import SqliteKnowledge
+from bot.storage.sqlite.knowledge import SqliteKnowledge
 
 ENCODER = "encoder-1"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import StorageError
+from bot.core.errors import StorageError
 from bot.storage import sqlite
-from bot.storage.sqlite import Connection
+from bot.storage.sqlite.connection import Connection
 
 MIGRATIONS = (
     "CREATE TABLE notes (\n    id INTEGER PRIMARY KEY, -- ends here; or not\n    note TEXT\n);",
@@ -377,7 +377,7 @@ async def test_what_need_not_wait_for_the_disk_is_there_for_the_next_program(fil
     script = (
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
-        "from bot.storage.sqlite import Connection\n"
+        "from bot.storage.sqlite.connection import Connection\n"
         "async def main():\n"
         "    schema = 'CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT);'\n"
         "    connection = await Connection.open(Path(sys.argv[1]), (schema,))\n"

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.errors import TrainingError
-from bot.text import content_words, words
+from bot.core.errors import TrainingError
+from bot.core.text import content_words, words
 from bot.training.examples import FILES, Example, Sources, _as_in_chat
 
 # The first 25th, the 26th and so on of the contexts are held out: 0, 25 and 50 here, and 0 and 25.

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from bot.errors import TrainingError
+from bot.core.errors import TrainingError
+from bot.core.messages import Answer, Outcome, Phrased, Phrasing
 from bot.evaluation.questions import EvaluationQuestion
 from bot.evaluation.questions import Kind as Expected
 from bot.evaluation.run import Result
 from bot.inference.prompts import Excerpt
-from bot.messages import Answer, Outcome, Phrased, Phrasing
 from bot.training import gate
 from bot.training.gate import Asked, compared, figures, objection, write_report
 from bot.training.pairs import Example, Kind

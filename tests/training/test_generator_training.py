@@ -14,13 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from bot.core.errors import TrainingError, WeightsError
+from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.engine.qa import REFUSAL
-from bot.errors import TrainingError, WeightsError
 from bot.inference.generator import find_model, load_model
 from bot.inference.prompts import Excerpt, Material
 from bot.inference.tuned import with_tuned
 from bot.inference.weights import fingerprint
-from bot.settings import GeneratorSettings, ModelsSettings
 from bot.training import generator, pairs
 from bot.training.gate import compare
 from bot.training.generator import Plan, Row, _Base, collated, last_checkpoint, tune, with_lora

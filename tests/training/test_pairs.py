@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.daemon import Models, open_house
+from bot.core.errors import TrainingError
+from bot.core.messages import Address, Question
+from bot.core.settings import Settings
 from bot.engine.qa import REFUSAL
-from bot.errors import TrainingError
-from bot.messages import Address, Question
-from bot.settings import Settings
+from bot.runtime.daemon import Models, open_application
 from bot.training import pairs
 from bot.training.pairs import HELD_OUT, SPLITS, TRAIN, VALIDATION, Example, Kind, Prepared, prepare, split_of
 from tests.catalogue import catalogue, write_catalogue
@@ -23,9 +23,9 @@ FAQ = "question,answer\n" + "".join(
 
 
 async def prepared(settings: Settings, models: Models, output: Path) -> tuple[Prepared, dict[str, list[Example]]]:
-    async with open_house(settings, models, golden=False) as house:
-        await house.indexer.index_folder(settings.knowledge.folder)
-        told = await prepare(house, output)
+    async with open_application(settings, models, golden=False) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
+        told = await prepare(application, output)
     return told, {split: pairs.load(output, split) for split in SPLITS}
 
 
@@ -120,17 +120,17 @@ async def test_chats_are_left_alone_without_consent(settings, models, folder_of,
         chosen = settings.model_copy(
             update={"finetuning": settings.finetuning.model_copy(update={"chat_messages": consent})}
         )
-        async with open_house(chosen, models, golden=False) as house:
-            await house.indexer.index_folder(settings.knowledge.folder)
+        async with open_application(chosen, models, golden=False) as application:
+            await application.indexer.index_folder(settings.knowledge.folder)
             for text, helpful in (("the boiler is how expensive?", True), ("lamp weight please", False)):
                 address = Address("test", "chat", f"{text}{consent}")
                 question = Question(text, "c", "someone", address, datetime.now(UTC))
-                entry = await house.journal.accept(question)
-                answer = await house.engine.answer(question)
-                await house.journal.answered(entry, 0, answer)
-                await house.journal.done(entry, 0, keep=True)
-                assert await house.journal.add_feedback("test", answer.reference, "x", helpful=helpful, reason="")
-            await prepare(house, tmp_path / str(consent))
+                entry = await application.journal.accept(question)
+                answer = await application.engine.answer(question)
+                await application.journal.answered(entry, 0, answer)
+                await application.journal.done(entry, 0, keep=True)
+                assert await application.journal.add_feedback("test", answer.reference, "x", helpful=helpful, reason="")
+            await prepare(application, tmp_path / str(consent))
         examples = [one for split in SPLITS for one in pairs.load(tmp_path / str(consent), split)]
         chats = [(one.question, one.answer.count("**")) for one in examples if one.kind is Kind.CHAT]
         assert chats == ([("the boiler is how expensive?", 0)] if consent else [])

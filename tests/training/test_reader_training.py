@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 from test_examples import write_data
 
-from bot.daemon import Models
-from bot.errors import TrainingError
+from bot.core.errors import TrainingError
+from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.inference import weights
 from bot.inference.span_model import Task, load_span_model
 from bot.inference.weights import find_weights
-from bot.settings import ModelsSettings, ReaderSettings
+from bot.runtime.daemon import Models
 from bot.training.examples import Example
 from bot.training.reader import Figures, ReaderTraining, _Trainer, measure_reading, train
 

@@ -17,7 +17,7 @@ import discord
 import structlog
 from discord.gateway import KeepAliveHandler
 
-from bot.adapters.discord import markdown
+from bot.adapters.discord import rendering
 from bot.adapters.discord.buttons import (
     AnswerButton,
     Interaction,
@@ -27,7 +27,8 @@ from bot.adapters.discord.buttons import (
     stop_button,
 )
 from bot.adapters.discord.commands import HELP, command_tree
-from bot.adapters.discord.delivery import (
+from bot.adapters.discord.incoming import PLATFORM, Listener, conversation_in
+from bot.adapters.discord.outgoing import (
     ALREADY_ACKNOWLEDGED,
     NOBODY,
     ForbiddenChannels,
@@ -40,14 +41,13 @@ from bot.adapters.discord.delivery import (
     nonce_of,
     token_lives,
 )
-from bot.adapters.discord.questions import PLATFORM, Listener, conversation_in
 from bot.adapters.layout import STARTING, split_markdown
-from bot.administration import Administration
-from bot.dispatcher import Dispatcher
+from bot.core.errors import BotError, EngineBusy, RateLimited, SettingsError, StorageError, Undeliverable
+from bot.core.messages import Address, Answer, Delivery, Outcome, Policy, Question, Sending, Stage, Update
+from bot.core.settings import DiscordSettings
 from bot.engine.qa import new_reference
-from bot.errors import BotError, EngineBusy, RateLimited, SettingsError, StorageError, Undeliverable
-from bot.messages import Address, Answer, Delivery, Outcome, Policy, Question, Sending, Stage, Update
-from bot.settings import DiscordSettings
+from bot.questions.administration import Administration
+from bot.questions.dispatcher import Dispatcher
 from bot.storage.base import PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -158,7 +158,7 @@ class DiscordAdapter:
         details = address.details
         if details.get("unprompted") and answer.outcome is not Outcome.ANSWERED:
             return  # nobody has asked the bot
-        rendered = markdown.render(answer, question=details.get("question"), most_parts=self.settings.messages)
+        rendered = rendering.render(answer, question=details.get("question"), most_parts=self.settings.messages)
         places = await self._places(address)
         last = len(rendered.parts) - 1
         for part, text in enumerate(rendered.parts):
@@ -166,7 +166,7 @@ class DiscordAdapter:
             async def send(sending: Sending, part: int = part, text: str = text) -> str:
                 buttons = part == last and answer.outcome is Outcome.ANSWERED
                 message = Outgoing(
-                    markdown.repeated(text) if sending.repeated else text,
+                    rendering.repeated(text) if sending.repeated else text,
                     nonce_of(*address.key, answer.reference, part),
                     answer_buttons(answer.reference, shareable=bool(details.get("private"))) if buttons else None,
                     rendered.file if part == 0 else None,
@@ -329,7 +329,7 @@ class DiscordAdapter:
             question = await self._listener.question_in(message, client.user)
         except StorageError as error:  # who has called the bot by name is told
             if message.guild is None or client.user in message.mentions:
-                await self._line(message, markdown.escaped(self.failure(error)))
+                await self._line(message, rendering.escaped(self.failure(error)))
             return
         if question is None:
             return
@@ -338,9 +338,9 @@ class DiscordAdapter:
                 await self._remember_direct(message.channel.id)
             await self._take(message, question, edited=edited)
         except (EngineBusy, RateLimited) as error:
-            await self._refuse(message, f"⏳ {markdown.escaped(str(error))}", question)
+            await self._refuse(message, f"⏳ {rendering.escaped(str(error))}", question)
         except Exception as error:
-            await self._refuse(message, markdown.escaped(self.failure(error)), question)
+            await self._refuse(message, rendering.escaped(self.failure(error)), question)
 
     async def _take(self, message: discord.Message, question: Question, *, edited: bool) -> None:
         if not question.text:
@@ -401,9 +401,9 @@ class DiscordAdapter:
             await accepting
             await self.dispatcher.placed(question.address, InInteraction.ORIGINAL)
         except BotError as error:
-            await self.reply(interaction, f"⏳ {markdown.escaped(str(error))}")
+            await self.reply(interaction, f"⏳ {rendering.escaped(str(error))}")
         except Exception as error:
-            await self.reply(interaction, markdown.escaped(self.failure(error)))
+            await self.reply(interaction, rendering.escaped(self.failure(error)))
         finally:
             deferred.set()
             self._deferred.pop(question.address.message, None)
@@ -449,7 +449,7 @@ class DiscordAdapter:
     async def reply(self, interaction: Interaction, text: str) -> None:
         """Put text in the place of a deferred response; as a file where it is too long."""
         with suppress(discord.NotFound):  # the token has expired meanwhile
-            first, *more = split_markdown(text, markdown.LONGEST_MESSAGE) or ["…"]
+            first, *more = split_markdown(text, rendering.LONGEST_MESSAGE) or ["…"]
             whole = Outgoing(first, "", file=text if more else None)
             await interaction.edit_original_response(
                 content=whole.text, attachments=whole.files(), allowed_mentions=NOBODY
@@ -482,7 +482,7 @@ class DiscordAdapter:
         if stored is None or interaction.channel_id is None:
             return
         asked = f"{interaction.user.display_name}: {stored.question.text}"
-        rendered = markdown.render(stored.answer, question=asked, most_parts=self.settings.messages)
+        rendered = rendering.render(stored.answer, question=asked, most_parts=self.settings.messages)
         place = InChannel(self._living_client(), interaction.channel_id, None, self._forbidden)
         try:
             for part, text in enumerate(rendered.parts):
@@ -586,7 +586,7 @@ class DiscordAdapter:
         last = self._last_edit.get(address.chat, 0.0)
         await asyncio.sleep(max(0.0, last + _EDIT_EVERY - time.monotonic()))
         places = await self._places(address)
-        [beginning, *_] = split_markdown(markdown.harmless(text), markdown.LONGEST_MESSAGE - 2) or ["…"]
+        [beginning, *_] = split_markdown(rendering.harmless(text), rendering.LONGEST_MESSAGE - 2) or ["…"]
         author = str(address.details.get("author", 0))
         message = Outgoing(beginning, nonce_of(*address.key, "draft"), stop_button(address, author))
         there = self._drafts.get(address.key)

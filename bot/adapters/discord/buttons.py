@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
-from bot.adapters.discord import markdown
-from bot.adapters.discord.delivery import NOBODY
-from bot.adapters.discord.questions import PLATFORM
-from bot.messages import Address
+from bot.adapters.discord import rendering
+from bot.adapters.discord.incoming import PLATFORM
+from bot.adapters.discord.outgoing import NOBODY
+from bot.core.messages import Address
 
 if TYPE_CHECKING:
     from bot.adapters.discord.adapter import DiscordAdapter
@@ -76,7 +76,7 @@ class AnswerButton(discord.ui.DynamicItem[Button], template=r"kb:(?P<action>yes|
     async def _source(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         stored = await desk_of(interaction).dispatcher.stored(PLATFORM, self._reference)
-        await desk_of(interaction).reply(interaction, markdown.passages(stored.answer.citations) if stored else _GONE)
+        await desk_of(interaction).reply(interaction, rendering.passages(stored.answer.citations) if stored else _GONE)
 
     async def _share(self, interaction: Interaction) -> None:
         """The button goes with the first press, so that nothing is shared twice."""

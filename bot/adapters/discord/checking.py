@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import discord
 
-from bot.diagnosis import Diagnosis, error, ok, warning
-from bot.settings import DiscordSettings
+from bot.core.diagnosis import Diagnosis, error, ok, warning
+from bot.core.settings import DiscordSettings
 
 _SUBJECT = "discord"
 _TOKEN = re.compile(r"[\w-]{18,}\.[\w-]{6,}\.[\w-]{25,}")

@@ -9,11 +9,11 @@ import discord
 import structlog
 from discord import app_commands
 
-from bot.adapters.discord.markdown import escaped
-from bot.adapters.discord.questions import PLATFORM, conversation_in
+from bot.adapters.discord.incoming import PLATFORM, conversation_in
+from bot.adapters.discord.rendering import escaped
 from bot.adapters.layout import safe
-from bot.errors import BotError, DocumentError
-from bot.messages import Policy
+from bot.core.errors import BotError, DocumentError
+from bot.core.messages import Policy
 from bot.storage.base import FileReport, PlatformStore
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import Annotated
 import structlog
 from fastapi import Header, Request
 
-from bot.adapters.http.problems import Problem
-from bot.dispatcher import Dispatcher
-from bot.errors import BotError, Undeliverable
-from bot.messages import Address, Answer, Delivery, Outcome, Question, Sending, Turn, Update
-from bot.settings import HttpSettings
+from bot.core.errors import BotError, Undeliverable
+from bot.core.messages import Address, Answer, Delivery, Outcome, Question, Sending, Turn, Update
+from bot.core.settings import HttpSettings
+from bot.http.problems import Problem
+from bot.questions.dispatcher import Dispatcher
 
 PLATFORM = "http"
 _log = structlog.stdlib.get_logger(__name__)

@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from bot.adapters.http.adapter import PLATFORM, HttpAdapter, IdempotencyKey, Waiting
-from bot.adapters.http.problems import Problem
-from bot.adapters.http.streaming import EVENT_STREAM, KEEP_ALIVE, event, event_stream
-from bot.messages import Answer, Update
+from bot.core.messages import Answer, Update
+from bot.http.problems import Problem
+from bot.http.streaming import EVENT_STREAM, KEEP_ALIVE, event, event_stream
 
 Name = Annotated[str, StringConstraints(max_length=200)]
 

@@ -16,10 +16,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from bot.adapters.http.adapter import HttpAdapter, IdempotencyKey, Waiting
-from bot.adapters.http.problems import Problem
-from bot.adapters.http.streaming import KEEP_ALIVE, event, event_stream
 from bot.adapters.layout import source_line
-from bot.messages import Answer, Turn
+from bot.core.messages import Answer, Turn
+from bot.http.problems import Problem
+from bot.http.streaming import KEEP_ALIVE, event, event_stream
 
 MODEL = "knowledge-bot"
 _STARTED = int(time.time())

@@ -39,18 +39,18 @@ from bot.adapters.telegram.incoming import (
     topic_of,
 )
 from bot.adapters.telegram.inline import InlineQueries, Search
+from bot.adapters.telegram.outgoing import MessageGone, Place, Sender, Sent
 from bot.adapters.telegram.polling import GRACE, Poller, polling_request
-from bot.adapters.telegram.presence import Presence
-from bot.adapters.telegram.presence import place_of as answer_place
-from bot.adapters.telegram.sending import MessageGone, Place, Sender, Sent
+from bot.adapters.telegram.progress import Presence
+from bot.adapters.telegram.progress import place_of as answer_place
 from bot.adapters.telegram.webhook import Webhook
-from bot.administration import Administration
-from bot.dispatcher import Dispatcher
+from bot.core.errors import EngineBusy, RateLimited, SettingsError, StorageError, Undeliverable
+from bot.core.messages import Address, Answer, Delivery, NotSent, Policy, Question, Sending
+from bot.core.messages import Update as Progress
+from bot.core.settings import Settings
 from bot.engine.conversation import Conversations
-from bot.errors import EngineBusy, RateLimited, SettingsError, StorageError, Undeliverable
-from bot.messages import Address, Answer, Delivery, NotSent, Policy, Question, Sending
-from bot.messages import Update as Progress
-from bot.settings import Settings
+from bot.questions.administration import Administration
+from bot.questions.dispatcher import Dispatcher
 from bot.storage.base import Forgotten, PlatformStore
 
 K = TypeVar("K")

@@ -8,11 +8,11 @@ from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.error import TelegramError
 
 from bot.adapters.telegram.incoming import topic_of
+from bot.adapters.telegram.outgoing import Place, Sender
 from bot.adapters.telegram.rendering import HELPFUL, NOT_HELPFUL, PASSAGE, passages_of
-from bot.adapters.telegram.sending import Place, Sender
-from bot.dispatcher import Dispatcher
-from bot.errors import BotError, Undeliverable
-from bot.messages import NotSent
+from bot.core.errors import BotError, Undeliverable
+from bot.core.messages import NotSent
+from bot.questions.dispatcher import Dispatcher
 
 _log = structlog.stdlib.get_logger(__name__)
 _TOO_OLD = "This answer isn't kept any more."

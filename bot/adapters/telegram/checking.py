@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 
-from bot.diagnosis import Diagnosis, error, ok, warning
-from bot.messages import Policy
-from bot.settings import TelegramSettings
+from bot.core.diagnosis import Diagnosis, error, ok, warning
+from bot.core.messages import Policy
+from bot.core.settings import TelegramSettings
 
 _SUBJECT = "telegram"
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")

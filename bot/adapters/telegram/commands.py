@@ -19,9 +19,9 @@ from telegram import (
 from telegram.error import BadRequest, Forbidden
 
 from bot.adapters.layout import safe
-from bot.administration import Administration
-from bot.errors import BotError, DocumentError
-from bot.messages import Policy
+from bot.core.errors import BotError, DocumentError
+from bot.core.messages import Policy
+from bot.questions.administration import Administration
 from bot.storage.base import Forgotten
 
 _log = structlog.stdlib.get_logger(__name__)

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from bot import metrics
+from bot.observability import metrics
 
 
 @dataclass(frozen=True, slots=True)

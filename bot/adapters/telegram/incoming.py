@@ -7,8 +7,8 @@ from telegram import Chat, Message, MessageEntity, User
 from telegram.constants import ChatType
 
 from bot.adapters.attention import looks_like_a_question
-from bot.adapters.telegram.sending import Place
-from bot.messages import Policy
+from bot.adapters.telegram.outgoing import Place
+from bot.core.messages import Policy
 
 # Users in whose name the service posts what an anonymous admin, or somebody as a channel, has written.
 _STANDS_FOR_OTHERS = frozenset((1087968824, 136817688))

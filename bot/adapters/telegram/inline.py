@@ -8,8 +8,8 @@ from telegram import InlineQuery
 from telegram.error import TelegramError
 
 from bot.adapters.telegram.rendering import inline_result
-from bot.errors import BotError
-from bot.messages import Citation
+from bot.core.errors import BotError
+from bot.core.messages import Citation
 
 _log = structlog.stdlib.get_logger(__name__)
 Search = Callable[[str], Awaitable[Sequence[Citation]]]

@@ -17,7 +17,7 @@ from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.request import BaseRequest, HTTPXRequest
 
 from bot.adapters.telegram.flood import seconds
-from bot.errors import StorageError
+from bot.core.errors import StorageError
 
 _log = structlog.stdlib.get_logger(__name__)
 WANTED = ("message", "edited_message", "callback_query", "inline_query", "my_chat_member")

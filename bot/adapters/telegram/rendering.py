@@ -13,7 +13,7 @@ from telegram import (
 
 from bot.adapters.layout import LATE, safe, source_line
 from bot.adapters.telegram.formatting import LONGEST_MESSAGE, RichText, from_markdown, joined, linked, plain, split
-from bot.messages import Answer, Citation, Outcome
+from bot.core.messages import Answer, Citation, Outcome
 
 HELPFUL, NOT_HELPFUL, PASSAGE = "y", "n", "p"
 AGAIN = "(sent again: the connection broke when this was sent)"

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from telegram import Bot, Update
 
 from bot.adapters.telegram.polling import WANTED
-from bot.errors import StorageError
+from bot.core.errors import StorageError
 
 _log = structlog.stdlib.get_logger(__name__)
 _HEADER = "X-Telegram-Bot-Api-Secret-Token"

@@ -3,7 +3,7 @@
 import io
 import zipfile
 
-from bot.errors import DocumentError
+from bot.core.errors import DocumentError
 
 _LARGEST = 400 * 2**20  # bytes, unpacked
 _MOST_FILES = 20_000

@@ -5,7 +5,7 @@ import re
 
 from charset_normalizer import from_bytes
 
-from bot.errors import DocumentError
+from bot.core.errors import DocumentError
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

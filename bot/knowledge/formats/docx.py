@@ -16,8 +16,8 @@ from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.oxml import parse_xml
 from docx.oxml.ns import qn
 
-from bot.documents import Document, Form
-from bot.errors import DocumentError
+from bot.core.documents import Document, Form
+from bot.core.errors import DocumentError
 from bot.knowledge.formats.archive import open_archive
 from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text, table_text
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from bot.documents import Document
-from bot.errors import DocumentError
+from bot.core.documents import Document
+from bot.core.errors import DocumentError
 from bot.knowledge.formats import html
 from bot.knowledge.formats.archive import open_archive
 from bot.knowledge.formats.decoding import decode

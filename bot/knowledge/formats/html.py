@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from lxml import etree, html
 
-from bot.documents import Document, Form, Locator
-from bot.errors import DocumentError
+from bot.core.documents import Document, Form, Locator
+from bot.core.errors import DocumentError
 from bot.knowledge.formats.decoding import decode
 from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text, table_text
 

@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 from markdown_it import MarkdownIt
 
-from bot.documents import Document, Form, Locator
+from bot.core.documents import Document, Form, Locator
+from bot.core.text import HTML_COMMENT
 from bot.knowledge.formats.decoding import decode, well_formed
 from bot.knowledge.formats.outline import LONGEST_HEADING, Outline
-from bot.text import HTML_COMMENT
 
 # Blocks alone: of what stands within them only headings are ever taken apart, which also spares the time for the rest.
 _MARKDOWN = MarkdownIt("commonmark").enable("table").disable("inline")

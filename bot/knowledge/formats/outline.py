@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from bot.documents import Block, Document, Form, Locator
+from bot.core.documents import Block, Document, Form, Locator
 
 # What is longer is a paragraph that somebody has given the style of a heading.
 LONGEST_HEADING = 300  # characters

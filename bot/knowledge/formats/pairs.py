@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.documents import Block, Document, Form, Locator
-from bot.errors import DocumentError
+from bot.core.documents import Block, Document, Form, Locator
+from bot.core.errors import DocumentError
 from bot.knowledge.formats.decoding import decode, well_formed
 from bot.knowledge.formats.outline import title_from_path
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from bot.documents import Document, Form, Locator
-from bot.errors import DocumentError
+from bot.core.documents import Document, Form, Locator
+from bot.core.errors import DocumentError
 from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text, table_text, title_from_path
 
 _PROTECTED = "it is protected by a password; save it without one"

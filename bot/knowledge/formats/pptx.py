@@ -8,8 +8,8 @@ from typing import Any
 from pptx import Presentation
 from pptx.enum.shapes import PP_PLACEHOLDER
 
-from bot.documents import Document, Form, Locator
-from bot.errors import DocumentError
+from bot.core.documents import Document, Form, Locator
+from bot.core.errors import DocumentError
 from bot.knowledge.formats.archive import open_archive
 from bot.knowledge.formats.outline import Item, Outline, list_text, table_text
 

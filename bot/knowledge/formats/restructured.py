@@ -9,7 +9,7 @@ from docutils.core import publish_doctree
 from docutils.parsers.rst import Directive, directives, roles
 from docutils.parsers.rst.languages import en
 
-from bot.documents import Document, Form, Locator
+from bot.core.documents import Document, Form, Locator
 from bot.knowledge.formats.decoding import decode
 from bot.knowledge.formats.outline import Item, Outline, list_text, table_text
 

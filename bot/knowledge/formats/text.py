@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from bot.documents import Document, Form, Locator
+from bot.core.documents import Document, Form, Locator
 from bot.knowledge.formats.decoding import decode
 from bot.knowledge.formats.outline import Outline
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum, load_workbook
 
-from bot.documents import Document, Form, Locator
-from bot.errors import DocumentError
+from bot.core.documents import Document, Form, Locator
+from bot.core.errors import DocumentError
 from bot.knowledge.formats.archive import open_archive
 from bot.knowledge.formats.outline import Outline, table_text, title_from_path
 from bot.knowledge.formats.pairs import pair, question_and_answer

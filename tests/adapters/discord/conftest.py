@@ -10,14 +10,14 @@ import structlog
 import yarl
 from structlog.testing import LogCapture
 
-from bot import dispatcher as dispatcher_module
-from bot import supervision
 from bot.adapters.discord import DiscordAdapter
-from bot.daemon import House, administration_of, open_house
-from bot.dispatcher import Dispatcher
-from bot.health import Health
-from bot.messages import Answer, Citation, Engine, Outcome, Question, Stage, Update
-from bot.settings import Settings
+from bot.core.messages import Answer, Citation, Engine, Outcome, Question, Stage, Update
+from bot.core.settings import Settings
+from bot.observability.health import Health
+from bot.questions import dispatcher as dispatcher_module
+from bot.questions.dispatcher import Dispatcher
+from bot.runtime import supervision
+from bot.runtime.daemon import Application, administration_of, open_application
 from tests.platforms.discord_server import TOKEN, DiscordServer
 
 CITATION = Citation(
@@ -55,13 +55,15 @@ def answered(text: str, reference: str = "ref") -> Answer:
 class RunningBot:
     """The adapter under the daemon's supervision."""
 
-    def __init__(self, house: House, engine: Engine, settings: Settings) -> None:
+    def __init__(self, application: Application, engine: Engine, settings: Settings) -> None:
         self.engine = engine
-        self.dispatcher = Dispatcher(engine, house.journal, settings.queue, limits=settings.limits)
-        self.administration = administration_of(house, self.dispatcher)
+        self.dispatcher = Dispatcher(engine, application.journal, settings.queue, limits=settings.limits)
+        self.administration = administration_of(application, self.dispatcher)
         self.administration.settings = settings
-        forget = house.conversations.forget
-        self.adapter = DiscordAdapter(self.dispatcher, self.administration, house.journal, forget, settings.discord)
+        forget = application.conversations.forget
+        self.adapter = DiscordAdapter(
+            self.dispatcher, self.administration, application.journal, forget, settings.discord
+        )
         self.dispatcher.register([self.adapter])
         self.ended: asyncio.Task[None] | None = None
 
@@ -105,10 +107,10 @@ async def server(monkeypatch):
 
 
 @pytest.fixture
-async def house(settings, models, folder_of):
+async def application(settings, models, folder_of):
     folder_of({"guide.md": "# Guide\n\n## Water\n\nUse water at 92 degrees.\n"})
-    async with open_house(settings, models) as house:
-        yield house
+    async with open_application(settings, models) as application:
+        yield application
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def engine():
 
 
 @pytest.fixture
-def running(server, house, engine, settings):
+def running(server, application, engine, settings):
     """Start bots, one after the other on the same journal: `async with running(threads=True) as bot`."""
 
     @asynccontextmanager
@@ -129,7 +131,7 @@ def running(server, house, engine, settings):
             "queue": settings.queue.model_copy(update=queue or {}),
             "limits": settings.limits.model_copy(update=limits or {}),
         }
-        bot = RunningBot(house, engine, settings.model_copy(update=changed))
+        bot = RunningBot(application, engine, settings.model_copy(update=changed))
         await bot.start()
         try:
             await server.until(lambda: not wait or server._sockets or bot.ended.done())

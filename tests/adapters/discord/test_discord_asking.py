@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.messages import Answer, Outcome, Policy
+from bot.core.messages import Answer, Outcome, Policy
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 SOURCE = "-# Guide › Water \\(guide.md, lines 3-4\\) · <https://example.org/g.md>"
@@ -128,9 +128,9 @@ async def test_what_is_not_for_the_bot_is_left_alone(bot, server, channel, ann):
     assert len(bot.engine.asked) == 1
 
 
-async def test_an_ask_channel_answers_questions_and_stays_out_of_talk(bot, server, channel, ann, house):
+async def test_an_ask_channel_answers_questions_and_stays_out_of_talk(bot, server, channel, ann, application):
     """What is said to others is not for the bot; and what doesn't look like a question is answered only if it can be."""
-    await house.journal.set_policy("discord", channel, Policy.ALWAYS)
+    await application.journal.set_policy("discord", channel, Policy.ALWAYS)
     bot.engine.answers["good morning all"] = Answer(Outcome.DECLINED, "The documents don't answer this.", "r")
     bot.engine.answers["is it broken?"] = Answer(Outcome.DECLINED, "The documents don't answer this.", "r2")
     asked = await server.say(channel, "how hot?", ann)
@@ -146,11 +146,11 @@ async def test_an_ask_channel_answers_questions_and_stays_out_of_talk(bot, serve
     assert [answer["content"][:4] for answer in answers] == ["re: ", "🔍 Th"]
 
 
-async def test_a_new_forum_post_is_answered_once(bot, server, guild, ann, house):
+async def test_a_new_forum_post_is_answered_once(bot, server, guild, ann, application):
     """Title and text together; what people write below is theirs, unless they call the bot."""
     forum = server.channel(guild, "help", kind=15)
     await server.dispatch("CHANNEL_CREATE", server.channels[forum])
-    await house.journal.set_policy("discord", forum, Policy.FORUM)
+    await application.journal.set_policy("discord", forum, Policy.FORUM)
     post = await server.post(forum, "Water", "mine is cold", ann)
     [answer] = await first(server, post["id"])
     assert bot.engine.asked[0].text == "Water\nmine is cold"
@@ -159,9 +159,9 @@ async def test_a_new_forum_post_is_answered_once(bot, server, guild, ann, house)
     await silence(server, bot, ann, post["id"])
 
 
-async def test_a_channel_can_be_switched_off(bot, server, channel, ann, house):
+async def test_a_channel_can_be_switched_off(bot, server, channel, ann, application):
     """Mentions are ignored there, and a command says why it isn't answered."""
-    await house.journal.set_policy("discord", channel, Policy.OFF)
+    await application.journal.set_policy("discord", channel, Policy.OFF)
     await server.say(channel, "@bot how hot?", ann)
     asked = await server.slash(channel, ann, "ask", {"question": "how hot?"})
     assert "I don't answer in this channel" in (await server.until(lambda: asked.message))["content"]

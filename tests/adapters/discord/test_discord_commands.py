@@ -3,7 +3,7 @@
 import pytest
 from test_discord_asking import first
 
-from bot.messages import Policy
+from bot.core.messages import Policy
 from tests.adapters.discord.conftest import answered
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
@@ -24,13 +24,13 @@ async def test_help_and_privacy_say_what_holds_here(bot, server, channel, ann):
     assert "for 30 minutes" in privacy
 
 
-async def test_a_new_conversation_refers_to_nothing_before(bot, server, channel, ann, house):
+async def test_a_new_conversation_refers_to_nothing_before(bot, server, channel, ann, application):
     """The turns are gone."""
     await server.slash(channel, ann, "ask", {"question": "one?"})
     await server.until(lambda: bot.engine.asked)
-    await house.conversations.remember(bot.engine.asked[0], answered("text"))
+    await application.conversations.remember(bot.engine.asked[0], answered("text"))
     assert "new conversation" in await said(server, await server.slash(channel, ann, "new"))
-    assert await house.journal.turns(bot.engine.asked[0].conversation, newer_than=0, limit=9) == []
+    assert await application.journal.turns(bot.engine.asked[0].conversation, newer_than=0, limit=9) == []
 
 
 async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann):
@@ -66,22 +66,22 @@ async def test_operators_can_be_named(running, server, channel, ann):
         assert "for the operators" in await said(server, await server.slash(channel, server.owner, "bot status"))
 
 
-async def test_policies_are_set_by_who_manages_the_server(bot, server, guild, channel, ann, house):
+async def test_policies_are_set_by_who_manages_the_server(bot, server, guild, channel, ann, application):
     """For a channel, for the whole server, and back; nobody else can."""
     manager = ann | {"permissions": str(1 << 5)}
     set_ = await server.slash(channel, manager, "bot policy", {"policy": "always"})
     assert "always" in await said(server, set_)
     await said(server, await server.slash(channel, manager, "bot policy", {"policy": "off", "server": True}))
-    assert await house.journal.policies("discord") == {channel: Policy.ALWAYS, guild["id"]: Policy.OFF}
+    assert await application.journal.policies("discord") == {channel: Policy.ALWAYS, guild["id"]: Policy.OFF}
     await server.say(channel, "how hot?", ann)
     await first(server, channel)
     await said(server, await server.slash(channel, manager, "bot policy", {"policy": "default"}))
-    assert await house.journal.policies("discord") == {guild["id"]: Policy.OFF}
+    assert await application.journal.policies("discord") == {guild["id"]: Policy.OFF}
     refused = await said(server, await server.slash(channel, server.user("ben"), "bot policy", {"policy": "off"}))
     assert "for the operators" in refused
 
 
-async def test_documents_are_added_reported_and_removed(bot, server, channel, house, settings):
+async def test_documents_are_added_reported_and_removed(bot, server, channel, application, settings):
     """By attachment; a path that leaves the folder is refused, and completion names what there is."""
     await bot.administration.reload()
     file = server.attach("new.md", b"# New\n\nSeven litres.\n")

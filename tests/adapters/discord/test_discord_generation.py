@@ -6,28 +6,28 @@ import pytest
 from test_discord_asking import first, labels
 
 from bot.adapters.discord import adapter
-from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_house
+from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_application
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 
 
 @pytest.fixture
-async def house(settings, models, folder_of, copying):
+async def application(settings, models, folder_of, copying):
     folder_of(DOCUMENTS)
-    async with writing_house(settings, models, copying) as house:
-        yield house
+    async with writing_application(settings, models, copying) as application:
+        yield application
 
 
 @pytest.fixture
-def engine(house):
-    return house.engine
+def engine(application):
+    return application.engine
 
 
 async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their_place(
-    bot, house, server, channel, ann
+    bot, application, server, channel, ann
 ):
     """In one message, which is edited no more than once a second; of the sentence that is being written nothing is seen."""
-    released = held(house, after=9)
+    released = held(application, after=9)
     await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     [draft] = await first(server, channel)
     assert labels(draft) == ["Stop"]
@@ -39,32 +39,32 @@ async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their
     assert server.count("PATCH", draft["id"]) <= 3
 
 
-async def test_the_button_stops_the_model_between_two_tokens(bot, house, server, channel, ann, monkeypatch):
+async def test_the_button_stops_the_model_between_two_tokens(bot, application, server, channel, ann, monkeypatch):
     """And the next question is answered by it."""
     monkeypatch.setattr(adapter, "_EDIT_EVERY", 0.05)
-    released = held(house, after=3)
+    released = held(application, after=3)
     await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     [draft] = await first(server, channel)
-    row = await server.until(lambda: lane_of(house)._running and lane_of(house)._running[0].row)
+    row = await server.until(lambda: lane_of(application)._running and lane_of(application)._running[0].row)
     await server.press(draft, "Stop", ann)
     await server.until(lambda: draft["content"] == "⏹️ Stopped.")
     assert row.stopped.is_set()
     released.set()
     async with asyncio.timeout(5):
-        await idle(house, asyncio.sleep)
+        await idle(application, asyncio.sleep)
     assert len(row.tokens) <= 4
     await server.say(channel, "@bot How long is the lamp?", ann)
     messages = await first(server, channel, 2)
     await server.until(lambda: messages[1]["content"].startswith("The lamp is 35 metres long."))
 
 
-async def test_a_deleted_question_stops_the_model(bot, house, server, channel, ann):
+async def test_a_deleted_question_stops_the_model(bot, application, server, channel, ann):
     """Nobody waits for the answer any more."""
-    held(house, after=3)
+    held(application, after=3)
     asked = await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     await first(server, channel)
-    row = await server.until(lambda: lane_of(house)._running and lane_of(house)._running[0].row)
+    row = await server.until(lambda: lane_of(application)._running and lane_of(application)._running[0].row)
     await server.delete(asked)
     await server.until(row.stopped.is_set)
     await server.until(lambda: server.from_bot(channel) == [])
-    lane_of(house)._pause = lambda: None
+    lane_of(application)._pause = lambda: None

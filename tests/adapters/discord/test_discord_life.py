@@ -7,7 +7,7 @@ import pytest
 from test_discord_asking import first, labels
 
 from benchmarks.discord_load import Crowd
-from bot.errors import EngineBusy
+from bot.core.errors import EngineBusy
 from tests.adapters.discord.conftest import ScriptedEngine, answered
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
@@ -48,7 +48,7 @@ async def test_a_message_that_is_edited_to_call_the_bot_is_a_question(bot, serve
     assert answer["content"].startswith("re: how hot?")
 
 
-async def test_a_deleted_question_takes_its_answer_along(bot, server, channel, ann, house):
+async def test_a_deleted_question_takes_its_answer_along(bot, server, channel, ann, application):
     """From the channel and from the journal."""
     asked = await server.say(channel, "@bot how hot?", ann)
     await first(server, channel)
@@ -73,7 +73,7 @@ async def test_a_question_that_is_deleted_before_its_answer_gets_none(bot, serve
 # --- buttons ----------------------------------------------------------------------------------------------------------
 
 
-async def test_buttons_work_after_a_restart(running, server, channel, ann, house):
+async def test_buttons_work_after_a_restart(running, server, channel, ann, application):
     """Feedback with a reason, and the passage with its exact words; nothing of a button is in memory only."""
     async with running():
         await server.say(channel, "@bot how hot?", ann)
@@ -90,12 +90,12 @@ async def test_buttons_work_after_a_restart(running, server, channel, ann, house
         reason = await server.submit(opened, "It is outdated.")
         assert "noted" in (await server.until(lambda: reason.message))["content"]
         assert all(one.ephemeral for one in (shown, helpful, reason))
-    said = {feedback.author: feedback for feedback in await house.journal.feedback(9)}
+    said = {feedback.author: feedback for feedback in await application.journal.feedback(9)}
     assert said[ann["id"]].helpful
     assert said[opened.user["id"]].reason == "It is outdated."
 
 
-async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, house):
+async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, application):
     """Most people close the form."""
     await server.say(channel, "@bot how hot?", ann)
     [answer] = await first(server, channel)
@@ -103,7 +103,7 @@ async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, house):
     opened = await server.press(answer, "Not helpful", ann)
     await server.until(lambda: opened.response)
     for _ in range(500):
-        if await house.journal.feedback_counts() == (0, 1):
+        if await application.journal.feedback_counts() == (0, 1):
             return
         await asyncio.sleep(0.01)
     raise AssertionError("the vote was not counted")
@@ -275,7 +275,7 @@ async def test_a_channel_in_which_the_bot_may_not_write_gets_no_second_try(bot, 
     await first(server, channel)
 
 
-async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann, house):
+async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann, application):
     """The channel is deleted in mid-answer, and the asker takes no messages: its texts are erased."""
     bot.engine.may_answer.clear()
     server.closed_dms.add(ann["id"])
@@ -284,7 +284,7 @@ async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann
     await server.remove_channel(channel)
     bot.engine.may_answer.set()
     await bot.dispatcher.idle()
-    assert await house.journal.pending() == []
+    assert await application.journal.pending() == []
     assert bot.dispatcher.counts["undelivered"] == 1
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.discord.markdown import LONGEST_MESSAGE, escaped, harmless, passages, render
+from bot.adapters.discord.rendering import LONGEST_MESSAGE, escaped, harmless, passages, render
 from bot.adapters.layout import utf16_length
-from bot.messages import Answer, Citation, Outcome
+from bot.core.messages import Answer, Citation, Outcome
 
 CITATION = Citation("a.md", "Guide", ("Water",), (1, 2), None, None, "quote", None)
 

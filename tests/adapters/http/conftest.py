@@ -2,10 +2,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from http_house import HttpHouse
+from http_application import HttpApplication
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[HttpHouse]:
-    async with HttpHouse(tmp_path) as house:
-        yield house
+async def application(tmp_path: Path) -> AsyncIterator[HttpApplication]:
+    async with HttpApplication(tmp_path) as application:
+        yield application

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import openai
 import pytest
-from http_house import HttpHouse, until
+from http_application import HttpApplication, until
 
-from bot.errors import IndexUnavailable
-from bot.messages import Turn
+from bot.core.errors import IndexUnavailable
+from bot.core.messages import Turn
 
 ANSWER = "re: how hot?\nsecond line\n\n— Guide › Water (guide.md, lines 3-4) https://example.org/guide.md"
 
@@ -19,8 +19,8 @@ def loop_is_never_blocked() -> None:
 
 
 @pytest.fixture
-async def client(house: HttpHouse) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{house.address}/v1", api_key="none", max_retries=0) as client:
+async def client(application: HttpApplication) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{application.address}/v1", api_key="none", max_retries=0) as client:
         yield client
 
 
@@ -71,7 +71,7 @@ async def test_the_streaming_helper_of_the_client_understands_it(client):
     assert completion.choices[0].message.content == ANSWER
 
 
-async def test_earlier_messages_are_the_conversation(house, client):
+async def test_earlier_messages_are_the_conversation(application, client):
     """What the user said, with what was answered; nothing of the system's, and nothing is remembered."""
     await client.chat.completions.create(
         model="knowledge-bot",
@@ -83,13 +83,13 @@ async def test_earlier_messages_are_the_conversation(house, client):
         ],
         user="ann",
     )
-    [question] = house.engine.asked
+    [question] = application.engine.asked
     assert question.text == "and how soft?"
     assert question.earlier == (Turn("how hot is the water?", "92 degrees."),)
     assert question.author == "ann"
 
 
-async def test_a_key_of_the_client_is_honoured(house, client):
+async def test_a_key_of_the_client_is_honoured(application, client):
     """Sent again, it asks nothing."""
     for _ in range(2):
         await client.chat.completions.create(
@@ -97,7 +97,7 @@ async def test_a_key_of_the_client_is_honoured(house, client):
             messages=[{"role": "user", "content": "once"}],
             extra_headers={"Idempotency-Key": "k1"},
         )
-    assert len(house.engine.asked) == 1
+    assert len(application.engine.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ async def test_another_model_is_not_found(client):
     assert error.value.code == "model_not_found"
 
 
-async def test_a_failure_is_an_error_in_both_forms(house, client):
+async def test_a_failure_is_an_error_in_both_forms(application, client):
     """Also where the stream has begun."""
-    house.engine.errors["q"] = IndexUnavailable("There is no index yet.")
+    application.engine.errors["q"] = IndexUnavailable("There is no index yet.")
     request = {"model": "knowledge-bot", "messages": [{"role": "user", "content": "q"}]}
     with pytest.raises(openai.InternalServerError, match="no index yet"):
         await client.chat.completions.create(**request)
@@ -153,18 +153,18 @@ async def test_a_failure_is_an_error_in_both_forms(house, client):
         [chunk async for chunk in stream]
 
 
-async def test_a_stream_that_is_closed_stops_its_question(house, client):
+async def test_a_stream_that_is_closed_stops_its_question(application, client):
     """As a person does who presses stop."""
-    house.engine.may_answer.clear()
+    application.engine.may_answer.clear()
     stream = await client.chat.completions.create(
         model="knowledge-bot", messages=[{"role": "user", "content": "never mind"}], stream=True
     )
-    await until(lambda: house.engine.asked)
+    await until(lambda: application.engine.asked)
     await stream.close()
-    await until(lambda: house.engine.cancelled == ["never mind"])
+    await until(lambda: application.engine.cancelled == ["never mind"])
 
 
-async def test_many_clients_at_once_get_each_their_own_answer(house, client):
+async def test_many_clients_at_once_get_each_their_own_answer(application, client):
     """None is mixed up."""
 
     async def ask(number: int) -> str:

@@ -1,10 +1,10 @@
-"""What the tests of the Telegram adapter share: a local Bot API, people, and a house around the adapter."""
+"""What the tests of the Telegram adapter share: a local Bot API, people, and an application around the adapter."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from telegram_house import TelegramHouse
+from telegram_application import TelegramApplication
 
 from tests.platforms.telegram_server import Json, TelegramServer
 
@@ -18,9 +18,9 @@ async def server():
 
 
 @pytest.fixture
-def house_of(server: TelegramServer, tmp_path: Path) -> Callable[..., TelegramHouse]:
-    """Make a house with certain settings of Telegram."""
-    return lambda **telegram: TelegramHouse(server, tmp_path, **telegram)
+def application_of(server: TelegramServer, tmp_path: Path) -> Callable[..., TelegramApplication]:
+    """Make an application with certain settings of Telegram."""
+    return lambda **telegram: TelegramApplication(server, tmp_path, **telegram)
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[3])]
 
-from telegram_house import ScriptedEngine, TelegramHouse
+from telegram_application import ScriptedEngine, TelegramApplication
 
-from bot.adapters.telegram import presence
-from bot.messages import Answer, Progress, Question
+from bot.adapters.telegram import progress
+from bot.core.messages import Answer, Progress, Question
 
 
 class SlowEngine(ScriptedEngine):
@@ -23,11 +23,11 @@ class SlowEngine(ScriptedEngine):
 
 
 async def main(address: str, folder: str) -> None:
-    presence._PLACEHOLDER_AFTER = 0.2
-    house = TelegramHouse(cast("Any", SimpleNamespace(address=address)), Path(folder))
-    house.engine = SlowEngine()
-    async with house.with_settings(limits={"author_questions": 0, "chat_questions": 0}):
-        await house.start()
+    progress._PLACEHOLDER_AFTER = 0.2
+    application = TelegramApplication(cast("Any", SimpleNamespace(address=address)), Path(folder))
+    application.engine = SlowEngine()
+    async with application.with_settings(limits={"author_questions": 0, "chat_questions": 0}):
+        await application.start()
         await asyncio.Event().wait()
 
 

@@ -1,12 +1,12 @@
 """What operators do in their private chat with the bot, with real documents and the real encoder; and inline queries."""
 
 import pytest
-from telegram_house import TelegramHouse, until
+from telegram_application import TelegramApplication, until
 
 from bot.adapters.telegram import flood
-from bot.daemon import administration_of, open_house
-from bot.errors import EngineBusy
-from bot.messages import Citation, Policy
+from bot.core.errors import EngineBusy
+from bot.core.messages import Citation, Policy
+from bot.runtime.daemon import administration_of, open_application
 
 GUIDE = "# Guide\n\n## Water\n\nUse soft water.\n"
 
@@ -17,118 +17,120 @@ def quick_chats(monkeypatch):
 
 
 @pytest.fixture
-async def house(server, tmp_path, models, ann):
-    """A house whose operator is Ann, with one document."""
-    house = TelegramHouse(server, tmp_path, operators=[ann["id"]], poll_seconds=2)
-    house.settings.knowledge.folder.mkdir()
-    (house.settings.knowledge.folder / "guide.md").write_text(GUIDE)
-    async with open_house(house.settings, models) as rooms:
-        house.administration = administration_of(rooms)
-        async with house:
-            await house.start()
-            yield house
+async def application(server, tmp_path, models, ann):
+    """An application whose operator is Ann, with one document."""
+    application = TelegramApplication(server, tmp_path, operators=[ann["id"]], poll_seconds=2)
+    application.settings.knowledge.folder.mkdir()
+    (application.settings.knowledge.folder / "guide.md").write_text(GUIDE)
+    async with open_application(application.settings, models) as rooms:
+        application.administration = administration_of(rooms)
+        async with application:
+            await application.start()
+            yield application
 
 
-async def said(house, chat, person, text):
+async def said(application, chat, person, text):
     """What the bot says to a command."""
     before = len(chat.texts)
-    house.server.says(chat, person, text)
-    return (await house.answered(chat, before + 1, seconds=20))[before]
+    application.server.says(chat, person, text)
+    return (await application.answered(chat, before + 1, seconds=20))[before]
 
 
-async def test_an_administrator_runs_the_bot_from_a_private_chat(server, house, ann):
+async def test_an_administrator_runs_the_bot_from_a_private_chat(server, application, ann):
     """Status, documents, reload with its report, removal."""
     chat = server.private(ann)
-    assert "operator" in await said(house, chat, ann, "/help")
-    assert "1 documents" not in await said(house, chat, ann, "/status")
-    assert (await said(house, chat, ann, "/reload")).startswith("1 passages of 1 files")
-    (house.settings.knowledge.folder / "broken.json").write_text("{")
-    reloaded = await said(house, chat, ann, "/reload")
+    assert "operator" in await said(application, chat, ann, "/help")
+    assert "1 documents" not in await said(application, chat, ann, "/status")
+    assert (await said(application, chat, ann, "/reload")).startswith("1 passages of 1 files")
+    (application.settings.knowledge.folder / "broken.json").write_text("{")
+    reloaded = await said(application, chat, ann, "/reload")
     assert "broken.json: " in reloaded
-    assert "guide.md: 1 passages" in await said(house, chat, ann, "/documents")
-    status = await said(house, chat, ann, "/status")
+    assert "guide.md: 1 passages" in await said(application, chat, ann, "/documents")
+    status = await said(application, chat, ann, "/status")
     assert "1 documents, 1 passages" in status
     assert "polling: last poll" in status
-    assert await said(house, chat, ann, "/remove nowhere.md") == "nowhere.md: there is no such document"
-    assert "is removed" in await said(house, chat, ann, "/remove guide.md")
-    assert not (house.settings.knowledge.folder / "guide.md").exists()
-    assert "Give the path" in await said(house, chat, ann, "/remove")
+    assert await said(application, chat, ann, "/remove nowhere.md") == "nowhere.md: there is no such document"
+    assert "is removed" in await said(application, chat, ann, "/remove guide.md")
+    assert not (application.settings.knowledge.folder / "guide.md").exists()
+    assert "Give the path" in await said(application, chat, ann, "/remove")
 
 
-async def test_an_operator_sees_what_the_documents_lack_and_why(server, house, ann):
+async def test_an_operator_sees_what_the_documents_lack_and_why(server, application, ann):
     """The declined questions, and how an answer comes about."""
     chat = server.private(ann)
-    await said(house, chat, ann, "/reload")
-    assert await said(house, chat, ann, "/gaps") == "Nothing was declined."
-    await said(house, chat, ann, "unknown")
-    await house.dispatcher.idle()
-    assert await said(house, chat, ann, "/gaps") == "unknown (asked once)"
-    explained = await said(house, chat, ann, "/explain which water should I use?")
+    await said(application, chat, ann, "/reload")
+    assert await said(application, chat, ann, "/gaps") == "Nothing was declined."
+    await said(application, chat, ann, "unknown")
+    await application.dispatcher.idle()
+    assert await said(application, chat, ann, "/gaps") == "unknown (asked once)"
+    explained = await said(application, chat, ann, "/explain which water should I use?")
     assert "answer.threshold" in explained
     assert "guide.md" in explained
-    assert "Give the question" in await said(house, chat, ann, "/explain")
+    assert "Give the question" in await said(application, chat, ann, "/explain")
 
 
-async def test_a_document_is_added_by_sending_the_file(server, house, ann):
+async def test_a_document_is_added_by_sending_the_file(server, application, ann):
     """Under its own name, or under the path in the caption; what can't be read is refused with the reason."""
     chat = server.private(ann)
-    folder = house.settings.knowledge.folder
+    folder = application.settings.knowledge.folder
     server.sends_document(chat, ann, "more.md", b"# More\n\nMore words.")
-    assert await house.answered(chat, 1, 20) == ["more.md: 1 passages."]
+    assert await application.answered(chat, 1, 20) == ["more.md: 1 passages."]
     server.sends_document(chat, ann, "x.md", b"# X\n\nText.", caption="guides/x.md")
-    await house.answered(chat, 2, 20)
+    await application.answered(chat, 2, 20)
     assert (folder / "more.md").read_bytes() == b"# More\n\nMore words."
     assert (folder / "guides" / "x.md").is_file()
     server.sends_document(chat, ann, "virus.exe", b"MZ")
-    assert "this format can't be read" in (await house.answered(chat, 3, 20))[2]
+    assert "this format can't be read" in (await application.answered(chat, 3, 20))[2]
     server.sends_document(chat, ann, "x.md", b"x", caption="../../escape.md")
-    assert "escape.md" in (await house.answered(chat, 4, 20))[3]
+    assert "escape.md" in (await application.answered(chat, 4, 20))[3]
     assert not (folder.parent / "escape.md").exists()
-    server.sends_document(chat, ann, "huge.md", b"x" * (house.settings.administration.document_bytes + 1))
-    assert "larger than" in (await house.answered(chat, 5, 20))[4]
+    server.sends_document(chat, ann, "huge.md", b"x" * (application.settings.administration.document_bytes + 1))
+    assert "larger than" in (await application.answered(chat, 5, 20))[4]
     assert server.called("getFile")[-1]["file_id"] != "file-4"
-    assert house.engine.asked == []
+    assert application.engine.asked == []
 
 
-async def test_policies_are_set_from_the_private_chat_and_from_the_group(server, house, ann):
+async def test_policies_are_set_from_the_private_chat_and_from_the_group(server, application, ann):
     """And taken away again."""
     chat, group = server.private(ann), server.group()
-    assert "No chat has a policy" in await said(house, chat, ann, "/policies")
-    assert str(group.id) in await said(house, chat, ann, f"/policy {group.id} off")
-    assert await said(house, chat, ann, "/policies") == f"{group.id}: off"
-    assert await house.journal.policies("telegram") == {str(group.id): Policy.OFF}
-    await said(house, group, ann, "/policy@keeper_bot always")
-    assert await house.journal.policies("telegram") == {str(group.id): Policy.ALWAYS}
-    await said(house, chat, ann, f"/policy {group.id} forum")
-    assert await house.journal.policies("telegram") == {str(group.id): Policy.FORUM}
-    await said(house, chat, ann, f"/policy {group.id} default")
-    assert await house.journal.policies("telegram") == {}
-    assert "/policy -1001234 always" in await said(house, chat, ann, "/policy nonsense")
+    assert "No chat has a policy" in await said(application, chat, ann, "/policies")
+    assert str(group.id) in await said(application, chat, ann, f"/policy {group.id} off")
+    assert await said(application, chat, ann, "/policies") == f"{group.id}: off"
+    assert await application.journal.policies("telegram") == {str(group.id): Policy.OFF}
+    await said(application, group, ann, "/policy@keeper_bot always")
+    assert await application.journal.policies("telegram") == {str(group.id): Policy.ALWAYS}
+    await said(application, chat, ann, f"/policy {group.id} forum")
+    assert await application.journal.policies("telegram") == {str(group.id): Policy.FORUM}
+    await said(application, chat, ann, f"/policy {group.id} default")
+    assert await application.journal.policies("telegram") == {}
+    assert "/policy -1001234 always" in await said(application, chat, ann, "/policy nonsense")
 
 
-async def test_nobody_else_can(server, house, ann, bob):
+async def test_nobody_else_can(server, application, ann, bob):
     """Not in private, not in a group, not anonymously, and not by sending a file."""
     chat, group = server.private(bob), server.group()
     for command in ("status", "documents", "reload", "remove guide.md", "policies", "policy -1 off"):
-        assert "There is no command" in await said(house, chat, bob, f"/{command}")
+        assert "There is no command" in await said(application, chat, bob, f"/{command}")
         server.says(group, bob, f"/{command}")
         server.says(group, ann, f"/{command.replace('policy', 'policies')}")
     server.sends_document(chat, bob, "more.md", b"# More", caption="guide.md")
-    await house.quiet()
+    await application.quiet()
     assert group.texts == []
-    assert sorted(path.name for path in house.settings.knowledge.folder.iterdir()) == ["guide.md"]
-    assert [question.text for question in house.engine.asked] == ["guide.md"]
+    assert sorted(path.name for path in application.settings.knowledge.folder.iterdir()) == ["guide.md"]
+    assert [question.text for question in application.engine.asked] == ["guide.md"]
 
 
-async def test_forgetting_erases_what_somebody_has_asked(server, house, ann, bob):
+async def test_forgetting_erases_what_somebody_has_asked(server, application, ann, bob):
     """And nothing of the others."""
     for person in (ann, bob):
         server.says(server.private(person), person, "how hot?")
-        await house.answered(server.private(person))
-    await house.quiet()
-    references = [house.server.private(p).from_bot[0]["reply_markup"]["inline_keyboard"][0][0] for p in (ann, bob)]
-    assert "Erased: 1 questions" in await said(house, server.private(ann), ann, "/forget me")
-    kept = [await house.journal.stored("telegram", button["callback_data"][2:]) for button in references]
+        await application.answered(server.private(person))
+    await application.quiet()
+    references = [
+        application.server.private(p).from_bot[0]["reply_markup"]["inline_keyboard"][0][0] for p in (ann, bob)
+    ]
+    assert "Erased: 1 questions" in await said(application, server.private(ann), ann, "/forget me")
+    kept = [await application.journal.stored("telegram", button["callback_data"][2:]) for button in references]
     assert [stored is not None for stored in kept] == [False, True]
 
 
@@ -139,7 +141,7 @@ def found(number: int, quote: str = "Use *soft* water.") -> Citation:
     return Citation("guide.md", "Guide", ("Water", str(number)), (3, 4), None, None, quote, None)
 
 
-async def test_an_inline_query_shows_the_best_passages(server, house, ann):
+async def test_an_inline_query_shows_the_best_passages(server, application, ann):
     """With their source, to be put into any chat; cached for a short time."""
     asked: list[str] = []
 
@@ -147,7 +149,7 @@ async def test_an_inline_query_shows_the_best_passages(server, house, ann):
         asked.append(text)
         return [found(1), found(2, "long " * 2000)]
 
-    house.search = search
+    application.search = search
     for typed in ("", "ho", "how", "how h"):
         last = server.types_inline(ann, typed)
     await until(lambda: last in server.inline_answers)
@@ -162,13 +164,13 @@ async def test_an_inline_query_shows_the_best_passages(server, house, ann):
     assert len(second["input_message_content"]["message_text"]) < 2000
 
 
-async def test_an_inline_query_that_can_not_be_answered_is_answered_with_nothing(server, house, ann):
+async def test_an_inline_query_that_can_not_be_answered_is_answered_with_nothing(server, application, ann):
     """Too short, or the bot is busy: then nothing is cached either."""
 
     async def busy(_text: str) -> list[Citation]:
         raise EngineBusy(5)
 
-    house.search = busy
+    application.search = busy
     short = server.types_inline(ann, "h")
     await until(lambda: short in server.inline_answers)
     long = server.types_inline(ann, "how hot?")
@@ -178,9 +180,9 @@ async def test_an_inline_query_that_can_not_be_answered_is_answered_with_nothing
 
 async def test_inline_queries_can_be_switched_off(server, tmp_path, ann):
     """For documents that are not for everybody."""
-    async with TelegramHouse(server, tmp_path, inline=False) as house:
-        await house.start()
+    async with TelegramApplication(server, tmp_path, inline=False) as application:
+        await application.start()
         query = server.types_inline(ann, "how hot?")
         await until(lambda: not server.pending)
-        await house.quiet()
+        await application.quiet()
         assert query not in server.inline_answers

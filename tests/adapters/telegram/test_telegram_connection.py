@@ -8,24 +8,24 @@ import time
 import aiohttp
 import pytest
 from structlog.testing import capture_logs
-from telegram_house import TelegramHouse, until
+from telegram_application import TelegramApplication, until
 
-from bot import dispatcher
 from bot.adapters.http import HttpAdapter
 from bot.adapters.telegram import adapter as adapter_module
-from bot.adapters.telegram import flood, polling, sending
+from bot.adapters.telegram import flood, outgoing, polling
 from bot.adapters.telegram.flood import FloodControl, Rate
 from bot.adapters.telegram.polling import PollingStalled
-from bot.errors import SettingsError, StorageError
-from bot.health import Health
-from bot.http_server import HttpServer
+from bot.core.errors import SettingsError, StorageError
+from bot.http.server import HttpServer
+from bot.observability.health import Health
+from bot.questions import dispatcher
 from tests.platforms.telegram_server import TOKEN, Limits
 
 
 @pytest.fixture
-async def house(house_of):
-    async with house_of() as house:
-        yield house
+async def application(application_of):
+    async with application_of() as application:
+        yield application
 
 
 # --- polling ----------------------------------------------------------------------------------------------------------
@@ -36,67 +36,67 @@ def quick_watchdog(monkeypatch):
     monkeypatch.setattr(polling, "GRACE", 0.3)
 
 
-async def test_a_poll_that_hangs_is_noticed_and_healed(server, house_of, ann, quick_watchdog):
+async def test_a_poll_that_hangs_is_noticed_and_healed(server, application_of, ann, quick_watchdog):
     """With a new connection pool; nothing is lost."""
-    async with house_of(poll_seconds=1) as house:
+    async with application_of(poll_seconds=1) as application:
         server.break_next("getUpdates", "hang")
-        await house.start()
+        await application.start()
         server.says(server.private(ann), ann, "one")
-        await house.answered(server.private(ann), seconds=5)
-        assert "1 pools built anew" in house.adapter.describe()
+        await application.answered(server.private(ann), seconds=5)
+        assert "1 pools built anew" in application.adapter.describe()
 
 
-async def test_a_pool_that_can_not_be_healed_restarts_the_adapter_alone(server, house_of, ann, quick_watchdog):
+async def test_a_pool_that_can_not_be_healed_restarts_the_adapter_alone(server, application_of, ann, quick_watchdog):
     """The daemon starts it again when `run` raises; questions on their way are answered meanwhile."""
-    async with house_of(poll_seconds=1) as house:
+    async with application_of(poll_seconds=1) as application:
         server.break_next("getUpdates", "hang", 2)
         with pytest.raises(PollingStalled):
-            await asyncio.wait_for(house.adapter.run(), 10)
-        await house.start()
+            await asyncio.wait_for(application.adapter.run(), 10)
+        await application.start()
         server.says(server.private(ann), ann, "one")
-        await house.answered(server.private(ann))
+        await application.answered(server.private(ann))
 
 
 @pytest.mark.parametrize("kind", ["502", "reset", "garbage", "429:1", "lost"])
-async def test_a_poll_that_fails_is_tried_again(server, house, ann, kind):
+async def test_a_poll_that_fails_is_tried_again(server, application, ann, kind):
     """And what it would have brought is not lost."""
     server.break_next("getUpdates", kind)
     server.says(server.private(ann), ann, "one")
-    await house.start()
-    await house.answered(server.private(ann))
-    await house.quiet()
-    assert len(house.engine.asked) == 1
+    await application.start()
+    await application.answered(server.private(ann))
+    await application.quiet()
+    assert len(application.engine.asked) == 1
 
 
-async def test_another_poller_is_told_clearly_and_outlived(server, house, ann, monkeypatch):
+async def test_another_poller_is_told_clearly_and_outlived(server, application, ann, monkeypatch):
     """The two would take each other's messages away."""
     monkeypatch.setattr(polling, "_CONFLICT_PAUSE", 0.1)
     conflict = "409:Conflict: terminated by other getUpdates request"
     server.break_next("getUpdates", conflict, 3)
     with capture_logs() as lines:
-        await house.start()
-        await until(lambda: "another program polls" in house.adapter.describe())
+        await application.start()
+        await until(lambda: "another program polls" in application.adapter.describe())
         server.says(server.private(ann), ann, "one")
-        await house.answered(server.private(ann))
+        await application.answered(server.private(ann))
     told = [line["event"] for line in lines if "another program polls" in line["event"]]
     assert len(told) == 1
-    assert "another program" not in house.adapter.describe()
+    assert "another program" not in application.adapter.describe()
 
 
-async def test_an_update_that_the_library_can_not_read_holds_up_no_other(server, house, ann):
+async def test_an_update_that_the_library_can_not_read_holds_up_no_other(server, application, ann):
     """It is left out, and confirmed with the others."""
     server.says(server.private(ann), ann, "one")
     server.update("message", {"message_id": "what?", "date": "never"})
     server.says(server.private(ann), ann, "two")
-    await house.start()
-    await house.answered(server.private(ann), 2)
-    await house.quiet()
+    await application.start()
+    await application.answered(server.private(ann), 2)
+    await application.quiet()
 
 
-async def test_what_can_not_be_kept_is_not_confirmed(server, house, ann, monkeypatch):
+async def test_what_can_not_be_kept_is_not_confirmed(server, application, ann, monkeypatch):
     """The disk is full for a while: Telegram keeps the message meanwhile."""
     monkeypatch.setattr(polling, "_STORAGE_PAUSE", 0.05)
-    accept = house.journal.accept
+    accept = application.journal.accept
     full = True
 
     async def maybe_full(question):
@@ -104,45 +104,45 @@ async def test_what_can_not_be_kept_is_not_confirmed(server, house, ann, monkeyp
             raise StorageError("the disk is full")
         return await accept(question)
 
-    monkeypatch.setattr(house.journal, "accept", maybe_full)
+    monkeypatch.setattr(application.journal, "accept", maybe_full)
     server.says(server.private(ann), ann, "one")
-    await house.start()
+    await application.start()
     await asyncio.sleep(0.3)
     assert len(server.pending) == 1
     full = False
-    await house.answered(server.private(ann))
-    await house.quiet()
+    await application.answered(server.private(ann))
+    await application.quiet()
 
 
-async def test_a_refused_token_stops_the_adapter_with_the_fix_and_without_the_token(house_of):
+async def test_a_refused_token_stops_the_adapter_with_the_fix_and_without_the_token(application_of):
     """The library's own message holds it."""
-    async with house_of(token="1:wrong") as house:
+    async with application_of(token="1:wrong") as application:
         with pytest.raises(SettingsError, match="@BotFather") as refused:
-            await house.adapter.run()
+            await application.adapter.run()
         assert "1:wrong" not in str(refused.value)
         assert refused.value.__cause__ is None
         assert refused.value.__suppress_context__
 
 
-async def test_a_service_that_is_not_there_yet_is_waited_for(server, house, ann, monkeypatch):
+async def test_a_service_that_is_not_there_yet_is_waited_for(server, application, ann, monkeypatch):
     """Bot and network may start in any order."""
     monkeypatch.setattr(adapter_module, "_CONNECT_PAUSES", (0.05,))
     server.break_next("getMe", "502", 3)
-    await house.start()
+    await application.start()
     server.says(server.private(ann), ann, "one")
-    await house.answered(server.private(ann))
+    await application.answered(server.private(ann))
 
 
-async def test_no_text_and_no_token_is_logged(server, house, ann, caplog, monkeypatch):
+async def test_no_text_and_no_token_is_logged(server, application, ann, caplog, monkeypatch):
     """Whatever fails: the library logs raw updates and addresses."""
     monkeypatch.setattr(adapter_module, "_CONNECT_PAUSES", (0.05,))
     for method in ("getMe", "getUpdates", "sendMessage"):
         server.break_next(method, "garbage")
     server.update("message", {"message_id": "what?", "text": "my secret"})
     with capture_logs() as lines:
-        await house.start()
+        await application.start()
         server.says(server.private(ann), ann, "my secret question")
-        await house.answered(server.private(ann))
+        await application.answered(server.private(ann))
     logged = caplog.text + repr(lines)
     assert "an update can't be read" in logged
     assert "secret" not in logged
@@ -152,138 +152,138 @@ async def test_no_text_and_no_token_is_logged(server, house, ann, caplog, monkey
 # --- a backlog --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_backlog_is_answered_in_order_and_late_questions_with_regret(server, house_of, ann, monkeypatch):
+async def test_a_backlog_is_answered_in_order_and_late_questions_with_regret(server, application_of, ann, monkeypatch):
     """However full the queue is: Telegram keeps what there is no room for."""
     monkeypatch.setattr(flood, "CHAT_RATE", Rate(100, 1.0))
     monkeypatch.setattr(adapter_module, "_BACKLOG_PAUSE", 0.02)
-    house = house_of().with_settings(queue={"capacity": 3}, limits={"author_questions": 0})
-    async with house:
+    application = application_of().with_settings(queue={"capacity": 3}, limits={"author_questions": 0})
+    async with application:
         group = server.group()
         yesterday = time.time() - 80_000
         for n in range(12):
             server.says(group, ann, f"/ask {n}", at=yesterday + n)
         server.says(server.private(ann), ann, "now")
-        await house.start()
-        await house.answered(group, 12, seconds=20)
-        await house.answered(server.private(ann))
-        assert [question.text for question in house.engine.asked if question.text != "now"] == [
+        await application.start()
+        await application.answered(group, 12, seconds=20)
+        await application.answered(server.private(ann))
+        assert [question.text for question in application.engine.asked if question.text != "now"] == [
             str(n) for n in range(12)
         ]
         assert all(text.startswith("This took a while") for text in group.texts)
         assert not server.private(ann).texts[0].startswith("This took a while")
 
 
-async def test_nobody_is_refused_while_the_bot_gets_ready(server, house_of, monkeypatch):
+async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of, monkeypatch):
     """Telegram keeps what there is no room for; a refusal could be lost, and would be for nothing."""
     monkeypatch.setattr(adapter_module, "_BACKLOG_PAUSE", 0.02)
-    house = house_of().with_settings(queue={"capacity": 3})
-    async with house:
-        house.ready.clear()
+    application = application_of().with_settings(queue={"capacity": 3})
+    async with application:
+        application.ready.clear()
         people = [server.person(f"Person {n}") for n in range(8)]
         for person in people:
             server.says(server.private(person), person, "one")
-        await house.start()
+        await application.start()
         await asyncio.sleep(0.5)
-        assert house.dispatcher.counts["accepted"] == 3
-        house.ready.set()
+        assert application.dispatcher.counts["accepted"] == 3
+        application.ready.set()
         for person in people:
-            [text] = await house.answered(server.private(person))
+            [text] = await application.answered(server.private(person))
             assert text.startswith("re: one")
 
 
-async def test_late_questions_are_closed_visibly_where_the_operator_wants_it(server, house_of, ann):
+async def test_late_questions_are_closed_visibly_where_the_operator_wants_it(server, application_of, ann):
     """Never silently."""
-    async with house_of(stale_questions="close", stale_seconds=60) as house:
+    async with application_of(stale_questions="close", stale_seconds=60) as application:
         server.says(server.private(ann), ann, "old", at=time.time() - 100)
         server.says(server.private(ann), ann, "new")
-        await house.start()
-        texts = await house.answered(server.private(ann), 2)
+        await application.start()
+        texts = await application.answered(server.private(ann), 2)
         assert sorted(text[:10] for text in texts) == ["I was away", "re: new\n\n— G"[:10]]
 
 
-async def test_a_late_repetition_of_an_answered_question_is_no_late_question(server, house_of, ann):
+async def test_a_late_repetition_of_an_answered_question_is_no_late_question(server, application_of, ann):
     """The bot was killed before it could confirm, and was away for long."""
     chat = server.private(ann)
-    async with house_of() as house:
-        await house.start()
+    async with application_of() as application:
+        await application.start()
         asked = server.says(chat, ann, "one")
-        await house.answered(chat)
-        await house.quiet()
-    async with house_of(stale_questions="close") as house:
+        await application.answered(chat)
+        await application.quiet()
+    async with application_of(stale_questions="close") as application:
         server.update("message", asked | {"date": int(time.time()) - 80_000})
-        await house.start()
-        await house.quiet()
+        await application.start()
+        await application.quiet()
         assert len(chat.texts) == 1
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_lost_acknowledgement_repeats_the_part_and_says_so(server, house, ann):
+async def test_a_lost_acknowledgement_repeats_the_part_and_says_so(server, application, ann):
     """Nobody knows whether it has arrived; here it had."""
     server.break_next("sendMessage", "lost")
     server.says(server.private(ann), ann, "one")
-    await house.start()
-    first, second = await house.answered(server.private(ann), 2)
+    await application.start()
+    first, second = await application.answered(server.private(ann), 2)
     assert first.startswith("re: one")
     assert second.startswith("(sent again")
-    assert house.dispatcher.counts["repeated"] == 1
+    assert application.dispatcher.counts["repeated"] == 1
 
 
-async def test_a_lost_acknowledgement_of_an_edit_repeats_nothing(server, house, ann, monkeypatch):
+async def test_a_lost_acknowledgement_of_an_edit_repeats_nothing(server, application, ann, monkeypatch):
     """Editing twice is as good as once."""
     chat = server.private(ann)
     asked = server.says(chat, ann, "one")
-    await house.start()
-    await house.answered(chat)
-    await house.quiet()
+    await application.start()
+    await application.answered(chat)
+    await application.quiet()
     server.break_next("editMessageText", "lost")
     server.edits(chat, asked, "two")
-    await house.quiet()
+    await application.quiet()
     assert [text.split("\n")[0] for text in chat.texts] == ["re: two"]
-    assert house.dispatcher.counts["repeated"] == 0
+    assert application.dispatcher.counts["repeated"] == 0
 
 
 @pytest.mark.parametrize("pause", [0.3, 0.02], ids=["tried again at once", "tried again by the dispatcher"])
-async def test_what_was_certainly_not_sent_is_sent_without_a_mark(house, server, ann, monkeypatch, pause):
+async def test_what_was_certainly_not_sent_is_sent_without_a_mark(application, server, ann, monkeypatch, pause):
     """The service can't be reached at all for a while."""
-    monkeypatch.setattr(sending, "_PAUSES", (pause, pause, pause))
+    monkeypatch.setattr(outgoing, "_PAUSES", (pause, pause, pause))
     monkeypatch.setattr(dispatcher, "_DELIVERY_PAUSES", (0.2,) * 20)
-    await house.start()
-    house.engine.may_answer.clear()
+    await application.start()
+    application.engine.may_answer.clear()
     server.says(server.private(ann), ann, "one")
-    await until(lambda: house.engine.asked)
+    await until(lambda: application.engine.asked)
     await server.hang_up()
-    house.engine.may_answer.set()
+    application.engine.may_answer.set()
     await asyncio.sleep(0.4)
     await server.pick_up()
-    assert (await house.answered(server.private(ann)))[0].startswith("re: one")
-    assert house.dispatcher.counts["repeated"] == 0
+    assert (await application.answered(server.private(ann)))[0].startswith("re: one")
+    assert application.dispatcher.counts["repeated"] == 0
 
 
-async def test_the_wait_that_the_service_asks_for_is_kept_per_chat(server, house, ann):
+async def test_the_wait_that_the_service_asks_for_is_kept_per_chat(server, application, ann):
     """The others go on meanwhile."""
     bob = server.person("Bob")
     server.break_next("sendMessage", "429:2", 1, lambda call: call["chat_id"] == ann["id"])
-    await house.start()
+    await application.start()
     for person in (ann, bob):
         server.says(server.private(person), person, "one")
     started = time.monotonic()
-    await house.answered(server.private(bob))
+    await application.answered(server.private(bob))
     assert time.monotonic() - started < 1.5
     assert server.private(ann).texts == []
-    await house.answered(server.private(ann))
+    await application.answered(server.private(ann))
     assert time.monotonic() - started > 1.9
-    assert house.adapter.flood.counts["refused"] == 1
-    assert "1 refused by the service" in house.adapter.describe()
+    assert application.adapter.flood.counts["refused"] == 1
+    assert "1 refused by the service" in application.adapter.describe()
 
 
-async def test_thirty_groups_at_once_stay_below_the_limits_of_the_service(server, house_of):
+async def test_thirty_groups_at_once_stay_below_the_limits_of_the_service(server, application_of):
     """Every answer arrives, and no wait that the service asked for is ignored."""
     server.limits = Limits()
-    house = house_of().with_settings(queue={"parallel": 64})
-    async with house:
-        await house.start()
+    application = application_of().with_settings(queue={"parallel": 64})
+    async with application:
+        await application.start()
         groups = [server.group() for _ in range(30)]
         people = [server.person(f"P{n}") for n in range(30)]
         for n, group in enumerate(groups):
@@ -319,25 +319,29 @@ async def test_flood_control_gives_turns_in_order_and_forgets_quiet_chats(monkey
 # --- the webhook ------------------------------------------------------------------------------------------------------
 
 
-def http_server(house, settings, routers):
-    return HttpServer(settings, routers, api=HttpAdapter(house.dispatcher, list, settings), health=Health())
+def http_server(application, settings, routers):
+    return HttpServer(settings, routers, api=HttpAdapter(application.dispatcher, list, settings), health=Health())
 
 
 @pytest.fixture
 async def hooked(server, tmp_path, unused_tcp_port_factory):
-    """A house with a webhook, and the HTTP server that hosts it."""
+    """An application with a webhook, and the HTTP server that hosts it."""
     port = unused_tcp_port_factory()
     url = f"http://127.0.0.1:{port}/telegram/updates"
-    house = TelegramHouse(server, tmp_path, webhook_url=url, webhook_secret="right")
-    async with house:
-        http = http_server(house, house.settings.http.model_copy(update={"port": port}), [house.adapter.webhook.router])
+    application = TelegramApplication(server, tmp_path, webhook_url=url, webhook_secret="right")
+    async with application:
+        http = http_server(
+            application,
+            application.settings.http.model_copy(update={"port": port}),
+            [application.adapter.webhook.router],
+        )
         serving = asyncio.create_task(http.run())
         await http.listening.wait()
-        await house.start()
-        await until(lambda: house.adapter.webhook._registered)
-        house.url = url
-        yield house
-        await house.stop()
+        await application.start()
+        await until(lambda: application.adapter.webhook._registered)
+        application.url = url
+        yield application
+        await application.stop()
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         await http.close()
@@ -437,23 +441,23 @@ async def test_a_webhook_that_can_not_be_removed_stops_no_stop(server, hooked):
     server.repair()
 
 
-async def test_polling_removes_a_webhook_that_was_left_behind(server, house, ann):
+async def test_polling_removes_a_webhook_that_was_left_behind(server, application, ann):
     """By a bot that was killed, say."""
     server.webhook = {"url": "http://127.0.0.1:9/"}
     server.says(server.private(ann), ann, "one")
-    await house.start()
-    await house.answered(server.private(ann))
+    await application.start()
+    await application.answered(server.private(ann))
 
 
-async def test_a_port_that_is_taken_is_told_with_the_setting(house, unused_tcp_port_factory):
+async def test_a_port_that_is_taken_is_told_with_the_setting(application, unused_tcp_port_factory):
     """And nothing else is tried."""
     port = unused_tcp_port_factory()
-    settings = house.settings.http.model_copy(update={"port": port})
-    first = http_server(house, settings, [])
+    settings = application.settings.http.model_copy(update={"port": port})
+    first = http_server(application, settings, [])
     serving = asyncio.create_task(first.run())
     await first.listening.wait()
     with pytest.raises(SettingsError, match=r"http\.port"):
-        await http_server(house, settings, []).run()
+        await http_server(application, settings, []).run()
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
     await first.close()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from telegram_house import until
+from telegram_application import until
 
 from tests.platforms.telegram_load import MARK, drive
 from tests.platforms.telegram_server import TOKEN, Json, TelegramServer

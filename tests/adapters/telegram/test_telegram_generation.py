@@ -3,39 +3,41 @@
 import asyncio
 
 import pytest
-from telegram_house import until
+from telegram_application import until
 
-from bot.adapters.telegram import flood, presence
-from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_house
+from bot.adapters.telegram import flood, progress
+from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_application
 
 
 @pytest.fixture(autouse=True)
 def quick_chats(monkeypatch):
     """Flood control has tests of its own."""
     monkeypatch.setattr(flood, "CHAT_RATE", flood.Rate(100, 1.0))
-    monkeypatch.setattr(presence, "_PLACEHOLDER_AFTER", 0.2)
-    monkeypatch.setattr(presence, "_BETWEEN_EDITS", 0.5)
+    monkeypatch.setattr(progress, "_PLACEHOLDER_AFTER", 0.2)
+    monkeypatch.setattr(progress, "_BETWEEN_EDITS", 0.5)
 
 
 @pytest.fixture
 async def writing(settings, models, folder_of, copying):
     folder_of(DOCUMENTS)
-    async with writing_house(settings, models, copying) as house:
-        yield house
+    async with writing_application(settings, models, copying) as application:
+        yield application
 
 
 @pytest.fixture
-async def house(house_of, writing):
-    made = house_of()
+async def application(application_of, writing):
+    made = application_of()
     made.engine = writing.engine
-    writing.engine.may_answer = asyncio.Event()  # which the house sets when it stops
-    async with made as house:
-        await house.start()
-        yield house
+    writing.engine.may_answer = asyncio.Event()  # which the application sets when it stops
+    async with made as application:
+        await application.start()
+        yield application
         lane_of(writing)._pause = lambda: None
 
 
-async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their_place(server, house, writing, ann):
+async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their_place(
+    server, application, writing, ann
+):
     """In one placeholder, edited a few times; of the sentence that is being written nothing is seen."""
     released = held(writing, after=9)
     chat = server.private(ann)
@@ -47,7 +49,7 @@ async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their
     assert len(server.called("editMessageText")) <= 3
 
 
-async def test_a_command_stops_the_model_between_two_tokens(server, house, writing, ann):
+async def test_a_command_stops_the_model_between_two_tokens(server, application, writing, ann):
     """And the next question is answered by it."""
     released = held(writing, after=3)
     chat = server.private(ann)

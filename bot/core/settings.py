@@ -1,0 +1,626 @@
+"""Every knob, with its unit, default and help: `bot.toml` and the environment, read once at the edge and passed down.
+
+The environment wins over the file: `BOT_ANSWER__THRESHOLD=0.6` is `threshold` in the section `[answer]`. All problems
+are reported at once. Relative paths count from the folder of the settings file, or from the working folder without one.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import pydantic_settings
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.core.errors import SettingsError
+from bot.core.messages import Policy
+
+DEFAULT_FILE = "bot.toml"
+ENVIRONMENT_PREFIX = "BOT_"
+CONFIG_VARIABLE = "BOT_CONFIG"
+# Names that people and hosts use for some settings already; the name with our own prefix wins over them.
+PLAIN_VARIABLES = {
+    "DISCORD_TOKEN": ("discord", "token"),
+    "TELEGRAM_TOKEN": ("telegram", "token"),
+    "OPENAI_API_KEY": ("generator", "api_key"),
+}
+_DELIMITER = "__"
+
+
+def _at_home(folder: Path) -> Path:
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"nobody's home folder is called {folder.parts[0]}") from error
+
+
+def _stripped(secret: SecretStr) -> SecretStr:
+    return SecretStr(secret.get_secret_value().strip())  # a copied token often has a line break at its end
+
+
+_WEB_ADDRESS = r"^(https?://\S+)?$"
+_SHORTEST_TOKEN = 16  # characters
+Seconds = Annotated[float, Field(gt=0)]
+Secret = Annotated[SecretStr, AfterValidator(_stripped)]
+Folder = Annotated[Path, AfterValidator(_at_home)]
+OptionalFile = Annotated[Folder | None, BeforeValidator(lambda value: None if value == "" else value)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KnowledgeSettings(Section):
+    folder: Folder = Field(Path("knowledge"), description="The folder of documents to answer from.")
+    base_url: str = Field(
+        "",
+        pattern=_WEB_ADDRESS,
+        description="Where the folder is published; a document's path is put behind it to link to the document. "
+        "Empty: only documents with a `url` of their own are linked.",
+    )
+    passage_tokens: int = Field(
+        200,
+        ge=32,
+        le=2048,
+        description="How long a passage gets at most, in tokens of the encoder, whose own window is the upper limit.",
+    )
+    watch: bool = Field(True, description="Whether a running bot notices changes in the folder by itself.")
+    rescan_seconds: Seconds = Field(
+        60, description="Seconds between two looks at the whole folder, for file systems that don't tell of changes."
+    )
+    largest_megabytes: int = Field(100, ge=1, description="Megabytes that a file may have; larger ones are not read.")
+    convert_seconds: Seconds = Field(60, description="Seconds that reading one file may take.")
+    convert_megabytes: int = Field(1024, ge=256, description="Megabytes of memory that reading one file may take.")
+    golden_losses: int = Field(
+        0, ge=0, description="How many golden questions a new index may answer worse before the previous one is kept."
+    )
+
+
+class StorageSettings(Section):
+    folder: Folder = Field(Path("data"), description="Where the index and the journal are kept.")
+    answer_days: float = Field(
+        30,
+        ge=0,
+        description="Days for which a delivered answer is kept with its question, so that its buttons work and an edited "
+        "question is answered again. 0: erased once it is delivered.",
+    )
+
+
+class ModelsSettings(Section):
+    auto_download: bool = Field(
+        False, description="Whether a model that is not on this machine may be fetched from the Hugging Face hub."
+    )
+    threads: int = Field(0, ge=0, description="Processor cores that models may use. 0: all of them.")
+    stuck_seconds: Seconds = Field(
+        120,
+        description="Seconds after which a model call that doesn't return is given up, and another thread takes over.",
+    )
+
+
+class EncoderSettings(Section):
+    model: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        min_length=1,
+        description="The sentence-transformers model that turns text into vectors: an id, or a folder. "
+        "none: no encoder; passages are found by their words alone.",
+    )
+    revision: str = Field("", description="A commit or tag of the model's repository. Empty: whichever is there.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Number format of the weights. auto: bfloat16 where this processor is faster with it."
+    )
+    languages: list[str] = Field(
+        ["en"],
+        description="Codes of the languages that the model serves; documents in others are remarked on. Empty: all.",
+    )
+
+
+class ReaderSettings(Section):
+    model: str = Field(
+        "",
+        description="An extractive question answering model of the Hugging Face kind: an id, or a folder. "
+        "Empty: the one that ships with the bot.",
+    )
+    revision: str = Field("", description="A commit or tag of the model's repository. Empty: whichever is there.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Number format of the weights. auto: bfloat16 where this processor is faster with it."
+    )
+
+
+class RetrievalSettings(Section):
+    passages: int = Field(20, ge=1, le=100, description="How many passages are found for a question.")
+    dense_weight: float = Field(
+        0.7, ge=0, le=1, description="Share of meaning (vectors) against shared words (BM25) in the ranking."
+    )
+
+
+class AnswerSettings(Section):
+    threshold: float = Field(
+        0.4, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
+    )
+    read_passages: int = Field(
+        5,
+        ge=1,
+        le=50,
+        description="How many of the passages found, best first, are read for the answer. Fewer are where the first two are "
+        "far ahead.",
+    )
+    calibration: OptionalFile = Field(
+        None,
+        description="A file made by `evaluate --calibrate`, which turns scores into confidence. "
+        "Empty: the one that ships with the bot and fits its models.",
+    )
+
+
+class GeneratorSettings(Section):
+    provider: Literal["none", "local", "openai"] = Field(
+        "none",
+        description="Who phrases answers. none: nobody, the documents are quoted. local: a language model on this machine. "
+        "openai: one behind an OpenAI-compatible address.",
+    )
+    model: str = Field(
+        "microsoft/DialoGPT-medium",
+        min_length=1,
+        description="The language model: an id or a folder; for openai the name that the server knows it by.",
+    )
+    revision: str = Field("", description="A commit or tag of the model's repository. Empty: whichever is there.")
+    adapter: OptionalFile = Field(
+        None, description="The folder of a LoRA adapter, made by peft, that is put onto the model. Empty: none."
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Number format of the weights. auto: bfloat16 where this processor is faster with it."
+    )
+    quantization: Literal["none", "int8"] = Field(
+        "none", description="Whether a local model's weights are kept in 8 bits, which takes less memory."
+    )
+    style: Literal["auto", "chat", "dialogue", "completion", "question", "summary"] = Field(
+        "auto",
+        description="How the model is prompted: chat (by its template), dialogue (turns, as for DialoGPT), completion (with "
+        "examples, as for gpt2), question (T5 kinds) or summary (BART kinds). auto: as fits the model.",
+    )
+    persona: str = Field(
+        "You answer questions about the documents of this place. You are friendly and brief.",
+        description="Who the bot is, told to models that take instructions (chat, completion).",
+    )
+    language: str = Field(
+        "", description="The language to answer in, by its English name. Empty: that of the question."
+    )
+    passages: int = Field(
+        3, ge=1, le=20, description="How many of the passages that were read go into the prompt, best first."
+    )
+    prompt_tokens: int = Field(
+        1500, ge=64, description="How long a prompt gets at most, in tokens; the model's own window limits it too."
+    )
+    max_new_tokens: int = Field(160, ge=1, le=4096, description="How many tokens the model may write for one answer.")
+    do_sample: bool = Field(
+        False, description="Whether words are chosen by chance, by their probability, instead of always the likeliest."
+    )
+    temperature: float = Field(
+        0.7, gt=0, le=2, description="How adventurous the choice of words is, where words are chosen by chance."
+    )
+    top_p: float = Field(
+        0.9, gt=0, le=1, description="The share of the probability that words are chosen from, where by chance."
+    )
+    repetition_penalty: float = Field(
+        1.1, gt=0, le=2, description="How much less likely a word gets that stands there already. 1: not at all."
+    )
+    stop: tuple[str, ...] = Field((), description="Texts at which the model stops writing; they are left out.")
+    seed: int = Field(
+        0, ge=0, description="What chance starts from: the same number gives the same text. 0: another text each time."
+    )
+    parallel: int = Field(
+        4, ge=1, le=32, description="How many answers are written at once; further ones wait for their turn."
+    )
+    deadline_seconds: Seconds = Field(
+        30, description="Seconds that phrasing an answer may take; after them the documents are quoted."
+    )
+    stall_seconds: Seconds = Field(
+        10, description="Seconds that may pass between two words; after them the documents are quoted."
+    )
+    base_url: str = Field(
+        "https://api.openai.com/v1", pattern=_WEB_ADDRESS, description="The address of the OpenAI-compatible server."
+    )
+    api_key: Secret = Field(
+        SecretStr(""), description="The key for the OpenAI-compatible server; also taken from OPENAI_API_KEY."
+    )
+    retries: int = Field(
+        2, ge=0, le=10, description="How often a request to the server is repeated when it is busy or fails."
+    )
+    tokens_per_day: int = Field(
+        0,
+        ge=0,
+        description="How many tokens the server may charge a day (UTC); after them the documents are quoted. 0: any number.",
+    )
+
+
+class GroundingSettings(Section):
+    unsupported: Literal["trim", "replace"] = Field(
+        "trim",
+        description="What becomes of a generated answer with sentences that the passages don't support. trim: those sentences "
+        "are left out. replace: the quote is given instead.",
+    )
+    threshold: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Probability of being supported by the passages that a generated sentence must have.",
+    )
+
+
+class FinetuningSettings(Section):
+    chat_messages: bool = Field(
+        False,
+        description="Whether `finetune prepare` may take questions from chats, with the answers that people found helpful. Ask "
+        "those people first.",
+    )
+
+
+class ConversationSettings(Section):
+    expire_seconds: Seconds = Field(
+        1800, description="Seconds after which an earlier question is no longer followed up."
+    )
+    turns: int = Field(6, ge=0, le=50, description="How many earlier questions a follow-up may refer to. 0: none.")
+
+
+class QueueSettings(Section):
+    capacity: int = Field(
+        256, ge=1, description="How many questions may wait at once; further ones are refused politely."
+    )
+    parallel: int = Field(16, ge=1, description="How many conversations are answered side by side.")
+    deadline_seconds: Seconds = Field(
+        60, description="Seconds after which the bot gives up on a question, the time in which it waited counted in."
+    )
+    late_seconds: Seconds = Field(
+        600,
+        description="Seconds after which an answer comes with a word that it took a while, because the bot was away, say.",
+    )
+    expire_seconds: Seconds = Field(
+        86_400,
+        description="Seconds after which a question that the bot finds unanswered after a restart is not answered any more; "
+        "whoever asked is told to ask again.",
+    )
+
+
+class LimitsSettings(Section):
+    author_questions: int = Field(
+        10, ge=0, description="How many questions one person may ask within `limits.window_seconds`. 0: any number."
+    )
+    chat_questions: int = Field(
+        120, ge=0, description="How many questions one chat may ask within `limits.window_seconds`. 0: any number."
+    )
+    window_seconds: int = Field(60, ge=1, description="Seconds over which the questions are counted.")
+
+
+class AdministrationSettings(Section):
+    document_bytes: int = Field(
+        10_000_000, ge=1, description="How large a document may be that is added from a chat, in bytes."
+    )
+
+
+class DiscordSettings(Section):
+    token: Secret = Field(
+        SecretStr(""), description="The token of the Discord bot; also taken from DISCORD_TOKEN. Empty: no Discord."
+    )
+    message_content: bool = Field(
+        True,
+        description="Whether to ask for the Message Content intent. Without it the bot sees only what is addressed to it.",
+    )
+    policy: Policy = Field(
+        Policy.MENTION,
+        description="When the bot answers in channels that have no policy of their own: mention, always, forum or off.",
+    )
+    private: bool = Field(
+        False, description="Whether answers to /ask are for the asker only, unless the asker says otherwise."
+    )
+    threads: bool = Field(False, description="Whether a question in a channel gets a thread of its own for its answer.")
+    messages: int = Field(
+        5, ge=1, le=10, description="How many messages an answer may take; a longer one is sent as a file."
+    )
+    operators: tuple[int, ...] = Field(
+        (), description="Ids of the users who may administer the bot. Empty: the owner of the application and its team."
+    )
+    catch_up_seconds: float = Field(
+        3600, ge=0, description="Seconds of absence up to which questions that came meanwhile are answered. 0: never."
+    )
+    sharded: bool = Field(
+        False, description="Whether to connect in several shards, as bots on over 2,500 servers must."
+    )
+
+
+class TelegramSettings(Section):
+    token: Secret = Field(
+        SecretStr(""), description="The token of the Telegram bot; also taken from TELEGRAM_TOKEN. Empty: no Telegram."
+    )
+    operators: tuple[int, ...] = Field(
+        (), description="Ids of the users who may administer the bot, in their private chat with it. Empty: nobody."
+    )
+    policy: Policy = Field(
+        Policy.MENTION,
+        description="When the bot answers in groups that have no policy of their own: mention, always, forum or off.",
+    )
+    shared_conversations: bool = Field(
+        False, description="Whether a follow-up in a group may refer to what somebody else has asked there."
+    )
+    inline: bool = Field(True, description="Whether passages are found for inline queries, by anybody on Telegram.")
+    stale_seconds: Seconds = Field(
+        600, description="Seconds after which a question that waited while the bot was away counts as late."
+    )
+    stale_questions: Literal["answer", "close"] = Field(
+        "answer",
+        description="What becomes of late questions. answer: they are answered, with a word of regret. close: whoever asked "
+        "is told to ask again.",
+    )
+    poll_seconds: int = Field(25, ge=1, le=50, description="Seconds for which Telegram holds a poll that has no news.")
+    webhook_url: str = Field(
+        "",
+        pattern=_WEB_ADDRESS,
+        description="The public https address that Telegram is to send messages to, which must lead to the path of the same "
+        "name at http.port. Empty: the bot polls.",
+    )
+    webhook_secret: Secret = Field(
+        SecretStr(""), description="What Telegram proves itself with at the webhook. Empty: a new one at each start."
+    )
+    api_url: str = Field(
+        "https://api.telegram.org", pattern=_WEB_ADDRESS, description="The Bot API, if you run a server of your own."
+    )
+
+
+class HttpSettings(Section):
+    enabled: bool = Field(
+        True,
+        description="Whether the running bot can be asked by HTTP, and tells how it is: the API, health and metrics.",
+    )
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="The address that the HTTP server listens on. Others than those of this machine itself need a token.",
+    )
+    port: int = Field(
+        8080, ge=0, le=65535, description="The port that the HTTP server listens on. 0: any that is free."
+    )
+    token: Secret = Field(
+        SecretStr(""),
+        description="What callers have to send as their bearer token, 16 characters or more. Empty: whoever is on this machine "
+        "may ask.",
+    )
+    body_bytes: int = Field(1_000_000, ge=1_000, description="How large a request may be, in bytes.")
+    timeout_seconds: Seconds = Field(
+        300, description="Seconds after which a request that has no answer yet is given up, with its question."
+    )
+    connections: int = Field(
+        512, ge=1, description="How many connections there may be at once; further ones are refused."
+    )
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine reaches the server."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @model_validator(mode="after")
+    def _has_a_token_where_others_can_ask(self) -> Self:
+        token = self.token.get_secret_value()
+        if self.enabled and not self.local and not token:
+            raise ValueError(
+                f"whoever reaches {self.host} could ask; set http.token (openssl rand -hex 32 makes one), or listen on "
+                "127.0.0.1 only: http.host"
+            )
+        if token and len(token) < _SHORTEST_TOKEN:
+            raise ValueError(f"http.token is too easy to guess; {_SHORTEST_TOKEN} characters or more are needed")
+        return self
+
+
+class ShutdownSettings(Section):
+    grace_seconds: Seconds = Field(10, description="Seconds for running answers to finish when the bot is stopped.")
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe lines logged.")
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="Form of the log lines. auto: for people on a terminal, JSON elsewhere."
+    )
+
+
+class Settings(BaseSettings):
+    """The whole configuration. Immutable; made by `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter=_DELIMITER,
+        env_ignore_empty=True,
+    )
+
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    storage: StorageSettings = StorageSettings()
+    models: ModelsSettings = ModelsSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    reader: ReaderSettings = ReaderSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    answer: AnswerSettings = AnswerSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    grounding: GroundingSettings = GroundingSettings()
+    finetuning: FinetuningSettings = FinetuningSettings()
+    conversation: ConversationSettings = ConversationSettings()
+    queue: QueueSettings = QueueSettings()
+    limits: LimitsSettings = LimitsSettings()
+    administration: AdministrationSettings = AdministrationSettings()
+    discord: DiscordSettings = DiscordSettings()
+    telegram: TelegramSettings = TelegramSettings()
+    http: HttpSettings = HttpSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def platforms(self) -> list[str]:
+        """The platforms whose token is set."""
+        tokens = {"discord": self.discord.token, "telegram": self.telegram.token}
+        return [name for name, token in tokens.items() if token.get_secret_value()]
+
+    @property
+    def secrets(self) -> list[str]:
+        """The value of every setting that nobody may see."""
+        sections = [getattr(self, name) for name in type(self).model_fields]
+        values = [getattr(section, key) for section in sections for key in type(section).model_fields]
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr) and value]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over what is passed in, which is the content of the file."""
+        return env_settings, InitSettingsSource(settings_cls, _plain_variables()), init_settings
+
+
+def load_settings(file: Path | None = None) -> Settings:
+    """The settings from `file` (default: `bot.toml` in the working folder, if there is one) and the environment.
+
+    Raises SettingsError with every problem: where it stands, what is wrong, what to do.
+    """
+    if file is not None and not file.is_file():
+        raise SettingsError([f"{file}: there is no such settings file; check the path, or leave it out"])
+    file = file or Path(DEFAULT_FILE)
+    source = _Source(file)
+    problems = list(_unknown_variables())
+    try:
+        settings = Settings(**source.data)
+    except ValidationError as error:
+        problems += [source.describe(detail["loc"], detail["type"], detail["msg"]) for detail in error.errors()]
+    except pydantic_settings.SettingsError:  # a variable that is named like a section, which is among the problems
+        if not problems:
+            raise
+    if problems:
+        raise SettingsError(problems)
+    return _with_absolute_paths(settings, file.absolute().parent)
+
+
+def all_settings() -> Iterator[tuple[str, str, Any, str]]:
+    """(section, key, default, help) of every setting, in the order of the example file."""
+    for section, field in Settings.model_fields.items():
+        for key, setting in type(field.default).model_fields.items():
+            yield section, key, setting.default, setting.description or ""
+
+
+def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
+    def anchored(section: Section, folder: Path) -> Section:
+        return section.model_copy(update={"folder": base / folder})
+
+    answer = settings.answer
+    if answer.calibration is not None:
+        answer = answer.model_copy(update={"calibration": base / answer.calibration})
+    generator = settings.generator
+    if generator.adapter is not None:
+        generator = generator.model_copy(update={"adapter": base / generator.adapter})
+    return settings.model_copy(
+        update={
+            "knowledge": anchored(settings.knowledge, settings.knowledge.folder),
+            "storage": anchored(settings.storage, settings.storage.folder),
+            "answer": answer,
+            "generator": generator,
+        }
+    )
+
+
+# In place of pydantic's messages that only a programmer understands, by kind of error.
+_MESSAGES = {
+    "model_type": "this is a section, which begins with its name in brackets on a line of its own",
+    "path_type": "input should be a path, in quotes",
+    "string_pattern_mismatch": "input should begin with http:// or https:// and have no spaces",
+}
+
+
+class _Source:
+    """The settings file, and the sentences about what is wrong in it or in the environment."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lines: list[str] = []
+        self.data: dict[str, Any] = {}
+        if not file.is_file():
+            return
+        try:
+            text = file.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
+            self.data = tomllib.loads(text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError([f"{file}: can't be read: {error}"]) from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError([f"{file}: not valid TOML: {error}; text values stand in quotes"]) from error
+        self._lines = text.split("\n")
+
+    def describe(self, location: tuple[int | str, ...], kind: str, message: str) -> str:
+        path = tuple(str(part) for part in location)
+        variable = _variable(path)
+        in_environment = any(value and name.upper() == variable for name, value in os.environ.items())
+        place = f"environment variable {variable}" if in_environment else f"{self._place(path)}: {'.'.join(path)}"
+        if kind == "extra_forbidden":
+            return f"{place}: there is no such setting{_suggestion(path, in_environment)}"
+        message = _MESSAGES.get(kind, message.removeprefix("Value error, "))
+        return f"{place}: {message[:1].lower()}{message[1:]}"
+
+    def _place(self, path: tuple[str, ...]) -> str:
+        """`bot.toml line 7`, as far as the line can be found."""
+        section = None
+        for number, line in enumerate(self._lines, start=1):
+            if header := re.match(r"\s*\[\s*([^\]]+?)\s*\]", line):
+                section = header.group(1)
+                if path == (section,):
+                    return f"{self._file} line {number}"
+            elif section == (path[0] if len(path) > 1 else None) and re.match(
+                rf"\s*[\"']?{re.escape(path[-1])}[\"']?\s*=", line
+            ):
+                return f"{self._file} line {number}"
+        return str(self._file)
+
+
+def _plain_variables() -> dict[str, Any]:
+    return {
+        section: {key: os.environ[name]} for name, (section, key) in PLAIN_VARIABLES.items() if os.environ.get(name)
+    }
+
+
+def _unknown_variables() -> Iterator[str]:
+    """Variables with our prefix that name no section; a wrong key within one is found by the validation."""
+    for name in os.environ:
+        if name.upper().startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE:
+            path = tuple(name[len(ENVIRONMENT_PREFIX) :].lower().split(_DELIMITER))
+            if path[0] not in Settings.model_fields or len(path) != 2:
+                yield f"environment variable {name}: there is no such setting{_suggestion(path, in_environment=True)}"
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return ENVIRONMENT_PREFIX + _DELIMITER.join(path).upper()
+
+
+def _suggestion(path: tuple[str, ...], in_environment: bool) -> str:
+    """What may have been meant: another key of the same section, or else any setting or section."""
+    known: dict[str, tuple[str, ...]] = {f"{section}.{key}": (section, key) for section, key, _, _ in all_settings()}
+    if not in_environment:
+        known |= {section: (section,) for section in Settings.model_fields}
+    name = ".".join(path)
+    if path[0] in Settings.model_fields and len(path) == 2:
+        known = {key: (path[0], key) for section, key, _, _ in all_settings() if section == path[0]}
+        name = path[1]
+    for close in difflib.get_close_matches(name, known, n=1, cutoff=0.6):
+        return f"; did you mean {_variable(known[close]) if in_environment else '.'.join(known[close])}?"
+    return "; remove it (bot.example.toml lists all settings)"

@@ -1,0 +1,1 @@
+"""Takes questions in, queues them fairly, and sees to it that each answer is delivered once."""

@@ -1,0 +1,257 @@
+"""What an operator may do, once, for the command line and for every adapter: status, policies, documents, feedback, forgetting.
+
+Who is an operator is decided by those who call this. What is refused raises a BotError whose text may be shown as it stands.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from bot import __version__
+from bot.core.errors import DocumentError, WeightsError
+from bot.core.messages import Address, Policy, Question
+from bot.core.settings import Settings
+from bot.engine.explain import Explanation, explanation
+from bot.engine.gaps import Gap, grouped
+from bot.engine.qa import QAEngine
+from bot.inference.tuned import told_of
+from bot.inference.workers import AsyncEncoder, Priority
+from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
+from bot.knowledge.loaders import LOADERS
+from bot.questions.dispatcher import Dispatcher
+from bot.storage.base import Feedback, FileReport, Forgotten, Journal, KnowledgeStore, PlatformStore
+
+# The latest ones say what is missing now.
+_MOST_DECLINED = 1000
+# What a file name may not hold: what some file system forbids, and what does something instead of showing something.
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]')
+_LONGEST_NAME = 200  # bytes, of each part of a path
+_ADVICE = "Give a path below the knowledge folder, such as guides/setup.md."
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the bot is: what it answers from, what it is doing, what it has done since it was started."""
+
+    version: str
+    documents: int
+    passages: int
+    problems: int  # files that can't be read, or with a warning
+    encoder: str | None
+    generator: str  # what phrases answers, and what is wrong with it; empty where nothing does
+    platforms: Mapping[str, str]  # each with how it is: running, restarting, stopped and why; empty beside the daemon
+    unfinished: int
+    counts: Mapping[str, int]  # see Dispatcher.counts
+    helpful: int
+    not_helpful: int
+
+    def lines(self) -> list[str]:
+        """For people, without markup."""
+        said = [
+            f"knowledge-bot {self.version}: {self.documents} documents, {self.passages} passages"
+            + (f", {self.problems} files with remarks" if self.problems else ""),
+            f"encoder: {self.encoder or 'none yet, for there is no index'}",
+            *([f"generator: {self.generator}"] if self.generator else []),
+            *(f"{platform}: {state}" for platform, state in self.platforms.items()),
+            f"questions waiting for their answer: {self.unfinished}",
+            f"feedback: {self.helpful} helpful, {self.not_helpful} not helpful",
+        ]
+        if self.counts:
+            counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(self.counts.items()))
+            said.append(f"since the start: {counts}")
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What became of the documents: the report of the run, which lists every file."""
+
+    report: IndexReport
+
+    @property
+    def summary(self) -> str:
+        """One line for a chat."""
+        report = self.report
+        return (
+            f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
+            f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
+        )
+
+
+@dataclass(slots=True)
+class Administration:
+    """One for the whole process. Changes of documents run one after the other."""
+
+    settings: Settings
+    knowledge: KnowledgeStore
+    indexer: Indexer
+    journal: Journal
+    store: PlatformStore
+    engine: QAEngine
+    lane: AsyncEncoder
+    dispatcher: Dispatcher | None = None  # None: no daemon runs in this process
+    platforms: dict[str, str] = field(default_factory=dict)  # kept up to date by the daemon
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def status(self) -> Status:
+        summary = await self.knowledge.summary()
+        helpful, not_helpful = await self.journal.feedback_counts()
+        files = await self.documents()
+        return Status(
+            version=__version__,
+            documents=summary.documents,
+            passages=summary.passages,
+            problems=sum(1 for file in files if file.problem or file.warnings),
+            encoder=summary.encoder,
+            generator=await asyncio.to_thread(_generator, self.settings),
+            platforms=dict(self.platforms),
+            unfinished=self.dispatcher.unfinished if self.dispatcher else len(await self.journal.pending()),
+            counts=dict(self.dispatcher.counts) if self.dispatcher else {},
+            helpful=helpful,
+            not_helpful=not_helpful,
+        )
+
+    # --- documents
+
+    async def documents(self) -> list[FileReport]:
+        """Every file that the index knows, by path."""
+        return [report for _, report in await self.knowledge.files()]
+
+    async def reload(self, progress: Callable[[IndexProgress], None] = lambda _: None) -> Reload:
+        """Bring the index in step with the documents. Raises DocumentError if the folder can't be read."""
+        async with self._changing:
+            return Reload(await self.indexer.index_folder(self.settings.knowledge.folder, progress))
+
+    async def add_document(self, path: str, content: bytes) -> FileReport:
+        """Put a file into the knowledge folder, in place of one with the same path, and index it.
+
+        Raises DocumentError, and leaves everything as it was, where the path leads out of the folder, the format isn't
+        known, the file is too large, or nothing can be read from it.
+        """
+        limit = self.settings.administration.document_bytes
+        if len(content) > limit:
+            raise DocumentError(f"{path}: larger than {limit} bytes (administration.document_bytes)")
+        async with self._changing:
+            file = await asyncio.to_thread(self._checked, path)
+            before = await asyncio.to_thread(_content, file)
+            try:
+                await asyncio.to_thread(_write, file, content)
+                report = await self._indexed(path)
+                if report.problem is not None:
+                    raise DocumentError(f"{path}: {report.problem}. It was not added.")
+            except DocumentError:
+                await asyncio.to_thread(_restore, file, before)
+                await self._indexed(path)
+                raise
+            except OSError as error:
+                raise DocumentError(
+                    f"{path}: can't be written ({error.strerror}); check the folder's permissions"
+                ) from error
+            return report
+
+    async def remove_document(self, path: str) -> None:
+        """Delete a file of the knowledge folder and take it out of the index. Raises DocumentError."""
+        async with self._changing:
+            file = await asyncio.to_thread(self._checked, path)
+            if not await asyncio.to_thread(file.is_file):
+                raise DocumentError(f"{path}: there is no such document")
+            try:
+                await asyncio.to_thread(file.unlink)
+            except OSError as error:
+                raise DocumentError(
+                    f"{path}: can't be removed ({error.strerror}); check the folder's permissions"
+                ) from error
+            await self._indexed(path)
+
+    async def _indexed(self, path: str) -> FileReport:
+        report = await self.indexer.index_folder(self.settings.knowledge.folder)
+        found = [file for file in report.files if file.path == path]
+        return found[0] if found else FileReport(path, 0, "it is not in the index")
+
+    def _checked(self, path: str) -> Path:
+        """The file that a path within the knowledge folder means. Blocking. Raises DocumentError."""
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or path.endswith("/") or _FORBIDDEN.search(path):
+            raise DocumentError(f"{path!r} is no path of a document. {_ADVICE}")
+        for part in parts:
+            if part.startswith((".", "~")) or part != part.strip() or part.endswith("."):
+                raise DocumentError(f"{path!r}: hidden files and other folders can't be reached. {_ADVICE}")
+            if len(part.encode()) > _LONGEST_NAME:
+                raise DocumentError(f"A name may have up to {_LONGEST_NAME} bytes. {_ADVICE}")
+        if PurePosixPath(path).suffix.lower() not in LOADERS:
+            raise DocumentError(f"{path}: this format can't be read; known are {', '.join(sorted(LOADERS))}")
+        folder = self.settings.knowledge.folder.resolve()
+        file = folder.joinpath(*parts)
+        if any(folder.joinpath(*parts[:depth]).is_symlink() for depth in range(1, len(parts) + 1)):
+            raise DocumentError(f"{path}: links are not followed. {_ADVICE}")
+        if not file.resolve().is_relative_to(folder) or file.is_dir():
+            raise DocumentError(f"{path!r} is no path of a document. {_ADVICE}")
+        return file
+
+    # --- chats and people
+
+    async def set_policy(self, platform: str, chat: str, policy: Policy | None) -> None:
+        """When to answer in a chat from now on; None: as in any other."""
+        await self.store.set_policy(platform, chat, policy)
+
+    async def policies(self, platform: str) -> dict[str, Policy]:
+        """The chats for which a policy was set."""
+        return await self.store.policies(platform)
+
+    async def explain(self, text: str) -> Explanation:
+        """Why a question would be answered as it is, or why not. Raises EngineBusy and IndexUnavailable."""
+        nobody = secrets.token_hex(16)
+        question = Question(text, nobody, "operator", Address("operator", "operator", nobody), datetime.now(UTC))
+        return explanation(await self.engine.consider(question), self.settings)
+
+    async def gaps(self) -> list[Gap]:
+        """What was asked and the documents don't answer, grouped by meaning, most often asked first. Raises EngineBusy."""
+        declined = await self.journal.declined(_MOST_DECLINED)
+        texts = [one.question.text for one in declined]
+        # Not in the way of questions that somebody waits for.
+        vectors = await self.lane.encode(texts, priority=Priority.INDEXING)
+        return await asyncio.to_thread(grouped, declined, vectors)
+
+    async def feedback(self, limit: int = 20) -> list[Feedback]:
+        """What people thought of answers, newest first."""
+        return await self.journal.feedback(limit)
+
+    async def forget(self, platform: str, author: str) -> Forgotten:
+        """Erase what somebody has asked on a platform, their turns and their feedback."""
+        keeper = self.dispatcher.forget if self.dispatcher else self.journal.forget_author
+        return await keeper(platform, author)
+
+
+def _generator(settings: Settings) -> str:
+    try:
+        return told_of(settings)
+    except WeightsError as error:
+        return str(error)
+
+
+def _content(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
+
+
+def _write(file: Path, content: bytes) -> None:
+    """As a whole or not at all: a reader never sees half a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{secrets.token_hex(8)}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _restore(file: Path, before: bytes | None) -> None:
+    if before is not None:
+        _write(file, before)
+        return
+    with suppress(OSError):
+        file.unlink()

@@ -1,0 +1,119 @@
+"""Whose question is next: at most so many at once, and nobody has to wait for all that somebody else has asked.
+
+Start-time fair queueing (Goyal, Vin, Cheng, 1996) over two flows, the author and the chat. A question's tag says after how much
+of what others have asked it is due, and the lowest tag goes first. Each question of an author is due one step after the last
+one of the same author; a chat, in which several people ask, gets several times as much before it has to step back. Who has
+asked nothing lately is due at once, however long the line of those is who have; but time goes on by one step while as many
+turns are given as questions wait (weighted fair queueing: Demers, Keshav, Shenker, 1989), so that an endless stream of new
+people doesn't hold up for ever who has asked before.
+"""
+
+import asyncio
+import time
+from bisect import bisect_left, insort
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+# A chat may ask as much as so many people before it has to step back.
+_PEOPLE_IN_A_CHAT = 4
+# How much the latest turn counts in the pace.
+_NEW_SHARE = 0.05
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    tag: float
+    number: int  # who came first goes first among equals
+    granted: asyncio.Future[None] = field(compare=False)
+    moved: Callable[[int], None] = field(compare=False)
+    told: int = field(compare=False, default=0)
+
+
+class FairScheduler:
+    """Runs on the event loop; not for several threads."""
+
+    def __init__(self, parallel: int) -> None:
+        """`parallel`: how many turns are given at once."""
+        self._parallel = self._free = parallel
+        self._line: list[_Waiting] = []  # in order
+        self._now = 0.0  # what is due now
+        self._due: dict[Hashable, float] = {}  # when the next question of a flow is due
+        self._count = 0
+        self._last_turn = time.monotonic()
+        self._pace = 0.0  # seconds between two turns while there is a line; 0 before there was one
+
+    @property
+    def waiting(self) -> int:
+        return len(self._line)
+
+    def expected_wait(self, author: Hashable, chat: Hashable) -> float:
+        """Seconds until a question that came now would have its turn, as things go at present."""
+        if self._free > 0:
+            return 0.0
+        ahead = bisect_left(self._line, self._tag(author, chat), key=lambda waiting: waiting.tag)
+        standing = (time.monotonic() - self._last_turn) / self._parallel if self._line else 0.0
+        return (ahead + 1) * max(self._pace, standing)
+
+    @asynccontextmanager
+    async def turn(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> AsyncIterator[None]:
+        """Wait for a turn and hold it. `moved` is told the place in the line (1: next), at first and whenever half of the way
+        is gone; it must return at once."""
+        await self._take(author, chat, moved)
+        try:
+            yield
+        finally:
+            self._free += 1
+            self._give()
+
+    async def _take(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> None:
+        tag = self._tag(author, chat)
+        of_author, of_chat = (max(self._now, self._due.get(flow, 0.0)) for flow in (author, chat))
+        self._due[author] = of_author + 1
+        self._due[chat] = of_chat + 1 / _PEOPLE_IN_A_CHAT / (1 + of_author - self._now)
+        if self._free > 0:
+            self._free -= 1
+            self._now = max(self._now, tag)
+            return
+        if not self._line:
+            self._last_turn = time.monotonic()
+        self._count += 1
+        waiting = _Waiting(tag, self._count, asyncio.get_running_loop().create_future(), moved)
+        insort(self._line, waiting)
+        self._tell(waiting, self._line.index(waiting) + 1)
+        try:
+            await waiting.granted
+        except asyncio.CancelledError:
+            if waiting.granted.done() and not waiting.granted.cancelled():  # granted and given up in the same moment
+                self._free += 1
+                self._give()
+            else:
+                self._line.remove(waiting)
+            raise
+
+    def _tag(self, author: Hashable, chat: Hashable) -> float:
+        return max(self._now, self._due.get(author, 0.0), self._due.get(chat, 0.0))
+
+    def _give(self) -> None:
+        """Give what is free to those who are next."""
+        while self._free > 0 and self._line:
+            waiting = self._line.pop(0)
+            self._free -= 1
+            self._now = max(self._now + 1 / (len(self._line) + 1), waiting.tag)
+            waiting.granted.set_result(None)
+            self._measure()
+        for place, waiting in enumerate(self._line, start=1):
+            self._tell(waiting, place)
+        if not self._line:  # nobody has to step back for what was asked when nobody waited
+            self._due.clear()
+
+    def _measure(self) -> None:
+        now = time.monotonic()
+        seconds, self._last_turn = now - self._last_turn, now
+        self._pace = seconds if not self._pace else self._pace + _NEW_SHARE * (seconds - self._pace)
+
+    @staticmethod
+    def _tell(waiting: _Waiting, place: int) -> None:
+        if not waiting.told or place <= waiting.told / 2:
+            waiting.told = place
+            waiting.moved(place)

@@ -1,0 +1,252 @@
+"""`knowledge-bot doctor`: everything that can be wrong, one line each, with what to do about it.
+
+Nothing is changed. What needs no models comes first, so that it is told also where they can't be loaded.
+"""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import stat
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from filelock import FileLock, Timeout
+
+from bot.adapters.discord.checking import check as check_discord
+from bot.adapters.telegram.checking import check as check_telegram
+from bot.core.diagnosis import Diagnosis, error, ok, warning
+from bot.core.errors import BotError, WeightsError
+from bot.core.settings import Settings
+from bot.engine.phrasing import Phraser
+from bot.evaluation.threshold import fit_threshold
+from bot.inference.tuned import chosen
+from bot.runtime.daemon import Application, Models, open_application
+from bot.storage.data_folder import LOCK
+from bot.storage.sqlite.connection import damage
+from bot.storage.sqlite.journal import FILE as JOURNAL
+from bot.storage.sqlite.knowledge import FILE as INDEX
+
+_OLDEST_SQLITE = (3, 35, 0)  # RETURNING
+_LITTLE_SPACE, _NO_SPACE = 500 * 2**20, 20 * 2**20  # bytes
+_FEW_FILES = 256
+# A question that has waited for so long was forgotten by everybody.
+_LONG_AGO = 3600.0  # seconds
+# Nobody has run this before it was written.
+_EARLIEST = 1_760_000_000.0  # seconds since the epoch
+_Progress = Callable[[int, int], None]
+
+
+async def examine(
+    settings: Settings,
+    models: Models | None = None,
+    *,
+    online: bool,
+    progress: _Progress = lambda _done, _total: None,
+) -> AsyncIterator[Diagnosis]:
+    """Every check, in order.
+
+    `models`: loaded ones, instead of those of the settings. `online`: also ask the platforms. `progress` is told of the slow
+    one.
+    """
+    yield ok("settings", f"they are valid; platforms: {', '.join(settings.platforms) or 'none, so the terminal'}")
+    for found in await asyncio.to_thread(lambda: [*_machine(), *_data_folder(settings.storage.folder)]):
+        yield found
+    for found in await asyncio.to_thread(lambda: list(_tuned_model(settings))):
+        yield found
+    async for found in _platforms(settings, online=online):
+        yield found
+    try:
+        async with open_application(settings, models, golden=False) as application:
+            yield ok("models", ", ".join(f"{name} {value}" for name, value in _told(application).items()))
+            async for found in _application(application, progress):
+                yield found
+    except BotError as failure:
+        yield error("models and index", str(failure))
+
+
+def _machine() -> Iterator[Diagnosis]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        try:
+            db.execute(
+                "CREATE VIRTUAL TABLE words USING fts5 (body, tokenize = 'porter unicode61 remove_diacritics 2')"
+            )
+        except sqlite3.OperationalError:
+            yield error("sqlite", f"SQLite {sqlite3.sqlite_version} has no FTS5: use a Python whose SQLite has it.")
+        else:
+            if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+                yield error("sqlite", f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is needed, update Python.")
+            else:
+                yield ok("sqlite", f"SQLite {sqlite3.sqlite_version} with FTS5")
+    if time.time() < _EARLIEST:
+        yield error("clock", "it is far in the past, so that platforms refuse the connection: set the machine's clock.")
+    try:
+        import resource
+    except ImportError:  # Windows, where there is no such limit
+        return
+    [soft, _] = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _FEW_FILES:
+        yield warning("open files", f"only {soft} may be open at once: raise the limit (ulimit -n, LimitNOFILE=).")
+    else:
+        yield ok("open files", f"{soft} may be open at once")
+
+
+def _tuned_model(settings: Settings) -> Iterator[Diagnosis]:
+    """Nothing where none is active."""
+    try:
+        choice = chosen(settings)
+    except WeightsError as failure:
+        yield error("tuned model", f"{failure} Until then the documents are quoted.")
+        return
+    if choice.warning:
+        yield warning("tuned model", choice.warning)
+    elif choice.name != settings.generator.model:
+        yield ok("tuned model", choice.name)
+
+
+def _data_folder(folder: Path) -> Iterator[Diagnosis]:
+    subject = "data folder"
+    if not folder.exists():
+        yield ok(subject, f"{folder} will be made at the first start")
+        return
+    try:
+        with NamedTemporaryFile(dir=folder, prefix=".doctor-"):
+            pass
+    except OSError as failure:
+        yield error(subject, f"{folder} can't be written ({failure.strerror}): check its owner and permissions.")
+        return
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
+        yield warning(subject, f"other users may look into {folder}, where questions are kept: chmod 700 {folder}")
+    else:
+        yield ok(subject, f"{folder} can be written, and nobody else looks in")
+    yield _free_space(folder)
+    for name in (JOURNAL, INDEX):
+        if (folder / name).exists():
+            yield _database(folder / name)
+    yield _running(folder)
+    newest = max((file.stat().st_mtime for file in folder.iterdir() if file.is_file()), default=0.0)
+    if newest > time.time() + 60:
+        yield warning(
+            "clock", "it was set back: files of the data folder are from the future. Set it by the network (NTP)."
+        )
+    else:
+        yield ok("clock", "nothing in the data folder is from the future")
+
+
+def _free_space(folder: Path) -> Diagnosis:
+    free = shutil.disk_usage(folder).free
+    told = f"{free // 2**20} MB are free"
+    if free < _NO_SPACE:
+        return error("disk", f"{told}: no question can be accepted on a full disk; free some space.")
+    return warning("disk", f"{told}: free some space.") if free < _LITTLE_SPACE else ok("disk", told)
+
+
+def _database(file: Path) -> Diagnosis:
+    try:
+        found = damage(file)
+    except BotError as failure:
+        return error("database", str(failure))
+    if found is None:
+        return ok("database", f"{file.name} is whole ({file.stat().st_size / 2**20:.1f} MB)")
+    return error(
+        "database",
+        f"{file.name} is damaged ({found}): restore a backup (knowledge-bot restore), or start with --set-damaged-aside.",
+    )
+
+
+def _running(folder: Path) -> Diagnosis:
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        with lock:
+            return ok("bot", "no bot is running with this data folder")
+    except Timeout:
+        return ok("bot", "a bot is running with this data folder")
+
+
+async def _platforms(settings: Settings, *, online: bool) -> AsyncIterator[Diagnosis]:
+    if "discord" in settings.platforms:
+        async for found in check_discord(settings.discord, online=online):
+            yield found
+    if "telegram" in settings.platforms:
+        async for found in check_telegram(settings.telegram, online=online):
+            yield found
+
+
+def _told(application: Application) -> dict[str, object]:
+    told = application.lane.description
+    return {"encoder": told["model"], "from": told["source"], "as": told["dtype"], "threads": told["threads"]}
+
+
+async def _application(application: Application, progress: _Progress) -> AsyncIterator[Diagnosis]:
+    cores, threads = os.cpu_count() or 1, application.settings.models.threads
+    if threads > cores:
+        yield warning("models", f"models.threads is {threads}, but there are {cores} cores: more threads are slower.")
+    fresh = True
+    async for found in _index(application):
+        fresh = fresh and found.level == "ok"
+        yield found
+    pending = await application.journal.pending()
+    old = sum(time.time() - one.question.received_at.timestamp() > _LONG_AGO for one in pending)
+    in_doubt = await application.journal.in_doubt()
+    told = f"{len(pending)} questions wait for their answer, {in_doubt} parts of answers are in doubt"
+    yield (
+        warning("journal", f"{told}; {old} wait for over an hour: start the bot, or look into its log.")
+        if old
+        else ok("journal", told)
+    )
+    if application.phraser is not None:
+        await application.generator_loaded.wait()
+        yield _generator(application, application.phraser)
+    if (await application.knowledge.summary()).encoder == application.lane.identity:
+        yield await _threshold(application, progress)
+
+
+async def _index(application: Application) -> AsyncIterator[Diagnosis]:
+    summary = await application.knowledge.summary()
+    if summary.encoder is None:
+        yield warning("index", "there is none yet; it is made at the first start, or by: knowledge-bot index")
+        return
+    if summary.encoder != application.lane.identity:
+        yield warning("index", "it was made by another encoder, and is made anew at the next start.")
+        return
+    try:
+        behind = await application.indexer.behind(application.settings.knowledge.folder)
+    except BotError as failure:
+        yield error("documents", str(failure))
+        return
+    told = f"{summary.documents} documents, {summary.passages} passages"
+    if behind:
+        yield warning("index", f"{told}; {behind} files were changed since: start the bot, or: knowledge-bot index")
+    elif not summary.passages:
+        yield warning("index", "there is nothing to answer from: put documents into the knowledge folder.")
+    else:
+        yield ok("index", f"{told}, in step with the folder")
+    bad = [report for _, report in await application.knowledge.files() if report.problem]
+    if bad:
+        yield warning("documents", f"{len(bad)} can't be read, {bad[0].path} for one: knowledge-bot index says why.")
+
+
+def _generator(application: Application, phraser: Phraser) -> Diagnosis:
+    if phraser.generator is None:
+        return warning("generator", application.health.report("generator").detail)
+    return ok("generator", ", ".join(f"{name} {value}" for name, value in phraser.generator.description.items()))
+
+
+async def _threshold(application: Application, progress: _Progress) -> Diagnosis:
+    threshold = application.settings.answer.threshold
+    fit = await fit_threshold(application.engine, await application.knowledge.stored(), threshold, progress=progress)
+    if not fit.enough:
+        return ok("threshold", "there are too few headings and stored questions to try it")
+    told = (
+        f"at {threshold:g}, {fit.answered:.0%} of {len(fit.own)} questions made from the documents are answered, and "
+        f"{fit.wrongly_answered:.0%} of {len(fit.unrelated)} unrelated ones"
+    )
+    if fit.fits:
+        return ok("threshold", told)
+    return warning(
+        "threshold", f"{told}: try answer.threshold = {fit.suggested:g}, and `knowledge-bot explain` on questions."
+    )

@@ -1,0 +1,1 @@
+"""The protocols of `bot.storage.base` over SQLite."""

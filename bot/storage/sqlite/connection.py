@@ -1,0 +1,256 @@
+"""A SQLite connection with a thread of its own, and the schema versions of the files.
+
+Nothing of SQLite runs on the event loop: `Connection.run` hands a job to the connection's thread and awaits its result.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+from bot.core.errors import StorageError
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], T]
+
+# Another process (an `index` beside the daemon) holds the write lock for this long at most, in seconds.
+_BUSY_TIMEOUT = 30.0
+# So much is given back to the disk at a time: some milliseconds' work.
+_RECLAIMED_PAGES = 1024
+_LARGEST_REWRITTEN = 256 * 2**20  # bytes
+_START_ANEW = (
+    "restore a backup (knowledge-bot restore), or start with --set-damaged-aside, which keeps it beside a new one."
+)
+
+
+class Connection:
+    """One connection to one file. Each job is one transaction: it is done as a whole or not at all."""
+
+    def __init__(self, file: Path, connection: sqlite3.Connection, executor: ThreadPoolExecutor, begin: str) -> None:
+        self._file = file
+        self._connection = connection
+        self._executor = executor
+        self._begin = begin
+        self._durable = True  # how `synchronous` is set; touched by the connection's thread only
+
+    @classmethod
+    async def open(cls, file: Path, migrations: Sequence[str] = (), *, read_only: bool = False) -> Self:
+        """Open the file, made anew where it doesn't exist, and bring its schema up to date. Raises StorageError.
+
+        `migrations[n]` is the script from schema version n to n + 1. A read-only connection changes nothing.
+        """
+        executor = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{file.stem}")
+        try:
+            connection = await asyncio.get_running_loop().run_in_executor(
+                executor, _open, file, () if read_only else migrations, read_only
+            )
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+        return cls(file, connection, executor, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    async def run(self, job: Job[T], *, durable: bool = True) -> T:
+        """The job's result. Its transaction is rolled back if it raises; database errors become StorageError.
+
+        What a durable job has written survives a power failure once this returns. What another one has written survives a
+        crash of the process, and a power failure from the next durable job on: it doesn't wait for the disk.
+        Cancelling the waiter does not stop a job that has begun.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._transaction, job, durable)
+
+    async def reclaim(self) -> int:
+        """Give space that deleted rows have left back to the disk, up to some megabytes at a time, and return how many bytes.
+
+        Waits for a little while only, so that nobody else has to; call it again until there is nothing to give back.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, _reclaim, self._file, self._connection)
+
+    async def back_up(self, copy: Path) -> None:
+        """Write a consistent copy of the file, as it is at one moment, while others go on reading and writing."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, _back_up, self._connection, copy)
+
+    async def close(self) -> None:
+        """Wait for the jobs handed in so far, then close. Closing twice does nothing."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._connection.close)
+        except RuntimeError:  # the executor is shut down already
+            return
+        self._executor.shutdown(wait=False)
+
+    def _transaction(self, job: Job[T], durable: bool) -> T:
+        try:
+            if durable is not self._durable:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
+            self._connection.execute(self._begin)
+            try:
+                result = job(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise _storage_error(self._file, error) from error
+        except StopIteration as error:  # would hang the awaiter
+            raise RuntimeError("a database job raised StopIteration") from error
+        return result
+
+
+def _open(file: Path, migrations: Sequence[str], read_only: bool) -> sqlite3.Connection:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # for its owner only: it holds what people ask
+        connection = sqlite3.connect(file, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    except (sqlite3.Error, OSError) as error:
+        raise _storage_error(file, error) from error
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # for a new file; see `Connection.reclaim`
+        _use_wal(connection)
+        for pragma in (
+            "synchronous = FULL",  # a question that was acknowledged survives even a power failure
+            "foreign_keys = ON",
+            "secure_delete = ON",  # what is erased leaves no trace in the file
+            f"query_only = {int(read_only)}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        _migrate(connection, file, migrations)
+        if not read_only:
+            _make_shrinkable(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _storage_error(file, error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_shrinkable(connection: sqlite3.Connection) -> None:
+    """Files of earlier versions must be written anew before they can give space back. Where that is much work, or the file is
+    in use, or there is no room for a second one, it stays as it is."""
+    size = _pages(connection, "page_count") * _pages(connection, "page_size")
+    if _pages(connection, "auto_vacuum") == 0 and size <= _LARGEST_REWRITTEN:
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute("VACUUM")
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000:.0f}")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL. While another process does the same to a new file, SQLite refuses without waiting, so we wait."""
+    until = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
+def _migrate(connection: sqlite3.Connection, file: Path, migrations: Sequence[str]) -> None:
+    if not migrations or _version(connection) == len(migrations):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    version = _version(connection)  # read once more: another process may have done the same while this one waited
+    if version > len(migrations):
+        raise StorageError(f"{file} was written by a newer version of this program; update the program to use it.")
+    for script in migrations[version:]:
+        for statement in _statements(script):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(migrations)}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script in which each one ends at the end of a line. (executescript would end the transaction.)"""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement
+
+
+def _reclaim(file: Path, connection: sqlite3.Connection) -> int:
+    try:
+        before = _pages(connection, "page_count")
+        # `execute` would take one step, which gives back one page.
+        connection.executescript(f"PRAGMA incremental_vacuum({_RECLAIMED_PAGES})")
+        return (before - _pages(connection, "page_count")) * _pages(connection, "page_size")
+    except sqlite3.Error as error:
+        raise _storage_error(file, error) from error
+
+
+def _pages(connection: sqlite3.Connection, pragma: str) -> int:
+    [number] = connection.execute(f"PRAGMA {pragma}").fetchone()
+    return int(number)
+
+
+def _back_up(connection: sqlite3.Connection, copy: Path) -> None:
+    try:
+        copy.touch(mode=0o600)
+        with closing(sqlite3.connect(copy)) as target:
+            connection.backup(target)
+    except (sqlite3.Error, OSError) as error:
+        raise _storage_error(copy, error) from error
+
+
+def damage(file: Path) -> str | None:
+    """What is wrong with the inside of a database file, in SQLite's words; None where it is whole. Blocking. Reads the whole
+    file. Raises StorageError where it can't be read at all."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
+            [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return str(error)
+        raise _storage_error(file, error) from error
+    return None if said == "ok" else str(said)
+
+
+def damaged(file: Path, found: str) -> StorageError:
+    """The error that says so, and what to do."""
+    return StorageError(f"{file}: {found}. The file is damaged: {_START_ANEW}")
+
+
+def put_aside(file: Path) -> Path:
+    """Rename a database with its companions, so that a new one can be made in its place. The new name. Blocking."""
+    moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    aside = file.with_name(f"{file.name}.damaged-{moment}")
+    for companion in ("-wal", "-shm", ""):
+        source = file.with_name(file.name + companion)
+        if source.exists():
+            source.rename(aside.with_name(aside.name + companion))
+    return aside
+
+
+def _storage_error(file: Path, error: Exception) -> StorageError:
+    code = getattr(error, "sqlite_errorname", "")
+    advice = {
+        "SQLITE_FULL": "The disk is full: free some space.",
+        "SQLITE_READONLY": "The file can't be written: check its owner and permissions.",
+        "SQLITE_CANTOPEN": "The file can't be opened: check that its folder can be written.",
+        "SQLITE_BUSY": "Another program has held the file locked for too long.",
+        "SQLITE_CORRUPT": f"The file is damaged: {_START_ANEW}",
+        "SQLITE_NOTADB": f"This is not a database file: {_START_ANEW}",
+    }
+    known = next(
+        (text for name, text in advice.items() if code.startswith(name)), "Check the disk and the permissions."
+    )
+    return StorageError(f"{file}: {error}. {known}")

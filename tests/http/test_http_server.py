@@ -1,0 +1,342 @@
+"""The HTTP server around the questions: who may ask, how much, how long, and what an operator sees."""
+
+import asyncio
+
+import pytest
+from adapters.http.http_application import TOKEN, HttpApplication, until
+from fastapi import APIRouter
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
+
+from bot import __version__
+from bot.core.errors import SettingsError
+from bot.core.settings import Settings, load_settings
+from bot.http import server as http_server
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+async def application(tmp_path):
+    async with HttpApplication(tmp_path) as application:
+        yield application
+
+
+@pytest.fixture
+async def closed_application(tmp_path):
+    """One that a token is needed for."""
+    async with HttpApplication(tmp_path, http={"port": 0, "token": TOKEN}) as application:
+        yield application
+
+
+async def raw(application: HttpApplication, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """What the server says to these bytes, until it closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", application.server.port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(pause)
+    async with asyncio.timeout(10):
+        told = await reader.read()
+    writer.close()
+    return told
+
+
+# --- health -----------------------------------------------------------------------------------------------------------
+
+
+async def test_live_says_that_the_process_lives(application):
+    """Whatever else is wrong."""
+    application.health.component("discord").failed("no token")
+    response = await application.client.get("/health/live")
+    assert (response.status_code, response.json()) == (200, {"status": "live", "version": __version__})
+
+
+async def test_ready_names_each_component_and_is_503_until_all_are(application):
+    """With its state, since when, and what to do."""
+    discord = application.health.component("discord")
+    response = await application.client.get("/health/ready")
+    assert response.status_code == 503
+    assert [(c["name"], c["state"]) for c in response.json()["components"]] == [
+        ("http", "ready"),
+        ("discord", "starting"),
+    ]
+    discord.ready()
+    response = await application.client.get("/health/ready")
+    assert (response.status_code, response.json()["status"]) == (200, "ready")
+    discord.failed("Discord refuses the token; make a new one")
+    response = await application.client.get("/health/ready")
+    assert response.status_code == 503
+    assert "make a new one" in response.json()["components"][1]["detail"]
+
+
+async def test_without_the_token_ready_says_nothing_but_whether(closed_application):
+    """What is wrong is the operator's business."""
+    closed_application.health.component("discord").down("10.0.0.7 refused")
+    response = await closed_application.client.get("/health/ready")
+    assert (response.status_code, response.json()) == (503, {"status": "not ready"})
+    response = await closed_application.client.get("/health/ready", headers=BEARER)
+    assert "10.0.0.7" in response.text
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+
+async def figures(application: HttpApplication) -> dict[tuple[str, ...], float]:
+    response = await application.client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+
+async def test_metrics_count_what_is_asked(application):
+    """By platform and outcome, with the requests that brought it."""
+    before = await figures(application)
+    await application.ask("q")
+    await application.ask("unknown")
+    await application.client.get("/nothing/here")
+    await application.ask("")
+    await until(lambda: not application.dispatcher.unfinished)
+    after = await figures(application)
+
+    def risen(*name: str) -> float:
+        return after[name] - before.get(name, 0.0)
+
+    assert risen("knowledge_bot_questions_accepted_total", "http") == 2
+    assert risen("knowledge_bot_questions_total", "answered", "http") == 1
+    assert risen("knowledge_bot_questions_total", "declined", "http") == 1
+    assert risen("knowledge_bot_stage_seconds_count", "waited") == 2
+    assert risen("knowledge_bot_http_requests_total", "/v1/answers", "200") == 2
+    assert risen("knowledge_bot_http_requests_total", "/v1/answers", "422") == 1
+    assert risen("knowledge_bot_http_requests_total", "other", "404") == 1
+    assert after["knowledge_bot_questions_unfinished",] == 0
+    assert after["process_resident_memory_bytes",] > 1e6
+
+
+async def test_metrics_show_what_waits_and_which_components_are_up(application):
+    """As it is in the moment of asking."""
+    application.health.component("discord").down("x")
+    application.engine.may_answer.clear()
+    asking = asyncio.create_task(application.ask("q"))
+    await until(lambda: application.engine.asked)
+    told = await figures(application)
+    assert told["knowledge_bot_questions_unfinished",] == 1
+    assert told["knowledge_bot_component_up", "http"] == 1
+    assert told["knowledge_bot_component_up", "discord"] == 0
+    application.engine.may_answer.set()
+    await asking
+
+
+# --- who may ask ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{}, {"Authorization": TOKEN}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": f"Bearer {TOKEN[:-1]}"}],
+)
+async def test_without_the_right_token_nothing_is_asked(closed_application, header):
+    """Nor are figures shown; the wrong one is not repeated."""
+    for response in (
+        await closed_application.ask("q", headers=header),
+        await closed_application.client.get("/metrics", headers=header),
+        await closed_application.client.get("/v1/models", headers=header),
+        await closed_application.client.post("/v1/chat/completions", content=b"{", headers=header),
+        await closed_application.client.get("//v1/models", headers=header),
+        await closed_application.client.get("/v1/%6dodels", headers=header),
+    ):
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert TOKEN[:-1] not in response.text
+    assert not closed_application.engine.asked
+
+
+async def test_with_the_token_everything_is_open(closed_application):
+    """By any name: who knows the token may come through a proxy, and from a page."""
+    response = await closed_application.ask(
+        "q", headers=BEARER | {"Host": "bot.example.com", "Origin": "https://example.com"}
+    )
+    assert response.status_code == 200
+    assert (await closed_application.client.get("/metrics", headers=BEARER)).status_code == 200
+
+
+async def test_tokens_are_compared_in_constant_time(closed_application, monkeypatch):
+    """Nobody can find the token letter by letter: the comparison is hmac's."""
+    compared = []
+    monkeypatch.setattr(http_server.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+    await closed_application.ask("q", headers={"Authorization": "Bearer wrong"})
+    assert compared == [(b"wrong", TOKEN.encode())]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "10.0.0.1", "[::2]", "", "x]["]
+)
+async def test_a_name_that_leads_here_is_refused_without_a_token(application, host):
+    """A page whose own name is made to resolve to this machine could ask otherwise (DNS rebinding)."""
+    for response in (
+        await application.ask("q", headers={"Host": host}),
+        await application.client.get("/health/ready", headers={"Host": host}),
+        await application.client.get("/docs", headers={"Host": host}),
+    ):
+        assert response.status_code in (400, 421)
+    assert not application.engine.asked
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8080", "127.0.0.1", "127.0.0.1:80", "[::1]:8080", "LOCALHOST"]
+)
+async def test_the_names_of_this_machine_are_served(application, host):
+    """With or without a port."""
+    assert (await application.ask("q", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["", TOKEN])
+async def test_a_webhook_sees_to_it_itself_who_may_use_it(tmp_path, token):
+    """It is called by the platform, through a proxy, by a public name, and knows no token of ours."""
+    router = APIRouter()
+    router.add_api_route("/hook/updates", lambda: "taken", methods=["POST"])
+    async with HttpApplication(tmp_path, router, http={"port": 0, "token": token}) as application:
+        public = {"Host": "bot.example.com", "Origin": "https://example.com"}
+        assert (await application.client.post("/hook/updates", headers=public)).json() == "taken"
+        assert (await application.client.post("/hook/updates/more", headers=public)).status_code in (401, 421)
+        assert "/hook" not in (await application.client.get("/openapi.json", headers={"Host": "localhost"})).text
+
+
+async def test_a_web_page_of_another_site_cannot_ask(application):
+    """Neither openly, nor as a form, nor by asking for permission first; nothing says that it may read."""
+    port = application.server.port
+    asked = await application.ask("q", headers={"Origin": "https://evil.example"})
+    form = await application.client.post(
+        "/v1/answers", content=b'{"question": "q"}', headers={"Content-Type": "text/plain"}
+    )
+    permission = await application.client.request(
+        "OPTIONS", "/v1/answers", headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    )
+    own = await application.ask("q", headers={"Origin": f"http://127.0.0.1:{port}"})
+    assert [response.status_code for response in (asked, form, permission, own)] == [403, 415, 403, 200]
+    for response in (asked, form, permission, own):
+        assert not [name for name in response.headers if name.startswith("access-control")]
+    assert len(application.engine.asked) == 1
+
+
+def test_beyond_this_machine_a_token_is_needed(tmp_path, monkeypatch):
+    """The bot doesn't start without one, and says how to get one."""
+    file = tmp_path / "bot.toml"
+    for host in ("0.0.0.0", "::", "192.168.1.5", "bot.example.com"):  # noqa: S104
+        file.write_text(f'[http]\nhost = "{host}"\n')
+        with pytest.raises(SettingsError, match=r"bot.toml line 1: http: .*set http.token \(openssl rand -hex 32"):
+            load_settings(file)
+        monkeypatch.setenv("BOT_HTTP__TOKEN", TOKEN)
+        assert not load_settings(file).http.local
+        monkeypatch.delenv("BOT_HTTP__TOKEN")
+    for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
+        assert Settings(http={"host": host}).http.local
+
+
+def test_a_short_token_is_refused(tmp_path):
+    """Somebody would guess it; it isn't repeated."""
+    file = tmp_path / "bot.toml"
+    file.write_text('[http]\ntoken = "hunter2"\n')
+    with pytest.raises(SettingsError, match="too easy to guess") as error:
+        load_settings(file)
+    assert "hunter2" not in str(error.value)
+
+
+# --- how much, how long -----------------------------------------------------------------------------------------------
+
+
+async def test_a_large_body_is_refused_before_it_is_read(tmp_path):
+    """Whether its size is announced or not."""
+    async with HttpApplication(tmp_path, http={"port": 0, "body_bytes": 1000}) as application:
+        announced = await application.ask("q" * 2000)
+
+        assert announced.status_code == 413
+        assert "http.body_bytes" in announced.json()["detail"]
+        assert (await application.ask("q")).status_code == 200
+        head = b"POST /v1/answers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        assert b" 413 " in await raw(application, head + b"Content-Length: 99999999999\r\n\r\n{")
+        chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"200\r\n" + b"x" * 512 + b"\r\n"
+        assert b" 413 " in await raw(application, chunked, b"200\r\n" + b"x" * 512 + b"\r\n")
+
+
+async def test_a_body_that_never_comes_is_given_up(application, monkeypatch):
+    """It would hold a connection for ever."""
+    monkeypatch.setattr(http_server, "_BODY_SECONDS", 0.1)
+    head = (
+        b"POST /v1/answers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    )
+    told = await raw(application, head)
+    assert b" 408 " in told
+    assert b"application/problem+json" in told
+
+
+async def test_a_head_that_never_comes_is_given_up(application, monkeypatch):
+    """At once after connecting, and after an answered request too."""
+    monkeypatch.setattr(http_server, "_HEAD_SECONDS", 0.2)
+    assert await raw(application, b"GET /health/live HTT") == b""
+    told = await raw(application, b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /hea", pause=0.05)
+    assert told.count(b"HTTP/1.1") == 1
+
+
+async def test_too_many_connections_are_refused(tmp_path):
+    """Those that are there go on."""
+    async with HttpApplication(tmp_path, http={"port": 0, "connections": 3}) as application:
+        idle = [await asyncio.open_connection("127.0.0.1", application.server.port) for _ in range(3)]
+        assert (await application.client.get("/health/live")).status_code == 503
+        for _, writer in idle:
+            writer.close()
+        await until(lambda: len(application.server._server.server_state.connections) <= 1)
+        assert (await application.client.get("/health/live")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "bytes_sent", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 5 + b"nonsense\r\n\r\n"]
+)
+async def test_what_is_no_http_hurts_nobody(application, bytes_sent):
+    """TLS on the plain port, say."""
+    told = await raw(application, bytes_sent)
+    assert b"200" not in told
+    assert (await application.client.get("/health/live")).status_code == 200
+
+
+# --- errors and pages -------------------------------------------------------------------------------------------------
+
+
+async def test_every_error_is_a_problem(application):
+    """Also those that the framework makes."""
+    for response, status in (
+        (await application.client.get("/nothing"), 404),
+        (await application.client.get("/v1/answers"), 405),
+        (await application.client.delete("/health/live"), 405),
+    ):
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/problem+json"
+        problem = response.json()
+        assert (problem["type"], problem["status"]) == ("about:blank", status)
+        assert problem["title"] and problem["detail"]
+
+
+async def test_a_bug_is_a_problem_with_a_reference_and_no_trace(application, monkeypatch):
+    """The trace is in the log, once, under the same reference."""
+    monkeypatch.setattr(application.api, "begin", None)
+    with capture_logs() as log:
+        response = await application.ask("a secret text")
+    assert response.status_code == 500
+    assert "Traceback" not in response.text
+    [line] = [line for line in log if line["event"] == "request failed"]
+    assert f"(reference {line['reference']})" in response.json()["detail"]
+    assert isinstance(line["exc_info"], TypeError)
+
+
+async def test_the_page_on_the_api_loads_nothing_from_elsewhere(application):
+    """The bot works without a network, and tells nobody who reads its page."""
+    page = (await application.client.get("/", follow_redirects=True)).text
+    for path in ("/v1/answers", "/v1/chat/completions", "/v1/models", "/health/live", "/health/ready", "/metrics"):
+        assert path in page
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://json-schema.org", "") and "//cdn" not in page
+    description = (await application.client.get("/openapi.json")).json()
+    assert description["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    assert description["components"]["schemas"]["Ask"]["properties"]["question"]["type"] == "string"

@@ -1,0 +1,169 @@
+"""What the doctor finds, and what this machine can do."""
+
+import os
+import time
+
+import pytest
+
+from bot.core.diagnosis import Diagnosis, Level
+from bot.core.settings import DiscordSettings, GeneratorSettings, Settings
+from bot.runtime.bench import Figures, measure, recommended
+from bot.runtime.daemon import open_application
+from bot.runtime.doctor import examine
+from bot.storage.data_folder import alone_in
+from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
+from tests.platforms.discord_server import DiscordServer
+from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN
+from tests.platforms.telegram_server import TelegramServer
+
+GUIDE = "# Guide\n\n" + "".join(
+    f"## {thing}\n\nThe {thing.lower()} must be {rule} every week.\n\n"
+    for thing, rule in (
+        ("Kettle", "descaled"),
+        ("Grinder", "brushed"),
+        ("Filter", "rinsed"),
+        ("Water tank", "emptied"),
+        ("Milk jug", "boiled"),
+        ("Drip tray", "washed"),
+        ("Steam wand", "purged"),
+        ("Scales", "wiped"),
+        ("Bean hopper", "dusted"),
+    )
+)
+
+
+@pytest.fixture
+def said(settings, models):
+    """What the doctor says, by subject."""
+
+    async def run(online: bool = False, **sections: object) -> dict[str, list[Diagnosis]]:
+        changed = settings.model_copy(update=sections)
+        found: dict[str, list[Diagnosis]] = {}
+        async for one in examine(changed, models, online=online):
+            found.setdefault(one.subject, []).append(one)
+        return found
+
+    return run
+
+
+def worst(found: dict[str, list[Diagnosis]], subject: str) -> Diagnosis:
+    order = [Level.OK, Level.WARNING, Level.ERROR]
+    return max(found[subject], key=lambda one: order.index(one.level))
+
+
+@pytest.fixture
+async def healthy(settings, models, folder_of):
+    """A place where all is well."""
+    folder_of({"guide.md": GUIDE})
+    async with open_application(settings, models) as application:
+        await application.indexer.index_folder(settings.knowledge.folder)
+    return settings
+
+
+async def test_where_all_is_well_every_line_is_ok(said, healthy):
+    """Each subject is named, the threshold among them."""
+    found = await said()
+    assert {one.level for lines in found.values() for one in lines} == {Level.OK}
+    assert {"settings", "sqlite", "data folder", "disk", "database", "clock", "models", "index", "threshold"} <= set(
+        found
+    )
+    [threshold] = found["threshold"]
+    assert "100% of 9 questions made from the documents are answered, and 0% of" in threshold.text
+
+
+async def test_what_is_wrong_with_the_data_folder_is_said_with_the_fix(said, healthy):
+    """Others may read it, a database is damaged, a file is from the future."""
+    data = healthy.storage.folder
+    data.chmod(0o755)
+    journal = data / "journal.sqlite3"
+    journal.write_bytes(journal.read_bytes()[:4096] + b"\xff" * 20_000)
+    os.utime(data / "index.sqlite3", (time.time() + 7200,) * 2)
+    found = await said()
+    assert worst(found, "data folder").text.endswith(f"chmod 700 {data}")
+    assert worst(found, "database").level is Level.ERROR
+    assert "--set-damaged-aside" in worst(found, "database").text
+    assert worst(found, "clock").level is Level.WARNING
+
+
+async def test_an_index_that_is_behind_and_documents_that_can_t_be_read_are_said(said, healthy, folder_of):
+    """How many; and before the first index, that there is none."""
+    folder_of({"new.md": "# New\n\nText.\n"})
+    assert "1 files were changed since" in worst(await said(), "index").text
+    (healthy.knowledge.folder / "guide.md").unlink()
+    assert "2 files were changed since" in worst(await said(), "index").text
+
+
+async def test_a_running_bot_is_seen_and_left_alone(said, healthy):
+    """The doctor may come while it works."""
+    with alone_in(healthy.storage.folder):
+        assert "a bot is running" in worst(await said(), "bot").text
+
+
+async def test_a_threshold_that_does_not_fit_is_said_with_one_that_would(said, healthy):
+    """Too high: what the documents answer is declined."""
+    found = worst(await said(answer=healthy.answer.model_copy(update={"threshold": 0.999})), "threshold")
+    assert found.level is Level.WARNING
+    assert "try answer.threshold = 0." in found.text
+    found = worst(await said(answer=healthy.answer.model_copy(update={"threshold": 0.0})), "threshold")
+    assert found.level is Level.WARNING
+
+
+async def test_tokens_are_looked_at_and_tried(said, healthy, monkeypatch):
+    """Their shape without the network; with it, whether they are taken, and what the bot may see."""
+    bad = Settings(telegram={"token": "abc"}, discord={"token": "abc"})
+    found = await said(telegram=bad.telegram, discord=bad.discord)
+    assert worst(found, "telegram").level is worst(found, "discord").level is Level.ERROR
+    async with TelegramServer() as server:
+        good = Settings(telegram={"token": TELEGRAM_TOKEN, "api_url": server.address, "policy": "always"})
+        monkeypatch.setattr("bot.adapters.telegram.checking._TOKEN", __import__("re").compile(".*"))
+        found = await said(online=True, telegram=good.telegram)
+        assert found["telegram"][0].text.startswith("the token is that of @")
+        assert "privacy mode is on" in worst(found, "telegram").text
+        wrong = Settings(telegram={"token": "1:" + "x" * 35, "api_url": server.address})
+        assert "refuses the token" in worst(await said(online=True, telegram=wrong.telegram), "telegram").text
+        gone = Settings(telegram={"token": TELEGRAM_TOKEN, "api_url": "http://127.0.0.1:9"})
+        assert "can't be reached" in worst(await said(online=True, telegram=gone.telegram), "telegram").text
+
+
+async def test_discord_says_which_intents_there_are(said, healthy, monkeypatch):
+    """And refuses a wrong token."""
+    async with DiscordServer.running() as server:
+        monkeypatch.setattr("discord.http.Route.BASE", server.api)
+        monkeypatch.setattr("bot.adapters.discord.checking._TOKEN", __import__("re").compile(".*"))
+        found = await said(online=True, discord=DiscordSettings(token=DISCORD_TOKEN))
+        assert found["discord"][0].text.startswith("the token is that of ")
+        found = await said(online=True, discord=DiscordSettings(token="wrong"))
+        assert "refuses the token" in worst(found, "discord").text
+
+
+async def test_the_generator_is_told_and_measured(said, healthy, models, copying):
+    """A real model: how it is used, and how fast it writes; and what to do where it is not there."""
+    there = GeneratorSettings(provider="local", model=copying)
+    found = worst(await said(generator=there), "generator")
+    assert found.level is Level.OK
+    assert f"model {there.model}" in found.text
+    assert "style dialogue" in found.text
+    missing = worst(await said(generator=GeneratorSettings(provider="local", model="no/such-model")), "generator")
+    assert missing.level is Level.WARNING
+    assert "models.auto_download" in missing.text
+    async with open_application(healthy.model_copy(update={"generator": there}), models) as application:
+        figures = await measure(application)
+    assert figures.tokens_a_second is not None
+    assert figures.tokens_a_second > 1
+    assert figures.lines()[-1].startswith("the generator: ")
+
+
+async def test_the_bench_measures_and_recommends(healthy, models):
+    """Figures that are there, and settings where others suit better."""
+    async with open_application(healthy, models) as application:
+        figures = await measure(application)
+    assert min(figures.passages_a_second, figures.questions_a_second, figures.acceptances_a_second) > 0
+    assert 0 < figures.read_ms < figures.one_question_ms
+    assert len(figures.lines()) == 4
+    slow = Figures(10, 4000, 0.2, 3600, 0.1, 2.0, 900)
+    advice = "\n".join(recommended(slow, healthy))
+    assert "queue.capacity = 12" in advice
+    assert "answer.read_passages = 2" in advice
+    assert "quicker disk" in advice
+    assert "generator.max_new_tokens = 60" in advice
+    assert recommended(Figures(900, 30, 60, 20, 500, 30, 200), healthy) == []
