@@ -44,15 +44,15 @@ def _print_explanation(told: "Explanation") -> None:
     for text, weight in told.variants:
         screen.print(Text(f"Searched for ({weight:.0%}): {safe(text)}"))
     if told.candidates:
-        scores = ("confidence", "search", "words", "sentence", "reader")
+        scores = ("confidence", "relevance", "lead", "search", "meaning")
         table = Table(*scores, "best words", "where", title="What was read")
         for candidate in told.candidates:
             table.add_row(
                 f"{candidate.confidence:.2f}",
+                f"{candidate.relevance:+.1f}",
+                f"{candidate.lead:+.2f}",
                 f"{candidate.retrieval:.2f}",
-                f"{candidate.covered:.2f}",
-                f"{candidate.sentence:.2f}",
-                f"{candidate.margin:+.1f}",
+                f"{candidate.cosine:.2f}",
                 Text(safe(candidate.citation.quote)),
                 Text(source_line(candidate.citation)),
             )

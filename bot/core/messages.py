@@ -77,7 +77,8 @@ def _turns(data: Sequence[Mapping[str, str]] | None) -> tuple[Turn, ...] | None:
 
 class Outcome(StrEnum):
     ANSWERED = "answered"
-    DECLINED = "declined"  # the documents don't say
+    SUGGESTED = "suggested"  # a section that may answer, marked as unsure
+    DECLINED = "declined"  # nothing in the documents comes near
     SMALL_TALK = "small_talk"
     FAILED = "failed"  # an error of ours: the text says so, with the reference
     STOPPED = "stopped"  # whoever asked has stopped it
@@ -138,7 +139,7 @@ class Answer:
     `confidence` is between 0 and 1. `retrieved` names the documents found, best first, each once, ten at most.
     `timings_ms` has one entry a stage. `reference` is the short id that the log line of this question carries too. `late`: it
     took so long, mostly because the bot was away, that it should come with a word about that. `phrasing` is None where no
-    language model was asked.
+    language model was asked. `more` is what follows the answer in the same section, Markdown, for those who ask for it.
     """
 
     outcome: Outcome
@@ -151,6 +152,7 @@ class Answer:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     late: bool = False
     phrasing: Phrasing | None = None
+    more: str = ""
 
     @property
     def answered(self) -> bool:

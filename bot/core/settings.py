@@ -149,14 +149,19 @@ class RetrievalSettings(Section):
 
 class AnswerSettings(Section):
     threshold: float = Field(
-        0.4, ge=0, le=1, description="Confidence from which on an answer is given; below it the bot declines."
+        0.5,
+        ge=0,
+        le=1,
+        description="Confidence from which on an answer is given as sure; below it, it is only suggested.",
+    )
+    suggest_threshold: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="Confidence from which on a section is suggested, marked as unsure; below it the bot declines.",
     )
     read_passages: int = Field(
-        5,
-        ge=1,
-        le=50,
-        description="How many of the passages found, best first, are read for the answer. Fewer are where the first two are "
-        "far ahead.",
+        12, ge=1, le=50, description="How many of the passages found, best first, are read for the answer."
     )
     calibration: OptionalFile = Field(
         None,

@@ -1,23 +1,17 @@
-"""Scores -> the probability that an answer is right, by which the bot answers or declines.
+"""Features -> the probability that an answer is right, by which the bot answers, suggests or declines.
 
-A logistic model of a few scores that a person can understand. Its numbers stand in a file with what they were fitted on,
+A logistic model of a few features that a person can understand. Its numbers stand in a file with what they were fitted on,
 made by `knowledge-bot evaluate --calibrate`.
 """
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from bot.core.documents import Passage
 from bot.core.errors import WeightsError
-from bot.core.messages import QueryVariant
-from bot.core.text import share_of_words, stems
-from bot.engine.compose import unit_with
-from bot.inference.reader import Reading
-from bot.storage.base import Hit
 
 _MODELS = Path(__file__).parent.parent / "models" / "reader"
 SHIPPED = _MODELS / "calibration.json"
@@ -27,18 +21,17 @@ SHIPPED_BY_WORDS = _MODELS / "calibration-by-words.json"
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What speaks for an answer.
+    """What the confidence in an answer is made of.
 
-    `retrieval` is the score of the search, which compares meaning and words; `covered` is the share of the question's words
-    that the passage has, its title and headings counted in; `sentence` is the cosine between the question and the sentence
-    that answers. They are over all variants by their weights, so that an off-topic remark is not carried by what was said
-    before. `margin`: by how much, in logits, the reader finds these words likelier than that the passage doesn't answer.
+    `relevance`: the reader's logit for the passage that answers. `lead`: by how much that passage ranks before the best one of
+    another section; a close race is a doubtful one. `retrieval`: its score in the search, which compares meaning and words.
+    `cosine`: the likeness in meaning of the question and the passage, over all query variants by their weights.
     """
 
+    relevance: float
+    lead: float
     retrieval: float
-    covered: float
-    sentence: float
-    margin: float
+    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +63,3 @@ class Calibration:
         """The probability that the answer is right, between 0 and 1."""
         logit = self.intercept + sum(weight * getattr(found, name) for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-max(-700.0, logit)))
-
-
-def features(variants: Sequence[QueryVariant], hit: Hit, reading: Reading, sentence: float) -> Features:
-    """`sentence` is what Features says."""
-    found = hit.found
-    said = stems(" ".join((found.title, *found.passage.heading, found.passage.body)))
-    return Features(
-        retrieval=hit.score,
-        covered=sum(variant.weight * share_of_words(stems(variant.text), said) for variant in variants),
-        sentence=sentence,
-        margin=reading.score,
-    )
-
-
-def answering_sentence(passage: Passage, reading: Reading) -> str:
-    """The sentence, item or row that the words stand in, with the heading or the question that it stands below."""
-    block = passage.blocks[reading.block]
-    said = block.text[slice(*unit_with(block, reading.span))]
-    return "\n".join((*block.heading[-1:], *filter(None, [block.context]), said))

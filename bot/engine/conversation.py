@@ -1,16 +1,16 @@
-"""What was said before, and how a follow-up question becomes searchable.
+"""What was said before, and the ways to take a question that comes after it.
 
-A follow-up ("and on Windows?") is searched both as it stands and joined with the earlier questions that it may refer to;
-the rankings are fused, so a change of subject is not lost in what was said before. The less a question says by itself, the
-more the joined variant counts; one that says enough is taken by itself where it has no answer as a follow-up, or a
-much less sure one. Only answered questions are kept, for as long as the settings say.
+A follow-up ("and on Windows?") is searched both as it stands and joined with the earlier questions that it may refer to. The
+less a question says by itself, the more the joined variant counts. Every question is also taken by itself: what it finds
+decides whether it is a follow-up at all. Only answered questions are kept, for as long as the settings say.
 """
 
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from bot.core.messages import Answer, QueryVariant, Question, Turn
+from bot.core.messages import Answer, Outcome, QueryVariant, Question, Turn
 from bot.core.settings import ConversationSettings
 from bot.core.text import STOP_WORDS, words
 from bot.storage.base import ConversationStore
@@ -18,9 +18,18 @@ from bot.storage.base import ConversationStore
 # A question with so many words that carry meaning can stand alone.
 _WORDS_TO_STAND_ALONE = 2
 _WEIGHT_TO_STAND_ALONE = 0.5
+_REMEMBERED = (Outcome.ANSWERED, Outcome.SUGGESTED)
 # A write for each question, only to find nothing to erase, would cost as much as keeping the turn.
 _BETWEEN_ERASURES = 60.0  # seconds
 _POINTING_BACK = frozenset("it its that this these those they them their he him his she her one ones there".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """One way to take a question: `variants` are searched for, `text` is what passages are read for."""
+
+    variants: tuple[QueryVariant, ...]
+    text: str
 
 
 class Conversations:
@@ -29,19 +38,21 @@ class Conversations:
         self._settings = settings
         self._forgotten_at = -math.inf  # on the monotonic clock
 
-    async def variants(self, question: Question) -> list[QueryVariant]:
-        """What to search for: the question as it stands first, then with what it refers to, if there is anything."""
+    async def interpretations(self, question: Question) -> list[Interpretation]:
+        """The ways to take a question: by itself last, and as a follow-up before that where anything was said before."""
+        alone = Interpretation((QueryVariant(question.text),), question.text)
         context = [turn.question for turn in await self.turns(question)]
         if question.replied_to:
             context.append(question.replied_to)
         if not context:
-            return [QueryVariant(question.text)]
-        alone = _weight_alone(question.text)
-        return [QueryVariant(question.text, alone), QueryVariant(joined(context, question.text), 1 - alone)]
+            return [alone]
+        weight, text = _weight_alone(question.text), joined(context, question.text)
+        variants = QueryVariant(question.text, weight), QueryVariant(text, 1 - weight)
+        return [Interpretation(variants, text), alone]
 
     async def remember(self, question: Question, answer: Answer) -> None:
-        """Keep an answered question for follow-ups, and drop what has expired."""
-        if not answer.answered or not self._settings.turns or question.earlier is not None:
+        """Keep a question that was answered, surely or not, for follow-ups, and drop what has expired."""
+        if answer.outcome not in _REMEMBERED or not self._settings.turns or question.earlier is not None:
             return
         if time.monotonic() > self._forgotten_at + _BETWEEN_ERASURES:
             await self.forget_expired()
@@ -64,9 +75,10 @@ class Conversations:
         return await self._store.turns(question.conversation, newer_than=since, limit=self._settings.turns)
 
 
-def may_stand_alone(variants: Sequence[QueryVariant]) -> bool:
-    """Whether a question with these variants says enough to be no follow-up, although something was said before."""
-    return len(variants) > 1 and variants[0].weight >= _WEIGHT_TO_STAND_ALONE
+def points_back(text: str) -> bool:
+    """Whether a question has a word such as "it" or "there", or too few words of its own, so that it needs what came before."""
+    said = set(words(text))
+    return bool(said & _POINTING_BACK) or not said - STOP_WORDS
 
 
 def _weight_alone(text: str) -> float:

@@ -8,30 +8,32 @@ from typing import Any
 from bot.core.messages import Citation, Outcome
 from bot.core.settings import Settings
 from bot.engine.compose import cite
-from bot.engine.qa import Candidate, Considered
+from bot.engine.judging import Candidate
+from bot.engine.qa import Considered
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedCandidate:
-    """A passage that was read. `citation` leads to its best words; the scores are those of Features and of the search."""
+    """A passage that was read. `citation` leads to its best words; the features are those of `bot.engine.confidence`."""
 
     citation: Citation
     confidence: float
+    relevance: float
+    lead: float
     retrieval: float
-    covered: float
-    sentence: float
-    margin: float
+    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """`variants`: (text, weight) as searched for. `unread`: documents of passages that were found but not read, best first.
-    `advice`: what decided, and which setting would change it, in sentences."""
+    `advice`: which bound decided, and which setting would change the outcome, in sentences."""
 
     outcome: Outcome
     answer: str
     confidence: float
     threshold: float
+    suggest_threshold: float
     variants: Sequence[tuple[str, float]]
     candidates: Sequence[ExplainedCandidate]
     unread: Sequence[str]
@@ -41,29 +43,30 @@ class Explanation:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """For a chat, without markup: what decided, then each candidate."""
+        """For a chat, without markup: the advice, then each candidate."""
         return [
             *self.advice,
             *(
-                f"{candidate.confidence:.2f}: {candidate.citation.quote} ({candidate.citation.document}; search "
-                f"{candidate.retrieval:.2f}, words {candidate.covered:.2f}, sentence {candidate.sentence:.2f}, "
-                f"reader {candidate.margin:+.1f})"
+                f"{candidate.confidence:.2f}: {candidate.citation.quote} ({candidate.citation.document}; relevance "
+                f"{candidate.relevance:+.1f}, lead {candidate.lead:+.2f}, search {candidate.retrieval:.2f}, meaning "
+                f"{candidate.cosine:.2f})"
                 for candidate in self.candidates
             ),
         ]
 
 
 def explanation(considered: Considered, settings: Settings) -> Explanation:
-    answer = considered.answer
+    answer, judged = considered.answer, considered.judged
     return Explanation(
         outcome=answer.outcome,
         answer=answer.text,
         confidence=answer.confidence,
         threshold=settings.answer.threshold,
-        variants=[(variant.text, variant.weight) for variant in considered.variants],
+        suggest_threshold=settings.answer.suggest_threshold,
+        variants=[(variant.text, variant.weight) for variant in judged.interpretation.variants] if judged else [],
         candidates=[_explained(candidate, settings) for candidate in considered.candidates],
-        unread=list(dict.fromkeys(hit.found.document for hit in considered.unread)),
-        advice=list(_advice(considered, settings)),
+        unread=list(dict.fromkeys(hit.found.document for hit in judged.unread)) if judged else [],
+        advice=_advice(considered, settings),
     )
 
 
@@ -77,37 +80,36 @@ def _explained(candidate: Candidate, settings: Settings) -> ExplainedCandidate:
 
 
 def _advice(considered: Considered, settings: Settings) -> list[str]:
-    answer, threshold = considered.answer, settings.answer.threshold
+    answer, bounds = considered.answer, settings.answer
     if answer.outcome is Outcome.SMALL_TALK:
         return ["This is small talk: it gets a short reply, and nothing is searched for."]
     if not considered.candidates:
-        return ["Nothing was found at all: no passage of the index shares a word or a meaning with the question."]
+        return ["Nothing was found: no passage of the index shares a word or a meaning with the question."]
     best = considered.candidates[0]
     if answer.answered:
         return [
-            f"Answered: the confidence {best.confidence:.2f} reaches answer.threshold {threshold:g}. "
-            f"A threshold above {best.confidence:.2f} would decline it."
+            f"Answered: the confidence {best.confidence:.2f} reaches answer.threshold {bounds.threshold:g}. "
+            f"A threshold above {best.confidence:.2f} would only suggest it."
+        ]
+    if answer.outcome is Outcome.SUGGESTED and best.contradicts and best.confidence >= bounds.threshold:
+        return [
+            "Suggested only: a code, version or name with a number that the question asks about is not in that passage, "
+            "which speaks of another one."
+        ]
+    at = math.floor(100 * best.confidence) / 100
+    if answer.outcome is Outcome.SUGGESTED:
+        return [
+            f"Suggested: the confidence {best.confidence:.2f} of the best candidate is below answer.threshold "
+            f"{bounds.threshold:g}, and reaches answer.suggest_threshold {bounds.suggest_threshold:g}. A threshold of "
+            f"{at:.2f} would answer it, and every other question that is as uncertain."
         ]
     advice = [
-        f"Declined: the confidence {best.confidence:.2f} of the best candidate is below answer.threshold {threshold:g}. "
-        f"A threshold of {math.floor(100 * best.confidence) / 100:.2f} would answer it, and every other question that is "
-        "as uncertain."
+        f"Declined: the confidence {best.confidence:.2f} of the best candidate is below answer.suggest_threshold "
+        f"{bounds.suggest_threshold:g}. One of {at:.2f} would suggest it, and whatever else is as uncertain."
     ]
-    if best.features.covered < 0.5:
-        advice.append(
-            "Fewer than half of the question's words stand in that passage: a document that uses the words of those who ask, "
-            "or a stored question with its answer, would be found with more confidence."
-        )
-    if best.features.margin < 0:
+    if best.features.relevance < 0:
         advice.append(
             "The reader finds it likelier that the passage doesn't answer: see whether the answer stands there in so many "
             "words."
-        )
-    if considered.unread and len(considered.candidates) < settings.answer.read_passages:
-        advice.append(f"{len(considered.unread)} more passages were found but not read: none would have come first.")
-    elif considered.unread:
-        advice.append(
-            f"{len(considered.unread)} more passages were found but not read; answer.read_passages "
-            f"(now {settings.answer.read_passages}) says how many are."
         )
     return advice

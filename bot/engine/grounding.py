@@ -132,7 +132,8 @@ class Checking:
             return True
         text = plain(text)
         contexts = [found.passage.body for found in self._given]
-        *readings, own = await self._reader.read([Task(self._question, context) for context in (*contexts, text)])
+        judged = await self._reader.read([Task(self._question, context) for context in (*contexts, text)])
+        *readings, own = [one.spans for one in judged]
         return await asyncio.to_thread(_speaks_of_it, text, own, contexts, readings)
 
     async def _checked(self, draft: str, *, ended: bool) -> Grounded:
@@ -204,7 +205,7 @@ class Checking:
     async def _is_read(self, claim: Text, reader: AsyncReader) -> bool:
         """Whether the reader marks these few words, or nearly does."""
         contexts = [found.passage.body for found in self._given]
-        readings = await reader.read([Task(self._question, context) for context in contexts])
+        readings = [one.spans for one in await reader.read([Task(self._question, context) for context in contexts])]
         return await asyncio.to_thread(_marked, claim, contexts, readings)
 
     def _decided(self, found: Support) -> tuple[str, ...]:

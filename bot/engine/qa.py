@@ -1,6 +1,6 @@
 """QAEngine: one question -> one answer, the whole path on one screen.
 
-    conversation -> search -> read -> decide -> compose -> phrase
+    interpret -> search -> judge -> decide -> compose -> phrase
 
 Runs on the event loop and waits there only: models and the database have threads of their own. Whether there is an answer is
 decided before any text is generated, and the quotation that proves it stays the document's.
@@ -14,73 +14,49 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bot.core.documents import Form, FoundPassage
-from bot.core.messages import Answer, Citation, Outcome, Progress, QueryVariant, Question, Stage, Update
+from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.settings import AnswerSettings
 from bot.core.text import sentences, share_of_words, stems
-from bot.engine.compose import Composed, answering_block, cite_passage, compose, parts_to_fetch, with_whole_block
-from bot.engine.confidence import Calibration, Features, answering_sentence, features
-from bot.engine.conversation import Conversations, may_stand_alone
+from bot.engine.compose import Composed, cite_passage, compose
+from bot.engine.confidence import Calibration
+from bot.engine.conversation import Conversations, Interpretation, points_back
+from bot.engine.judging import Candidate, Judge, Judged
 from bot.engine.phrasing import Phraser
+from bot.engine.sections import section_of
 from bot.engine.small_talk import small_talk_reply
-from bot.inference.encoder import Vectors
-from bot.inference.reader import Reader, Reading
+from bot.inference.reader import Reader
 from bot.knowledge.search import Retriever
 from bot.storage.base import Hit
 
 # As many characters as anyone types as a question; what comes after them is not searched for.
 _LONGEST_QUESTION = 2000
 _MOST_DOCUMENTS = 10
-# What a logit of the reader is worth beside the score of the search.
-_MARGIN_WEIGHT = 0.015
-# So many passages are read at first. The others are left unread where none of them would come first even with such a margin: of
-# 1,722 questions of the public sets two had another answer for it, and three in four took two passages.
-_READ_FIRST = 2
-_GREAT_MARGIN = 8.0  # logits
 # A passage nearer than this is worth a hint when the bot declines.
 _NEAR = 0.45  # cosine
-# So much surer must a question be answered by itself where it is answered as a follow-up too. Of the values tried on the public
-# sets this one did best, by little: it found 8 more of 487 follow-ups than taking the surer interpretation, and as many other
-# questions.
+# So much surer must a question that points back be by itself, where it is answered as a follow-up too.
 _SURER = 0.15
 # What has such a form is shown as it is: a model would only spoil it.
 _NOT_PHRASED = (Form.CODE, Form.TABLE)
-# What is said where the documents don't answer.
-REFUSAL = "The documents don't answer this."
+REFUSAL = "I found nothing in the documents that answers this."
+UNSURE = "I'm not sure this is it:"
 # A model may take so much of the time that is left for a question.
 _UNTIL_PHRASED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A passage that was read: its best words, what speaks for them, and the probability that they are right."""
-
-    hit: Hit
-    reading: Reading
-    features: Features
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
 class Considered:
-    """An answer with what it was chosen from: the candidates, best first, and then the passages found but not read.
+    """An answer with what it was chosen from. `judged` is None for small talk.
 
-    `forced` is what a threshold of 0 would have answered; None where nothing was found, or nobody asked for it.
+    `forced` is what would have been answered with every bound at 0; None where nothing was found, or nobody asked for it.
     """
 
     answer: Answer
     forced: Answer | None = None
-    variants: Sequence[QueryVariant] = ()
-    candidates: Sequence[Candidate] = ()
-    unread: Sequence[Hit] = ()
+    judged: Judged | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class _Interpretation:
-    """One way to take a question, and what was found for it, best first."""
-
-    variants: list[QueryVariant]
-    vectors: Vectors
-    hits: list[Hit]
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        return self.judged.candidates if self.judged else ()
 
 
 class QAEngine:
@@ -100,8 +76,7 @@ class QAEngine:
     ) -> None:
         """`phraser` puts answers into a model's words, which is shown the best `phrased_passages` passages for that."""
         self._retriever = retriever
-        self._reader = reader
-        self._calibration = calibration
+        self._judge = Judge(reader, calibration, settings.read_passages)
         self._conversations = conversations
         self._settings = settings
         self._base_url = base_url
@@ -109,7 +84,10 @@ class QAEngine:
         self._phrased_passages = phrased_passages
 
     async def answer(self, question: Question, progress: Progress = lambda _: None) -> Answer:
-        """Answer from the documents, or decline. Raises EngineBusy, DeadlineExceeded, IndexUnavailable, StorageError."""
+        """Answer from the documents, suggest a section, or decline.
+
+        Raises EngineBusy, DeadlineExceeded, IndexUnavailable, StorageError.
+        """
         considered = await self.consider(question, progress)
         await self._conversations.remember(question, considered.answer)
         return considered.answer
@@ -117,7 +95,7 @@ class QAEngine:
     async def consider(
         self, question: Question, progress: Progress = lambda _: None, *, forced: bool = False
     ) -> Considered:
-        """The answer to a question and how it came about, which nobody will remember. Raises as `answer` does.
+        """The answer to a question and how it came about, without remembering it. Raises as `answer` does.
 
         `forced`: also compose the answer that is withheld because of its low confidence.
         """
@@ -128,86 +106,55 @@ class QAEngine:
         timings = _Timings()
         with timings.stage("total"):
             with timings.stage("conversation"):
-                variants = await self._conversations.variants(replace(question, text=text))
+                interpretations = await self._conversations.interpretations(replace(question, text=text))
             progress(Update(Stage.SEARCHING))
-            with timings.stage("encode"):
-                vectors = await self._retriever.encode(variants)
             with timings.stage("search"):
-                interpretations = [await self._searched(variants, vectors)]
-                if may_stand_alone(variants):
-                    interpretations.append(await self._searched([QueryVariant(text)], vectors[:1]))
+                found = await self._found(interpretations)
             progress(Update(Stage.READING))
             with timings.stage("read"):
-                variants, hits, candidates = await self._understood(interpretations)
-            unread = [hit for hit in hits if all(hit is not candidate.hit for candidate in candidates)]
+                judged = await self._judged(text, interpretations, found)
             with timings.stage("compose"):
-                best = candidates[0] if candidates else None
-                sure = best is not None and best.confidence >= self._settings.threshold
-                hits = [*(candidate.hit for candidate in candidates), *unread]
-                composed = await self._compose(text, best) if best is not None and (sure or forced) else None
-                given = _answered(composed, reference, best.confidence, hits) if composed and best else None
-                answer = given if given and sure else _declined(hits, reference, best.confidence if best else 0.0)
-            if self._phraser and sure and composed and composed.form not in _NOT_PHRASED:
+                outcome = self._decided(judged)
+                wanted = forced or outcome is not Outcome.DECLINED
+                composed = await self._composed(judged) if judged.candidates and wanted else None
+                given = _given(composed, reference, judged) if composed else None
+                answer = _as_decided(outcome, given, reference, judged)
+            if self._phraser and answer.answered and composed and composed.form not in _NOT_PHRASED:
                 with timings.stage("phrase"):
                     left = _UNTIL_PHRASED * question.seconds_left
-                    answer = await self._phrase(self._phraser, question, answer, hits, progress, left)
-        answer = replace(answer, timings_ms=timings.milliseconds)
-        return Considered(answer, given, variants, candidates, unread)
+                    answer = await self._phrase(self._phraser, question, answer, judged.hits, progress, left)
+        return Considered(replace(answer, timings_ms=timings.milliseconds), given, judged)
 
-    async def _searched(self, variants: list[QueryVariant], vectors: Vectors) -> "_Interpretation":
-        return _Interpretation(variants, vectors, await self._retriever.search(variants, vectors))
+    async def _found(self, interpretations: Sequence[Interpretation]) -> list[list[Hit]]:
+        """The passages found for each interpretation, best first."""
+        vectors = await self._retriever.encode(interpretations[0].variants)
+        # The question by itself is the first variant of every interpretation.
+        searches = (self._retriever.search(one.variants, vectors[: len(one.variants)]) for one in interpretations)
+        return await asyncio.gather(*searches)
 
-    async def _understood(
-        self, interpretations: Sequence["_Interpretation"]
-    ) -> tuple[list[QueryVariant], list[Hit], list[Candidate]]:
-        """The interpretation that a question is taken in, with its candidates: (variants, hits, candidates).
+    async def _judged(
+        self, text: str, interpretations: Sequence[Interpretation], found: Sequence[Sequence[Hit]]
+    ) -> Judged:
+        """The interpretation that the question is taken in, judged.
 
         A question after others may be a follow-up, the first interpretation, or not. Its words alone don't tell, but what it
-        finds does: it is no follow-up if it is answered otherwise only, or with much more confidence.
+        finds does: it is taken by itself where it is surer that way, much surer if it points back.
         """
-        read = await asyncio.gather(*map(self._read, interpretations))
-        confidences = [candidates[0].confidence if candidates else 0.0 for candidates in read]
-        first, last, threshold = confidences[0], confidences[-1], self._settings.threshold
-        taken = -1 if last >= threshold and (first < threshold or last > first + _SURER) else 0
-        return interpretations[taken].variants, interpretations[taken].hits, read[taken]
+        first, *others = await asyncio.gather(*map(self._judge.judge, interpretations, found))
+        needed = first.confidence + (_SURER if points_back(text) else 0.0)
+        return next((one for one in others if one.confidence >= max(needed, self._settings.suggest_threshold)), first)
 
-    async def _read(self, interpretation: "_Interpretation") -> list[Candidate]:
-        """The best words of each passage and what they are worth, best first.
+    def _decided(self, judged: Judged) -> Outcome:
+        """ANSWERED, SUGGESTED or DECLINED. What contradicts a detail of the question is never sure."""
+        if judged.confidence < self._settings.suggest_threshold or not judged.candidates:
+            return Outcome.DECLINED
+        sure = judged.confidence >= self._settings.threshold and not judged.candidates[0].contradicts
+        return Outcome.ANSWERED if sure else Outcome.SUGGESTED
 
-        As in the threshold algorithm (Fagin, Lotem, Naor, 2001), what can't come first any more is not looked at.
-        """
-        hits = interpretation.hits[: self._settings.read_passages]
-        read = await self._best_words(interpretation, hits[:_READ_FIRST])
-        others = hits[_READ_FIRST:]
-        best = max((_rank(*one) for one in read), default=0.0)
-        if any(hit.score + _MARGIN_WEIGHT * _GREAT_MARGIN > best for hit in others):
-            read += await self._best_words(interpretation, others)
-        return await self._weighed(interpretation, sorted(read, key=lambda one: -_rank(*one)))
-
-    async def _best_words(self, interpretation: "_Interpretation", hits: Sequence[Hit]) -> list[tuple[Hit, Reading]]:
-        best: dict[int, Reading] = {}
-        for reading in await self._reader.read(interpretation.variants, [hit.found for hit in hits]):
-            best.setdefault(reading.passage, reading)  # they come best first
-        return [(hits[number], reading) for number, reading in best.items()]
-
-    async def _weighed(self, interpretation: "_Interpretation", read: Sequence[tuple[Hit, Reading]]) -> list[Candidate]:
-        said = [answering_sentence(hit.found.passage, reading) for hit, reading in read]
-        cosines = await self._retriever.cosines(interpretation.variants, interpretation.vectors, said)
-        candidates = []
-        for (hit, reading), cosine in zip(read, cosines, strict=True):
-            found = features(interpretation.variants, hit, reading, cosine)
-            candidates.append(Candidate(hit, reading, found, self._calibration.confidence(found)))
-        return candidates
-
-    async def _compose(self, question: str, candidate: Candidate) -> Composed:
-        passage = candidate.hit.found
-        place, words = answering_block(question, passage, candidate.reading.block, candidate.reading.span)
-        reach = parts_to_fetch(passage.passage.blocks[place])
-        if reach is not None:
-            first, last = passage.positions
-            around = await self._retriever.passages(passage.document, first - reach[0], last + reach[1])
-            passage, place, words = with_whole_block(passage, place, words, around)
-        return compose(question, passage, place, words, self._base_url)
+    async def _composed(self, judged: Judged) -> Composed:
+        best = judged.candidates[0]
+        section = await section_of(self._retriever, best.hit.found, best.reading.block, best.reading.span)
+        return compose(judged.interpretation.variants[0].text, section, self._base_url)
 
     async def _phrase(
         self,
@@ -240,37 +187,39 @@ class QAEngine:
         return (cite_passage(passages[number], self._base_url) for number in sorted(nearest - {0}))
 
 
-def _rank(hit: Hit, reading: Reading) -> float:
-    """What the candidates are ordered by. The search knows better where to look than the reader, which decides close calls:
-    with more weight for its margin one of the public sets finds more right documents first, and others fewer than by the
-    search alone.
-    """
-    return hit.score + _MARGIN_WEIGHT * reading.score
-
-
 def new_reference() -> str:
     """A short id that is easy to read out: the same in the answer and in the log."""
     return secrets.token_hex(4)
 
 
-def _answered(composed: Composed, reference: str, confidence: float, hits: Sequence[Hit]) -> Answer:
+def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
     return Answer(
         Outcome.ANSWERED,
         composed.text,
         reference,
-        span=composed.span,
-        confidence=confidence,
+        span=composed.span if composed.span in composed.text else None,
+        confidence=judged.confidence,
         citations=(composed.citation,),
-        retrieved=_documents(hits),
+        retrieved=_documents(judged.hits),
+        more=composed.more,
     )
 
 
-def _declined(hits: Sequence[Hit], reference: str, confidence: float) -> Answer:
+def _as_decided(outcome: Outcome, given: Answer | None, reference: str, judged: Judged) -> Answer:
+    """The answer as it stands, marked as a suggestion, or declined."""
+    if given is None or outcome is Outcome.DECLINED:
+        return _declined(judged, reference)
+    if outcome is Outcome.SUGGESTED:
+        return replace(given, outcome=outcome, text=f"{UNSURE}\n\n{given.text}")
+    return given
+
+
+def _declined(judged: Judged, reference: str) -> Answer:
     text = REFUSAL
-    near = dict.fromkeys(_name(hit.found) for hit in hits[:5] if max(hit.cosines) >= _NEAR)
+    near = dict.fromkeys(_name(hit.found) for hit in judged.hits[:5] if max(hit.cosines) >= _NEAR)
     if near:
-        text += f" The nearest I found: {' and '.join(list(near)[:2])}."
-    return Answer(Outcome.DECLINED, text, reference, confidence=confidence, retrieved=_documents(hits))
+        text += f" The nearest sections are {' and '.join(list(near)[:2])}."
+    return Answer(Outcome.DECLINED, text, reference, confidence=judged.confidence, retrieved=_documents(judged.hits))
 
 
 def _name(found: FoundPassage) -> str:

@@ -9,12 +9,12 @@ import string
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-from bot.core.messages import Answer, Phrased
+from bot.core.messages import Answer, Outcome, Phrased
 from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.evaluation.run import Result
 
@@ -63,8 +63,8 @@ def contains(said: str, gold: str) -> bool:
 
 
 def can_be_judged(question: EvaluationQuestion) -> bool:
-    """Whether it can be told if an answer is right: there are gold spans, or any answer would be wrong."""
-    return not question.kind.expects_answer or bool(question.answers)
+    """Whether it can be told if an answer is right: there are gold spans or keys, or any answer would be wrong."""
+    return not question.kind.expects_answer or bool(question.answers or question.key)
 
 
 def is_right(result: Result) -> bool:
@@ -79,10 +79,26 @@ def says_right(question: EvaluationQuestion, answer: Answer) -> bool:
     """Whether this answer to the question is right, as `is_right` has it."""
     if not answer.answered or not question.kind.expects_answer:
         return False
+    if question.key:
+        return helps(question, answer)
     cited = {citation.document for citation in answer.citations}
     if question.doc_ids and not cited & question.doc_ids:
         return False
     return any(_says(answer.span or "", answer.text, gold) for gold in question.answers or ())
+
+
+def helps(question: EvaluationQuestion, answer: Answer) -> bool:
+    """Whether the text of an answer, be it sure or suggested, holds the keys that a useful one has.
+
+    White space and Markdown's marks are folded.
+    """
+    text = _without_marks(answer.text)
+    held = [_without_marks(key).strip() in text for key in question.key]
+    return bool(held) and (all(held) if question.key_all else any(held))
+
+
+def _without_marks(text: str) -> str:
+    return re.sub(r"[\s*_`>|\\]+", " ", text).lower()
 
 
 def _says(span: str, text: str, gold: str) -> bool:
@@ -155,6 +171,21 @@ class PhrasedFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class HelpShares:
+    """What became of questions to a help desk, as shares of them.
+
+    `useful` and `wrong` answers were given as sure, `suggested_useful` and `suggested_wrong` ones were marked as unsure.
+    """
+
+    questions: int
+    useful: float
+    wrong: float
+    suggested_useful: float
+    suggested_wrong: float
+    declined: float
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """The outcome of an evaluation. Shares are between 0 and 1, latencies in milliseconds; None: does not apply.
 
@@ -163,7 +194,7 @@ class Figures:
     the highest first, coverage being the share of the questions that can be judged. `forced_span_f1`: of the words picked
     where there is a right span, with a threshold of 0. `reliability` and `calibration_error` compare confidence with the
     share of answers that are (or would have been) right; the error is their mean distance (ECE, ten bins). `phrased`: where a
-    language model was asked for any answer.
+    language model was asked for any answer. `help`: of questions with keys, by subtype and for "all" together.
     """
 
     overall: Row
@@ -177,6 +208,7 @@ class Figures:
     p50_ms: float | None
     p95_ms: float | None
     phrased: PhrasedFigures | None = None
+    help: Mapping[str, HelpShares] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -201,6 +233,30 @@ def measure(results: Sequence[Result]) -> Figures:
         p50_ms=p50,
         p95_ms=p95,
         phrased=phrased(results),
+        help=help_shares(results),
+    )
+
+
+def help_shares(results: Sequence[Result]) -> dict[str, HelpShares]:
+    """By subtype, and for all questions that have keys together; empty where there are none."""
+    asked = [result for result in results if result.question.kind.expects_answer and result.question.key]
+    subtypes = sorted({result.question.subtype for result in asked if result.question.subtype})
+    groups = {subtype: [result for result in asked if result.question.subtype == subtype] for subtype in subtypes}
+    return {name: _help_shares(group) for name, group in (groups | {"all": asked}).items() if group}
+
+
+def _help_shares(results: Sequence[Result]) -> HelpShares:
+    counts = Counter((result.answer.outcome, helps(result.question, result.answer)) for result in results)
+    total = len(results)
+    sure, unsure = Outcome.ANSWERED, Outcome.SUGGESTED
+    others = sum(count for (outcome, _), count in counts.items() if outcome not in (sure, unsure))
+    return HelpShares(
+        questions=total,
+        useful=counts[sure, True] / total,
+        wrong=counts[sure, False] / total,
+        suggested_useful=counts[unsure, True] / total,
+        suggested_wrong=counts[unsure, False] / total,
+        declined=others / total,
     )
 
 

@@ -29,6 +29,14 @@ class Kind(StrEnum):
         return self in (Kind.ANSWERABLE, Kind.FOLLOWUP)
 
 
+class Place(NamedTuple):
+    """A stretch of a document, by its first and last line, where a good answer stands."""
+
+    document: str
+    first: int
+    last: int
+
+
 class Said(NamedTuple):
     """One earlier message. `role` is "user" or "assistant"."""
 
@@ -44,6 +52,9 @@ class EvaluationQuestion:
     may be a free-form `reference`), and empty where it is not answerable. `doc_ids` are the documents that hold the answer,
     any of which is right; empty where none is known. `related` are documents that only look right. `history` is what was
     said before, oldest first.
+
+    Of questions to a help desk, `key` are short texts of which one, or all where `key_all`, stands in a useful answer, `places`
+    are where it may be quoted from, and `subtype` is what kind of help is asked for ("howto", "fact", ...).
     """
 
     id: str
@@ -54,6 +65,10 @@ class EvaluationQuestion:
     history: tuple[Said, ...] = ()
     reference: str | None = None
     related: frozenset[str] = frozenset()
+    subtype: str | None = None
+    key: tuple[str, ...] = ()
+    key_all: bool = False
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +165,16 @@ class _Line:
     def history(self) -> tuple[Said, ...]:
         return tuple(map(self._said, self._list("history") or ()))
 
+    def flag(self, key: str) -> bool:
+        """True or false; false where it is missing or null."""
+        value = self._values.get(key)
+        if value not in (None, True, False):
+            raise self.wrong(f"`{key}` must be true or false")
+        return bool(value)
+
+    def places(self) -> tuple[Place, ...]:
+        return tuple(map(self._place, self._list("places") or ()))
+
     def identity(self) -> str:
         """The `id`, which may be a number; the line's number where there is none."""
         value = self._values.get("id")
@@ -162,6 +187,12 @@ class _Line:
         if value is not None and not isinstance(value, list):
             raise self.wrong(f"`{key}` must be a list in square brackets")
         return value
+
+    def _place(self, place: Any) -> Place:
+        match place:
+            case {"doc_id": str(document), "lines": [int(first), int(last)]}:
+                return Place(document, first, last)
+        raise self.wrong("each of `places` must be an object with a `doc_id` and `lines`, such as [12, 15]")
 
     def _said(self, turn: Any) -> Said:
         if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
@@ -190,6 +221,10 @@ def _question(line: _Line) -> EvaluationQuestion:
         history=history,
         reference=line.optional_text("reference"),
         related=line.ids("related_doc_id"),
+        subtype=line.optional_text("subtype"),
+        key=line.texts("key") or (),
+        key_all=line.flag("key_all"),
+        places=line.places(),
     )
 
 

@@ -107,7 +107,7 @@ def figure(plot: Plot) -> str:
 
 def _mistake(result: Result) -> str:
     question, answer = result.question, result.answer
-    verdict = "answered wrongly" if answer.answered else "declined"
+    verdict = "answered wrongly" if answer.answered else answer.outcome.value
     return f"""<article>
 <h3>{escape(question.question)}</h3>
 <p><strong>{verdict}</strong> with a confidence of {answer.confidence:.2f} · {question.kind} · {escape(question.id)}</p>
@@ -126,14 +126,18 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     yield "Answered", _quoted(answer.text)
     for citation in answer.citations:
         yield "Citation", f"{escape(_place(citation))}{_quoted(citation.quote)}"
-    if answer.retrieved and not answer.citations:
-        yield "Found first", escape(answer.retrieved[0])
+    for place in question.places:
+        yield "Right place", escape(f"{place.document}, lines {place.first}-{place.last}")
+    if answer.retrieved:
+        yield "Found", escape(", ".join(answer.retrieved[:5]))
 
 
 def _right_answers(question: EvaluationQuestion) -> tuple[str, ...]:
     if not question.kind.expects_answer:
         return ("Nothing: the documents don't answer this.",)
-    return question.answers or (question.reference or "An answer; the question file doesn't say which.",)
+    return (
+        question.answers or question.key or (question.reference or "An answer; the question file doesn't say which.",)
+    )
 
 
 def _place(citation: Citation) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.evaluation.calibration import Fitted
-from bot.evaluation.metrics import Figures, PhrasedFigures, Row
+from bot.evaluation.metrics import Figures, HelpShares, PhrasedFigures, Row
 
 NOT_APPLICABLE = "-"
 
@@ -85,7 +85,19 @@ def remarks(figures: Figures) -> tuple[Remark, ...]:
             "mean distance between the confidence and the share of answers that are right",
         ),
         Remark("latency", latency, "time from question to answer"),
+        *(_remark_on_help(name, shares) for name, shares in figures.help.items()),
         *(_remarks_on_drafts(figures.phrased) if figures.phrased else ()),
+    )
+
+
+def _remark_on_help(subtype: str, shares: HelpShares) -> Remark:
+    value = (
+        f"{percent(shares.useful)} useful, {percent(shares.wrong)} wrong, {percent(shares.suggested_useful)} suggested and "
+        f"useful, {percent(shares.suggested_wrong)} suggested and not, {percent(shares.declined)} declined"
+    )
+    kinds = "all questions" if subtype == "all" else f"questions of the kind {subtype}"
+    return Remark(
+        f"help, {subtype}", value, f"{shares.questions} {kinds} whose useful answers are known by their key words"
     )
 
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from bot.core.documents import Form
 from bot.core.messages import Address, Question
+from bot.core.text import share_of_words, stems
 from bot.engine.qa import Considered
 from bot.storage.base import StoredPassage
 
@@ -136,14 +137,18 @@ async def fit_threshold(
     for number, text in enumerate((*own, *UNRELATED)):
         considered = await engine.consider(lone_question(text))
         is_own = number < len(own)
-        if is_own or not _is_spoken_of(considered):
+        if is_own or not _is_spoken_of(considered, text):
             confidences[0 if is_own else 1].append(considered.answer.confidence)
         progress(number + 1, total)
     return ThresholdFit(threshold, tuple(confidences[0]), tuple(confidences[1]))
 
 
-def _is_spoken_of(considered: Considered) -> bool:
-    return bool(considered.candidates) and considered.candidates[0].features.covered >= _COVERED
+def _is_spoken_of(considered: Considered, question: str) -> bool:
+    wanted = stems(question)
+    return any(
+        share_of_words(wanted, stems(candidate.hit.found.passage.body)) >= _COVERED
+        for candidate in considered.candidates[:1]
+    )
 
 
 def lone_question(text: str) -> Question:

@@ -1,7 +1,8 @@
-"""The model of the reader: question + context -> the spans of the context that may answer, through transformers.
+"""The model of the reader: question + context -> how likely the context answers, and which of its words do.
 
-Any extractive question answering checkpoint. The one that ships with the bot leaves out the word embeddings, which are its
-encoder's own: they are taken from there. Blocking; belongs to one inference thread.
+Any extractive question answering checkpoint of transformers. The one that ships with the bot has a head more, for the relevance
+of the context, and leaves out the word embeddings, which are its encoder's own: they are taken from there. Blocking; belongs to
+one inference thread.
 """
 
 import json
@@ -25,11 +26,14 @@ from bot.inference.weights import Precision, Weights, choose_precision, find_wei
 SHIPPED = Path(__file__).parent.parent / "models" / "reader"
 # The key of config.json that names where the word embeddings of the shipped model come from.
 BORROWED_FROM = "word_embeddings_of"
+RELEVANCE_HEAD = "relevance"
+"""In a config that the bot has written: whether there is a head for relevance; before its weights' names."""
 
 _LONGEST_ANSWER = 48  # tokens
 _WINDOW = 384  # tokens of question and context; what is longer is read in windows that overlap
 _OVERLAP = 96
 _LONGEST_QUESTION = 96  # tokens; what comes after them is not read
+_IRRELEVANT = -20.0  # logits, of what has no words
 _LONGEST_NAME = 6  # words; more capitalised ones in a row are a headline
 
 
@@ -49,6 +53,15 @@ class ScoredSpan:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the model makes of one context: `relevance` in logits, above 0 where it likelier answers than not, and `spans`, the
+    words that may answer, best first."""
+
+    relevance: float
+    spans: tuple[ScoredSpan, ...]
+
+
 class SpanModel:
     """A loaded extractive question answering model."""
 
@@ -59,7 +72,7 @@ class SpanModel:
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         started = time.perf_counter()
         try:
-            self._model, self._tokenizer = _load(weights.folder, getattr(torch, precision.dtype))
+            self._model, self._head, self._tokenizer = _load(weights.folder, getattr(torch, precision.dtype))
         except WeightsError:
             raise
         except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
@@ -72,8 +85,8 @@ class SpanModel:
             "seconds": round(time.perf_counter() - started, 2),
         }
 
-    def read(self, tasks: Sequence[Task], best: int = 5) -> list[list[ScoredSpan]]:
-        """For each task up to `best` spans that don't overlap, best first; none where the context has no words.
+    def read(self, tasks: Sequence[Task], best: int = 5) -> list[Judgement]:
+        """A judgement of each task, with up to `best` spans that don't overlap; none where the context has no words.
 
         A span lies within one sentence and cuts no name in two: the model chooses its ends one by one, and doesn't see to that.
         """
@@ -81,6 +94,7 @@ class SpanModel:
             return []
         parts = [sentences(task.context) for task in tasks]
         found: list[list[ScoredSpan]] = [[] for _ in tasks]
+        relevance = [_IRRELEVANT] * len(tasks)
         with self._torch.inference_mode():
             for batch in self._batches(self._windows(tasks, parts)):
                 inputs = self._tokenizer.pad(
@@ -88,14 +102,22 @@ class SpanModel:
                     pad_to_multiple_of=LENGTH_STEP,
                     return_tensors="pt",
                 )
-                output = self._model(**inputs)
-                starts, ends = output.start_logits.float().numpy(), output.end_logits.float().numpy()
-                for window, start, end in zip(batch, starts, ends, strict=True):
-                    found[window.task] += _spans(start, end, window.characters, window.sentences, best)
+                for window, (logit, starts, ends) in zip(batch, self._scores(inputs), strict=True):
+                    spans = _spans(logit, starts, ends, window.characters, window.sentences, best)
+                    found[window.task] += spans
+                    best_span = max((span.score for span in spans), default=_IRRELEVANT)
+                    relevance[window.task] = max(relevance[window.task], best_span if logit is None else logit)
         return [
-            _apart(spans, task.context, sentence_spans, best)
-            for spans, task, sentence_spans in zip(found, tasks, parts, strict=True)
+            Judgement(relevant, tuple(_apart(spans, task.context, sentence_spans, best)))
+            for relevant, spans, task, sentence_spans in zip(relevance, found, tasks, parts, strict=True)
         ]
+
+    def _scores(self, inputs: Any) -> Iterator[tuple[float | None, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+        """For each window (logit of its relevance, None without a head for it; start and end logits [tokens])."""
+        hidden = self._model.base_model(**inputs)[0]
+        starts, ends = self._model.qa_outputs(hidden).float().unbind(-1)
+        relevance = self._head(hidden[:, 0]).float()[:, 0].tolist() if self._head else [None] * len(hidden)
+        yield from zip(relevance, starts.numpy(), ends.numpy(), strict=True)
 
     def _windows(self, tasks: Sequence[Task], parts: Sequence[Sequence[Span]]) -> list["_Window"]:
         """The windows of all tasks, shortest first. `parts` are the sentences of each context."""
@@ -153,7 +175,8 @@ class _Window(NamedTuple):
     sentences: npt.NDArray[np.int64]
 
 
-def _load(folder: Path, dtype: Any) -> tuple[Any, Any]:
+def _load(folder: Path, dtype: Any) -> tuple[Any, Any, Any]:
+    """(model, head for the relevance or None, tokenizer)."""
     from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -164,7 +187,8 @@ def _load(folder: Path, dtype: Any) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         if not tokenizer.is_fast:
             raise WeightsError(f"{folder} has no fast tokenizer (tokenizer.json), which tells where each token stands.")
-        return model.eval(), tokenizer
+        return model.eval(), None, tokenizer
+    import torch
     from safetensors import safe_open
     from safetensors.torch import load_file
     from transformers.initialization import no_init_weights
@@ -175,19 +199,29 @@ def _load(folder: Path, dtype: Any) -> tuple[Any, Any]:
         model = AutoModelForQuestionAnswering.from_config(shape, dtype=dtype)  # type: ignore[no-untyped-call]
     with safe_open(lender / "model.safetensors", framework="pt") as file:
         words = file.get_tensor("embeddings.word_embeddings.weight")
+    weights = load_file(folder / "model.safetensors")
+    head = None
+    if config.get(RELEVANCE_HEAD):
+        head = torch.nn.Linear(shape.hidden_size, 1, dtype=dtype)
+        head.load_state_dict({name: weights.pop(f"{RELEVANCE_HEAD}.{name}") for name in ("weight", "bias")})
     name = f"{model.base_model_prefix}.embeddings.word_embeddings.weight"
-    model.load_state_dict({**load_file(folder / "model.safetensors"), name: words})
-    return model.eval(), AutoTokenizer.from_pretrained(str(lender), local_files_only=True)
+    model.load_state_dict({**weights, name: words})
+    return model.eval(), head, AutoTokenizer.from_pretrained(str(lender), local_files_only=True)
 
 
 def _spans(
+    relevance: float | None,
     starts: npt.NDArray[np.float32],
     ends: npt.NDArray[np.float32],
     characters: npt.NDArray[np.int64],
     sentence: npt.NDArray[np.int64],
     best: int,
 ) -> list[ScoredSpan]:
-    """The best spans of one window. Token 0 stands for no answer."""
+    """The best spans of one window.
+
+    With a logit for its relevance, a span's score is that and the logarithm of the span's probability in it; else what the span
+    is likelier than no answer, which token 0 stands for.
+    """
     places = np.flatnonzero(characters[:, 1] > 0)
     if not len(places):
         return []
@@ -197,7 +231,8 @@ def _spans(
     allowed = np.triu(np.tri(last - first, k=_LONGEST_ANSWER - 1, dtype=bool))
     allowed &= sentence[first:last, None] == sentence[None, first:last]
     scores = np.where(allowed, scores, -np.inf)
-    none = starts[0] + ends[0]
+    in_all = float(np.logaddexp.reduce(scores, axis=None))
+    none = float(starts[0] + ends[0]) if relevance is None else in_all - relevance
     count = min(8 * best, scores.size)
     top = np.argpartition(scores, -count, axis=None)[-count:]
     return [

@@ -21,7 +21,7 @@ import numpy as np
 
 from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading
 from bot.inference.encoder import AnyEncoder, Vector, Vectors
-from bot.inference.span_model import ScoredSpan, SpanModel, Task
+from bot.inference.span_model import Judgement, SpanModel, Task
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -313,7 +313,7 @@ class AsyncReader:
         """`model`: also one that is still being loaded. Jobs wait for it."""
         self._loading = model if isinstance(model, Future) else _there(model)
         self._lane = lane
-        self._read: ModelCall[Task, list[ScoredSpan]] = ModelCall(
+        self._read: ModelCall[Task, Judgement] = ModelCall(
             lambda tasks: self._loading.result().read(tasks), self._LARGEST_BATCH
         )
 
@@ -321,6 +321,6 @@ class AsyncReader:
     def description(self) -> dict[str, Any]:
         return _loaded(self._loading).description
 
-    async def read(self, tasks: Sequence[Task], deadline_seconds: float | None = None) -> Sequence[list[ScoredSpan]]:
-        """For each task its best spans, best first. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
+    async def read(self, tasks: Sequence[Task], deadline_seconds: float | None = None) -> Sequence[Judgement]:
+        """A judgement of each task. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
         return await self._lane.run(self._read, tasks, deadline_seconds=deadline_seconds)

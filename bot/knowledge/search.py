@@ -1,4 +1,4 @@
-"""Question -> ranked passages: cosine and BM25 in one score, several variants fused, neighbours merged.
+"""Question -> ranked passages: cosine and BM25 in one score, several query variants fused.
 
 The score is a convex combination of the cosine and of BM25 divided by the best BM25 of the same query. Rank fusion (RRF)
 throws away how much better one passage is than the next; the combination keeps it (Bruch, Gai, Ingber: An Analysis of
@@ -6,11 +6,10 @@ Fusion Functions for Hybrid Retrieval, 2022), and found more right documents fir
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from bot.core.documents import Form, FoundPassage, Passage
+from bot.core.documents import Passage
 from bot.core.messages import QueryVariant
 from bot.core.settings import RetrievalSettings
 from bot.core.text import content_words
@@ -18,7 +17,6 @@ from bot.inference.encoder import Vectors
 from bot.inference.workers import AsyncEncoder
 from bot.storage.base import Hit, KnowledgeStore, Scores, SearchQuery
 
-_LONGEST_RUN = 3  # passages
 # More words than this only repeat what a question asks for.
 _MOST_WORDS = 64
 
@@ -53,51 +51,8 @@ class Retriever:
 
         hits = await self._store.search(self._lane.identity, queries, rank, limit, 5 * limit)
         # Without an encoder, what shares no word with the question is no find.
-        return merge_neighbours(hits if self._lane.by_meaning else [hit for hit in hits if hit.score > 0])
-
-    async def cosines(self, variants: Sequence[QueryVariant], vectors: Vectors, texts: Sequence[str]) -> list[float]:
-        """How near in meaning each text is to a question whose variants have these vectors."""
-        weights = np.array([variant.weight for variant in variants], dtype=np.float32)
-        cosines: list[float] = (weights @ vectors @ (await self._lane.encode(texts)).T).tolist()
-        return cosines
+        return hits if self._lane.by_meaning else [hit for hit in hits if hit.score > 0]
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """What stands at these places of a document; see KnowledgeStore.passages."""
         return await self._store.passages(document, first, last)
-
-
-def merge_neighbours(hits: Sequence[Hit]) -> list[Hit]:
-    """Passages that follow each other under one heading become one, which stands where the best of them stood.
-
-    Stored pairs stay apart, and a run does not outgrow a few passages: a reader has to read it.
-    """
-    merged: list[Hit] = []
-    for hit in hits:
-        place = len(merged)
-        while (neighbour := next((other for other in merged if _joined(other, hit)), None)) is not None:
-            place = min(place, merged.index(neighbour))
-            merged.remove(neighbour)
-            hit = _joined(neighbour, hit) or hit
-        merged.insert(place, hit)
-    return merged
-
-
-def _joined(one: Hit, two: Hit) -> Hit | None:
-    """Two hits as one, with the score of the better; None where they are no neighbours, or would be too long."""
-    first, second = sorted((one.found, two.found), key=lambda found: found.positions)
-    if first.document != second.document or first.passage.heading != second.passage.heading:
-        return None
-    if second.positions[0] != first.positions[1] + 1 or second.positions[1] - first.positions[0] >= _LONGEST_RUN:
-        return None
-    if Form.PAIR in (first.passage.blocks[0].form, second.passage.blocks[0].form):
-        return None
-    return replace(max(one, two, key=lambda hit: hit.score), found=_concatenated(first, second))
-
-
-def _concatenated(first: FoundPassage, second: FoundPassage) -> FoundPassage:
-    passage = Passage(
-        first.passage.blocks + second.passage.blocks,
-        first.passage.heading,
-        f"{first.passage.body}\n{second.passage.body}",
-    )
-    return replace(first, positions=(first.positions[0], second.positions[1]), passage=passage)

@@ -173,7 +173,7 @@ class Sources:
         return Example(question, self._sentences[chance.randrange(len(self._sentences))].text)
 
     def _finished(self, example: Example, chance: random.Random) -> Example:
-        return replace(_marked_up(example, chance), question=_as_in_chat(example.question, chance))
+        return replace(_marked_up(example, chance), question=as_in_chat(example.question, chance))
 
 
 # --- reading the files ------------------------------------------------------------------------------------------------
@@ -377,7 +377,7 @@ def _chatter(chance: random.Random) -> str:
     return re.sub(r"{(\w+)}", lambda slot: chance.choice(_FILLINGS[slot[1]]), pattern)
 
 
-def _as_in_chat(question: str, chance: random.Random) -> str:
+def as_in_chat(question: str, chance: random.Random) -> str:
     """The question as people type it. (Upper and lower case are the same to the tokenizer.)"""
     if chance.random() < 0.05:
         question = " ".join(word for word in words(question) if word not in STOP_WORDS or word in _DECISIVE)

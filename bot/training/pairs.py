@@ -238,7 +238,7 @@ async def _examples(
     """The question with the passages that the bot would show a model for it; and perhaps with others, to be refused."""
     count = application.settings.generator.passages
     considered = await application.engine.consider(lone_question(draft.question))
-    hits = [*(candidate.hit for candidate in considered.candidates), *considered.unread]
+    hits = considered.judged.hits if considered.judged else []
     found = [hit.found for hit in hits if hit.found.document in visible[split]]
     shown = found[:count]
     if not any(_holds(one, draft) for one in shown):

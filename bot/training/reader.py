@@ -306,16 +306,15 @@ def _missed(logits: torch.Tensor, allowed: torch.Tensor, right: torch.Tensor) ->
 def measure_reading(model: SpanModel, examples: Sequence[Example]) -> dict[str, float]:
     """How well a model reads contexts that are given to it.
 
-    `exact` and `f1` of the best span where there is an answer, which it must name; `auroc` of its score for contexts that
+    `exact` and `f1` of the best span where there is an answer, which it must name; `auroc` of their relevance for contexts that
     hold the answer against those that don't. What can't be measured on these examples is left out.
     """
-    readings = model.read([Task(example.question, example.context, example.begin) for example in examples], best=1)
-    scores = [spans[0].score if spans else -100.0 for spans in readings]
+    judged = model.read([Task(example.question, example.context, example.begin) for example in examples], best=1)
     answerable = [bool(example.targets) for example in examples]
     exact, f1 = [], []
-    for example, spans in zip(examples, readings, strict=True):
+    for example, judgement in zip(examples, judged, strict=True):
         if example.targets:
-            said = example.context[slice(*spans[0].span)] if spans else ""
+            said = example.context[slice(*judgement.spans[0].span)] if judgement.spans else ""
             right = [example.context[slice(*span)] for span in example.targets]
             exact.append(max(exact_match(said, gold) for gold in right))
             f1.append(max(token_f1(said, gold) for gold in right))
@@ -323,5 +322,5 @@ def measure_reading(model: SpanModel, examples: Sequence[Example]) -> dict[str, 
     if f1:
         figures |= {"exact": float(np.mean(exact)), "f1": float(np.mean(f1))}
     if len(set(answerable)) == 2:
-        figures["auroc"] = float(roc_auc_score(answerable, scores))
+        figures["auroc"] = float(roc_auc_score(answerable, [judgement.relevance for judgement in judged]))
     return {name: round(value, 4) for name, value in figures.items()}

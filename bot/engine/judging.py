@@ -1,0 +1,113 @@
+"""Passages found -> candidates for an answer, best first, each with the confidence that it is right.
+
+All passages are read, in one batch. The reader's relevance and the search's score rank them together: the search compares the
+question with everything there is, the reader looks closely at a few.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.core.documents import FoundPassage
+from bot.engine.confidence import Calibration, Features
+from bot.engine.conversation import Interpretation
+from bot.engine.details import contradicts
+from bot.inference.reader import Reader, Reading
+from bot.storage.base import Hit
+
+# What a logit of the reader is worth beside the score of the search.
+_RELEVANCE_WEIGHT = 0.05
+# So much in rank costs a candidate that speaks of P-300 where the question asks for P-400.
+_CONTRADICTION = 0.3
+# How far a candidate can lead where there is no other section to compare it with.
+_FULL_LEAD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that was read. `contradicts`: it speaks of a sibling of what was asked about, not of that itself."""
+
+    hit: Hit
+    reading: Reading
+    rank: float
+    features: Features
+    confidence: float
+    contradicts: bool = False
+
+    @property
+    def section(self) -> tuple[str, tuple[str, ...]]:
+        return _section(self.hit)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One interpretation of a question with what was found for it: `candidates`, best first, and `unread` passages."""
+
+    interpretation: Interpretation
+    candidates: tuple[Candidate, ...]
+    unread: tuple[Hit, ...]
+
+    @property
+    def confidence(self) -> float:
+        """That the best candidate is right; 0 where nothing was found."""
+        return self.candidates[0].confidence if self.candidates else 0.0
+
+    @property
+    def hits(self) -> list[Hit]:
+        return [*(candidate.hit for candidate in self.candidates), *self.unread]
+
+
+class Judge:
+    def __init__(self, reader: Reader, calibration: Calibration, read_passages: int) -> None:
+        """`read_passages`: how many passages are read, best first."""
+        self._reader = reader
+        self._calibration = calibration
+        self._read_passages = read_passages
+
+    async def judge(self, interpretation: Interpretation, hits: Sequence[Hit]) -> Judged:
+        """Raises EngineBusy and DeadlineExceeded."""
+        read, unread = hits[: self._read_passages], hits[self._read_passages :]
+        readings = await self._reader.read(interpretation.text, [hit.found for hit in read])
+        ranked = sorted(
+            (
+                _Ranked(hit, reading, *_rank(interpretation.text, hit, reading))
+                for hit, reading in zip(read, readings, strict=True)
+                if reading is not None
+            ),
+            key=lambda one: -one.rank,
+        )
+        candidates = tuple(self._candidate(interpretation, one, ranked) for one in ranked)
+        return Judged(interpretation, candidates, tuple(unread))
+
+    def _candidate(self, interpretation: Interpretation, one: "_Ranked", ranked: Sequence["_Ranked"]) -> Candidate:
+        others = (other.rank for other in ranked if _section(other.hit) != _section(one.hit))
+        weights = (variant.weight for variant in interpretation.variants)
+        features = Features(
+            relevance=one.reading.relevance,
+            lead=max(-_FULL_LEAD, min(_FULL_LEAD, one.rank - next(others, one.rank - _FULL_LEAD))),
+            retrieval=one.hit.score,
+            cosine=sum(weight * cosine for weight, cosine in zip(weights, one.hit.cosines, strict=True)),
+        )
+        confidence = self._calibration.confidence(features)
+        return Candidate(one.hit, one.reading, one.rank, features, confidence, one.contradicts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    hit: Hit
+    reading: Reading
+    rank: float
+    contradicts: bool
+
+
+def _rank(question: str, hit: Hit, reading: Reading) -> tuple[float, bool]:
+    """(what the candidates are ordered by, whether the passage contradicts a detail of the question)."""
+    against = contradicts(question, _text(hit.found))
+    return hit.score + _RELEVANCE_WEIGHT * reading.relevance - _CONTRADICTION * against, against
+
+
+def _text(found: FoundPassage) -> str:
+    return "\n".join((found.title, *found.passage.heading, *(block.text for block in found.passage.blocks)))
+
+
+def _section(hit: Hit) -> tuple[str, tuple[str, ...]]:
+    return hit.found.document, hit.found.passage.heading

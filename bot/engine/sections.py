@@ -1,0 +1,94 @@
+"""The section that a passage belongs to: all blocks under one heading of a document, put together again.
+
+The index cuts long sections into passages and long blocks into parts. An answer is composed from the section, so that steps
+keep their commands and tables their rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.core.documents import Block, Form, FoundPassage
+from bot.core.text import Span
+from bot.knowledge.search import Retriever
+
+# So many passages to either side of the one that was found; a longer section is read in part.
+_REACH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Blocks of one section in order, as far as they were fetched, with the place of the words that answer.
+
+    `place` is the number of the block that holds them, `span` the words in it. `found` is the passage that they were found in.
+    """
+
+    found: FoundPassage
+    blocks: tuple[Block, ...]
+    place: int
+    span: Span
+
+    @property
+    def block(self) -> Block:
+        return self.blocks[self.place]
+
+
+async def section_of(retriever: Retriever, found: FoundPassage, place: int, span: Span) -> Section:
+    """The section around characters `span` of block number `place` of a passage. Raises IndexUnavailable."""
+    wanted = found.passage.blocks[place]
+    if wanted.form is Form.PAIR and wanted.part[1] == 1:
+        return Section(found, (wanted,), 0, span)
+    first, last = found.positions
+    around = await retriever.passages(found.document, max(0, first - _REACH), last + _REACH)
+    blocks = [block for passage in around for block in passage.blocks]
+    start = next((number for number, block in enumerate(blocks) if _same(block, wanted)), None)
+    if start is None:  # the document has changed since the search
+        return Section(found, found.passage.blocks, place, span)
+    low = high = start
+    while low and _together(blocks[low - 1], wanted):
+        low -= 1
+    while high + 1 < len(blocks) and _together(blocks[high + 1], wanted):
+        high += 1
+    return _put_together(found, blocks[low : high + 1], start - low, span)
+
+
+def _same(block: Block, wanted: Block) -> bool:
+    return (block.text, block.locator, block.part) == (wanted.text, wanted.locator, wanted.part)
+
+
+def _together(block: Block, wanted: Block) -> bool:
+    pair = Form.PAIR in (block.form, wanted.form)
+    return block.heading == wanted.heading and (not pair or block.context == wanted.context)
+
+
+def _put_together(found: FoundPassage, blocks: Sequence[Block], place: int, span: Span) -> Section:
+    """The section with the parts of each block joined, and place and span in that."""
+    whole: list[Block] = []
+    new_place, offset, number = 0, 0, 0
+    while number < len(blocks):
+        run = [blocks[number]]
+        while number + len(run) < len(blocks) and _follows(blocks[number + len(run)], run[-1]):
+            run.append(blocks[number + len(run)])
+        if number <= place < number + len(run):
+            new_place, offset = len(whole), sum(len(part.text) for part in run[: place - number])
+        whole.append(_joined(run))
+        number += len(run)
+    return Section(found, tuple(whole), new_place, (span[0] + offset, span[1] + offset))
+
+
+def _follows(block: Block, before: Block) -> bool:
+    """Whether two blocks are neighbouring parts of the same one."""
+    return block.form is before.form and block.part == (before.part[0] + 1, before.part[1])
+
+
+def _joined(parts: Sequence[Block]) -> Block:
+    first, last = parts[0], parts[-1]
+    if len(parts) == 1:
+        return first
+    lines = first.locator.lines and last.locator.lines and (first.locator.lines[0], last.locator.lines[1])
+    complete = first.part[0] == 0 and last.part[0] == last.part[1] - 1
+    return replace(
+        first,
+        text="".join(part.text for part in parts),
+        locator=replace(first.locator, lines=lines),
+        part=(0, 1) if complete else first.part,
+    )

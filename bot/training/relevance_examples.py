@@ -1,0 +1,276 @@
+"""Training examples for the relevance model: a question with passages of one body of documents, some of which answer it.
+
+The data are JSON Lines in one folder:
+
+    sections*.jsonl    {"source", "path", "title", "headings", "text"}: what stands under one heading path, in reading order
+    questions*.jsonl   {"id", "question", "subtype", "key", "answer"}: a question about the section of that id (`section_id`);
+                       `answer` is the part of its text that answers, `key` are the words of it that matter; no answer where
+                       `subtype` is "unanswerable"
+    squad.jsonl        paragraphs of encyclopedia articles with questions, some of which look answerable and are not
+
+Each source is indexed as the bot would index it and asked through its own search, so that the passages that don't answer are
+those that the search confuses with the ones that do.
+"""
+
+import hashlib
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bot.core.documents import Document, FoundPassage
+from bot.core.errors import TrainingError
+from bot.core.messages import QueryVariant
+from bot.core.text import Span, plain
+from bot.inference.reader import PassageText
+from bot.knowledge.formats.markdown import load as load_markdown
+from bot.knowledge.search import Retriever
+from bot.storage.base import Hit
+
+UNANSWERABLE = "unanswerable"
+_PASSAGES = 12  # a question, about as many as the bot reads
+# A passage that isn't labelled but holds the key words may answer too: it is left out. Shorter key words prove nothing.
+_TELLING_KEY = 8  # characters
+# One heading of so many is put as a question: they are easy, for the heading stands above the passage.
+_HEADINGS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage as the model reads it, from `begin` on its own text. `spans` are the words that matter in a right one."""
+
+    text: str
+    begin: int
+    right: bool
+    spans: tuple[Span, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Candidate":
+        return cls(data["text"], data["begin"], data["right"], tuple((start, end) for start, end in data["spans"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A question with the passages that the search found for it, best first; none is right where it has no answer."""
+
+    question: str
+    source: str
+    subtype: str
+    candidates: tuple[Candidate, ...]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Group":
+        candidates = tuple(Candidate.from_json(candidate) for candidate in data["candidates"])
+        return cls(data["question"], data["source"], data["subtype"], candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    source: str
+    path: str
+    title: str
+    headings: tuple[str, ...]
+    text: str
+
+    @property
+    def id(self) -> str:
+        return section_id(self.source, self.path, self.headings, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question about a section, with the lines of its document that answer it; None where nothing does."""
+
+    question: str
+    subtype: str
+    document: str
+    keys: tuple[str, ...]
+    lines: tuple[int, int] | None
+    without_heading: bool = False  # for a question that is the heading itself
+
+
+def section_id(source: str, path: str, headings: Sequence[str], text: str) -> str:
+    """What names a section in the files of questions."""
+    return hashlib.sha1("\x1f".join([source, path, *headings, text[:80]]).encode()).hexdigest()[:12]  # noqa: S324
+
+
+def load_groups(file: Path) -> list[Group]:
+    return [Group.from_json(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def save_groups(file: Path, groups: Sequence[Group]) -> None:
+    """As a whole or not at all."""
+    beside = file.with_name(f"{file.name}.new")
+    lines = (json.dumps(asdict(group), ensure_ascii=False) for group in groups)
+    beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    beside.replace(file)
+
+
+class Documentation:
+    """The sections of a folder of training data, by source, with the questions about them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises TrainingError where a file is missing or is not what it should be."""
+        self._sections: dict[str, list[Section]] = defaultdict(list)
+        for row in _rows(folder, "sections*.jsonl"):
+            section = Section(row["source"], row["path"], row["title"], tuple(row["headings"]), row["text"])
+            self._sections[section.source].append(section)
+        self._questions: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in _rows(folder, "questions*.jsonl"):
+            self._questions[row["id"]].append(row)
+
+    @property
+    def sources(self) -> list[str]:
+        return sorted(self._sections)
+
+    def documents(self, source: str) -> "tuple[list[Document], list[_Asked]]":
+        """The documents of a source, put together from its sections, and what is asked about them."""
+        texts: dict[str, list[str]] = {}
+        titles: dict[str, str] = {}
+        above: dict[str, tuple[str, ...]] = {}
+        asked: list[_Asked] = []
+        for number, section in enumerate(self._sections[source]):
+            path = section.path
+            if path not in texts:
+                texts[path], titles[path], above[path] = [f"# {section.title}", ""], section.title, ()
+            lines = texts[path]
+            for depth, heading in enumerate(section.headings[:5]):
+                if section.headings[: depth + 1] != above[path][: depth + 1]:
+                    lines += [f"{'#' * (depth + 2)} {heading}", ""]
+            above[path] = section.headings
+            first = len(lines) + 1
+            lines += [*section.text.split("\n"), ""]
+            asked += self._asked_about(section, first, number)
+        documents = [
+            replace(load_markdown(path, "\n".join(lines).encode()), title=titles[path]) for path, lines in texts.items()
+        ]
+        return documents, asked
+
+    def _asked_about(self, section: Section, first: int, number: int) -> "Iterator[_Asked]":
+        """`first` is the line of the document on which the section's text begins."""
+        for row in self._questions[section.id]:
+            lines = None
+            if row["subtype"] != UNANSWERABLE:
+                place = section.text.index(row["answer"])
+                before = section.text.count("\n", 0, place)
+                lines = (first + before, first + before + row["answer"].count("\n"))
+            yield _Asked(row["question"], row["subtype"], section.path, tuple(row["key"]), lines)
+        if section.headings:
+            heading = plain(section.headings[-1])
+            whole = (first, first + section.text.count("\n"))
+            if heading.endswith("?"):
+                yield _Asked(heading, "faq", section.path, (), whole, without_heading=True)
+            elif number % _HEADINGS == 0 and len(heading.split()) > 1:
+                yield _Asked(f"{heading}?", "heading", section.path, (), whole, without_heading=number % 2 == 0)
+
+
+async def ask(
+    retriever: Retriever, source: str, asked: Sequence[_Asked], progress: Callable[[int], None]
+) -> list[Group]:
+    """What the search finds for each question, with what is right of it. Those whose answer isn't found get it added."""
+    groups = []
+    for number, one in enumerate(asked):
+        variants = [QueryVariant(one.question)]
+        hits = await retriever.search(variants, await retriever.encode(variants), 3 * _PASSAGES)
+        group = _group(source, one, hits)
+        if group is not None:
+            groups.append(group)
+        progress(number + 1)
+    return groups
+
+
+def _group(source: str, one: _Asked, hits: Sequence[Hit]) -> Group | None:
+    right, others = [], []
+    for hit in hits:
+        if _is_right(one, hit.found):
+            right.append(hit.found)
+        elif not _may_answer(one, hit.found):
+            others.append(hit.found)
+    if one.lines is not None and not right:
+        return None  # the search can't find it, so the model never reads it
+    chosen = [*right[:2], *others[: _PASSAGES - min(2, len(right))]]
+    order = {id(hit.found): number for number, hit in enumerate(hits)}
+    chosen.sort(key=lambda found: order[id(found)])
+    wanted = {id(found) for found in right}
+    candidates = tuple(_candidate(one, found, right=id(found) in wanted) for found in chosen)
+    return Group(one.question, source, one.subtype, candidates)
+
+
+def _is_right(one: _Asked, found: FoundPassage) -> bool:
+    """Whether a passage holds the answer: its lines, and the key words, where there are any."""
+    if one.lines is None or found.document != one.document:
+        return False
+    places = [block.locator.lines for block in found.passage.blocks]
+    first, last = one.lines
+    if not any(place and place[0] <= last and place[1] >= first for place in places):
+        return False
+    text = _folded("\n".join(block.text for block in found.passage.blocks))
+    return not one.keys or any(_folded(key) in text for key in one.keys)
+
+
+def _may_answer(one: _Asked, found: FoundPassage) -> bool:
+    """Whether a passage elsewhere may answer as well."""
+    if one.without_heading and found.document == one.document and one.lines is not None:
+        lines = found.passage.blocks[0].locator.lines
+        return lines is not None and one.lines[0] <= lines[0] <= one.lines[1]
+    text = _folded("\n".join(block.text for block in found.passage.blocks))
+    return any(len(key) >= _TELLING_KEY and _folded(key) in text for key in one.keys)
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"[\s*_`>|\\]+", " ", text).lower().strip()
+
+
+def _candidate(one: _Asked, found: FoundPassage, *, right: bool) -> Candidate:
+    if right and one.without_heading:
+        found = replace(found, passage=replace(found.passage, heading=found.passage.heading[:-1]))
+    read = PassageText(found)
+    spans = []
+    for key in one.keys if right else ():
+        at = read.text.lower().find(key.lower(), read.begin)
+        if at >= 0:
+            spans.append((at, at + len(key)))
+    return Candidate(read.text, read.begin, right, tuple(spans))
+
+
+def encyclopedia_groups(file: Path, chance: random.Random, size: int = 4) -> list[Group]:
+    """Questions about a paragraph, beside other paragraphs of the same article.
+
+    `file` is squad.jsonl: a paragraph that only looks as if it answered is among the passages of a question without an answer.
+    """
+    rows = list(_rows(file.parent, file.name))
+    article: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        name = row["context_id"].split("/")[0]
+        if row["context"] not in article[name]:
+            article[name].append(row["context"])
+    groups = []
+    for row in rows:
+        name = row["context_id"].split("/")[0]
+        others = [context for context in article[name] if context != row["context"]]
+        answer = row["answer"]
+        if answer is not None:
+            others = [context for context in others if answer.lower() not in context.lower()]
+        spans = ((row["start"], row["start"] + len(answer)),) if answer is not None else ()
+        own = Candidate(row["context"], 0, answer is not None, spans)
+        beside = chance.sample(others, min(size - 1, len(others)))
+        candidates = (own, *(Candidate(context, 0, right=False) for context in beside))
+        groups.append(Group(row["question"], "squad", "fact" if answer is not None else UNANSWERABLE, candidates))
+    return groups
+
+
+def _rows(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
+    files = sorted(folder.glob(pattern))
+    if not files:
+        raise TrainingError(f"{folder}: there is no {pattern} in it, which the training needs.")
+    for file in files:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise TrainingError(f"{file} line {number}: not valid JSON ({error})") from error
+            yield row
