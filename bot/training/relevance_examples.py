@@ -155,7 +155,9 @@ class Documentation:
         for row in self._questions[section.id]:
             lines = None
             if row["subtype"] != UNANSWERABLE:
-                place = section.text.index(row["answer"])
+                place = section.text.find(row["answer"])
+                if place < 0:  # it is about another section that begins alike
+                    continue
                 before = section.text.count("\n", 0, place)
                 lines = (first + before, first + before + row["answer"].count("\n"))
             yield _Asked(row["question"], row["subtype"], section.path, tuple(row["key"]), lines)
