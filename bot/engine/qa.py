@@ -37,7 +37,8 @@ _NEAR = 0.45  # cosine
 _SURER = 0.15
 # What has such a form is shown as it is: a model would only spoil it.
 _NOT_PHRASED = (Form.CODE, Form.TABLE)
-REFUSAL = "I found nothing in the documents that answers this."
+REFUSAL = "The documents don't answer this."
+NOT_FOUND = "I found no answer to this."  # where a section comes near, which may say more than the bot sees in it
 UNSURE = "I'm not sure this is it:"
 # A model may take so much of the time that is left for a question.
 _UNTIL_PHRASED = 0.9
@@ -215,10 +216,8 @@ def _as_decided(outcome: Outcome, given: Answer | None, reference: str, judged: 
 
 
 def _declined(judged: Judged, reference: str) -> Answer:
-    text = REFUSAL
-    near = dict.fromkeys(_name(hit.found) for hit in judged.hits[:5] if max(hit.cosines) >= _NEAR)
-    if near:
-        text += f" The nearest sections are {' and '.join(list(near)[:2])}."
+    near = list(dict.fromkeys(_name(hit.found) for hit in judged.hits[:5] if max(hit.cosines) >= _NEAR))[:2]
+    text = f"{NOT_FOUND} The nearest I found: {' and '.join(near)}." if near else REFUSAL
     return Answer(Outcome.DECLINED, text, reference, confidence=judged.confidence, retrieved=_documents(judged.hits))
 
 

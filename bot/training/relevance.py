@@ -143,6 +143,9 @@ class _Trainer:
         """The batches that are still to be learnt: groups of similar length, in random order, over and over."""
         size, chance = self.plan.groups, random.Random(self.plan.seed)  # noqa: S311 - reproducible on purpose
         first, number = self.step, 0
+        asked: dict[str, list[str]] = defaultdict(list)
+        for group in groups:
+            asked[group.source].append(group.question)
         while number < steps:
             order = list(groups)
             chance.shuffle(order)
@@ -153,7 +156,8 @@ class _Trainer:
                 for batch in batches[: steps - number]:
                     drawing = random.Random(chance.getrandbits(32))  # noqa: S311 - the same after an interruption
                     if number >= first:
-                        yield self._batch([_drawn(group, self.plan.passages, drawing) for group in batch])
+                        drawn = [_drawn(one, self.plan.passages, asked[one.source], drawing) for one in batch]
+                        yield self._batch(drawn)
                     number += 1
 
     def _batch(self, groups: Sequence[Group]) -> _Batch:
@@ -336,18 +340,26 @@ def _length(group: Group) -> int:
     return max(len(candidate.text) for candidate in group.candidates)
 
 
-def _drawn(group: Group, size: int, chance: random.Random) -> Group:
+# The share of questions that are put as follow-ups, and that of answers which are taken out of the documents.
+_FOLLOW_UPS = 0.08
+_TAKEN_OUT = 0.04
+
+
+def _drawn(group: Group, size: int, asked: Sequence[str], chance: random.Random) -> Group:
     """The group as it is learnt from this time: the question as people type it, right passages, and some of the wrong ones,
-    those that the search ranks high more often."""
+    those that the search ranks high more often. A follow-up has an earlier question of the same source behind it, as in
+    `bot.engine.conversation`."""
     right = [candidate for candidate in group.candidates if candidate.right]
     wrong = [candidate for candidate in group.candidates if not candidate.right]
     right = chance.sample(right, min(2, len(right)))
-    if right and chance.random() < 0.04:
-        right = []  # an answer that isn't in the documents
+    if right and chance.random() < _TAKEN_OUT:
+        right = []
     count = min(size - len(right), len(wrong))
     weighted = sorted(range(len(wrong)), key=lambda number: number * 0.5 + chance.expovariate(0.25))
     chosen = [wrong[number] for number in weighted[:count]]
-    question = group.question if group.source == "squad" else as_in_chat(group.question, chance)
+    question = as_in_chat(group.question, chance)
+    if chance.random() < _FOLLOW_UPS:
+        question = f"{question} {chance.choice(asked)}"
     return Group(question, group.source, group.subtype, (*right, *chosen))
 
 
