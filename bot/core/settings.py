@@ -152,13 +152,15 @@ class AnswerSettings(Section):
         0.5,
         ge=0,
         le=1,
-        description="Confidence from which on an answer is given as sure; below it, it is only suggested.",
+        description="Confidence from which on an answer is given as sure; below it, it is only suggested. Raise it where a "
+        "wrong answer does harm.",
     )
     suggest_threshold: float = Field(
         0.15,
         ge=0,
         le=1,
-        description="Confidence from which on a section is suggested, marked as unsure; below it the bot declines.",
+        description="Confidence from which on a section is suggested, marked as unsure; below it the bot declines. The same as "
+        "`threshold`: no suggestions.",
     )
     read_passages: int = Field(
         12, ge=1, le=50, description="How many of the passages found, best first, are read for the answer."

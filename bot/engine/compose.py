@@ -63,6 +63,7 @@ def wants_steps(question: str) -> bool:
 def compose(question: str, section: Section, base_url: str = "") -> Composed:
     """The answer that a section gives."""
     first, last = _extent(section, steps=wants_steps(question))
+    address = _address(section.found, base_url) or ""
     shown, quoted = [], []
     for number in range(first, last + 1):
         block = section.blocks[number]
@@ -70,9 +71,9 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
         text = block.text[slice(*unit)]
         if number == section.place and block.form is not Form.CODE:
             text = _emphasised(block.text, unit, section.span)
-        shown.append(_shown(block, unit, text))
+        shown.append(_shown(block, unit, text, address))
         quoted.append((block, stripped(block.text, unit)))
-    after = [_shown(block, (0, len(block.text)), block.text) for block in section.blocks[last + 1 :]]
+    after = [_shown(block, (0, len(block.text)), block.text, address) for block in section.blocks[last + 1 :]]
     start, end = stripped(section.block.text, section.span)
     return Composed(
         "\n\n".join(shown).strip("\n"),
@@ -184,8 +185,13 @@ def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> C
         row=locator.row,
         paragraph=locator.paragraph,
         quote=block.text[slice(*span)],
-        url=found.url or (f"{base_url.rstrip('/')}/{urllib.parse.quote(found.document)}" if base_url else None),
+        url=_address(found, base_url),
     )
+
+
+def _address(found: FoundPassage, base_url: str) -> str | None:
+    """Where the document is published; None where that isn't known."""
+    return found.url or (f"{base_url.rstrip('/')}/{urllib.parse.quote(found.document)}" if base_url else None)
 
 
 def cite_passage(found: FoundPassage, base_url: str = "") -> Citation:
