@@ -212,9 +212,7 @@ class DiscordAdapter:
             self._client, self._connected = None, False
             for work in self._tasks:
                 work.cancel()
-            for thread in threading.enumerate():  # one that was left over by a connection that broke while it was made
-                if isinstance(thread, KeepAliveHandler):
-                    thread.stop()
+            _stop_heartbeats(client)
 
     def _make_client(self, content: bool) -> _Client:
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=content)
@@ -645,6 +643,13 @@ class DiscordAdapter:
 
 
 _THREAD_EXISTS = 160004
+
+
+def _stop_heartbeats(client: _Client) -> None:
+    """Stop the heartbeats of a client. The library leaves them running where a connection breaks while it is made."""
+    for thread in threading.enumerate():
+        if isinstance(thread, KeepAliveHandler) and thread.ws._connection is client._connection:
+            thread.stop()
 
 
 def _put(memory: "OrderedDict[Any, Any]", key: Any, value: Any) -> None:

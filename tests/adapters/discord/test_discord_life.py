@@ -1,14 +1,18 @@
 """The life of a message on Discord: edits, deletions, buttons, catching up; and every fault between here and there."""
 
 import asyncio
+import threading
 import time
 
+import discord
 import pytest
+from discord.gateway import DiscordWebSocket, KeepAliveHandler
 from test_discord_asking import first, labels
 
 from benchmarks.discord_load import Crowd
 from bot.core.errors import EngineBusy
 from tests.adapters.discord.conftest import ScriptedEngine, answered
+from tests.platforms.discord_server import TOKEN
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 
@@ -407,6 +411,32 @@ async def test_the_first_connection_may_fail(running, server, channel, ann):
         await server.say(channel, "@bot one?", ann)
         await first(server, channel)
         assert bot.administration.platforms == {"discord": "running"}
+
+
+def heartbeats() -> list[KeepAliveHandler]:
+    """The threads of this process that keep a connection to Discord alive."""
+    return [thread for thread in threading.enumerate() if isinstance(thread, KeepAliveHandler)]
+
+
+async def test_the_end_of_the_bot_ends_its_own_heartbeats_only(running, server, monkeypatch):
+    """Also that of a connection which was still being made, and no heartbeat of another client in the process."""
+
+    async def hangs(connection):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await connection.socket.close()
+
+    async with discord.Client(intents=discord.Intents.none()) as other:
+        connected = asyncio.create_task(other.start(TOKEN))
+        await server.connected()
+        monkeypatch.setattr(DiscordWebSocket, "identify", hangs)
+        async with running(wait=False):
+            await server.until(lambda: len(heartbeats()) == 2)
+        await server.until(lambda: len(heartbeats()) < 2)
+        await asyncio.sleep(0.1)
+        assert [thread.ws for thread in heartbeats()] == [other.ws]
+    await connected
 
 
 async def test_shards_answer_too(running, server, channel, ann):
