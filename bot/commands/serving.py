@@ -72,8 +72,8 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
         if "discord" in settings.platforms:
             from bot.adapters.discord import DiscordAdapter
 
-            forget = application.conversations.forget
-            made.append(DiscordAdapter(dispatcher, administration, application.journal, forget, settings.discord))
+            journal, forget = application.journal, application.conversations.forget
+            made.append(DiscordAdapter(dispatcher, administration, journal, journal, forget, settings.discord))
         if "telegram" in settings.platforms:
             telegram = _telegram(application, dispatcher, administration)
             made.append(telegram)

@@ -57,18 +57,16 @@ class RunningBot:
 
     def __init__(self, application: Application, engine: Engine, settings: Settings) -> None:
         self.engine = engine
-        self.dispatcher = Dispatcher(engine, application.journal, settings.queue, limits=settings.limits)
-        self.administration = administration_of(application, self.dispatcher)
+        self.admission = Dispatcher(engine, application.journal, settings.queue, limits=settings.limits)
+        self.administration = administration_of(application, self.admission)
         self.administration.settings = settings
-        forget = application.conversations.forget
-        self.adapter = DiscordAdapter(
-            self.dispatcher, self.administration, application.journal, forget, settings.discord
-        )
-        self.dispatcher.register([self.adapter])
+        journal, forget = application.journal, application.conversations.forget
+        self.adapter = DiscordAdapter(self.admission, self.administration, journal, journal, forget, settings.discord)
+        self.admission.register([self.adapter])
         self.ended: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        await self.dispatcher.resume()
+        await self.admission.resume()
         self.ended = asyncio.create_task(supervision.run_all([self.adapter], self.administration.platforms, Health()))
 
     async def stop(self) -> None:
@@ -76,7 +74,7 @@ class RunningBot:
             self.ended.cancel()
             await asyncio.gather(self.ended, return_exceptions=True)
             await asyncio.sleep(0)  # events that discord.py has just begun
-        await self.dispatcher.close(0)
+        await self.admission.close(0)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ async def silence(server, bot, asked, channel):
     before = len(server.from_bot(channel))
     await server.say(channel, "@bot are you there?", asked)
     await first(server, channel, before + 1)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     assert [text.text for text in bot.engine.asked][-1] == "are you there?"
     assert len(server.from_bot(channel)) == before + 1
 
@@ -84,7 +84,7 @@ async def test_a_reply_to_an_answer_follows_it_up_also_by_somebody_else(bot, ser
     """The conversation is the one of the first question, which is what the reply refers to."""
     await server.say(channel, "@bot how hot?", ann)
     [answer] = await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     await server.say(channel, "and why?", server.user("ben"), reply_to=answer, mentions=(server.me,))
     await first(server, channel, 2)
     one, two = bot.engine.asked
@@ -141,7 +141,7 @@ async def test_an_ask_channel_answers_questions_and_stays_out_of_talk(bot, serve
     await server.say(channel, "good morning all", ben)
     await server.say(channel, "is it broken?", ben)
     answers = await first(server, channel, 2)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     assert [question.text for question in bot.engine.asked] == ["how hot?", "good morning all", "is it broken?"]
     assert [answer["content"][:4] for answer in answers] == ["re: ", "🔍 Th"]
 
@@ -237,7 +237,7 @@ async def test_two_hundred_members_ask_at_once(running, server, channel):
         assert len(answers) == 200
         assert {str(answer["message_reference"]["message_id"]) for answer in answers} == {m["id"] for m in asked}
         refused = [answer for answer in answers if answer["content"].startswith("⏳")]
-        assert bot.dispatcher.counts["refused_busy"] + bot.dispatcher.counts["refused_limited"] == len(refused)
+        assert bot.admission.counts["refused_busy"] + bot.admission.counts["refused_limited"] == len(refused)
 
 
 async def test_who_asks_too_often_is_told_once_and_then_by_a_mark(running, server, channel, ann):
@@ -261,7 +261,7 @@ async def test_typing_is_shown_while_it_takes_and_ends(bot, server, channel, ann
     bot.engine.may_answer.set()
     await first(server, channel, 2)
     await asyncio.sleep(0.05)
-    assert bot.adapter._typing == {}
+    assert bot.adapter._display._typing == {}
 
 
 async def test_a_draft_is_shown_as_it_grows_and_becomes_the_answer(bot, server, channel, ann):

@@ -33,13 +33,13 @@ async def test_a_new_conversation_refers_to_nothing_before(bot, server, channel,
     assert await application.journal.turns(bot.engine.asked[0].conversation, newer_than=0, limit=9) == []
 
 
-async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann):
+async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann, application):
     """Questions with their answers, and how many there were."""
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     assert "Erased: 1 questions" in await said(server, await server.slash(channel, ann, "forget me"))
-    assert await bot.dispatcher.stored("discord", "ref1") is None
+    assert await application.journal.stored("discord", "ref1") is None
 
 
 async def test_the_owner_sees_the_status(bot, server, channel):
@@ -87,7 +87,7 @@ async def test_documents_are_added_reported_and_removed(bot, server, channel, ap
     file = server.attach("new.md", b"# New\n\nSeven litres.\n")
     given = {"file": next(iter(file["resolved"]["attachments"]))}
     added = await server.slash(channel, server.owner, "bot add", given | {"path": "sub/new.md"}, **file)
-    assert "sub/new.md\\: 1 passages" in await said(server, added)
+    assert await said(server, added) == "sub/new.md\\: 1 passages"
     outside = await server.slash(channel, server.owner, "bot add", given | {"path": "../new.md"}, **file)
     assert "⚠️" in await said(server, outside)
     assert not (settings.knowledge.folder.parent / "new.md").exists()
@@ -122,11 +122,11 @@ async def test_operators_see_what_the_documents_lack_and_why(bot, server, channe
     assert "guide.md" in explained
 
 
-async def test_operators_read_what_people_think(bot, server, channel, ann):
+async def test_operators_read_what_people_think(bot, server, channel, ann, application):
     """With the question and the reason."""
     await server.say(channel, "@bot how hot?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
-    await bot.dispatcher.feedback("discord", "ref1", "1", helpful=False, reason="too *short*")
+    await bot.admission.idle()
+    await application.journal.add_feedback("discord", "ref1", "1", helpful=False, reason="too *short*")
     told = await said(server, await server.slash(channel, server.owner, "bot feedback"))
     assert told == "👎 how hot?\n-# too \\*short\\*"

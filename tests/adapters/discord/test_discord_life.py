@@ -25,10 +25,10 @@ async def test_an_edited_question_gets_its_answer_revised_in_place(bot, server, 
     bot.engine.answers["long?"] = answered("\n\n".join(["p" * 1500] * 3))
     asked = await server.say(channel, "@bot long?", ann)
     long = await first(server, channel, 3)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     await server.edit(asked, "@bot short?")
     await server.until(lambda: long[0]["content"].startswith("re: short?"))
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     assert [message["id"] for message in server.from_bot(channel)] == [long[0]["id"]]
     assert labels(long[0]) == ["Helpful", "Not helpful", "Show the passage"]
 
@@ -56,10 +56,10 @@ async def test_a_deleted_question_takes_its_answer_along(bot, server, channel, a
     """From the channel and from the journal."""
     asked = await server.say(channel, "@bot how hot?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     await server.delete(asked)
     await server.until(lambda: not server.from_bot(channel))
-    assert await bot.dispatcher.stored("discord", "ref1") is None
+    assert await application.journal.stored("discord", "ref1") is None
 
 
 async def test_a_question_that_is_deleted_before_its_answer_gets_none(bot, server, channel, ann):
@@ -68,10 +68,10 @@ async def test_a_question_that_is_deleted_before_its_answer_gets_none(bot, serve
     asked = await server.say(channel, "@bot how hot?", ann)
     await server.until(lambda: server.count("POST", "/typing"))
     await server.dispatch("MESSAGE_DELETE_BULK", {"ids": [asked["id"]], "channel_id": channel})
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     bot.engine.may_answer.set()
     assert server.from_bot(channel) == []
-    assert bot.adapter._typing == {}
+    assert bot.adapter._display._typing == {}
 
 
 # --- buttons ----------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, applica
     """Most people close the form."""
     await server.say(channel, "@bot how hot?", ann)
     [answer] = await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     opened = await server.press(answer, "Not helpful", ann)
     await server.until(lambda: opened.response)
     for _ in range(500):
@@ -117,8 +117,8 @@ async def test_the_buttons_of_an_erased_answer_say_so(bot, server, channel, ann)
     """Never a press without a word."""
     await server.say(channel, "@bot how hot?", ann)
     [answer] = await first(server, channel)
-    await bot.dispatcher.idle()
-    await bot.dispatcher.forget("discord", ann["id"])
+    await bot.admission.idle()
+    await bot.admission.forget("discord", ann["id"])
     for label in ("Helpful", "Show the passage"):
         pressed = await server.press(answer, label, ann)
         assert "not kept any more" in (await server.until(lambda pressed=pressed: pressed.message))["content"]
@@ -127,7 +127,9 @@ async def test_the_buttons_of_an_erased_answer_say_so(bot, server, channel, ann)
 # --- catching up ------------------------------------------------------------------------------------------------------
 
 
-async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(running, server, channel, ann):
+async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
+    running, server, channel, ann, application
+):
     """In channels and directly, what was answered before not again."""
     direct = server.direct(ann)
     async with running() as bot:
@@ -135,15 +137,15 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(ru
         await server.say(direct, "direct before?", ann)
         await first(server, direct)
         await first(server, channel)
-        await bot.dispatcher.idle()
-        await server.until(lambda: bot.adapter._connected)
-        await bot.adapter._store.set_note("discord", "alive_at", str(time.time()))
+        await bot.admission.idle()
+        await server.until(lambda: bot.adapter.trouble is None)
+        await application.journal.set_note("discord", "alive_at", str(time.time()))
     await server.say(channel, "@bot missed?", ann)
     await server.say(direct, "direct missed?", ann)
     async with running() as bot:
         await first(server, channel, 2)
         await first(server, direct, 2)
-        await bot.dispatcher.idle()
+        await bot.admission.idle()
     texts = [message["content"].split("\n")[0] for message in (*server.from_bot(channel), *server.from_bot(direct))]
     assert texts == ["re: before?", "re: missed?", "re: direct before?", "re: direct missed?"]
 
@@ -156,7 +158,7 @@ async def test_the_same_event_twice_is_one_question(bot, server, channel, ann):
     await server.say(channel, "@bot one?", ann, twice=True)
     asked = await server.slash(channel, ann, "ask", {"question": "two?"}, twice=True)
     await first(server, channel, 2)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     assert [question.text for question in bot.engine.asked] == ["one?", "two?"]
     assert len(server.from_bot(channel)) == 2
     assert not asked.waiting
@@ -223,9 +225,9 @@ async def test_server_errors_and_rate_limits_delay_an_answer_only(bot, server, c
     server.fail("POST", "/messages", status=429, retry_after=0.2)
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     assert len(server.from_bot(channel)) == 1
-    assert bot.dispatcher.counts["repeated"] == 0
+    assert bot.admission.counts["repeated"] == 0
 
 
 async def test_a_send_whose_answer_was_lost_is_not_doubled(bot, server, channel, ann):
@@ -233,9 +235,9 @@ async def test_a_send_whose_answer_was_lost_is_not_doubled(bot, server, channel,
     server.lose_answer("POST", "/messages")
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     assert len(server.from_bot(channel)) == 1
-    assert bot.dispatcher.counts["repeated"] == 1
+    assert bot.admission.counts["repeated"] == 1
 
 
 async def test_a_response_whose_answer_was_lost_is_edited_again(bot, server, channel, ann):
@@ -243,9 +245,9 @@ async def test_a_response_whose_answer_was_lost_is_edited_again(bot, server, cha
     server.lose_answer("PATCH", "original")
     asked = await server.slash(channel, ann, "ask", {"question": "one?"})
     await server.until(lambda: asked.message)
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     assert asked.message["content"].startswith("> one?\nre: one?")
-    assert (len(server.from_bot(channel)), bot.dispatcher.counts["repeated"]) == (1, 0)
+    assert (len(server.from_bot(channel)), bot.admission.counts["repeated"]) == (1, 0)
 
 
 async def test_an_expired_command_is_answered_in_the_channel(bot, server, channel, ann):
@@ -287,9 +289,9 @@ async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann
     await server.until(lambda: bot.engine.asked)
     await server.remove_channel(channel)
     bot.engine.may_answer.set()
-    await bot.dispatcher.idle()
+    await bot.admission.idle()
     assert await application.journal.pending() == []
-    assert bot.dispatcher.counts["undelivered"] == 1
+    assert bot.admission.counts["undelivered"] == 1
 
 
 async def test_a_missing_right_to_read_the_history_costs_the_reply_only(bot, server, channel, ann):
@@ -312,7 +314,7 @@ async def test_busy_and_broken_are_told_on_commands(running, server, channel, an
         async def breaks(_question):
             raise ZeroDivisionError("secret")
 
-        monkeypatch.setattr(bot.dispatcher, "accept", breaks)
+        monkeypatch.setattr(bot.admission, "accept", breaks)
         three = await server.slash(channel, ann, "ask", {"question": "three?"})
         told = (await server.until(lambda: three.message))["content"]
         assert "reference" in told
