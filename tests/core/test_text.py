@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.core.text import (
     STOP_WORDS,
     content_words,
+    counted,
     line_spans,
     list_items,
     plain,
@@ -266,3 +267,19 @@ def test_a_list_is_taken_apart_into_its_top_level_items(items):
     """What is indented deeper, or has no marker, belongs to the item before it."""
     text = "\n".join(items)
     assert parts(text, list_items(text)) == items
+
+
+@pytest.mark.parametrize(
+    ("count", "plural", "expected"),
+    [
+        (0, "", "0 passages"),
+        (1, "", "1 passage"),
+        (1234567, "", "1234567 passages"),
+        (1.0, "", "1 passage"),
+        (0.5, "", "0.5 passages"),
+        (2, "pieces of it", "2 pieces of it"),
+    ],
+)
+def test_a_number_takes_the_singular_only_where_it_is_one(count, plural, expected):
+    """Also of a number with a fraction, and of nouns that take more than an s."""
+    assert counted(count, "passage", plural) == expected
