@@ -14,8 +14,11 @@ from bot.adapters.discord.addressing import PLATFORM, conversation_in
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.layout import safe
+from bot.adapters.privacy import privacy_text
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
+from bot.core.settings import Settings
+from bot.core.text import counted
 from bot.storage.base import FileReport, PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -51,12 +54,13 @@ it, and I delete the answer.
 """
 _PRIVACY = """\
 **What is kept**
-- Your question and my answer are kept for {days:g} days, so that the buttons work and an edited question is answered again.
-- A conversation is remembered for {minutes:g} minutes for follow-up questions.
+- Your question and my answer are {kept}.
+- A conversation is {remembered}.
 - What you say about an answer (helpful or not, and why) is kept as long as the answer.
 
-Messages that are not for me are not kept. Nothing is sent to any other service, and the log holds no text. Delete your \
-question to erase it with its answer; `/forget me` erases all of yours.
+Messages that are not for me are not kept, and the log holds no text. {shared}
+
+Delete your question to erase it with its answer; `/forget me` erases all of yours.
 """
 
 
@@ -147,11 +151,20 @@ def _new(actions: Actions) -> app_commands.Command[Any, Any, None]:
 def _privacy(actions: Actions) -> app_commands.Command[Any, Any, None]:
     @app_commands.command(name="privacy", description="What the bot keeps of what you ask, and for how long.")
     async def privacy(interaction: Interaction) -> None:
-        settings = actions.administration.settings
-        text = _PRIVACY.format(days=settings.storage.answer_days, minutes=settings.conversation.expire_seconds / 60)
-        await interaction.response.send_message(text, ephemeral=True)
+        await interaction.response.send_message(_privacy_text(actions.administration.settings), ephemeral=True)
 
     return privacy
+
+
+def _privacy_text(settings: Settings) -> str:
+    days, turns = settings.storage.answer_days, settings.conversation.turns
+    minutes = counted(settings.conversation.expire_seconds / 60, "minute")
+    buttons = "so that the buttons work and an edited question is answered again"
+    return _PRIVACY.format(
+        kept=f"kept for {counted(days, 'day')}, {buttons}" if days else "erased once the answer is delivered",
+        remembered=f"remembered for {minutes} for follow-up questions" if turns else "not remembered",
+        shared=escaped(privacy_text(settings)),
+    )
 
 
 class _Forget(app_commands.Group):
@@ -167,8 +180,10 @@ class _Forget(app_commands.Group):
         forgotten = await self._actions.administration.forget(PLATFORM, str(interaction.user.id))
         await respond(
             interaction,
-            f"Erased: {forgotten.questions} questions with their answers, {forgotten.turns} conversation turns, "
-            f"{forgotten.feedback} pieces of feedback. Messages in Discord stay until you delete them.",
+            f"Erased: {counted(forgotten.questions, 'question with its answer', 'questions with their answers')}, "
+            f"{counted(forgotten.turns, 'conversation turn')}, "
+            f"{counted(forgotten.feedback, 'piece of feedback', 'pieces of feedback')}. "
+            "Messages in Discord stay until you delete them.",
         )
 
 
@@ -311,5 +326,5 @@ class _Bot(app_commands.Group):
 
 def _file_line(file: FileReport) -> str:
     remarks = "; ".join(filter(None, (file.problem, *file.warnings)))
-    passages = "not read" if file.problem else f"{file.passages} passages"
+    passages = "not read" if file.problem else counted(file.passages, "passage")
     return escaped(safe(f"{file.path}: {passages}" + (f" ({remarks})" if remarks else "")))

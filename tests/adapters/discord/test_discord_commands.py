@@ -4,6 +4,7 @@ import pytest
 from test_discord_asking import first
 
 from bot.core.messages import Policy
+from bot.core.settings import Settings
 from tests.adapters.discord.conftest import answered
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
@@ -22,6 +23,28 @@ async def test_help_and_privacy_say_what_holds_here(bot, server, channel, ann):
     privacy = await said(server, await server.slash(channel, ann, "privacy"))
     assert "kept for 30 days" in privacy
     assert "for 30 minutes" in privacy
+    assert "Nothing is passed on to any other service." in privacy
+
+
+async def test_privacy_names_the_server_that_words_the_answers(bot, server, channel, ann):
+    """And the use for training, which the default settings exclude."""
+    sections = {"generator": {"provider": "openai"}, "finetuning": {"chat_messages": True}}
+    sections |= {"storage": {"answer_days": 1}, "conversation": {"expire_seconds": 60}}
+    bot.administration.settings = Settings.model_validate(sections)
+    privacy = await said(server, await server.slash(channel, ann, "privacy"))
+    assert "A language model at api.openai.com words the answers" in privacy
+    assert "to train a language model" in privacy
+    assert "kept for 1 day, so" in privacy
+    assert "for 1 minute for" in privacy
+
+
+async def test_privacy_says_where_nothing_is_kept(bot, server, channel, ann):
+    """Neither answers nor conversations."""
+    sections = {"storage": {"answer_days": 0}, "conversation": {"turns": 0}}
+    bot.administration.settings = Settings.model_validate(sections)
+    privacy = await said(server, await server.slash(channel, ann, "privacy"))
+    assert "- Your question and my answer are erased once the answer is delivered." in privacy
+    assert "- A conversation is not remembered." in privacy
 
 
 async def test_a_new_conversation_refers_to_nothing_before(bot, server, channel, ann, application):
@@ -38,7 +61,9 @@ async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
     await bot.admission.idle()
-    assert "Erased: 1 questions" in await said(server, await server.slash(channel, ann, "forget me"))
+    assert "Erased: 1 question with its answer, 0 conversation turns" in await said(
+        server, await server.slash(channel, ann, "forget me")
+    )
     assert await application.journal.stored("discord", "ref1") is None
 
 
@@ -87,7 +112,7 @@ async def test_documents_are_added_reported_and_removed(bot, server, channel, ap
     file = server.attach("new.md", b"# New\n\nSeven litres.\n")
     given = {"file": next(iter(file["resolved"]["attachments"]))}
     added = await server.slash(channel, server.owner, "bot add", given | {"path": "sub/new.md"}, **file)
-    assert await said(server, added) == "sub/new.md\\: 1 passages"
+    assert await said(server, added) == "sub/new.md\\: 1 passage"
     outside = await server.slash(channel, server.owner, "bot add", given | {"path": "../new.md"}, **file)
     assert "⚠️" in await said(server, outside)
     assert not (settings.knowledge.folder.parent / "new.md").exists()
