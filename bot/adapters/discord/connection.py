@@ -49,6 +49,10 @@ class _ShardedClient(discord.AutoShardedClient, Client):
     """The same in several shards."""
 
 
+Prepare = Callable[[Client], None]
+CatchUp = Callable[[float], Coroutine[Any, Any, None]]
+
+
 class Connection:
     """Keeps one client connected at a time, and notes how long it is. Belongs to the event loop."""
 
@@ -72,9 +76,7 @@ class Connection:
         """See `Connecting.trouble`."""
         return None if self._connected else "there is no connection to Discord"
 
-    async def run(
-        self, prepare: Callable[[Client], None], catch_up: Callable[[float], Coroutine[Any, Any, None]]
-    ) -> None:
+    async def run(self, prepare: Prepare, catch_up: CatchUp) -> None:
         """Stay connected. Raises SettingsError for an error that starting again can't cure.
 
         `prepare` registers handlers of events with each new client. `catch_up` takes in the messages since a time (seconds
@@ -124,12 +126,7 @@ class Connection:
                 work.cancel()
             _stop_heartbeats(client)
 
-    def _new_client(
-        self,
-        content: bool,
-        prepare: Callable[[Client], None],
-        catch_up: Callable[[float], Coroutine[Any, Any, None]],
-    ) -> Client:
+    def _new_client(self, content: bool, prepare: Prepare, catch_up: CatchUp) -> Client:
         kind = _ShardedClient if self._settings.sharded else Client
         client = kind(
             intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=content),
