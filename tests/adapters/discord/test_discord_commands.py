@@ -1,11 +1,11 @@
-"""What operators and everybody may do by command, through the eyes of the server."""
+"""Commands for everybody and for operators, as the server sees them."""
 
 import pytest
-from test_discord_asking import first
 
+from bot.core.errors import EngineBusy
 from bot.core.messages import Policy
 from bot.core.settings import Settings
-from tests.adapters.discord.conftest import answered
+from tests.adapters.discord.discord_application import SOURCE, answered, first
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 
@@ -15,6 +15,49 @@ async def said(server, interaction) -> str:
     message = await server.until(lambda: interaction.message and interaction.message["content"] and interaction.message)
     assert interaction.ephemeral
     return message["content"]
+
+
+async def test_a_command_is_deferred_and_answered_with_its_question(bot, server, channel, ann):
+    """Discord shows nobody else what was asked, so the answer quotes it."""
+    asked = await server.slash(channel, ann, "ask", {"question": "how hot?"})
+    answer = await server.until(lambda: asked.message)
+    assert asked.response["type"] == 5
+    assert not asked.ephemeral
+    assert answer["content"] == f"> how hot?\nre: how hot?\n{SOURCE}"
+
+
+async def test_answer_this_takes_the_text_of_a_message(bot, server, channel, ann):
+    """The context menu; a message without text is declined politely."""
+    message = await server.say(channel, "how hot?", server.user("ben"), event=False)
+    asked = await server.menu(channel, ann, "Answer this", message)
+    assert (await server.until(lambda: asked.message))["content"].startswith("> how hot?\nre: how hot?")
+    empty = await server.menu(channel, ann, "Answer this", message | {"content": ""})
+    assert "no text" in (await server.until(lambda: empty.message))["content"]
+    assert empty.ephemeral
+
+
+async def test_busy_and_broken_are_told_on_commands(running, server, channel, ann, monkeypatch):
+    """Politely, in the place of the answer; nobody is left with a bot that is thinking."""
+    async with running(queue={"capacity": 1}) as bot:
+        bot.engine.may_answer.clear()
+        one = await server.slash(channel, ann, "ask", {"question": "one?"})
+        await server.until(lambda: bot.engine.asked and one.response)
+        two = await server.slash(channel, ann, "ask", {"question": "two?"})
+        assert str(EngineBusy(1)).split(".")[0] in (await server.until(lambda: two.message))["content"]
+
+        async def breaks(_question):
+            raise ZeroDivisionError("secret")
+
+        monkeypatch.setattr(bot.admission, "accept", breaks)
+        three = await server.slash(channel, ann, "ask", {"question": "three?"})
+        told = (await server.until(lambda: three.message))["content"]
+        assert "reference" in told
+        assert "secret" not in told
+        await server.say(channel, "@bot four?", ann)
+        line = await server.until(lambda: [m for m in server.from_bot(channel) if m["type"] == 19])
+        assert "Something went wrong" in line[0]["content"]
+        bot.engine.may_answer.set()
+        await server.until(lambda: one.message)
 
 
 async def test_help_and_privacy_say_what_holds_here(bot, server, channel, ann):
@@ -155,3 +198,20 @@ async def test_operators_read_what_people_think(bot, server, channel, ann, appli
     await application.journal.add_feedback("discord", "ref1", "1", helpful=False, reason="too *short*")
     told = await said(server, await server.slash(channel, server.owner, "bot feedback"))
     assert told == "👎 how hot?\n-# too \\*short\\*"
+
+
+async def test_commands_are_sent_to_discord_only_when_they_have_changed(running, server):
+    """Discord allows two hundred a day."""
+    for _ in range(3):
+        async with running():
+            pass
+    assert server.syncs == 1
+    assert {command["name"] for command in server.commands} >= {
+        "ask",
+        "Answer this",
+        "help",
+        "new",
+        "privacy",
+        "forget",
+        "bot",
+    }

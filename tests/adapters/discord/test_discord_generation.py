@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from test_discord_asking import first, labels
 
 from bot.adapters.discord import progress
+from tests.adapters.discord.discord_application import first, labels
 from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_application
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
