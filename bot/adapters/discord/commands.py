@@ -75,7 +75,7 @@ def command_tree(client: discord.Client, actions: Actions) -> "KnowledgeTree":
 
 
 class KnowledgeTree(app_commands.CommandTree[discord.Client]):
-    """The commands. They are sent to Discord only when they have changed, because it limits that."""
+    """The commands. They are sent to Discord only when they have changed: it takes 200 changes a day."""
 
     async def sync_if_changed(self, store: PlatformStore) -> None:
         """Send the commands to Discord if they differ from those that it has. Logs a failure: the old ones still work."""
@@ -308,8 +308,7 @@ class _Bot(app_commands.Group):
     async def _operate(
         self, interaction: Interaction, work: Callable[[], Awaitable[str]], *, server_matter: bool = False
     ) -> None:
-        """Respond with the result of the work, if the user may ask for it: an operator, and for matters of the server also its
-        managers."""
+        """Respond with the result of the work, if the user is an operator, or manages the server of a `server_matter`."""
         await interaction.response.defer(ephemeral=True)
         allowed = self._actions.is_operator(interaction.user) or (
             server_matter and interaction.permissions.manage_guild
