@@ -96,8 +96,9 @@ def _telegram(
     async def search(text: str) -> "Sequence[Citation]":
         return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS)]
 
+    journal = application.journal
     return TelegramAdapter(
-        application.settings, dispatcher, administration, application.journal, application.conversations, search
+        application.settings, dispatcher, administration, journal, journal, application.conversations, search
     )
 
 

@@ -1,7 +1,7 @@
-"""Flood control: how often the bot may send and edit, and the waiting that the service asks for.
+"""Flood control: limits how often the bot sends and edits, and keeps the waits that the service asks for.
 
-About one message a second in a chat, 20 a minute in a group, 30 a second over all; edits count. Each chat waits by itself: a
-chat that has to wait holds up no other. All times are seconds of the event loop's clock.
+The service allows about one message a second in a chat, 20 a minute in a group and 30 a second in all; edits count. Each chat
+waits by itself and holds up no other. Times are seconds of time.monotonic().
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from bot.adapters.telegram.wording import counted
 from bot.observability import metrics
 
 
@@ -21,7 +22,7 @@ class Rate:
     seconds: float
 
 
-# A little less than the service allows, for what leaves here evenly may arrive unevenly.
+# A little less than the service allows, because messages that leave evenly may arrive unevenly.
 CHAT_RATE = Rate(3, 3.5)
 GROUP_RATE = Rate(18, 61.0)
 OVERALL_RATE = Rate(25, 1.1)
@@ -30,13 +31,13 @@ _QUIET = 120.0
 
 
 def seconds(duration: timedelta | int) -> float:
-    """A duration as the library gives it, which depends on its version."""
+    """A duration in seconds; its type depends on the version of the library."""
     return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
 
 
 @dataclass(slots=True)
 class _Window:
-    """When something was sent lately."""
+    """The times of the latest messages under one rate."""
 
     rate: Rate
     sent: deque[float] = field(default_factory=deque)
@@ -51,12 +52,12 @@ class _Window:
 @dataclass(slots=True)
 class _Chat:
     windows: tuple[_Window, ...]
-    turns: asyncio.Lock = field(default_factory=asyncio.Lock)  # whoever came first goes first
-    not_before: float = 0.0  # as the service has told
+    turns: asyncio.Lock = field(default_factory=asyncio.Lock)  # in the order of asking
+    not_before: float = 0.0  # the end of the wait that the service has asked for
 
 
 class FloodControl:
-    """Gives turns for sending. `counts`: turns that had to wait, whole seconds waited, and how often the service refused."""
+    """Gives turns for sending. `counts`: turns that waited, whole seconds waited, and messages that the service refused."""
 
     def __init__(self) -> None:
         self._overall = _Window(OVERALL_RATE)
@@ -80,7 +81,7 @@ class FloodControl:
             self.counts["seconds_waited"] = round(self._waited)
 
     def take_turn(self, chat: int) -> bool:
-        """Take a turn if there is one right now: for what need not be sent at all."""
+        """Take a turn if the chat has one right now, for messages that need not be sent. False: it has none."""
         known = self._chat(chat)
         if known.turns.locked() or self._wait(known) > 0:
             return False
@@ -88,10 +89,18 @@ class FloodControl:
         return True
 
     def refused(self, chat: int, seconds: float) -> None:
-        """The service has told to wait so long before anything is sent to the chat again."""
+        """Send nothing to the chat for so many seconds, because the service refused a message."""
         known = self._chat(chat)
         known.not_before = max(known.not_before, time.monotonic() + seconds)
         self.counts["refused"] += 1
+
+    def describe(self) -> str:
+        """The counts in one line for an operator."""
+        waited = counted(self.counts["turns_waited"], "message")
+        return (
+            f"flood control: {waited} waited, {self.counts['seconds_waited']} s in all, "
+            f"{self.counts['refused']} refused by the service"
+        )
 
     def _wait(self, chat: _Chat) -> float:
         now = time.monotonic()

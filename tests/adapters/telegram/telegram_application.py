@@ -84,6 +84,7 @@ class TelegramApplication:
             self.dispatcher,
             administration,
             self.journal,
+            self.journal,
             Conversations(self.journal, self.settings.conversation),
             lambda text: self.search(text),
         )
@@ -116,7 +117,7 @@ class TelegramApplication:
         """Wait until every update is confirmed, every question is answered and nothing more is on its way."""
         await until(lambda: not self.server.pending)
         await self.dispatcher.idle()
-        await until(lambda: not self.adapter._tasks)
+        await until(lambda: self.adapter._background.idle)
 
 
 async def until(

@@ -45,7 +45,7 @@ async def test_an_administrator_runs_the_bot_from_a_private_chat(server, applica
     (application.settings.knowledge.folder / "broken.json").write_text("{")
     reloaded = await said(application, chat, ann, "/reload")
     assert "broken.json: " in reloaded
-    assert "guide.md: 1 passages" in await said(application, chat, ann, "/documents")
+    assert "guide.md: 1 passage" in await said(application, chat, ann, "/documents")
     status = await said(application, chat, ann, "/status")
     assert "1 documents, 1 passages" in status
     assert "polling: last poll" in status
@@ -74,7 +74,7 @@ async def test_a_document_is_added_by_sending_the_file(server, application, ann)
     chat = server.private(ann)
     folder = application.settings.knowledge.folder
     server.sends_document(chat, ann, "more.md", b"# More\n\nMore words.")
-    assert await application.answered(chat, 1, 20) == ["more.md: 1 passages."]
+    assert await application.answered(chat, 1, 20) == ["more.md: 1 passage."]
     server.sends_document(chat, ann, "x.md", b"# X\n\nText.", caption="guides/x.md")
     await application.answered(chat, 2, 20)
     assert (folder / "more.md").read_bytes() == b"# More\n\nMore words."
@@ -129,7 +129,9 @@ async def test_forgetting_erases_what_somebody_has_asked(server, application, an
     references = [
         application.server.private(p).from_bot[0]["reply_markup"]["inline_keyboard"][0][0] for p in (ann, bob)
     ]
-    assert "Erased: 1 questions" in await said(application, server.private(ann), ann, "/forget me")
+    assert "Erased: 1 question with its answer, 0 turns of conversation, 0 ratings." in await said(
+        application, server.private(ann), ann, "/forget me"
+    )
     kept = [await application.journal.stored("telegram", button["callback_data"][2:]) for button in references]
     assert [stored is not None for stored in kept] == [False, True]
 

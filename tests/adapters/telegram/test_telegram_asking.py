@@ -7,8 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 from telegram_application import CITATION, until
 
-from bot.adapters.telegram import adapter as adapter_module
-from bot.adapters.telegram import flood, progress
+from bot.adapters.telegram import flood, progress, updates
 from bot.core.errors import IndexUnavailable
 from bot.core.messages import Policy
 from tests.platforms.telegram_markup import piece, units
@@ -346,7 +345,7 @@ async def test_a_bug_in_reading_a_message_is_told(server, application, ann, monk
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch, capture_logs():
-        patch.setattr(adapter_module, "command_in", broken)
+        patch.setattr(updates, "command_in", broken)
         server.says(server.private(ann), ann, "one")
         assert (await application.answered(server.private(ann)))[0].startswith("Something went wrong")
     server.says(server.private(ann), ann, "two")
@@ -363,7 +362,7 @@ async def test_typing_ends_whatever_happens(server, application, ann, monkeypatc
     server.says(chat, ann, "slow")
     await application.answered(chat)
     server.says(chat, ann, "/forget me")
-    await until(lambda: any("Erased: 1 questions" in text for text in chat.texts))
+    await until(lambda: any("Erased: 1 question with its answer" in text for text in chat.texts))
     await application.quiet()
     assert len(chat.texts) == 1
     typed = len(server.called("sendChatAction"))

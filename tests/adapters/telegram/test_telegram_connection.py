@@ -11,8 +11,7 @@ from structlog.testing import capture_logs
 from telegram_application import TelegramApplication, until
 
 from bot.adapters.http import HttpAdapter
-from bot.adapters.telegram import adapter as adapter_module
-from bot.adapters.telegram import flood, outgoing, polling
+from bot.adapters.telegram import connection, flood, incoming, polling, sending
 from bot.adapters.telegram.flood import FloodControl, Rate
 from bot.adapters.telegram.polling import PollingStalled
 from bot.core.errors import SettingsError, StorageError
@@ -43,7 +42,7 @@ async def test_a_poll_that_hangs_is_noticed_and_healed(server, application_of, a
         await application.start()
         server.says(server.private(ann), ann, "one")
         await application.answered(server.private(ann), seconds=5)
-        assert "1 pools built anew" in application.adapter.describe()
+        assert "1 pool built anew" in application.adapter.describe()
 
 
 async def test_a_pool_that_can_not_be_healed_restarts_the_adapter_alone(server, application_of, ann, quick_watchdog):
@@ -126,7 +125,7 @@ async def test_a_refused_token_stops_the_adapter_with_the_fix_and_without_the_to
 
 async def test_a_service_that_is_not_there_yet_is_waited_for(server, application, ann, monkeypatch):
     """Bot and network may start in any order."""
-    monkeypatch.setattr(adapter_module, "_CONNECT_PAUSES", (0.05,))
+    monkeypatch.setattr(connection, "_CONNECT_PAUSES", (0.05,))
     server.break_next("getMe", "502", 3)
     await application.start()
     server.says(server.private(ann), ann, "one")
@@ -135,7 +134,7 @@ async def test_a_service_that_is_not_there_yet_is_waited_for(server, application
 
 async def test_no_text_and_no_token_is_logged(server, application, ann, caplog, monkeypatch):
     """Whatever fails: the library logs raw updates and addresses."""
-    monkeypatch.setattr(adapter_module, "_CONNECT_PAUSES", (0.05,))
+    monkeypatch.setattr(connection, "_CONNECT_PAUSES", (0.05,))
     for method in ("getMe", "getUpdates", "sendMessage"):
         server.break_next(method, "garbage")
     server.update("message", {"message_id": "what?", "text": "my secret"})
@@ -155,7 +154,7 @@ async def test_no_text_and_no_token_is_logged(server, application, ann, caplog, 
 async def test_a_backlog_is_answered_in_order_and_late_questions_with_regret(server, application_of, ann, monkeypatch):
     """However full the queue is: Telegram keeps what there is no room for."""
     monkeypatch.setattr(flood, "CHAT_RATE", Rate(100, 1.0))
-    monkeypatch.setattr(adapter_module, "_BACKLOG_PAUSE", 0.02)
+    monkeypatch.setattr(incoming, "_BACKLOG_PAUSE", 0.02)
     application = application_of().with_settings(queue={"capacity": 3}, limits={"author_questions": 0})
     async with application:
         group = server.group()
@@ -175,7 +174,7 @@ async def test_a_backlog_is_answered_in_order_and_late_questions_with_regret(ser
 
 async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of, monkeypatch):
     """Telegram keeps what there is no room for; a refusal could be lost, and would be for nothing."""
-    monkeypatch.setattr(adapter_module, "_BACKLOG_PAUSE", 0.02)
+    monkeypatch.setattr(incoming, "_BACKLOG_PAUSE", 0.02)
     application = application_of().with_settings(queue={"capacity": 3})
     async with application:
         application.ready.clear()
@@ -247,7 +246,7 @@ async def test_a_lost_acknowledgement_of_an_edit_repeats_nothing(server, applica
 @pytest.mark.parametrize("pause", [0.3, 0.02], ids=["tried again at once", "tried again by the dispatcher"])
 async def test_what_was_certainly_not_sent_is_sent_without_a_mark(application, server, ann, monkeypatch, pause):
     """The service can't be reached at all for a while."""
-    monkeypatch.setattr(outgoing, "_PAUSES", (pause, pause, pause))
+    monkeypatch.setattr(sending, "_PAUSES", (pause, pause, pause))
     monkeypatch.setattr(dispatcher, "_DELIVERY_PAUSES", (0.2,) * 20)
     await application.start()
     application.engine.may_answer.clear()
