@@ -1,5 +1,7 @@
 """The Adapter for Telegram, wired together from its parts. All of them run on the event loop and never block it."""
 
+from collections.abc import Awaitable, Callable
+
 from telegram.error import InvalidToken
 
 from bot.adapters.telegram import PLATFORM
@@ -11,7 +13,7 @@ from bot.adapters.telegram.flood import FloodControl
 from bot.adapters.telegram.incoming import Incoming
 from bot.adapters.telegram.inline import InlineQueries, Search
 from bot.adapters.telegram.menus import publish_menus_if_changed
-from bot.adapters.telegram.outgoing import AnswerSender
+from bot.adapters.telegram.outgoing import Outbox
 from bot.adapters.telegram.polling import polling_request
 from bot.adapters.telegram.progress import ProgressDisplay
 from bot.adapters.telegram.replies import Background, Replies
@@ -21,7 +23,6 @@ from bot.adapters.telegram.webhook import Webhook
 from bot.core.errors import SettingsError
 from bot.core.messages import Address, Answer, Delivery, Update
 from bot.core.settings import Settings
-from bot.engine.conversation import Conversations
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.base import Forgotten, Journal, PlatformStore
@@ -36,18 +37,18 @@ class TelegramAdapter:
 
     def __init__(
         self,
-        settings: Settings,
         admission: Dispatcher,
         administration: Administration,
         journal: Journal,
         store: PlatformStore,
-        conversations: Conversations,
+        forget_conversation: Callable[[str], Awaitable[None]],
         search: Search,
+        settings: Settings,
     ) -> None:
-        """`search` finds passages for inline queries, best first."""
+        """`forget_conversation` erases the turns of a conversation; `search` finds passages for inline queries."""
         telegram = settings.telegram
         self._admission = admission
-        self._conversations = conversations
+        self._forget_conversation = forget_conversation
         self._store = store
         self._operators = frozenset(map(str, telegram.operators))
         polling = polling_request()
@@ -57,8 +58,8 @@ class TelegramAdapter:
         chats = Chats(store, telegram.policy)
         sender = Sender(self._bot, self.flood, chats)
         replies = Replies(sender, self._background)
-        self._answers = AnswerSender(sender, chats, buttons=settings.storage.answer_days > 0)
-        self._progress = ProgressDisplay(sender, journal, _LONGEST_PROGRESS * settings.queue.deadline_seconds)
+        self._outbox = Outbox(sender, chats, buttons=settings.storage.answer_days > 0)
+        self._display = ProgressDisplay(sender, journal, _LONGEST_PROGRESS * settings.queue.deadline_seconds)
         self._incoming = Incoming(self._bot, telegram, admission, journal, chats, replies)
         updates = Updates(
             self._bot,
@@ -91,11 +92,11 @@ class TelegramAdapter:
         return self._connection.trouble
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
-        await self._progress.end(address)
-        await self._answers.deliver(address, answer, delivery)
+        await self._display.end(address)
+        await self._outbox.deliver(address, answer, delivery)
 
     async def progress(self, address: Address, update: Update) -> None:
-        self._progress.show(address, update)
+        self._display.show(address, update)
 
     async def close(self) -> None:
         """Close the connections; nothing can be delivered any more."""
@@ -107,11 +108,11 @@ class TelegramAdapter:
         """The webhook to be mounted in the HTTP server; None where the bot polls."""
         return self._connection.webhook
 
-    # --- operations of the commands
+    # --- Actions of the commands
 
     async def forget_conversation(self, conversation: str) -> None:
-        """Forget the turns of a conversation."""
-        await self._conversations.forget(conversation)
+        """Erase the turns of a conversation."""
+        await self._forget_conversation(conversation)
 
     async def stop_last(self, conversation: str) -> bool:
         """Stop the work on the last question of a conversation. False: nothing is being worked on."""
@@ -120,7 +121,7 @@ class TelegramAdapter:
     async def forget(self, author: str) -> Forgotten:
         """Erase the questions, turns and feedback of an author, and the progress shown for their questions."""
         forgotten = await self._admission.forget(PLATFORM, author)
-        await self._progress.end_all(author)
+        await self._display.end_all(author)
         return forgotten
 
     def describe(self) -> str:

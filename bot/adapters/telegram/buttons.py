@@ -6,10 +6,10 @@ import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.error import TelegramError
 
+from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Place, topic_of
-from bot.adapters.telegram.recent import Recent
 from bot.adapters.telegram.rendering import HELPFUL, NOT_HELPFUL, PASSAGE, passages_of
 from bot.adapters.telegram.sending import Sender
 from bot.core.errors import BotError, Undeliverable

@@ -4,9 +4,9 @@ import structlog
 from telegram import ChatMemberUpdated, Message
 from telegram.constants import ChatMemberStatus
 
+from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import begins_topic, is_group
-from bot.adapters.telegram.recent import Recent
 from bot.core.messages import Policy
 from bot.storage.base import PlatformStore
 

@@ -47,7 +47,7 @@ Send a file to add it to the documents; its caption may name the path.
 _PRIVACY = """\
 I see what is written to me in private, and in groups what is addressed to me, unless the group's owner lets me see more. \
 A question is kept until it is answered{kept}. What we were talking about is forgotten {expiry} minutes after your last \
-question. Nothing is passed on to anybody, and nothing is used for training.
+question. {disclosure}
 
 /forget me erases your questions, the answers to them, our conversation and your ratings, at once.
 
@@ -62,11 +62,11 @@ Handler = Callable[[Caller, str], Awaitable[str]]
 """Takes the caller and the text behind the command, returns the reply. Raises BotError."""
 
 
-class Operations(Protocol):
-    """The operations of the adapter that commands need."""
+class Actions(Protocol):
+    """The operations of the adapter that commands call."""
 
     async def forget_conversation(self, conversation: str) -> None:
-        """Forget the turns of a conversation."""
+        """Erase the turns of a conversation."""
 
     async def stop_last(self, conversation: str) -> bool:
         """Stop the work on the last question of a conversation. False: nothing is being worked on."""
@@ -81,10 +81,10 @@ class Operations(Protocol):
 class Commands:
     """Finds and carries out commands."""
 
-    def __init__(self, administration: Administration, operations: Operations, operators: frozenset[str]) -> None:
+    def __init__(self, administration: Administration, actions: Actions, operators: frozenset[str]) -> None:
         """`operators`: the ids of the users who may administer the bot."""
         self._administration = administration
-        self._operations = operations
+        self._actions = actions
         self._operators = operators
         self._for_all: Mapping[str, Handler] = {
             "start": self._help,
@@ -131,16 +131,16 @@ class Commands:
         return _privacy(self._administration.settings, caller)
 
     async def _new(self, caller: Caller, _: str) -> str:
-        await self._operations.forget_conversation(caller.conversation)
+        await self._actions.forget_conversation(caller.conversation)
         return "Let's begin anew: what we were talking about is forgotten."
 
     async def _stopped(self, caller: Caller, _: str) -> str:
-        return "" if await self._operations.stop_last(caller.conversation) else "There is nothing to stop."
+        return "" if await self._actions.stop_last(caller.conversation) else "There is nothing to stop."
 
     async def _forget(self, caller: Caller, rest: str) -> str:
         if rest.lower() != "me":
             return _FORGET
-        erased = await self._operations.forget(caller.author)
+        erased = await self._actions.forget(caller.author)
         questions = counted(erased.questions, "question")
         answers = "its answer" if erased.questions == 1 else "their answers"
         turns, ratings = counted(erased.turns, "turn"), counted(erased.feedback, "rating")
@@ -153,7 +153,7 @@ class Commands:
 
     async def _status(self, _caller: Caller, _: str) -> str:
         status = await self._administration.status()
-        return "\n".join((*status.lines(), self._operations.describe()))
+        return "\n".join((*status.lines(), self._actions.describe()))
 
     async def _documents(self, _caller: Caller, _: str) -> str:
         documents = await self._administration.documents()
@@ -229,9 +229,15 @@ def _privacy(settings: Settings, caller: Caller) -> str:
     return _PRIVACY.format(
         kept=kept if days else ", and then erased",
         expiry=round(settings.conversation.expire_seconds / 60),
+        disclosure=_disclosure(settings),
         author=caller.author,
         chat=caller.chat,
     )
+
+
+def _disclosure(_settings: Settings) -> str:
+    """The recipients of questions, and their use for training, in plain text."""
+    return "Nothing is passed on to anybody, and nothing is used for training."
 
 
 async def carried_out(work: Awaitable[str]) -> str:

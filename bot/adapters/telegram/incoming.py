@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from telegram import Bot, Message
 
+from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller, Command, asked_in, replied_text, replies_to
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Sent, topic_of
-from bot.adapters.telegram.recent import Recent
 from bot.adapters.telegram.replies import Replies
 from bot.core.errors import EngineBusy, RateLimited
 from bot.core.messages import Address, Policy, Question

@@ -17,8 +17,8 @@ from bot.core.messages import Address, Answer, Delivery, Sending
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class AnswerSender:
-    """Sends answers part by part, each within the flood limits of its chat."""
+class Outbox:
+    """Delivers answers part by part, within the flood limits of their chats."""
 
     def __init__(self, sender: Sender, chats: Chats, *, buttons: bool) -> None:
         """`buttons`: whether an answer from the documents gets buttons, which need answers to be kept."""

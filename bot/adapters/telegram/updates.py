@@ -11,13 +11,13 @@ from telegram import Bot, Message, Update
 from telegram.constants import ChatType
 
 from bot.adapters.layout import safe
+from bot.adapters.recent import Recent
 from bot.adapters.telegram.addressing import Caller, Command, author_of, caller_of, command_in, for_another_bot
 from bot.adapters.telegram.buttons import Buttons
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.commands import Commands, carried_out
 from bot.adapters.telegram.incoming import Incoming
 from bot.adapters.telegram.inline import InlineQueries
-from bot.adapters.telegram.recent import Recent
 from bot.adapters.telegram.replies import Background, Replies
 from bot.core.errors import StorageError
 from bot.core.settings import TelegramSettings

@@ -80,13 +80,13 @@ class TelegramApplication:
         )
         administration.dispatcher = self.dispatcher
         self.adapter = TelegramAdapter(
-            self.settings,
             self.dispatcher,
             administration,
             self.journal,
             self.journal,
-            Conversations(self.journal, self.settings.conversation),
+            Conversations(self.journal, self.settings.conversation).forget,
             lambda text: self.search(text),
+            self.settings,
         )
         self.dispatcher.register([self.adapter])
         return self

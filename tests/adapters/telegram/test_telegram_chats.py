@@ -1,8 +1,8 @@
 """The state of chats, and how much of it is held in memory."""
 
+from bot.adapters.recent import Recent
 from bot.adapters.telegram import chats
 from bot.adapters.telegram.chats import Chats
-from bot.adapters.telegram.recent import Recent
 from bot.core.messages import Policy
 
 

@@ -1,4 +1,4 @@
-"""A dictionary of bounded size."""
+"""A dictionary that forgets: for what an adapter remembers of the latest events, chats and people."""
 
 from collections import OrderedDict
 from typing import TypeVar
@@ -8,7 +8,7 @@ V = TypeVar("V")
 
 
 class Recent(OrderedDict[K, V]):
-    """Keeps the `limit` entries that were set last and drops older ones."""
+    """A dictionary of the entries that were set last, at most `limit` of them."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()
@@ -17,5 +17,5 @@ class Recent(OrderedDict[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         super().__setitem__(key, value)
         self.move_to_end(key)
-        if len(self) > self._limit:
+        while len(self) > self._limit:
             self.popitem(last=False)
