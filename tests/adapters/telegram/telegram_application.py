@@ -15,7 +15,7 @@ from bot.engine.qa import new_reference
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
-from tests.platforms.telegram_server import TOKEN, Chat, TelegramServer
+from tests.platforms.telegram_server import TOKEN, Chat, Json, TelegramServer
 
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use *soft* water.", "https://example.org/guide.md"
@@ -127,3 +127,10 @@ async def until(
     while not holds():
         assert time.monotonic() < end, otherwise()
         await asyncio.sleep(0.01)
+
+
+async def pressed(server: TelegramServer, chat: Chat, person: Json, message: Json, label: str) -> str | None:
+    """Press the button whose label holds `label`; the text that the bot shows for it."""
+    query = server.presses(chat, person, message, label)
+    await until(lambda: query in server.callback_answers)
+    return server.callback_answers[query].get("text")

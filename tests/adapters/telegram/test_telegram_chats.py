@@ -1,9 +1,65 @@
-"""The state of chats, and how much of it is held in memory."""
+"""Chats that block the bot, come back or move, and how much of their state is held in memory."""
+
+import pytest
+from telegram_application import pressed, until
 
 from bot.adapters.recent import Recent
 from bot.adapters.telegram import chats
 from bot.adapters.telegram.chats import Chats
 from bot.core.messages import Policy
+
+pytestmark = pytest.mark.usefixtures("quick_chats")
+
+
+async def test_a_group_that_moves_takes_its_policy_and_its_questions_along(server, application, ann):
+    """The answer to what was asked before comes in the new group."""
+    group = server.group(kind="group")
+    await application.journal.set_policy("telegram", str(group.id), Policy.OFF)
+    other = server.group(kind="group")
+    application.engine.may_answer.clear()
+    server.says(other, ann, "/ask one")
+    await until(lambda: application.engine.asked)
+    new = server.becomes_supergroup(group, ann)
+    moved = server.becomes_supergroup(other, ann)
+    await until(lambda: not server.pending)
+    application.engine.may_answer.set()
+    await application.answered(moved)
+    await application.quiet()
+    assert await application.journal.policies("telegram") == {str(new.id): Policy.OFF}
+    said = await pressed(server, moved, ann, moved.from_bot[0], "👍")
+    assert said == "Thank you!"
+
+
+async def test_a_chat_that_has_blocked_the_bot_is_left_alone_until_it_is_back(server, application, ann):
+    """Also over a restart: it stands in the journal."""
+    chat = server.private(ann)
+    application.engine.may_answer.clear()
+    server.says(chat, ann, "one")
+    server.says(chat, ann, "two")
+    await until(lambda: application.engine.asked)
+    server.blocks(ann)
+    await until(lambda: not server.pending)
+    application.engine.may_answer.set()
+    await application.quiet()
+    assert server.called("sendMessage") == []
+    assert await application.journal.note("telegram", f"gone:{ann['id']}")
+    server.unblocks(ann)
+    server.says(chat, ann, "three")
+    assert (await application.answered(chat))[0].startswith("re: three")
+
+
+async def test_a_block_that_nobody_has_told_of_is_found_out_once(server, application, ann):
+    """The first call is refused, and there is no second one."""
+    chat = server.private(ann)
+    application.engine.may_answer.clear()
+    for text in ("one", "two", "three"):
+        server.says(chat, ann, text)
+    await until(lambda: application.engine.asked)
+    chat.bot_status = "kicked"
+    application.engine.may_answer.set()
+    await application.quiet()
+    assert len(server.called("sendMessage")) == 1
+    assert await application.journal.pending() == []
 
 
 async def test_only_the_latest_chats_are_held_in_memory(server, application_of, ann, monkeypatch):
