@@ -14,10 +14,10 @@ from telegram.error import BadRequest
 from bot.adapters.layout import safe
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
-from bot.adapters.telegram.wording import counted
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
 from bot.core.settings import Settings
+from bot.core.text import counted
 from bot.questions.administration import Administration
 from bot.storage.base import Forgotten
 
@@ -46,7 +46,7 @@ Send a file to add it to the documents; its caption may name the path.
 /policy, a chat's id and mention, always, forum, off or default: when to answer there; in a group itself without the id"""
 _PRIVACY = """\
 I see what is written to me in private, and in groups what is addressed to me, unless the group's owner lets me see more. \
-A question is kept until it is answered{kept}. What we were talking about is forgotten {expiry} minutes after your last \
+A question is kept until it is answered{kept}. What we were talking about is forgotten {expiry} after your last \
 question. {disclosure}
 
 /forget me erases your questions, the answers to them, our conversation and your ratings, at once.
@@ -141,13 +141,9 @@ class Commands:
         if rest.lower() != "me":
             return _FORGET
         erased = await self._actions.forget(caller.author)
-        questions = counted(erased.questions, "question")
-        answers = "its answer" if erased.questions == 1 else "their answers"
+        questions = counted(erased.questions, "question with its answer", "questions with their answers")
         turns, ratings = counted(erased.turns, "turn"), counted(erased.feedback, "rating")
-        return (
-            f"Erased: {questions} with {answers}, {turns} of conversation, {ratings}. "
-            "What stands in this chat you can delete yourself."
-        )
+        return f"Erased: {questions}, {turns} of conversation, {ratings}. What stands in this chat you can delete yourself."
 
     # --- for operators
 
@@ -225,10 +221,10 @@ class Commands:
 def _privacy(settings: Settings, caller: Caller) -> str:
     """The text of /privacy."""
     days = settings.storage.answer_days
-    kept = f", and with its answer for {days:g} days more, so that the buttons work and you can correct it"
+    kept = f", and with its answer for {counted(days, 'day')} more, so that the buttons work and you can correct it"
     return _PRIVACY.format(
         kept=kept if days else ", and then erased",
-        expiry=round(settings.conversation.expire_seconds / 60),
+        expiry=counted(round(settings.conversation.expire_seconds / 60), "minute"),
         disclosure=_disclosure(settings),
         author=caller.author,
         chat=caller.chat,

@@ -9,8 +9,8 @@ from telegram.request import BaseRequest, HTTPXRequest
 
 from bot.adapters.telegram.polling import GRACE, HandleUpdates, Poller
 from bot.adapters.telegram.webhook import Webhook
-from bot.adapters.telegram.wording import counted
 from bot.core.settings import TelegramSettings
+from bot.core.text import counted
 
 _log = structlog.stdlib.get_logger(__name__)
 # Seconds for the webhook to be removed when the bot stops.

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from bot.adapters.telegram.wording import counted
+from bot.core.text import counted
 from bot.observability import metrics
 
 
@@ -52,12 +52,15 @@ class _Window:
 @dataclass(slots=True)
 class _Chat:
     windows: tuple[_Window, ...]
-    turns: asyncio.Lock = field(default_factory=asyncio.Lock)  # in the order of asking
+    waiting: asyncio.Lock = field(default_factory=asyncio.Lock)  # passed on in the order of asking
     not_before: float = 0.0  # the end of the wait that the service has asked for
 
 
 class FloodControl:
-    """Gives turns for sending. `counts`: turns that waited, whole seconds waited, and messages that the service refused."""
+    """A rate limiter for messages, by chat and over all chats.
+
+    `counts`: messages that `waited`, whole seconds (`seconds_waited`), and messages that the service `refused`.
+    """
 
     def __init__(self) -> None:
         self._overall = _Window(OVERALL_RATE)
@@ -65,11 +68,11 @@ class FloodControl:
         self.counts: Counter[str] = Counter()
         self._waited = 0.0
 
-    async def turn(self, chat: int) -> None:
+    async def acquire(self, chat: int) -> None:
         """Wait until something may be sent to the chat, and count it as sent."""
         known = self._chat(chat)
         started = time.monotonic()
-        async with known.turns:
+        async with known.waiting:
             while (wait := self._wait(known)) > 0:  # noqa: ASYNC110  (time is what is waited for)
                 await asyncio.sleep(wait)
             self._count(known)
@@ -77,13 +80,13 @@ class FloodControl:
             metrics.FLOOD_WAITS.labels("telegram").inc()
             metrics.FLOOD_WAIT_SECONDS.labels("telegram").inc(waited)
             self._waited += waited
-            self.counts["turns_waited"] += 1
+            self.counts["waited"] += 1
             self.counts["seconds_waited"] = round(self._waited)
 
-    def take_turn(self, chat: int) -> bool:
-        """Take a turn if the chat has one right now, for messages that need not be sent. False: it has none."""
+    def try_acquire(self, chat: int) -> bool:
+        """Count an optional message as sent, if it may be sent to the chat right now. False: it may not."""
         known = self._chat(chat)
-        if known.turns.locked() or self._wait(known) > 0:
+        if known.waiting.locked() or self._wait(known) > 0:
             return False
         self._count(known)
         return True
@@ -96,7 +99,7 @@ class FloodControl:
 
     def describe(self) -> str:
         """The counts in one line for an operator."""
-        waited = counted(self.counts["turns_waited"], "message")
+        waited = counted(self.counts["waited"], "message")
         return (
             f"flood control: {waited} waited, {self.counts['seconds_waited']} s in all, "
             f"{self.counts['refused']} refused by the service"
@@ -122,5 +125,5 @@ class FloodControl:
         now = time.monotonic()
         for chat, known in list(self._chats.items()):
             last = max((sent for window in known.windows for sent in window.sent), default=0.0)
-            if now - max(last, known.not_before) > _QUIET and not known.turns.locked():
+            if now - max(last, known.not_before) > _QUIET and not known.waiting.locked():
                 del self._chats[chat]

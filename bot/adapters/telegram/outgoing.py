@@ -39,7 +39,7 @@ class Outbox:
         keyboard = rendering.buttons(answer.reference) if answer.answered and self._buttons else None
         for number, part in enumerate(parts):
             below = keyboard if number == len(parts) - 1 else None
-            await self._sender.turn(chat)
+            await self._sender.acquire(chat)
             await delivery.send_part(number, partial(self._send_part, place_of_answer(address), part, below))
         for message in await delivery.left_over(len(parts)):
             await self._sender.delete(Sent.from_text(message))
@@ -47,15 +47,15 @@ class Outbox:
     async def _send_part(
         self, place: Place, part: RichText, keyboard: InlineKeyboardMarkup | None, sending: Sending
     ) -> str:
-        """Send or edit one part in the turn that was waited for, and return the id of its message."""
+        """Send or edit one part, for which the flood limits were waited for, and return the id of its message."""
         if sending.replaces is not None:
             try:
-                await self._sender.edit(Sent.from_text(sending.replaces), part, keyboard, has_turn=True)
+                await self._sender.edit(Sent.from_text(sending.replaces), part, keyboard, acquired=True)
                 return sending.replaces
             except MessageGone:
                 _log.info("a message to edit is gone, sent anew")
         *before, last = rendering.marked_as_repeated(part) if sending.repeated else [part]
         for piece in before:
             await self._sender.send(place, piece)
-        has_turn = not before and sending.replaces is None
-        return str(await self._sender.send(place, last, keyboard, has_turn=has_turn))
+        acquired = not before and sending.replaces is None
+        return str(await self._sender.send(place, last, keyboard, acquired=acquired))

@@ -117,7 +117,7 @@ class ProgressDisplay:
             self._showing.pop(showing.address.key, None)
 
     async def _send_placeholder(self, showing: _Showing, text: str) -> bool:
-        """Send the placeholder if the chat has a turn. False: the answer replaces another message, or the journal failed."""
+        """Try to send the placeholder. False: the answer replaces another message, or the journal failed."""
         try:
             if await self._placeholders.place(showing.address) is not None:
                 return False

@@ -45,17 +45,17 @@ class Sender:
         self._moved: dict[int, int] = {}
         self.counts: Counter[str] = Counter()
 
-    async def turn(self, chat: int) -> None:
-        """Wait until the chat has a turn. A call with `has_turn` uses it and doesn't wait again."""
-        await self._flood.turn(chat)
+    async def acquire(self, chat: int) -> None:
+        """Wait until a message may be sent to the chat. The next call with `acquired` is that message, and doesn't wait."""
+        await self._flood.acquire(chat)
 
     async def send(
-        self, place: Place, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, has_turn: bool = False
+        self, place: Place, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, acquired: bool = False
     ) -> Sent:
         """Send one message. Raises Undeliverable and NotSent; after any other error it may have arrived."""
         place = self._current(place)
         try:
-            return await self._in_turn(place.chat, lambda: self._send(place, rich, keyboard), has_turn=has_turn)
+            return await self._limited(place.chat, lambda: self._send(place, rich, keyboard), acquired=acquired)
         except ChatMigrated as error:
             await self._note_move(place.chat, error.new_chat_id)
             return await self.send(place, rich, keyboard)
@@ -64,18 +64,18 @@ class Sender:
             self.counts["sent_plain"] += 1
             _log.warning("formatting refused, sent as plain text", reason=error.message)
         try:
-            return await self._in_turn(place.chat, lambda: self._send(place, RichText(rich.text), None))
+            return await self._limited(place.chat, lambda: self._send(place, RichText(rich.text), None))
         except BadRequest as error:
             raise Undeliverable(f"Telegram refuses the message: {error.message}") from error
 
     async def edit(
-        self, sent: Sent, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, has_turn: bool = False
+        self, sent: Sent, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, acquired: bool = False
     ) -> None:
         """Replace the text of a message. Raises MessageGone and Undeliverable; after any other error it may be repeated."""
         if sent.chat in self._moved:
             raise MessageGone  # messages have other numbers in the new group
         try:
-            await self._in_turn(sent.chat, lambda: self._edit(sent, rich, keyboard), has_turn=has_turn)
+            await self._limited(sent.chat, lambda: self._edit(sent, rich, keyboard), acquired=acquired)
         except ChatMigrated as error:
             await self._note_move(sent.chat, error.new_chat_id)
             raise MessageGone from error
@@ -87,24 +87,24 @@ class Sender:
             if "entit" not in reason:
                 raise MessageGone from error
             self.counts["sent_plain"] += 1
-            await self._in_turn(sent.chat, lambda: self._edit(sent, RichText(rich.text), None))
+            await self._limited(sent.chat, lambda: self._edit(sent, RichText(rich.text), None))
 
     async def edit_if_possible(self, sent: Sent, text: str) -> None:
-        """Edit a placeholder if the chat has a turn right now; a failure is ignored."""
-        if self._flood.take_turn(sent.chat):
+        """Edit a placeholder if the flood limits allow it right now; a failure is ignored."""
+        if self._flood.try_acquire(sent.chat):
             await self._once(sent.chat, lambda: self._edit(sent, RichText(text), None))
 
     async def placeholder(self, place: Place, text: str) -> Sent | None:
-        """Send a placeholder if the chat has a turn right now; None where it hasn't, or where the call fails."""
+        """Send a placeholder if the flood limits allow it right now; None where they don't, or where the call fails."""
         place = self._current(place)
-        if not self._flood.take_turn(place.chat):
+        if not self._flood.try_acquire(place.chat):
             return None
         return await self._once(place.chat, lambda: self._send(place, RichText(text), None))
 
     async def delete(self, sent: Sent) -> None:
         """Delete a message that the bot has sent; one that is gone already is ignored."""
         try:
-            await self._in_turn(sent.chat, lambda: self._bot.delete_message(sent.chat, sent.number))
+            await self._limited(sent.chat, lambda: self._bot.delete_message(sent.chat, sent.number))
         except (BadRequest, ChatMigrated, Undeliverable, NotSent):
             return
 
@@ -142,15 +142,15 @@ class Sender:
             reply_markup=keyboard,
         )
 
-    async def _in_turn(self, chat: int, call: Callable[[], Awaitable[T]], *, has_turn: bool = False) -> T:
-        """Make the call when the chat has a turn, and again after each wait that the service asks for."""
+    async def _limited(self, chat: int, call: Callable[[], Awaitable[T]], *, acquired: bool = False) -> T:
+        """Make the call when the flood limits allow it, and again after each wait that the service asks for."""
         while True:
-            if not has_turn:
-                await self._flood.turn(chat)
+            if not acquired:
+                await self._flood.acquire(chat)
             try:
                 return await self._connected(chat, call)
             except RetryAfter as error:
-                has_turn = False
+                acquired = False
                 self._note_wait(chat, error)
 
     async def _connected(self, chat: int, call: Callable[[], Awaitable[T]]) -> T:

@@ -26,7 +26,7 @@ async def application(server, tmp_path, models, ann):
 
 
 async def said(application, chat, person, text):
-    """What the bot says to a command."""
+    """The bot's reply to a command."""
     before = len(chat.texts)
     application.server.says(chat, person, text)
     return (await application.answered(chat, before + 1, seconds=20))[before]
@@ -52,7 +52,7 @@ async def test_an_administrator_runs_the_bot_from_a_private_chat(server, applica
 
 
 async def test_an_operator_sees_what_the_documents_lack_and_why(server, application, ann):
-    """The declined questions, and how an answer comes about."""
+    """The declined questions, and the reasons for an answer."""
     chat = server.private(ann)
     await said(application, chat, ann, "/reload")
     assert await said(application, chat, ann, "/gaps") == "Nothing was declined."
@@ -87,7 +87,7 @@ async def test_a_document_is_added_by_sending_the_file(server, application, ann)
 
 
 async def test_policies_are_set_from_the_private_chat_and_from_the_group(server, application, ann):
-    """And taken away again."""
+    """They can be removed again."""
     chat, group = server.private(ann), server.group()
     assert "No chat has a policy" in await said(application, chat, ann, "/policies")
     assert str(group.id) in await said(application, chat, ann, f"/policy {group.id} off")
@@ -117,7 +117,7 @@ async def test_nobody_else_can(server, application, ann, bob):
 
 
 async def test_forgetting_erases_what_somebody_has_asked(server, application, ann, bob):
-    """And nothing of the others."""
+    """Other people's questions and answers stay."""
     for person in (ann, bob):
         server.says(server.private(person), person, "how hot?")
         await application.answered(server.private(person))

@@ -14,7 +14,7 @@ PASSAGE = "passage"  # a part of the label of the button
 
 
 async def test_buttons_take_feedback_and_show_the_passage(server, application, ann):
-    """The passage word for word, markup and all, and only once."""
+    """The passage is shown word for word, with its markup, and only once."""
     chat = server.private(ann)
     server.says(chat, ann, "how hot?")
     await application.answered(chat)
@@ -32,7 +32,7 @@ async def test_buttons_take_feedback_and_show_the_passage(server, application, a
 
 
 async def test_buttons_work_after_a_restart(server, application_of, ann):
-    """And say so when the answer isn't kept any more."""
+    """They say so when the answer isn't kept any more."""
     chat = server.private(ann)
     async with application_of() as application:
         await application.start()
@@ -68,7 +68,7 @@ async def test_nobody_looks_into_another_chat(server, application, ann, bob):
 
 
 async def test_without_kept_answers_there_are_no_buttons(server, application_of, ann):
-    """They would lead nowhere."""
+    """Buttons need the kept answer."""
     async with application_of().with_settings(storage={"answer_days": 0}) as application:
         await application.start()
         server.says(server.private(ann), ann, "how hot?")

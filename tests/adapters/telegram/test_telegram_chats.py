@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("quick_chats")
 
 
 async def test_a_group_that_moves_takes_its_policy_and_its_questions_along(server, application, ann):
-    """The answer to what was asked before comes in the new group."""
+    """A question that was asked before is answered in the new group."""
     group = server.group(kind="group")
     await application.journal.set_policy("telegram", str(group.id), Policy.OFF)
     other = server.group(kind="group")
@@ -31,7 +31,7 @@ async def test_a_group_that_moves_takes_its_policy_and_its_questions_along(serve
 
 
 async def test_a_chat_that_has_blocked_the_bot_is_left_alone_until_it_is_back(server, application, ann):
-    """Also over a restart: it stands in the journal."""
+    """The block is in the journal, so it also holds after a restart."""
     chat = server.private(ann)
     application.engine.may_answer.clear()
     server.says(chat, ann, "one")

@@ -7,7 +7,7 @@ pytestmark = pytest.mark.usefixtures("quick_chats")
 
 
 async def test_everybody_has_help_privacy_and_a_new_beginning(server, application, ann):
-    """In the words of the settings."""
+    """The texts follow the settings."""
     chat = server.private(ann)
     for command in ("/start", "/help", "/privacy", "/new", "/forget", "/nonsense"):
         server.says(chat, ann, command)
@@ -27,7 +27,7 @@ async def test_everybody_has_help_privacy_and_a_new_beginning(server, applicatio
 
 
 async def test_a_question_is_stopped_on_demand(server, application, ann):
-    """And the next one is answered."""
+    """The next question is answered."""
     application.engine.may_answer.clear()
     chat = server.private(ann)
     server.says(chat, ann, "slow")

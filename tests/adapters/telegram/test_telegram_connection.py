@@ -16,7 +16,7 @@ async def application(application_of):
 
 
 async def test_a_refused_token_stops_the_adapter_with_the_fix_and_without_the_token(application_of):
-    """The library's own message holds it."""
+    """The message of the library's error holds the token."""
     async with application_of(token="1:wrong") as application:
         with pytest.raises(SettingsError, match="@BotFather") as refused:
             await application.adapter.run()
@@ -35,7 +35,7 @@ async def test_a_service_that_is_not_there_yet_is_waited_for(server, application
 
 
 async def test_no_text_and_no_token_is_logged(server, application, ann, caplog, monkeypatch):
-    """Whatever fails: the library logs raw updates and addresses."""
+    """The library would log raw updates, and addresses that hold the token."""
     monkeypatch.setattr(connection, "_CONNECT_PAUSES", (0.05,))
     for method in ("getMe", "getUpdates", "sendMessage"):
         server.break_next(method, "garbage")

@@ -19,7 +19,7 @@ async def application(application_of):
 
 
 async def test_the_wait_that_the_service_asks_for_is_kept_per_chat(server, application, ann):
-    """The others go on meanwhile."""
+    """The other chats go on meanwhile."""
     bob = server.person("Bob")
     server.break_next("sendMessage", "429:2", 1, lambda call: call["chat_id"] == ann["id"])
     await application.start()
@@ -51,23 +51,23 @@ async def test_thirty_groups_at_once_stay_below_the_limits_of_the_service(server
         assert server.ignored_waits == 0
 
 
-async def test_flood_control_gives_turns_in_order_and_forgets_quiet_chats(monkeypatch):
-    """First come, first served; what can wait for ever doesn't queue."""
+async def test_flood_control_keeps_the_order_and_forgets_quiet_chats(monkeypatch):
+    """Messages go out in the order of asking, and optional ones don't queue."""
     monkeypatch.setattr(flood, "CHAT_RATE", Rate(2, 0.2))
     monkeypatch.setattr(flood, "_QUIET", 0.1)
     control = FloodControl()
     order: list[int] = []
 
-    async def turn(number: int) -> None:
-        await control.turn(1)
+    async def send(number: int) -> None:
+        await control.acquire(1)
         order.append(number)
 
     started = time.monotonic()
-    await asyncio.gather(*(turn(n) for n in range(6)))
+    await asyncio.gather(*(send(n) for n in range(6)))
     assert order == list(range(6))
     assert time.monotonic() - started > 0.35
-    assert not control.take_turn(1)
-    assert control.counts["turns_waited"] == 4
+    assert not control.try_acquire(1)
+    assert control.counts["waited"] == 4
     await asyncio.sleep(0.35)
-    await control.turn(2)
+    await control.acquire(2)
     assert list(control._chats) == [2]

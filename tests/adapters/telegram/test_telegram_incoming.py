@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("quick_chats")
 
 
 async def test_a_private_question_is_answered_with_its_source(server, application, ann):
-    """At once, as a message of its own, with a link and without a preview."""
+    """The answer comes at once, as a message of its own, with a link and without a preview."""
     chat = server.private(ann)
     server.says(chat, ann, "how hot?")
     assert await application.answered(chat) == ["re: how hot?\n\n— Guide › Water (guide.md, lines 3-4)"]
@@ -56,7 +56,7 @@ async def test_a_group_asks_by_reply(server, application, ann, bob):
 
 
 async def test_a_reply_to_what_is_not_kept_any_more_follows_up_its_words(server, application, ann):
-    """Also to the words that were quoted out of it."""
+    """A quoted part of the message is followed up in its place."""
     group = server.group()
     answer = {"message_id": 77, "date": 1, "chat": group.data, "from": BOT, "text": "It is hot, and wet."}
     server.says(group, ann, "why?", reply_to=answer)
@@ -66,7 +66,7 @@ async def test_a_reply_to_what_is_not_kept_any_more_follows_up_its_words(server,
 
 
 async def test_a_mention_in_reply_asks_what_is_replied_to(server, application, ann, bob):
-    """Somebody points the bot at another one's question."""
+    """A mention of the bot below another person's question asks that question."""
     group = server.group()
     asked = server.says(group, bob, "does anybody know how hot?")
     server.says(group, ann, "@keeper_bot", reply_to=asked)
@@ -83,7 +83,7 @@ async def test_a_mention_without_a_question_gets_a_hint(server, application, ann
 
 
 async def test_what_people_say_to_each_other_is_left_alone(server, application_of, ann, bob):
-    """Also where the bot may read everything."""
+    """This holds where the bot can read every message too."""
     server.privacy = False
     async with application_of() as application:
         await application.start()
@@ -97,7 +97,7 @@ async def test_what_people_say_to_each_other_is_left_alone(server, application_o
 
 
 async def test_a_topic_is_answered_in_its_topic(server, application, ann):
-    """And General, whose id is 1, without naming it."""
+    """In General, whose id is 1, the topic is not named."""
     forum = server.group(is_forum=True)
     server.says(forum, ann, "/ask one", topic=7)
     server.says(forum, ann, "/ask two")
@@ -117,7 +117,7 @@ async def test_a_comment_below_a_post_of_a_channel_is_answered_there(server, app
 
 
 async def test_topics_are_conversations_of_their_own(server, application, ann, bob):
-    """By person; a setting shares them."""
+    """Each person has one in each topic."""
     forum = server.group(is_forum=True)
     for person, topic in ((ann, 7), (ann, 8), (bob, 7), (ann, 7)):
         server.says(forum, person, "/ask x", topic=topic)
@@ -150,14 +150,14 @@ async def test_captions_ask_too(server, application, ann):
 
 
 async def test_a_slash_alone_makes_no_command(server, application, ann):
-    """Nor does a path, whatever else stands in the message."""
+    """Nor does a path, with a link elsewhere in the message."""
     server.says(server.private(ann), ann, "/ what is https://example.org/ for?")
     await application.answered(server.private(ann))
     assert application.engine.asked[0].text == "/ what is https://example.org/ for?"
 
 
 async def test_the_command_alone_gets_a_hint_in_a_private_chat_too(server, application, ann):
-    """Nothing is left without a word."""
+    """Silence would look like a failure."""
     server.says(server.private(ann), ann, "/ask")
     [hint] = await application.answered(server.private(ann))
     assert "Just write one" in hint
@@ -179,7 +179,7 @@ async def test_what_the_service_itself_says_gets_no_hint(server, application, an
 
 
 async def test_an_anonymous_admin_and_a_channel_are_answered(server, application):
-    """The service posts in their place, in the name of a bot."""
+    """The service posts for them in the name of a bot."""
     group = server.group()
     channel = server.group("Channel", kind="channel")
     server.says(group, ANONYMOUS_ADMIN, "/ask one", sender_chat=group.data)
@@ -223,7 +223,7 @@ async def test_a_policy_decides_when_a_group_is_answered(server, application_of,
 
 
 async def test_a_forum_can_be_answered_where_topics_begin(server, application_of, ann, bob):
-    """The first message of a new topic only, whatever it says."""
+    """Only the first message of a new topic is answered, whether it is a question or not."""
     server.privacy = False
     async with application_of(policy="forum") as application:
         await application.start()
@@ -250,7 +250,7 @@ async def test_a_name_that_is_markup_hurts_nothing(server, application):
 
 
 async def test_busy_and_too_often_are_told(server, application_of, ann, bob):
-    """And whoever is told so may ask again."""
+    """The person may ask again later."""
     application = application_of().with_settings(queue={"capacity": 1}, limits={"author_questions": 2})
     async with application:
         await application.start()
@@ -268,7 +268,7 @@ async def test_busy_and_too_often_are_told(server, application_of, ann, bob):
 
 
 async def test_a_bug_in_reading_a_message_is_told(server, application, ann, monkeypatch):
-    """And the next one is answered."""
+    """The next message is answered."""
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -285,7 +285,7 @@ async def test_a_bug_in_reading_a_message_is_told(server, application, ann, monk
 
 
 async def test_a_backlog_is_answered_in_order_and_late_questions_with_regret(server, application_of, ann, monkeypatch):
-    """However full the queue is: Telegram keeps what there is no room for."""
+    """Telegram keeps the questions for which the queue has no room."""
     monkeypatch.setattr(flood, "CHAT_RATE", Rate(100, 1.0))
     monkeypatch.setattr(incoming, "_BACKLOG_PAUSE", 0.02)
     application = application_of().with_settings(queue={"capacity": 3}, limits={"author_questions": 0})
@@ -306,7 +306,7 @@ async def test_a_backlog_is_answered_in_order_and_late_questions_with_regret(ser
 
 
 async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of, monkeypatch):
-    """Telegram keeps what there is no room for; a refusal could be lost, and would be for nothing."""
+    """Telegram keeps the questions for which the queue has no room; refusing them would help nobody."""
     monkeypatch.setattr(incoming, "_BACKLOG_PAUSE", 0.02)
     application = application_of().with_settings(queue={"capacity": 3})
     async with application:
@@ -315,7 +315,8 @@ async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of
         for person in people:
             server.says(server.private(person), person, "one")
         await application.start()
-        await asyncio.sleep(0.5)
+        await until(lambda: application.dispatcher.counts["accepted"] == 3)
+        await asyncio.sleep(0.3)
         assert application.dispatcher.counts["accepted"] == 3
         application.ready.set()
         for person in people:
@@ -324,7 +325,7 @@ async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of
 
 
 async def test_late_questions_are_closed_visibly_where_the_operator_wants_it(server, application_of, ann):
-    """Never silently."""
+    """The person is asked to ask again."""
     async with application_of(stale_questions="close", stale_seconds=60) as application:
         server.says(server.private(ann), ann, "old", at=time.time() - 100)
         server.says(server.private(ann), ann, "new")

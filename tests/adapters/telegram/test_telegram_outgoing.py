@@ -46,7 +46,7 @@ async def test_declining_and_failing_are_told(server, application, ann):
 
 
 async def test_a_closed_topic_is_given_up(server, application, ann):
-    """Nothing can be said there, and trying for hours would not help."""
+    """Nothing can be sent to a closed topic, and trying again would not help."""
     forum = server.group(is_forum=True)
     forum.closed_topics.add(7)
     server.says(forum, ann, "/ask one", topic=7)
@@ -75,7 +75,7 @@ async def test_an_edited_question_is_answered_in_place(server, application, ann)
 
 
 async def test_an_edit_that_shortens_an_answer_takes_the_rest_away(server, application, ann):
-    """And one that mentions the bot at last asks."""
+    """A message that mentions the bot only after an edit is answered."""
     application.engine.texts["long"] = "words " * 1500
     group = server.group()
     server.privacy = False

@@ -24,7 +24,7 @@ def quick_watchdog(monkeypatch):
 
 
 async def test_a_poll_that_hangs_is_noticed_and_healed(server, application_of, ann, quick_watchdog):
-    """With a new connection pool; nothing is lost."""
+    """The connection pool is built anew, and nothing is lost."""
     async with application_of(poll_seconds=1) as application:
         server.break_next("getUpdates", "hang")
         await application.start()
@@ -46,7 +46,7 @@ async def test_a_pool_that_can_not_be_healed_restarts_the_adapter_alone(server, 
 
 @pytest.mark.parametrize("kind", ["502", "reset", "garbage", "429:1", "lost"])
 async def test_a_poll_that_fails_is_tried_again(server, application, ann, kind):
-    """And what it would have brought is not lost."""
+    """Its updates come with a later poll, once."""
     server.break_next("getUpdates", kind)
     server.says(server.private(ann), ann, "one")
     await application.start()
@@ -56,7 +56,7 @@ async def test_a_poll_that_fails_is_tried_again(server, application, ann, kind):
 
 
 async def test_another_poller_is_told_clearly_and_outlived(server, application, ann, monkeypatch):
-    """The two would take each other's messages away."""
+    """Each of the two would miss the other's messages."""
     monkeypatch.setattr(polling, "_CONFLICT_PAUSE", 0.1)
     conflict = "409:Conflict: terminated by other getUpdates request"
     server.break_next("getUpdates", conflict, 3)

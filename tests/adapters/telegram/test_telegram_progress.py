@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("quick_chats")
 
 
 async def test_a_slow_answer_is_announced_and_then_put_in_the_same_place(server, application, ann, monkeypatch):
-    """Typing, a placeholder, and the answer edited into it."""
+    """The typing sign, a placeholder, and the answer edited into it."""
     monkeypatch.setattr(progress, "_PLACEHOLDER_AFTER", 0.2)
     monkeypatch.setattr(progress, "_TYPING_AFTER", 0.05)
     application.engine.may_answer.clear()
@@ -26,7 +26,7 @@ async def test_a_slow_answer_is_announced_and_then_put_in_the_same_place(server,
 
 
 async def test_typing_ends_whatever_happens(server, application, ann, monkeypatch):
-    """Here the question is forgotten before it is answered; the placeholder goes too."""
+    """The question is forgotten before it is answered; the placeholder is deleted too."""
     monkeypatch.setattr(progress, "_PLACEHOLDER_AFTER", 0.1)
     monkeypatch.setattr(progress, "_TYPING_AFTER", 0.05)
     monkeypatch.setattr(progress, "_TYPING_LASTS", 0.05)
@@ -44,7 +44,7 @@ async def test_typing_ends_whatever_happens(server, application, ann, monkeypatc
 
 
 async def test_a_slow_answer_to_an_edited_question_has_no_placeholder(server, application, ann, monkeypatch):
-    """The answer to be edited stands there already."""
+    """The earlier answer will be edited instead."""
     monkeypatch.setattr(progress, "_PLACEHOLDER_AFTER", 0.05)
     chat = server.private(ann)
     asked = server.says(chat, ann, "one")

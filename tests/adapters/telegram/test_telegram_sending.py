@@ -17,7 +17,7 @@ async def application(application_of):
 
 
 async def test_a_lost_acknowledgement_repeats_the_part_and_says_so(server, application, ann):
-    """Nobody knows whether it has arrived; here it had."""
+    """The bot can't know that the part has arrived."""
     server.break_next("sendMessage", "lost")
     server.says(server.private(ann), ann, "one")
     await application.start()

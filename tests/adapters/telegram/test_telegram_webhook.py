@@ -50,7 +50,7 @@ async def hooked(server, tmp_path, unused_tcp_port_factory):
 
 
 async def test_the_webhook_takes_each_question_once(server, hooked, ann):
-    """Though each update comes twice, and in any order."""
+    """Each update comes twice, in any order."""
     server.webhook_repeats = 2
     server.webhook_shuffled = True
     people = [server.person(f"P{n}") for n in range(10)]
@@ -75,7 +75,7 @@ async def test_an_edit_that_comes_before_its_question_wins(server, hooked, ann):
 
 
 async def test_a_forged_request_is_refused_and_counted(server, hooked, ann):
-    """A wrong secret, none at all, a body without end, and what is no update."""
+    """A wrong secret, no secret, a body that is too long, and bodies that hold no update."""
     message = {"update_id": 1, "message": {"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}}}
     header = "X-Telegram-Bot-Api-Secret-Token"
     async with aiohttp.ClientSession() as session:
@@ -99,7 +99,7 @@ async def test_a_forged_request_is_refused_and_counted(server, hooked, ann):
 
 
 async def test_the_webhook_acknowledges_only_what_is_kept(server, hooked, ann, monkeypatch):
-    """Else Telegram is to repeat it."""
+    """Telegram repeats the update otherwise."""
     accept = hooked.journal.accept
     failures = 2
 
@@ -144,7 +144,7 @@ async def test_a_webhook_that_can_not_be_removed_stops_no_stop(server, hooked):
 
 
 async def test_a_port_that_is_taken_is_told_with_the_setting(application, unused_tcp_port_factory):
-    """And nothing else is tried."""
+    """No other port is tried."""
     port = unused_tcp_port_factory()
     settings = application.settings.http.model_copy(update={"port": port})
     first = http_server(application, settings, [])
