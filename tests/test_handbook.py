@@ -23,7 +23,7 @@ from bot.adapters import terminal
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.commands import command_tree
 from bot.adapters.http import answers_router, openai_router
-from bot.adapters.telegram.commands import menus
+from bot.adapters.telegram.menus import menus
 from bot.cli import app
 from bot.core.documents import Document, Form
 from bot.core.settings import ENVIRONMENT_PREFIX, Settings, all_settings, load_settings

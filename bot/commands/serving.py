@@ -96,9 +96,8 @@ def _telegram(
     async def search(text: str) -> "Sequence[Citation]":
         return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS)]
 
-    return TelegramAdapter(
-        application.settings, dispatcher, administration, application.journal, application.conversations, search
-    )
+    journal, forget = application.journal, application.conversations.forget
+    return TelegramAdapter(dispatcher, administration, journal, journal, forget, search, application.settings)
 
 
 def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpServer":
