@@ -12,7 +12,7 @@ import pytest
 from bot.core.errors import EngineBusy, IndexUnavailable, RateLimited, StorageError, Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Outcome, Question, Sending, Stage, Update
 from bot.core.settings import LimitsSettings, QueueSettings
-from bot.questions import dispatcher as dispatcher_module
+from bot.questions import delivery, queue
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
 
@@ -125,7 +125,7 @@ async def dispatcher(engine, adapter, journal):
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(delivery, "_PAUSES", (0.0, 0.0, 0.0))
 
 
 async def test_an_accepted_question_is_answered_and_leaves_the_journal(dispatcher, adapter, journal):
@@ -409,6 +409,47 @@ async def test_a_deleted_question_gets_no_answer_and_leaves_no_text(dispatcher, 
     assert await journal.pending() == []
 
 
+async def test_a_question_does_not_overtake_another_when_the_one_between_is_deleted(dispatcher, engine, adapter):
+    """The order of a conversation holds for those that are left."""
+    engine.may_answer.clear()
+    for text in ("first", "deleted", "last"):
+        await dispatcher.accept(question(text))
+    await asyncio.sleep(0.05)
+    await dispatcher.withdraw(question("deleted").address)
+    await asyncio.sleep(0.05)
+    assert engine.asked == ["first"]
+    engine.may_answer.set()
+    await dispatcher.idle()
+    assert adapter.texts == ["re: first", "re: last"]
+
+
+async def test_a_question_can_be_stopped_or_deleted_in_the_moment_of_its_acceptance(dispatcher, engine, adapter):
+    """Before anything was done for it."""
+    engine.may_answer.clear()
+    await dispatcher.accept(question("stopped", conversation="a"))
+    assert await dispatcher.stop(question("stopped").address)
+    await dispatcher.accept(question("deleted", conversation="b"))
+    assert await dispatcher.withdraw(question("deleted").address) == []
+    await dispatcher.idle()
+    assert adapter.texts == ["Stopped."]
+    assert dispatcher.unfinished == dispatcher.waiting == 0
+
+
+async def test_a_stopped_question_says_so_in_its_place_and_without_a_turn(dispatcher, engine, adapter):
+    """One that waits behind another of its conversation is not asked, and not answered before that one."""
+    engine.may_answer.clear()
+    await dispatcher.accept(question("first"))
+    await dispatcher.accept(question("second"))
+    await asyncio.sleep(0.05)
+    assert await dispatcher.stop(question("second").address)
+    await asyncio.sleep(0.05)
+    assert adapter.texts == []
+    engine.may_answer.set()
+    await dispatcher.idle()
+    assert adapter.texts == ["re: first", "Stopped."]
+    assert engine.asked == ["first"]
+
+
 async def test_deleting_an_answered_question_names_the_messages_to_delete(dispatcher):
     """In their order; a question that was never asked has none."""
     await dispatcher.accept(question("a|b"))
@@ -443,7 +484,7 @@ async def test_a_question_that_is_deleted_while_its_answer_goes_out_takes_all_pa
 
 async def test_deleting_a_question_ends_the_tries_to_deliver_it(dispatcher, adapter, monkeypatch):
     """Nobody waits for the next try, which may be minutes away."""
-    monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (60.0,))
+    monkeypatch.setattr(delivery, "_PAUSES", (60.0,))
     adapter.fail_before = 99
     await dispatcher.accept(question("one"))
     await asyncio.sleep(0.05)
@@ -596,7 +637,7 @@ async def test_an_answer_that_can_never_be_delivered_is_given_up(dispatcher, ada
 
 async def test_a_platform_in_trouble_holds_up_no_other_conversation(dispatcher, adapter, monkeypatch):
     """Also if more answers wait to be delivered than questions are answered side by side."""
-    monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (60.0,))
+    monkeypatch.setattr(delivery, "_PAUSES", (60.0,))
     deliver = adapter.deliver
 
     async def bad_chats_fail(address, answer, delivery):
@@ -762,7 +803,7 @@ async def test_questions_wait_until_the_engine_is_ready_and_no_deadline_begins_b
 
 async def test_what_could_not_be_noted_is_taken_up_again_without_a_restart(dispatcher, adapter, journal, monkeypatch):
     """A disk that was full for a while; the others are served meanwhile."""
-    monkeypatch.setattr(dispatcher_module, "_PUT_OFF_PAUSE", 0.05)
+    monkeypatch.setattr(queue, "_PUT_OFF", 0.05)
     answered = journal.answered
     full = True
 
@@ -784,7 +825,7 @@ async def test_what_could_not_be_noted_is_taken_up_again_without_a_restart(dispa
 
 async def test_answers_that_can_t_be_delivered_take_no_room_from_questions(engine, adapter, journal, monkeypatch):
     """A platform in trouble for hours doesn't fill the queue of the others."""
-    monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (60.0,))
+    monkeypatch.setattr(delivery, "_PAUSES", (60.0,))
     dispatcher = Dispatcher(engine, journal, QueueSettings(capacity=3, parallel=3))
     dispatcher.register([adapter])
     adapter.fail_before = 10

@@ -14,7 +14,7 @@ from bot.adapters.discord import DiscordAdapter
 from bot.core.messages import Answer, Citation, Engine, Outcome, Question, Stage, Update
 from bot.core.settings import Settings
 from bot.observability.health import Health
-from bot.questions import dispatcher as dispatcher_module
+from bot.questions import delivery
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import supervision
 from bot.runtime.daemon import Application, administration_of, open_application
@@ -92,7 +92,7 @@ def log():
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (0.05, 0.05, 0.1, 0.5, 1.0, 2.0))
+    monkeypatch.setattr(delivery, "_PAUSES", (0.05, 0.05, 0.1, 0.5, 1.0, 2.0))
     monkeypatch.setattr(supervision, "_RESTART_PAUSES", (0.05, 0.2, 0.5))
 
 

@@ -211,7 +211,7 @@ async def test_a_key_survives_a_restart(tmp_path):
         application.engine.may_answer.clear()
         asking = [asyncio.create_task(application.ask("kept", headers={"Idempotency-Key": "k1"}))]
         await until(lambda: application.engine.asked)
-        for task in application.dispatcher._tasks:  # as a kill does: nothing is tidied up
+        for task in application.dispatcher.queue._tasks:  # as a kill does: nothing is tidied up
             task.cancel()
         asking[0].cancel()
     async with HttpApplication(tmp_path) as application:

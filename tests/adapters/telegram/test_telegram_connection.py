@@ -18,7 +18,7 @@ from bot.adapters.telegram.polling import PollingStalled
 from bot.core.errors import SettingsError, StorageError
 from bot.http.server import HttpServer
 from bot.observability.health import Health
-from bot.questions import dispatcher
+from bot.questions import delivery
 from tests.platforms.telegram_server import TOKEN, Limits
 
 
@@ -248,7 +248,7 @@ async def test_a_lost_acknowledgement_of_an_edit_repeats_nothing(server, applica
 async def test_what_was_certainly_not_sent_is_sent_without_a_mark(application, server, ann, monkeypatch, pause):
     """The service can't be reached at all for a while."""
     monkeypatch.setattr(outgoing, "_PAUSES", (pause, pause, pause))
-    monkeypatch.setattr(dispatcher, "_DELIVERY_PAUSES", (0.2,) * 20)
+    monkeypatch.setattr(delivery, "_PAUSES", (0.2,) * 20)
     await application.start()
     application.engine.may_answer.clear()
     server.says(server.private(ann), ann, "one")
