@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bot.knowledge.indexer import IndexReport
     from bot.questions.administration import Administration
     from bot.questions.dispatcher import Dispatcher
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
 
 # As many passages as anyone looks through in the list of an inline query.
 _INLINE_RESULTS = 5
@@ -72,8 +72,10 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
         if "discord" in settings.platforms:
             from bot.adapters.discord import DiscordAdapter
 
-            forget = application.conversations.forget
-            made.append(DiscordAdapter(dispatcher, administration, application.journal, forget, settings.discord))
+            forget = application.answering.conversations.forget
+            made.append(
+                DiscordAdapter(dispatcher, administration, application.stores.journal, forget, settings.discord)
+            )
         if "telegram" in settings.platforms:
             telegram = _telegram(application, dispatcher, administration)
             made.append(telegram)
@@ -97,7 +99,12 @@ def _telegram(
         return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS)]
 
     return TelegramAdapter(
-        application.settings, dispatcher, administration, application.journal, application.conversations, search
+        application.settings,
+        dispatcher,
+        administration,
+        application.stores.journal,
+        application.answering.conversations,
+        search,
     )
 
 
@@ -106,7 +113,7 @@ def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Seque
     from bot.http.server import HttpServer
 
     settings = application.settings.http
-    api = HttpAdapter(dispatcher, application.lane.count_tokens, settings)
+    api = HttpAdapter(dispatcher, application.inference.encoder.count_tokens, settings)
     server = HttpServer(settings, webhooks, api=api, health=application.health)
     if webhooks or not application.settings.platforms:  # nobody could ask without it
         server.listen()
@@ -135,7 +142,8 @@ def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
     from bot.core.messages import Adapter
     from bot.questions.administration import Administration
     from bot.questions.dispatcher import Dispatcher
-    from bot.runtime.daemon import Application, serve
+    from bot.runtime.application import Application
+    from bot.runtime.daemon import serve
 
     report: IndexReport | None = None
 
@@ -172,8 +180,8 @@ def ask(
     async def answer(application: "Application") -> None:
         from bot.adapters.terminal import rendered
 
-        await application.generator_loaded.wait()
-        answer = (await application.engine.consider(_question(text))).answer  # nobody can follow up
+        await application.answering.generator_loaded.wait()
+        answer = (await application.answering.engine.consider(_question(text))).answer  # nobody can follow up
         if as_json:
             print_json(answer.to_json())
         else:

@@ -93,7 +93,7 @@ class Administration:
     journal: Journal
     store: PlatformStore
     engine: QAEngine
-    lane: AsyncEncoder
+    encoder: AsyncEncoder
     dispatcher: Dispatcher | None = None  # None: no daemon runs in this process
     platforms: dict[str, str] = field(default_factory=dict)  # kept up to date by the daemon
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -214,7 +214,7 @@ class Administration:
         declined = await self.journal.declined(_MOST_DECLINED)
         texts = [one.question.text for one in declined]
         # Not in the way of questions that somebody waits for.
-        vectors = await self.lane.encode(texts, priority=Priority.INDEXING)
+        vectors = await self.encoder.encode(texts, priority=Priority.INDEXING)
         return await asyncio.to_thread(grouped, declined, vectors)
 
     async def feedback(self, limit: int = 20) -> list[Feedback]:

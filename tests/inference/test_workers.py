@@ -3,14 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 
 import numpy as np
 import pytest
 
-from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading
-from bot.inference.encoder import Encoder
-from bot.inference.workers import AsyncEncoder, InferenceWorker, ModelCall, Priority
+from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading, WeightsError
+from bot.inference.workers import AsyncEncoder, InferenceWorker, ModelCall, Models, Priority
 
 
 class Machine:
@@ -37,7 +35,7 @@ class OneCallLane(InferenceWorker):
     """A lane whose jobs all make the same call unless another is named."""
 
     def __init__(self, call: ModelCall, capacity: int) -> None:
-        super().__init__("test", capacity=capacity)
+        super().__init__("test", lambda: None, capacity=capacity)
         self._call = call
 
     async def run(self, items, call=None, **options):
@@ -268,16 +266,77 @@ async def test_the_room_of_a_call_that_was_given_up_is_free_again(lane, machine)
     await asyncio.gather(*(lane.run([str(n)]) for n in range(4)))
 
 
-async def test_questions_wait_for_a_model_that_is_being_loaded(encoder):
-    """What can't wait is told that it is early."""
-    loading: Future[Encoder] = Future()
-    lane = InferenceWorker("test", capacity=4)
-    encoding = AsyncEncoder(loading, lane)
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+class Loading:
+    """A loader that can be held up, and that raises an error if there is one."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+        self.error: BaseException | None = None
+        self.may_load = threading.Event()
+
+    def __call__(self) -> Models:
+        assert self.may_load.wait(10)
+        if self.error is not None:
+            raise self.error
+        return self.models
+
+
+@pytest.fixture
+def loading(encoder):
+    return Loading(Models(encoder, None))
+
+
+async def test_questions_wait_for_models_that_are_being_loaded(loading, encoder):
+    """What can't wait raises an error that says so; nothing is taken for stuck meanwhile."""
+    worker = InferenceWorker("test", loading, capacity=4)
+    encoding = AsyncEncoder(worker)
     waiting = asyncio.create_task(encoding.encode(["text"]))
     await asyncio.sleep(0.02)
     with pytest.raises(ModelsLoading):
         _ = encoding.identity
-    loading.set_result(encoder)
+    assert not worker.replace_if_stuck(0)
+    loading.may_load.set()
     assert (await waiting).shape == (1, encoder.dimension)
     assert encoding.identity == encoder.identity
-    await lane.close()
+    await worker.close()
+
+
+async def test_who_waits_for_the_models_may_give_up(loading):
+    """It doesn't concern the others."""
+    worker = InferenceWorker("test", loading, capacity=4)
+    waiting = asyncio.create_task(worker.loaded())
+    await asyncio.sleep(0.02)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    loading.may_load.set()
+    assert await worker.loaded() is loading.models
+    await worker.close()
+
+
+@pytest.mark.parametrize("error", [WeightsError("no weights"), MemoryError()])
+async def test_models_that_can_t_be_loaded_fail_everybody_who_needs_them(loading, error):
+    """With the reason, and the worker can be closed."""
+    loading.error = error
+    worker = InferenceWorker("test", loading, capacity=4)
+    waiting = asyncio.create_task(AsyncEncoder(worker).encode(["text"]))
+    loading.may_load.set()
+    for asked in (worker.loaded(), waiting, AsyncEncoder(worker).encode(["more"])):
+        with pytest.raises(type(error)):
+            await asked
+    async with asyncio.timeout(5):
+        await worker.close()
+
+
+async def test_closing_waits_for_the_loading_within_limits(loading):
+    """A load can't be stopped, and must not meet the end of the interpreter."""
+    before = lanes()
+    worker = InferenceWorker("test", loading, capacity=4)
+    await worker.close(0.01, loading_seconds=0.05)
+    assert lanes() == before + 1
+    loading.may_load.set()
+    async with asyncio.timeout(5):
+        await worker.close(5)
+    assert lanes() == before

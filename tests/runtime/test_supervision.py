@@ -171,7 +171,7 @@ async def test_a_journal_that_can_t_be_written_is_in_the_health_until_it_can(tmp
 async def test_a_model_call_that_never_returns_is_in_the_health(monkeypatch):
     """Degraded, because another thread goes on; after the third time failed, because something is wrong there."""
     monkeypatch.setattr(supervision, "_BETWEEN_LOOKS", 0.01)
-    lane = InferenceWorker("test", capacity=4)
+    lane = InferenceWorker("test", lambda: None, capacity=4)
     never = threading.Event()
     call = ModelCall(lambda items: never.wait(20) and items, 1)
     component = Health().component("models")

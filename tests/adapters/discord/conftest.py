@@ -17,7 +17,7 @@ from bot.observability.health import Health
 from bot.questions import delivery
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import supervision
-from bot.runtime.daemon import Application, administration_of, open_application
+from bot.runtime.application import Application, administration_of, open_application
 from tests.platforms.discord_server import TOKEN, DiscordServer
 
 CITATION = Citation(
@@ -60,7 +60,7 @@ class RunningBot:
         self.dispatcher = Dispatcher(engine, application.journal, settings.queue, limits=settings.limits)
         self.administration = administration_of(application, self.dispatcher)
         self.administration.settings = settings
-        forget = application.conversations.forget
+        forget = application.answering.conversations.forget
         self.adapter = DiscordAdapter(
             self.dispatcher, self.administration, application.journal, forget, settings.discord
         )

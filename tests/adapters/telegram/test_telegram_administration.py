@@ -6,7 +6,7 @@ from telegram_application import TelegramApplication, until
 from bot.adapters.telegram import flood
 from bot.core.errors import EngineBusy
 from bot.core.messages import Citation, Policy
-from bot.runtime.daemon import administration_of, open_application
+from bot.runtime.application import administration_of, open_application
 
 GUIDE = "# Guide\n\n## Water\n\nUse soft water.\n"
 
