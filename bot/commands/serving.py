@@ -26,6 +26,7 @@ from bot.core.settings import Settings, load_settings
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from bot.adapters.http import HttpAdapter
     from bot.adapters.telegram.adapter import TelegramAdapter
     from bot.core.messages import Citation, Question, Service
     from bot.http.server import HttpServer
@@ -108,18 +109,21 @@ def _telegram(
     )
 
 
-def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpServer":
+def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpAdapter":
     from bot.adapters.http import HttpAdapter
-    from bot.http.server import HttpServer
 
-    settings = application.settings.http
-    api = HttpAdapter(dispatcher, application.inference.encoder.count_tokens, settings)
-    server = HttpServer(settings, webhooks, api=api, health=application.health)
+    adapter = HttpAdapter(
+        dispatcher,
+        application.inference.encoder.count_tokens,
+        application.settings.http,
+        webhooks=webhooks,
+        health=application.health,
+    )
     if webhooks or not application.settings.platforms:  # nobody could ask without it
-        server.listen()
+        adapter.server.listen()
     if not application.settings.platforms:
-        _say_how_to_ask(server)
-    return server
+        _say_how_to_ask(adapter.server)
+    return adapter
 
 
 def _say_how_to_ask(server: "HttpServer") -> None:

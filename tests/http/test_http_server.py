@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from bot import __version__
 from bot.core.errors import SettingsError
 from bot.core.settings import Settings, load_settings
-from bot.http import server as http_server
+from bot.http import connections, guard, limits
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -165,7 +165,7 @@ async def test_with_the_token_everything_is_open(closed_application):
 async def test_tokens_are_compared_in_constant_time(closed_application, monkeypatch):
     """Nobody can find the token letter by letter: the comparison is hmac's."""
     compared = []
-    monkeypatch.setattr(http_server.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+    monkeypatch.setattr(guard.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
     await closed_application.ask("q", headers={"Authorization": "Bearer wrong"})
     assert compared == [(b"wrong", TOKEN.encode())]
 
@@ -263,7 +263,7 @@ async def test_a_large_body_is_refused_before_it_is_read(tmp_path):
 
 async def test_a_body_that_never_comes_is_given_up(application, monkeypatch):
     """It would hold a connection for ever."""
-    monkeypatch.setattr(http_server, "_BODY_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "_BODY_SECONDS", 0.1)
     head = (
         b"POST /v1/answers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
     )
@@ -274,7 +274,7 @@ async def test_a_body_that_never_comes_is_given_up(application, monkeypatch):
 
 async def test_a_head_that_never_comes_is_given_up(application, monkeypatch):
     """At once after connecting, and after an answered request too."""
-    monkeypatch.setattr(http_server, "_HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.2)
     assert await raw(application, b"GET /health/live HTT") == b""
     told = await raw(application, b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /hea", pause=0.05)
     assert told.count(b"HTTP/1.1") == 1
@@ -320,7 +320,7 @@ async def test_every_error_is_a_problem(application):
 
 async def test_a_bug_is_a_problem_with_a_reference_and_no_trace(application, monkeypatch):
     """The trace is in the log, once, under the same reference."""
-    monkeypatch.setattr(application.api, "begin", None)
+    monkeypatch.setattr(application.adapter.requests, "begin", None)
     with capture_logs() as log:
         response = await application.ask("a secret text")
     assert response.status_code == 500

@@ -10,7 +10,6 @@ import pytest
 from structlog.testing import capture_logs
 from telegram_application import TelegramApplication, until
 
-from bot.adapters.http import HttpAdapter
 from bot.adapters.telegram import adapter as adapter_module
 from bot.adapters.telegram import flood, outgoing, polling
 from bot.adapters.telegram.flood import FloodControl, Rate
@@ -320,7 +319,7 @@ async def test_flood_control_gives_turns_in_order_and_forgets_quiet_chats(monkey
 
 
 def http_server(application, settings, routers):
-    return HttpServer(settings, routers, api=HttpAdapter(application.dispatcher, list, settings), health=Health())
+    return HttpServer(settings, Health(), webhooks=routers)
 
 
 @pytest.fixture
