@@ -52,7 +52,7 @@ def with_application(
     golden: bool = True,
     accept: bool = False,
 ) -> None:
-    """Open the rooms, bring the index up to date unless told otherwise, do the work, close."""
+    """Open the application, bring the index up to date if it is to be `fresh`, do the work and close."""
     from bot.runtime.application import open_application
 
     async def run() -> None:

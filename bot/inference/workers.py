@@ -63,7 +63,7 @@ class _Job:
 
 @dataclass(eq=False, slots=True)
 class _Batch:
-    """What the thread is at."""
+    """Jobs that the thread is running together."""
 
     priority: Priority
     jobs: list[_Job]
@@ -122,7 +122,7 @@ class InferenceWorker(Generic[Loaded]):
         priority: Priority = Priority.QUESTION,
         deadline_seconds: float | None = None,
     ) -> Sequence[Row]:
-        """The rows for `items`, in their order. Raises what the call raises over these items.
+        """Run a call over `items` and return its rows, in their order. Raises what the call raises over these items.
 
         Raises EngineBusy at once if the worker is full, and DeadlineExceeded if the result is not there in time. A job
         whose waiter gave up before its turn is never run.
@@ -145,7 +145,7 @@ class InferenceWorker(Generic[Loaded]):
             raise DeadlineExceeded(deadline_seconds) from error
 
     def let_pass(self, longest_seconds: float = 0.05) -> None:
-        """Block the calling thread, which is another one, while questions wait or run here, but not for longer than this."""
+        """Block the calling thread, which must be another one, while questions wait or run here, up to `longest_seconds`."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._unfinished[Priority.QUESTION], longest_seconds)
 
@@ -166,8 +166,8 @@ class InferenceWorker(Generic[Loaded]):
         await asyncio.to_thread(self._thread.join, wait_seconds if self._loaded.done() else loading_seconds)
 
     def replace_if_stuck(self, after_seconds: float) -> bool:
-        """Give up the thread if its batch has been running for so long, and start another one. Whoever waits for the batch
-        gets DeadlineExceeded. Whether that was so. From any thread."""
+        """Give up the thread if its batch has been running for so long, and start another one. Those who wait for the batch
+        get DeadlineExceeded. Returns whether it was so. From any thread."""
         with self._changed:
             stuck = self._running
             if self._closed or stuck is None or time.monotonic() - stuck.since < after_seconds:
@@ -180,7 +180,7 @@ class InferenceWorker(Generic[Loaded]):
         return True
 
     def _begin(self, target: Callable[[], None]) -> None:
-        self._thread = threading.Thread(target=target, name=f"lane-{self._name}", daemon=True)
+        self._thread = threading.Thread(target=target, name=f"worker-{self._name}", daemon=True)
         self._thread.start()
 
     def _load(self, load: Callable[[], Loaded]) -> None:
@@ -253,8 +253,8 @@ class InferenceWorker(Generic[Loaded]):
             return
         try:
             results = jobs[0].call.run([item for job in jobs for item in job.items])
-        except BaseException as error:  # the thread must live on, and every waiter must hear of it
-            if len(jobs) > 1:  # which of them it was shows when each runs alone
+        except BaseException as error:  # the thread must live on, and every waiter must get the error
+            if len(jobs) > 1:  # each runs alone, so that the others get their rows
                 for job in jobs:
                     self._run([job])
             else:

@@ -171,7 +171,7 @@ class Requests:
                 self._abandon(waiting)
 
     async def _watch(self, waiting: Waiting, request: Request) -> None:
-        """Give the question up when whoever asks goes away, or when it has taken too long."""
+        """Give the question up when the client goes away, or when it has taken too long."""
         try:
             async with asyncio.timeout(self._timeout):
                 while (await request.receive())["type"] != "http.disconnect":
@@ -184,7 +184,7 @@ class Requests:
         self._abandon(waiting)
 
     def _leave(self, waiting: Waiting) -> bool:
-        """Nothing more is wanted for this request. False: that was so before."""
+        """Take a request out of those that wait. False: it was not among them any more."""
         key = waiting.question.address.key
         others = self._waiting.get(key, [])
         if waiting not in others:
@@ -197,7 +197,7 @@ class Requests:
         return True
 
     def _abandon(self, waiting: Waiting) -> None:
-        """The answer isn't waited for any more: withdraw the question, unless somebody may come back for it."""
+        """Stop waiting for the answer, and withdraw the question, unless a client with its key may come back for it."""
         if self._leave(waiting) and not waiting.keyed:
             withdrawal = asyncio.create_task(self._withdraw(waiting.question.address), name="http-withdrawal")
             self._withdrawals.add(withdrawal)
