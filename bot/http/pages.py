@@ -51,7 +51,7 @@ def _as_page(description: dict[str, Any]) -> str:
     ]
     forms = [
         f"<details><summary>{escape(name)}</summary>{shown(form)}</details>"
-        for name, form in description["components"]["schemas"].items()
+        for name, form in description["components"].get("schemas", {}).items()
     ]
     info = {name: escape(text) for name, text in description["info"].items() if name in ("version", "description")}
     return _PAGE.format(**info, operations="".join(operations), forms="".join(forms))

@@ -2,16 +2,19 @@
 
 import asyncio
 
+import httpx
 import pytest
-from adapters.http.http_application import TOKEN, HttpApplication, until
+from adapters.http.http_application import TLS, TOKEN, HttpApplication, until
 from fastapi import APIRouter
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from bot import __version__
 from bot.core.errors import SettingsError
-from bot.core.settings import Settings, load_settings
+from bot.core.settings import HttpSettings, Settings, load_settings
 from bot.http import connections, guard, limits
+from bot.http.server import HttpServer
+from bot.observability.health import Health
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -302,6 +305,19 @@ async def test_what_is_no_http_hurts_nobody(application, bytes_sent):
 
 
 # --- errors and pages -------------------------------------------------------------------------------------------------
+
+
+async def test_a_server_without_an_api_has_its_health_and_its_page():
+    """Routers are passed in, and there may be none."""
+    server = HttpServer(HttpSettings(port=0), Health())
+    serving = asyncio.create_task(server.run())
+    async with asyncio.timeout(10), httpx.AsyncClient(verify=TLS) as client:
+        await server.listening.wait()
+        for path in ("/health/live", "/docs", "/openapi.json"):
+            assert (await client.get(f"{server.address}{path}")).status_code == 200
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await server.close()
 
 
 async def test_every_error_is_a_problem(application):
