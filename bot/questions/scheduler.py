@@ -87,7 +87,7 @@ class FairScheduler:
             if waiting.granted.done() and not waiting.granted.cancelled():  # granted and given up in the same moment
                 self._free += 1
                 self._give()
-            else:
+            elif waiting in self._line:  # otherwise `_give` has taken it out in the same moment
                 self._line.remove(waiting)
             raise
 
@@ -98,6 +98,8 @@ class FairScheduler:
         """Give the free turns to the questions that are next."""
         while self._free > 0 and self._line:
             waiting = self._line.pop(0)
+            if waiting.granted.cancelled():  # given up, and not taken out of the line yet
+                continue
             self._free -= 1
             self._now = max(self._now + 1 / (len(self._line) + 1), waiting.tag)
             waiting.granted.set_result(None)
