@@ -152,7 +152,7 @@ class InferenceWorker(Generic[Loaded]):
     async def close(self, wait_seconds: float = 5.0, *, loading_seconds: float = 5.0) -> None:
         """Cancel the jobs that wait, let the running batch end, and wait for the thread. Later jobs are refused.
 
-        Models that are still being loaded are waited for up to `loading_seconds`: the thread must not meet the end of the
+        While the models are still being loaded it waits for `loading_seconds` more: the thread must not meet the end of the
         interpreter.
         """
         with self._changed:
@@ -163,7 +163,7 @@ class InferenceWorker(Generic[Loaded]):
                 self._unfinished[priority] -= len(jobs)
                 jobs.clear()
             self._changed.notify_all()
-        await asyncio.to_thread(self._thread.join, wait_seconds if self._loaded.done() else loading_seconds)
+        await asyncio.to_thread(self._thread.join, wait_seconds + (0.0 if self._loaded.done() else loading_seconds))
 
     def replace_if_stuck(self, after_seconds: float) -> bool:
         """Give up the thread if its batch has been running for so long, and start another one. Those who wait for the batch
