@@ -24,10 +24,12 @@ from bot.core.messages import Address, Answer, Delivery, Question, Sending, Upda
 from bot.core.settings import LogSettings, Settings
 from bot.inference.encoder import AnyEncoder, Vectors
 from bot.inference.span_model import ScoredSpan, Task
+from bot.inference.workers import Models
 from bot.knowledge.loaders import LOADERS, load
 from bot.observability.logs import LoopLagProbe, configure_logging
 from bot.questions.dispatcher import Dispatcher
-from bot.runtime.daemon import Models, load_models, open_application
+from bot.runtime.application import open_application
+from bot.runtime.loading import load_models
 
 PLATFORM = "benchmark"
 

@@ -44,7 +44,7 @@ from bot.core.messages import Address, Answer, Delivery, Question, Sending, Upda
 from bot.core.settings import LogSettings, Settings  # noqa: E402
 from bot.observability.logs import LoopLagProbe, configure_logging  # noqa: E402
 from bot.questions.dispatcher import Dispatcher  # noqa: E402
-from bot.runtime.daemon import open_application  # noqa: E402
+from bot.runtime.application import open_application  # noqa: E402
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN  # noqa: E402
 from tests.platforms.discord_server import DiscordServer  # noqa: E402
 from tests.platforms.hostile import hostile_messages  # noqa: E402

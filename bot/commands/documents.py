@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bot.core.messages import Citation
     from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
 
 
 def index(
@@ -45,7 +45,10 @@ def index(
         report = await refresh_index(application)
         documents = None if check else report.changed
         findings = await findings_on(
-            application.knowledge, application.lane, application.settings.encoder.languages, documents
+            application.stores.knowledge,
+            application.inference.encoder,
+            application.settings.encoder.languages,
+            documents,
         )
         if as_json:
             found = [{"document": f.document, "place": str(f.locator), "text": f.text} for f in findings]
@@ -132,7 +135,7 @@ def add(
     """Put a document into the knowledge folder, in place of one with the same path, and index it."""
 
     async def put(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         report = await administration_of(application).add_document(path or file.name, file.read_bytes())
         typer.echo(f"{report.path}: {report.passages} passages")
@@ -147,7 +150,7 @@ def remove(
     """Delete a document from the knowledge folder and take it out of the index."""
 
     async def delete(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         await administration_of(application).remove_document(path)
         typer.echo(f"{path}: removed")

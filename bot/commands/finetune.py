@@ -20,7 +20,7 @@ from bot.commands.common import (
 from bot.inference.tuned import Method
 
 if TYPE_CHECKING:
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
     from bot.training.gate import Comparison
     from bot.training.pairs import Prepared
 

@@ -7,7 +7,6 @@ decided before any text is generated, and the quotation that proves it stays the
 """
 
 import asyncio
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from bot.core.documents import Form, FoundPassage
 from bot.core.messages import Answer, Citation, Outcome, Progress, QueryVariant, Question, Stage, Update
+from bot.core.references import new_reference as new_reference
 from bot.core.settings import AnswerSettings
 from bot.core.text import sentences, share_of_words, stems
 from bot.engine.compose import Composed, answering_block, cite_passage, compose, parts_to_fetch, with_whole_block
@@ -246,11 +246,6 @@ def _rank(hit: Hit, reading: Reading) -> float:
     search alone.
     """
     return hit.score + _MARGIN_WEIGHT * reading.score
-
-
-def new_reference() -> str:
-    """A short id that is easy to read out: the same in the answer and in the log."""
-    return secrets.token_hex(4)
 
 
 def _answered(composed: Composed, reference: str, confidence: float, hits: Sequence[Hit]) -> Answer:

@@ -28,7 +28,7 @@ from bot.engine.qa import REFUSAL
 from bot.evaluation.threshold import heading_question, lone_question
 from bot.inference.prompts import Excerpt
 from bot.knowledge.passages import introduces
-from bot.runtime.daemon import Application
+from bot.runtime.application import Application
 from bot.storage.base import StoredPassage
 
 Progress = Callable[[int, int], None]
@@ -105,7 +105,7 @@ async def prepare(application: Application, output: Path, progress: Progress = l
     """
     if await asyncio.to_thread(output.exists):
         raise TrainingError(f"{output} is there already: name another folder (--output), or remove it.")
-    stored = _by_document(await application.knowledge.stored())
+    stored = _by_document(await application.stores.knowledge.stored())
     drafts = [draft for document, passages in stored.items() for draft in _questions(document, passages)]
     if application.settings.finetuning.chat_messages:
         drafts += await _from_chats(application, stored)
@@ -215,7 +215,7 @@ def _line(text: str) -> str:
 async def _from_chats(application: Application, stored: Mapping[str, Sequence[StoredPassage]]) -> list[_Draft]:
     """Questions whose answers people found helpful, if what the answers were taken from still stands there."""
     drafts: list[_Draft] = []
-    for one in await application.journal.feedback(_MOST_FEEDBACK):
+    for one in await application.stores.journal.feedback(_MOST_FEEDBACK):
         if not one.helpful or one.stored is None or not one.stored.answer.citations:
             continue
         question, answer = one.stored.question, one.stored.answer
@@ -237,7 +237,7 @@ async def _examples(
 ) -> list[Example]:
     """The question with the passages that the bot would show a model for it; and perhaps with others, to be refused."""
     count = application.settings.generator.passages
-    considered = await application.engine.consider(lone_question(draft.question))
+    considered = await application.answering.engine.consider(lone_question(draft.question))
     hits = [*(candidate.hit for candidate in considered.candidates), *considered.unread]
     found = [hit.found for hit in hits if hit.found.document in visible[split]]
     shown = found[:count]

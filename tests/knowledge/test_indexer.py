@@ -10,7 +10,7 @@ import pytest
 from bot.core.errors import DocumentError
 from bot.core.messages import QueryVariant
 from bot.core.settings import RetrievalSettings
-from bot.inference.workers import AsyncEncoder, InferenceWorker
+from bot.inference.workers import AsyncEncoder, InferenceWorker, Models
 from bot.knowledge import folder as folder_module
 from bot.knowledge.indexer import Indexer, Verdict
 from bot.knowledge.search import Retriever
@@ -168,7 +168,9 @@ async def test_an_interrupted_run_resumes_with_the_vectors_it_had(store, encoder
     monkeypatch.setattr("bot.knowledge.indexer._STORED_AT_ONCE", 8)
     monkeypatch.setattr("bot.knowledge.indexer._EMBEDDED_AT_ONCE", 100)
     folder = folder_of({f"{n}.md": f"Animal number {n} eats {n} apples." for n in range(24)})
-    failing = AsyncEncoder(encoder, InferenceWorker("failing", capacity=8))
+    worker = InferenceWorker("failing", lambda: Models(encoder, None), capacity=8)
+    await worker.loaded()
+    failing = AsyncEncoder(worker)
     calls = 0
     encode = failing.encode
 

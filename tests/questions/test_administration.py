@@ -10,7 +10,7 @@ from bot.core.messages import Address, Outcome, Policy, Question
 from bot.core.settings import Settings
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
-from bot.runtime.daemon import administration_of, open_application
+from bot.runtime.application import administration_of, open_application
 
 GUIDE = "# Guide\n\nUse water at 92 degrees.\n"
 
@@ -125,7 +125,7 @@ async def test_what_can_not_be_read_is_not_added_and_loses_nothing(application, 
         application.journal,
         application.journal,
         application.engine,
-        application.lane,
+        application.inference.encoder,
     )
     with pytest.raises(DocumentError, match=path):
         await administration.add_document(path, content)

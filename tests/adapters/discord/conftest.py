@@ -10,9 +10,9 @@ import yarl
 from structlog.testing import LogCapture
 
 from bot.core.messages import Engine
-from bot.questions import dispatcher as dispatcher_module
+from bot.questions import delivery
 from bot.runtime import supervision
-from bot.runtime.daemon import open_application
+from bot.runtime.application import open_application
 from tests.adapters.discord.discord_application import RunningBot, ScriptedEngine
 from tests.platforms.discord_server import TOKEN, DiscordServer
 
@@ -30,7 +30,7 @@ def log():
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(dispatcher_module, "_DELIVERY_PAUSES", (0.05, 0.05, 0.1, 0.5, 1.0, 2.0))
+    monkeypatch.setattr(delivery, "_PAUSES", (0.05, 0.05, 0.1, 0.5, 1.0, 2.0))
     monkeypatch.setattr(supervision, "_RESTART_PAUSES", (0.05, 0.2, 0.5))
 
 

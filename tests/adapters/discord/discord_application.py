@@ -9,7 +9,7 @@ from bot.core.settings import Settings
 from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import supervision
-from bot.runtime.daemon import Application, administration_of
+from bot.runtime.application import Application, administration_of
 
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use *soft* water.", "https://example.org/g.md"
@@ -52,7 +52,7 @@ class RunningBot:
         self.admission = Dispatcher(engine, application.journal, settings.queue, limits=settings.limits)
         self.administration = administration_of(application, self.admission)
         self.administration.settings = settings
-        journal, forget = application.journal, application.conversations.forget
+        journal, forget = application.journal, application.answering.conversations.forget
         self.adapter = DiscordAdapter(self.admission, self.administration, journal, journal, forget, settings.discord)
         self.admission.register([self.adapter])
         self.ended: asyncio.Task[None] | None = None

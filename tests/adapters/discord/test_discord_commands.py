@@ -94,7 +94,7 @@ async def test_a_new_conversation_refers_to_nothing_before(bot, server, channel,
     """The turns are gone."""
     await server.slash(channel, ann, "ask", {"question": "one?"})
     await server.until(lambda: bot.engine.asked)
-    await application.conversations.remember(bot.engine.asked[0], answered("text"))
+    await application.answering.conversations.remember(bot.engine.asked[0], answered("text"))
     assert "new conversation" in await said(server, await server.slash(channel, ann, "new"))
     assert await application.journal.turns(bot.engine.asked[0].conversation, newer_than=0, limit=9) == []
 

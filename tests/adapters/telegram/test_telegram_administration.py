@@ -4,7 +4,7 @@ import pytest
 from telegram_application import TelegramApplication
 
 from bot.core.messages import Policy
-from bot.runtime.daemon import administration_of, open_application
+from bot.runtime.application import administration_of, open_application
 
 pytestmark = pytest.mark.usefixtures("quick_chats")
 

@@ -6,7 +6,7 @@ import pytest
 from telegram_application import until
 
 from bot.adapters.telegram import sending
-from bot.questions import dispatcher
+from bot.questions import delivery
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def test_a_lost_acknowledgement_of_an_edit_repeats_nothing(server, applica
 async def test_what_was_certainly_not_sent_is_sent_without_a_mark(application, server, ann, monkeypatch, pause):
     """The service can't be reached at all for a while."""
     monkeypatch.setattr(sending, "_PAUSES", (pause, pause, pause))
-    monkeypatch.setattr(dispatcher, "_DELIVERY_PAUSES", (0.2,) * 20)
+    monkeypatch.setattr(delivery, "_PAUSES", (0.2,) * 20)
     await application.start()
     application.engine.may_answer.clear()
     server.says(server.private(ann), ann, "one")
