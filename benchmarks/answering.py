@@ -25,7 +25,8 @@ from bot.core.settings import LogSettings, Settings
 from bot.inference.encoder import AnyEncoder, Vectors
 from bot.inference.span_model import ScoredSpan, Task
 from bot.knowledge.loaders import LOADERS, load
-from bot.observability.logs import LoopLagProbe, configure_logging
+from bot.observability.logs import configure_logging
+from bot.observability.loop_lag import LoopLagProbe
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime.daemon import Models, load_models, open_application
 

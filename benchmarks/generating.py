@@ -26,7 +26,7 @@ from bot.core.settings import GeneratorSettings, ModelsSettings, ReaderSettings
 from bot.inference.generator import GenerationWorker, LocalModel, load_model
 from bot.inference.span_model import Task, load_span_model
 from bot.inference.workers import AsyncReader, InferenceWorker
-from bot.observability.logs import LoopLagProbe
+from bot.observability.loop_lag import LoopLagProbe
 from tests import tiny_models
 
 _PROMPT = "The library opens at nine and closes at half past five. On Sundays it stays closed. " * 8

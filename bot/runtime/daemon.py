@@ -42,7 +42,7 @@ from bot.knowledge.indexer import IndexChange, Indexer
 from bot.knowledge.search import Retriever
 from bot.knowledge.watcher import FolderWatcher
 from bot.observability.health import Component, Health, Report, State
-from bot.observability.logs import LoopLagProbe
+from bot.observability.loop_lag import LoopLagProbe
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import systemd
