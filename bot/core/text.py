@@ -1,4 +1,4 @@
-"""Small operations on text that several rooms share: sentences, words, and Markdown without its markup."""
+"""Small operations on text that several packages share: sentences, words, plurals, and Markdown without its markup."""
 
 import re
 from collections.abc import Callable
@@ -161,3 +161,9 @@ def list_items(text: str) -> list[Span]:
         return marker is None or len(marker[1]) > depth
 
     return line_spans(text, joined)
+
+
+def counted(number: float, singular: str, plural: str = "") -> str:
+    """A number and its noun in the right form: `1 passage`, `0 passages`. Without `plural`, the plural is formed with an s."""
+    shown = str(number) if isinstance(number, int) else f"{number:g}"
+    return f"{shown} {singular if number == 1 else plural or singular + 's'}"

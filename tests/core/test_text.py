@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.core.text import (
     STOP_WORDS,
     content_words,
+    counted,
     line_spans,
     list_items,
     plain,
@@ -217,6 +218,20 @@ def test_forms_of_a_word_share_a_stem(forms):
 def test_short_words_are_not_cut_away(word):
     """A stem has three letters, or is the word."""
     assert stem(word) == word
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1.0, "1 file"), (2.5, "2.5 files")]
+)
+def test_a_counted_noun_has_the_form_of_its_number(number, expected):
+    """One is singular; no plural but the regular one is guessed."""
+    assert counted(number, "file") == expected
+    assert counted(number, "child", "children").endswith("child" if number == 1 else "children")
+
+
+def test_large_numbers_are_counted_in_full():
+    """In digits, which an exponent would hide."""
+    assert counted(12_345_678, "passage") == "12345678 passages"
 
 
 def test_the_share_of_words_counts_the_wanted_ones():
