@@ -26,7 +26,8 @@ from bot.inference.encoder import AnyEncoder, Vectors
 from bot.inference.span_model import ScoredSpan, Task
 from bot.inference.workers import Models
 from bot.knowledge.loaders import LOADERS, load
-from bot.observability.logs import LoopLagProbe, configure_logging
+from bot.observability.logs import configure_logging
+from bot.observability.loop_lag import LoopLagProbe
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime.application import open_application
 from bot.runtime.loading import load_models

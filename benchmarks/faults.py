@@ -42,7 +42,8 @@ from benchmarks.discord_load import Crowd as Members  # noqa: E402
 from bot.core.errors import EngineBusy  # noqa: E402
 from bot.core.messages import Address, Answer, Delivery, Question, Sending, Update  # noqa: E402
 from bot.core.settings import LogSettings, Settings  # noqa: E402
-from bot.observability.logs import LoopLagProbe, configure_logging  # noqa: E402
+from bot.observability.logs import configure_logging  # noqa: E402
+from bot.observability.loop_lag import LoopLagProbe  # noqa: E402
 from bot.questions.dispatcher import Dispatcher  # noqa: E402
 from bot.runtime.application import open_application  # noqa: E402
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN  # noqa: E402

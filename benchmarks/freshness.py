@@ -22,7 +22,8 @@ from rich.table import Table
 from bot.core.messages import Address, Question
 from bot.core.settings import LogSettings, Settings
 from bot.knowledge.watcher import FolderWatcher
-from bot.observability.logs import LoopLagProbe, configure_logging
+from bot.observability.logs import configure_logging
+from bot.observability.loop_lag import LoopLagProbe
 from bot.runtime.application import Application, open_application
 
 HANDBOOK = Path(__file__).parent.parent / "knowledge"

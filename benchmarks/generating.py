@@ -27,7 +27,7 @@ from bot.core.settings import GeneratorSettings, ModelsSettings, Settings
 from bot.inference.generator import GenerationWorker, LocalModel, load_model
 from bot.inference.span_model import Task
 from bot.inference.workers import AsyncReader, InferenceWorker
-from bot.observability.logs import LoopLagProbe
+from bot.observability.loop_lag import LoopLagProbe
 from bot.runtime.loading import load_models
 from tests import tiny_models
 

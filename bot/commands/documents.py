@@ -18,6 +18,7 @@ from bot.commands.common import (
     settings_of,
     with_application,
 )
+from bot.core.text import counted
 
 if TYPE_CHECKING:
     from bot.core.messages import Citation
@@ -77,11 +78,12 @@ def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
         for sentence in report.verdict.findings:
             screen.print(_line(sentence), markup=False)
     if report.passed_over:
-        counted = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
-        screen.print(f"Passed over, because their formats aren't read: {', '.join(counted)}.", markup=False)
+        formats = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
+        screen.print(f"Passed over, because their formats aren't read: {', '.join(formats)}.", markup=False)
     screen.print(
-        f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
-        f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
+        f"{counted(report.passages, 'passage')} of {counted(len(report.files), 'file')}; "
+        f"{counted(len(report.changed), 'file')} changed, {len(report.removed)} removed, "
+        f"{counted(report.embedded, 'passage')} embedded in {report.seconds:.1f} s."
     )
     if not report.passages:
         screen.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
@@ -138,7 +140,7 @@ def add(
         from bot.runtime.application import administration_of
 
         report = await administration_of(application).add_document(path or file.name, file.read_bytes())
-        typer.echo(f"{report.path}: {report.passages} passages")
+        typer.echo(f"{report.path}: {counted(report.passages, 'passage')}")
 
     with_application(settings_of(config), put, fresh=False)
 

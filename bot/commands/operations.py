@@ -18,6 +18,7 @@ from bot.commands.common import (
     with_application,
 )
 from bot.core.settings import load_settings
+from bot.core.text import counted
 
 if TYPE_CHECKING:
     from bot.core.diagnosis import Diagnosis
@@ -105,8 +106,8 @@ def forget(
 
         forgotten = await administration_of(application).forget(platform, author)
         typer.echo(
-            f"Erased: {forgotten.questions} questions, {forgotten.turns} conversation turns, "
-            f"{forgotten.feedback} pieces of feedback."
+            f"Erased: {counted(forgotten.questions, 'question')}, {counted(forgotten.turns, 'conversation turn')}, "
+            f"{counted(forgotten.feedback, 'piece of feedback', 'pieces of feedback')}."
         )
 
     with_application(settings_of(config), erase, fresh=False)

@@ -22,6 +22,7 @@ from bot.commands.common import (
 )
 from bot.core.errors import SettingsError
 from bot.core.settings import Settings, load_settings
+from bot.core.text import counted
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -162,7 +163,7 @@ def _greeting(report: "IndexReport | None") -> str:
     if not report.passages:
         return "There are no documents yet: put some into the knowledge folder and start again."
     count = sum(1 for file in report.files if file.passages)
-    known = f"{count} documents, {report.passages} passages"
+    known = f"{counted(count, 'document')}, {counted(report.passages, 'passage')}"
     return f"knowledge-bot {__version__}: {known}. Ask a question; /help lists the commands."
 
 

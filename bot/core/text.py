@@ -1,4 +1,4 @@
-"""Small operations on text that several rooms share: sentences, words, and Markdown without its markup."""
+"""Small operations on text that several packages share: sentences, words, plurals, and Markdown without its markup."""
 
 import re
 from collections.abc import Callable

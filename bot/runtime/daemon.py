@@ -16,7 +16,7 @@ from bot.adapters.http import HttpAdapter
 from bot.core.messages import Adapter, Closing, Outcome, Service
 from bot.core.settings import Settings
 from bot.observability.health import Health, Report, State
-from bot.observability.logs import LoopLagProbe
+from bot.observability.loop_lag import LoopLagProbe
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import systemd

@@ -10,7 +10,7 @@ import structlog
 from bot.core.errors import BotError
 from bot.knowledge.watcher import FolderWatcher
 from bot.observability.health import Component
-from bot.observability.logs import LoopLagProbe
+from bot.observability.loop_lag import LoopLagProbe
 from bot.runtime.application import Application
 from bot.runtime.supervision import look_at_models, start_again
 

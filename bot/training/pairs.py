@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bot.core.documents import Block, Form, FoundPassage
 from bot.core.errors import TrainingError
-from bot.core.text import sentences, share_of_words, stems, words
+from bot.core.text import counted, sentences, share_of_words, stems, words
 from bot.engine.phrasing import excerpts
 from bot.engine.qa import REFUSAL
 from bot.evaluation.threshold import heading_question, lone_question
@@ -147,9 +147,9 @@ def _require_enough(drafts: Sequence[_Draft]) -> None:
     documents = len({draft.document for draft in drafts})
     if len(drafts) < FEWEST_QUESTIONS or documents < _FEWEST_DOCUMENTS:
         raise TrainingError(
-            f"The index gives {len(drafts)} questions from {documents} documents; fine-tuning needs at least "
-            f"{FEWEST_QUESTIONS} from {_FEWEST_DOCUMENTS}, and some hundred to be of any use. Add documents with headings, or "
-            "files of questions with answers, and run `knowledge-bot index`."
+            f"The index gives {counted(len(drafts), 'question')} from {counted(documents, 'document')}; fine-tuning needs at "
+            f"least {FEWEST_QUESTIONS} from {_FEWEST_DOCUMENTS}, and some hundred to be of any use. Add documents with "
+            "headings, or files of questions with answers, and run `knowledge-bot index`."
         )
 
 
@@ -375,7 +375,7 @@ def load_for_training(folder: Path) -> tuple[list[Example], list[Example]]:
                 )
     if not both[1] or len(both[0]) < FEWEST_QUESTIONS // 2:
         raise TrainingError(
-            f"{folder}: {len(both[0])} examples to learn from and {len(both[1])} to tell when to stop; at least "
+            f"{folder}: {counted(len(both[0]), 'example')} to learn from and {len(both[1])} to tell when to stop; at least "
             f"{FEWEST_QUESTIONS // 2} and 1 are needed, and some hundred to be of any use."
         )
     return both

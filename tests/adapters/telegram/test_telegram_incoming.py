@@ -258,7 +258,7 @@ async def test_busy_and_too_often_are_told(server, application_of, ann, bob):
         server.says(server.private(ann), ann, "one")
         await until(lambda: application.engine.asked)
         server.says(server.private(bob), bob, "two")
-        assert "questions are waiting already" in (await application.answered(server.private(bob)))[0]
+        assert "1 question is waiting already" in (await application.answered(server.private(bob)))[0]
         application.engine.may_answer.set()
         await application.quiet()
         for text in ("three", "four"):

@@ -8,7 +8,6 @@ import aiohttp
 import pytest
 from telegram_application import TelegramApplication, until
 
-from bot.adapters.http import HttpAdapter
 from bot.core.errors import SettingsError, StorageError
 from bot.http.server import HttpServer
 from bot.observability.health import Health
@@ -21,8 +20,8 @@ async def application(application_of):
         yield application
 
 
-def http_server(application, settings, routers):
-    return HttpServer(settings, routers, api=HttpAdapter(application.dispatcher, list, settings), health=Health())
+def http_server(settings, routers):
+    return HttpServer(settings, Health(), webhooks=routers)
 
 
 @pytest.fixture
@@ -33,7 +32,6 @@ async def hooked(server, tmp_path, unused_tcp_port_factory):
     application = TelegramApplication(server, tmp_path, webhook_url=url, webhook_secret="right")
     async with application:
         http = http_server(
-            application,
             application.settings.http.model_copy(update={"port": port}),
             [application.adapter.webhook.router],
         )
@@ -147,11 +145,11 @@ async def test_a_port_that_is_taken_is_told_with_the_setting(application, unused
     """No other port is tried."""
     port = unused_tcp_port_factory()
     settings = application.settings.http.model_copy(update={"port": port})
-    first = http_server(application, settings, [])
+    first = http_server(settings, [])
     serving = asyncio.create_task(first.run())
     await first.listening.wait()
     with pytest.raises(SettingsError, match=r"http\.port"):
-        await http_server(application, settings, []).run()
+        await http_server(settings, []).run()
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
     await first.close()
