@@ -123,7 +123,9 @@ class Users:
         """One question in a conversation of its own, until its answer is there."""
         message = uuid.uuid4().hex
         answered = self._waiting[message] = asyncio.Event()
-        await dispatcher.accept(Question(text, message, "user", Address(PLATFORM, "chat", message), datetime.now(UTC)))
+        await dispatcher.admission.accept(
+            Question(text, message, "user", Address(PLATFORM, "chat", message), datetime.now(UTC))
+        )
         await answered.wait()
 
 

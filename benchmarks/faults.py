@@ -352,7 +352,7 @@ class Users:
         started = time.perf_counter()
         address = Address(PLATFORM, user, message)
         try:
-            await dispatcher.accept(Question(text, message, user, address, datetime.now(UTC)))
+            await dispatcher.admission.accept(Question(text, message, user, address, datetime.now(UTC)))
         except EngineBusy:
             del self._waiting[message]
             self.outcomes["refused"] += 1

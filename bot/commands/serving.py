@@ -75,7 +75,9 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
             from bot.adapters.discord import DiscordAdapter
 
             journal, forget = application.stores.journal, application.answering.conversations.forget
-            made.append(DiscordAdapter(dispatcher, administration, journal, journal, forget, settings.discord))
+            made.append(
+                DiscordAdapter(dispatcher.admission, administration, journal, journal, forget, settings.discord)
+            )
         if "telegram" in settings.platforms:
             telegram = _telegram(application, dispatcher, administration)
             made.append(telegram)
@@ -99,14 +101,15 @@ def _telegram(
         return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS)]
 
     journal, forget = application.stores.journal, application.answering.conversations.forget
-    return TelegramAdapter(dispatcher, administration, journal, journal, forget, search, application.settings)
+    return TelegramAdapter(dispatcher.admission, administration, journal, journal, forget, search, application.settings)
 
 
 def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpAdapter":
     from bot.adapters.http import HttpAdapter
 
     adapter = HttpAdapter(
-        dispatcher,
+        dispatcher.admission,
+        application.stores.journal,
         application.inference.encoder.count_tokens,
         application.settings.http,
         webhooks=webhooks,
@@ -150,7 +153,7 @@ def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
 
     def adapters(application: Application, dispatcher: Dispatcher, _administration: Administration) -> list[Adapter]:
         history = application.settings.storage.folder / "terminal_history"
-        return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
+        return [TerminalAdapter(dispatcher.admission.accept, history=history, greeting=_greeting(report))]
 
     # What comes from a pipe may ask about what was written a moment ago.
     fresh = not sys.stdin.isatty()

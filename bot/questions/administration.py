@@ -225,7 +225,7 @@ class Administration:
 
     async def forget(self, platform: str, author: str) -> Forgotten:
         """Erase what an author has asked on a platform, their turns and their feedback."""
-        keeper = self.dispatcher.forget if self.dispatcher else self.journal.forget_author
+        keeper = self.dispatcher.admission.forget if self.dispatcher else self.journal.forget_author
         return await keeper(platform, author)
 
 

@@ -8,13 +8,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from bot.core.messages import Adapter, Address, Answer, Engine, Outcome, Question
+from bot.core.messages import Adapter, Engine, Outcome
 from bot.core.settings import LimitsSettings, QueueSettings
 from bot.observability import metrics
 from bot.questions.admission import Admission
 from bot.questions.delivery import AnswerDelivery
 from bot.questions.queue import QuestionQueue
-from bot.storage.base import Forgotten, Journal, Stored
+from bot.storage.base import Journal
 
 
 class Dispatcher:
@@ -75,45 +75,3 @@ class Dispatcher:
         """Accept nothing more, let what runs finish within the grace, and leave the rest to the next start."""
         self.admission.close()
         await self.queue.close(grace_seconds)
-
-    # --- forwarded: adapters are to call `admission` and the journal themselves, and then this section goes
-
-    @property
-    def ready(self) -> bool:
-        return self.admission.ready
-
-    async def accept(self, question: Question) -> bool:
-        return await self.admission.accept(question)
-
-    async def revise(self, question: Question) -> bool:
-        return await self.admission.revise(question)
-
-    async def withdraw(self, address: Address) -> list[str]:
-        return await self.admission.withdraw(address)
-
-    async def stop(self, address: Address) -> bool:
-        return await self.admission.stop(address)
-
-    async def forget(self, platform: str, author: str) -> Forgotten:
-        return await self.admission.forget(platform, author)
-
-    async def placed(self, address: Address, message: str) -> None:
-        await self._journal.placed(address, message)
-
-    async def known(self, address: Address) -> bool:
-        return await self._journal.known(address)
-
-    async def place(self, address: Address) -> str | None:
-        return await self._journal.place(address)
-
-    async def stored(self, platform: str, reference: str) -> Stored | None:
-        return await self._journal.stored(platform, reference)
-
-    async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
-        return await self._journal.asked(address)
-
-    async def answered_by(self, platform: str, message: str) -> Question | None:
-        return await self._journal.answered_by(platform, message)
-
-    async def feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str = "") -> bool:
-        return await self._journal.add_feedback(platform, reference, author, helpful=helpful, reason=reason)

@@ -13,14 +13,14 @@ from bot.questions.dispatcher import Dispatcher
 async def test_a_failed_delivery_is_tried_again_and_marked_as_repeated(dispatcher, adapter):
     """A try that was not acknowledged may have arrived: what follows says so."""
     adapter.fail_after = 1
-    await dispatcher.accept(question("one"))
+    await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
     assert adapter.sent == [("one", "re: one", False), ("one", "re: one", True)]
 
 
 async def test_parts_that_have_arrived_are_not_sent_again(dispatcher, adapter):
     """Only the part in doubt is repeated."""
-    await dispatcher.accept(question("a|b|c"))
+    await dispatcher.admission.accept(question("a|b|c"))
     adapter.fail_before = 0
     await dispatcher.idle()
     assert adapter.texts == ["re: a", "b", "c"]
@@ -43,7 +43,7 @@ async def test_parts_that_have_arrived_are_not_sent_again(dispatcher, adapter):
         return "id"
 
     adapter.deliver = breaks_after_the_first_part
-    await dispatcher.accept(question("x|y"))
+    await dispatcher.admission.accept(question("x|y"))
     await dispatcher.idle()
     assert adapter.texts == ["first", "y"]
 
@@ -81,33 +81,33 @@ async def test_an_answer_for_a_platform_that_is_not_running_is_kept(engine, jour
     assert adapter.texts == ["re: one"]
 
 
-async def test_the_answer_replaces_the_placeholder(dispatcher, engine, adapter):
+async def test_the_answer_replaces_the_placeholder(dispatcher, engine, adapter, journal):
     """Which the adapter sent while the question was being answered."""
     engine.may_answer.clear()
-    await dispatcher.accept(question("one"))
-    await dispatcher.placed(question("one").address, "placeholder")
+    await dispatcher.admission.accept(question("one"))
+    await journal.placed(question("one").address, "placeholder")
     engine.may_answer.set()
     await dispatcher.idle()
     assert adapter.replaced == ["placeholder"]
 
 
-async def test_a_delivered_answer_is_kept_for_its_buttons(dispatcher):
+async def test_a_delivered_answer_is_kept_for_its_buttons(dispatcher, journal):
     """Found by its reference; and people can say what they think of it."""
-    await dispatcher.accept(question("one"))
+    await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
-    stored = await dispatcher.stored("test", "ref")
+    stored = await journal.stored("test", "ref")
     assert (stored.question.text, stored.answer.text) == ("one", "re: one")
-    assert await dispatcher.feedback("test", "ref", "someone", helpful=False, reason="too short")
-    assert not await dispatcher.feedback("test", "unknown", "someone", helpful=True)
+    assert await journal.add_feedback("test", "ref", "someone", helpful=False, reason="too short")
+    assert not await journal.add_feedback("test", "unknown", "someone", helpful=True)
 
 
 async def test_nothing_is_kept_if_the_operator_wants_so(engine, adapter, journal):
     """The texts are erased with the delivery."""
     dispatcher = Dispatcher(engine, journal, QueueSettings(), keep=())
     dispatcher.register([adapter])
-    await dispatcher.accept(question("one"))
+    await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
-    assert await dispatcher.stored("test", "ref") is None
+    assert await journal.stored("test", "ref") is None
 
 
 async def test_an_answer_that_can_never_be_delivered_is_given_up(dispatcher, adapter, journal):
@@ -117,10 +117,10 @@ async def test_an_answer_that_can_never_be_delivered_is_given_up(dispatcher, ada
         raise Undeliverable("the channel is gone")
 
     adapter.deliver = gone
-    await dispatcher.accept(question("one"))
+    await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
     assert await journal.pending() == []
-    assert await dispatcher.stored("test", "ref") is None
+    assert await journal.stored("test", "ref") is None
     assert dispatcher.counts["undelivered"] == 1
 
 
@@ -138,18 +138,18 @@ async def test_a_platform_in_trouble_holds_up_no_other_conversation(dispatcher, 
     arrived = asyncio.Event()
     adapter.deliver = bad_chats_fail
     for n in range(5):
-        await dispatcher.accept(question(f"bad {n}", conversation=str(n)))
-    await dispatcher.accept(question("good", conversation="good"))
+        await dispatcher.admission.accept(question(f"bad {n}", conversation=str(n)))
+    await dispatcher.admission.accept(question("good", conversation="good"))
     async with asyncio.timeout(5):
         await arrived.wait()
     assert adapter.texts == ["re: good"]
     for n in range(5):
-        await dispatcher.withdraw(question(f"bad {n}").address)
+        await dispatcher.admission.withdraw(question(f"bad {n}").address)
 
 
 async def test_parts_in_doubt_are_counted(dispatcher, adapter):
     """They are what may arrive twice."""
     adapter.fail_after = 2
-    await dispatcher.accept(question("one"))
+    await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
     assert dispatcher.counts["repeated"] == 2

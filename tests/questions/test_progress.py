@@ -11,7 +11,7 @@ async def test_what_waits_is_told_so(dispatcher, engine, adapter):
     """Who has to wait for others sees it."""
     engine.may_answer.clear()
     for n in range(4):
-        await dispatcher.accept(question(str(n), conversation=str(n)))
+        await dispatcher.admission.accept(question(str(n), conversation=str(n)))
         await asyncio.sleep(0.02)
     assert adapter.updates.count(Stage.QUEUED) == 1
     assert adapter.places == ["1"]
@@ -24,7 +24,7 @@ async def test_broken_progress_hurts_no_answer(dispatcher, adapter):
         raise ConnectionError
 
     adapter.progress = fails
-    await dispatcher.accept(question("one"))
+    await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
     assert adapter.texts == ["re: one"]
 
@@ -44,7 +44,7 @@ async def test_no_progress_is_shown_after_the_answer(dispatcher, adapter):
         await deliver(*args)
 
     adapter.progress, adapter.deliver = slow, noted
-    await dispatcher.accept(question("one"))
+    await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
     assert order == [Stage.SEARCHING, "answer"]
 
@@ -68,7 +68,7 @@ async def test_a_place_in_the_queue_is_not_shown_after_the_answer(dispatcher, en
     adapter.progress, adapter.deliver = slow, noted
     engine.may_answer.clear()
     for n in range(4):
-        await dispatcher.accept(question(str(n), conversation=str(n)))
+        await dispatcher.admission.accept(question(str(n), conversation=str(n)))
         await asyncio.sleep(0.02)
     engine.may_answer.set()
     await asyncio.sleep(0.05)

@@ -16,7 +16,7 @@ from bot.questions.dispatcher import Dispatcher
 
 async def test_an_accepted_question_is_answered_and_leaves_the_journal(dispatcher, adapter, journal):
     """The texts are erased once the answer has arrived."""
-    assert await dispatcher.accept(question("one"))
+    assert await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
     assert adapter.sent == [("one", "re: one", False)]
     assert await journal.pending() == []
@@ -26,7 +26,7 @@ async def test_an_accepted_question_is_answered_and_leaves_the_journal(dispatche
 async def test_one_conversation_keeps_its_order(dispatcher, engine, adapter):
     """The second question waits for the first, even if it would be quicker."""
     for n in range(5):
-        await dispatcher.accept(question(str(n)))
+        await dispatcher.admission.accept(question(str(n)))
     await dispatcher.idle()
     assert adapter.texts == [f"re: {n}" for n in range(5)]
     assert engine.most_running == 1
@@ -36,7 +36,7 @@ async def test_conversations_run_side_by_side_up_to_the_limit(dispatcher, engine
     """One slow conversation holds up no other."""
     engine.may_answer.clear()
     for n in range(5):
-        await dispatcher.accept(question(str(n), conversation=str(n)))
+        await dispatcher.admission.accept(question(str(n), conversation=str(n)))
     await asyncio.sleep(0.05)
     assert engine.running == 3
     engine.may_answer.set()
@@ -54,8 +54,8 @@ async def test_conversations_run_side_by_side_up_to_the_limit(dispatcher, engine
 async def test_a_failure_is_told_with_a_reference_and_hurts_no_other(dispatcher, engine, adapter, error, told):
     """Errors of ours are readable; bugs are neutral and show nothing of their inside."""
     engine.errors["bad"] = error
-    await dispatcher.accept(question("bad"))
-    await dispatcher.accept(question("good"))
+    await dispatcher.admission.accept(question("bad"))
+    await dispatcher.admission.accept(question("good"))
     await dispatcher.idle()
     failed, good = adapter.texts
     assert failed.startswith(told)
@@ -69,7 +69,7 @@ async def test_a_question_that_takes_too_long_is_given_up_and_told(engine, adapt
     dispatcher = Dispatcher(engine, journal, QueueSettings(deadline_seconds=0.05))
     dispatcher.register([adapter])
     engine.may_answer.clear()
-    await dispatcher.accept(question("slow"))
+    await dispatcher.admission.accept(question("slow"))
     await dispatcher.idle()
     assert "longer than 0.05 seconds" in adapter.texts[0]
 
@@ -106,8 +106,8 @@ async def test_a_full_disk_puts_the_question_off_and_serves_the_next(dispatcher,
         await answered(*args)
 
     monkeypatch.setattr(journal, "answered", full_once)
-    await dispatcher.accept(question("one"))
-    await dispatcher.accept(question("two"))
+    await dispatcher.admission.accept(question("one"))
+    await dispatcher.admission.accept(question("two"))
     await dispatcher.idle()
     assert adapter.texts == ["re: two"]
     assert [pending.question.text for pending in await journal.pending()] == ["one"]
@@ -125,8 +125,8 @@ async def test_what_could_not_be_noted_is_taken_up_again_without_a_restart(dispa
         await answered(entry, revision, answer)
 
     monkeypatch.setattr(journal, "answered", full_for_a_while)
-    await dispatcher.accept(question("one"))
-    await dispatcher.accept(question("two"))
+    await dispatcher.admission.accept(question("one"))
+    await dispatcher.admission.accept(question("two"))
     await asyncio.sleep(0.2)
     assert adapter.texts == ["re: two"]
     full = False
@@ -143,8 +143,8 @@ async def test_waiting_counts_towards_the_deadline(engine, adapter, journal):
     dispatcher = Dispatcher(engine, journal, QueueSettings(parallel=1, deadline_seconds=0.2))
     dispatcher.register([adapter])
     engine.may_answer.clear()
-    await dispatcher.accept(question("first", conversation="a"))
-    await dispatcher.accept(question("second", conversation="b"))
+    await dispatcher.admission.accept(question("first", conversation="a"))
+    await dispatcher.admission.accept(question("second", conversation="b"))
     async with asyncio.timeout(2):
         await dispatcher.idle()
     assert all("longer than 0.2 seconds" in text for text in adapter.texts)
@@ -163,8 +163,8 @@ async def test_the_engine_is_told_until_when_an_answer_is_worth_having(engine, a
         return Answer(Outcome.ANSWERED, question.text, "ref")
 
     engine.answer = look
-    await dispatcher.accept(question("first", conversation="a"))
-    await dispatcher.accept(question("second", conversation="b"))
+    await dispatcher.admission.accept(question("first", conversation="a"))
+    await dispatcher.admission.accept(question("second", conversation="b"))
     await dispatcher.idle()
     assert 29 < left[0] <= 30
     assert left[1] <= left[0] - 0.19
@@ -200,7 +200,7 @@ async def test_questions_wait_until_the_engine_is_ready_and_no_deadline_begins_b
     ready = asyncio.Event()
     dispatcher = Dispatcher(engine, journal, QueueSettings(deadline_seconds=0.2), ready=ready)
     dispatcher.register([adapter])
-    await dispatcher.accept(question("early"))
+    await dispatcher.admission.accept(question("early"))
     await asyncio.sleep(0.4)
     assert (engine.asked, adapter.updates) == ([], [Stage.STARTING])
     ready.set()

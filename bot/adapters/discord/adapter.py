@@ -21,7 +21,7 @@ from bot.adapters.discord.progress import ProgressDisplay
 from bot.core.messages import Address, Answer, Delivery, Outcome, Update
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
-from bot.questions.dispatcher import Dispatcher
+from bot.questions.admission import Admission
 from bot.storage.base import Journal, PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -34,7 +34,7 @@ class DiscordAdapter:
 
     def __init__(
         self,
-        admission: Dispatcher,
+        admission: Admission,
         administration: Administration,
         journal: Journal,
         store: PlatformStore,

@@ -20,7 +20,7 @@ from bot.adapters.recent import Recent
 from bot.core.errors import EngineBusy, RateLimited, StorageError, Undeliverable
 from bot.core.messages import Address, Question
 from bot.core.settings import DiscordSettings
-from bot.questions.dispatcher import Dispatcher
+from bot.questions.admission import Admission
 from bot.storage.base import PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -40,7 +40,7 @@ class Incoming:
         outbox: Outbox,
         display: ProgressDisplay,
         reader: MessageReader,
-        admission: Dispatcher,
+        admission: Admission,
         store: PlatformStore,
         settings: DiscordSettings,
     ) -> None:

@@ -18,7 +18,7 @@ from bot.core.errors import BotError, Undeliverable
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
-from bot.questions.dispatcher import Dispatcher
+from bot.questions.admission import Admission
 from bot.storage.base import Journal, Stored
 
 _LONGEST_BEFORE_DEFERRAL = 0.1  # seconds; Discord gives three, but people see nothing until then
@@ -31,7 +31,7 @@ class Interactions:
         connection: Connection,
         outbox: Outbox,
         reader: MessageReader,
-        admission: Dispatcher,
+        admission: Admission,
         administration: Administration,
         journal: Journal,
         forget_conversation: Callable[[str], Awaitable[None]],

@@ -12,7 +12,8 @@ from bot.core.messages import Address, Answer, Delivery, Sending, Update
 from bot.core.settings import HttpSettings
 from bot.http.server import HttpServer
 from bot.observability.health import Health
-from bot.questions.dispatcher import Dispatcher
+from bot.questions.admission import Admission
+from bot.storage.base import Journal
 
 
 class HttpAdapter:
@@ -22,7 +23,8 @@ class HttpAdapter:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        admission: Admission,
+        journal: Journal,
         count_tokens: Callable[[Sequence[str]], list[int]],
         settings: HttpSettings,
         *,
@@ -30,7 +32,7 @@ class HttpAdapter:
         health: Health,
     ) -> None:
         """`count_tokens` is called in a thread. `webhooks`: routers of others, which check themselves who may use them."""
-        self.requests = Requests(dispatcher, count_tokens, settings)
+        self.requests = Requests(admission, journal, count_tokens, settings)
         api = (answers_router(self.requests), openai_router(self.requests))
         self.server = HttpServer(settings, health, api=api, webhooks=webhooks)
 

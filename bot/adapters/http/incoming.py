@@ -19,7 +19,8 @@ from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Outcome, Question, Turn, Update
 from bot.core.settings import HttpSettings
 from bot.http.problems import Problem
-from bot.questions.dispatcher import Dispatcher
+from bot.questions.admission import Admission
+from bot.storage.base import Journal
 
 PLATFORM = "http"
 _log = structlog.stdlib.get_logger(__name__)
@@ -63,11 +64,16 @@ class Requests:
     """Requests that wait: asks their questions, and hands each answer to those who wait for it."""
 
     def __init__(
-        self, dispatcher: Dispatcher, count_tokens: Callable[[Sequence[str]], list[int]], settings: HttpSettings
+        self,
+        admission: Admission,
+        journal: Journal,
+        count_tokens: Callable[[Sequence[str]], list[int]],
+        settings: HttpSettings,
     ) -> None:
         """`count_tokens` is called in a thread."""
         self.count_tokens = count_tokens
-        self._dispatcher = dispatcher
+        self._admission = admission
+        self._journal = journal
         self._timeout = settings.timeout_seconds
         self._waiting: dict[tuple[str, str, str], list[Waiting]] = {}  # by the key of the question's address
         self._withdrawals: set[asyncio.Task[None]] = set()
@@ -117,7 +123,7 @@ class Requests:
         waiting = Waiting(question, keyed=key is not None)
         self._waiting.setdefault(question.address.key, []).append(waiting)
         try:
-            if not await self._dispatcher.accept(question):
+            if not await self._admission.accept(question):
                 await self._join(waiting)
         except BotError as error:
             self._leave(waiting)
@@ -130,7 +136,7 @@ class Requests:
 
     async def _join(self, waiting: Waiting) -> None:
         """Wait for the answer to a question that was asked before with the same key, or take it where it is there."""
-        known = await self._dispatcher.asked(waiting.question.address)
+        known = await self._journal.asked(waiting.question.address)
         if known is None:
             raise Problem(
                 HTTPStatus.CONFLICT,
@@ -205,7 +211,7 @@ class Requests:
 
     async def _withdraw(self, address: Address) -> None:
         try:
-            await self._dispatcher.withdraw(address)
+            await self._admission.withdraw(address)
         except BotError as error:
             _log.warning("a question was not withdrawn", error=str(error))
 

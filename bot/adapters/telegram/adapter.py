@@ -24,7 +24,7 @@ from bot.core.errors import SettingsError
 from bot.core.messages import Address, Answer, Delivery, Update
 from bot.core.settings import Settings
 from bot.questions.administration import Administration
-from bot.questions.dispatcher import Dispatcher
+from bot.questions.admission import Admission
 from bot.storage.base import Forgotten, Journal, PlatformStore
 
 _LONGEST_PROGRESS = 1.5  # times the deadline of a question, after which no progress is shown for it any more
@@ -37,7 +37,7 @@ class TelegramAdapter:
 
     def __init__(
         self,
-        admission: Dispatcher,
+        admission: Admission,
         administration: Administration,
         journal: Journal,
         store: PlatformStore,

@@ -12,6 +12,7 @@ from telegram import Bot, Document
 from telegram.error import BadRequest
 
 from bot.adapters.layout import safe
+from bot.adapters.privacy import privacy_text
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
 from bot.core.errors import BotError, DocumentError
@@ -225,15 +226,10 @@ def _privacy(settings: Settings, caller: Caller) -> str:
     return _PRIVACY.format(
         kept=kept if days else ", and then erased",
         expiry=counted(round(settings.conversation.expire_seconds / 60), "minute"),
-        disclosure=_disclosure(settings),
+        disclosure=privacy_text(settings),
         author=caller.author,
         chat=caller.chat,
     )
-
-
-def _disclosure(_settings: Settings) -> str:
-    """The recipients of questions, and their use for training, in plain text."""
-    return "Nothing is passed on to anybody, and nothing is used for training."
 
 
 async def carried_out(work: Awaitable[str]) -> str:

@@ -15,7 +15,7 @@ from bot.adapters.telegram.replies import Replies
 from bot.core.errors import EngineBusy, RateLimited
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import TelegramSettings
-from bot.questions.dispatcher import Dispatcher
+from bot.questions.admission import Admission
 from bot.storage.base import Journal
 
 # Seconds between the tries to have a question of a backlog accepted while the queue is full.
@@ -33,7 +33,7 @@ class Incoming:
         self,
         bot: Bot,
         settings: TelegramSettings,
-        admission: Dispatcher,
+        admission: Admission,
         journal: Journal,
         chats: Chats,
         replies: Replies,

@@ -49,16 +49,17 @@ class RunningBot:
 
     def __init__(self, application: Application, engine: Engine, settings: Settings) -> None:
         self.engine = engine
-        self.admission = Dispatcher(engine, application.journal, settings.queue, limits=settings.limits)
-        self.administration = administration_of(application, self.admission)
+        self.dispatcher = Dispatcher(engine, application.journal, settings.queue, limits=settings.limits)
+        self.administration = administration_of(application, self.dispatcher)
         self.administration.settings = settings
         journal, forget = application.journal, application.answering.conversations.forget
-        self.adapter = DiscordAdapter(self.admission, self.administration, journal, journal, forget, settings.discord)
-        self.admission.register([self.adapter])
+        admission = self.dispatcher.admission
+        self.adapter = DiscordAdapter(admission, self.administration, journal, journal, forget, settings.discord)
+        self.dispatcher.register([self.adapter])
         self.ended: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        await self.admission.resume()
+        await self.dispatcher.resume()
         self.ended = asyncio.create_task(supervision.run_all([self.adapter], self.administration.platforms, Health()))
 
     async def stop(self) -> None:
@@ -66,7 +67,7 @@ class RunningBot:
             self.ended.cancel()
             await asyncio.gather(self.ended, return_exceptions=True)
             await asyncio.sleep(0)  # events that discord.py has just begun
-        await self.admission.close(0)
+        await self.dispatcher.close(0)
 
 
 async def first(server, channel, count: int = 1):
@@ -79,7 +80,7 @@ async def silence(server, bot, asked, channel):
     before = len(server.from_bot(channel))
     await server.say(channel, "@bot are you there?", asked)
     await first(server, channel, before + 1)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     assert [text.text for text in bot.engine.asked][-1] == "are you there?"
     assert len(server.from_bot(channel)) == before + 1
 

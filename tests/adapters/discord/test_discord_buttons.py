@@ -47,7 +47,7 @@ async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, applica
     """Most people close the form."""
     await server.say(channel, "@bot how hot?", ann)
     [answer] = await first(server, channel)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     opened = await server.press(answer, "Not helpful", ann)
     await server.until(lambda: opened.response)
     for _ in range(500):
@@ -61,8 +61,8 @@ async def test_the_buttons_of_an_erased_answer_say_so(bot, server, channel, ann)
     """Never a press without a word."""
     await server.say(channel, "@bot how hot?", ann)
     [answer] = await first(server, channel)
-    await bot.admission.idle()
-    await bot.admission.forget("discord", ann["id"])
+    await bot.dispatcher.idle()
+    await bot.dispatcher.admission.forget("discord", ann["id"])
     for label in ("Helpful", "Show the passage"):
         pressed = await server.press(answer, label, ann)
         assert "not kept any more" in (await server.until(lambda pressed=pressed: pressed.message))["content"]

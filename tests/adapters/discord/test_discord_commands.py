@@ -48,7 +48,7 @@ async def test_busy_and_broken_are_told_on_commands(running, server, channel, an
         async def breaks(_question):
             raise ZeroDivisionError("secret")
 
-        monkeypatch.setattr(bot.admission, "accept", breaks)
+        monkeypatch.setattr(bot.dispatcher.admission, "accept", breaks)
         three = await server.slash(channel, ann, "ask", {"question": "three?"})
         told = (await server.until(lambda: three.message))["content"]
         assert "reference" in told
@@ -103,7 +103,7 @@ async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann
     """Questions with their answers, and how many there were."""
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     assert "Erased: 1 question with its answer, 0 conversation turns" in await said(
         server, await server.slash(channel, ann, "forget me")
     )
@@ -194,7 +194,7 @@ async def test_operators_read_what_people_think(bot, server, channel, ann, appli
     """With the question and the reason."""
     await server.say(channel, "@bot how hot?", ann)
     await first(server, channel)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     await application.journal.add_feedback("discord", "ref1", "1", helpful=False, reason="too *short*")
     told = await said(server, await server.slash(channel, server.owner, "bot feedback"))
     assert told == "👎 how hot?\n-# too \\*short\\*"

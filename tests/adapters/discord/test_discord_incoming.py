@@ -35,7 +35,7 @@ async def test_a_reply_to_an_answer_follows_it_up_also_by_somebody_else(bot, ser
     """The conversation is the one of the first question, which is what the reply refers to."""
     await server.say(channel, "@bot how hot?", ann)
     [answer] = await first(server, channel)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     await server.say(channel, "and why?", server.user("ben"), reply_to=answer, mentions=(server.me,))
     await first(server, channel, 2)
     one, two = bot.engine.asked
@@ -92,7 +92,7 @@ async def test_an_ask_channel_answers_questions_and_stays_out_of_talk(bot, serve
     await server.say(channel, "good morning all", ben)
     await server.say(channel, "is it broken?", ben)
     answers = await first(server, channel, 2)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     assert [question.text for question in bot.engine.asked] == ["how hot?", "good morning all", "is it broken?"]
     assert [answer["content"][:4] for answer in answers] == ["re: ", "🔍 Th"]
 
@@ -146,7 +146,7 @@ async def test_two_hundred_members_ask_at_once(running, server, channel):
         assert len(answers) == 200
         assert {str(answer["message_reference"]["message_id"]) for answer in answers} == {m["id"] for m in asked}
         refused = [answer for answer in answers if answer["content"].startswith("⏳")]
-        assert bot.admission.counts["refused_busy"] + bot.admission.counts["refused_limited"] == len(refused)
+        assert bot.dispatcher.counts["refused_busy"] + bot.dispatcher.counts["refused_limited"] == len(refused)
 
 
 async def test_who_asks_too_often_is_told_once_and_then_by_a_mark(running, server, channel, ann):
@@ -164,7 +164,7 @@ async def test_the_same_event_twice_is_one_question(bot, server, channel, ann):
     await server.say(channel, "@bot one?", ann, twice=True)
     asked = await server.slash(channel, ann, "ask", {"question": "two?"}, twice=True)
     await first(server, channel, 2)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     assert [question.text for question in bot.engine.asked] == ["one?", "two?"]
     assert len(server.from_bot(channel)) == 2
     assert not asked.waiting
@@ -178,10 +178,10 @@ async def test_an_edited_question_gets_its_answer_revised_in_place(bot, server, 
     bot.engine.answers["long?"] = answered("\n\n".join(["p" * 1500] * 3))
     asked = await server.say(channel, "@bot long?", ann)
     long = await first(server, channel, 3)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     await server.edit(asked, "@bot short?")
     await server.until(lambda: long[0]["content"].startswith("re: short?"))
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     assert [message["id"] for message in server.from_bot(channel)] == [long[0]["id"]]
     assert labels(long[0]) == ["Helpful", "Not helpful", "Show the passage"]
 
@@ -209,7 +209,7 @@ async def test_a_deleted_question_takes_its_answer_along(bot, server, channel, a
     """From the channel and from the journal."""
     asked = await server.say(channel, "@bot how hot?", ann)
     await first(server, channel)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     await server.delete(asked)
     await server.until(lambda: not server.from_bot(channel))
     assert await application.journal.stored("discord", "ref1") is None
@@ -221,7 +221,7 @@ async def test_a_question_that_is_deleted_before_its_answer_gets_none(bot, serve
     asked = await server.say(channel, "@bot how hot?", ann)
     await server.until(lambda: server.count("POST", "/typing"))
     await server.dispatch("MESSAGE_DELETE_BULK", {"ids": [asked["id"]], "channel_id": channel})
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     bot.engine.may_answer.set()
     assert server.from_bot(channel) == []
     assert bot.adapter._display._typing == {}
@@ -240,7 +240,7 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
         await server.say(direct, "direct before?", ann)
         await first(server, direct)
         await first(server, channel)
-        await bot.admission.idle()
+        await bot.dispatcher.idle()
         await server.until(lambda: bot.adapter.trouble is None)
         await application.journal.set_note("discord", "alive_at", str(time.time()))
     await server.say(channel, "@bot missed?", ann)
@@ -248,7 +248,7 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
     async with running() as bot:
         await first(server, channel, 2)
         await first(server, direct, 2)
-        await bot.admission.idle()
+        await bot.dispatcher.idle()
     texts = [message["content"].split("\n")[0] for message in (*server.from_bot(channel), *server.from_bot(direct))]
     assert texts == ["re: before?", "re: missed?", "re: direct before?", "re: direct missed?"]
 

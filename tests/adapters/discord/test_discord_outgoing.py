@@ -44,9 +44,9 @@ async def test_server_errors_and_rate_limits_delay_an_answer_only(bot, server, c
     server.fail("POST", "/messages", status=429, retry_after=0.2)
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     assert len(server.from_bot(channel)) == 1
-    assert bot.admission.counts["repeated"] == 0
+    assert bot.dispatcher.counts["repeated"] == 0
 
 
 async def test_a_send_whose_answer_was_lost_is_not_doubled(bot, server, channel, ann):
@@ -54,9 +54,9 @@ async def test_a_send_whose_answer_was_lost_is_not_doubled(bot, server, channel,
     server.lose_answer("POST", "/messages")
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     assert len(server.from_bot(channel)) == 1
-    assert bot.admission.counts["repeated"] == 1
+    assert bot.dispatcher.counts["repeated"] == 1
 
 
 async def test_a_response_whose_answer_was_lost_is_edited_again(bot, server, channel, ann):
@@ -64,9 +64,9 @@ async def test_a_response_whose_answer_was_lost_is_edited_again(bot, server, cha
     server.lose_answer("PATCH", "original")
     asked = await server.slash(channel, ann, "ask", {"question": "one?"})
     await server.until(lambda: asked.message)
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     assert asked.message["content"].startswith("> one?\nre: one?")
-    assert (len(server.from_bot(channel)), bot.admission.counts["repeated"]) == (1, 0)
+    assert (len(server.from_bot(channel)), bot.dispatcher.counts["repeated"]) == (1, 0)
 
 
 async def test_an_expired_command_is_answered_in_the_channel(bot, server, channel, ann):
@@ -108,9 +108,9 @@ async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann
     await server.until(lambda: bot.engine.asked)
     await server.remove_channel(channel)
     bot.engine.may_answer.set()
-    await bot.admission.idle()
+    await bot.dispatcher.idle()
     assert await application.journal.pending() == []
-    assert bot.admission.counts["undelivered"] == 1
+    assert bot.dispatcher.counts["undelivered"] == 1
 
 
 async def test_a_missing_right_to_read_the_history_costs_the_reply_only(bot, server, channel, ann):

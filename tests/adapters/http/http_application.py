@@ -71,7 +71,8 @@ class HttpApplication:
         self.journal = await SqliteJournal.open(self.folder)
         self.dispatcher = Dispatcher(self.engine, self.journal, self.settings.queue, limits=self.settings.limits)
         self.adapter = HttpAdapter(
-            self.dispatcher,
+            self.dispatcher.admission,
+            self.journal,
             lambda texts: [len(text.split()) for text in texts],
             self.settings.http,
             webhooks=self.webhooks,

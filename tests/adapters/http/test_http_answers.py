@@ -39,7 +39,7 @@ async def test_a_question_gets_the_object_that_ask_json_prints(application):
     assert response.status_code == 200
     told = response.json()
     assert told["answer"] == "re: how hot?\nsecond line"
-    stored = await application.dispatcher.stored("http", told["reference"])
+    stored = await application.journal.stored("http", told["reference"])
     assert told == json.loads(json.dumps(stored.answer.to_json()))
 
 
@@ -124,7 +124,7 @@ async def test_a_named_user_can_be_forgotten(application):
     """By the name that was given."""
     await application.ask("of ann", user="ann")
     await application.ask("of bob", user="bob")
-    assert (await application.dispatcher.forget("http", "ann")).questions == 1
+    assert (await application.dispatcher.admission.forget("http", "ann")).questions == 1
     assert texts_kept(application) == ["of bob"]
 
 
@@ -245,7 +245,7 @@ async def test_a_key_whose_answer_is_erased_is_refused(application):
     """The question isn't asked again under it."""
     key = {"Idempotency-Key": "k1"}
     await application.ask("one", headers=key, user="ann")
-    await application.dispatcher.forget("http", "ann")
+    await application.dispatcher.admission.forget("http", "ann")
     response = await application.ask("one", headers=key, user="ann")
     assert response.status_code == 409
     assert len(application.engine.asked) == 1

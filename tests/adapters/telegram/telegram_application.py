@@ -80,7 +80,7 @@ class TelegramApplication:
         )
         administration.dispatcher = self.dispatcher
         self.adapter = TelegramAdapter(
-            self.dispatcher,
+            self.dispatcher.admission,
             administration,
             self.journal,
             self.journal,
