@@ -24,10 +24,13 @@ from bot.core.messages import Address, Answer, Delivery, Question, Sending, Upda
 from bot.core.settings import LogSettings, Settings
 from bot.inference.encoder import AnyEncoder, Vectors
 from bot.inference.span_model import ScoredSpan, Task
+from bot.inference.workers import Models
 from bot.knowledge.loaders import LOADERS, load
-from bot.observability.logs import LoopLagProbe, configure_logging
+from bot.observability.logs import configure_logging
+from bot.observability.loop_lag import LoopLagProbe
 from bot.questions.dispatcher import Dispatcher
-from bot.runtime.daemon import Models, load_models, open_application
+from bot.runtime.application import open_application
+from bot.runtime.loading import load_models
 
 PLATFORM = "benchmark"
 
@@ -120,7 +123,9 @@ class Users:
         """One question in a conversation of its own, until its answer is there."""
         message = uuid.uuid4().hex
         answered = self._waiting[message] = asyncio.Event()
-        await dispatcher.accept(Question(text, message, "user", Address(PLATFORM, "chat", message), datetime.now(UTC)))
+        await dispatcher.admission.accept(
+            Question(text, message, "user", Address(PLATFORM, "chat", message), datetime.now(UTC))
+        )
         await answered.wait()
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/discord_load.py [QUESTIONS] [KILLS] [ROUNDS]
 
-Prints how long a command waits for its deferral while the engine is busy, what became of each question, how many parts were
-repeated because nobody could know whether they had arrived, and how late the event loop ran. The deferrals are measured with
-the real engine; under faults one that repeats the question takes its place, because there the way of a question is measured.
+Prints the time from a command to its deferral while the engine is busy, the number of questions by their outcome, the number
+of parts that were sent again because they were in doubt, and the lag of the event loop. The deferrals are measured with the
+real engine. The faults are measured with an engine that repeats the question, because they concern its way and not its answer.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class Program:
 
 
 class Crowd:
-    """Members that ask, and what each of them saw."""
+    """Members that ask, and the outcome for each of them."""
 
     def __init__(self, server: DiscordServer) -> None:
         self._server = server
@@ -97,7 +97,7 @@ class Crowd:
         self.commands: list[tuple[str, Interaction]] = []
 
     async def ask(self, *, by_command: bool | None = None) -> None:
-        """One question by a new member: a command, a mention or a direct message; sometimes the event comes twice."""
+        """Send a question of a new member: a command, a mention or a direct message. Some events come twice."""
         number = len(self.messages) + len(self.commands)
         text = f"{self._chance.choice(QUESTIONS)} (no. {number}x)"
         user = self._server.user(f"member {number}")
@@ -112,7 +112,7 @@ class Crowd:
             self.messages.append(await self._server.say(channel, f"@bot {text}", user, twice=twice))
 
     def trouble(self) -> None:
-        """Something that goes wrong with the next call of some kind."""
+        """Let the next call of some kind fail."""
         match self._chance.randrange(4):
             case 0:
                 self._server.fail("POST", "/messages", status=500)
@@ -124,11 +124,11 @@ class Crowd:
                 self._server.lose_answer("PATCH", "original")
 
     def outcomes(self) -> Counter[str]:
-        """What became of the questions."""
+        """The number of questions by outcome."""
         return Counter(outcome for _, _, outcome in self.each())
 
     def each(self) -> Iterator[tuple[str, str, str]]:
-        """(how it was asked, the id of the message or the command, what became of it) of each question."""
+        """(way of asking, id of the message or the command, outcome) of each question."""
         said = [message for messages in self._server.messages.values() for message in messages]
         said = [message for message in said if message["author"]["id"] == self._server.me["id"]]
         seen = Counter(str((message.get("message_reference") or {}).get("message_id")) for message in said)
@@ -154,14 +154,14 @@ class Crowd:
             yield "command", command.id, outcome
 
     async def settle(self, waiting: int, seconds: float = 120) -> None:
-        """Wait until no more than so many questions have no answer yet. Raises TimeoutError."""
+        """Wait until at most `waiting` questions have no answer yet. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while self.waiting > waiting:
                 await asyncio.sleep(0.25)
 
     @property
     def waiting(self) -> int:
-        """How many questions have no answer yet."""
+        """The number of questions without an answer yet."""
         found = self.outcomes()
         return found["lost"] + found[NOT_TAKEN]
 
@@ -197,7 +197,7 @@ async def deferrals(folder: Path, rounds: int) -> tuple[list[float], list[float]
 
 
 async def faults(folder: Path, questions: int, kills: int) -> tuple[Counter[str], int]:
-    """What became of so many questions under faults, and how many parts the last run had to repeat."""
+    """The number of questions by outcome under faults, and the number of parts that the last run sent again."""
     async with a_crowd_and_a_bot(folder, "echo") as (server, crowd, program):
         kill_at = {questions * (n + 1) // (kills + 1) for n in range(kills)}
         for number in range(questions):

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -31,12 +32,12 @@ from document_writers import WRITERS, Bullets, Code, Grid, Heading, Paragraph, P
 
 from bot.core.documents import Document, Form  # noqa: E402
 from bot.core.settings import LogSettings, Settings  # noqa: E402
-from bot.inference.encoder import load_encoder  # noqa: E402
 from bot.inference.workers import AsyncEncoder, InferenceWorker  # noqa: E402
 from bot.knowledge.converter import Converter  # noqa: E402
 from bot.knowledge.indexer import Indexer  # noqa: E402
 from bot.knowledge.passages import embedded_text, split  # noqa: E402
 from bot.observability.logs import configure_logging  # noqa: E402
+from bot.runtime.loading import load_models  # noqa: E402
 from bot.storage.sqlite.knowledge import SqliteKnowledge  # noqa: E402
 
 FORMS = {Bullets: Form.LIST, Code: Form.CODE, Grid: Form.TABLE, Paragraph: Form.PARAGRAPH}
@@ -180,8 +181,8 @@ def table_of(shares: dict[str, Share]) -> Table:
 async def timed(folder: Path, data: Path) -> str:
     """How long the folder takes to be indexed, and the same passages in the encoder alone, each once after a warm-up."""
     settings = Settings()
-    encoder = load_encoder(settings.encoder, settings.models)
-    lane = InferenceWorker("encode", capacity=8)
+    worker = InferenceWorker("encode", partial(load_models, settings), capacity=8)
+    encoder = (await worker.loaded()).encoder
     store = await SqliteKnowledge.open(data)
     texts = [
         embedded_text(document.title, passage.heading, passage.body)
@@ -194,10 +195,10 @@ async def timed(folder: Path, data: Path) -> str:
     encoder.encode(texts)
     alone_processor, alone = processor_seconds() - started, time.perf_counter() - alone
     started = processor_seconds()
-    report = await Indexer(store, AsyncEncoder(encoder, lane), settings.knowledge.passage_tokens).index_folder(folder)
+    report = await Indexer(store, AsyncEncoder(worker), settings.knowledge.passage_tokens).index_folder(folder)
     processor = processor_seconds() - started
     await store.close()
-    await lane.close()
+    await worker.close()
     problems = Counter(file.problem for file in report.files if file.problem)
     return (
         f"{len(report.files)} files, {report.passages} passages ({len(texts)} different), problems: {dict(problems)}\n"

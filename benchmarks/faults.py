@@ -42,9 +42,10 @@ from benchmarks.discord_load import Crowd as Members  # noqa: E402
 from bot.core.errors import EngineBusy  # noqa: E402
 from bot.core.messages import Address, Answer, Delivery, Question, Sending, Update  # noqa: E402
 from bot.core.settings import LogSettings, Settings  # noqa: E402
-from bot.observability.logs import LoopLagProbe, configure_logging  # noqa: E402
+from bot.observability.logs import configure_logging  # noqa: E402
+from bot.observability.loop_lag import LoopLagProbe  # noqa: E402
 from bot.questions.dispatcher import Dispatcher  # noqa: E402
-from bot.runtime.daemon import open_application  # noqa: E402
+from bot.runtime.application import open_application  # noqa: E402
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN  # noqa: E402
 from tests.platforms.discord_server import DiscordServer  # noqa: E402
 from tests.platforms.hostile import hostile_messages  # noqa: E402
@@ -351,7 +352,7 @@ class Users:
         started = time.perf_counter()
         address = Address(PLATFORM, user, message)
         try:
-            await dispatcher.accept(Question(text, message, user, address, datetime.now(UTC)))
+            await dispatcher.admission.accept(Question(text, message, user, address, datetime.now(UTC)))
         except EngineBusy:
             del self._waiting[message]
             self.outcomes["refused"] += 1

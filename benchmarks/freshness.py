@@ -22,8 +22,9 @@ from rich.table import Table
 from bot.core.messages import Address, Question
 from bot.core.settings import LogSettings, Settings
 from bot.knowledge.watcher import FolderWatcher
-from bot.observability.logs import LoopLagProbe, configure_logging
-from bot.runtime.daemon import Application, open_application
+from bot.observability.logs import configure_logging
+from bot.observability.loop_lag import LoopLagProbe
+from bot.runtime.application import Application, open_application
 
 HANDBOOK = Path(__file__).parent.parent / "knowledge"
 ASKED = [
@@ -84,7 +85,7 @@ async def ask(application: Application, count: int) -> list[float]:
         started = time.perf_counter()
         await application.engine.answer(question)
         times.append((time.perf_counter() - started) * 1000)
-        await application.conversations.forget(conversation)
+        await application.answering.conversations.forget(conversation)
     return times
 
 

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,11 +23,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bot.core.settings import GeneratorSettings, ModelsSettings, ReaderSettings
+from bot.core.settings import GeneratorSettings, ModelsSettings, Settings
 from bot.inference.generator import GenerationWorker, LocalModel, load_model
-from bot.inference.span_model import Task, load_span_model
+from bot.inference.span_model import Task
 from bot.inference.workers import AsyncReader, InferenceWorker
-from bot.observability.logs import LoopLagProbe
+from bot.observability.loop_lag import LoopLagProbe
+from bot.runtime.loading import load_models
 from tests import tiny_models
 
 _PROMPT = "The library opens at nine and closes at half past five. On Sundays it stays closed. " * 8
@@ -90,9 +92,9 @@ def p95(values: list[float]) -> float:
 
 async def measure(model: LocalModel, tokens: int, seconds: float, passages: int) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
-    thread = InferenceWorker("inference", capacity=512)
-    reading = AsyncReader(load_span_model(ReaderSettings(), ModelsSettings()), thread)
-    lane = GenerationWorker(model, side_by_side=4, capacity=64, pause=thread.let_pass)
+    worker = InferenceWorker("inference", partial(load_models, Settings()), capacity=512)
+    reading = AsyncReader(worker)
+    lane = GenerationWorker(model, side_by_side=4, capacity=64, pause=worker.let_pass)
     alone = GenerationWorker(model, side_by_side=1, capacity=64)
     await write(lane)
     await asyncio.to_thread(plainly, model, 8)
@@ -135,7 +137,7 @@ async def measure(model: LocalModel, tokens: int, seconds: float, passages: int)
         rows.append(("loop lag meanwhile", f"p99 {lag.percentile(0.99):.1f} ms", "at most 10 ms"))
     for closing in (lane, alone):
         await closing.close()
-    await thread.close()
+    await worker.close()
     return rows
 
 

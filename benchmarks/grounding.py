@@ -41,7 +41,7 @@ from bot.engine.support import LEAST_SAID, NAMES, SHIPPED, WORD_NAMES, Numbers, 
 from bot.evaluation.questions import EvaluationQuestion, load_documents, load_questions
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.span_model import load_span_model
-from bot.inference.workers import AsyncEncoder, AsyncReader, InferenceWorker
+from bot.inference.workers import AsyncEncoder, AsyncReader, InferenceWorker, Models
 from bot.knowledge.passages import split
 
 RESTATED = ("mtrag", "clapnq", "awsdocs")
@@ -579,9 +579,9 @@ async def run(folder: Path, file: Path | None, sample: float) -> None:
         for statement in (*true, *false_statements(true))
         if statement.kind == "restatement" or chance.random() < sample
     ]
-    lane = InferenceWorker("inference", capacity=1000)
+    worker = InferenceWorker("inference", lambda: Models(*models), capacity=1000)
     try:
-        encoder, reader = AsyncEncoder(models[0], lane), AsyncReader(models[1], lane)
+        encoder, reader = AsyncEncoder(worker), AsyncReader(worker)
         outcomes = await examined(statements, encoder, reader)
         if file is not None:
             fit(statements, outcomes).save(file)
@@ -593,7 +593,7 @@ async def run(folder: Path, file: Path | None, sample: float) -> None:
         console.print(await beside_the_question(true, Grounding(encoder, reader, GroundingSettings())))
         console.print(await speed(true, encoder, reader))
     finally:
-        await lane.close()
+        await worker.close()
 
 
 async def beside_the_question(true: Sequence[Statement], grounding: Grounding) -> Table:

@@ -20,13 +20,14 @@ from sentence_transformers import SentenceTransformer
 
 from bot.core.documents import Block, Document, Form, embedded_text
 from bot.core.settings import LogSettings, Settings
-from bot.inference.encoder import Encoder, load_encoder
+from bot.inference.encoder import AnyEncoder
 from bot.inference.weights import find_weights
-from bot.inference.workers import AsyncEncoder, InferenceWorker
+from bot.inference.workers import AsyncEncoder, InferenceWorker, Models
 from bot.knowledge.indexer import Indexer
 from bot.knowledge.loaders import LOADERS, load
 from bot.knowledge.passages import split
 from bot.observability.logs import configure_logging
+from bot.runtime.loading import load_models
 from bot.storage.sqlite.knowledge import SqliteKnowledge
 
 RAW_BATCH = 32
@@ -41,7 +42,8 @@ def main() -> None:
     configure_logging(LogSettings(), quiet=True)
 
     settings = Settings()
-    encoder = load_encoder(settings.encoder, settings.models)
+    models = load_models(settings)
+    encoder = models.encoder
     documents = numbered_documents(options.folder, encoder, settings.knowledge.passage_tokens, options.passages)
     texts = [
         embedded_text(document.title, passage.heading, passage.body)
@@ -54,7 +56,7 @@ def main() -> None:
     forward = raw_forward(encoder, texts)
     ways: dict[str, Callable[[], object]] = {
         f"bare forward passes, {encoder.description['dtype']}": forward,
-        "indexer: cut, embed, store": lambda: asyncio.run(index(documents, encoder)),
+        "indexer: cut, embed, store": lambda: asyncio.run(index(documents, models)),
         "SentenceTransformer.encode, defaults": lambda: original.encode(texts, show_progress_bar=False),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -82,7 +84,7 @@ def main() -> None:
     )
 
 
-def numbered_documents(folder: Path, encoder: Encoder, passage_tokens: int, wanted: int) -> list[Document]:
+def numbered_documents(folder: Path, encoder: AnyEncoder, passage_tokens: int, wanted: int) -> list[Document]:
     """The folder's documents, again and again under other titles, so that no two passages are the same."""
     originals = [
         load(file.name, file.read_bytes()) for file in sorted(folder.rglob("*")) if file.suffix.lower() in LOADERS
@@ -99,7 +101,7 @@ def numbered_documents(folder: Path, encoder: Encoder, passage_tokens: int, want
     return documents
 
 
-def raw_forward(encoder: Encoder, texts: list[str]) -> Callable[[], None]:
+def raw_forward(encoder: AnyEncoder, texts: list[str]) -> Callable[[], None]:
     """The model's forward passes alone: tokens are made beforehand, batches have texts of one length."""
     model = encoder._model
     ordered = sorted(texts, key=len)
@@ -113,15 +115,14 @@ def raw_forward(encoder: Encoder, texts: list[str]) -> Callable[[], None]:
     return forward
 
 
-async def index(documents: list[Document], encoder: Encoder) -> None:
-    lane = InferenceWorker("encode", capacity=8)
+async def index(documents: list[Document], models: Models) -> None:
+    worker = InferenceWorker("encode", lambda: models, capacity=8)
+    await worker.loaded()
     with tempfile.TemporaryDirectory() as folder:
         store = await SqliteKnowledge.open(Path(folder))
-        await Indexer(store, AsyncEncoder(encoder, lane), Settings().knowledge.passage_tokens).index_documents(
-            documents
-        )
+        await Indexer(store, AsyncEncoder(worker), Settings().knowledge.passage_tokens).index_documents(documents)
         await store.close()
-    await lane.close()
+    await worker.close()
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ import structlog
 from bot.core.settings import PLAIN_VARIABLES, EncoderSettings, ModelsSettings, ReaderSettings, Settings
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.span_model import load_span_model
-from bot.inference.workers import AsyncEncoder, InferenceWorker
-from bot.runtime.daemon import Models
+from bot.inference.workers import AsyncEncoder, InferenceWorker, Models
 from tests import tiny_models
 
 # The default draws tracebacks with all variables, which takes longer than any callback may.
@@ -104,9 +103,10 @@ def copying(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def lane(encoder: Encoder):
-    lane = InferenceWorker("inference", capacity=64)
-    yield AsyncEncoder(encoder, lane)
-    await lane.close()
+    worker = InferenceWorker("inference", lambda: Models(encoder, None), capacity=64)
+    await worker.loaded()
+    yield AsyncEncoder(worker)
+    await worker.close()
 
 
 @pytest.fixture

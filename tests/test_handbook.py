@@ -20,10 +20,10 @@ from pydantic import SecretStr
 
 from bot import __version__
 from bot.adapters import terminal
-from bot.adapters.discord import DiscordAdapter
+from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.commands import command_tree
 from bot.adapters.http import answers_router, openai_router
-from bot.adapters.telegram.commands import menus
+from bot.adapters.telegram.menus import menus
 from bot.cli import app
 from bot.core.documents import Document, Form
 from bot.core.settings import ENVIRONMENT_PREFIX, Settings, all_settings, load_settings
@@ -396,8 +396,8 @@ def test_the_commands_of_telegram_are_documented() -> None:
 
 async def test_the_commands_of_discord_are_documented_and_exist() -> None:
     """The page on Discord names every command, and no other."""
-    desk = SimpleNamespace(settings=Settings().discord)
-    tree = command_tree(discord.Client(intents=discord.Intents.none()), cast(DiscordAdapter, desk))
+    actions = SimpleNamespace(settings=Settings().discord)
+    tree = command_tree(discord.Client(intents=discord.Intents.none()), cast(Actions, actions))
     there = {f"/{command.qualified_name}" for command in tree.walk_commands() if not hasattr(command, "walk_commands")}
     named = [span for span in spans(pages()[HANDBOOK / "discord.md"]) if re.fullmatch(r"/[a-z]+( [a-z]+)?", span)]
     assert set(named) - {"/bot"} == there

@@ -263,7 +263,7 @@ def at_a_terminal(place: Path, *arguments: str) -> Iterator[Person]:
 def test_a_person_asks_and_leaves(place, ending):
     """`run` without a platform is a conversation at the terminal, and every way out leaves cleanly."""
     with at_a_terminal(place, "run") as person:
-        person.waits_for("1 documents, 1 passages")
+        person.waits_for("1 document, 1 passage")
         person.waits_for(PROMPT)
         person.types(f"{QUESTION}\r")
         person.waits_for("92 to 96 degrees")

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from bot.core.settings import GeneratorSettings, Settings
 from bot.inference.generator import GenerationWorker
-from bot.runtime.daemon import Application, Models, open_application
+from bot.inference.workers import Models
+from bot.runtime.application import Application, open_application
 
 BOILER = "The boiler weighs 62 kilograms. The boiler costs 42 euros."
 FIRST_SENTENCE = "The boiler weighs 62 kilograms."
@@ -39,7 +40,7 @@ async def writing_application(
     async with open_application(wanted, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
         if loaded:
-            await application.generator_loaded.wait()
+            await application.answering.generator_loaded.wait()
         yield application
 
 

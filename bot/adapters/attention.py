@@ -1,4 +1,4 @@
-"""Whether a message that is not addressed to the bot looks like something to answer."""
+"""Tells questions from other messages, where a message doesn't address the bot."""
 
 import re
 
@@ -11,5 +11,5 @@ _ASKING = re.compile(
 
 
 def looks_like_a_question(text: str) -> bool:
-    """Whether somebody asks something, rather than tells it. The words are English; a question mark counts in any language."""
+    """Whether a text is likely a question: by its first words, in English, or by a question mark in any language."""
     return bool(re.search(r"[?？؟⸮]", text)) or _ASKING.match(text) is not None

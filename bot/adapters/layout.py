@@ -1,5 +1,4 @@
-"""How an answer reads, in what the platforms share: sources as a line of text, text that is safe to show, and Markdown cut
-into messages."""
+"""Layout that the platforms share: sources as a line of text, text that is safe to show, and Markdown cut into messages."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,21 +8,21 @@ import regex
 from bot.core.documents import Locator
 from bot.core.messages import Citation
 
-# Control characters could drive a terminal; bidirectional ones make text read otherwise than it is, and invisible ones hide
-# in a word or an address. Joiners stay, for emoji and some scripts need them.
+# Control characters could drive a terminal, bidirectional ones change the order in which text is read, and invisible ones hide
+# in a word or an address. Joiners stay: emoji and some scripts need them.
 _UNSAFE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-# With an answer that comes so late that whoever asked may wonder.
+# Shown with an answer that comes very late.
 LATE = "This took a while: I was away when you asked."
-# While the models and the index are not there yet.
+# Shown until the models and the index are loaded.
 STARTING = "I have just been started and am getting ready…"
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _GRAPHEME = regex.compile(r"\X")
 
 
 def safe(text: str) -> str:
-    """Text of documents and users without characters that do something instead of showing something."""
+    """Text of a document or a user without control characters, invisible characters and changes of direction."""
     return _UNSAFE.sub("", text)
 
 
@@ -34,7 +33,7 @@ def source_line(citation: Citation) -> str:
 
 
 def locator_text(citation: Citation) -> str:
-    """Where a quote stands in its document; see `Locator`."""
+    """The place of a quote in its document: `lines 12-14`, `page 3`. See `Locator`."""
     return str(Locator(citation.lines, citation.page, citation.row, citation.paragraph))
 
 
@@ -42,15 +41,15 @@ def locator_text(citation: Citation) -> str:
 
 
 def utf16_length(text: str) -> int:
-    """How long the platforms count a text: in UTF-16 units, of which an emoji has two or more."""
+    """The length of a text in UTF-16 units, as the platforms count it. An emoji has two or more."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def split_markdown(text: str, limit: int) -> list[str]:
-    """The text in parts of at most `limit` UTF-16 units (at least 32), none of them blank.
+    """Cut a text into parts of at most `limit` UTF-16 units (at least 32). No part is blank.
 
-    It is cut between paragraphs, lists and code blocks, only within one that is too long by itself: between its lines,
-    between words, and never within what is seen as one character. Code that is cut is closed with its fence and opened again.
+    Cuts fall between paragraphs, lists and code blocks. One of these that is too long by itself is cut between its lines, or
+    between words, and never within a grapheme. A code block that is cut is closed with its fence and opened again.
     """
     parts: list[str] = []
     current = ""
@@ -67,7 +66,8 @@ def split_markdown(text: str, limit: int) -> list[str]:
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
-    """(what stands before it: a line break or a blank line, block): code with its fences, closed if need be, and paragraphs."""
+    """(line breaks before it, block) of each code block, with its fences, and of each paragraph. A code block that is not
+    closed gets a fence at its end."""
     gap, lines, fence = "", list[str](), ""
     for line in text.split("\n"):
         mark = _FENCE.match(line)
@@ -90,7 +90,7 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _cut(block: str, limit: int) -> list[str]:
-    """A block in pieces that fit; one piece if it does."""
+    """Cut a block into pieces of at most `limit` units."""
     if utf16_length(block) <= limit:
         return [block]
     lines = block.split("\n")
@@ -105,7 +105,7 @@ def _cut(block: str, limit: int) -> list[str]:
 
 
 def _packed(lines: Sequence[str], limit: int) -> list[str]:
-    """Lines in as few pieces as keep the limit."""
+    """Join lines into as few pieces as keep the limit. Lines that are too long are cut."""
     pieces: list[str] = []
     current: str | None = None
     for line in lines:
@@ -121,7 +121,7 @@ def _packed(lines: Sequence[str], limit: int) -> list[str]:
 
 
 def _cut_line(line: str, limit: int) -> Iterator[str]:
-    """A line in pieces, between words where there are any in the second half of a piece."""
+    """Cut a line into pieces, at the last space in the second half of each piece if there is one."""
     while utf16_length(line) > limit:
         end = fitting(line, limit)
         space = line.rfind(" ", end // 2, end + 1)
@@ -132,7 +132,7 @@ def _cut_line(line: str, limit: int) -> Iterator[str]:
 
 
 def fitting(line: str, limit: int) -> int:
-    """How many characters from the beginning fit, without cutting what is seen as one."""
+    """The number of characters at the beginning of a line that fit into `limit` units, without cutting a grapheme."""
     end = units = 0
     for match in _GRAPHEME.finditer(line):
         units += utf16_length(match[0])

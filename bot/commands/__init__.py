@@ -1,1 +1,1 @@
-"""The commands, each a few lines that call a room. What takes long to import is imported by the command that needs it."""
+"""The commands, each a few lines that call another package. A slow import stands in the command that needs it."""

@@ -10,7 +10,7 @@ from bot.commands.common import ConfigOption, JsonOption, console, print_json, p
 if TYPE_CHECKING:
     from bot.engine.explain import Explanation
     from bot.engine.gaps import Gap
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
     from bot.storage.base import Feedback
 
 
@@ -22,7 +22,7 @@ def explain(
     """Show why a question is answered as it is, or why not: what was found and read, and which setting decided."""
 
     async def show(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         told = await administration_of(application).explain(printable(text))
         if as_json:
@@ -72,7 +72,7 @@ def gaps(
     """Show what people have asked and the documents don't answer, grouped by meaning."""
 
     async def show(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         found = (await administration_of(application).gaps())[:count]
         if as_json:
@@ -111,7 +111,7 @@ def feedback(
     """Show what people thought of answers, with their reasons."""
 
     async def show(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         given = await administration_of(application).feedback(count)
         if as_json:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bot.core.messages import Citation
     from bot.knowledge.indexer import IndexReport
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
     from bot.storage.base import Hit
 
 
@@ -52,8 +52,8 @@ def with_application(
     golden: bool = True,
     accept: bool = False,
 ) -> None:
-    """Open the rooms, bring the index up to date unless told otherwise, do the work, close."""
-    from bot.runtime.daemon import open_application
+    """Open the application, bring the index up to date if it is to be `fresh`, do the work and close."""
+    from bot.runtime.application import open_application
 
     async def run() -> None:
         async with open_application(settings, golden=golden, accept=accept) as application:
@@ -80,7 +80,9 @@ async def best_passages(application: "Application", text: str, count: int) -> "l
     from bot.engine.compose import cite_passage
 
     variants = [QueryVariant(text)]
-    hits = await application.retriever.search(variants, await application.retriever.encode(variants), count)
+    hits = await application.answering.retriever.search(
+        variants, await application.answering.retriever.encode(variants), count
+    )
     return [(hit, cite_passage(hit.found, application.settings.knowledge.base_url)) for hit in hits]
 
 

@@ -18,12 +18,13 @@ from bot.commands.common import (
     settings_of,
     with_application,
 )
+from bot.core.text import counted
 
 if TYPE_CHECKING:
     from bot.core.messages import Citation
     from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
 
 
 def index(
@@ -45,7 +46,10 @@ def index(
         report = await refresh_index(application)
         documents = None if check else report.changed
         findings = await findings_on(
-            application.knowledge, application.lane, application.settings.encoder.languages, documents
+            application.stores.knowledge,
+            application.inference.encoder,
+            application.settings.encoder.languages,
+            documents,
         )
         if as_json:
             found = [{"document": f.document, "place": str(f.locator), "text": f.text} for f in findings]
@@ -74,11 +78,12 @@ def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
         for sentence in report.verdict.findings:
             screen.print(_line(sentence), markup=False)
     if report.passed_over:
-        counted = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
-        screen.print(f"Passed over, because their formats aren't read: {', '.join(counted)}.", markup=False)
+        formats = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
+        screen.print(f"Passed over, because their formats aren't read: {', '.join(formats)}.", markup=False)
     screen.print(
-        f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
-        f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
+        f"{counted(report.passages, 'passage')} of {counted(len(report.files), 'file')}; "
+        f"{counted(len(report.changed), 'file')} changed, {len(report.removed)} removed, "
+        f"{counted(report.embedded, 'passage')} embedded in {report.seconds:.1f} s."
     )
     if not report.passages:
         screen.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
@@ -132,10 +137,10 @@ def add(
     """Put a document into the knowledge folder, in place of one with the same path, and index it."""
 
     async def put(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         report = await administration_of(application).add_document(path or file.name, file.read_bytes())
-        typer.echo(f"{report.path}: {report.passages} passages")
+        typer.echo(f"{report.path}: {counted(report.passages, 'passage')}")
 
     with_application(settings_of(config), put, fresh=False)
 
@@ -147,7 +152,7 @@ def remove(
     """Delete a document from the knowledge folder and take it out of the index."""
 
     async def delete(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         await administration_of(application).remove_document(path)
         typer.echo(f"{path}: removed")

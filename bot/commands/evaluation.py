@@ -22,7 +22,7 @@ from bot.core.settings import Settings
 if TYPE_CHECKING:
     from bot.evaluation.questions import EvaluationQuestion, QuestionSet
     from bot.evaluation.run import Result
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
 
 
 def evaluate(
@@ -114,10 +114,12 @@ def _ask(
                 await application.indexer.index_documents(loaded, lambda step: show(step.done, step.total))
             elif chosen.knowledge is not None:
                 await application.indexer.index_folder(chosen.knowledge, lambda step: show(step.done, step.total))
-        await application.generator_loaded.wait()
+        await application.answering.generator_loaded.wait()
         with progress_bar("Asking questions") as show:
             results.extend(
-                await ask_all(application.engine, application.journal, asked, parallel=parallel, progress=show)
+                await ask_all(
+                    application.answering.engine, application.stores.journal, asked, parallel=parallel, progress=show
+                )
             )
 
     with TemporaryDirectory(prefix="knowledge-bot-") as folder:

@@ -17,10 +17,11 @@ from bot.commands.common import (
     settings_of,
     with_application,
 )
+from bot.core.text import counted
 from bot.inference.tuned import Method
 
 if TYPE_CHECKING:
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
     from bot.training.gate import Comparison
     from bot.training.pairs import Prepared
 
@@ -93,8 +94,9 @@ def run(
         told = tune(data, output, plan, settings.generator, settings.models, tell=typer.echo, progress=show)
     left_out = told["examples"]["too_long"]
     typer.echo(
-        f"{output}: tuned in {told['steps']} steps; loss on validation {told['validation_loss']:.3f}, at step "
-        f"{told['best_step']}." + (f" {left_out} examples were too long and left out." if left_out else "")
+        f"{output}: tuned in {counted(told['steps'], 'step')}; loss on validation {told['validation_loss']:.3f}, at step "
+        f"{told['best_step']}."
+        + (f" {counted(left_out, 'example was', 'examples were')} too long and left out." if left_out else "")
     )
     typer.echo(f"Next: knowledge-bot finetune compare --tuned {output}")
 
@@ -176,7 +178,10 @@ def _print_prepared(prepared: "Prepared", output: Path) -> None:
         table.add_row(split.replace("_", " "), *map(str, cells))
     console().print(table)
     if prepared.repeated:
-        typer.echo(f"{prepared.repeated} questions stood there twice and were left out.")
+        repeated = counted(
+            prepared.repeated, "question stood there twice and was", "questions stood there twice and were"
+        )
+        typer.echo(f"{repeated} left out.")
     typer.echo(f"{output}: read the examples there, and mend them where they are wrong, before you train.")
 
 
@@ -186,7 +191,7 @@ def _print_comparison(comparison: "Comparison") -> None:
     from bot.training.gate import ROWS
 
     table = Table(
-        f"{comparison.questions} questions", "base", "tuned", "", box=None, pad_edge=False, header_style="bold"
+        counted(comparison.questions, "question"), "base", "tuned", "", box=None, pad_edge=False, header_style="bold"
     )
     for name, of, meaning in ROWS:
         table.add_row(name, f"{of(comparison.base):.1%}", f"{of(comparison.tuned):.1%}", meaning)

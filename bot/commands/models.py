@@ -121,7 +121,7 @@ async def _write(settings: Settings, prompt: str) -> None:
     from contextlib import aclosing
 
     from bot.adapters.layout import safe
-    from bot.runtime.daemon import make_generator
+    from bot.runtime.loading import make_generator
 
     generator = await asyncio.to_thread(make_generator, settings)
     try:

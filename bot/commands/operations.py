@@ -18,10 +18,11 @@ from bot.commands.common import (
     with_application,
 )
 from bot.core.settings import load_settings
+from bot.core.text import counted
 
 if TYPE_CHECKING:
     from bot.core.diagnosis import Diagnosis
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
 
 PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
 AskedPlatform = Annotated[
@@ -33,7 +34,7 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show what the bot answers from, what waits, and what people thought of the answers."""
 
     async def show(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         status = await administration_of(application).status()
         if as_json:
@@ -81,7 +82,7 @@ def policy(
             raise typer.BadParameter(f"{policy}: mention, always, forum, off, or default") from error
 
     async def change(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         administration = administration_of(application)
         if policy:
@@ -101,12 +102,12 @@ def forget(
     """Erase what somebody has asked: questions, answers, conversation turns and feedback."""
 
     async def erase(application: "Application") -> None:
-        from bot.runtime.daemon import administration_of
+        from bot.runtime.application import administration_of
 
         forgotten = await administration_of(application).forget(platform, author)
         typer.echo(
-            f"Erased: {forgotten.questions} questions, {forgotten.turns} conversation turns, "
-            f"{forgotten.feedback} pieces of feedback."
+            f"Erased: {counted(forgotten.questions, 'question')}, {counted(forgotten.turns, 'conversation turn')}, "
+            f"{counted(forgotten.feedback, 'piece of feedback', 'pieces of feedback')}."
         )
 
     with_application(settings_of(config), erase, fresh=False)

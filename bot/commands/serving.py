@@ -22,17 +22,19 @@ from bot.commands.common import (
 )
 from bot.core.errors import SettingsError
 from bot.core.settings import Settings, load_settings
+from bot.core.text import counted
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from bot.adapters.http import HttpAdapter
     from bot.adapters.telegram.adapter import TelegramAdapter
     from bot.core.messages import Citation, Question, Service
     from bot.http.server import HttpServer
     from bot.knowledge.indexer import IndexReport
     from bot.questions.administration import Administration
     from bot.questions.dispatcher import Dispatcher
-    from bot.runtime.daemon import Application
+    from bot.runtime.application import Application
 
 # As many passages as anyone looks through in the list of an inline query.
 _INLINE_RESULTS = 5
@@ -72,8 +74,10 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
         if "discord" in settings.platforms:
             from bot.adapters.discord import DiscordAdapter
 
-            forget = application.conversations.forget
-            made.append(DiscordAdapter(dispatcher, administration, application.journal, forget, settings.discord))
+            journal, forget = application.stores.journal, application.answering.conversations.forget
+            made.append(
+                DiscordAdapter(dispatcher.admission, administration, journal, journal, forget, settings.discord)
+            )
         if "telegram" in settings.platforms:
             telegram = _telegram(application, dispatcher, administration)
             made.append(telegram)
@@ -96,23 +100,26 @@ def _telegram(
     async def search(text: str) -> "Sequence[Citation]":
         return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS)]
 
-    return TelegramAdapter(
-        application.settings, dispatcher, administration, application.journal, application.conversations, search
-    )
+    journal, forget = application.stores.journal, application.answering.conversations.forget
+    return TelegramAdapter(dispatcher.admission, administration, journal, journal, forget, search, application.settings)
 
 
-def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpServer":
+def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpAdapter":
     from bot.adapters.http import HttpAdapter
-    from bot.http.server import HttpServer
 
-    settings = application.settings.http
-    api = HttpAdapter(dispatcher, application.lane.count_tokens, settings)
-    server = HttpServer(settings, webhooks, api=api, health=application.health)
+    adapter = HttpAdapter(
+        dispatcher.admission,
+        application.stores.journal,
+        application.inference.encoder.count_tokens,
+        application.settings.http,
+        webhooks=webhooks,
+        health=application.health,
+    )
     if webhooks or not application.settings.platforms:  # nobody could ask without it
-        server.listen()
+        adapter.server.listen()
     if not application.settings.platforms:
-        _say_how_to_ask(server)
-    return server
+        _say_how_to_ask(adapter.server)
+    return adapter
 
 
 def _say_how_to_ask(server: "HttpServer") -> None:
@@ -135,7 +142,8 @@ def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
     from bot.core.messages import Adapter
     from bot.questions.administration import Administration
     from bot.questions.dispatcher import Dispatcher
-    from bot.runtime.daemon import Application, serve
+    from bot.runtime.application import Application
+    from bot.runtime.daemon import serve
 
     report: IndexReport | None = None
 
@@ -145,7 +153,7 @@ def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
 
     def adapters(application: Application, dispatcher: Dispatcher, _administration: Administration) -> list[Adapter]:
         history = application.settings.storage.folder / "terminal_history"
-        return [TerminalAdapter(dispatcher.accept, history=history, greeting=_greeting(report))]
+        return [TerminalAdapter(dispatcher.admission.accept, history=history, greeting=_greeting(report))]
 
     # What comes from a pipe may ask about what was written a moment ago.
     fresh = not sys.stdin.isatty()
@@ -158,7 +166,7 @@ def _greeting(report: "IndexReport | None") -> str:
     if not report.passages:
         return "There are no documents yet: put some into the knowledge folder and start again."
     count = sum(1 for file in report.files if file.passages)
-    known = f"{count} documents, {report.passages} passages"
+    known = f"{counted(count, 'document')}, {counted(report.passages, 'passage')}"
     return f"knowledge-bot {__version__}: {known}. Ask a question; /help lists the commands."
 
 
@@ -172,8 +180,8 @@ def ask(
     async def answer(application: "Application") -> None:
         from bot.adapters.terminal import rendered
 
-        await application.generator_loaded.wait()
-        answer = (await application.engine.consider(_question(text))).answer  # nobody can follow up
+        await application.answering.generator_loaded.wait()
+        answer = (await application.answering.engine.consider(_question(text))).answer  # nobody can follow up
         if as_json:
             print_json(answer.to_json())
         else:

@@ -1,33 +1,34 @@
-"""The errors of the application: one class for each decision that a caller can take.
+"""The errors of the application, one class for each decision that a caller can make.
 
-BotError                    its text may be shown to a person as it stands
+BotError                    its text may be shown to a person
 ├── SettingsError           the operator must change a setting: exit status 2
 ├── DocumentError           this one file can't be read: report it, go on with the others
-├── TrainingError           a training can't begin or go on: name the file or option
+├── TrainingError           a training can't begin or continue: name the file or option
 ├── WeightsError            a model's weights are missing or damaged: name the fix, run without it or exit
-├── ModelsLoading           the models are not there yet: try again in a moment
-├── GenerationFailed        a language model has written nothing that can be used: quote the documents
-├── IndexUnavailable        there is nothing to search yet: index first
+├── ModelsLoading           the models are not loaded yet: try again in a moment
+├── GenerationFailed        a language model wrote nothing usable: quote the documents
+├── IndexUnavailable        no index can be searched: index first
 ├── StorageError            the data folder can't be used: name the file and the cause
-├── EngineBusy              too much is waiting: ask again later
-├── RateLimited             this author or chat asks too often: wait so many seconds
+├── EngineBusy              too many questions are waiting: ask again later
+├── RateLimited             this author or chat asks too often: wait the given seconds
 ├── Undeliverable           the platform will never take this answer: give it up
-└── DeadlineExceeded        the work took longer than it was given
+└── DeadlineExceeded        the work took longer than its limit
 
-Everything else is a bug: it is logged with its traceback, and the user gets one neutral sentence with a reference.
+Every other exception is a bug. It is logged with its traceback, and the user gets a neutral sentence with a reference.
 """
 
 from collections.abc import Sequence
 
+from bot.core.text import counted
+
 
 def to_install(extra: str) -> str:
-    """What to do where the packages of an extra are missing. The program isn't on a package index, so it is installed again
-    from its own folder, with what is new."""
+    """The instruction to install the packages of an extra, from the program's own folder: it isn't on a package index."""
     return f'in the folder of the project: .venv/bin/pip install -c constraints.txt -e ".[{extra}]"'
 
 
 class BotError(Exception):
-    """Base of all errors that name a cause and a fix; `str(error)` may be shown to a person."""
+    """The base of the errors that name a cause and a fix. `str(error)` may be shown to a person."""
 
 
 class SettingsError(BotError):
@@ -43,26 +44,26 @@ class DocumentError(BotError):
 
 
 class TrainingError(BotError):
-    """A training can't begin or go on. The text says why and what to do about it."""
+    """A training can't begin or continue. The text says why and what to do about it."""
 
 
 class WeightsError(BotError):
-    """A model's weights are missing, incomplete or not the ones that were pinned."""
+    """A model's weights are missing, incomplete, or not the pinned ones."""
 
 
 class ModelsLoading(BotError):
-    """The bot has just been started, and this needs its models."""
+    """The bot has just been started and its models are not loaded yet."""
 
     def __init__(self) -> None:
         super().__init__("The bot has just been started and is still loading its models. Please try again in a moment.")
 
 
 class GenerationFailed(BotError):
-    """A language model fails, hangs, or is not to be had. The text says why; no text of a user is in it."""
+    """A language model fails, hangs or is not available. The text says why, without any text of a user."""
 
 
 class IndexUnavailable(BotError):
-    """No index can be searched, or the one there was built with another encoder."""
+    """No index exists, or another encoder made it."""
 
 
 class StorageError(BotError):
@@ -70,30 +71,30 @@ class StorageError(BotError):
 
 
 class EngineBusy(BotError):
-    """`waiting` jobs are in line already, which is as many as are admitted."""
+    """The queue is full: `waiting` questions are in it."""
 
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
-        super().__init__(f"{waiting} questions are waiting already. Please ask again in a moment.")
+        questions = counted(waiting, "question is", "questions are")
+        super().__init__(f"{questions} waiting already. Please ask again in a moment.")
 
 
 class RateLimited(BotError):
-    """Too many questions came from one author or one chat; in `seconds` the next one is welcome."""
+    """Too many questions came from one author or one chat. The next one is accepted in `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        super().__init__(
-            f"That was a lot of questions in a short time. Please ask again in {max(1, round(seconds))} seconds."
-        )
+        wait = counted(max(1, round(seconds)), "second")
+        super().__init__(f"That was a lot of questions in a short time. Please ask again in {wait}.")
 
 
 class Undeliverable(BotError):
-    """The platform will never take this answer: its chat is gone, or the bot may not write there any more."""
+    """The platform will never accept this answer: its chat is gone, or the bot has lost the right to write there."""
 
 
 class DeadlineExceeded(BotError):
-    """The work was not done within `seconds`."""
+    """The work was not done within `seconds` seconds."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        super().__init__(f"This took longer than {seconds:g} seconds and was given up. Please ask again.")
+        super().__init__(f"This took longer than {counted(seconds, 'second')} and was given up. Please ask again.")

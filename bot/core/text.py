@@ -1,4 +1,4 @@
-"""Small operations on text that several rooms share: sentences, words, and Markdown without its markup."""
+"""Small operations on text that several packages share: sentences, words, plurals, and Markdown without its markup."""
 
 import re
 from collections.abc import Callable
@@ -161,3 +161,9 @@ def list_items(text: str) -> list[Span]:
         return marker is None or len(marker[1]) > depth
 
     return line_spans(text, joined)
+
+
+def counted(count: float, singular: str, plural: str = "") -> str:
+    """A number with its noun: `1 passage`, `2 passages`. `plural` is for nouns that take more than an s."""
+    noun = singular if count == 1 else plural or f"{singular}s"
+    return f"{count:g} {noun}" if isinstance(count, float) else f"{count} {noun}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from bot.core.documents import Block, Form, FoundPassage
 from bot.core.messages import Citation
 from bot.core.text import Span, line_spans, list_items, sentences, stripped
+from bot.engine.readable import readable
 from bot.engine.sections import Section
 from bot.knowledge.passages import introduces
 
@@ -140,12 +141,17 @@ def _pieces(block: Block) -> list[Span]:
     return sentences(block.text)
 
 
-def _shown(block: Block, span: Span, text: str) -> str:
-    """`text`, a piece of a block, as Markdown that can be understood on its own: rows below their header, code in a fence."""
+def _shown(block: Block, span: Span, text: str, address: str) -> str:
+    """`text`, a piece of a block, as Markdown that can be understood on its own: rows below their header, code in a fence.
+
+    `address` is that of the document, for its links; empty where it isn't known.
+    """
+    if block.form is Form.CODE:
+        return _fenced(block, text.rstrip())
     if block.form is Form.TABLE:
         header = block.context or "\n".join(block.text.split("\n")[:2])
-        return text if span[0] < len(header) and not block.context else f"{header}\n{text}"
-    return _fenced(block, text.rstrip()) if block.form is Form.CODE else text
+        text = text if span[0] < len(header) and not block.context else f"{header}\n{text}"
+    return readable(text, address)
 
 
 def _fenced(block: Block, text: str) -> str:

@@ -7,7 +7,6 @@ decided before any text is generated, and the quotation that proves it stays the
 """
 
 import asyncio
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from bot.core.documents import Form, FoundPassage
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
+from bot.core.references import new_reference
 from bot.core.settings import AnswerSettings
 from bot.core.text import sentences, share_of_words, stems
 from bot.engine.compose import Composed, cite_passage, compose
@@ -186,11 +186,6 @@ class QAEngine:
         said = [stems(text[slice(*span)]) for span in sentences(text)]
         nearest = {max(range(len(there)), key=lambda n: (share_of_words(words, there[n]), -n)) for words in said}
         return (cite_passage(passages[number], self._base_url) for number in sorted(nearest - {0}))
-
-
-def new_reference() -> str:
-    """A short id that is easy to read out: the same in the answer and in the log."""
-    return secrets.token_hex(4)
 
 
 def _given(composed: Composed, reference: str, judged: Judged) -> Answer:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot.core.errors import BotError
 from bot.core.messages import Citation
+from bot.core.text import counted
 from bot.evaluation.metrics import Figures, can_be_judged, is_right
 from bot.evaluation.plots import Plot, plots
 from bot.evaluation.questions import EvaluationQuestion
@@ -65,7 +66,7 @@ def _page(title: str, figures: Figures, results: Sequence[Result], threshold: fl
 </head>
 <body>
 <h1>{escape(title)}</h1>
-<p>{figures.overall.questions} questions, answered from a confidence of {threshold:.2f} on. Made on {made_at}.</p>
+<p>{counted(figures.overall.questions, "question")}, answered from a confidence of {threshold:.2f} on. Made on {made_at}.</p>
 <h2>Figures</h2>
 {_table(figures)}
 <dl>{"".join(_definition(f"{r.name}: {r.value}", escape(f"{r.meaning}.")) for r in remarks(figures))}</dl>

@@ -1,8 +1,7 @@
-"""Whether the threshold fits the operator's own documents, without anybody having to write questions.
+"""A test of the threshold on the operator's own documents, without questions that somebody has to write.
 
-Questions that the documents should answer are made from their headings and stored questions; questions that they should not
-answer are built in, and left out where the documents speak of them after all. How both are told apart by their confidence says
-whether `answer.threshold` fits, and which one would.
+Answerable questions are made from headings and stored questions. Unrelated questions are built in; those on a subject of the
+documents are left out. The confidences of both kinds show whether `answer.threshold` fits, and which threshold would.
 """
 
 import random
@@ -18,7 +17,7 @@ from bot.core.text import share_of_words, stems
 from bot.engine.qa import Considered
 from bot.storage.base import StoredPassage
 
-# What a set of documents about anything in particular says nothing about, as far apart as possible.
+# Questions that documents on one subject don't answer, on subjects as different as possible.
 UNRELATED = (
     "Who won the football world cup in 1974?",
     "How long does a pregnant elephant carry her calf?",
@@ -51,21 +50,23 @@ UNRELATED = (
     "What are the symptoms of malaria?",
     "Who invented the steam engine?",
 )
-# As many words of a question in a passage mean that the documents may well speak of it.
+# A passage with this share of a question's words may answer it.
 _COVERED = 0.75
-# Below so many questions there is nothing to say.
+# Fewer questions give no result.
 _FEWEST = 8
 _TOO_FEW_ANSWERED = 0.6
 _TOO_MANY_UNRELATED = 0.1
 
 
 class ConsideringEngine(Protocol):
+    """An engine that also returns how it came to its answer."""
+
     async def consider(self, question: Question) -> Considered: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdFit:
-    """How well a threshold tells own questions from unrelated ones: the confidences of both, and what follows."""
+    """The confidences of own and of unrelated questions, and how well a threshold separates them."""
 
     threshold: float
     own: tuple[float, ...]
@@ -73,17 +74,17 @@ class ThresholdFit:
 
     @property
     def answered(self) -> float:
-        """The share of the own questions that is answered."""
+        """The share of own questions that is answered."""
         return _share(self.own, self.threshold)
 
     @property
     def wrongly_answered(self) -> float:
-        """The share of the unrelated questions that is answered."""
+        """The share of unrelated questions that is answered."""
         return _share(self.unrelated, self.threshold)
 
     @property
     def enough(self) -> bool:
-        """Whether there were enough questions to say anything."""
+        """Whether there were enough questions for a result."""
         return min(len(self.own), len(self.unrelated)) >= _FEWEST
 
     @property
@@ -92,7 +93,7 @@ class ThresholdFit:
 
     @property
     def suggested(self) -> float:
-        """The threshold that tells both apart best; of several, the one in the middle."""
+        """The threshold that separates both best; of several, the middle one."""
         steps = [step / 100 for step in range(5, 96)]
         gains = [_share(self.own, step) - _share(self.unrelated, step) for step in steps]
         best = [step for step, gain in zip(steps, gains, strict=True) if gain >= max(gains) - 1e-9]
@@ -104,13 +105,12 @@ def _share(confidences: Sequence[float], threshold: float) -> float:
 
 
 def heading_question(heading: str, title: str) -> str:
-    """A heading as somebody would ask about what stands below it: as it is, or as keywords."""
+    """A heading as a question about the text below it: as it stands, or as keywords."""
     return heading if heading.endswith("?") else f"{heading} ({title})"
 
 
 def own_questions(stored: Sequence[StoredPassage], most: int) -> list[str]:
-    """Questions that the documents answer: stored ones as they stand, and headings put as questions. The same ones each
-    time."""
+    """Questions that the documents answer: stored questions, and headings as questions. The same ones each time."""
     questions = []
     for passage in stored:
         for block in passage.passage.blocks:
@@ -130,7 +130,7 @@ async def fit_threshold(
     most: int = 40,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ThresholdFit:
-    """Ask up to `most` own questions and the unrelated ones. Raises what the engine raises."""
+    """Ask up to `most` own questions and the unrelated ones. Raises the engine's errors."""
     own = own_questions(stored, most)
     total = len(own) + len(UNRELATED)
     confidences: list[list[float]] = [[], []]
@@ -152,6 +152,6 @@ def _is_spoken_of(considered: Considered, question: str) -> bool:
 
 
 def lone_question(text: str) -> Question:
-    """A question of the bot's own, in a conversation of its own."""
+    """A question that the bot asks itself, in a conversation of its own."""
     nobody = uuid4().hex
     return Question(text, nobody, "doctor", Address("doctor", "doctor", nobody), datetime.now(UTC))

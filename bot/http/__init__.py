@@ -1,1 +1,1 @@
-"""The one HTTP server: who may ask, limits, health, metrics; routers come from those who have something to serve."""
+"""The one HTTP server: who may ask, limits, health, metrics; the routers that it serves are passed in."""

@@ -1,4 +1,4 @@
-"""What goes wrong, as RFC 9457 says it (`application/problem+json`), where OpenAI's clients ask with the member they read."""
+"""Problems as of RFC 9457 (`application/problem+json`), for OpenAI's clients with the member that they read."""
 
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +13,7 @@ _RETRY_SECONDS = 5
 
 
 class Problem(Exception):
-    """A request that can't be fulfilled. `members` stand in the response beside status and detail."""
+    """Raised where a request can't be fulfilled. `members` stand in the response beside status and detail."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, **members: Any) -> None:
         self.status = HTTPStatus(status)
@@ -24,7 +24,7 @@ class Problem(Exception):
 
     @classmethod
     def of(cls, error: BotError) -> "Problem":
-        """An error whose text may be shown as it stands."""
+        """The problem that tells a client of an error, in the error's own words."""
         match error:
             case RateLimited():
                 return cls(HTTPStatus.TOO_MANY_REQUESTS, str(error), {"Retry-After": str(max(1, round(error.seconds)))})

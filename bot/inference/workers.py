@@ -1,8 +1,8 @@
-"""Lanes: threads of our own for blocking model calls, so that the event loop never waits for one.
+"""Workers: threads for blocking model calls, so that the event loop never waits for one.
 
-A lane has one thread, which runs one batch at a time over whatever jobs wait at that moment; nothing is held back to
-make a batch larger. Questions go before indexing, but hold it up for half a second at most. A slot is freed when the job
-has ended in the thread, not when its waiter gives up, because a running model call can't be stopped.
+A worker has one thread, which loads its models first and then runs one batch at a time over the jobs that wait at that moment;
+no job is held back to make a batch larger. Questions go before indexing, but delay it for half a second at most. A slot is
+freed when the job has ended in the thread, not when its waiter gives up, because a running model call can't be stopped.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -25,11 +26,12 @@ from bot.inference.span_model import Judgement, SpanModel, Task
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ModelCall(Generic[Item, Row]):
-    """A blocking call that maps items to one row each, in their order; only a lane's thread makes it.
+    """A blocking call that maps items to one row each, in their order; only a worker's thread makes it.
 
     Jobs that wait for the same call are run together, up to `largest_batch` items, or one job.
     """
@@ -61,22 +63,30 @@ class _Job:
 
 @dataclass(eq=False, slots=True)
 class _Batch:
-    """What the thread is at."""
+    """Jobs that the thread is running together."""
 
     priority: Priority
     jobs: list[_Job]
     since: float = field(default_factory=time.monotonic)
 
 
-class InferenceWorker:
-    """One inference thread for one or more models, which so never compete for the cores.
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models that answer questions. They share a worker, so that they never compete for the cores."""
+
+    encoder: AnyEncoder
+    reader: SpanModel
+
+
+class InferenceWorker(Generic[Loaded]):
+    """One thread for one or more models: it loads them first, and then runs the jobs over them.
 
     A thread whose batch never returns can't be ended. `replace_if_stuck`, called now and then, gives it up, fails those who
-    wait for it, and lets another thread take over what waits.
+    wait for it, and lets another thread take over the jobs that wait.
     """
 
-    def __init__(self, name: str, *, capacity: int) -> None:
-        """At most `capacity` questions' jobs wait or run.
+    def __init__(self, name: str, load: Callable[[], Loaded], *, capacity: int) -> None:
+        """`load` is called in the thread, and jobs wait for it. At most `capacity` questions' jobs wait or run.
 
         Indexing is not limited in number, and runs job by job, so that a question waits for no more than one of them.
         """
@@ -89,7 +99,20 @@ class InferenceWorker:
         self._closed = False
         self._changed = threading.Condition()
         self._running: _Batch | None = None
-        self._begin_work()
+        self._loaded: Future[Loaded] = Future()
+        self._loaded.set_running_or_notify_cancel()  # so that cancelling a waiter doesn't cancel it
+        self._begin(partial(self._load, load))
+
+    @property
+    def models(self) -> Loaded:
+        """What was loaded. Raises ModelsLoading until then, and what loading has raised."""
+        if not self._loaded.done():
+            raise ModelsLoading
+        return self._loaded.result()
+
+    async def loaded(self) -> Loaded:
+        """Wait until the models are loaded. Raises what loading raises."""
+        return await asyncio.wrap_future(self._loaded)
 
     async def run(
         self,
@@ -99,15 +122,15 @@ class InferenceWorker:
         priority: Priority = Priority.QUESTION,
         deadline_seconds: float | None = None,
     ) -> Sequence[Row]:
-        """The rows for `items`, in their order. Raises what the call raises over these items.
+        """Run a call over `items` and return its rows, in their order. Raises what the call raises over these items.
 
-        Raises EngineBusy at once if the lane is full, and DeadlineExceeded if the result is not there in time. A job
+        Raises EngineBusy at once if the worker is full, and DeadlineExceeded if the result is not there in time. A job
         whose waiter gave up before its turn is never run.
         """
         future: Future[Sequence[Row]] = Future()
         with self._changed:
             if self._closed:
-                raise RuntimeError("the lane is closed")
+                raise RuntimeError("the worker is closed")
             if priority is Priority.QUESTION and self._unfinished[priority] >= self._capacity:
                 raise EngineBusy(self._unfinished[priority])
             self._unfinished[priority] += 1
@@ -122,12 +145,16 @@ class InferenceWorker:
             raise DeadlineExceeded(deadline_seconds) from error
 
     def let_pass(self, longest_seconds: float = 0.05) -> None:
-        """Block the calling thread, which is another one, while questions wait or run here, but not for longer than this."""
+        """Block the calling thread, which must be another one, while questions wait or run here, up to `longest_seconds`."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._unfinished[Priority.QUESTION], longest_seconds)
 
-    async def close(self, wait_seconds: float = 5.0) -> None:
-        """Cancel what waits, let the running batch end, and wait for the thread. Later jobs are refused."""
+    async def close(self, wait_seconds: float = 5.0, *, loading_seconds: float = 5.0) -> None:
+        """Cancel the jobs that wait, let the running batch end, and wait for the thread. Later jobs are refused.
+
+        While the models are still being loaded it waits for `loading_seconds` more: the thread must not meet the end of the
+        interpreter.
+        """
         with self._changed:
             self._closed = True
             for priority, jobs in self._waiting.items():
@@ -136,25 +163,32 @@ class InferenceWorker:
                 self._unfinished[priority] -= len(jobs)
                 jobs.clear()
             self._changed.notify_all()
-        await asyncio.to_thread(self._thread.join, wait_seconds)
+        await asyncio.to_thread(self._thread.join, wait_seconds + (0.0 if self._loaded.done() else loading_seconds))
 
     def replace_if_stuck(self, after_seconds: float) -> bool:
-        """Give up the thread if its batch has been running for so long, and start another one. Whoever waits for the batch
-        gets DeadlineExceeded. Whether that was so. From any thread."""
+        """Give up the thread if its batch has been running for so long, and start another one. Those who wait for the batch
+        get DeadlineExceeded. Returns whether it was so. From any thread."""
         with self._changed:
             stuck = self._running
             if self._closed or stuck is None or time.monotonic() - stuck.since < after_seconds:
                 return False
             self._end(stuck)
-            self._begin_work()
+            self._begin(self._work)
         for job in stuck.jobs:
             with suppress(InvalidStateError):  # it has just returned, or its waiter is gone
                 job.future.set_exception(DeadlineExceeded(after_seconds))
         return True
 
-    def _begin_work(self) -> None:
-        self._thread = threading.Thread(target=self._work, name=f"lane-{self._name}", daemon=True)
+    def _begin(self, target: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=target, name=f"worker-{self._name}", daemon=True)
         self._thread.start()
+
+    def _load(self, load: Callable[[], Loaded]) -> None:
+        try:
+            self._loaded.set_result(load())
+        except BaseException as error:  # raised to everybody who asks for the models
+            self._loaded.set_exception(error)
+        self._work()
 
     def _work(self) -> None:
         while True:
@@ -219,8 +253,8 @@ class InferenceWorker:
             return
         try:
             results = jobs[0].call.run([item for job in jobs for item in job.items])
-        except BaseException as error:  # the thread must live on, and every waiter must hear of it
-            if len(jobs) > 1:  # which of them it was shows when each runs alone
+        except BaseException as error:  # the thread must live on, and every waiter must get the error
+            if len(jobs) > 1:  # each runs alone, so that the others get their rows
                 for job in jobs:
                     self._run([job])
             else:
@@ -241,32 +275,20 @@ def _travelling(error: BaseException) -> Exception:
     return RuntimeError(f"a model call raised {error!r}")
 
 
-Model = TypeVar("Model")
-
-
-def _there(model: Model) -> "Future[Model]":
-    future: Future[Model] = Future()
-    future.set_result(model)
-    return future
-
-
-def _loaded(loading: "Future[Model]") -> Model:
-    if not loading.done():
-        raise ModelsLoading
-    return loading.result()
-
-
 class AsyncEncoder:
-    """An encoder behind its lane: what the other rooms know of the encoder."""
+    """The encoder of a worker, for the event loop: texts are encoded in the worker's thread.
+
+    Its properties and `count_tokens` raise ModelsLoading until the worker has loaded its models.
+    """
 
     # So many sentences of ordinary length take about a tenth of a second on two cores.
     _LARGEST_BATCH = 128
 
-    def __init__(self, encoder: "AnyEncoder | Future[AnyEncoder]", lane: InferenceWorker) -> None:
-        """`encoder`: also one that is still being loaded. Jobs wait for it; what else is asked of it raises ModelsLoading."""
-        self._loading = encoder if isinstance(encoder, Future) else _there(encoder)
-        self._lane = lane
-        self._encode: ModelCall[str, Vector] = ModelCall(self._encoded, self._LARGEST_BATCH)
+    def __init__(self, worker: InferenceWorker[Models]) -> None:
+        self._worker = worker
+        self._encode: ModelCall[str, Vector] = ModelCall(
+            lambda texts: list(self._encoder.encode(texts)), self._LARGEST_BATCH
+        )
 
     @property
     def identity(self) -> str:
@@ -288,7 +310,7 @@ class AsyncEncoder:
         self, texts: Sequence[str], *, priority: Priority = Priority.QUESTION, deadline_seconds: float | None = None
     ) -> Vectors:
         """One unit vector a text. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
-        rows = await self._lane.run(self._encode, texts, priority=priority, deadline_seconds=deadline_seconds)
+        rows = await self._worker.run(self._encode, texts, priority=priority, deadline_seconds=deadline_seconds)
         return np.stack(rows) if rows else np.empty((0, self._encoder.dimension), dtype=np.float32)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -297,30 +319,26 @@ class AsyncEncoder:
 
     @property
     def _encoder(self) -> AnyEncoder:
-        return _loaded(self._loading)
-
-    def _encoded(self, texts: list[str]) -> list[Vector]:
-        return list(self._loading.result().encode(texts))
+        return self._worker.models.encoder
 
 
 class AsyncReader:
-    """A span model behind its lane: what the other rooms know of the model that reads."""
+    """The reader of a worker, for the event loop: passages are read in the worker's thread."""
 
     # So many passages of ordinary length take about half a second on two cores.
     _LARGEST_BATCH = 24
 
-    def __init__(self, model: "SpanModel | Future[SpanModel]", lane: InferenceWorker) -> None:
-        """`model`: also one that is still being loaded. Jobs wait for it."""
-        self._loading = model if isinstance(model, Future) else _there(model)
-        self._lane = lane
+    def __init__(self, worker: InferenceWorker[Models]) -> None:
+        self._worker = worker
         self._read: ModelCall[Task, Judgement] = ModelCall(
-            lambda tasks: self._loading.result().read(tasks), self._LARGEST_BATCH
+            lambda tasks: self._worker.models.reader.read(tasks), self._LARGEST_BATCH
         )
 
     @property
     def description(self) -> dict[str, Any]:
-        return _loaded(self._loading).description
+        """Raises ModelsLoading until the worker has loaded its models."""
+        return self._worker.models.reader.description
 
     async def read(self, tasks: Sequence[Task], deadline_seconds: float | None = None) -> Sequence[Judgement]:
         """A judgement of each task. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
-        return await self._lane.run(self._read, tasks, deadline_seconds=deadline_seconds)
+        return await self._worker.run(self._read, tasks, deadline_seconds=deadline_seconds)

@@ -1,1 +1,1 @@
-"""Documents become blocks, passages and an index; questions find passages in it."""
+"""Reading of documents, their division into passages, indexing, and search."""

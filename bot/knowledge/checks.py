@@ -1,4 +1,4 @@
-"""What to mend in the documents so that answers get better: each finding a sentence, with its file and place."""
+"""Checks of the documents: duplicates, contradictions, other languages, passages that are too long for the encoder."""
 
 import asyncio
 import zlib
@@ -16,19 +16,19 @@ from bot.storage.base import KnowledgeStore, StoredPassage
 _SAME_QUESTION = 0.95  # cosine
 _SAME_WORDS = 0.8  # of all the different words of two passages
 _FEWEST_WORDS = 8  # in a passage that can be a duplicate
-_MOST_COMPARED = 50  # passages that one is compared with word by word, of those that look alike
-# Thirty-two ways to put all words into an order by chance.
+_MOST_COMPARED = 50  # passages that one passage is compared with word by word
+# Thirty-two random orders of all words.
 _CHANCE = np.random.default_rng(1)
 _PRIME = np.uint64(4_294_967_311)
 _FACTORS, _OFFSETS = _CHANCE.integers(1, 2**31, size=(2, 32), dtype=np.uint64)
-_SAMPLE = 2_000  # characters that a language is told from
+_SAMPLE = 2_000  # characters by which a language is recognised
 _SHORTEST_SAMPLE = 120
 _SURE = 0.98
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to mend, with what it is about as a sentence that begins with a small letter."""
+    """A problem in a document. `text` is a sentence about it that begins with a small letter."""
 
     document: str
     locator: Locator
@@ -38,9 +38,9 @@ class Finding:
 async def check(
     store: KnowledgeStore, lane: AsyncEncoder, languages: Collection[str], documents: Collection[str] | None = None
 ) -> list[Finding]:
-    """The findings on these documents (None: all of them), in the order of the index.
+    """The findings on these documents (None: on all), in the order of the index.
 
-    `languages` are the codes of those that the encoder serves; empty where it serves all.
+    `languages` are the codes of the languages that the encoder serves; empty if it serves all.
     """
     passages = await store.stored()
     wanted = [n for n, passage in enumerate(passages) if documents is None or passage.document in documents]
@@ -70,7 +70,7 @@ async def check(
 
 
 def _near_duplicates(passages: Sequence[StoredPassage], wanted: Sequence[int]) -> Iterator[Finding]:
-    """Passages that nearly repeat another one. Of two, the later one is found."""
+    """Passages that nearly repeat an earlier one."""
     bodies = [_own_words(passage.passage) for passage in passages]
     alike: dict[tuple[int, ...], list[int]] = {}
     bands = [_bands(body) if len(body) >= _FEWEST_WORDS else [] for body in bodies]
@@ -89,14 +89,14 @@ def _near_duplicates(passages: Sequence[StoredPassage], wanted: Sequence[int]) -
 
 
 def _bands(body: Collection[str]) -> list[tuple[int, ...]]:
-    """Keys of which two sets of words have one in common if they share most words, and seldom otherwise (MinHash)."""
+    """MinHash keys: sets of words that share most words nearly always have a key in common, others seldom."""
     numbers = np.array([zlib.crc32(word.encode()) for word in body], dtype=np.uint64)
     smallest = ((numbers[:, None] * _FACTORS + _OFFSETS) % _PRIME).min(axis=0).tolist()
     return [(start, *smallest[start : start + 4]) for start in range(0, len(smallest), 4)]
 
 
 def _own_words(passage: Passage) -> set[str]:
-    """The words of a passage, without a table's header that all its parts have; a pair's question is its own."""
+    """The words of a passage, with the question of a pair, but without the header of a divided table."""
     texts = (f"{block.context if block.form is Form.PAIR else ''} {block.text}" for block in passage.blocks)
     return {word for text in texts for word in words(plain(text))}
 
@@ -106,7 +106,7 @@ def _share_words(first: set[str], second: set[str]) -> bool:
 
 
 def _contradictions(pairs: Sequence[StoredPassage], asked: np.ndarray, wanted: Collection[int]) -> Iterator[Finding]:
-    """Stored pairs with one question and different answers."""
+    """Stored pairs with the same question and different answers."""
     for one in sorted(wanted):
         for other in np.nonzero(asked[one] @ asked.T >= _SAME_QUESTION)[0]:
             if one == other or (int(other) in wanted and other > one):
@@ -147,7 +147,7 @@ def _in_other_languages(passages: Sequence[StoredPassage], languages: Collection
 
 
 def _told_language(passages: Sequence[StoredPassage]) -> str | None:
-    """The code of the language that running text is in, where that is sure."""
+    """The code of the language of the passages' running text; None if it isn't certain."""
     texts = (
         plain(block.text)
         for passage in passages
@@ -163,7 +163,7 @@ def _told_language(passages: Sequence[StoredPassage]) -> str | None:
 
 
 def told_language(text: str) -> str | None:
-    """The code of the language of a text, where that is sure: it takes some sentences. Blocking."""
+    """The code of a text's language; None if it isn't certain, as for less than some sentences. Blocking."""
     sample = text[:_SAMPLE]
     if len(sample) < _SHORTEST_SAMPLE:
         return None
@@ -195,7 +195,7 @@ def _pair(passage: StoredPassage) -> Block:
 
 
 def _place(passage: Passage) -> Locator:
-    """Where a passage stands: from its first block to its last."""
+    """The place of a passage, from its first block to its last."""
     first, last = passage.blocks[0].locator, passage.blocks[-1].locator
     return replace(first, lines=(first.lines[0], last.lines[1])) if first.lines and last.lines else first
 

@@ -1,10 +1,10 @@
-"""The converter's own process: reads one file after the other from its input and writes its Document to its output.
+"""The main function of the converter's process: reads files from its input and writes their Documents to its output.
 
-It is started by `converter`, with limits that it puts on itself before it reads the first byte: memory, seconds a file, no
-files written. Whatever goes wrong in it beyond a DocumentError ends it, which its parent notices.
+`converter` starts the process. It limits itself before it reads the first byte: its memory, the seconds a file, and that it
+writes no files. Any error but a DocumentError ends it, which its parent notices.
 
-One request: a line of JSON, {"path", "size", "seconds"}, and `size` bytes. One reply: a line with the number of bytes that
-follow, and as many bytes of JSON: a document, {"problem"}, or {"out_of_memory"}.
+A request is a line of JSON, {"path", "size", "seconds"}, and `size` bytes. A reply is a line with a number of bytes, and so
+many bytes of JSON: a document, {"problem"}, or {"out_of_memory"}.
 """
 
 import json
@@ -18,16 +18,17 @@ from bot.core.documents import Block
 from bot.core.errors import DocumentError
 from bot.knowledge.loaders import load
 
-# Whoever asks a question meanwhile goes first.
+# Answering questions goes before reading.
 _NICENESS = 10
 
 
 def main(memory_bytes: int) -> None:
+    """Convert files until the input ends, in at most this much memory."""
     _limit(memory_bytes)
     warnings.simplefilter("ignore")
     requests = sys.stdin.buffer
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not get between the replies
+    os.dup2(2, 1)  # the output of libraries must not mix with the replies
     while header := requests.readline():
         request = json.loads(header)
         reply = json.dumps(_answer(request["path"], requests, request["size"], request["seconds"])).encode()
@@ -37,7 +38,7 @@ def main(memory_bytes: int) -> None:
 
 def _answer(path: str, requests: BinaryIO, size: int, seconds: float) -> dict[str, object]:
     content = requests.read(size)
-    # Not caught, so that it ends this process even in the midst of a library that never looks up.
+    # The signal isn't caught, so that it ends this process also within a library.
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         document = load(path, content)
@@ -68,5 +69,5 @@ def _limit(memory_bytes: int) -> None:
     os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    if sys.platform == "linux":  # elsewhere the limit is not kept, or counts what is shared
+    if sys.platform == "linux":  # other systems ignore the limit, or count shared memory
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

@@ -1,7 +1,7 @@
-"""Reading files in a process of their own, because a hostile one may crash, fill the memory or never end.
+"""Reading of files in a process of their own, because a hostile file may crash it, fill its memory or never end.
 
-The process (`conversion`) has no access to tokens: it gets none of the bot's environment. It is started with the first
-file, again after each time that a file has ended it, and ends with `close`.
+The process (`conversion`) gets none of the bot's environment, and so no tokens. It starts with the first file and again after
+a file has ended it, and ends with `close`.
 """
 
 import json
@@ -22,23 +22,23 @@ from bot.core.documents import Block, Document, Form, Locator
 from bot.core.errors import DocumentError
 from bot.knowledge.loaders import LARGEST_TEXT
 
-# A character takes six bytes of JSON at most; headings and places come on top.
+# A character takes at most six bytes of JSON; the rest is for headings and places.
 _LARGEST_REPLY = 12 * LARGEST_TEXT
 _MAIN = "import sys; from bot.knowledge.conversion import main; main(int(sys.argv[1]))"
-# What Python needs to start, and nothing that is ours.
+# The variables that Python needs to start; none of the bot's own.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What reading one file may take."""
+    """Limits for reading one file."""
 
     seconds: float = 60.0
     memory_bytes: int = 1024 * 2**20
 
 
 class Converter:
-    """Reads files one after the other. Blocking; for one thread, but `close` may be called from any."""
+    """Reads files one after the other. Blocking. Use it from one thread; `close` may be called from any."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
@@ -55,7 +55,7 @@ class Converter:
         self.close()
 
     def read(self, path: str, content: bytes) -> Document:
-        """The document in these bytes. Raises DocumentError, also where reading them has ended the process."""
+        """Read a document from these bytes. Raises DocumentError, also if reading them ends the process."""
         process = self._started()
         request = {"path": path, "size": len(content), "seconds": self._limits.seconds}
         requests, replies = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
@@ -72,10 +72,11 @@ class Converter:
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._closed
 
     def close(self) -> None:
-        """End the process at once; a `read` under way in another thread raises. Closing twice does nothing."""
+        """End the process at once. A `read` in another thread then raises DocumentError. Closing twice does nothing."""
         with self._starting:
             self._closed = True
         self._end()
@@ -103,15 +104,15 @@ class Converter:
             return None
         process.kill()
         for stream in (process.stdin, process.stdout):
-            with suppress(OSError):  # what was not written yet has no reader any more
+            with suppress(OSError):  # unwritten input has no reader any more
                 cast(BinaryIO, stream).close()
         return process.wait()
 
     def _post_mortem(self, process: subprocess.Popen[bytes]) -> str:
-        """Why the process has ended, as a sentence about the file."""
+        """The reason why the process ended, as a sentence about the file."""
         try:
             code: int | None = process.wait(1.0)
-        except subprocess.TimeoutExpired:  # it still runs but speaks nonsense
+        except subprocess.TimeoutExpired:  # it still runs, but its reply was malformed
             code = None
         self._end()
         if self._closed:
@@ -125,7 +126,7 @@ class Converter:
 
     def _document(self, reply: Mapping[str, Any]) -> Document:
         if reply.get("out_of_memory"):
-            self._end()  # what is left of its memory may be in pieces
+            self._end()  # its memory may be fragmented
             megabytes = self._limits.memory_bytes // 2**20
             raise DocumentError(
                 f"reading it takes more than {megabytes} megabytes of memory; divide it, or raise knowledge.convert_megabytes"

@@ -1,6 +1,6 @@
-"""The knowledge folder as it stands on the disk: which files there are to read, and which for what reason are not.
+"""The files of the knowledge folder: a listing of those to read, with the problems of the others, and reading one.
 
-Nothing outside the folder is read, and nothing that is no ordinary file is opened. Everything here blocks.
+No file outside the folder is read, and only ordinary files are opened. Everything here blocks.
 """
 
 import os
@@ -15,19 +15,19 @@ from bot.core.errors import DocumentError
 from bot.knowledge.loaders import LOADERS, OTHER_FORMATS
 
 GOLDEN_FILE = "golden.jsonl"
-"""The golden questions at the top of the folder, which are no document."""
+"""The name of the file of golden questions at the top of the folder, which isn't read as a document."""
 
 _TRIES = 3
-_PAUSE = 0.1  # seconds between them
+_PAUSE = 0.1  # seconds between tries
 
 
 class FileChanging(Exception):
-    """A file was written to each time that it was read."""
+    """A file was written to during every try to read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file, with its path relative to the folder, or the `problem` that it is not even opened for."""
+    """One file, with its path relative to the folder. A file with a `problem` isn't opened."""
 
     path: str
     file: Path
@@ -36,21 +36,21 @@ class Entry:
 
 @dataclass(slots=True)
 class Listing:
-    """What there is in a folder. `passed_over` counts the files of formats that are not read, by suffix."""
+    """The files of a folder. `passed_over` counts those of formats that aren't read, by suffix."""
 
     entries: list[Entry] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
     unread_folders: list[str] = field(default_factory=list)
 
     def is_hidden_by_error(self, path: str) -> bool:
-        """Whether a path may still be there, in a folder that can't be read now."""
+        """Whether the path is in a subfolder that can't be read, so that its file may still exist."""
         return any(path.startswith(f"{folder}/") for folder in self.unread_folders)
 
 
 def list_folder(folder: Path) -> Listing:
-    """Every file below the folder in a stable order. Raises DocumentError if the folder itself can't be read.
+    """List the files below the folder in a stable order, without hidden and temporary ones.
 
-    Hidden files and those that editors make for a while are passed over.
+    Raises DocumentError if the folder itself can't be read.
     """
     _require(folder)
     listing = Listing()
@@ -90,7 +90,7 @@ def _add(file: Path, folder: Path, listing: Listing) -> None:
 
 
 def _problem(file: Path, folder: Path, path: str) -> str | None:
-    """Why a file is not opened at all."""
+    """The reason not to open a file, None if there is none."""
     if path != file.relative_to(folder).as_posix():
         return "its name is not in UTF-8; rename it"
     try:
@@ -99,12 +99,12 @@ def _problem(file: Path, folder: Path, path: str) -> str | None:
         if not stat.S_ISREG(file.stat().st_mode):
             return "it is no ordinary file; remove it, or put a copy here"
     except OSError:
-        return None  # told when it is read
+        return None  # reported when the file is read
     return None
 
 
 def _problem_of_link(link: Path, folder: Path) -> str | None:
-    """None for a link to a hidden place within the folder, which is how Kubernetes shows its volumes."""
+    """The reason not to follow a link. Links to hidden files of the folder are followed: Kubernetes mounts volumes so."""
     home = folder.resolve()
     try:
         target = link.resolve(strict=True)
@@ -121,21 +121,21 @@ def _problem_of_link(link: Path, folder: Path) -> str | None:
 
 
 def _is_temporary(name: str) -> bool:
-    """Hidden, or what an office program puts beside a document that is open."""
+    """Whether a file is hidden, or is the lock file of an office program."""
     return name.startswith((".", "~$"))
 
 
 def _shown(path: str) -> str:
-    """A path that is text, whatever bytes it has on the disk."""
+    """The path as text, with bytes that aren't UTF-8 escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def read_file(file: Path) -> tuple[os.stat_result, bytes]:
-    """The content of a file and its state, which belong together. Raises FileChanging, or OSError."""
+    """Read a file. Returns its status and its content at one moment. Raises FileChanging and OSError."""
     for attempt in range(_TRIES):
         if attempt:
             time.sleep(_PAUSE)
-        # Never waits: what is no ordinary file any more gives nothing.
+        # Opening never blocks, also if the file has become a pipe.
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as stream:
             before = os.fstat(descriptor)
@@ -150,13 +150,13 @@ def read_file(file: Path) -> tuple[os.stat_result, bytes]:
 
 
 def identity(folder: Path) -> str:
-    """What tells a folder from another one that is mounted at its place."""
+    """An identity of the folder that differs from that of another one mounted at the same path."""
     status = folder.stat()
     return f"{status.st_dev}:{status.st_ino}"
 
 
 def signature(folder: Path) -> int:
-    """Changes with every file that is added, taken away, renamed or written to. Raises DocumentError."""
+    """A number that changes when a file is added, removed, renamed or written to. Raises DocumentError."""
     _require(folder)
     return hash(tuple(_states(folder)))
 

@@ -1,8 +1,8 @@
-"""One loader a format, found by suffix: the bytes of a file -> its Document of blocks.
+"""The loaders of all formats, by suffix. A loader makes a Document from the bytes of a file.
 
-A loader keeps the text as it stands where the format is text, markup included, because answers quote it word for word;
-from other formats it takes the text out. It never opens, runs or fetches anything. What it can't read it refuses with a
-DocumentError that says what to do. A format's libraries are imported when the first file of its kind is read.
+A loader keeps the text of text formats as it stands, with its markup, because answers quote it word for word; from other
+formats it extracts the text. It never opens another file, runs code or fetches anything. It raises DocumentError, which says
+what to do, for content that it can't read. A format's libraries are imported with the first file of that format.
 """
 
 import importlib
@@ -16,11 +16,11 @@ Loader = Callable[[str, bytes], Document]
 """(path relative to the folder, content) -> Document. Raises DocumentError."""
 
 LARGEST_TEXT = 10_000_000
-"""Characters in one document: some five thousand pages, whose vectors take a quarter of an hour to compute."""
+"""The most characters in one document: about five thousand pages, whose vectors take a quarter of an hour."""
 
 
 def load(path: str, content: bytes) -> Document:
-    """Read one file with the loader for its suffix. Raises DocumentError."""
+    """Read a file with the loader for its suffix. Raises DocumentError."""
     suffix = PurePosixPath(path).suffix.lower()
     loader = LOADERS.get(suffix)
     if loader is None:
@@ -85,4 +85,4 @@ OTHER_FORMATS: Mapping[str, str] = {
     ".adoc": _SAVE_AS.format("HTML or Markdown"),
     ".org": _SAVE_AS.format("HTML or Markdown"),
 }
-"""Formats of documents that nobody puts into the folder for nothing, with what to do about them."""
+"""Formats that aren't read but that people expect to be, with advice for each."""

@@ -1,8 +1,7 @@
-"""Blocks -> passages that fit the encoder's window.
+"""Division of a document's blocks into passages that fit the encoder's window.
 
-A passage is a run of consecutive blocks under one heading path. A block that is too long by itself is split where its
-form allows: between sentences, list items, table rows or code lines. Every character of a document ends up in exactly
-one passage.
+A passage is a run of consecutive blocks under one heading path. A block that is too long by itself is split where its form
+allows: between sentences, list items, table rows or code lines. Every character of a document is in exactly one passage.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,16 +12,16 @@ from bot.core.documents import Block, Document, Form, Passage, embedded_text
 from bot.core.text import Span, line_spans, list_items, plain, sentences
 
 CountTokens = Callable[[Sequence[str]], list[int]]
-"""Texts -> the number of the encoder's tokens in each, special tokens not counted."""
+"""Counts the encoder's tokens in each text, without special tokens."""
 
 # Title and headings are embedded with every passage, but a long path must leave room for the text itself.
 _LARGEST_PREFIX_SHARE = 0.35
 
 
 def split(document: Document, count_tokens: CountTokens, largest: int) -> list[Passage]:
-    """All passages of a document, in order, each of at most `largest` tokens with title and headings counted in.
+    """The passages of a document, in order, each of at most `largest` tokens including title and headings.
 
-    Only a title and headings, a table's header or a stored question that are very long by themselves may lead to more.
+    Only very long titles, headings, table headers and stored questions lead to longer passages.
     """
     passages: list[Passage] = []
     for heading, blocks in _sections(document.blocks):
@@ -35,12 +34,12 @@ def split(document: Document, count_tokens: CountTokens, largest: int) -> list[P
 
 
 def searched_text(block: Block) -> str:
-    """A block as the indexes see it: with its context, without markup."""
+    """The text of a block for the indexes: with its context and without markup."""
     return "\n".join(filter(None, (plain(block.context), plain(block.text))))
 
 
 def introduces(block: Block, following: Block) -> bool:
-    """Whether a paragraph is only the sentence that announces the list, code or table after it."""
+    """Whether a paragraph only announces the list, code or table after it."""
     return (
         block.form is Form.PARAGRAPH
         and following.form in (Form.LIST, Form.CODE, Form.TABLE)
@@ -61,7 +60,7 @@ def _sections(blocks: Sequence[Block]) -> Iterator[tuple[tuple[str, ...], list[B
 
 
 def _groups(parts: list[tuple[Block, int]], room: int) -> Iterator[list[Block]]:
-    """Consecutive parts, as many as fit. What announces a list stays with the list where both fit."""
+    """Groups of consecutive parts that fit. An announcement stays with its list if both fit."""
     group: list[tuple[Block, int]] = []
     filled = 0
     for part, size in parts:
@@ -108,7 +107,7 @@ def _split_block(block: Block, count_tokens: CountTokens, room: int) -> Iterator
 
 
 def _cut(block: Block, borders: Sequence[int], context: str) -> Iterator[Block]:
-    """The parts between the borders. White space between two parts belongs to the first of them, so nothing is lost."""
+    """The parts between the borders. White space between two parts belongs to the first one, so that none is lost."""
     texts = [block.text[start:end] for start, end in pairwise(borders)]
     places = [(start, start + len(text.rstrip())) for start, text in zip(borders, texts, strict=False)]
     for number, (text, locator) in enumerate(zip(texts, block.locators(places), strict=True)):
@@ -117,14 +116,14 @@ def _cut(block: Block, borders: Sequence[int], context: str) -> Iterator[Block]:
 
 
 def _shared_context(block: Block) -> str:
-    """What every part after the first needs to be understood: a table's header, a stored pair's question."""
+    """The context that every part after the first gets: a table's header, a stored pair's question."""
     if block.form is Form.TABLE:
         return "\n".join(block.text.split("\n")[:2])
     return block.context
 
 
 def _units(block: Block) -> list[Span]:
-    """The smallest pieces that a block of this form may be taken apart into."""
+    """The smallest pieces into which a block of this form may be divided."""
     if block.form is Form.LIST:
         return list_items(block.text)
     if block.form in (Form.CODE, Form.TABLE):
@@ -133,7 +132,7 @@ def _units(block: Block) -> list[Span]:
 
 
 def _fitting(text: str, units: list[Span], count_tokens: CountTokens, room: int) -> list[Span]:
-    """The units, those that are too long by themselves cut between words, or within a word that never ends."""
+    """The units, with those that are too long cut between words, or within a very long word."""
     fitting: list[Span] = []
     for unit, size in zip(units, count_tokens([text[start:end] for start, end in units]), strict=True):
         if size <= room or unit[1] - unit[0] == 1:
@@ -146,7 +145,7 @@ def _fitting(text: str, units: list[Span], count_tokens: CountTokens, room: int)
 
 
 def _pieces(text: str, span: Span, count: int) -> list[Span]:
-    """The span in `count` pieces of about the same length, cut after white space where there is some."""
+    """The span in `count` pieces of about the same length, cut after white space if possible."""
     start, end = span
     borders = [start]
     for number in range(1, count):

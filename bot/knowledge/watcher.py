@@ -1,7 +1,7 @@
-"""Watches the knowledge folder while the bot runs, and brings the index in step with it.
+"""The watcher of the knowledge folder: indexes it again after changes, while the bot runs.
 
-Changes are told by the operating system, and bursts of them are waited for to end. Because some file systems tell nothing
-(network drives, volumes of containers), the whole folder is looked at now and then too.
+The operating system reports changes; the watcher waits for the end of a burst of them. Because some file systems report none
+(network drives, volumes of containers), it also checks the whole folder at intervals.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from bot.knowledge.indexer import Indexer, IndexReport
 
 _log = structlog.stdlib.get_logger(__name__)
 
-# A burst has ended when nothing has happened for so long; one that never ends is looked at from time to time.
+# A burst ends with this pause; a longer burst is indexed before its end.
 _SETTLED_MS = 200
 _LONGEST_BURST_MS = 3_000
 
 
 class FolderWatcher:
-    """Keeps the index fresh until it is cancelled. What fails is logged and tried again."""
+    """Keeps the index in step with the folder until it is cancelled. Failures are logged, and indexing is tried again."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class FolderWatcher:
         on_report: Callable[[IndexReport], None] = lambda _: None,
         on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`on_report` is told what each run did, `on_trouble` why the index is not in step with the folder; "": it is."""
+        """`on_report` gets the report of each run, `on_trouble` the reason why the index is out of step, or ""."""
         self._indexer = indexer
         self._folder = folder
         self._rescan_seconds = rescan_seconds
@@ -43,10 +43,10 @@ class FolderWatcher:
         self._on_trouble = on_trouble
         self._woken = asyncio.Event()
         self._indexing = False
-        self._told: str | None = None  # the last failure, which is logged once
+        self._told: str | None = None  # the last failure, so that it is logged once
 
     async def run(self) -> None:
-        """Look at the folder at once, and whenever something happens in it."""
+        """Index the folder now, and again after each change in it."""
         events = asyncio.create_task(self._listen(), name="folder-events")
         try:
             while True:
@@ -77,11 +77,11 @@ class FolderWatcher:
             self._indexing = False
 
     async def _listen(self) -> None:
-        """Wake the indexing with each burst of changes. A folder that is exchanged for another is listened to anew."""
+        """Start an indexing with each burst of changes. If the folder is replaced by another one, listen to that."""
         while True:
             try:
                 await self._listen_to(await asyncio.to_thread(identity, self._folder))
-            except OSError as error:  # the folder is gone, or there are too many folders to be told of
+            except OSError as error:  # the folder is gone, or has too many subfolders to watch
                 _log.info("no events from the folder", error=str(error), rescan_seconds=self._rescan_seconds)
                 await asyncio.sleep(self._rescan_seconds)
 

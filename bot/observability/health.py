@@ -1,6 +1,6 @@
-"""How the parts of a running bot are: a component for each that can fail alone, with its state, since when, and what is wrong.
+"""The health of a running bot: a component for each part that can fail alone, with its state, since when, and the reason.
 
-Pure, and safe from any thread. Whoever runs a part reports on it; `/health/ready` and `/metrics` show what was said last.
+Safe from any thread. The code that runs a part reports its state; `/health/ready` and `/metrics` show the latest reports.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Any
 
 
 class State(StrEnum):
-    STARTING = "starting"  # on its way, with nothing wrong so far
+    STARTING = "starting"  # no problem so far
     READY = "ready"
-    DEGRADED = "degraded"  # does its work, but worse or not all of it
-    DOWN = "down"  # doesn't do its work; it is being tried again
-    FAILED = "failed"  # doesn't do its work, and won't before an operator mends something
+    DEGRADED = "degraded"  # works, but worse or in part
+    DOWN = "down"  # doesn't work; is tried again
+    FAILED = "failed"  # doesn't work until an operator mends something
 
     @property
     def serves(self) -> bool:
-        """Whether the component does its work."""
+        """Whether a component in this state works."""
         return self in (State.READY, State.DEGRADED)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was said last about one component.
+    """The latest report on one component.
 
-    `since` is when it entered this state. `detail` says what is wrong and how to mend it, or what is to be known about a
-    component that is well; it is shown to operators, so there is no user's text and no token in it. An `essential`
-    component is one without which the bot isn't ready.
+    `since` is the time at which it entered this state. `detail` names the problem and its fix, or describes a component that
+    works; it is shown to operators, so it holds no user's text and no token. The bot is ready only if each `essential`
+    component works.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Report:
 
 
 class Component:
-    """What a part of the bot reports by. Made by `Health.component`; `starting` until something else is said."""
+    """The handle by which a part of the bot reports its state. Made by `Health.component`, in the state `starting`."""
 
     def __init__(self, health: Health, name: str) -> None:
         self._health = health
@@ -60,7 +60,7 @@ class Component:
 
     @property
     def report(self) -> Report:
-        """What was said last."""
+        """The latest report."""
         return self._health.report(self.name)
 
     def starting(self, detail: str = "") -> None:
@@ -80,7 +80,7 @@ class Component:
 
 
 class Health:
-    """All components of one running bot."""
+    """The components of one running bot."""
 
     def __init__(
         self,
@@ -88,33 +88,33 @@ class Health:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`listener` is told each time a component enters another state, in the thread that reports it."""
+        """`listener` is called when a component enters another state, in the thread that reports it."""
         self._listener = listener
         self._now = now
         self._lock = threading.Lock()
         self._reports: dict[str, Report] = {}
 
     def component(self, name: str, *, essential: bool = True) -> Component:
-        """The component of this name, which is added where there is none yet."""
+        """The component with this name, added if it is new."""
         with self._lock:
             if name not in self._reports:
                 self._reports[name] = Report(name, State.STARTING, self._now(), essential=essential)
         return Component(self, name)
 
     def report(self, name: str) -> Report:
-        """What was said last about a component. Raises KeyError if there is none of this name."""
+        """The latest report on a component. Raises KeyError if no component has this name."""
         with self._lock:
             return self._reports[name]
 
     @property
     def reports(self) -> list[Report]:
-        """Of every component, in the order they were added."""
+        """The latest report on every component, in the order they were added."""
         with self._lock:
             return list(self._reports.values())
 
     @property
     def ready(self) -> bool:
-        """Whether there are essential components, and all of them do their work."""
+        """Whether all essential components work; False if there are none."""
         essential = [report for report in self.reports if report.essential]
         return bool(essential) and all(report.state.serves for report in essential)
 

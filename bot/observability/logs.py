@@ -1,28 +1,23 @@
-"""Logging and the loop-lag probe. Log lines carry references, counts and times; never a user's text, never a token.
+"""Logging. Log lines carry references, counts and times; never a user's text, never a token.
 
-Tokens are taken out of every line (`redaction`). Texts can't be, so nobody logs any: our lines don't, and of the libraries
-nothing below INFO is logged, whatever the settings say, for there they write what they send and receive.
+`redaction` removes tokens from every line. Texts can't be recognised, so they must not be logged: the bot's own lines hold
+none, and libraries, which log what they send and receive below INFO, are never logged below INFO.
 """
 
-import asyncio
 import logging
 import sys
 import threading
-import time
-from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
-from functools import partial
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 import structlog
 
 from bot.core.settings import LogSettings
-from bot.observability import metrics
 from bot.observability.redaction import Redaction
 
-# Libraries that say at INFO what nobody needs to know, or what nobody may know (httpx: URLs that hold a token).
+# Libraries whose INFO lines are noise, or hold secrets (httpx: URLs with a token).
 _TALKATIVE = (
     "httpx",
     "httpx2",
@@ -39,10 +34,10 @@ _TALKATIVE = (
 
 
 def configure_logging(settings: LogSettings, *, quiet: bool, secrets: Collection[str] = ()) -> None:
-    """Send all log lines, ours and the libraries', to standard error in one form. Called once, by the command line.
+    """Send the log lines of the bot and its libraries to standard error in one form. Called once, by the command line.
 
-    `quiet` leaves out the lines of level info, between which a person at the terminal could not read the answers.
-    `secrets` are shown nowhere, nor is what looks like one.
+    `quiet` omits lines of level info, so that a person at the terminal can read the answers. `secrets`, and words that look
+    like a secret, are masked.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -51,7 +46,7 @@ def configure_logging(settings: LogSettings, *, quiet: bool, secrets: Collection
     ]
     pretty = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        # The default draws tracebacks with the values of all variables, in which there are texts and tokens.
+        # The default tracebacks show the values of variables, which may be texts and tokens.
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if pretty
         else structlog.processors.JSONRenderer(ensure_ascii=False)
@@ -86,7 +81,7 @@ def configure_logging(settings: LogSettings, *, quiet: bool, secrets: Collection
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Says of a line that can't be made where it came from, and not what was in it."""
+    """Reports a line that can't be formatted by the place it came from, without its content."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
         with suppress(Exception):
@@ -94,49 +89,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def _log_crash(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """What nobody has caught goes into the log as everything else, not as it is to standard error."""
+    """Log an uncaught exception like any other line, instead of printing it to standard error."""
     if error is None or issubclass(kind, KeyboardInterrupt | SystemExit):
         return
     structlog.stdlib.get_logger("bot").critical("crashed", exc_info=(kind, error, trace))
-
-
-class LoopLagProbe:
-    """Measures all the time how late the event loop runs what is due. Use as an async context manager."""
-
-    def __init__(self, interval_seconds: float = 0.02, kept: int = 15_000) -> None:
-        self._interval = interval_seconds
-        self._lags: deque[float] = deque(maxlen=kept)
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._measure(), name="loop-lag")
-        for share in (0.5, 0.99):
-            metrics.LOOP_LAG.labels(str(share)).set_function(partial(self._seconds, share))
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task:
-            self._task.cancel()
-
-    @property
-    def milliseconds(self) -> Sequence[float]:
-        """The last measurements, oldest first."""
-        return [lag * 1000 for lag in self._lags]
-
-    def percentile(self, share: float) -> float:
-        """The lag in milliseconds that `share` (0..1) of the last measurements did not exceed; 0 before the first."""
-        ordered = sorted(self._lags)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000 if ordered else 0.0
-
-    def start_over(self) -> None:
-        """Forget what has been measured."""
-        self._lags.clear()
-
-    def _seconds(self, share: float) -> float:
-        return self.percentile(share) / 1000
-
-    async def _measure(self) -> None:
-        while True:
-            due = time.perf_counter() + self._interval
-            await asyncio.sleep(self._interval)
-            self._lags.append(max(0.0, time.perf_counter() - due))

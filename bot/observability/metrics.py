@@ -1,7 +1,7 @@
-"""What is counted, for Prometheus: every figure is defined here, and counted in the room where it happens.
+"""The Prometheus metrics of the process. They are defined here and counted by the modules they are about.
 
-They are those of the process, and safe from any thread. Labels come from small fixed sets: never an id, never a text.
-What is looked up when somebody asks is set as a function by whoever knows it: queue and loop lag, the age of the index.
+Safe from any thread. Labels come from small fixed sets: never an id, never a text. Metrics that are computed when they are
+read (the loop lag, the age of the index, the unfinished questions) are set to a function.
 """
 
 import math
@@ -21,9 +21,9 @@ from prometheus_client import (
 
 from bot import __version__
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second figure beside each, of when it was first counted, that nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second metric beside each, with the time of its first count
 REGISTRY = CollectorRegistry()
-# Memory, processor time and open files of the process; what the garbage collector has done.
+# Memory, processor time and open files of the process; collections of the garbage collector.
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
 
@@ -115,12 +115,12 @@ INDEX_AGE.set(math.nan)  # until it has been compared
 
 
 def stages_took(milliseconds: Mapping[str, float]) -> None:
-    """Note how long the stages of one question took."""
+    """Observe the durations of one question's stages."""
     for stage, duration in milliseconds.items():
         STAGES.labels(stage).observe(duration / 1000)
 
 
 def index_is_in_step() -> None:
-    """The index has just been found, or made, to be as the documents are."""
+    """Set the age of the index to zero: it was just compared with the documents and is in step."""
     now = time.monotonic()
     INDEX_AGE.set_function(lambda: time.monotonic() - now)

@@ -1,7 +1,7 @@
-"""Takes secrets out of log lines: those of the settings wherever they stand, and whatever has the form of one.
+"""Masks secrets in log lines: those of the settings, and every word that has the form of a secret.
 
-Works on the finished line, so that it makes no difference where a secret came in: as a message, a key, a value however deeply
-nested, an exception and its causes, a URL, and from whichever library.
+It works on the finished line, and so covers messages, keys, nested values, exceptions with their causes, and URLs, also those
+that libraries log.
 """
 
 import json
@@ -13,11 +13,11 @@ from urllib.parse import quote, quote_plus
 import structlog
 
 MASK = "[redacted]"
-# A shorter secret would mask parts of other words, and hides nothing.
+# A shorter secret would mask parts of other words.
 _SHORTEST = 4
-# Before a word: nothing that belongs to it, or the colour that a console shows it in.
+# Before a word: no part of it, or the colour code of a console.
 _BEGINS = r"(?: (?<![\w\-\[]) | (?<=\x1b\[\d\dm) )"
-# What has the form of a secret by itself.
+# Words that have the form of a secret.
 _TOKEN = re.compile(
     rf"""
       (?<!\d)\d{{5,}}(?: : | %3A)[\w-]{{25,}}                        # Telegram: number, colon, the secret part
@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-# What is a secret because of what stands before it.
+# Words that are secrets because of the text before them.
 _AFTER = re.compile(
     r"""
     ( \b(?:bearer|basic)[ ]+(?=[\w+/=.~-]{16})                                # authorisation
@@ -51,23 +51,24 @@ class Redaction:
     """A structlog processor for the end of a chain: finished line in, line without secrets out."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        """`secrets`: what must not be seen in any way of writing it."""
+        """`secrets` are masked in all their written forms."""
         written = {form for secret in secrets if len(secret) >= _SHORTEST for form in _ways_of_writing(secret)}
         ordered = sorted(written, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def __call__(self, _logger: structlog.typing.WrappedLogger, _method: str, line: Any) -> str:
-        """`line` is what the renderer before this one has made."""
+        """Mask the line that the renderer, the processor before this one, returned."""
         return self.redacted(str(line))
 
     def redacted(self, text: str) -> str:
+        """The text with its secrets masked."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
         return _AFTER.sub(rf"\1{MASK}", _TOKEN.sub(MASK, text))
 
 
 def _ways_of_writing(secret: str) -> set[str]:
-    """As it is, in JSON, in Python, and in addresses."""
+    """The secret as it is, in JSON, in Python and in URLs."""
     return {
         secret,
         json.dumps(secret)[1:-1],

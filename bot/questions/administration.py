@@ -1,6 +1,6 @@
-"""What an operator may do, once, for the command line and for every adapter: status, policies, documents, feedback, forgetting.
+"""Administration: status, documents, policies, feedback and forgetting, for the command line and for every adapter.
 
-Who is an operator is decided by those who call this. What is refused raises a BotError whose text may be shown as it stands.
+Callers decide who is an operator. A refusal raises a BotError whose text may be shown as it stands.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from bot.knowledge.loaders import LOADERS
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.base import Feedback, FileReport, Forgotten, Journal, KnowledgeStore, PlatformStore
 
-# The latest ones say what is missing now.
+# Declined questions that are looked through for gaps: the latest show what is missing now.
 _MOST_DECLINED = 1000
-# What a file name may not hold: what some file system forbids, and what does something instead of showing something.
+# Characters that a file name may not have: some file system forbids them, or they control a display.
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]')
 _LONGEST_NAME = 200  # bytes, of each part of a path
 _ADVICE = "Give a path below the knowledge folder, such as guides/setup.md."
@@ -36,22 +36,24 @@ _ADVICE = "Give a path below the knowledge folder, such as guides/setup.md."
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the bot is: what it answers from, what it is doing, what it has done since it was started."""
+    """The state of the bot: its documents, its platforms, its work, and its counts since the start."""
 
     version: str
     documents: int
     passages: int
     problems: int  # files that can't be read, or with a warning
     encoder: str | None
-    generator: str  # what phrases answers, and what is wrong with it; empty where nothing does
-    platforms: Mapping[str, str]  # each with how it is: running, restarting, stopped and why; empty beside the daemon
+    generator: str  # the model that phrases answers, with its problem if it has one; empty where there is none
+    platforms: Mapping[
+        str, str
+    ]  # the state of each: running, restarting, stopped and why; empty where no daemon runs here
     unfinished: int
     counts: Mapping[str, int]  # see Dispatcher.counts
     helpful: int
     not_helpful: int
 
     def lines(self) -> list[str]:
-        """For people, without markup."""
+        """The status as lines of text for people, without markup."""
         said = [
             f"knowledge-bot {self.version}: {self.documents} documents, {self.passages} passages"
             + (f", {self.problems} files with remarks" if self.problems else ""),
@@ -69,7 +71,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What became of the documents: the report of the run, which lists every file."""
+    """The result of a reload: the report of the indexing, which lists every file."""
 
     report: IndexReport
 
@@ -85,7 +87,7 @@ class Reload:
 
 @dataclass(slots=True)
 class Administration:
-    """One for the whole process. Changes of documents run one after the other."""
+    """The operations of an operator. There is one for the process; changes of documents run one after the other."""
 
     settings: Settings
     knowledge: KnowledgeStore
@@ -93,7 +95,7 @@ class Administration:
     journal: Journal
     store: PlatformStore
     engine: QAEngine
-    lane: AsyncEncoder
+    encoder: AsyncEncoder
     dispatcher: Dispatcher | None = None  # None: no daemon runs in this process
     platforms: dict[str, str] = field(default_factory=dict)  # kept up to date by the daemon
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -119,7 +121,7 @@ class Administration:
     # --- documents
 
     async def documents(self) -> list[FileReport]:
-        """Every file that the index knows, by path."""
+        """The report of every file in the index, by path."""
         return [report for _, report in await self.knowledge.files()]
 
     async def reload(self, progress: Callable[[IndexProgress], None] = lambda _: None) -> Reload:
@@ -196,7 +198,7 @@ class Administration:
     # --- chats and people
 
     async def set_policy(self, platform: str, chat: str, policy: Policy | None) -> None:
-        """When to answer in a chat from now on; None: as in any other."""
+        """Set when to answer in a chat from now on; None: as in other chats."""
         await self.store.set_policy(platform, chat, policy)
 
     async def policies(self, platform: str) -> dict[str, Policy]:
@@ -204,26 +206,26 @@ class Administration:
         return await self.store.policies(platform)
 
     async def explain(self, text: str) -> Explanation:
-        """Why a question would be answered as it is, or why not. Raises EngineBusy and IndexUnavailable."""
+        """Explain how a question would be answered, or why it would not. Raises EngineBusy and IndexUnavailable."""
         nobody = secrets.token_hex(16)
         question = Question(text, nobody, "operator", Address("operator", "operator", nobody), datetime.now(UTC))
         return explanation(await self.engine.consider(question), self.settings)
 
     async def gaps(self) -> list[Gap]:
-        """What was asked and the documents don't answer, grouped by meaning, most often asked first. Raises EngineBusy."""
+        """The questions that the documents don't answer, grouped by meaning, most often asked first. Raises EngineBusy."""
         declined = await self.journal.declined(_MOST_DECLINED)
         texts = [one.question.text for one in declined]
-        # Not in the way of questions that somebody waits for.
-        vectors = await self.lane.encode(texts, priority=Priority.INDEXING)
+        # With the priority of indexing, so that no question waits for it.
+        vectors = await self.encoder.encode(texts, priority=Priority.INDEXING)
         return await asyncio.to_thread(grouped, declined, vectors)
 
     async def feedback(self, limit: int = 20) -> list[Feedback]:
-        """What people thought of answers, newest first."""
+        """The latest feedback on answers, newest first."""
         return await self.journal.feedback(limit)
 
     async def forget(self, platform: str, author: str) -> Forgotten:
-        """Erase what somebody has asked on a platform, their turns and their feedback."""
-        keeper = self.dispatcher.forget if self.dispatcher else self.journal.forget_author
+        """Erase what an author has asked on a platform, their turns and their feedback."""
+        keeper = self.dispatcher.admission.forget if self.dispatcher else self.journal.forget_author
         return await keeper(platform, author)
 
 
@@ -239,7 +241,7 @@ def _content(file: Path) -> bytes | None:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """As a whole or not at all: a reader never sees half a file."""
+    """Write a file as a whole or not at all: a reader never sees half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{secrets.token_hex(8)}.unfinished")
     try:

@@ -1,11 +1,11 @@
-"""Whose question is next: at most so many at once, and nobody has to wait for all that somebody else has asked.
+"""The fair scheduler: which question gets the next turn, so that nobody waits for everything that somebody else has asked.
 
-Start-time fair queueing (Goyal, Vin, Cheng, 1996) over two flows, the author and the chat. A question's tag says after how much
-of what others have asked it is due, and the lowest tag goes first. Each question of an author is due one step after the last
-one of the same author; a chat, in which several people ask, gets several times as much before it has to step back. Who has
-asked nothing lately is due at once, however long the line of those is who have; but time goes on by one step while as many
-turns are given as questions wait (weighted fair queueing: Demers, Keshav, Shenker, 1989), so that an endless stream of new
-people doesn't hold up for ever who has asked before.
+Start-time fair queueing (Goyal, Vin, Cheng, 1996) over two flows, the author and the chat. Each question has a tag, the virtual
+time at which it is due, and the lowest tag goes first. A question is due one step after the last one of the same author; a
+chat, in which several people ask, may ask several times as much before it has to step back. An author who has asked nothing
+lately is due at once, however many questions of others wait. Virtual time goes on by one step while as many turns are given as
+questions wait (weighted fair queueing: Demers, Keshav, Shenker, 1989), so that an endless stream of new authors doesn't delay
+the earlier ones for ever.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ class _Waiting:
     number: int  # who came first goes first among equals
     granted: asyncio.Future[None] = field(compare=False)
     moved: Callable[[int], None] = field(compare=False)
-    told: int = field(compare=False, default=0)
+    shown: int = field(compare=False, default=0)  # the place that `moved` was called with last
 
 
 class FairScheduler:
-    """Runs on the event loop; not for several threads."""
+    """Gives turns to questions, so many at once. Runs on the event loop, and is not thread-safe."""
 
     def __init__(self, parallel: int) -> None:
-        """`parallel`: how many turns are given at once."""
+        """`parallel`: how many turns may be held at once."""
         self._parallel = self._free = parallel
         self._line: list[_Waiting] = []  # in order
         self._now = 0.0  # what is due now
@@ -48,7 +48,7 @@ class FairScheduler:
         return len(self._line)
 
     def expected_wait(self, author: Hashable, chat: Hashable) -> float:
-        """Seconds until a question that came now would have its turn, as things go at present."""
+        """Seconds until a question that came now would get its turn, at the present pace."""
         if self._free > 0:
             return 0.0
         ahead = bisect_left(self._line, self._tag(author, chat), key=lambda waiting: waiting.tag)
@@ -57,8 +57,8 @@ class FairScheduler:
 
     @asynccontextmanager
     async def turn(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> AsyncIterator[None]:
-        """Wait for a turn and hold it. `moved` is told the place in the line (1: next), at first and whenever half of the way
-        is gone; it must return at once."""
+        """Wait for a turn and hold it. `moved` is called with the place in the line (1: next), at first and whenever it has
+        halved; it must return at once."""
         await self._take(author, chat, moved)
         try:
             yield
@@ -80,14 +80,14 @@ class FairScheduler:
         self._count += 1
         waiting = _Waiting(tag, self._count, asyncio.get_running_loop().create_future(), moved)
         insort(self._line, waiting)
-        self._tell(waiting, self._line.index(waiting) + 1)
+        self._show(waiting, self._line.index(waiting) + 1)
         try:
             await waiting.granted
         except asyncio.CancelledError:
             if waiting.granted.done() and not waiting.granted.cancelled():  # granted and given up in the same moment
                 self._free += 1
                 self._give()
-            else:
+            elif waiting in self._line:  # otherwise `_give` has taken it out in the same moment
                 self._line.remove(waiting)
             raise
 
@@ -95,15 +95,17 @@ class FairScheduler:
         return max(self._now, self._due.get(author, 0.0), self._due.get(chat, 0.0))
 
     def _give(self) -> None:
-        """Give what is free to those who are next."""
+        """Give the free turns to the questions that are next."""
         while self._free > 0 and self._line:
             waiting = self._line.pop(0)
+            if waiting.granted.cancelled():  # given up, and not taken out of the line yet
+                continue
             self._free -= 1
             self._now = max(self._now + 1 / (len(self._line) + 1), waiting.tag)
             waiting.granted.set_result(None)
             self._measure()
         for place, waiting in enumerate(self._line, start=1):
-            self._tell(waiting, place)
+            self._show(waiting, place)
         if not self._line:  # nobody has to step back for what was asked when nobody waited
             self._due.clear()
 
@@ -113,7 +115,7 @@ class FairScheduler:
         self._pace = seconds if not self._pace else self._pace + _NEW_SHARE * (seconds - self._pace)
 
     @staticmethod
-    def _tell(waiting: _Waiting, place: int) -> None:
-        if not waiting.told or place <= waiting.told / 2:
-            waiting.told = place
+    def _show(waiting: _Waiting, place: int) -> None:
+        if not waiting.shown or place <= waiting.shown / 2:
+            waiting.shown = place
             waiting.moved(place)

@@ -20,7 +20,7 @@ from bot.core.messages import Address, Question
 from bot.core.settings import Settings
 from bot.evaluation.threshold import UNRELATED, own_questions
 from bot.inference.prompts import Excerpt, Material
-from bot.runtime.daemon import Application
+from bot.runtime.application import Application
 from bot.storage.base import StoredPassage
 from bot.storage.sqlite.journal import SqliteJournal
 
@@ -66,17 +66,17 @@ class Figures:
 
 async def measure(application: Application, progress: _Progress = lambda _done, _total: None) -> Figures:
     """Takes some seconds to a minute. Raises what the engine raises."""
-    stored = await application.knowledge.stored()
+    stored = await application.stores.knowledge.stored()
     questions = (own_questions(stored, 40) or list(UNRELATED))[:40]
     total = len(questions) * 2 + 3
     encoded = await _encoding_rate(application, stored)
     progress(1, total)
     for text in questions[:_WARM_UP]:
-        await application.engine.consider(_question(text))
+        await application.answering.engine.consider(_question(text))
     times, reads = [], []
     for done, text in enumerate(questions, start=2):
         started = time.perf_counter()
-        answer = (await application.engine.consider(_question(text))).answer
+        answer = (await application.answering.engine.consider(_question(text))).answer
         times.append((time.perf_counter() - started) * 1000)
         reads.append(answer.timings_ms.get("read", 0.0))
         progress(done, total)
@@ -121,9 +121,9 @@ async def _encoding_rate(application: Application, stored: Sequence[StoredPassag
         _SENTENCE * 10
     ]
     texts = list(itertools.islice(itertools.cycle(texts), _PASSAGES))
-    await application.lane.encode(texts[:16])
+    await application.inference.encoder.encode(texts[:16])
     started = time.perf_counter()
-    await application.lane.encode(texts)
+    await application.inference.encoder.encode(texts)
     return len(texts) / (time.perf_counter() - started)
 
 
@@ -132,7 +132,7 @@ async def _questions_rate(application: Application, questions: Sequence[str]) ->
 
     async def user() -> None:
         for text in waiting:
-            await application.engine.consider(_question(text))
+            await application.answering.engine.consider(_question(text))
 
     started = time.perf_counter()
     await asyncio.gather(*(user() for _ in range(_USERS)))
@@ -155,8 +155,8 @@ async def _writing_rate(application: Application, stored: Sequence[StoredPassage
 
     One that is paid for isn't asked.
     """
-    await application.generator_loaded.wait()
-    generator = application.phraser.generator if application.phraser else None
+    await application.answering.generator_loaded.wait()
+    generator = application.answering.phraser.generator if application.answering.phraser else None
     if generator is None or application.settings.generator.provider != "local":
         return None, None
     text = " ".join(one.passage.body for one in stored[:3]) or _SENTENCE * 5

@@ -24,7 +24,8 @@ from bot.core.settings import Settings
 from bot.engine.phrasing import Phraser
 from bot.evaluation.threshold import fit_threshold
 from bot.inference.tuned import chosen
-from bot.runtime.daemon import Application, Models, open_application
+from bot.inference.workers import Models
+from bot.runtime.application import Application, open_application
 from bot.storage.data_folder import LOCK
 from bot.storage.sqlite.connection import damage
 from bot.storage.sqlite.journal import FILE as JOURNAL
@@ -177,7 +178,7 @@ async def _platforms(settings: Settings, *, online: bool) -> AsyncIterator[Diagn
 
 
 def _told(application: Application) -> dict[str, object]:
-    told = application.lane.description
+    told = application.inference.encoder.description
     return {"encoder": told["model"], "from": told["source"], "as": told["dtype"], "threads": told["threads"]}
 
 
@@ -189,28 +190,28 @@ async def _application(application: Application, progress: _Progress) -> AsyncIt
     async for found in _index(application):
         fresh = fresh and found.level == "ok"
         yield found
-    pending = await application.journal.pending()
+    pending = await application.stores.journal.pending()
     old = sum(time.time() - one.question.received_at.timestamp() > _LONG_AGO for one in pending)
-    in_doubt = await application.journal.in_doubt()
+    in_doubt = await application.stores.journal.in_doubt()
     told = f"{len(pending)} questions wait for their answer, {in_doubt} parts of answers are in doubt"
     yield (
         warning("journal", f"{told}; {old} wait for over an hour: start the bot, or look into its log.")
         if old
         else ok("journal", told)
     )
-    if application.phraser is not None:
-        await application.generator_loaded.wait()
-        yield _generator(application, application.phraser)
-    if (await application.knowledge.summary()).encoder == application.lane.identity:
+    if application.answering.phraser is not None:
+        await application.answering.generator_loaded.wait()
+        yield _generator(application, application.answering.phraser)
+    if (await application.stores.knowledge.summary()).encoder == application.inference.encoder.identity:
         yield await _threshold(application, progress)
 
 
 async def _index(application: Application) -> AsyncIterator[Diagnosis]:
-    summary = await application.knowledge.summary()
+    summary = await application.stores.knowledge.summary()
     if summary.encoder is None:
         yield warning("index", "there is none yet; it is made at the first start, or by: knowledge-bot index")
         return
-    if summary.encoder != application.lane.identity:
+    if summary.encoder != application.inference.encoder.identity:
         yield warning("index", "it was made by another encoder, and is made anew at the next start.")
         return
     try:
@@ -225,7 +226,7 @@ async def _index(application: Application) -> AsyncIterator[Diagnosis]:
         yield warning("index", "there is nothing to answer from: put documents into the knowledge folder.")
     else:
         yield ok("index", f"{told}, in step with the folder")
-    bad = [report for _, report in await application.knowledge.files() if report.problem]
+    bad = [report for _, report in await application.stores.knowledge.files() if report.problem]
     if bad:
         yield warning("documents", f"{len(bad)} can't be read, {bad[0].path} for one: knowledge-bot index says why.")
 
@@ -238,7 +239,9 @@ def _generator(application: Application, phraser: Phraser) -> Diagnosis:
 
 async def _threshold(application: Application, progress: _Progress) -> Diagnosis:
     threshold = application.settings.answer.threshold
-    fit = await fit_threshold(application.engine, await application.knowledge.stored(), threshold, progress=progress)
+    fit = await fit_threshold(
+        application.answering.engine, await application.stores.knowledge.stored(), threshold, progress=progress
+    )
     if not fit.enough:
         return ok("threshold", "there are too few headings and stored questions to try it")
     told = (

@@ -1,6 +1,6 @@
-"""What keeps a running bot alive: services that are started again, one by one, and eyes on what can fail silently.
+"""Supervision: services that fail are started again, one by one, and what can fail silently is looked at all the time.
 
-Whatever is found goes into the health of the component, and nothing that is found here ends the others.
+Each finding goes into the health of its component and ends none of the others.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -34,9 +35,10 @@ _MOST_REPLACEMENTS = 3
 async def run_all(
     adapters: Sequence[Service], states: dict[str, str], health: Health, others: Sequence[Service] = ()
 ) -> None:
-    """Run the adapters side by side until each has ended, and others beside them; `states` says how each is, in a few words.
+    """Run the adapters side by side until each has ended, and other services beside them.
 
-    Raises a BotError if there is one for every adapter.
+    `states` is kept up to date with the state of each service, in a few words. Raises a BotError if every adapter has ended
+    with one.
     """
     answering = [asyncio.create_task(_keep_running(adapter, states, health)) for adapter in adapters]
     beside = [asyncio.create_task(_keep_running(service, states, health)) for service in others]
@@ -53,7 +55,7 @@ async def run_all(
 async def _keep_running(service: Service, states: dict[str, str], health: Health) -> BotError | None:
     """Run one service, start it again when it fails, and never let its failure touch the others.
 
-    Returns what has stopped it for good, or None where it had no more to give.
+    Returns the error that has stopped it for good, or None where it had no more to give.
     """
     component = health.component(service.name)
     pauses = iter(_RESTART_PAUSES)
@@ -85,7 +87,7 @@ async def _keep_running(service: Service, states: dict[str, str], health: Health
 
 
 async def _look_at_connection(service: Service, component: Component) -> None:
-    """Report whether the service is connected, as far as it knows; one that can't say is taken to be."""
+    """Report whether the service is connected. One that isn't `Connecting` counts as connected."""
     was_connected = False
     while isinstance(service, Connecting):
         trouble = service.trouble
@@ -101,7 +103,7 @@ async def _look_at_connection(service: Service, component: Component) -> None:
 
 
 async def look_at_journal(store: PlatformStore, folder: Path, component: Component) -> None:
-    """Try all the time whether the journal can be written, without which no question can be accepted."""
+    """Try every few seconds whether the journal can be written, and report it: without it no question can be accepted."""
     while True:
         try:
             await store.set_note("journal", "written", str(time.time()))
@@ -116,8 +118,8 @@ async def look_at_journal(store: PlatformStore, folder: Path, component: Compone
         await asyncio.sleep(_BETWEEN_PROBES)
 
 
-async def look_at_models(lane: InferenceWorker, component: Component, stuck_seconds: float) -> None:
-    """Give up a model call that doesn't return, and let another thread take over."""
+async def look_at_models(worker: InferenceWorker[Any], component: Component, stuck_seconds: float) -> None:
+    """Give up model calls that don't return within `stuck_seconds`, let another thread take over, and report it."""
     replaced: list[float] = []
     while True:
         await asyncio.sleep(_BETWEEN_LOOKS)
@@ -125,7 +127,7 @@ async def look_at_models(lane: InferenceWorker, component: Component, stuck_seco
         if replaced and now - replaced[-1] > _RECOVERED:
             replaced.clear()
             component.ready()
-        if len(replaced) < _MOST_REPLACEMENTS and lane.replace_if_stuck(stuck_seconds):
+        if len(replaced) < _MOST_REPLACEMENTS and worker.replace_if_stuck(stuck_seconds):
             replaced.append(now)
             metrics.RESTARTS.labels("models").inc()
             _log.error("a model call doesn't return", seconds=stuck_seconds, replaced=len(replaced))
@@ -137,7 +139,7 @@ async def look_at_models(lane: InferenceWorker, component: Component, stuck_seco
 
 
 async def start_again(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Do work that should never end, and begin it anew whenever it fails, until cancelled."""
+    """Run work that should never end, and run it again whenever it fails, until cancelled."""
     while True:
         try:
             await work()
@@ -149,7 +151,7 @@ async def start_again(name: str, work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def until_stopped(stop: asyncio.Event, *works: Awaitable[object]) -> None:
-    """Wait until one of the works ends, or cancel them as soon as `stop` is set. Raises what a work raises."""
+    """Wait until one of the works ends or `stop` is set, and cancel the others. Raises what a work raises."""
     working = [asyncio.ensure_future(work) for work in works]
     stopping = asyncio.create_task(stop.wait())
     try:

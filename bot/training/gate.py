@@ -30,8 +30,10 @@ from bot.evaluation.report import STYLE, figure
 from bot.evaluation.run import Result, ask_all
 from bot.inference.tuned import COMPARISON, TRAINING, weights_hash, with_tuned
 from bot.inference.weights import complete_folder, fingerprint
+from bot.inference.workers import Models
 from bot.observability.health import State
-from bot.runtime.daemon import Application, Models, load_models, open_application
+from bot.runtime.application import Application, open_application
+from bot.runtime.loading import load_models
 from bot.training import pairs
 from bot.training.files import read_json, write_json
 from bot.training.pairs import HELD_OUT, TRAIN, VALIDATION, Example
@@ -229,24 +231,24 @@ async def _asked(
         application = await stack.enter_async_context(open_application(settings, models, golden=False))
         await application.indexer.index_folder(settings.knowledge.folder)
         await _require_documents(application, examples)
-        await application.generator_loaded.wait()
+        await application.answering.generator_loaded.wait()
         component = application.health.component("generator").report
         if component.state is State.FAILED:
             raise WeightsError(component.detail)
         questions = [_question(number, example) for number, example in enumerate(examples)]
         parallel, total = settings.generator.parallel, 2 * len(questions)
         answered = await ask_all(
-            application.engine,
-            application.journal,
+            application.answering.engine,
+            application.stores.journal,
             questions,
             parallel=parallel,
             progress=lambda done, _: progress(done, total),
         )
         documents = sorted({example.document for example in examples})
-        await application.knowledge.change(application.lane.identity, (), documents, ())
+        await application.stores.knowledge.change(application.inference.encoder.identity, (), documents, ())
         without = await ask_all(
-            application.engine,
-            application.journal,
+            application.answering.engine,
+            application.stores.journal,
             [replace(question, kind=Expected.UNANSWERABLE) for question in questions],
             parallel=parallel,
             progress=lambda done, _: progress(len(questions) + done, total),
@@ -255,7 +257,7 @@ async def _asked(
 
 
 async def _require_documents(application: Application, examples: Sequence[Example]) -> None:
-    there = {state.path for state, report in await application.knowledge.files() if report.passages}
+    there = {state.path for state, report in await application.stores.knowledge.files() if report.passages}
     if gone := sorted({example.document for example in examples} - there):
         raise TrainingError(
             f"{', '.join(gone[:3])}: held-out documents that are not in the knowledge folder any more: put them back, or "

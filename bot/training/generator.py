@@ -32,6 +32,7 @@ from transformers.utils import logging as transformers_logging
 
 from bot.core.errors import TrainingError, WeightsError, to_install
 from bot.core.settings import GeneratorSettings, ModelsSettings
+from bot.core.text import counted
 from bot.inference.generator import find_model, load_parts
 from bot.inference.inventory import parameter_count
 from bot.inference.prompter import Prompter
@@ -217,7 +218,8 @@ class _Base:
         free = free_memory()
         tell(
             f"{self.plan.base}: {count / 1e6:,.1f} million parameters, prompts in the style {self.prompter.style}, "
-            f"{'bfloat16' if self.bfloat16 else 'float32'}; {len(rows)} examples of up to {max(map(len, rows))} tokens."
+            f"{'bfloat16' if self.bfloat16 else 'float32'}; {counted(len(rows), 'example')} of up to "
+            f"{max(map(len, rows))} tokens."
         )
         known = f" of {_gigabytes(free)} that are free" if free is not None else ""
         tell(

@@ -22,13 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bot.core.documents import Block, Form, FoundPassage
 from bot.core.errors import TrainingError
-from bot.core.text import sentences, share_of_words, stems, words
+from bot.core.text import counted, sentences, share_of_words, stems, words
 from bot.engine.phrasing import excerpts
 from bot.engine.qa import REFUSAL
 from bot.evaluation.threshold import heading_question, lone_question
 from bot.inference.prompts import Excerpt
 from bot.knowledge.passages import introduces
-from bot.runtime.daemon import Application
+from bot.runtime.application import Application
 from bot.storage.base import StoredPassage
 
 Progress = Callable[[int, int], None]
@@ -105,7 +105,7 @@ async def prepare(application: Application, output: Path, progress: Progress = l
     """
     if await asyncio.to_thread(output.exists):
         raise TrainingError(f"{output} is there already: name another folder (--output), or remove it.")
-    stored = _by_document(await application.knowledge.stored())
+    stored = _by_document(await application.stores.knowledge.stored())
     drafts = [draft for document, passages in stored.items() for draft in _questions(document, passages)]
     if application.settings.finetuning.chat_messages:
         drafts += await _from_chats(application, stored)
@@ -147,9 +147,9 @@ def _require_enough(drafts: Sequence[_Draft]) -> None:
     documents = len({draft.document for draft in drafts})
     if len(drafts) < FEWEST_QUESTIONS or documents < _FEWEST_DOCUMENTS:
         raise TrainingError(
-            f"The index gives {len(drafts)} questions from {documents} documents; fine-tuning needs at least "
-            f"{FEWEST_QUESTIONS} from {_FEWEST_DOCUMENTS}, and some hundred to be of any use. Add documents with headings, or "
-            "files of questions with answers, and run `knowledge-bot index`."
+            f"The index gives {counted(len(drafts), 'question')} from {counted(documents, 'document')}; fine-tuning needs at "
+            f"least {FEWEST_QUESTIONS} from {_FEWEST_DOCUMENTS}, and some hundred to be of any use. Add documents with "
+            "headings, or files of questions with answers, and run `knowledge-bot index`."
         )
 
 
@@ -215,7 +215,7 @@ def _line(text: str) -> str:
 async def _from_chats(application: Application, stored: Mapping[str, Sequence[StoredPassage]]) -> list[_Draft]:
     """Questions whose answers people found helpful, if what the answers were taken from still stands there."""
     drafts: list[_Draft] = []
-    for one in await application.journal.feedback(_MOST_FEEDBACK):
+    for one in await application.stores.journal.feedback(_MOST_FEEDBACK):
         if not one.helpful or one.stored is None or not one.stored.answer.citations:
             continue
         question, answer = one.stored.question, one.stored.answer
@@ -237,7 +237,7 @@ async def _examples(
 ) -> list[Example]:
     """The question with the passages that the bot would show a model for it; and perhaps with others, to be refused."""
     count = application.settings.generator.passages
-    considered = await application.engine.consider(lone_question(draft.question))
+    considered = await application.answering.engine.consider(lone_question(draft.question))
     hits = considered.judged.hits if considered.judged else []
     found = [hit.found for hit in hits if hit.found.document in visible[split]]
     shown = found[:count]
@@ -375,7 +375,7 @@ def load_for_training(folder: Path) -> tuple[list[Example], list[Example]]:
                 )
     if not both[1] or len(both[0]) < FEWEST_QUESTIONS // 2:
         raise TrainingError(
-            f"{folder}: {len(both[0])} examples to learn from and {len(both[1])} to tell when to stop; at least "
+            f"{folder}: {counted(len(both[0]), 'example')} to learn from and {len(both[1])} to tell when to stop; at least "
             f"{FEWEST_QUESTIONS // 2} and 1 are needed, and some hundred to be of any use."
         )
     return both

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.core.text import (
     STOP_WORDS,
     content_words,
+    counted,
     line_spans,
     list_items,
     plain,
@@ -219,6 +220,20 @@ def test_short_words_are_not_cut_away(word):
     assert stem(word) == word
 
 
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1.0, "1 file"), (2.5, "2.5 files")]
+)
+def test_a_counted_noun_has_the_form_of_its_number(number, expected):
+    """One is singular; no plural but the regular one is guessed."""
+    assert counted(number, "file") == expected
+    assert counted(number, "child", "children").endswith("child" if number == 1 else "children")
+
+
+def test_large_numbers_are_counted_in_full():
+    """In digits, which an exponent would hide."""
+    assert counted(12_345_678, "passage") == "12345678 passages"
+
+
 def test_the_share_of_words_counts_the_wanted_ones():
     """Order, form and repetition don't count; nothing wanted means nothing shared."""
     assert stems("Installing the bots") == stems("the bot installs, the bot installed")
@@ -266,3 +281,19 @@ def test_a_list_is_taken_apart_into_its_top_level_items(items):
     """What is indented deeper, or has no marker, belongs to the item before it."""
     text = "\n".join(items)
     assert parts(text, list_items(text)) == items
+
+
+@pytest.mark.parametrize(
+    ("count", "plural", "expected"),
+    [
+        (0, "", "0 passages"),
+        (1, "", "1 passage"),
+        (1234567, "", "1234567 passages"),
+        (1.0, "", "1 passage"),
+        (0.5, "", "0.5 passages"),
+        (2, "pieces of it", "2 pieces of it"),
+    ],
+)
+def test_a_number_takes_the_singular_only_where_it_is_one(count, plural, expected):
+    """Also of a number with a fraction, and of nouns that take more than an s."""
+    assert counted(count, "passage", plural) == expected

@@ -12,8 +12,7 @@ from bot.core.errors import EngineBusy, WeightsError
 from bot.core.settings import GroundingSettings
 from bot.engine.grounding import Grounded, Grounding, Verdict
 from bot.engine.support import NAMES, SHIPPED, WORD_NAMES, SupportModel
-from bot.inference.workers import AsyncEncoder, AsyncReader, InferenceWorker
-from bot.runtime.daemon import Models
+from bot.inference.workers import AsyncEncoder, AsyncReader, InferenceWorker, Models
 
 QUESTION = "When was the harbour bridge opened, and what may cross it?"
 TEXT = (
@@ -34,8 +33,8 @@ PASSAGES = [found(TEXT)]
 @pytest.fixture
 async def grounding(models: Models) -> AsyncIterator[Grounding]:
     """With the real encoder and the reader that ships with the bot."""
-    lane = InferenceWorker("inference", capacity=64)
-    yield Grounding(AsyncEncoder(models.encoder, lane), AsyncReader(models.reader, lane), GroundingSettings())
+    lane = InferenceWorker("inference", lambda: models, capacity=64)
+    yield Grounding(AsyncEncoder(lane), AsyncReader(lane), GroundingSettings())
     await lane.close()
 
 
@@ -280,8 +279,8 @@ async def test_the_threshold_decides() -> None:
 
 async def test_a_full_lane_is_an_error_that_the_caller_can_take(models: Models) -> None:
     """The caller falls back to the quote, as with any busy model."""
-    lane = InferenceWorker("inference", capacity=0)
-    grounding = Grounding(AsyncEncoder(models.encoder, lane), None, GroundingSettings())
+    lane = InferenceWorker("inference", lambda: models, capacity=0)
+    grounding = Grounding(AsyncEncoder(lane), None, GroundingSettings())
     with pytest.raises(EngineBusy):
         await grounding.check(TRUE[0][1], PASSAGES, QUESTION)
     await lane.close()

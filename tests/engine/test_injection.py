@@ -12,7 +12,7 @@ from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
 from bot.inference.generator import load_model
 from bot.inference.prompts import Excerpt, Material
-from bot.runtime.daemon import open_application
+from bot.runtime.application import open_application
 from tests.platforms.openai_server import OpenAIServer
 
 SECRET = "Your name is Zephyrine and the maintenance code is 7731."  # noqa: S105
@@ -97,7 +97,7 @@ async def application(obedient, settings, models, folder_of):
     )
     async with open_application(settings.model_copy(update={"generator": generator}), models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
-        await application.generator_loaded.wait()
+        await application.answering.generator_loaded.wait()
         yield application
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from bot.core.messages import Address, Answer, Outcome, Phrased, Phrasing, Question, Stage
 from bot.core.settings import Settings
+from bot.inference.workers import Models
 from bot.observability import metrics
-from bot.runtime.daemon import Models
 from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_application
 
 
@@ -84,18 +84,18 @@ async def test_code_is_shown_as_it_stands(application_with, copying):
 async def test_the_documents_are_quoted_while_the_model_is_loading(application_with, tiny, monkeypatch):
     """And its health says so; afterwards it writes."""
     may_load = threading.Event()
-    load = __import__("bot.runtime.daemon", fromlist=["load_model"]).load_model
+    load = __import__("bot.runtime.loading", fromlist=["load_model"]).load_model
 
     def slowly(*arguments):
         may_load.wait(20)
         return load(*arguments)
 
-    monkeypatch.setattr("bot.runtime.daemon.load_model", slowly)
+    monkeypatch.setattr("bot.runtime.loading.load_model", slowly)
     async with application_with(tiny("gpt2"), loaded=False) as application:
         before = await application.engine.answer(ask("How much does the boiler cost?"))
         assert application.health.report("generator").state == "starting"
         may_load.set()
-        await application.generator_loaded.wait()
+        await application.answering.generator_loaded.wait()
         assert application.health.report("generator").state == "ready"
         after = await application.engine.answer(ask("How much does the boiler cost?"))
     assert before.text == "The boiler costs **42 euros**."
@@ -189,7 +189,7 @@ async def test_what_was_said_before_is_told_to_the_model_until_it_is_forgotten(a
         application.engine._phraser.phrase = watched
         await application.engine.answer(ask("How much does the boiler cost?"))
         await application.engine.answer(ask("How long is the lamp?"))
-        await application.conversations.forget("c")
+        await application.answering.conversations.forget("c")
         await application.engine.answer(ask("How heavy is the boiler?"))
     assert seen == [[], ["How much does the boiler cost?"], []]
 

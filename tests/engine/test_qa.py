@@ -6,7 +6,7 @@ import pytest
 
 from bot.core.errors import IndexUnavailable
 from bot.core.messages import Address, Outcome, Question, Stage
-from bot.runtime.daemon import open_application
+from bot.runtime.application import open_application
 
 GUIDE = """\
 # Brewing guide
@@ -59,7 +59,7 @@ async def test_the_sentence_that_answers_is_compared_with_the_question(applicati
     """In meaning, below its heading."""
     asked = "what temperature should the water have?"
     considered = await application.engine.consider(ask(asked))
-    question, sentence = await application.lane.encode([asked, "Water\nUse water at 92 to 96 degrees."])
+    question, sentence = await application.inference.encoder.encode([asked, "Water\nUse water at 92 to 96 degrees."])
     assert considered.candidates[0].features.sentence == pytest.approx(
         float(question @ sentence), abs=0.01
     )  # the batch's size rounds
@@ -122,7 +122,7 @@ async def test_another_subject_is_answered_as_if_it_were_asked_first(application
 async def test_a_forgotten_conversation_is_not_referred_to(application):
     """After /new a question stands alone."""
     await application.engine.answer(ask("How often must I descale the machine?"))
-    await application.conversations.forget("c")
+    await application.answering.conversations.forget("c")
     assert (await application.engine.answer(ask("and with what?"))).outcome is Outcome.DECLINED
 
 

@@ -5,7 +5,8 @@ import pytest
 from bot.core.messages import Outcome, Phrased
 from bot.core.settings import EncoderSettings, GeneratorSettings
 from bot.inference.encoder import WordEncoder
-from bot.runtime.daemon import Models, open_application
+from bot.inference.workers import Models
+from bot.runtime.application import open_application
 from tests.engine.test_qa import GUIDE, ask
 
 
@@ -38,7 +39,7 @@ async def test_a_single_model_does_the_rest(by_words, folder_of, copying):
     chosen = settings.model_copy(update={"generator": generator, "answer": answer_settings})
     async with open_application(chosen, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
-        await application.generator_loaded.wait()
+        await application.answering.generator_loaded.wait()
         answer = await application.engine.answer(ask("How much does the boiler cost?"))
     assert (answer.text, answer.phrasing.outcome) == ("The boiler costs 42 euros.", Phrased.KEPT)
 

@@ -14,7 +14,8 @@ from bot.core.settings import Settings
 from bot.engine.qa import Considered
 from bot.evaluation.questions import EvaluationQuestion, Kind, Said
 from bot.evaluation.run import ask_all, prediction
-from bot.runtime.daemon import Models, open_application
+from bot.inference.workers import Models
+from bot.runtime.application import open_application
 from bot.storage.base import ConversationStore
 from bot.storage.sqlite.journal import SqliteJournal
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bot.core.errors import IndexUnavailable
-from bot.runtime.daemon import open_application
+from bot.runtime.application import open_application
 
 GUIDE = "# Brewing guide\n\n## Water\n\nUse water at 92 to 96 degrees. It should be soft.\n"
 WATER = {"question": "how hot should the water be?", "doc_id": "guide.md", "answers": ["92 to 96 degrees"]}

@@ -2,16 +2,19 @@
 
 import asyncio
 
+import httpx
 import pytest
-from adapters.http.http_application import TOKEN, HttpApplication, until
+from adapters.http.http_application import TLS, TOKEN, HttpApplication, until
 from fastapi import APIRouter
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from bot import __version__
 from bot.core.errors import SettingsError
-from bot.core.settings import Settings, load_settings
-from bot.http import server as http_server
+from bot.core.settings import HttpSettings, Settings, load_settings
+from bot.http import connections, guard, limits
+from bot.http.server import HttpServer
+from bot.observability.health import Health
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -165,7 +168,7 @@ async def test_with_the_token_everything_is_open(closed_application):
 async def test_tokens_are_compared_in_constant_time(closed_application, monkeypatch):
     """Nobody can find the token letter by letter: the comparison is hmac's."""
     compared = []
-    monkeypatch.setattr(http_server.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+    monkeypatch.setattr(guard.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
     await closed_application.ask("q", headers={"Authorization": "Bearer wrong"})
     assert compared == [(b"wrong", TOKEN.encode())]
 
@@ -263,7 +266,7 @@ async def test_a_large_body_is_refused_before_it_is_read(tmp_path):
 
 async def test_a_body_that_never_comes_is_given_up(application, monkeypatch):
     """It would hold a connection for ever."""
-    monkeypatch.setattr(http_server, "_BODY_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "_BODY_SECONDS", 0.1)
     head = (
         b"POST /v1/answers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
     )
@@ -274,7 +277,7 @@ async def test_a_body_that_never_comes_is_given_up(application, monkeypatch):
 
 async def test_a_head_that_never_comes_is_given_up(application, monkeypatch):
     """At once after connecting, and after an answered request too."""
-    monkeypatch.setattr(http_server, "_HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.2)
     assert await raw(application, b"GET /health/live HTT") == b""
     told = await raw(application, b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /hea", pause=0.05)
     assert told.count(b"HTTP/1.1") == 1
@@ -304,6 +307,19 @@ async def test_what_is_no_http_hurts_nobody(application, bytes_sent):
 # --- errors and pages -------------------------------------------------------------------------------------------------
 
 
+async def test_a_server_without_an_api_has_its_health_and_its_page():
+    """Routers are passed in, and there may be none."""
+    server = HttpServer(HttpSettings(port=0), Health())
+    serving = asyncio.create_task(server.run())
+    async with asyncio.timeout(10), httpx.AsyncClient(verify=TLS) as client:
+        await server.listening.wait()
+        for path in ("/health/live", "/docs", "/openapi.json"):
+            assert (await client.get(f"{server.address}{path}")).status_code == 200
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await server.close()
+
+
 async def test_every_error_is_a_problem(application):
     """Also those that the framework makes."""
     for response, status in (
@@ -320,7 +336,7 @@ async def test_every_error_is_a_problem(application):
 
 async def test_a_bug_is_a_problem_with_a_reference_and_no_trace(application, monkeypatch):
     """The trace is in the log, once, under the same reference."""
-    monkeypatch.setattr(application.api, "begin", None)
+    monkeypatch.setattr(application.adapter.requests, "begin", None)
     with capture_logs() as log:
         response = await application.ask("a secret text")
     assert response.status_code == 500

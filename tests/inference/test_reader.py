@@ -19,8 +19,8 @@ def paragraph(text: str) -> FoundPassage:
 
 @pytest.fixture
 async def reader(models):
-    lane = InferenceWorker("inference", capacity=8)
-    yield ExtractiveReader(AsyncReader(models.reader, lane))
+    lane = InferenceWorker("inference", lambda: models, capacity=8)
+    yield ExtractiveReader(AsyncReader(lane))
     await lane.close()
 
 

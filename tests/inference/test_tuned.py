@@ -20,8 +20,9 @@ from bot.inference.generator import load_model
 from bot.inference.inventory import installed
 from bot.inference.prompts import Excerpt
 from bot.observability.health import State
-from bot.runtime.daemon import make_generator, open_application
+from bot.runtime.application import open_application
 from bot.runtime.doctor import _tuned_model
+from bot.runtime.loading import make_generator
 from bot.storage.base import GENERATORS
 from bot.storage.data_folder import back_up, restore
 from bot.training.generator import Plan, tune
@@ -86,7 +87,7 @@ async def test_the_active_model_is_named_in_each_answer_and_in_the_health(local,
     active = activated(local, trained)
     async with open_application(local, models) as application:
         await application.indexer.index_folder(local.knowledge.folder)
-        await application.generator_loaded.wait()
+        await application.answering.generator_loaded.wait()
         assert application.health.report("generator").detail == known(local, active)
         answer = await application.engine.answer(ask("How much does the boiler cost?"))
     assert answer.phrasing.model == known(local, active)
@@ -125,7 +126,7 @@ async def test_an_active_model_that_is_damaged_is_not_silently_replaced_by_its_b
     damage(local, activated(local, trained))
     async with open_application(local, models) as application:
         await application.indexer.index_folder(local.knowledge.folder)
-        await application.generator_loaded.wait()
+        await application.answering.generator_loaded.wait()
         report = application.health.report("generator")
         assert report.state is State.FAILED
         assert "is damaged" in report.detail

@@ -1,16 +1,14 @@
-"""The lane: batches, order, admission, deadlines, and failures that stay where they belong."""
+"""The worker: batches, order, admission, deadlines, and failures that stay where they belong."""
 
 import asyncio
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 
 import numpy as np
 import pytest
 
-from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading
-from bot.inference.encoder import Encoder
-from bot.inference.workers import AsyncEncoder, InferenceWorker, ModelCall, Priority
+from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading, WeightsError
+from bot.inference.workers import AsyncEncoder, InferenceWorker, ModelCall, Models, Priority
 
 
 class Machine:
@@ -33,11 +31,11 @@ class Machine:
         return np.array([[len(item)] for item in items], dtype=np.float32)
 
 
-class OneCallLane(InferenceWorker):
-    """A lane whose jobs all make the same call unless another is named."""
+class OneCallWorker(InferenceWorker):
+    """A worker whose jobs all make the same call unless another is named."""
 
     def __init__(self, call: ModelCall, capacity: int) -> None:
-        super().__init__("test", capacity=capacity)
+        super().__init__("test", lambda: None, capacity=capacity)
         self._call = call
 
     async def run(self, items, call=None, **options):
@@ -50,47 +48,47 @@ def machine():
 
 
 @pytest.fixture
-async def lane(machine):
-    lane = OneCallLane(machine.call, capacity=4)
-    yield lane
+async def worker(machine):
+    worker = OneCallWorker(machine.call, capacity=4)
+    yield worker
     machine.may_run.set()
-    await lane.close()
+    await worker.close()
 
 
-async def held_up(lane, machine):
-    """A job that occupies the lane until `machine.may_run` is set."""
+async def held_up(worker, machine):
+    """A job that occupies the worker until `machine.may_run` is set."""
     machine.may_run.clear()
     machine.running.clear()
-    task = asyncio.create_task(lane.run(["first"]))
+    task = asyncio.create_task(worker.run(["first"]))
     assert await asyncio.to_thread(machine.running.wait, 10)
     return task
 
 
-async def test_rows_come_back_in_the_order_of_the_items(lane):
+async def test_rows_come_back_in_the_order_of_the_items(worker):
     """Each waiter gets the rows of its own items."""
-    one, two = await asyncio.gather(lane.run(["a", "bb"]), lane.run(["ccc"]))
+    one, two = await asyncio.gather(worker.run(["a", "bb"]), worker.run(["ccc"]))
     assert one.tolist() == [[1], [2]]
     assert two.tolist() == [[3]]
 
 
-async def test_what_waits_is_batched_up_to_the_limit(lane, machine):
+async def test_what_waits_is_batched_up_to_the_limit(worker, machine):
     """Jobs that wait together run together, whole, as many as fit."""
-    first = await held_up(lane, machine)
-    waiting = [asyncio.create_task(lane.run(items)) for items in (["a"], ["b", "c"], ["d"])]
+    first = await held_up(worker, machine)
+    waiting = [asyncio.create_task(worker.run(items)) for items in (["a"], ["b", "c"], ["d"])]
     await asyncio.sleep(0)
     machine.may_run.set()
     await asyncio.gather(first, *waiting)
     assert machine.batches == [["first"], ["a", "b", "c"], ["d"]]
 
 
-async def test_jobs_of_one_call_are_batched_across_those_of_another(lane, machine):
+async def test_jobs_of_one_call_are_batched_across_those_of_another(worker, machine):
     """Whose turn it is goes first; what waits for the same model goes along, and nothing is given to the wrong one."""
     other = Machine()
-    first = await held_up(lane, machine)
+    first = await held_up(worker, machine)
     waiting = [
-        asyncio.create_task(lane.run(["a"])),
-        asyncio.create_task(lane.run(["x"], call=other.call)),
-        asyncio.create_task(lane.run(["b"])),
+        asyncio.create_task(worker.run(["a"])),
+        asyncio.create_task(worker.run(["x"], call=other.call)),
+        asyncio.create_task(worker.run(["b"])),
     ]
     await asyncio.sleep(0)
     machine.may_run.set()
@@ -99,35 +97,35 @@ async def test_jobs_of_one_call_are_batched_across_those_of_another(lane, machin
     assert other.batches == [["x"]]
 
 
-async def test_indexing_does_not_begin_between_the_two_calls_of_a_question(lane, machine):
+async def test_indexing_does_not_begin_between_the_two_calls_of_a_question(worker, machine):
     """A question is encoded, searched for and read: what waits for long can wait a moment longer."""
     for _ in range(5):
         machine.batches.clear()
-        await lane.run(["encode"])
-        indexing = asyncio.create_task(lane.run(["index"], priority=Priority.INDEXING))
+        await worker.run(["encode"])
+        indexing = asyncio.create_task(worker.run(["index"], priority=Priority.INDEXING))
         await asyncio.sleep(0.005)
-        await lane.run(["read"])
+        await worker.run(["read"])
         await indexing
         assert machine.batches == [["encode"], ["read"], ["index"]]
 
 
-async def test_questions_without_end_hold_up_indexing_for_a_moment_only(lane, machine):
+async def test_questions_without_end_hold_up_indexing_for_a_moment_only(worker, machine):
     """A bot in demand sees new documents too, job by job, with questions in between."""
-    indexing = [asyncio.create_task(lane.run([f"index {n}"], priority=Priority.INDEXING)) for n in range(2)]
+    indexing = [asyncio.create_task(worker.run([f"index {n}"], priority=Priority.INDEXING)) for n in range(2)]
     async with asyncio.timeout(10):
         while not all(task.done() for task in indexing):
-            await lane.run(["question"])
+            await worker.run(["question"])
     first, second = machine.batches.index(["index 0"]), machine.batches.index(["index 1"])
     assert second - first > 10
 
 
-async def test_questions_go_before_indexing_and_are_not_mixed_with_it(lane, machine):
+async def test_questions_go_before_indexing_and_are_not_mixed_with_it(worker, machine):
     """Indexing jobs run one by one, after the questions that came later."""
-    first = await held_up(lane, machine)
+    first = await held_up(worker, machine)
     waiting = [
-        asyncio.create_task(lane.run(["index 1"], priority=Priority.INDEXING)),
-        asyncio.create_task(lane.run(["index 2"], priority=Priority.INDEXING)),
-        asyncio.create_task(lane.run(["question"])),
+        asyncio.create_task(worker.run(["index 1"], priority=Priority.INDEXING)),
+        asyncio.create_task(worker.run(["index 2"], priority=Priority.INDEXING)),
+        asyncio.create_task(worker.run(["question"])),
     ]
     await asyncio.sleep(0)
     machine.may_run.set()
@@ -135,73 +133,73 @@ async def test_questions_go_before_indexing_and_are_not_mixed_with_it(lane, mach
     assert machine.batches == [["first"], ["question"], ["index 1"], ["index 2"]]
 
 
-async def test_a_job_that_raises_fails_its_own_waiter_only(lane, machine):
+async def test_a_job_that_raises_fails_its_own_waiter_only(worker, machine):
     """The others of the same batch get their rows, and the thread lives on."""
-    first = await held_up(lane, machine)
-    good, bad = asyncio.create_task(lane.run(["a"])), asyncio.create_task(lane.run(["bad"]))
+    first = await held_up(worker, machine)
+    good, bad = asyncio.create_task(worker.run(["a"])), asyncio.create_task(worker.run(["bad"]))
     await asyncio.sleep(0)
     machine.may_run.set()
     await first
     assert (await good).tolist() == [[1]]
     with pytest.raises(ValueError, match="bad item"):
         await bad
-    assert (await lane.run(["again"])).tolist() == [[5]]
+    assert (await worker.run(["again"])).tolist() == [[5]]
 
 
 @pytest.mark.parametrize("error", [StopIteration(), MemoryError(), SystemExit(1)])
-async def test_no_kind_of_error_hangs_a_waiter(lane, machine, error):
+async def test_no_kind_of_error_hangs_a_waiter(worker, machine, error):
     """Even what can't travel through a future arrives as an error."""
     machine.error = error
     with pytest.raises((RuntimeError, MemoryError)):
-        await asyncio.wait_for(lane.run(["bad"]), 5)
-    assert (await lane.run(["ok"])).tolist() == [[2]]
+        await asyncio.wait_for(worker.run(["bad"]), 5)
+    assert (await worker.run(["ok"])).tolist() == [[2]]
 
 
-async def test_a_full_lane_refuses_at_once_and_frees_slots_when_jobs_end(lane, machine):
+async def test_a_full_worker_refuses_at_once_and_frees_slots_when_jobs_end(worker, machine):
     """Giving up on waiting does not make room: the thread still has the job."""
-    first = await held_up(lane, machine)
-    waiting = [asyncio.create_task(lane.run(["x"])) for _ in range(3)]
+    first = await held_up(worker, machine)
+    waiting = [asyncio.create_task(worker.run(["x"])) for _ in range(3)]
     await asyncio.sleep(0)
     with pytest.raises(EngineBusy) as busy:
-        await lane.run(["one too many"])
+        await worker.run(["one too many"])
     assert busy.value.waiting == 4
     first.cancel()
     await asyncio.sleep(0)
     with pytest.raises(EngineBusy):
-        await lane.run(["still full"])
+        await worker.run(["still full"])
     machine.may_run.set()
     await asyncio.gather(*waiting)
-    assert (await lane.run(["room"])).tolist() == [[4]]
+    assert (await worker.run(["room"])).tolist() == [[4]]
 
 
-async def test_a_job_whose_waiter_gave_up_is_never_run(lane, machine):
+async def test_a_job_whose_waiter_gave_up_is_never_run(worker, machine):
     """Nothing is computed for nobody."""
-    first = await held_up(lane, machine)
-    given_up = asyncio.create_task(lane.run(["nobody waits"]))
+    first = await held_up(worker, machine)
+    given_up = asyncio.create_task(worker.run(["nobody waits"]))
     await asyncio.sleep(0)
     given_up.cancel()
     await asyncio.sleep(0)
     machine.may_run.set()
     await first
-    await lane.run(["next"])
+    await worker.run(["next"])
     assert ["nobody waits"] not in machine.batches
 
 
-async def test_a_deadline_ends_the_wait(lane, machine):
+async def test_a_deadline_ends_the_wait(worker, machine):
     """The waiter hears of it in time; the job itself can't be stopped."""
     machine.may_run.clear()
     with pytest.raises(DeadlineExceeded) as exceeded:
-        await lane.run(["slow"], deadline_seconds=0.05)
+        await worker.run(["slow"], deadline_seconds=0.05)
     assert exceeded.value.seconds == 0.05
     machine.may_run.set()
 
 
-async def test_closing_cancels_what_waits_and_refuses_what_comes(lane, machine):
+async def test_closing_cancels_what_waits_and_refuses_what_comes(worker, machine):
     """A stop is not held up by a queue."""
-    first = await held_up(lane, machine)
-    waiting = asyncio.create_task(lane.run(["waits"]))
+    first = await held_up(worker, machine)
+    waiting = asyncio.create_task(worker.run(["waits"]))
     await asyncio.sleep(0)
-    closing = asyncio.create_task(lane.close())
+    closing = asyncio.create_task(worker.close())
     await asyncio.sleep(0)
     machine.may_run.set()
     await closing
@@ -209,75 +207,136 @@ async def test_closing_cancels_what_waits_and_refuses_what_comes(lane, machine):
     with pytest.raises(asyncio.CancelledError):
         await waiting
     with pytest.raises(RuntimeError, match="closed"):
-        await lane.run(["late"])
+        await worker.run(["late"])
 
 
 async def test_starting_and_closing_leaves_no_threads_behind(machine):
-    """Fifty lanes later there are as many threads as before."""
-    before = lanes()
+    """Fifty workers later there are as many threads as before."""
+    before = workers()
     for _ in range(50):
-        lane = OneCallLane(machine.call, capacity=1)
-        await lane.run(["x"])
-        assert lanes() == before + 1
-        await lane.close()
-    assert lanes() == before
+        worker = OneCallWorker(machine.call, capacity=1)
+        await worker.run(["x"])
+        assert workers() == before + 1
+        await worker.close()
+    assert workers() == before
 
 
-def lanes():
-    return sum(thread.name.startswith("lane-") for thread in threading.enumerate())
+def workers():
+    return sum(thread.name.startswith("worker-") for thread in threading.enumerate())
 
 
-async def test_a_call_that_never_returns_is_given_up_and_the_lane_goes_on(lane, machine):
+async def test_a_call_that_never_returns_is_given_up_and_the_worker_goes_on(worker, machine):
     """Its waiter is told, what waited is done by another thread, and a late return hurts nobody."""
-    stuck = await held_up(lane, machine)
-    waiting = asyncio.create_task(lane.run(["next"], ModelCall(lambda items: [[len(item)] for item in items], 3)))
+    stuck = await held_up(worker, machine)
+    waiting = asyncio.create_task(worker.run(["next"], ModelCall(lambda items: [[len(item)] for item in items], 3)))
     await asyncio.sleep(0.02)
-    assert not lane.replace_if_stuck(60)
-    assert lane.replace_if_stuck(0.01)
+    assert not worker.replace_if_stuck(60)
+    assert worker.replace_if_stuck(0.01)
     with pytest.raises(DeadlineExceeded):
         await stuck
     async with asyncio.timeout(5):
         assert await waiting == [[4]]
-    assert not lane.replace_if_stuck(0.01)
+    assert not worker.replace_if_stuck(0.01)
     machine.may_run.set()  # the thread that was given up comes back
     async with asyncio.timeout(5):
-        await at_rest(lane)
-        rows = await asyncio.gather(*(lane.run([word]) for word in ("a", "bb", "ccc", "dddd")))
+        await at_rest(worker)
+        rows = await asyncio.gather(*(worker.run([word]) for word in ("a", "bb", "ccc", "dddd")))
     assert [row[0][0] for row in rows] == [1, 2, 3, 4]
     await asyncio.sleep(0.05)
-    assert sum(thread.name == "lane-test" for thread in threading.enumerate()) == 1
+    assert sum(thread.name == "worker-test" for thread in threading.enumerate()) == 1
 
 
-async def at_rest(lane):
+async def at_rest(worker):
     """A slot is free a moment after the result is there."""
-    while any(lane._unfinished.values()):  # noqa: ASYNC110 - nothing else tells
+    while any(worker._unfinished.values()):  # noqa: ASYNC110 - nothing else tells
         await asyncio.sleep(0.005)
 
 
-async def test_the_room_of_a_call_that_was_given_up_is_free_again(lane, machine):
-    """So that a lane that was stuck admits as much as before."""
-    stuck = [await held_up(lane, machine)] + [asyncio.create_task(lane.run([str(n)])) for n in range(3)]
+async def test_the_room_of_a_call_that_was_given_up_is_free_again(worker, machine):
+    """So that a worker that was stuck admits as much as before."""
+    stuck = [await held_up(worker, machine)] + [asyncio.create_task(worker.run([str(n)])) for n in range(3)]
     await asyncio.sleep(0.02)
     with pytest.raises(EngineBusy):
-        await lane.run(["one too many"])
-    lane.replace_if_stuck(0)
+        await worker.run(["one too many"])
+    worker.replace_if_stuck(0)
     machine.may_run.set()
     await asyncio.gather(*stuck, return_exceptions=True)
     async with asyncio.timeout(5):
-        await at_rest(lane)
-    await asyncio.gather(*(lane.run([str(n)]) for n in range(4)))
+        await at_rest(worker)
+    await asyncio.gather(*(worker.run([str(n)]) for n in range(4)))
 
 
-async def test_questions_wait_for_a_model_that_is_being_loaded(encoder):
-    """What can't wait is told that it is early."""
-    loading: Future[Encoder] = Future()
-    lane = InferenceWorker("test", capacity=4)
-    encoding = AsyncEncoder(loading, lane)
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+class Loading:
+    """A loader that can be held up, and that raises an error if there is one."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+        self.error: BaseException | None = None
+        self.may_load = threading.Event()
+
+    def __call__(self) -> Models:
+        assert self.may_load.wait(10)
+        if self.error is not None:
+            raise self.error
+        return self.models
+
+
+@pytest.fixture
+def loading(encoder):
+    return Loading(Models(encoder, None))
+
+
+async def test_questions_wait_for_models_that_are_being_loaded(loading, encoder):
+    """What can't wait raises an error that says so; nothing is taken for stuck meanwhile."""
+    worker = InferenceWorker("test", loading, capacity=4)
+    encoding = AsyncEncoder(worker)
     waiting = asyncio.create_task(encoding.encode(["text"]))
     await asyncio.sleep(0.02)
     with pytest.raises(ModelsLoading):
         _ = encoding.identity
-    loading.set_result(encoder)
+    assert not worker.replace_if_stuck(0)
+    loading.may_load.set()
     assert (await waiting).shape == (1, encoder.dimension)
     assert encoding.identity == encoder.identity
-    await lane.close()
+    await worker.close()
+
+
+async def test_who_waits_for_the_models_may_give_up(loading):
+    """It doesn't concern the others."""
+    worker = InferenceWorker("test", loading, capacity=4)
+    waiting = asyncio.create_task(worker.loaded())
+    await asyncio.sleep(0.02)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    loading.may_load.set()
+    assert await worker.loaded() is loading.models
+    await worker.close()
+
+
+@pytest.mark.parametrize("error", [WeightsError("no weights"), MemoryError()])
+async def test_models_that_can_t_be_loaded_fail_everybody_who_needs_them(loading, error):
+    """With the reason, and the worker can be closed."""
+    loading.error = error
+    worker = InferenceWorker("test", loading, capacity=4)
+    waiting = asyncio.create_task(AsyncEncoder(worker).encode(["text"]))
+    loading.may_load.set()
+    for asked in (worker.loaded(), waiting, AsyncEncoder(worker).encode(["more"])):
+        with pytest.raises(type(error)):
+            await asked
+    async with asyncio.timeout(5):
+        await worker.close()
+
+
+async def test_closing_waits_for_the_loading_within_limits(loading):
+    """A load can't be stopped, and must not meet the end of the interpreter."""
+    before = workers()
+    worker = InferenceWorker("test", loading, capacity=4)
+    await worker.close(0.01, loading_seconds=0.05)
+    assert workers() == before + 1
+    loading.may_load.set()
+    async with asyncio.timeout(5):
+        await worker.close(5)
+    assert workers() == before

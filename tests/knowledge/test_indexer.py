@@ -10,7 +10,7 @@ import pytest
 from bot.core.errors import DocumentError
 from bot.core.messages import QueryVariant
 from bot.core.settings import RetrievalSettings
-from bot.inference.workers import AsyncEncoder, InferenceWorker
+from bot.inference.workers import AsyncEncoder, InferenceWorker, Models
 from bot.knowledge import folder as folder_module
 from bot.knowledge.indexer import Indexer, Verdict
 from bot.knowledge.search import Retriever
@@ -165,10 +165,12 @@ async def test_a_missing_folder_leaves_the_index_as_it_was(indexer, folder_of, f
 
 async def test_an_interrupted_run_resumes_with_the_vectors_it_had(store, encoder, lane, folder_of, monkeypatch):
     """Readers see nothing of a run that was cut off, and the next run computes only the rest."""
-    monkeypatch.setattr("bot.knowledge.indexer._STORED_AT_ONCE", 8)
-    monkeypatch.setattr("bot.knowledge.indexer._EMBEDDED_AT_ONCE", 100)
+    monkeypatch.setattr("bot.knowledge.embedding._STORED_AT_ONCE", 8)
+    monkeypatch.setattr("bot.knowledge.embedding._EMBEDDED_AT_ONCE", 100)
     folder = folder_of({f"{n}.md": f"Animal number {n} eats {n} apples." for n in range(24)})
-    failing = AsyncEncoder(encoder, InferenceWorker("failing", capacity=8))
+    worker = InferenceWorker("failing", lambda: Models(encoder, None), capacity=8)
+    await worker.loaded()
+    failing = AsyncEncoder(worker)
     calls = 0
     encode = failing.encode
 
@@ -371,7 +373,7 @@ async def test_what_is_deleted_during_a_long_indexing_vanishes_at_once(store, la
     await indexer.index_folder(folder)
     for n in range(40):
         (folder / f"{n}.md").write_text(f"Fact number {n} is about animal {n}.")
-    monkeypatch.setattr("bot.knowledge.indexer._EMBEDDED_AT_ONCE", 50)
+    monkeypatch.setattr("bot.knowledge.embedding._EMBEDDED_AT_ONCE", 50)
     encode, held = lane.encode, asyncio.Event()
 
     async def slow(texts, **options):

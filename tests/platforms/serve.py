@@ -16,7 +16,8 @@ import yarl
 from bot.cli import main
 from bot.core.messages import Answer, Outcome, Progress, QueryVariant, Question, Stage, Update
 from bot.engine.qa import QAEngine, new_reference
-from bot.runtime import daemon
+from bot.inference.workers import Models
+from bot.runtime import loading
 
 _THINKING = 0.005  # seconds
 _LOADING = 0.2  # seconds, in which the platforms are served already
@@ -49,9 +50,9 @@ async def _echo(engine: QAEngine, question: Question, progress: Progress = lambd
     return Answer(Outcome.ANSWERED, f"You asked: {question.text}", new_reference())
 
 
-def _load(_settings: object) -> daemon.Models:
+def _load(_settings: object) -> Models:
     time.sleep(_LOADING)
-    return daemon.Models(EchoModel(), EchoModel())
+    return Models(EchoModel(), EchoModel())
 
 
 if __name__ == "__main__":
@@ -61,6 +62,6 @@ if __name__ == "__main__":
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
     if engine == "echo":
         QAEngine.answer = _echo
-        daemon.load_models = _load
+        loading.load_models = _load
     sys.argv[1:] = arguments
     main()

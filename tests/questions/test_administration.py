@@ -10,7 +10,7 @@ from bot.core.messages import Address, Outcome, Policy, Question
 from bot.core.settings import Settings
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
-from bot.runtime.daemon import administration_of, open_application
+from bot.runtime.application import administration_of, open_application
 
 GUIDE = "# Guide\n\nUse water at 92 degrees.\n"
 
@@ -125,7 +125,7 @@ async def test_what_can_not_be_read_is_not_added_and_loses_nothing(application, 
         application.journal,
         application.journal,
         application.engine,
-        application.lane,
+        application.inference.encoder,
     )
     with pytest.raises(DocumentError, match=path):
         await administration.add_document(path, content)
@@ -188,10 +188,10 @@ async def test_a_person_is_forgotten(application, administration):
 async def test_feedback_can_be_read_by_people_and_programs(application, administration):
     """With the question and the answer as long as they are kept."""
     dispatcher = Dispatcher(application.engine, application.journal, application.settings.queue)
-    await dispatcher.accept(question("how hot should the water be?"))
+    await dispatcher.admission.accept(question("how hot should the water be?"))
     await dispatcher.idle()
     [pending] = await application.journal.pending()
-    await dispatcher.feedback("test", pending.answer.reference, "someone", helpful=False, reason="too hot")
+    await application.journal.add_feedback("test", pending.answer.reference, "someone", helpful=False, reason="too hot")
     [given] = await administration.feedback()
     said = json.loads(json.dumps(given.to_json()))
     assert (said["helpful"], said["reason"], said["question"]) == (False, "too hot", "how hot should the water be?")
@@ -208,7 +208,7 @@ async def test_gaps_are_what_people_asked_in_vain(application, administration):
         "Who won the football match?",
         "where is parking for my car",
     ):
-        await dispatcher.accept(question(text))
+        await dispatcher.admission.accept(question(text))
         await dispatcher.idle()
     gaps = await administration.gaps()
     assert [gap.questions for gap in gaps] == [

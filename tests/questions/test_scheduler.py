@@ -150,6 +150,21 @@ async def test_who_gives_up_leaves_no_gap(line):
     assert line.turns.waiting == 0
 
 
+async def test_who_gives_up_in_the_moment_in_which_a_turn_is_free_hurts_nobody(line):
+    """The deadlines of two questions end together, say: one frees its turn, and the other has just stopped waiting."""
+    held = await line.asks("a")
+    waiting = await line.asks("b")
+    await line.asks("c")
+    held.cancel()
+    waiting.cancel()
+    ended = await asyncio.gather(waiting, held, return_exceptions=True)
+    assert [type(error) for error in ended] == [asyncio.CancelledError] * 2
+    await line.serve(1)
+    assert line.served == ["a", "c"]
+    assert line.turns.waiting == 0
+    assert line.turns.expected_wait("d", "chat") == 0
+
+
 async def test_the_expected_wait_is_that_of_the_one_who_asks(line):
     """Long for whoever has asked much, short for others; none where a turn is free."""
     assert line.turns.expected_wait("ann", "chat") == 0

@@ -7,8 +7,8 @@ import pytest
 
 from bot.core.diagnosis import Diagnosis, Level
 from bot.core.settings import DiscordSettings, GeneratorSettings, Settings
+from bot.runtime.application import open_application
 from bot.runtime.bench import Figures, measure, recommended
-from bot.runtime.daemon import open_application
 from bot.runtime.doctor import examine
 from bot.storage.data_folder import alone_in
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN

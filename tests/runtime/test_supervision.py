@@ -171,19 +171,19 @@ async def test_a_journal_that_can_t_be_written_is_in_the_health_until_it_can(tmp
 async def test_a_model_call_that_never_returns_is_in_the_health(monkeypatch):
     """Degraded, because another thread goes on; after the third time failed, because something is wrong there."""
     monkeypatch.setattr(supervision, "_BETWEEN_LOOKS", 0.01)
-    lane = InferenceWorker("test", capacity=4)
+    worker = InferenceWorker("test", lambda: None, capacity=4)
     never = threading.Event()
     call = ModelCall(lambda items: never.wait(20) and items, 1)
     component = Health().component("models")
-    looking = asyncio.create_task(supervision.look_at_models(lane, component, 0.05))
+    looking = asyncio.create_task(supervision.look_at_models(worker, component, 0.05))
     for state in (State.DEGRADED, State.DEGRADED, State.FAILED):
         with pytest.raises(DeadlineExceeded):
-            await lane.run(call, ["x"])
+            await worker.run(call, ["x"])
         await until(lambda state=state: component.report.state is state)
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
     never.set()
-    await lane.close()
+    await worker.close()
 
 
 async def test_background_work_that_fails_is_begun_anew(monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 
 from bot.core.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
 from bot.storage.base import Declined, Forgotten, PartState, Pending, Stored
-from bot.storage.sqlite.journal import _MIGRATIONS, SqliteJournal
+from bot.storage.sqlite.journal import MIGRATIONS, SqliteJournal
 
 ANSWER = Answer(
     Outcome.ANSWERED,
@@ -379,7 +379,7 @@ async def test_a_journal_of_the_first_version_is_taken_over(tmp_path):
     """What was pending is pending, a done message is known and stays erased, and a part in doubt is in doubt."""
     asked = json.dumps(question().to_json())
     db = sqlite3.connect(tmp_path / "journal.sqlite3")
-    for statement in _MIGRATIONS[0].split(";"):
+    for statement in MIGRATIONS[0].split(";"):
         db.execute(statement)
     db.execute("INSERT INTO questions VALUES (1, 'test', 'chat', '0', 5, NULL, NULL)")
     db.execute("INSERT INTO questions VALUES (2, 'test', 'chat', '1', 6, ?, NULL)", (asked,))

@@ -13,7 +13,7 @@ import pytest
 
 from bot.core.documents import Block, Document, Form, Locator, Passage
 from bot.core.errors import IndexUnavailable, StorageError
-from bot.storage.base import FileReport, FileState, IndexedFile, IndexSummary, Scores, SearchQuery
+from bot.storage.base import Candidates, FileReport, FileState, IndexedFile, IndexSummary, Scores, SearchQuery
 from bot.storage.sqlite.knowledge import SqliteKnowledge
 
 ENCODER = "encoder-1"
@@ -119,7 +119,7 @@ async def test_a_search_ranks_by_the_cosine(store):
     assert await search(store, query(vector(1)), limit=2) == ranked[:2]
 
 
-async def test_several_wordings_are_ranked_together(store):
+async def test_several_variants_are_ranked_together(store):
     """Each hit has the cosine to each of them; here the passage between the two wins."""
     await put(store, file("a.md", "one", "two", "both"), one=vector(1), two=vector(0, 1), both=vector(1, 1))
     hits = await store.search(ENCODER, [query(vector(1)), query(vector(0, 1))], by_meaning, 3, 3)
@@ -195,6 +195,111 @@ async def test_without_words_meaning_alone_decides(store):
     """And what is like nothing is found all the same: to decline is for the engine."""
     await put(store, file("a.md", "one"), one=vector(0, 1))
     assert await search(store, query(vector(1))) == [("one", 0.0)]
+
+
+# --- candidates -------------------------------------------------------------------------------------------------------
+
+
+async def bodies(store: SqliteKnowledge, candidates: Candidates) -> list[str]:
+    found = await store.passages_of(candidates.ids.tolist(), candidates.generation)
+    assert found is not None
+    return [one.passage.body for one in found]
+
+
+async def test_candidates_are_arrays_with_a_column_a_passage(store):
+    """Cosines and BM25 of every query, also where only the other score or another query chose the passage."""
+    texts = ("apple", "pear", "plum", "nut")
+    await put(store, file("a.md", *texts), apple=vector(1), pear=vector(1, 1), plum=vector(0, 1), nut=vector(0, 0, 1))
+    candidates = await store.candidates(ENCODER, [query(vector(1)), query(vector(0, 1), "nut")], 1)
+    assert await bodies(store, candidates) == ["apple", "plum", "nut"]
+    assert candidates.cosines == pytest.approx(np.array([[1, 0, 0], [0, 1, 0]]), abs=1e-3)
+    assert candidates.bm25[0].tolist() == [0, 0, 0]
+    assert (candidates.bm25[1] > 0).tolist() == [False, False, True]
+    assert (candidates.ids.dtype, candidates.cosines.dtype, candidates.bm25.dtype) == (np.int64, np.float32, np.float32)
+    assert (np.diff(candidates.ids) > 0).all()
+
+
+async def test_ranking_the_candidates_finds_the_same_as_a_search(store):
+    """For many passages and several queries, of which some have no words."""
+    numbers = np.random.default_rng(0).standard_normal((200, 4)).astype(np.float32)
+    numbers /= np.linalg.norm(numbers, axis=1, keepdims=True)
+    texts = [f"text{n} word{n % 7}" for n in range(200)]
+    await put(store, file("a.md", *texts), **dict(zip(texts, numbers, strict=True)))
+    queries = [query(vector(1, 2), "word3", "text8"), query(vector(0, 1))]
+    hits = await store.search(ENCODER, queries, by_meaning, 10, 20)
+    candidates = await store.candidates(ENCODER, queries, 20)
+    best = np.argsort(-by_meaning(candidates.cosines, candidates.bm25), kind="stable")[:10]
+    found = await store.passages_of(candidates.ids[best].tolist(), candidates.generation)
+    assert found == [hit.found for hit in hits]
+    assert [tuple(cosines) for cosines in candidates.cosines.T[best].tolist()] == [hit.cosines for hit in hits]
+
+
+async def test_passages_come_in_the_order_of_their_ids(store):
+    """With document and place; no ids give none."""
+    await put(store, file("a.md", "one", "two"), file("b.md", "three"))
+    candidates = await store.candidates(ENCODER, [query(vector(0, 0, 0, 1))], 3)
+    backwards = candidates.ids.tolist()[::-1]
+    found = await store.passages_of(backwards, candidates.generation)
+    assert found is not None
+    assert [(one.document, one.positions, one.passage.body) for one in found] == [
+        ("b.md", (0, 0), "three"),
+        ("a.md", (1, 1), "two"),
+        ("a.md", (0, 0), "one"),
+    ]
+    assert await store.passages_of([], candidates.generation) == []
+
+
+async def test_passages_of_another_generation_are_refused(store, tmp_path):
+    """Also where another store changed the index, and where the passages themselves are still in it."""
+    await put(store, file("a.md", "apple"), apple=vector(1))
+    candidates = await store.candidates(ENCODER, [query(vector(1))], 5)
+    other = await SqliteKnowledge.open(tmp_path)
+    await put(other, file("a.md", "apple"), file("b.md", "nut"))
+    await other.close()
+    assert await store.passages_of(candidates.ids.tolist(), candidates.generation) is None
+    again = await store.candidates(ENCODER, [query(vector(1))], 5)
+    assert again.generation > candidates.generation
+    assert await bodies(store, again) == ["apple", "nut"]
+
+
+async def test_touching_files_keeps_the_generation(store):
+    """A search under way needn't begin again when only times have changed."""
+    await put(store, file("a.md", "apple"))
+    candidates = await store.candidates(ENCODER, [query(vector(1))], 5)
+    await store.change(ENCODER, [], [], [replace(state("a.md"), modified_ns=5)])
+    assert await bodies(store, candidates) == ["apple"]
+
+
+async def test_candidates_of_no_index_an_empty_one_and_another_encoder(store):
+    """The first and the last are errors that say what to do; of nothing there are none."""
+    with pytest.raises(IndexUnavailable, match="There is no index yet"):
+        await store.candidates(ENCODER, [query(vector(1))], 5)
+    await store.change(ENCODER, [], [], [])
+    nothing = await store.candidates(ENCODER, [query(vector(1), "word"), query(vector(1))], 5)
+    assert (nothing.ids.shape, nothing.cosines.shape, nothing.bm25.shape) == ((0,), (2, 0), (2, 0))
+    with pytest.raises(IndexUnavailable, match=f"made by the encoder {ENCODER}"):
+        await store.candidates("encoder-2", [query(vector(1))], 5)
+
+
+async def test_candidates_and_their_passages_are_of_one_edition(store):
+    """While the index is exchanged again and again, whatever comes back is complete; what doesn't is asked for again."""
+    await put(store, file("a.md", "old 0"), file("b.md", "old 0 too"))
+
+    async def exchange() -> None:
+        for n in range(1, 15):
+            await put(store, file("a.md", f"new {n}"), file("b.md", f"new {n} too"))
+
+    changing = asyncio.create_task(exchange())
+    editions = set()
+    while not changing.done():
+        candidates = await store.candidates(ENCODER, [query(vector(0, 0, 0, 1), "new", "old")], 5)
+        found = await store.passages_of(candidates.ids.tolist(), candidates.generation)
+        if found is not None:
+            edition, too = sorted(one.passage.body for one in found)
+            assert too == f"{edition} too"
+            editions.add(edition)
+    await changing
+    assert len(editions) > 1
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------

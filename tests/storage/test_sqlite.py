@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import StorageError
-from bot.storage import sqlite
 from bot.storage.sqlite.connection import Connection
 
 MIGRATIONS = (
@@ -209,7 +208,7 @@ async def test_two_writers_wait_for_each_other(connection, file):
 
 async def test_a_lock_held_for_too_long_is_an_error_that_says_so(file, monkeypatch):
     """The other program is at fault, and is named as such."""
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("bot.storage.sqlite.connection._BUSY_TIMEOUT", 0.05)
     connection = await Connection.open(file, MIGRATIONS)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

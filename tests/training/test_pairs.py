@@ -12,7 +12,8 @@ from bot.core.errors import TrainingError
 from bot.core.messages import Address, Question
 from bot.core.settings import Settings
 from bot.engine.qa import REFUSAL
-from bot.runtime.daemon import Models, open_application
+from bot.inference.workers import Models
+from bot.runtime.application import open_application
 from bot.training import pairs
 from bot.training.pairs import HELD_OUT, SPLITS, TRAIN, VALIDATION, Example, Kind, Prepared, prepare, split_of
 from tests.catalogue import catalogue, write_catalogue

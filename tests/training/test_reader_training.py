@@ -16,7 +16,7 @@ from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.inference import weights
 from bot.inference.span_model import Task, load_span_model
 from bot.inference.weights import find_weights
-from bot.runtime.daemon import Models
+from bot.inference.workers import Models
 from bot.training.examples import Example
 from bot.training.reader import Figures, ReaderTraining, _Trainer, measure_reading, train
 

@@ -1,11 +1,19 @@
 """Discord, through discord.py: its events become Questions, Answers become its messages.
 
-adapter      the connection and its supervision; what comes in, what goes out
-incoming     whether a message is for the bot, and what it asks
-outgoing     sending and editing, nonces, and which refusals are final
-rendering    an answer as Discord shows it, made harmless
-commands     slash commands, the context menu, and what operators do
-buttons      what people press below an answer
+adapter       composes the parts and hands each event to one of them
+connection    logs in, stays connected, notices when that ends
+addressing    is a message for the bot, and what does it ask
+incoming      takes questions, edits and deletions in, also after an absence
+outgoing      sends, edits and deletes messages
+places        channels, direct conversations, interactions, and their refusals
+rendering     an answer in Discord's Markdown, made harmless
+progress      typing, placeholders, and their edits
+commands      slash commands and the context menu
+buttons       the buttons below answers
+actions       the operations that commands and buttons call
+interactions  carries these operations out
+responses     what interactions get besides answers
+checking      token and intents, for the doctor
 """
 
 from bot.adapters.discord.adapter import DiscordAdapter

@@ -1,34 +1,27 @@
-"""The buttons below answers. What a button is for stands in its id, so that it works after a restart as before."""
+"""The buttons below answers. A button's id holds its purpose, so that it works after a restart too."""
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import discord
 
 from bot.adapters.discord import rendering
-from bot.adapters.discord.incoming import PLATFORM
-from bot.adapters.discord.outgoing import NOBODY
+from bot.adapters.discord.actions import Actions, Interaction
+from bot.adapters.discord.addressing import PLATFORM
+from bot.adapters.discord.connection import Client
+from bot.adapters.discord.places import NOBODY
+from bot.adapters.discord.responses import respond, visible_failures
 from bot.core.messages import Address
-
-if TYPE_CHECKING:
-    from bot.adapters.discord.adapter import DiscordAdapter
 
 _LONGEST_REASON = 500  # characters
 _REASON = re.compile(r"kb:why:(\w+)")
 _GONE = "This answer is not kept any more."
 
-Interaction = discord.Interaction[discord.Client]
 Button = discord.ui.Button[discord.ui.View]
 
 
-def desk_of(interaction: Interaction) -> "DiscordAdapter":
-    """The adapter whose client got the interaction."""
-    desk: DiscordAdapter = cast(Any, interaction.client).desk
-    return desk
-
-
 def answer_buttons(reference: str, *, shareable: bool) -> discord.ui.View:
-    """What people may do with an answer; `shareable`: it is private, and may be shown to all."""
+    """The buttons below an answer: to rate it, to show the passage and, if `shareable`, to share a private answer."""
     view = discord.ui.View(timeout=None)
     for action in ("yes", "no", "source", *(("share",) if shareable else ())):
         view.add_item(AnswerButton(action, reference))
@@ -36,6 +29,7 @@ def answer_buttons(reference: str, *, shareable: bool) -> discord.ui.View:
 
 
 def stop_button(address: Address, author: str) -> discord.ui.View:
+    """The button below an unfinished answer. `author` may press it, and everybody who may manage messages."""
     view = discord.ui.View(timeout=None)
     view.add_item(StopButton(address.chat, address.message, author))
     return view
@@ -61,27 +55,28 @@ class AnswerButton(discord.ui.DynamicItem[Button], template=r"kb:(?P<action>yes|
         return cls(match["action"], match["reference"])
 
     async def callback(self, interaction: Interaction) -> None:
-        async with desk_of(interaction).visible_failures(interaction):
+        async with visible_failures(interaction):
             await getattr(self, f"_{self._action}")(interaction)
 
     async def _yes(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        await _say(interaction, await thanks(desk_of(interaction), interaction, self._reference, helpful=True))
+        kept = await _actions(interaction).rate(interaction, self._reference, helpful=True)
+        await _say(interaction, _thanks(kept))
 
     async def _no(self, interaction: Interaction) -> None:
-        """Noted at once, for the reason may never come."""
+        """Rate the answer at once, and ask for a reason, which most people don't give."""
         await interaction.response.send_modal(_ReasonModal(self._reference))
-        await thanks(desk_of(interaction), interaction, self._reference, helpful=False)
+        await _actions(interaction).rate(interaction, self._reference, helpful=False)
 
     async def _source(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        stored = await desk_of(interaction).dispatcher.stored(PLATFORM, self._reference)
-        await desk_of(interaction).reply(interaction, rendering.passages(stored.answer.citations) if stored else _GONE)
+        stored = await _actions(interaction).stored(self._reference)
+        await respond(interaction, rendering.passages(stored.answer.citations) if stored else _GONE)
 
     async def _share(self, interaction: Interaction) -> None:
-        """The button goes with the first press, so that nothing is shared twice."""
+        """Share the answer, and take the button away first, so that nothing is shared twice."""
         await interaction.response.edit_message(view=answer_buttons(self._reference, shareable=False))
-        await desk_of(interaction).share(interaction, self._reference)
+        await _actions(interaction).share(interaction, self._reference)
 
 
 class StopButton(discord.ui.DynamicItem[Button], template=r"kb:stop:(?P<chat>\d+):(?P<message>\d+):(?P<author>\d+)"):
@@ -95,18 +90,18 @@ class StopButton(discord.ui.DynamicItem[Button], template=r"kb:stop:(?P<chat>\d+
         return cls(match["chat"], match["message"], match["author"])
 
     async def callback(self, interaction: Interaction) -> None:
-        async with desk_of(interaction).visible_failures(interaction):
+        async with visible_failures(interaction):
             await interaction.response.defer(ephemeral=True, thinking=True)
             if self._author != str(interaction.user.id) and not interaction.permissions.manage_messages:
                 await _say(interaction, "Only who has asked can stop this.")
-            elif await desk_of(interaction).dispatcher.stop(self._address):
+            elif await _actions(interaction).stop(self._address):
                 await _say(interaction, "Stopped.")
             else:
                 await _say(interaction, "There is nothing to stop any more.")
 
 
 class _ReasonModal(discord.ui.Modal, title="What was wrong with the answer?"):
-    """Its answer is taken by `reason_given`, which knows it after a restart too."""
+    """The form for a reason. `take_reason` handles its submission, also of a form that was opened before a restart."""
 
     reason: discord.ui.TextInput[discord.ui.View] = discord.ui.TextInput(
         label="What should be better? (optional)",
@@ -120,20 +115,21 @@ class _ReasonModal(discord.ui.Modal, title="What was wrong with the answer?"):
         super().__init__(custom_id=f"kb:why:{reference}", timeout=900)
 
 
-async def reason_given(desk: "DiscordAdapter", interaction: Interaction) -> None:
-    """Take what somebody has written about an unhelpful answer, if the interaction is that."""
+async def take_reason(actions: Actions, interaction: Interaction) -> None:
+    """Keep the reason for an unhelpful answer, where the interaction is a submission of that form."""
     data: Any = interaction.data or {}
     match = _REASON.fullmatch(data.get("custom_id", ""))
     if interaction.type is not discord.InteractionType.modal_submit or match is None:
         return
-    async with desk.visible_failures(interaction):
+    async with visible_failures(interaction):
         await interaction.response.defer(ephemeral=True, thinking=True)
         reason = " ".join(_values(data.get("components", ())))[:_LONGEST_REASON].strip()
-        await _say(interaction, await thanks(desk, interaction, match[1], helpful=False, reason=reason))
+        kept = await actions.rate(interaction, match[1], helpful=False, reason=reason)
+        await _say(interaction, _thanks(kept))
 
 
 def _values(components: Any) -> list[str]:
-    """What was written into the fields, however they are nested."""
+    """The values of the fields of a form, which may be nested."""
     found = []
     for component in components:
         if isinstance(component.get("value"), str):
@@ -143,12 +139,11 @@ def _values(components: Any) -> list[str]:
     return found
 
 
-async def thanks(
-    desk: "DiscordAdapter", interaction: Interaction, reference: str, *, helpful: bool, reason: str = ""
-) -> str:
-    """Note what somebody thinks of an answer, and the line that says so."""
-    author = str(interaction.user.id)
-    kept = await desk.dispatcher.feedback(PLATFORM, reference, author, helpful=helpful, reason=reason)
+def _actions(interaction: Interaction) -> Actions:
+    return cast(Client, interaction.client).actions
+
+
+def _thanks(kept: bool) -> str:
     return "Thank you, that is noted." if kept else _GONE
 
 

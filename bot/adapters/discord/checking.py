@@ -1,4 +1,4 @@
-"""Whether Discord lets the bot in, and what it lets it see: for `knowledge-bot doctor`."""
+"""Checks the token and the intents, for `knowledge-bot doctor`."""
 
 import re
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"[\w-]{18,}\.[\w-]{6,}\.[\w-]{25,}")
 
 
 async def check(settings: DiscordSettings, *, online: bool) -> AsyncIterator[Diagnosis]:
-    """The shape of the token, and with `online` what the service says of it."""
+    """Check the shape of the token and, with `online`, whether Discord accepts it and grants the intents."""
     token = settings.token.get_secret_value()
     if not _TOKEN.fullmatch(token):
         yield error(

@@ -2,30 +2,31 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import discord
 import structlog
 from discord import app_commands
 
-from bot.adapters.discord.incoming import PLATFORM, conversation_in
+from bot.adapters.discord.actions import Actions, Interaction
+from bot.adapters.discord.addressing import PLATFORM, conversation_in
 from bot.adapters.discord.rendering import escaped
+from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.layout import safe
+from bot.adapters.privacy import privacy_text
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
+from bot.core.settings import Settings
+from bot.core.text import counted
 from bot.storage.base import FileReport, PlatformStore
-
-if TYPE_CHECKING:
-    from bot.adapters.discord.adapter import DiscordAdapter
 
 _log = structlog.stdlib.get_logger(__name__)
 _LONGEST_QUESTION = 2000  # characters
 _MOST_GAPS = 20
 _MOST_CHOICES = 25
-_SYNCED = "commands"  # the note under which the hash of the commands is kept that Discord has
+_SYNCED = "commands"  # the note with the hash of the commands that Discord has
 
-Interaction = discord.Interaction[discord.Client]
 _POLICIES = [
     app_commands.Choice(name=name, value=value)
     for name, value in (
@@ -53,30 +54,31 @@ it, and I delete the answer.
 """
 _PRIVACY = """\
 **What is kept**
-- Your question and my answer are kept for {days:g} days, so that the buttons work and an edited question is answered again.
-- A conversation is remembered for {minutes:g} minutes for follow-up questions.
+- Your question and my answer are {kept}.
+- A conversation is {remembered}.
 - What you say about an answer (helpful or not, and why) is kept as long as the answer.
 
-Messages that are not for me are not kept. Nothing is sent to any other service, and the log holds no text. Delete your \
-question to erase it with its answer; `/forget me` erases all of yours.
+Messages that are not for me are not kept, and the log holds no text. {shared}
+
+Delete your question to erase it with its answer; `/forget me` erases all of yours.
 """
 
 
-def command_tree(client: discord.Client, desk: "DiscordAdapter") -> "KnowledgeTree":
-    """All commands, bound to the adapter."""
+def command_tree(client: discord.Client, actions: Actions) -> "KnowledgeTree":
+    """All commands of a client."""
     tree = KnowledgeTree(client)
-    for command in (_ask(desk), _answer_this(desk), _help(desk), _new(desk), _privacy(desk)):
+    for command in (_ask(actions), _answer_this(actions), _help(actions), _new(actions), _privacy(actions)):
         tree.add_command(command)
-    tree.add_command(_Forget(desk))
-    tree.add_command(_Bot(desk))
+    tree.add_command(_Forget(actions))
+    tree.add_command(_Bot(actions))
     return tree
 
 
 class KnowledgeTree(app_commands.CommandTree[discord.Client]):
-    """Commands that are sent to Discord only when they have changed."""
+    """The commands. They are sent to Discord only when they have changed: it takes 200 changes a day."""
 
     async def sync_if_changed(self, store: PlatformStore) -> None:
-        """A failure is logged: the commands that Discord has still work."""
+        """Send the commands to Discord if they differ from those that it has. Logs a failure: the old ones still work."""
         described = json.dumps([command.to_dict(self) for command in self.get_commands()], sort_keys=True, default=str)
         state = f"{self.client.application_id}:{hashlib.sha256(described.encode()).hexdigest()}"
         if await store.note(PLATFORM, _SYNCED) == state:
@@ -90,42 +92,42 @@ class KnowledgeTree(app_commands.CommandTree[discord.Client]):
         _log.info("commands sent to Discord")
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
-        """Nobody is left without a word."""
+        """Respond to a command that failed, so that nobody waits in vain."""
         cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
         if isinstance(cause, app_commands.CheckFailure | app_commands.CommandNotFound):
             text = "This command is not there any more, or not for you."
         else:
-            text = interaction.client.desk.failure(cause)  # type: ignore[attr-defined]
-        await interaction.client.desk.last_word(interaction, text)  # type: ignore[attr-defined]
+            text = failure(cause)
+        await respond_anyway(interaction, text)
 
 
 # --- for everybody ----------------------------------------------------------------------------------------------------
 
 
-def _ask(desk: "DiscordAdapter") -> app_commands.Command[Any, Any, None]:
+def _ask(actions: Actions) -> app_commands.Command[Any, Any, None]:
     @app_commands.command(name="ask", description="Ask the documents a question.")
     @app_commands.describe(question="The question.", private="Whether only you see the answer.")
     async def ask(
         interaction: Interaction,
         question: app_commands.Range[str, 1, _LONGEST_QUESTION],
-        private: bool = desk.settings.private,
+        private: bool = actions.settings.private,
     ) -> None:
-        await desk.ask(interaction, question, private=private)
+        await actions.ask(interaction, question, private=private)
 
     return ask
 
 
-def _answer_this(desk: "DiscordAdapter") -> app_commands.ContextMenu:
+def _answer_this(actions: Actions) -> app_commands.ContextMenu:
     async def answer_this(interaction: Interaction, message: discord.Message) -> None:
         if message.content.strip():
-            await desk.ask(interaction, message.content[:_LONGEST_QUESTION], private=desk.settings.private)
+            await actions.ask(interaction, message.content[:_LONGEST_QUESTION], private=actions.settings.private)
         else:
             await interaction.response.send_message("There is no text in this message.", ephemeral=True)
 
     return app_commands.ContextMenu(name="Answer this", callback=answer_this)
 
 
-def _help(_desk: "DiscordAdapter") -> app_commands.Command[Any, Any, None]:
+def _help(_: Actions) -> app_commands.Command[Any, Any, None]:
     @app_commands.command(name="help", description="What the bot can do, and how to ask.")
     async def show_help(interaction: Interaction) -> None:
         await interaction.response.send_message(HELP, ephemeral=True)
@@ -133,42 +135,55 @@ def _help(_desk: "DiscordAdapter") -> app_commands.Command[Any, Any, None]:
     return show_help
 
 
-def _new(desk: "DiscordAdapter") -> app_commands.Command[Any, Any, None]:
+def _new(actions: Actions) -> app_commands.Command[Any, Any, None]:
     @app_commands.command(name="new", description="Start a new conversation: nothing said before is referred to.")
     async def new(interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True)
         for private in (False, True):
-            await desk.forget_conversation(conversation_in(interaction.channel, interaction.user.id, private=private))
-        await desk.reply(interaction, "This is a new conversation now.")
+            await actions.forget_conversation(
+                conversation_in(interaction.channel, interaction.user.id, private=private)
+            )
+        await respond(interaction, "This is a new conversation now.")
 
     return new
 
 
-def _privacy(desk: "DiscordAdapter") -> app_commands.Command[Any, Any, None]:
+def _privacy(actions: Actions) -> app_commands.Command[Any, Any, None]:
     @app_commands.command(name="privacy", description="What the bot keeps of what you ask, and for how long.")
     async def privacy(interaction: Interaction) -> None:
-        settings = desk.administration.settings
-        text = _PRIVACY.format(days=settings.storage.answer_days, minutes=settings.conversation.expire_seconds / 60)
-        await interaction.response.send_message(text, ephemeral=True)
+        await interaction.response.send_message(_privacy_text(actions.administration.settings), ephemeral=True)
 
     return privacy
 
 
+def _privacy_text(settings: Settings) -> str:
+    days, turns = settings.storage.answer_days, settings.conversation.turns
+    minutes = counted(settings.conversation.expire_seconds / 60, "minute")
+    buttons = "so that the buttons work and an edited question is answered again"
+    return _PRIVACY.format(
+        kept=f"kept for {counted(days, 'day')}, {buttons}" if days else "erased once the answer is delivered",
+        remembered=f"remembered for {minutes} for follow-up questions" if turns else "not remembered",
+        shared=escaped(privacy_text(settings)),
+    )
+
+
 class _Forget(app_commands.Group):
-    def __init__(self, desk: "DiscordAdapter") -> None:
+    def __init__(self, actions: Actions) -> None:
         super().__init__(name="forget", description="Erase what you have asked.")
-        self._desk = desk
+        self._actions = actions
 
     @app_commands.command(
         name="me", description="Erase your questions, their answers, your conversations and your feedback."
     )
     async def me(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True)
-        forgotten = await self._desk.administration.forget(PLATFORM, str(interaction.user.id))
-        await self._desk.reply(
+        forgotten = await self._actions.administration.forget(PLATFORM, str(interaction.user.id))
+        await respond(
             interaction,
-            f"Erased: {forgotten.questions} questions with their answers, {forgotten.turns} conversation turns, "
-            f"{forgotten.feedback} pieces of feedback. Messages in Discord stay until you delete them.",
+            f"Erased: {counted(forgotten.questions, 'question with its answer', 'questions with their answers')}, "
+            f"{counted(forgotten.turns, 'conversation turn')}, "
+            f"{counted(forgotten.feedback, 'piece of feedback', 'pieces of feedback')}. "
+            "Messages in Discord stay until you delete them.",
         )
 
 
@@ -176,22 +191,22 @@ class _Forget(app_commands.Group):
 
 
 class _Bot(app_commands.Group):
-    """Discord shows these to who may manage the server; what concerns the documents is for operators only."""
+    """The commands for operators. Discord shows them to everybody who may manage the server; only the policy is theirs too."""
 
-    def __init__(self, desk: "DiscordAdapter") -> None:
+    def __init__(self, actions: Actions) -> None:
         super().__init__(
             name="bot",
             description="Administer the bot.",
             default_permissions=discord.Permissions(manage_guild=True),
         )
-        self._desk = desk
+        self._actions = actions
 
     @app_commands.command(name="status", description="What the bot answers from, what waits, what people think of it.")
     async def status(self, interaction: Interaction) -> None:
         async def work() -> str:
-            return "\n".join(map(escaped, (await self._desk.administration.status()).lines()))
+            return "\n".join(map(escaped, (await self._actions.administration.status()).lines()))
 
-        await self._operate(interaction, work())
+        await self._operate(interaction, work)
 
     @app_commands.command(name="policy", description="When the bot answers in a channel, or in the whole server.")
     @app_commands.describe(
@@ -212,75 +227,75 @@ class _Bot(app_commands.Group):
                 return "Policies are for the channels of a server."
             if policy is not None:
                 wanted = None if policy.value == "default" else Policy(policy.value)
-                await self._desk.administration.set_policy(PLATFORM, str(place.id), wanted)
-            kept = (await self._desk.administration.policies(PLATFORM)).get(str(place.id))
+                await self._actions.administration.set_policy(PLATFORM, str(place.id), wanted)
+            kept = (await self._actions.administration.policies(PLATFORM)).get(str(place.id))
             there = "the whole server" if server else f"<#{place.id}>"
             return f"Policy of {there}: **{kept}**" if kept else f"{there} has no policy of its own."
 
-        await self._operate(interaction, work(), server_matter=True)
+        await self._operate(interaction, work, server_matter=True)
 
     @app_commands.command(name="reload", description="Read new and changed documents, and report on every file.")
     async def reload(self, interaction: Interaction) -> None:
         async def work() -> str:
-            reload = await self._desk.administration.reload()
+            reload = await self._actions.administration.reload()
             files = "\n".join(map(_file_line, reload.report.files))
             return f"{escaped(reload.summary)}\n{files}"
 
-        await self._operate(interaction, work())
+        await self._operate(interaction, work)
 
     @app_commands.command(name="add", description="Add a document to what the bot answers from.")
     @app_commands.describe(file="The document.", path="Where it goes among the documents. Default: its name.")
     async def add(self, interaction: Interaction, file: discord.Attachment, path: str = "") -> None:
         async def work() -> str:
-            limit = self._desk.administration.settings.administration.document_bytes
+            limit = self._actions.administration.settings.administration.document_bytes
             if file.size > limit:
                 raise DocumentError(f"{file.filename}: larger than {limit} bytes (administration.document_bytes)")
             try:
                 content = await file.read()
             except discord.HTTPException as error:
                 raise DocumentError(f"{file.filename}: Discord doesn't hand it out; please try again") from error
-            return _file_line(await self._desk.administration.add_document(path or file.filename, content))
+            return _file_line(await self._actions.administration.add_document(path or file.filename, content))
 
-        await self._operate(interaction, work())
+        await self._operate(interaction, work)
 
     @app_commands.command(name="remove", description="Delete a document and take it out of what the bot answers from.")
     @app_commands.describe(path="The document.")
     async def remove(self, interaction: Interaction, path: str) -> None:
         async def work() -> str:
-            await self._desk.administration.remove_document(path)
+            await self._actions.administration.remove_document(path)
             return f"{escaped(path)}: removed"
 
-        await self._operate(interaction, work())
+        await self._operate(interaction, work)
 
     @remove.autocomplete("path")
     async def _paths(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        if not self._desk.is_operator(interaction.user):
+        if not self._actions.is_operator(interaction.user):
             return []
-        paths = [file.path for file in await self._desk.administration.documents()]
+        paths = [file.path for file in await self._actions.administration.documents()]
         fitting = [path for path in paths if current.lower() in path.lower() and len(path) <= 100]
         return [app_commands.Choice(name=path, value=path) for path in fitting[:_MOST_CHOICES]]
 
     @app_commands.command(name="gaps", description="What was asked and the documents don't answer, grouped by meaning.")
     async def gaps(self, interaction: Interaction) -> None:
         async def work() -> str:
-            gaps = (await self._desk.administration.gaps())[:_MOST_GAPS]
+            gaps = (await self._actions.administration.gaps())[:_MOST_GAPS]
             return "\n".join(f"- {escaped(safe(str(gap)))}" for gap in gaps) or "Nothing was declined."
 
-        await self._operate(interaction, work())
+        await self._operate(interaction, work)
 
     @app_commands.command(name="explain", description="Why a question is answered as it is, or why not.")
     @app_commands.describe(question="The question.")
     async def explain(self, interaction: Interaction, question: str) -> None:
         async def work() -> str:
-            explanation = await self._desk.administration.explain(question)
+            explanation = await self._actions.administration.explain(question)
             return "\n".join(f"- {escaped(safe(line))}" for line in explanation.lines())
 
-        await self._operate(interaction, work())
+        await self._operate(interaction, work)
 
     @app_commands.command(name="feedback", description="What people thought of the last answers.")
     async def feedback(self, interaction: Interaction) -> None:
         async def work() -> str:
-            given = await self._desk.administration.feedback()
+            given = await self._actions.administration.feedback()
             lines = (
                 f"{'👍' if one.helpful else '👎'} {escaped(one.stored.question.text if one.stored else '(erased)')}"
                 + (f"\n-# {escaped(one.reason)}" if one.reason else "")
@@ -288,24 +303,27 @@ class _Bot(app_commands.Group):
             )
             return "\n".join(lines) or "There is no feedback yet."
 
-        await self._operate(interaction, work())
+        await self._operate(interaction, work)
 
-    async def _operate(self, interaction: Interaction, work: "Awaitable[str]", *, server_matter: bool = False) -> None:
-        """Do the work if whoever asks may, and tell what came of it. A server's own matters are also its managers'."""
+    async def _operate(
+        self, interaction: Interaction, work: Callable[[], Awaitable[str]], *, server_matter: bool = False
+    ) -> None:
+        """Respond with the result of the work, if the user is an operator, or manages the server of a `server_matter`."""
         await interaction.response.defer(ephemeral=True)
-        allowed = self._desk.is_operator(interaction.user) or (server_matter and interaction.permissions.manage_guild)
+        allowed = self._actions.is_operator(interaction.user) or (
+            server_matter and interaction.permissions.manage_guild
+        )
         if not allowed:
-            work.close()  # type: ignore[attr-defined]
-            await self._desk.reply(interaction, "This is for the operators of the bot (`discord.operators`).")
+            await respond(interaction, "This is for the operators of the bot (`discord.operators`).")
             return
         try:
-            text = await work
+            text = await work()
         except BotError as error:
             text = f"⚠️ {escaped(str(error))}"
-        await self._desk.reply(interaction, text)
+        await respond(interaction, text)
 
 
 def _file_line(file: FileReport) -> str:
     remarks = "; ".join(filter(None, (file.problem, *file.warnings)))
-    passages = "not read" if file.problem else f"{file.passages} passages"
+    passages = "not read" if file.problem else counted(file.passages, "passage")
     return escaped(safe(f"{file.path}: {passages}" + (f" ({remarks})" if remarks else "")))

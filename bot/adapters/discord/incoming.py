@@ -1,167 +1,169 @@
-"""Is a message for the bot, and what does it ask? A Question, or None."""
+"""Takes messages in, with their edits and deletions, and those that came while the bot was away."""
 
-import re
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import discord
+import structlog
 
-from bot.adapters.attention import looks_like_a_question
-from bot.core.messages import Address, Policy, Question
+from bot.adapters.discord import rendering
+from bot.adapters.discord.addressing import PLATFORM, MessageReader
+from bot.adapters.discord.commands import HELP
+from bot.adapters.discord.connection import Connection
+from bot.adapters.discord.outgoing import Outbox
+from bot.adapters.discord.places import PlaceClosed
+from bot.adapters.discord.progress import ProgressDisplay
+from bot.adapters.discord.responses import failure
+from bot.adapters.recent import Recent
+from bot.core.errors import EngineBusy, RateLimited, StorageError, Undeliverable
+from bot.core.messages import Address, Question
 from bot.core.settings import DiscordSettings
-from bot.questions.dispatcher import Dispatcher
+from bot.questions.admission import Admission
 from bot.storage.base import PlatformStore
 
-PLATFORM = "discord"
-_LONGEST_TITLE = 100  # characters of the name of a thread
-_EMOJI = re.compile(r"<a?:(\w+):\d+>")
-_USER = re.compile(r"<@!?(\d+)>")
+_log = structlog.stdlib.get_logger(__name__)
+_LATE_EDIT = 900.0  # seconds after which an edit makes no new question
+_REFUSAL_EVERY = 30.0  # seconds between two refusals in words to the same person; in between, a reaction is enough
+_REFUSED = 2000  # people whose last refusal is remembered
+_DIRECT = "direct_chats"  # the note with the latest direct conversations, which Discord doesn't list
+_MOST_DIRECT = 200
+_SILENCE_UNNOTICED = 60.0  # seconds for which a connection may have been dead before the bot noticed
+_HISTORY = 100  # messages of one channel that are looked through after an absence
 
 
-class Listener:
-    """Reads messages with the eyes of the bot `me`."""
-
-    def __init__(self, dispatcher: Dispatcher, store: PlatformStore, settings: DiscordSettings) -> None:
-        self._dispatcher = dispatcher
+class Incoming:
+    def __init__(
+        self,
+        connection: Connection,
+        outbox: Outbox,
+        display: ProgressDisplay,
+        reader: MessageReader,
+        admission: Admission,
+        store: PlatformStore,
+        settings: DiscordSettings,
+    ) -> None:
+        self._connection = connection
+        self._outbox = outbox
+        self._display = display
+        self._reader = reader
+        self._admission = admission
         self._store = store
         self._settings = settings
+        self._refused_at = Recent[int, float](_REFUSED)  # by author
 
-    async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | None:
-        """What the message asks the bot, or None where it is not for the bot. The text is empty where it only calls it."""
-        if message.author.bot or message.webhook_id or message.type not in _PEOPLES_MESSAGES:
-            return None
-        followed = await self._followed(message, me)
-        addressed = message.guild is None or _mentions(message, me) or followed is not None or _replies_to(message, me)
-        policy = await self.policy(message.channel) if message.guild is not None else Policy.ALWAYS
-        if policy is Policy.OFF or (not addressed and not (message.content and _may_answer(message, policy, me))):
-            return None
-        text, replied_to = _text(message, me), followed.text if followed else _replied_text(message, me)
-        if not text and replied_to and not followed:  # "@bot" below somebody's question
-            text, replied_to = replied_to, None
-        prompted = addressed or _opens_post(message) or looks_like_a_question(text)
-        opens_thread = self._settings.threads and message.channel.type is discord.ChannelType.text and prompted
-        return Question(
-            text=text,
-            conversation=followed.conversation if followed else self._conversation(message, opens_thread),
-            author=str(message.author.id),
-            address=Address(
-                PLATFORM,
-                str(message.channel.id),
-                str(message.id),
-                {
-                    "kind": "message",
-                    "author": message.author.id,
-                    "unprompted": not prompted,
-                    "thread": text[:_LONGEST_TITLE] if opens_thread else None,
-                    "server": message.guild.id if message.guild else None,
-                },
-            ),
-            received_at=message.created_at,
-            replied_to=replied_to,
-        )
+    # --- events
 
-    async def policy(self, channel: object) -> Policy:
-        """The policy of a thread, else of its channel, else of its category, else of its server, else the default."""
-        return await self._store.policy(PLATFORM, _chats(channel)) or self._settings.policy
+    async def on_message(self, message: discord.Message) -> None:
+        await self._take(message)
 
-    async def _followed(self, message: discord.Message, me: discord.abc.User) -> Question | None:
-        """The question whose answer the message replies to."""
-        reference = message.reference
-        if (
-            reference is None
-            or reference.message_id is None
-            or reference.type is not discord.MessageReferenceType.reply
-        ):
-            return None
-        replied = reference.resolved
-        if isinstance(replied, discord.Message) and replied.author.id != me.id:
-            return None
-        return await self._dispatcher.answered_by(PLATFORM, str(reference.message_id))
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        message = payload.message
+        if payload.data.get("edited_timestamp") and message.author is not None:
+            await self._take(message, edited=True)
 
-    def _conversation(self, message: discord.Message, opens_thread: bool) -> str:
-        if opens_thread:  # which will have the id of the message
-            return f"{PLATFORM}:{message.id}"
-        return conversation_in(message.channel, message.author.id)
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        await self._withdraw(payload.channel_id, payload.message_id)
 
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        for message in payload.message_ids:
+            await self._withdraw(payload.channel_id, message)
 
-_PEOPLES_MESSAGES = (discord.MessageType.default, discord.MessageType.reply)
+    # --- questions
 
+    async def _take(self, message: discord.Message, *, edited: bool = False) -> None:
+        """Accept the question of a message that is addressed to the bot. Failures are shown in reply to it."""
+        me = self._connection.client.user
+        if message.channel.id in self._outbox.forbidden or me is None:
+            return
+        try:
+            question = await self._reader.question_in(message, me)
+        except StorageError as error:  # reply only where the bot is addressed for certain
+            if message.guild is None or me in message.mentions:
+                await self._outbox.reply(message, rendering.escaped(failure(error)))
+            return
+        if question is None:
+            return
+        try:
+            if message.guild is None:
+                await self._remember_direct(message.channel.id)
+            await self._accept(message, question, edited=edited)
+        except (EngineBusy, RateLimited) as error:
+            await self._refuse(message, f"⏳ {rendering.escaped(str(error))}", question)
+        except Exception as error:
+            await self._refuse(message, rendering.escaped(failure(error)), question)
 
-def conversation_in(channel: object, author: int, *, private: bool = False) -> str:
-    """Threads and direct conversations are one conversation, in a channel everybody has their own."""
-    chat = getattr(channel, "id", 0)
-    if private:
-        return f"{PLATFORM}:{chat}:{author}:private"
-    shared = isinstance(channel, discord.Thread | discord.DMChannel | discord.GroupChannel)
-    return f"{PLATFORM}:{chat}" if shared else f"{PLATFORM}:{chat}:{author}"
+    async def _accept(self, message: discord.Message, question: Question, *, edited: bool) -> None:
+        if not question.text:
+            if not edited:
+                await self._refuse(message, HELP, question)
+            return
+        if edited:
+            revised = await self._admission.revise(question)
+            if revised or (discord.utils.utcnow() - message.created_at).total_seconds() > _LATE_EDIT:
+                return
+        await self._admission.accept(question)
 
+    async def _withdraw(self, channel: int, message: int) -> None:
+        """Withdraw the question of a deleted message, and delete its answer, wherever that was sent."""
+        address = Address(PLATFORM, str(channel), str(message))
+        self._display.end(address)
+        for sent in await self._admission.withdraw(address):
+            for place in (channel, message):  # a thread of the question has its id
+                await self._outbox.delete(place, sent)
 
-def _chats(channel: object) -> list[str]:
-    """What a policy may have been set for, the nearest first."""
-    ids = [getattr(channel, name, None) for name in ("id", "parent_id", "category_id")]
-    guild = getattr(channel, "guild", None)
-    return [str(chat) for chat in (*ids, guild and guild.id) if chat]
+    async def _refuse(self, message: discord.Message, text: str, question: Question) -> None:
+        """Reply with text instead of an answer, or react only, where the same person got such a reply just now."""
+        if question.address.details.get("unprompted"):
+            return
+        author, now = message.author.id, time.monotonic()
+        refused_at = self._refused_at.get(author)
+        with suppress(discord.HTTPException, PlaceClosed, Undeliverable):
+            if refused_at is not None and now - refused_at < _REFUSAL_EVERY:
+                await message.add_reaction("⏳")
+                return
+            self._refused_at[author] = now
+            await self._outbox.reply(message, text)
 
+    # --- catching up
 
-def _may_answer(message: discord.Message, policy: Policy, me: discord.abc.User) -> bool:
-    """Whether the bot may answer without being addressed; people's conversation with each other it leaves alone."""
-    if _opens_post(message):
-        return policy in (Policy.FORUM, Policy.ALWAYS)
-    if message.reference is not None or message.mention_everyone or message.role_mentions:
-        return False
-    if any(user.id != me.id for user in message.mentions):
-        return False
-    return policy is Policy.ALWAYS or _takes_part(message.channel, me)
+    async def catch_up(self, since: float) -> None:
+        """Take the messages since a time (seconds since the epoch), unless that is too long ago. The journal knows those
+        that were taken before."""
+        away = time.time() - since
+        if not 0 < away <= self._settings.catch_up_seconds:
+            return
+        after = datetime.fromtimestamp(since - _SILENCE_UNNOTICED, UTC)
+        client = self._connection.client
+        direct = [client.get_partial_messageable(chat) for chat in await self._direct_chats()]
+        looked_at = 0
+        for channel in (*_channels_with_news(client, after), *direct):
+            with suppress(discord.HTTPException):
+                async for message in channel.history(after=after, limit=_HISTORY, oldest_first=True):
+                    looked_at += 1
+                    await self._take(message)
+        _log.info("caught up", seconds_away=round(away), messages_looked_at=looked_at)
 
+    async def _direct_chats(self) -> list[int]:
+        return [int(chat) for chat in (await self._store.note(PLATFORM, _DIRECT) or "").split()]
 
-def _takes_part(channel: object, me: discord.abc.User) -> bool:
-    """A thread that the bot has opened, or has been drawn into outside of a forum, where each post is somebody's own."""
-    if not isinstance(channel, discord.Thread):
-        return False
-    return channel.owner_id == me.id or (
-        channel.me is not None and not isinstance(channel.parent, discord.ForumChannel)
-    )
-
-
-def _opens_post(message: discord.Message) -> bool:
-    """Whether this is the first message of a forum post, which has the id of the post."""
-    channel = message.channel
-    return (
-        isinstance(channel, discord.Thread)
-        and channel.id == message.id
-        and (isinstance(channel.parent, discord.ForumChannel))
-    )
+    async def _remember_direct(self, chat: int) -> None:
+        chats = await self._direct_chats()
+        if chat not in chats:
+            await self._store.set_note(PLATFORM, _DIRECT, " ".join(map(str, [*chats, chat][-_MOST_DIRECT:])))
 
 
-def _mentions(message: discord.Message, me: discord.abc.User) -> bool:
-    role = message.guild.self_role if message.guild else None  # the role of the same name, which people often take
-    return any(user.id == me.id for user in message.mentions) or (role is not None and role in message.role_mentions)
+def _channels_with_news(client: discord.Client, after: datetime) -> Sequence[discord.abc.Messageable]:
+    """The channels whose last message is newer than `after`."""
+    newer = discord.utils.time_snowflake(after)
+    return [
+        channel
+        for guild in client.guilds
+        for channel in _channels_of(guild)
+        if channel.last_message_id and channel.last_message_id > newer
+    ]
 
 
-def _replies_to(message: discord.Message, me: discord.abc.User) -> bool:
-    replied = message.reference.resolved if message.reference else None
-    return isinstance(replied, discord.Message) and replied.author.id == me.id
-
-
-def _replied_text(message: discord.Message, me: discord.abc.User) -> str | None:
-    """What somebody wrote that the message replies to."""
-    replied = message.reference.resolved if message.reference else None
-    if not isinstance(replied, discord.Message) or replied.author.id == me.id:
-        return None
-    return _readable(replied.content, replied.mentions) or None
-
-
-def _text(message: discord.Message, me: discord.abc.User) -> str:
-    text = message.content.replace(f"<@{me.id}>", " ").replace(f"<@!{me.id}>", " ")
-    if message.guild and message.guild.self_role:
-        text = text.replace(message.guild.self_role.mention, " ")
-    text = _readable(text, message.mentions)
-    if _opens_post(message) and isinstance(message.channel, discord.Thread):
-        return f"{message.channel.name}\n{text}".strip()
-    return text
-
-
-def _readable(text: str, mentions: Sequence[discord.abc.User]) -> str:
-    """Text with names in place of Discord's marks."""
-    names = {str(user.id): user.display_name for user in mentions}
-    text = _EMOJI.sub(r":\1:", text)
-    return " ".join(_USER.sub(lambda match: f"@{names.get(match[1], 'somebody')}", text).split(" ")).strip()
+def _channels_of(guild: discord.Guild) -> list[discord.TextChannel | discord.VoiceChannel | discord.Thread]:
+    return [*guild.text_channels, *guild.voice_channels, *guild.threads]

@@ -1,8 +1,9 @@
-"""An answer as Discord shows it: its Markdown kept as far as Discord knows it, and nothing of a document able to act.
+"""Renders answers in Discord's Markdown, and makes the text of documents harmless.
 
-Discord's Markdown is its own: three backticks open code anywhere and know no longer fences, a tilde fence is none, tables are
-plain text. So code is found by CommonMark's rules, in which documents are written, and written anew by Discord's; all else
-is kept from mentioning anybody, from hiding where a link leads, and from looking like the bot's own small print.
+Discord's Markdown differs from CommonMark, in which documents are written: three backticks open code anywhere, longer fences
+and tilde fences don't exist, and tables are plain text. So code and tables are found by CommonMark's rules and written anew by
+Discord's. All other text is changed so that it mentions nobody, hides no address behind a link, and doesn't look like the
+bot's own small print.
 """
 
 import re
@@ -14,10 +15,10 @@ from bot.core.messages import Answer, Citation, Outcome
 
 LONGEST_MESSAGE = 2000  # UTF-16 units
 _LONGEST_QUOTED_QUESTION = 200  # characters
-_LONGEST_LABEL = 60  # characters of a language behind a fence, which nobody needs in full
+_LONGEST_LABEL = 60  # characters of the language behind a fence
 REPEATED = "-# ↻ sent again: it is not known whether this arrived the first time"
 _SMALL_PRINT = "-# "
-# Which outcome it is must be seen at a glance.
+# They show the outcome at a glance.
 _MARKS = {Outcome.DECLINED: "🔍 ", Outcome.FAILED: "⚠️ ", Outcome.STOPPED: "⏹️ "}
 
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*([^\n`]*)$")
@@ -26,25 +27,25 @@ _CODE_SPAN = re.compile(r"(?<![\\`])(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 _LINK = re.compile(r"!?\[((?:[^\[\]\\]|\\.)*+)\]\(\s*<?([^\s<>()]*+(?:\([^\s<>()]*+\)[^\s<>()]*+)*+)>?[^()\n]*+\)")
 _ADDRESS = re.compile(r"<?(https?://[^\s<>]+)>?", re.IGNORECASE)
 _MENTION = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
-# With the backslashes before them, which might undo the one that is put there.
+# Each with the backslashes before it, which might undo the one that is put there.
 _TICK = re.compile(r"\\*`")
 _ANGLE = re.compile(r"\\*<")
-# What begins a line and would look like the bot's own small print, or take in all that follows.
+# At the beginning of a line: small print like the bot's own, and a quote that takes in all that follows.
 _GREEDY_LINE = re.compile(r"^([ \t]*)(-#|>>>)", re.MULTILINE)
 _SPECIAL = re.compile(r"([\\*_~`|<>\[\]()#@:])")
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The messages of an answer, each at most 2000 units long; the last one takes the buttons. `file` is all of an answer
-    that is too long for messages, as the file that goes with the first one."""
+    """The messages of an answer, each at most 2000 units long. The last one takes the buttons, the first one takes `file`,
+    the whole text of an answer that is too long for messages."""
 
     parts: tuple[str, ...]
     file: str | None = None
 
 
 def render(answer: Answer, *, question: str | None = None, most_parts: int = 5) -> Rendered:
-    """The messages of an answer. `question` is quoted above it, where people would not see it otherwise."""
+    """Render an answer as at most `most_parts` messages and its sources. `question` is quoted above it."""
     head = f"> {_one_line(question, _LONGEST_QUOTED_QUESTION)}\n" if question else ""
     head += f"{_SMALL_PRINT}{LATE}\n" if answer.late else ""
     sources = _sources(answer.citations)
@@ -63,19 +64,19 @@ def render(answer: Answer, *, question: str | None = None, most_parts: int = 5) 
 
 
 def body(answer: Answer) -> str:
-    """The text of an answer without its sources. What the documents say is Markdown, what the bot says may name anything."""
+    """The text of an answer without its sources: Markdown where it is from the documents, else plain text of the bot."""
     if answer.outcome is Outcome.ANSWERED:
         return harmless(answer.text)
     return _MARKS.get(answer.outcome, "") + escaped(answer.text)
 
 
 def repeated(part: str) -> str:
-    """A part that may have arrived before, and says so."""
+    """A part with a note that it may have arrived before."""
     return f"{part}\n{REPEATED}"
 
 
 def passages(citations: Sequence[Citation]) -> str:
-    """The exact words that an answer stands on, each quoted with its source below."""
+    """The quoted words of citations, each with its source below."""
     quotes = []
     for citation in citations:
         quoted = "\n".join(f"> {line}" for line in harmless(citation.quote).split("\n"))
@@ -84,7 +85,7 @@ def passages(citations: Sequence[Citation]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text of which nothing is taken for Markdown or a mention."""
+    """Text in which Discord finds no Markdown and no mention."""
     return _MENTION.sub("@\u200b", _SPECIAL.sub(r"\\\1", safe(text)))
 
 
@@ -102,7 +103,7 @@ def _sources(citations: Sequence[Citation]) -> str:
 
 
 def _plain_address(url: str | None) -> str:
-    """An address as it is, in brackets that keep Discord from showing a preview; empty for what is none."""
+    """A web address in brackets, which keep Discord from showing a preview; empty where `url` is no web address."""
     match = _ADDRESS.fullmatch(safe(url or ""))
     return f"<{match[1]}>" if match and len(match[1]) <= 300 else ""
 
@@ -111,7 +112,7 @@ def _plain_address(url: str | None) -> str:
 
 
 def harmless(text: str) -> str:
-    """Markdown of a document as Markdown of Discord that shows all of it and does nothing else."""
+    """Turn the Markdown of a document into Discord's Markdown, which shows all of it and does nothing else."""
     return "\n".join(_pieces(safe(text).split("\n")))
 
 
@@ -152,7 +153,7 @@ def _closes(line: str, mark: str) -> bool:
 
 
 def _table_end(lines: Sequence[str], start: int) -> int:
-    """Past the last line of the table that begins here, or `start` where none does."""
+    """The place after the last line of the table that begins at `start`; `start` where no table begins."""
     if "|" not in lines[start] or start + 1 >= len(lines) or "|" not in lines[start + 1]:
         return start
     if not _TABLE_RULE.fullmatch(lines[start + 1]):
@@ -164,7 +165,7 @@ def _table_end(lines: Sequence[str], start: int) -> int:
 
 
 def _aligned(rows: Sequence[str]) -> list[str]:
-    """A table with columns of even width, as it can be read in code."""
+    """The rows of a table with columns of even width, for a code block."""
     cells = [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in rows]
     del cells[1]
     widths = [max(len(row[n]) for row in cells if n < len(row)) for n in range(max(map(len, cells)))]
@@ -173,7 +174,7 @@ def _aligned(rows: Sequence[str]) -> list[str]:
 
 
 def _code(lines: Sequence[str], language: str = "") -> str:
-    """A code block. Backticks within it that Discord would take for its end are kept apart by what can't be seen."""
+    """A code block. Backticks within it are kept apart by an invisible space, so that they don't end it."""
     inside = "\n".join(lines).replace("``", "`\u200b`")
     if inside.endswith("`"):
         inside += "\u200b"
@@ -182,7 +183,7 @@ def _code(lines: Sequence[str], language: str = "") -> str:
 
 
 def _prose(text: str) -> str:
-    """Text outside of code blocks: code spans kept as such, the rest made harmless."""
+    """Text outside of code blocks: code spans are kept, and the rest is made harmless."""
     said: list[str] = []
     end = 0
     for span in _CODE_SPAN.finditer(text):
@@ -214,7 +215,7 @@ def _harmless_prose(text: str) -> str:
 
 
 def _unlinked(text: str) -> str:
-    """Text with its addresses bare and without previews, and nothing else that Discord would act on."""
+    """Text with bare addresses without previews, and no other mark that acts."""
     said: list[str] = []
     end = 0
     for address in _ADDRESS.finditer(text):
@@ -225,7 +226,7 @@ def _unlinked(text: str) -> str:
 
 
 def _with_brackets(address: str) -> str:
-    """`<address>`, with what ends a sentence rather than an address left outside."""
+    """`<address>`. Punctuation that ends a sentence rather than the address stays outside."""
     bare = address.rstrip(".,;:!?\"'*_~|")
     while bare.endswith(")") and bare.count(")") > bare.count("("):
         bare = bare[:-1]

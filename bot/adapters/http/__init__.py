@@ -1,4 +1,4 @@
-"""HTTP: questions as requests, answers as their responses, in a form of the bot's own and in that of the OpenAI API."""
+"""HTTP: questions as requests, answers as responses, in a form of the bot's own and in that of the OpenAI API."""
 
 from bot.adapters.http.adapter import HttpAdapter as HttpAdapter
 from bot.adapters.http.answers import answers_router as answers_router

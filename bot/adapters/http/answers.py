@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from bot.adapters.http.adapter import PLATFORM, HttpAdapter, IdempotencyKey, Waiting
+from bot.adapters.http.incoming import PLATFORM, IdempotencyKey, Requests, Waiting
 from bot.core.messages import Answer, Update
 from bot.http.problems import Problem
 from bot.http.streaming import EVENT_STREAM, KEEP_ALIVE, event, event_stream
@@ -52,7 +52,7 @@ _EXAMPLE = {
 }
 
 
-def answers_router(adapter: HttpAdapter) -> APIRouter:
+def answers_router(requests: Requests) -> APIRouter:
     router = APIRouter(tags=["answers"])
 
     @router.post(
@@ -68,16 +68,16 @@ def answers_router(adapter: HttpAdapter) -> APIRouter:
     )
     async def answers(ask: Ask, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
         conversation = f"{PLATFORM}:{ask.user}:{ask.conversation}" if ask.conversation else None
-        waiting = await adapter.begin(request, ask.question, ask.user, idempotency_key, conversation=conversation)
+        waiting = await requests.begin(request, ask.question, ask.user, idempotency_key, conversation=conversation)
         if EVENT_STREAM in request.headers.get("accept", ""):
-            return event_stream(_events(adapter, waiting))
-        return JSONResponse((await adapter.answer(waiting)).to_json())
+            return event_stream(_events(requests, waiting))
+        return JSONResponse((await requests.answer(waiting)).to_json())
 
     return router
 
 
-async def _events(adapter: HttpAdapter, waiting: Waiting) -> AsyncIterator[str]:
-    async for happened in adapter.events(waiting):
+async def _events(requests: Requests, waiting: Waiting) -> AsyncIterator[str]:
+    async for happened in requests.events(waiting):
         match happened:
             case None:
                 yield KEEP_ALIVE

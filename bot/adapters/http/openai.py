@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from bot.adapters.http.adapter import HttpAdapter, IdempotencyKey, Waiting
+from bot.adapters.http.incoming import IdempotencyKey, Requests, Waiting
 from bot.adapters.layout import source_line
 from bot.core.messages import Answer, Turn
 from bot.http.problems import Problem
@@ -58,7 +58,7 @@ class ChatRequest(BaseModel):
     response_format: dict[str, Any] | None = None
 
 
-def openai_router(adapter: HttpAdapter) -> APIRouter:
+def openai_router(requests: Requests) -> APIRouter:
     router = APIRouter(tags=["OpenAI"])
 
     @router.get("/v1/models", summary="The models that can be asked: this bot")
@@ -74,13 +74,13 @@ def openai_router(adapter: HttpAdapter) -> APIRouter:
     async def completions(ask: ChatRequest, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
         _require_answerable(ask)
         question = ask.messages[-1].text.strip()
-        waiting = await adapter.begin(
+        waiting = await requests.begin(
             request, question, ask.user or "", idempotency_key, earlier=_turns(ask.messages[:-1])
         )
-        completion = _Completion(adapter, ask)
+        completion = _Completion(requests, ask)
         if ask.stream:
             return event_stream(completion.chunks(waiting))
-        return JSONResponse(await completion.whole(await adapter.answer(waiting)))
+        return JSONResponse(await completion.whole(await requests.answer(waiting)))
 
     return router
 
@@ -88,8 +88,8 @@ def openai_router(adapter: HttpAdapter) -> APIRouter:
 class _Completion:
     """The response to one request."""
 
-    def __init__(self, adapter: HttpAdapter, ask: ChatRequest) -> None:
-        self._adapter = adapter
+    def __init__(self, requests: Requests, ask: ChatRequest) -> None:
+        self._requests = requests
         self._ask = ask
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
         self._created = int(time.time())
@@ -109,7 +109,7 @@ class _Completion:
 
     async def chunks(self, waiting: Waiting) -> AsyncIterator[str]:
         yield self._chunk({"role": "assistant", "content": ""})
-        async for happened in self._adapter.events(waiting):
+        async for happened in self._requests.events(waiting):
             if isinstance(happened, Answer):
                 text = _shown(happened)
                 for line in text.splitlines(keepends=True):
@@ -133,7 +133,7 @@ class _Completion:
     async def _usage(self, text: str) -> dict[str, int]:
         """In tokens of the encoder."""
         said = [message.text for message in self._ask.messages]
-        *prompt, completion = await asyncio.to_thread(self._adapter.count_tokens, [*said, text])
+        *prompt, completion = await asyncio.to_thread(self._requests.count_tokens, [*said, text])
         total = sum(prompt) + completion
         return {"prompt_tokens": sum(prompt), "completion_tokens": completion, "total_tokens": total}
 

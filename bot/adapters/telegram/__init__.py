@@ -1,10 +1,12 @@
-"""Telegram: private chats, groups, topics, inline queries; by polling or by a webhook."""
+"""The Telegram adapter: private chats, groups, topics and inline queries, by polling or by a webhook."""
 
 import logging
 import os
 
-# The library's switch for durations as timedelta, which it will do anyway some day and warns about until then.
+PLATFORM = "telegram"
+
+# Makes the library give durations as timedelta, which it will do by default later and warns about until then.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
-# The library logs the texts that people write when it can't read an update, and whatever the service answers when that is no
-# JSON. What there is to know we log ourselves.
+# The library logs the text of updates that it can't read, and of responses that are no JSON. The adapter logs such failures
+# itself, without the text.
 logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)

@@ -1,37 +1,45 @@
-"""What the buttons below an answer do. They are valid after a restart: all they need is kept under the answer's reference."""
+"""The buttons below an answer. They work after a restart, because everything they need is kept under the answer's reference."""
 
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.error import TelegramError
 
-from bot.adapters.telegram.incoming import topic_of
-from bot.adapters.telegram.outgoing import Place, Sender
+from bot.adapters.recent import Recent
+from bot.adapters.telegram import PLATFORM
+from bot.adapters.telegram.chats import Chats
+from bot.adapters.telegram.places import Place, topic_of
 from bot.adapters.telegram.rendering import HELPFUL, NOT_HELPFUL, PASSAGE, passages_of
+from bot.adapters.telegram.sending import Sender
 from bot.core.errors import BotError, Undeliverable
 from bot.core.messages import NotSent
-from bot.questions.dispatcher import Dispatcher
+from bot.storage.base import Stored
 
 _log = structlog.stdlib.get_logger(__name__)
 _TOO_OLD = "This answer isn't kept any more."
-_REMEMBERED = 1000  # passages shown lately, which are not shown again at the next press
+_REMEMBERED = 1000  # answers whose passages were shown lately and are not shown again
+
+
+class KeptAnswers(Protocol):
+    """The operations of the Journal that buttons need."""
+
+    async def stored(self, platform: str, reference: str) -> Stored | None: ...
+
+    async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool: ...
 
 
 class Buttons:
-    def __init__(
-        self, platform: str, dispatcher: Dispatcher, sender: Sender, moved_to: Callable[[str], Awaitable[str]]
-    ) -> None:
-        """`moved_to` says the present id of a chat that may have moved."""
-        self._platform = platform
-        self._dispatcher = dispatcher
+    """Carries out the presses of buttons: feedback, and showing the passages behind an answer."""
+
+    def __init__(self, answers: KeptAnswers, sender: Sender, chats: Chats) -> None:
+        self._answers = answers
         self._sender = sender
-        self._moved_to = moved_to
-        self._shown: OrderedDict[str, None] = OrderedDict()
+        self._chats = chats
+        self._shown = Recent[str, None](_REMEMBERED)
 
     async def pressed(self, query: CallbackQuery) -> None:
-        """Do what a button says. The query is answered in any case, else the app shows for a while that it waits."""
+        """Carry out a press and answer its query, also after a failure: until then the app shows that it waits."""
         said, alert = "Something went wrong on our side.", True
         try:
             said, alert = await self._carry_out(query)
@@ -45,37 +53,36 @@ class Buttons:
             _log.debug("a button press was not answered", error=type(error).__name__)
 
     async def _carry_out(self, query: CallbackQuery) -> tuple[str, bool]:
-        """(what to say, whether so that it has to be dismissed)"""
+        """(the text to show, whether it has to be dismissed)"""
         kind, _, reference = (query.data or "").partition(":")
         if query.message is None or not await self._belongs(reference, str(query.message.chat.id)):
             return _TOO_OLD, True
         if kind in (HELPFUL, NOT_HELPFUL):
-            helpful = kind == HELPFUL
-            author = str(query.from_user.id)
-            kept = await self._dispatcher.feedback(self._platform, reference, author, helpful=helpful)
-            thanks = "Thank you!" if helpful else "Thank you. The operator will see it."
-            return (thanks, False) if kept else (_TOO_OLD, True)
+            return await self._note_feedback(reference, str(query.from_user.id), helpful=kind == HELPFUL)
         if kind == PASSAGE:
             return await self._show_passage(query.message, reference)
         return "I don't know this button any more.", True
 
     async def _belongs(self, reference: str, chat: str) -> bool:
-        """Whether there is such an answer, and it was given in this chat: nobody can look into another one."""
-        stored = await self._dispatcher.stored(self._platform, reference)
+        """Whether the answer is kept and was given in this chat: a forged reference must not open another one."""
+        stored = await self._answers.stored(PLATFORM, reference)
         return stored is not None and chat in (
             stored.question.address.chat,
-            await self._moved_to(stored.question.address.chat),
+            await self._chats.current_id(stored.question.address.chat),
         )
+
+    async def _note_feedback(self, reference: str, author: str, *, helpful: bool) -> tuple[str, bool]:
+        if not await self._answers.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=""):
+            return _TOO_OLD, True
+        return "Thank you!" if helpful else "Thank you. The operator will see it.", False
 
     async def _show_passage(self, below: MaybeInaccessibleMessage, reference: str) -> tuple[str, bool]:
         if reference in self._shown:
             return "It is shown further down already.", False
-        stored = await self._dispatcher.stored(self._platform, reference)
+        stored = await self._answers.stored(PLATFORM, reference)
         if stored is None:
             return _TOO_OLD, True
         self._shown[reference] = None
-        if len(self._shown) > _REMEMBERED:
-            self._shown.popitem(last=False)
         topic = topic_of(below) if isinstance(below, Message) else stored.question.address.details["topic"]
         place = Place(below.chat.id, topic, below.message_id)
         try:

@@ -1,4 +1,4 @@
-"""Whether Telegram lets the bot in, and what it lets it see: for `knowledge-bot doctor`."""
+"""Checks of the Telegram settings for `knowledge-bot doctor`: the token, privacy mode, and the webhook."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
 
 
 async def check(settings: TelegramSettings, *, online: bool) -> AsyncIterator[Diagnosis]:
-    """The shape of the token, and with `online` what the service says of it."""
+    """Check the shape of the token, and with `online` also ask the service about the bot."""
     token = settings.token.get_secret_value()
     if not _TOKEN.fullmatch(token):
         yield error(

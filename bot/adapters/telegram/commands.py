@@ -1,31 +1,28 @@
-"""What commands do, for everybody and for operators; each returns what to say. Who is an operator stands in the
-settings, by user id: nobody else's command is even answered as one."""
+"""The commands, for everybody and for operators; each returns the text of its reply.
+
+Operators are named in the settings by their user ids. For other people the commands of operators don't exist.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import PurePosixPath
+from typing import Protocol
 
 import structlog
-from telegram import (
-    Bot,
-    BotCommand,
-    BotCommandScope,
-    BotCommandScopeAllGroupChats,
-    BotCommandScopeAllPrivateChats,
-    BotCommandScopeChat,
-    Document,
-)
-from telegram.error import BadRequest, Forbidden
+from telegram import Bot, Document
+from telegram.error import BadRequest
 
 from bot.adapters.layout import safe
+from bot.adapters.privacy import privacy_text
+from bot.adapters.telegram import PLATFORM
+from bot.adapters.telegram.addressing import Caller
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
+from bot.core.settings import Settings
+from bot.core.text import counted
 from bot.questions.administration import Administration
 from bot.storage.base import Forgotten
 
 _log = structlog.stdlib.get_logger(__name__)
-PLATFORM = "telegram"
 _HELP = """\
 I answer questions from documents, in their own words, and show where they stand. When the documents don't answer, I say so.
 
@@ -50,8 +47,8 @@ Send a file to add it to the documents; its caption may name the path.
 /policy, a chat's id and mention, always, forum, off or default: when to answer there; in a group itself without the id"""
 _PRIVACY = """\
 I see what is written to me in private, and in groups what is addressed to me, unless the group's owner lets me see more. \
-A question is kept until it is answered{kept}. What we were talking about is forgotten {expiry} minutes after your last \
-question. Nothing is passed on to anybody, and nothing is used for training.
+A question is kept until it is answered{kept}. What we were talking about is forgotten {expiry} after your last \
+question. {disclosure}
 
 /forget me erases your questions, the answers to them, our conversation and your ratings, at once.
 
@@ -62,38 +59,34 @@ _POLICIES: Mapping[str, Policy | None] = {**{policy.value: policy for policy in 
 _POLICY_USE = f"Give the chat's id and one of {', '.join(_POLICIES)}: /policy -1001234 always"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who gives a command, and where. `conversation` is what `/new` forgets."""
-
-    author: str
-    chat: int
-    private: bool
-    conversation: str
-
-
 Handler = Callable[[Caller, str], Awaitable[str]]
+"""Takes the caller and the text behind the command, returns the reply. Raises BotError."""
+
+
+class Actions(Protocol):
+    """The operations of the adapter that commands call."""
+
+    async def forget_conversation(self, conversation: str) -> None:
+        """Erase the turns of a conversation."""
+
+    async def stop_last(self, conversation: str) -> bool:
+        """Stop the work on the last question of a conversation. False: nothing is being worked on."""
+
+    async def forget(self, author: str) -> Forgotten:
+        """Erase the questions, turns and feedback of an author."""
+
+    def describe(self) -> str:
+        """The state of the connection in one line."""
 
 
 class Commands:
-    def __init__(
-        self,
-        administration: Administration,
-        *,
-        operators: frozenset[str],
-        forget_conversation: Callable[[str], Awaitable[None]],
-        stop: Callable[[str], Awaitable[bool]],
-        forget: Callable[[str], Awaitable[Forgotten]],
-        health: Callable[[], str],
-    ) -> None:
-        """`stop` stops the last question of a conversation; `forget` erases what is kept of an author; `health` says how
-        the connection is."""
+    """Finds and carries out commands."""
+
+    def __init__(self, administration: Administration, actions: Actions, operators: frozenset[str]) -> None:
+        """`operators`: the ids of the users who may administer the bot."""
         self._administration = administration
+        self._actions = actions
         self._operators = operators
-        self._forget_conversation = forget_conversation
-        self._stop = stop
-        self._forget_author = forget
-        self._health = health
         self._for_all: Mapping[str, Handler] = {
             "start": self._help,
             "help": self._help,
@@ -113,7 +106,7 @@ class Commands:
         }
 
     def handler(self, name: str, caller: Caller) -> Handler | None:
-        """What carries out a command for this caller; None where there is no such command for them."""
+        """The handler of a command; None where the command doesn't exist for this caller."""
         if self.is_operator(caller) and (caller.private or name == "policy"):
             if name == "policy":
                 return self._policy
@@ -123,10 +116,11 @@ class Commands:
 
     @staticmethod
     def takes_long(name: str) -> bool:
-        """Whether a command reads documents, runs a model or waits for answers: no other message should wait for that."""
+        """Whether a command reads documents, runs a model or waits for answers, so that other messages must not wait for it."""
         return name in ("reload", "remove", "forget", "gaps", "explain")
 
     def is_operator(self, caller: Caller) -> bool:
+        """Whether the caller may administer the bot."""
         return caller.author in self._operators
 
     # --- for everybody
@@ -135,43 +129,34 @@ class Commands:
         return _HELP + ("\n" + _OPERATOR_HELP if caller.private and self.is_operator(caller) else "")
 
     async def _privacy(self, caller: Caller, _: str) -> str:
-        settings = self._administration.settings
-        days = settings.storage.answer_days
-        kept = f", and with its answer for {days:g} days more, so that the buttons work and you can correct it"
-        return _PRIVACY.format(
-            kept=kept if days else ", and then erased",
-            expiry=round(settings.conversation.expire_seconds / 60),
-            author=caller.author,
-            chat=caller.chat,
-        )
+        return _privacy(self._administration.settings, caller)
 
     async def _new(self, caller: Caller, _: str) -> str:
-        await self._forget_conversation(caller.conversation)
+        await self._actions.forget_conversation(caller.conversation)
         return "Let's begin anew: what we were talking about is forgotten."
 
     async def _stopped(self, caller: Caller, _: str) -> str:
-        return "" if await self._stop(caller.conversation) else "There is nothing to stop."
+        return "" if await self._actions.stop_last(caller.conversation) else "There is nothing to stop."
 
     async def _forget(self, caller: Caller, rest: str) -> str:
         if rest.lower() != "me":
             return _FORGET
-        erased = await self._forget_author(caller.author)
-        return (
-            f"Erased: {erased.questions} questions with their answers, {erased.turns} turns of conversation, "
-            f"{erased.feedback} ratings. What stands in this chat you can delete yourself."
-        )
+        erased = await self._actions.forget(caller.author)
+        questions = counted(erased.questions, "question with its answer", "questions with their answers")
+        turns, ratings = counted(erased.turns, "turn"), counted(erased.feedback, "rating")
+        return f"Erased: {questions}, {turns} of conversation, {ratings}. What stands in this chat you can delete yourself."
 
     # --- for operators
 
     async def _status(self, _caller: Caller, _: str) -> str:
         status = await self._administration.status()
-        return "\n".join((*status.lines(), self._health()))
+        return "\n".join((*status.lines(), self._actions.describe()))
 
     async def _documents(self, _caller: Caller, _: str) -> str:
         documents = await self._administration.documents()
         lines = (
             f"{safe(file.path)}: "
-            + safe("; ".join(filter(None, (file.problem or f"{file.passages} passages", *file.warnings))))
+            + safe("; ".join(filter(None, (file.problem or counted(file.passages, "passage"), *file.warnings))))
             for file in documents
         )
         return "\n".join(lines) or "There are no documents yet. Send me one as a file."
@@ -218,7 +203,7 @@ class Commands:
         return f"In the chat {chat} the policy is from now on: {wanted}."
 
     async def add_document(self, bot: Bot, document: Document, caption: str) -> str:
-        """Put a file that an operator has sent into the knowledge folder."""
+        """Put a file that an operator has sent into the knowledge folder. Raises BotError."""
         path = caption.strip() or document.file_name or ""
         limit = self._administration.settings.administration.document_bytes
         if (document.file_size or 0) > limit:
@@ -230,11 +215,25 @@ class Commands:
         content = bytes(await file.download_as_bytearray())
         report = await self._administration.add_document(path, content)
         remarks = f" Remarks: {'; '.join(report.warnings)}" if report.warnings else ""
-        return f"{safe(PurePosixPath(report.path).as_posix())}: {report.passages} passages.{safe(remarks)}"
+        passages = counted(report.passages, "passage")
+        return f"{safe(PurePosixPath(report.path).as_posix())}: {passages}.{safe(remarks)}"
+
+
+def _privacy(settings: Settings, caller: Caller) -> str:
+    """The text of /privacy."""
+    days = settings.storage.answer_days
+    kept = f", and with its answer for {counted(days, 'day')} more, so that the buttons work and you can correct it"
+    return _PRIVACY.format(
+        kept=kept if days else ", and then erased",
+        expiry=counted(round(settings.conversation.expire_seconds / 60), "minute"),
+        disclosure=privacy_text(settings),
+        author=caller.author,
+        chat=caller.chat,
+    )
 
 
 async def carried_out(work: Awaitable[str]) -> str:
-    """What a command says, or what was wrong, in words that may be shown."""
+    """The text that `work` returns, or in place of an error one that may be shown to people."""
     try:
         return await work
     except BotError as error:
@@ -242,85 +241,3 @@ async def carried_out(work: Awaitable[str]) -> str:
     except Exception:
         _log.exception("a command failed")
         return "Something went wrong on our side; the log says what."
-
-
-# --- the menus of the apps --------------------------------------------------------------------------------------------
-
-_MENU = {
-    "": {
-        "ask": "Ask a question",
-        "new": "Begin a new conversation",
-        "stop": "Stop the question in work",
-        "help": "What I can do",
-        "privacy": "What is kept of what you write",
-        "forget": "Erase what you have asked: /forget me",
-    },
-    "de": {
-        "ask": "Eine Frage stellen",
-        "new": "Ein neues Gespräch beginnen",
-        "stop": "Die laufende Frage abbrechen",
-        "help": "Was ich kann",
-        "privacy": "Was von Ihren Nachrichten aufbewahrt wird",
-        "forget": "Ihre Fragen löschen: /forget me",
-    },
-    "es": {
-        "ask": "Hacer una pregunta",
-        "new": "Empezar una conversación nueva",
-        "stop": "Detener la pregunta en curso",
-        "help": "Qué puedo hacer",
-        "privacy": "Qué se guarda de lo que escribes",
-        "forget": "Borrar lo que has preguntado: /forget me",
-    },
-    "fr": {
-        "ask": "Poser une question",
-        "new": "Commencer une nouvelle conversation",
-        "stop": "Arrêter la question en cours",
-        "help": "Ce que je sais faire",
-        "privacy": "Ce qui est conservé de vos messages",
-        "forget": "Effacer vos questions : /forget me",
-    },
-}
-_OPERATOR_MENU = {
-    "status": "How the bot is",
-    "reload": "Read the documents anew",
-    "documents": "The documents and their problems",
-    "remove": "Delete a document",
-    "gaps": "What the documents don't answer",
-    "explain": "Why a question is answered as it is",
-    "policies": "Chats with a policy of their own",
-    "policy": "When to answer in a chat",
-}
-
-
-def menus(operators: frozenset[str]) -> list[tuple[BotCommandScope, str, list[BotCommand]]]:
-    """(scope, language, commands) of every menu; language "" is for all that have none of their own."""
-    found: list[tuple[BotCommandScope, str, list[BotCommand]]] = []
-    for language, described in _MENU.items():
-        for scope, left_out in ((BotCommandScopeAllPrivateChats(), "ask"), (BotCommandScopeAllGroupChats(), "")):
-            commands = [BotCommand(name, text) for name, text in described.items() if name != left_out]
-            found.append((scope, language, commands))
-    everything = {**{name: text for name, text in _MENU[""].items() if name != "ask"}, **_OPERATOR_MENU}
-    for operator in sorted(operators):
-        commands = [BotCommand(name, text) for name, text in everything.items()]
-        found.append((BotCommandScopeChat(int(operator)), "", commands))
-    return found
-
-
-def menus_hash(operators: frozenset[str]) -> str:
-    """Changes when a menu does."""
-    described = [
-        (scope.to_json(), language, [command.to_json() for command in menu])
-        for scope, language, menu in menus(operators)
-    ]
-    return sha256(repr(described).encode()).hexdigest()
-
-
-async def publish_menus(bot: Bot, operators: frozenset[str]) -> bool:
-    """Tell the apps which commands there are. False: an operator has not written to the bot yet, so ask again later."""
-    complete = True
-    for scope, language, commands in menus(operators):
-        try:
-            await bot.set_my_commands(commands, scope, language or None)
-        except (BadRequest, Forbidden):
-            complete = False
-    return complete

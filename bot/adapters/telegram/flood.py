@@ -1,7 +1,7 @@
-"""Flood control: how often the bot may send and edit, and the waiting that the service asks for.
+"""Flood control: limits how often the bot sends and edits, and keeps the waits that the service asks for.
 
-About one message a second in a chat, 20 a minute in a group, 30 a second over all; edits count. Each chat waits by itself: a
-chat that has to wait holds up no other. All times are seconds of the event loop's clock.
+The service allows about one message a second in a chat, 20 a minute in a group and 30 a second in all; edits count. Each chat
+waits by itself and holds up no other. Times are seconds of time.monotonic().
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from bot.core.text import counted
 from bot.observability import metrics
 
 
@@ -21,7 +22,7 @@ class Rate:
     seconds: float
 
 
-# A little less than the service allows, for what leaves here evenly may arrive unevenly.
+# A little less than the service allows, because messages that leave evenly may arrive unevenly.
 CHAT_RATE = Rate(3, 3.5)
 GROUP_RATE = Rate(18, 61.0)
 OVERALL_RATE = Rate(25, 1.1)
@@ -30,13 +31,13 @@ _QUIET = 120.0
 
 
 def seconds(duration: timedelta | int) -> float:
-    """A duration as the library gives it, which depends on its version."""
+    """A duration in seconds; its type depends on the version of the library."""
     return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
 
 
 @dataclass(slots=True)
 class _Window:
-    """When something was sent lately."""
+    """The times of the latest messages under one rate."""
 
     rate: Rate
     sent: deque[float] = field(default_factory=deque)
@@ -51,12 +52,15 @@ class _Window:
 @dataclass(slots=True)
 class _Chat:
     windows: tuple[_Window, ...]
-    turns: asyncio.Lock = field(default_factory=asyncio.Lock)  # whoever came first goes first
-    not_before: float = 0.0  # as the service has told
+    waiting: asyncio.Lock = field(default_factory=asyncio.Lock)  # passed on in the order of asking
+    not_before: float = 0.0  # the end of the wait that the service has asked for
 
 
 class FloodControl:
-    """Gives turns for sending. `counts`: turns that had to wait, whole seconds waited, and how often the service refused."""
+    """A rate limiter for messages, by chat and over all chats.
+
+    `counts`: messages that `waited`, whole seconds (`seconds_waited`), and messages that the service `refused`.
+    """
 
     def __init__(self) -> None:
         self._overall = _Window(OVERALL_RATE)
@@ -64,11 +68,11 @@ class FloodControl:
         self.counts: Counter[str] = Counter()
         self._waited = 0.0
 
-    async def turn(self, chat: int) -> None:
+    async def acquire(self, chat: int) -> None:
         """Wait until something may be sent to the chat, and count it as sent."""
         known = self._chat(chat)
         started = time.monotonic()
-        async with known.turns:
+        async with known.waiting:
             while (wait := self._wait(known)) > 0:  # noqa: ASYNC110  (time is what is waited for)
                 await asyncio.sleep(wait)
             self._count(known)
@@ -76,22 +80,30 @@ class FloodControl:
             metrics.FLOOD_WAITS.labels("telegram").inc()
             metrics.FLOOD_WAIT_SECONDS.labels("telegram").inc(waited)
             self._waited += waited
-            self.counts["turns_waited"] += 1
+            self.counts["waited"] += 1
             self.counts["seconds_waited"] = round(self._waited)
 
-    def take_turn(self, chat: int) -> bool:
-        """Take a turn if there is one right now: for what need not be sent at all."""
+    def try_acquire(self, chat: int) -> bool:
+        """Count an optional message as sent, if it may be sent to the chat right now. False: it may not."""
         known = self._chat(chat)
-        if known.turns.locked() or self._wait(known) > 0:
+        if known.waiting.locked() or self._wait(known) > 0:
             return False
         self._count(known)
         return True
 
     def refused(self, chat: int, seconds: float) -> None:
-        """The service has told to wait so long before anything is sent to the chat again."""
+        """Send nothing to the chat for so many seconds, because the service refused a message."""
         known = self._chat(chat)
         known.not_before = max(known.not_before, time.monotonic() + seconds)
         self.counts["refused"] += 1
+
+    def describe(self) -> str:
+        """The counts in one line for an operator."""
+        waited = counted(self.counts["waited"], "message")
+        return (
+            f"flood control: {waited} waited, {self.counts['seconds_waited']} s in all, "
+            f"{self.counts['refused']} refused by the service"
+        )
 
     def _wait(self, chat: _Chat) -> float:
         now = time.monotonic()
@@ -113,5 +125,5 @@ class FloodControl:
         now = time.monotonic()
         for chat, known in list(self._chats.items()):
             last = max((sent for window in known.windows for sent in window.sent), default=0.0)
-            if now - max(last, known.not_before) > _QUIET and not known.turns.locked():
+            if now - max(last, known.not_before) > _QUIET and not known.waiting.locked():
                 del self._chats[chat]

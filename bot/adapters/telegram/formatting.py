@@ -1,7 +1,7 @@
-"""Markdown -> text with Telegram's entities, split into messages.
+"""Renders Markdown as text with Telegram's entities, and splits it into messages.
 
-Entities instead of HTML: there is nothing to escape, and whatever a document holds, markup can't be broken. A message has at
-most 4096 UTF-16 units after parsing; formatting that a split cuts through goes on in the next part.
+Entities need no escaping, so no document can break the markup as it could with HTML. A message has at most 4096 UTF-16 units
+after parsing; formatting that a split cuts through continues in the next part.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from telegram import MessageEntity
 from bot.adapters.layout import fitting, safe, utf16_length
 
 LONGEST_MESSAGE = 4096  # UTF-16 units
-# HTML in a document is shown, not obeyed. What is nested deeper than this would be left out.
+# HTML in a document is shown as text. Blocks nested deeper than this would be left out.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": 60}).enable(["table", "strikethrough"])
 _INLINE_MARKS = {
     "strong": MessageEntity.BOLD,
     "em": MessageEntity.ITALIC,
     "s": MessageEntity.STRIKETHROUGH,
 }
-_WIDEST_TABLE = 42  # characters; on a phone, wider ones are read more easily row by row
+_WIDEST_TABLE = 42  # characters; wider ones are shown row by row, which is easier to read on a phone
 _LINK = re.compile(r"(?:https?|tg)://[^\s/]", re.IGNORECASE)
 _BLOCK_BREAK = re.compile(r"\n\n+")
 # Where a text may be cut, best first, each if that leaves a part that is not too short.
@@ -54,7 +54,7 @@ class RichText:
     marks: tuple[Mark, ...] = ()
 
     def part(self, start: int, end: int) -> RichText:
-        """From `start` to before `end`, without white space at its ends, with what of the formatting falls into it."""
+        """The text from `start` to before `end`, without white space at its ends, with its formatting."""
         while start < end and self.text[start].isspace():
             start += 1
         while end > start and self.text[end - 1].isspace():
@@ -66,7 +66,7 @@ class RichText:
 
     @property
     def entities(self) -> list[MessageEntity]:
-        """The formatting as Telegram takes it, with offsets in UTF-16 units."""
+        """The formatting as Telegram's entities, with offsets in UTF-16 units."""
         offsets = _offsets(self.text)
         return [
             MessageEntity(
@@ -80,7 +80,7 @@ class RichText:
         ]
 
     def within(self, kind: str, detail: str | None = None) -> RichText:
-        """The same, all of it in one more kind of formatting, which takes the place of the same kind within."""
+        """The text with one more kind of formatting over all of it, in place of the same kind within."""
         if not self.text:
             return self
         others = (mark for mark in self.marks if mark.kind != kind)
@@ -88,7 +88,7 @@ class RichText:
 
 
 def joined(pieces: Iterable[RichText], separator: str = "") -> RichText:
-    """The pieces that hold something, one behind the other."""
+    """The pieces that are not empty, in one text."""
     texts: list[str] = []
     marks: list[Mark] = []
     length = 0
@@ -105,11 +105,12 @@ def joined(pieces: Iterable[RichText], separator: str = "") -> RichText:
 
 
 def plain(text: str) -> RichText:
+    """Text without formatting."""
     return RichText(safe(text))
 
 
 def linked(shown: RichText, url: str | None) -> RichText:
-    """The same, leading to the address, where it is one that Telegram takes."""
+    """The text as a link to the address, where that is one that Telegram accepts."""
     return shown.within(MessageEntity.TEXT_LINK, url) if url and _LINK.match(url) else shown
 
 
@@ -125,7 +126,7 @@ def _offsets(text: str) -> list[int]:
 
 
 def from_markdown(text: str) -> RichText:
-    """Markdown as formatted text. What is no valid Markdown stands there as it is."""
+    """Markdown as formatted text. Markup that is not valid is shown as it is."""
     rendered = _blocks(SyntaxTreeNode(_MARKDOWN.parse(safe(text))).children)
     return rendered.part(0, len(rendered.text))
 
@@ -135,7 +136,7 @@ def _blocks(nodes: Sequence[SyntaxTreeNode], depth: int = 0) -> RichText:
 
 
 def _block(node: SyntaxTreeNode, depth: int) -> RichText:
-    """One block; `depth` is how many lists are around it."""
+    """One block; `depth` is the number of lists around it."""
     match node.type:
         case "heading":
             return _inline(node.children).within(MessageEntity.BOLD)
@@ -184,7 +185,7 @@ def _inline_piece(node: SyntaxTreeNode) -> RichText:
 
 
 def _table(node: SyntaxTreeNode) -> RichText:
-    """A narrow table in columns; of a wide one each row by itself, its cells behind the names of their columns."""
+    """A narrow table in columns; a wide one row by row, each cell behind the name of its column."""
     rows = [[_inline(cell.children) for cell in row.children] for part in node.children for row in part.children]
     widths = [max(_width(cell.text) for cell in column) for column in zip(*rows, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) <= _WIDEST_TABLE:
@@ -207,7 +208,7 @@ def _row(header: Sequence[RichText], cells: Sequence[RichText]) -> RichText:
 
 
 def _width(text: str) -> int:
-    """How many columns a text takes in a font of equal widths."""
+    """The number of columns that a text takes in a font of equal widths."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
@@ -233,7 +234,7 @@ def split(rich: RichText, limit: int = LONGEST_MESSAGE) -> list[RichText]:
 
 
 def _cut(rich: RichText, limit: int) -> int:
-    """How many characters the next part takes, at least one."""
+    """The number of characters in the next part, at least one."""
     text, most = rich.text, fitting(rich.text, limit)
     blocks = _blocks_of(rich)
     for (_, end), (start, following) in reversed(list(pairwise(blocks))):
@@ -249,7 +250,7 @@ def _cut(rich: RichText, limit: int) -> int:
 
 
 def _blocks_of(rich: RichText) -> list[tuple[int, int]]:
-    """Where each block begins and ends; blank lines in code separate none."""
+    """(start, end) of each block; blank lines in code separate none."""
     code = [(mark.start, mark.end) for mark in rich.marks if mark.kind == MessageEntity.PRE]
     breaks = [
         match.span()

@@ -1,150 +1,130 @@
-"""What a Telegram message means to the bot: whether it is addressed, by whom, and what is asked. No call is made here."""
+"""Messages that may ask something: whether they address the bot, the Question in them, and its admission."""
 
-from dataclasses import dataclass
-from datetime import timedelta
+import asyncio
+import time
+from datetime import UTC, datetime
 
-from telegram import Chat, Message, MessageEntity, User
-from telegram.constants import ChatType
+from telegram import Bot, Message
 
-from bot.adapters.attention import looks_like_a_question
-from bot.adapters.telegram.outgoing import Place
-from bot.core.messages import Policy
+from bot.adapters.recent import Recent
+from bot.adapters.telegram import PLATFORM
+from bot.adapters.telegram.addressing import Caller, Command, asked_in, replied_text, replies_to
+from bot.adapters.telegram.chats import Chats
+from bot.adapters.telegram.places import Sent, topic_of
+from bot.adapters.telegram.replies import Replies
+from bot.core.errors import EngineBusy, RateLimited
+from bot.core.messages import Address, Policy, Question
+from bot.core.settings import TelegramSettings
+from bot.questions.admission import Admission
+from bot.storage.base import Journal
 
-# Users in whose name the service posts what an anonymous admin, or somebody as a channel, has written.
-_STANDS_FOR_OTHERS = frozenset((1087968824, 136817688))
-_SERVICE_USER = 777000
-_NEW_TOPIC = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """`/name@bot rest`: `rest` is what comes behind."""
-
-    name: str
-    rest: str
-
-
-def author_of(message: Message) -> str | None:
-    """The id of the person, or of the chat in whose name somebody writes. None: nobody who could be answered."""
-    sender = message.from_user
-    if message.is_automatic_forward or message.via_bot or (sender and sender.id == _SERVICE_USER):
-        return None
-    if message.sender_chat is not None and (sender is None or sender.id in _STANDS_FOR_OTHERS):
-        return str(message.sender_chat.id)
-    return None if sender is None or sender.is_bot else str(sender.id)
+# Seconds between the tries to have a question of a backlog accepted while the queue is full.
+_BACKLOG_PAUSE = 0.5
+_REMEMBERED = 5000  # conversations whose last question can be stopped
+_CLOSED = "I was away when you asked this. If it still matters, please ask again."
+_TEXT_ONLY = "I answer questions that are written. Just write one; /help says more."
+_HINT = "Yes? Write your question behind my name, or reply to a message that asks it. /help says more."
 
 
-def place_of(message: Message) -> Place:
-    """Where an answer to the message belongs."""
-    return Place(message.chat_id, topic_of(message), message.message_id)
+class Incoming:
+    """Turns messages that address the bot into questions and has them accepted, revised or refused."""
 
+    def __init__(
+        self,
+        bot: Bot,
+        settings: TelegramSettings,
+        admission: Admission,
+        journal: Journal,
+        chats: Chats,
+        replies: Replies,
+    ) -> None:
+        self._bot = bot
+        self._settings = settings
+        self._admission = admission
+        self._journal = journal
+        self._chats = chats
+        self._replies = replies
+        self._last = Recent[str, Address](_REMEMBERED)  # the last question asked in each conversation
+        self._not_ready_at = 0.0  # when the bot was last seen getting ready, in seconds since the epoch
 
-def topic_of(message: Message) -> int | None:
-    """The topic of a forum; None for the General topic, which must not be named when sending."""
-    topic = message.message_thread_id if message.is_topic_message else None
-    return None if topic == 1 else topic
+    async def take(self, message: Message, caller: Caller, command: Command | None, *, edited: bool) -> None:
+        """Take in a message; `command` is its /ask. When this returns, a question in it is in the journal or refused.
 
+        Raises StorageError where it could not be kept.
+        """
+        policy = await self._chats.policy_for(message)
+        if policy is Policy.OFF:
+            return
+        text = command.rest if command else asked_in(message, self._bot.bot, policy)
+        if command and not text:  # in reply to a message: the text of that is asked
+            text = replied_text(message) or ""
+        if text:
+            question = await self._question(message, caller, text, edited=edited)
+            await self._admit(message, caller, question, edited=edited)
+        elif text is not None and not edited and (message.effective_attachment or command or not caller.private):
+            self._replies.say(message, _TEXT_ONLY if caller.private else _HINT)
 
-def text_of(message: Message) -> str:
-    """What somebody has written: the text, or the words below a photo or a document."""
-    return message.text or message.caption or ""
+    async def stop_last(self, conversation: str) -> bool:
+        """Stop the work on the last question of a conversation. False: nothing is being worked on."""
+        address = self._last.get(conversation)
+        return address is not None and await self._admission.stop(address)
 
+    # --- the question
 
-def command_in(message: Message, me: User) -> Command | None:
-    """The command that a message begins with; None where there is none, or where it is meant for another bot."""
-    word = _command_word(message)
-    name, _, target = word.removeprefix("/").partition("@")
-    if not word or not _is_name_of(target, me):
-        return None
-    return Command(name.lower(), text_of(message)[len(word) :].strip())
+    async def _question(self, message: Message, caller: Caller, text: str, *, edited: bool) -> Question:
+        asked_at = _asked_at(message, edited=edited)
+        earlier = await self._followed_up(message)
+        details = {
+            "topic": topic_of(message),
+            "private": caller.private,
+            "late": time.time() - asked_at.timestamp() > self._settings.stale_seconds,
+            "author": caller.author,
+        }
+        return Question(
+            text=text,
+            conversation=earlier.conversation if earlier else caller.conversation,
+            author=caller.author,
+            address=Address(PLATFORM, str(message.chat_id), str(message.message_id), details),
+            received_at=datetime.now(UTC),
+            replied_to=earlier.text if earlier and message.quote is None else replied_text(message),
+        )
 
-
-def for_another_bot(message: Message, me: User) -> bool:
-    """Whether a message begins with a command that names another bot."""
-    return not _is_name_of(_command_word(message).partition("@")[2], me)
-
-
-def _command_word(message: Message) -> str:
-    """`/ask@name` at the beginning of a message, or nothing. Commands are ASCII, so units are characters."""
-    for entity in message.entities or message.caption_entities:
-        if entity.type == MessageEntity.BOT_COMMAND and entity.offset == 0:
-            return text_of(message)[: entity.length]
-    return ""
-
-
-def _is_name_of(target: str, me: User) -> bool:
-    return not target or target.lower() == (me.username or "").lower()
-
-
-def asked_in(message: Message, me: User, policy: Policy) -> str | None:
-    """What a message that is no command asks, without the mention of the bot; None where the bot is not addressed.
-
-    A mention without other words, in reply to a message, asks what that message says.
-    """
-    if message.chat.type == ChatType.PRIVATE:
-        return text_of(message).strip()
-    text, mentioned = _without_mentions(message, me)
-    if mentioned:
+    async def _followed_up(self, message: Message) -> Question | None:
+        """The question, of any author, whose answer the message replies to."""
         replied = message.reply_to_message
-        return text or (text_of(replied).strip() if replied and not _is_from(replied, me) else "")
-    overheard = policy is Policy.ALWAYS and not _is_to_somebody_else(message)
-    return (
-        text
-        if replies_to(message, me) or (overheard and (begins_topic(message) or looks_like_a_question(text)))
-        else None
-    )
+        if replied is None or not replies_to(message, self._bot.bot):
+            return None
+        return await self._journal.answered_by(PLATFORM, str(Sent(message.chat_id, replied.message_id)))
+
+    # --- admission
+
+    async def _admit(self, message: Message, caller: Caller, question: Question, *, edited: bool) -> None:
+        """Revise or accept a question, or reply with the reason why it isn't accepted."""
+        try:
+            if edited and await self._admission.revise(question):
+                return
+            if question.address.details["late"] and self._settings.stale_questions == "close":
+                if not await self._journal.known(question.address):
+                    self._replies.say(message, _CLOSED)
+                return
+            if await self._accept(question, _asked_at(message, edited=edited)):
+                self._last[caller.conversation] = question.address
+        except (EngineBusy, RateLimited) as refusal:
+            self._replies.say(message, str(refusal))
+
+    async def _accept(self, question: Question, asked_at: datetime) -> bool:
+        """Accept a question. One of a backlog, or asked while the bot got ready, waits for room in the queue: Telegram keeps
+        the updates behind it meanwhile, and refusing it would help nobody."""
+        while True:
+            if not self._admission.ready:
+                self._not_ready_at = time.time()
+            try:
+                return await self._admission.accept(question)
+            except EngineBusy:
+                if not question.address.details["late"] and asked_at.timestamp() > self._not_ready_at:
+                    raise
+            await asyncio.sleep(_BACKLOG_PAUSE)
 
 
-def begins_topic(message: Message) -> bool:
-    """Whether a message may be the first one of a new topic: it replies to its making, and came soon after."""
-    replied = message.reply_to_message
-    if not message.is_topic_message or replied is None or replied.forum_topic_created is None:
-        return False
-    return message.date - replied.date < _NEW_TOPIC
-
-
-def replies_to(message: Message, me: User) -> bool:
-    return message.reply_to_message is not None and _is_from(message.reply_to_message, me)
-
-
-def replied_text(message: Message) -> str | None:
-    """What a message replies to: the quoted words, or the whole message."""
-    if message.quote is not None:
-        return message.quote.text
-    replied = message.reply_to_message
-    if replied is None or replied.forum_topic_created is not None:  # every message of a topic replies to its beginning
-        return None
-    return text_of(replied) or None
-
-
-def _without_mentions(message: Message, me: User) -> tuple[str, bool]:
-    """The text without the mentions of the bot, and whether there were any."""
-    text = text_of(message)
-    found = message.parse_entities() if message.text else message.parse_caption_entities()
-    mine = [
-        entity
-        for entity, shown in found.items()
-        if (entity.type == MessageEntity.MENTION and shown.lower() == f"@{me.username}".lower())
-        or (entity.type == MessageEntity.TEXT_MENTION and entity.user is not None and entity.user.id == me.id)
-    ]
-    units = text.encode("utf-16-le")
-    for entity in sorted(mine, key=lambda entity: entity.offset, reverse=True):
-        units = units[: entity.offset * 2] + units[(entity.offset + entity.length) * 2 :]
-    return units.decode("utf-16-le", "replace").strip(" \n,:;"), bool(mine)
-
-
-def _is_to_somebody_else(message: Message) -> bool:
-    """Whether people talk to each other: a reply to a person, or a mention of one."""
-    replied = message.reply_to_message
-    if replied is not None and replied.forum_topic_created is None:
-        return True
-    kinds = (MessageEntity.MENTION, MessageEntity.TEXT_MENTION)
-    return any(entity.type in kinds for entity in message.entities or message.caption_entities)
-
-
-def _is_from(message: Message, user: User) -> bool:
-    return message.from_user is not None and message.from_user.id == user.id
-
-
-def is_group(chat: Chat) -> bool:
-    return chat.type in (ChatType.GROUP, ChatType.SUPERGROUP)
+def _asked_at(message: Message, *, edited: bool) -> datetime:
+    return (message.edit_date if edited else None) or message.date

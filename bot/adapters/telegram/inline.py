@@ -1,4 +1,4 @@
-"""Inline queries: `@bot words` in any chat shows the best passages, to be put into that chat with their source."""
+"""Inline queries: `@bot words`, typed in any chat, offers the best passages to be put into that chat with their sources."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,19 +13,22 @@ from bot.core.messages import Citation
 
 _log = structlog.stdlib.get_logger(__name__)
 Search = Callable[[str], Awaitable[Sequence[Citation]]]
-# A query comes with every letter that is typed: the last one within this time counts.
+"""Finds passages for a text, best first."""
+# A query comes with every letter that is typed; one is answered when no other follows within this time.
 _SETTLED = 0.3  # seconds
 _SHORTEST = 3  # characters
 _CACHED = 30  # seconds that the service may answer the same query by itself
 
 
 class InlineQueries:
+    """Answers inline queries in the background."""
+
     def __init__(self, search: Search) -> None:
         self._search = search
         self._latest: dict[int, asyncio.Task[None]] = {}  # by user
 
     def take(self, query: InlineQuery) -> None:
-        """Answer a query in a while, unless the same person types on."""
+        """Answer a query, unless another one of the same person comes within a moment."""
         if earlier := self._latest.get(query.from_user.id):
             earlier.cancel()
         task = self._latest[query.from_user.id] = asyncio.create_task(self._answer(query))
@@ -45,11 +48,11 @@ class InlineQueries:
             await asyncio.sleep(_SETTLED)
             try:
                 found = await self._search(text)
-            except BotError as error:  # busy, or no index: the next letter may bring more
+            except BotError as error:  # busy, or no index: the next query may succeed
                 _log.warning("no passages for an inline query", error=type(error).__name__)
                 cached = 0
         results = [inline_result(number, citation) for number, citation in enumerate(found)]
         try:
             await query.answer(results, cache_time=cached, is_personal=False)
-        except TelegramError as error:  # too late: somebody has typed on, or the service was slow
+        except TelegramError as error:  # too late: another query has come, or the service was slow
             _log.debug("an inline query was not answered", error=type(error).__name__)

@@ -1,265 +1,61 @@
-"""Every call that shows something in a chat: within the flood limits, and with an answer to each way in which it fails.
-
-An error that comes out of here is Undeliverable, where trying again is of no use, NotSent, where the service could not be
-reached, or one after which the message may have arrived, or not.
-"""
+"""Answers on their way out: their parts are sent, edited into messages that stand there already, or deleted."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from functools import partial
 
-import httpx
 import structlog
-from telegram import (
-    Bot,
-    InlineKeyboardMarkup,
-    LinkPreviewOptions,
-    ReplyParameters,
-)
-from telegram.constants import ChatAction
-from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
+from telegram import InlineKeyboardMarkup
 
-from bot.adapters.telegram.flood import FloodControl, seconds
+from bot.adapters.telegram import rendering
+from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.formatting import RichText
+from bot.adapters.telegram.places import Place, Sent, place_of_answer
+from bot.adapters.telegram.sending import MessageGone, Sender
 from bot.core.errors import Undeliverable
-from bot.core.messages import NotSent
+from bot.core.messages import Address, Answer, Delivery, Sending
 
 _log = structlog.stdlib.get_logger(__name__)
-T = TypeVar("T")
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
-# Seconds between the tries of a call that has certainly not reached the service.
-_PAUSES = (0.5, 2.0, 5.0)
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-class MessageGone(Exception):
-    """The message to edit was deleted, or can't be edited any more."""
+class Outbox:
+    """Delivers answers part by part, within the flood limits of their chats."""
 
+    def __init__(self, sender: Sender, chats: Chats, *, buttons: bool) -> None:
+        """`buttons`: whether an answer from the documents gets buttons, which need answers to be kept."""
+        self._sender = sender
+        self._chats = chats
+        self._buttons = buttons
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something is to be shown: a chat, the topic of a forum (None: General, or no forum), the message replied to."""
+    async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
+        """Send the parts that have not been sent, and delete the messages of a longer earlier answer.
 
-    chat: int
-    topic: int | None = None
-    reply_to: int | None = None
+        Raises Undeliverable where trying again is of no use, NotSent where a part has certainly not gone out, and Superseded.
+        After any other error the part may have arrived.
+        """
+        chat = int(address.chat)
+        if await self._chats.is_blocked(chat):
+            raise Undeliverable("the bot was blocked or removed there")
+        parts = await asyncio.to_thread(rendering.parts_of, answer, late=answer.late or address.details["late"])
+        keyboard = rendering.buttons(answer.reference) if answer.answered and self._buttons else None
+        for number, part in enumerate(parts):
+            below = keyboard if number == len(parts) - 1 else None
+            await self._sender.acquire(chat)
+            await delivery.send_part(number, partial(self._send_part, place_of_answer(address), part, below))
+        for message in await delivery.left_over(len(parts)):
+            await self._sender.delete(Sent.from_text(message))
 
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A message of ours. As text, `chat:number`, it is unique: numbers alone are counted by chat."""
-
-    chat: int
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.chat}:{self.number}"
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        chat, _, number = text.partition(":")
-        return cls(int(chat), int(number))
-
-
-class Sender:
-    """Sends, edits and deletes. `counts`: messages sent as plain text because their formatting was refused."""
-
-    def __init__(
-        self,
-        bot: Bot,
-        flood: FloodControl,
-        *,
-        on_gone: Callable[[int], Awaitable[None]],
-        on_moved: Callable[[int, int], Awaitable[None]],
-    ) -> None:
-        """`on_gone` is told the chat that has blocked or removed the bot, `on_moved` a group's old and new id."""
-        self._bot = bot
-        self._flood = flood
-        self._on_gone = on_gone
-        self._on_moved = on_moved
-        self._moved: dict[int, int] = {}
-        self.counts: Counter[str] = Counter()
-
-    async def turn(self, chat: int) -> None:
-        """Wait for a turn, which the next call with `has_turn` uses: what is noted about that call is noted when it is made,
-        not while it waits."""
-        await self._flood.turn(chat)
-
-    async def send(
-        self, place: Place, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, has_turn: bool = False
-    ) -> Sent:
-        """Send one message. Raises Undeliverable and NotSent; after any other error it may have arrived."""
-        place = self._current(place)
-        try:
-            return await self._in_turn(place.chat, lambda: self._send(place, rich, keyboard), has_turn=has_turn)
-        except ChatMigrated as error:
-            await self._note_move(place.chat, error.new_chat_id)
-            return await self.send(place, rich, keyboard)
-        except BadRequest as error:
-            self._raise_if_useless(error)
-            self.counts["sent_plain"] += 1
-            _log.warning("formatting refused, sent as plain text", reason=error.message)
-        try:
-            return await self._in_turn(place.chat, lambda: self._send(place, RichText(rich.text), None))
-        except BadRequest as error:
-            raise Undeliverable(f"Telegram refuses the message: {error.message}") from error
-
-    async def edit(
-        self, sent: Sent, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, has_turn: bool = False
-    ) -> None:
-        """Put other text into a message. Raises MessageGone and Undeliverable; after any other error do it again."""
-        if sent.chat in self._moved:
-            raise MessageGone  # messages have other numbers in the new group
-        try:
-            await self._in_turn(sent.chat, lambda: self._edit(sent, rich, keyboard), has_turn=has_turn)
-        except ChatMigrated as error:
-            await self._note_move(sent.chat, error.new_chat_id)
-            raise MessageGone from error
-        except BadRequest as error:
-            reason = error.message.lower()
-            if "not modified" in reason:
-                return
-            self._raise_if_useless(error)
-            if "entit" not in reason:
-                raise MessageGone from error
-            self.counts["sent_plain"] += 1
-            await self._in_turn(sent.chat, lambda: self._edit(sent, RichText(rich.text), None))
-
-    async def edit_if_possible(self, sent: Sent, text: str) -> None:
-        """Change a placeholder, if its turn is right now; it is of no importance."""
-        if self._flood.take_turn(sent.chat):
-            await self._once(sent.chat, lambda: self._edit(sent, RichText(text), None))
-
-    async def placeholder(self, place: Place, text: str) -> Sent | None:
-        """Send what stands in for an answer, if there is a turn right now; else None."""
-        place = self._current(place)
-        if not self._flood.take_turn(place.chat):
-            return None
-        return await self._once(place.chat, lambda: self._send(place, RichText(text), None))
-
-    async def delete(self, sent: Sent) -> None:
-        """Delete a message of ours, if it is there (still)."""
-        try:
-            await self._in_turn(sent.chat, lambda: self._bot.delete_message(sent.chat, sent.number))
-        except (BadRequest, ChatMigrated, Undeliverable, NotSent):
-            return
-
-    async def typing(self, place: Place) -> None:
-        """Show for about five seconds that an answer is coming."""
-        place = self._current(place)
-        await self._once(
-            place.chat,
-            lambda: self._bot.send_chat_action(place.chat, ChatAction.TYPING, message_thread_id=place.topic),
-        )
-
-    # --- calls
-
-    async def _send(self, place: Place, rich: RichText, keyboard: InlineKeyboardMarkup | None) -> Sent:
-        message = await self._bot.send_message(
-            place.chat,
-            rich.text,
-            entities=rich.entities,
-            message_thread_id=place.topic,
-            reply_parameters=(
-                ReplyParameters(place.reply_to, allow_sending_without_reply=True) if place.reply_to else None
-            ),
-            link_preview_options=_NO_PREVIEW,
-            reply_markup=keyboard,
-        )
-        return Sent(place.chat, message.message_id)
-
-    async def _edit(self, sent: Sent, rich: RichText, keyboard: InlineKeyboardMarkup | None) -> None:
-        await self._bot.edit_message_text(
-            rich.text,
-            sent.chat,
-            sent.number,
-            entities=rich.entities,
-            link_preview_options=_NO_PREVIEW,
-            reply_markup=keyboard,
-        )
-
-    async def _in_turn(self, chat: int, call: Callable[[], Awaitable[T]], *, has_turn: bool = False) -> T:
-        """Make the call when the chat's turn comes, again and again as long as the service asks to wait."""
-        while True:
-            if not has_turn:
-                await self._flood.turn(chat)
+    async def _send_part(
+        self, place: Place, part: RichText, keyboard: InlineKeyboardMarkup | None, sending: Sending
+    ) -> str:
+        """Send or edit one part, for which the flood limits were waited for, and return the id of its message."""
+        if sending.replaces is not None:
             try:
-                return await self._connected(chat, call)
-            except RetryAfter as error:
-                has_turn = False
-                self._note_wait(chat, error)
-
-    async def _connected(self, chat: int, call: Callable[[], Awaitable[T]]) -> T:
-        """Make the call, a few times if the service can't be reached: then it has certainly not been made."""
-        for pause in (*_PAUSES, None):
-            try:
-                return await call()
-            except Forbidden as error:
-                await self._on_gone(chat)
-                raise Undeliverable(f"Telegram: {error.message}") from error
-            except NetworkError as error:
-                if not isinstance(error.__cause__, _NOT_SENT):
-                    raise
-                if pause is None:
-                    raise NotSent from error
-            await asyncio.sleep(pause)
-        raise AssertionError("the last try returns or raises")
-
-    async def _once(self, chat: int, call: Callable[[], Awaitable[T]]) -> T | None:
-        """Make a call of no importance once; None where it fails."""
-        try:
-            return await call()
-        except RetryAfter as error:
-            self._note_wait(chat, error)
-        except ChatMigrated as error:
-            await self._note_move(chat, error.new_chat_id)
-        except Forbidden:
-            await self._on_gone(chat)
-        except TelegramError as error:
-            _log.debug("not shown", error=type(error).__name__)
-        return None
-
-    def _note_wait(self, chat: int, error: RetryAfter) -> None:
-        wait = seconds(error.retry_after)
-        self._flood.refused(chat, wait)
-        _log.warning("the service asks to wait", seconds=wait)
-
-    # --- groups that have moved
-
-    def _current(self, place: Place) -> Place:
-        """The place by its present id. In the new group messages and topics have other ids."""
-        while place.chat in self._moved:
-            place = replace(place, chat=self._moved[place.chat], topic=None, reply_to=None)
-        return place
-
-    async def _note_move(self, old: int, new: int) -> None:
-        self._moved[old] = new
-        await self._on_moved(old, new)
-
-    @staticmethod
-    def _raise_if_useless(error: BadRequest) -> None:
-        """Raise Undeliverable where no other form of the message would be taken either."""
-        reason = error.message.lower()
-        if any(phrase in reason for phrase in _USELESS):
-            raise Undeliverable(f"Telegram: {error.message}") from error
-
-
-# What the service says about chats in which the bot can't write, in lower case.
-_USELESS = (
-    "chat not found",
-    "topic_closed",
-    "topic_deleted",
-    "thread not found",
-    "not enough rights",
-    "have no rights",
-    "chat_write_forbidden",
-    "chat_restricted",
-    "chat_admin_required",
-    "user_is_blocked",
-    "peer_id_invalid",
-    "bot was kicked",
-    "user is deactivated",
-    "need administrator rights",
-)
+                await self._sender.edit(Sent.from_text(sending.replaces), part, keyboard, acquired=True)
+                return sending.replaces
+            except MessageGone:
+                _log.info("a message to edit is gone, sent anew")
+        *before, last = rendering.marked_as_repeated(part) if sending.repeated else [part]
+        for piece in before:
+            await self._sender.send(place, piece)
+        acquired = not before and sending.replaces is None
+        return str(await self._sender.send(place, last, keyboard, acquired=acquired))

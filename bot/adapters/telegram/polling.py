@@ -1,7 +1,7 @@
-"""Polling that can't stall: fetch, hand over, then confirm; with a watchdog over the time since the last poll that came back.
+"""Polling that can't stall: updates are fetched, handed over and then confirmed, under a watchdog.
 
-The library's own loop takes a connection pool that hangs for a slow network, for ever. Here a poll that overruns its time is
-given up and its pool is built anew; when that doesn't help, `run` raises, and the daemon starts the adapter again.
+The library's own loop waits for ever when its connection pool hangs. Here a poll that overruns its time is given up and its
+pool is built anew; when that doesn't help, `run` raises, and the daemon starts the adapter again.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ WANTED = ("message", "edited_message", "callback_query", "inline_query", "my_cha
 _BATCH = 20
 # Seconds that a poll may take longer than the service was asked to wait; after that it hangs.
 GRACE = 10.0
-# Seconds for a pool to close; one that hangs is left to itself.
+# Seconds for a pool to close; one that takes longer is abandoned.
 _CLOSING = 2.0
 # How often a pool is built anew before the adapter as a whole is.
 _MOST_REBUILDS = 1
@@ -35,30 +35,38 @@ _CONFLICT_PAUSE = 20.0
 _STORAGE_PAUSE = 5.0
 
 
+HandleUpdates = Callable[[Sequence[Update]], Awaitable[None]]
+"""Takes updates in. When it returns they are durable; where it raises StorageError they are to come again."""
+
+
 class PollingStalled(Exception):
     """No poll comes back, and a new connection pool doesn't help."""
 
 
 @dataclass(slots=True)
 class PollingHealth:
-    """How polling does: `since` is when the last poll came back (time.monotonic())."""
+    """The state of polling. `since`: when the last poll came back, by time.monotonic(). `conflict`: another program polls."""
 
     since: float
     rebuilds: int = 0
     conflict: bool = False
 
+    @property
+    def silent_seconds(self) -> float:
+        """Seconds since the last poll came back."""
+        return time.monotonic() - self.since
+
 
 def polling_request() -> HTTPXRequest:
-    """A connection pool for polling alone: nothing that is sent can take its one connection away."""
+    """A connection pool of one connection for polling alone, which sending can't use up."""
     return HTTPXRequest(connection_pool_size=1, pool_timeout=5.0, connect_timeout=10.0, read_timeout=GRACE)
 
 
 class Poller:
-    def __init__(
-        self, bot: Bot, request: BaseRequest, handle: Callable[[Sequence[Update]], Awaitable[None]], poll_seconds: int
-    ) -> None:
-        """`request` is the pool that `bot` polls through. `handle` must have made updates durable when it returns; where it
-        raises StorageError they are fetched again."""
+    """Fetches updates until cancelled. `health` is kept up to date."""
+
+    def __init__(self, bot: Bot, request: BaseRequest, handle: HandleUpdates, poll_seconds: int) -> None:
+        """`request` is the pool that `bot` polls through."""
         self._bot = bot
         self._request = request
         self._handle = handle
@@ -84,7 +92,7 @@ class Poller:
             self._offset = updates[-1].update_id + 1
 
     async def _poll(self) -> Sequence[Update]:
-        """The next updates; none where it failed, after a pause."""
+        """The next updates. A failure gives none, after a pause."""
         try:
             async with asyncio.timeout(self._poll_seconds + GRACE):
                 updates = await self._fetch()
@@ -109,11 +117,11 @@ class Poller:
             return await self._bot.get_updates(self._offset, _BATCH, timeout=self._poll_seconds, allowed_updates=WANTED)
         except TelegramError:
             raise
-        except Exception:  # the library doesn't understand one of them
+        except Exception:  # the library can't read one of them
             return await self._fetch_readable()
 
     async def _fetch_readable(self) -> Sequence[Update]:
-        """The updates without those that the library can't read: one of them must not hold up all that follow."""
+        """The updates, with an empty one in place of each that the library can't read, so that none holds up the others."""
         offset = f"&offset={self._offset}" if self._offset is not None else ""
         raw = await self._request.post(f"{self._bot.base_url}/getUpdates?limit={_BATCH}{offset}")
         updates = []
@@ -129,13 +137,13 @@ class Poller:
 
     def _came_back(self) -> None:
         if self._failures or self._rebuilds or self.health.conflict:
-            _log.info("polling works again", after_seconds=round(time.monotonic() - self.health.since))
+            _log.info("polling works again", after_seconds=round(self.health.silent_seconds))
         self._failures = self._rebuilds = 0
         self.health.since = time.monotonic()
         self.health.conflict = False
 
     async def _yield_to_the_other(self) -> None:
-        """Another program polls with the same token: only one of the two gets each message."""
+        """Pause because another program polls with the same token: each message reaches only one of the two."""
         if not self.health.conflict:
             _log.error(
                 "another program polls with this bot's token, or has set a webhook: stop the other one, or give this one "
@@ -147,7 +155,7 @@ class Poller:
 
     async def _pause_after(self, error: TelegramError) -> None:
         self._failures += 1
-        silent = time.monotonic() - self.health.since
+        silent = self.health.silent_seconds
         pause = min(_LONGEST_PAUSE, 0.5 * 2 ** min(self._failures, 10))
         _log.warning("a poll failed", error=type(error).__name__, silent_seconds=round(silent), retry_seconds=pause)
         if silent > (self._rebuilds + 1) * (self._poll_seconds + GRACE):
@@ -155,7 +163,7 @@ class Poller:
         await asyncio.sleep(pause)
 
     async def _rebuild(self) -> None:
-        """Build the connection pool anew. Raises PollingStalled where that didn't help before; then the pool is closed."""
+        """Build the connection pool anew. Raises PollingStalled, with the pool closed, where that was tried before."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING):
                 await self._request.shutdown()

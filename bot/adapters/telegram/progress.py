@@ -1,19 +1,20 @@
-"""Shows that an answer is coming: "typing" after a moment, and a placeholder after two seconds, which the answer replaces.
+"""Shows that an answer is coming: a typing sign after a moment, and after two seconds a placeholder, which the answer replaces.
 
-Neither outlives its question: both end when the answer comes, and by themselves when it takes longer than any may take.
+Both end when the answer comes, and by themselves after the longest time that an answer may take.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bot.adapters.layout import STARTING
-from bot.adapters.telegram.outgoing import Place, Sender, Sent
+from bot.adapters.telegram.places import Sent, place_of_answer
+from bot.adapters.telegram.sending import Sender
 from bot.core.errors import StorageError
 from bot.core.messages import Address, Stage, Update
 
-# Most answers come before this; a call for each of them would be for nothing.
+# Most answers come sooner and need no typing sign.
 _TYPING_AFTER = 0.4  # seconds
 _TYPING_LASTS = 4.5  # seconds, a little less than the service shows it
 _PLACEHOLDER_AFTER = 2.0  # seconds
@@ -28,8 +29,18 @@ _STAGES = {
 }
 
 
+class Placeholders(Protocol):
+    """The operations of the Journal that placeholders need."""
+
+    async def place(self, address: Address) -> str | None: ...
+
+    async def placed(self, address: Address, message: str) -> None: ...
+
+
 @dataclass(eq=False, slots=True)
 class _Showing:
+    """The progress of one question as it is shown."""
+
     address: Address
     update: Update
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,25 +53,18 @@ class _Showing:
         return _STAGES[self.update.stage].format(text=self.update.text).strip()[:_LONGEST_DRAFT]
 
 
-class Presence:
-    def __init__(
-        self,
-        sender: Sender,
-        *,
-        place: Callable[[Address], Awaitable[str | None]],
-        placed: Callable[[Address, str], Awaitable[None]],
-        longest_seconds: float,
-    ) -> None:
-        """`place` knows, also after a restart, whether a message stands there already that the answer will replace, and
-        `placed` notes that one does; `longest_seconds` ends what is shown in any case."""
+class ProgressDisplay:
+    """Shows the progress of questions, each by a typing sign and a placeholder that is edited at intervals."""
+
+    def __init__(self, sender: Sender, placeholders: Placeholders, longest_seconds: float) -> None:
+        """`longest_seconds`: for how long at most progress is shown for one question."""
         self._sender = sender
-        self._place = place
-        self._placed = placed
+        self._placeholders = placeholders
         self._longest = longest_seconds
         self._showing: dict[tuple[str, str, str], _Showing] = {}
 
     def show(self, address: Address, update: Update) -> None:
-        """Begin to show that a question is worked on, or show how far it has come."""
+        """Show the latest progress of a question; the first call for a question starts the display."""
         showing = self._showing.get(address.key)
         if showing is not None:
             showing.update = update
@@ -70,26 +74,27 @@ class Presence:
         showing.placing = asyncio.create_task(self._hold_place(showing))
 
     async def end(self, address: Address) -> Sent | None:
-        """Show nothing more, once this returns; the placeholder if there is one."""
+        """Stop the display of a question, and return its placeholder if it has one. Nothing is shown after that."""
         showing = self._showing.pop(address.key, None)
         if showing is None:
             return None
         showing.over.set()
         if showing.typing:
             showing.typing.cancel()
-        if showing.placing:  # not cancelled: a placeholder that was sent must be known
+        if showing.placing:  # not cancelled: a placeholder that was sent must be noted
             await asyncio.wait((showing.placing,))
         return showing.placeholder
 
     async def end_all(self, author: str) -> None:
-        """End what is shown for the questions of one author, and take the placeholders away."""
+        """Stop the displays of the questions of one author, and delete their placeholders."""
         theirs = [showing.address for showing in self._showing.values() if showing.address.details["author"] == author]
         for address in theirs:
             if (placeholder := await self.end(address)) is not None:
                 await self._sender.delete(placeholder)
 
     async def _type(self, showing: _Showing) -> None:
-        place = place_of(showing.address)
+        """Renew the typing sign before it ends."""
+        place = place_of_answer(showing.address)
         until = time.monotonic() + self._longest
         await asyncio.sleep(_TYPING_AFTER)
         while time.monotonic() < until:
@@ -97,6 +102,7 @@ class Presence:
             await asyncio.sleep(_TYPING_LASTS)
 
     async def _hold_place(self, showing: _Showing) -> None:
+        """Send the placeholder, and edit it whenever the progress has changed."""
         until = time.monotonic() + self._longest
         pause, shown = _PLACEHOLDER_AFTER, ""
         while time.monotonic() < until and not await _set_within(showing.over, pause):
@@ -111,25 +117,20 @@ class Presence:
             self._showing.pop(showing.address.key, None)
 
     async def _send_placeholder(self, showing: _Showing, text: str) -> bool:
-        """Send it if there is a turn; False where none is needed, or could not be noted."""
+        """Try to send the placeholder. False: the answer replaces another message, or the journal failed."""
         try:
-            if await self._place(showing.address) is not None:
+            if await self._placeholders.place(showing.address) is not None:
                 return False
-            showing.placeholder = await self._sender.placeholder(place_of(showing.address), text)
+            showing.placeholder = await self._sender.placeholder(place_of_answer(showing.address), text)
             if showing.placeholder is not None:
-                await self._placed(showing.address, str(showing.placeholder))
+                await self._placeholders.placed(showing.address, str(showing.placeholder))
         except StorageError:
             return False
         return True
 
 
-def place_of(address: Address) -> Place:
-    """Where the answer to a question belongs; in a private chat it replies to the question only if that is long ago."""
-    replies = not address.details["private"] or address.details["late"]
-    return Place(int(address.chat), address.details["topic"], int(address.message) if replies else None)
-
-
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait until the event is set, or so many seconds. False: it is not set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,4 +1,4 @@
-"""An answer as Telegram messages: its text, its sources with links, and the buttons below it."""
+"""Renders an answer as Telegram messages: its text, its sources with links, and the buttons below it."""
 
 from collections.abc import Sequence
 
@@ -22,8 +22,8 @@ _DESCRIPTION = 120  # characters
 
 
 def parts_of(answer: Answer, *, late: bool) -> list[RichText]:
-    """The messages of an answer. Takes milliseconds for long ones: not for the event loop."""
-    # What we say ourselves names documents as they are called, which is no Markdown.
+    """The messages of an answer. A long one takes milliseconds, so call this in a thread."""
+    # The other outcomes have texts of the bot's own, in which the name of a document may look like Markdown.
     is_markdown = answer.outcome in (Outcome.ANSWERED, Outcome.SMALL_TALK)
     body = from_markdown(answer.text) if is_markdown else plain(answer.text)
     whole = joined(
@@ -41,12 +41,12 @@ def _source(citation: Citation) -> RichText:
 
 
 def marked_as_repeated(part: RichText) -> list[RichText]:
-    """A part that may have arrived before, with a line that says so; by itself where both don't fit into one message."""
+    """A part with a line that says that it may have arrived before, in two messages where both don't fit into one."""
     return split(joined((plain(AGAIN).within(MessageEntity.ITALIC), part), "\n\n"))
 
 
 def passages_of(answer: Answer) -> list[RichText]:
-    """The exact words behind an answer."""
+    """The quotes behind an answer, each below its source, as messages."""
     quotes = (
         joined((_source(citation).within(MessageEntity.BOLD), _quoted(citation.quote)), "\n")
         for citation in answer.citations
@@ -55,12 +55,12 @@ def passages_of(answer: Answer) -> list[RichText]:
 
 
 def _quoted(text: str) -> RichText:
-    """The words as they stand in the document, markup and all."""
+    """A quote with the markup that it has in the document."""
     return RichText(safe(text)).within(MessageEntity.BLOCKQUOTE)
 
 
 def buttons(reference: str) -> InlineKeyboardMarkup:
-    """The buttons below an answer; what they carry is valid as long as the answer is kept."""
+    """The buttons below an answer. They work as long as the answer is kept."""
     return InlineKeyboardMarkup(
         (
             (
@@ -73,7 +73,7 @@ def buttons(reference: str) -> InlineKeyboardMarkup:
 
 
 def inline_result(number: int, citation: Citation) -> InlineQueryResultArticle:
-    """One passage found, to be put into a chat with its source."""
+    """One passage, with its source, as a result of an inline query."""
     quote, *_ = split(from_markdown(citation.quote), _LONGEST_RESULT)
     content = joined((quote, joined((plain("— "), _source(citation)))), "\n\n")
     content = content.part(0, len(content.text)) if content.text else plain(citation.title)

@@ -1,11 +1,9 @@
-"""The webhook: Telegram sends updates instead of being asked for them. An update is acknowledged once it has been taken in;
-until then Telegram repeats it."""
+"""The webhook, to which Telegram sends updates. Telegram repeats an update until it is acknowledged, once it is durable."""
 
 import hmac
 import json
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +12,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from telegram import Bot, Update
 
-from bot.adapters.telegram.polling import WANTED
+from bot.adapters.telegram.polling import WANTED, HandleUpdates
 from bot.core.errors import StorageError
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -24,10 +22,13 @@ _CONNECTIONS = 20
 
 
 class Webhook:
-    """`router` is to be mounted. `counts`: updates received, requests refused for a wrong secret (forbidden) or form (bad)."""
+    """The HTTP route of the webhook, `router`, which the HTTP server mounts, and its registration with Telegram.
 
-    def __init__(self, bot: Bot, url: str, secret: str, handle: Callable[[Sequence[Update]], Awaitable[None]]) -> None:
-        """`handle` must have made updates durable when it returns. An empty secret: one is made up."""
+    `counts`: updates `received`, requests with a wrong secret (`forbidden`), and updates that can't be read (`bad`).
+    """
+
+    def __init__(self, bot: Bot, url: str, secret: str, handle: HandleUpdates) -> None:
+        """An empty `secret` is replaced by a random one."""
         self._bot = bot
         self._url = url
         self._secret = secret or secrets.token_urlsafe(32)
@@ -38,6 +39,7 @@ class Webhook:
         self.router.add_api_route(urlsplit(url).path or "/", self._receive, methods=["POST"])
 
     async def register(self) -> None:
+        """Have Telegram send updates to the route."""
         await self._bot.set_webhook(
             self._url, secret_token=self._secret, allowed_updates=WANTED, max_connections=_CONNECTIONS
         )
@@ -45,6 +47,7 @@ class Webhook:
         _log.info("webhook registered", path=urlsplit(self._url).path)
 
     async def remove(self) -> None:
+        """Have Telegram keep updates until the webhook is registered again, or the bot polls."""
         self._registered = False
         await self._bot.delete_webhook(drop_pending_updates=False)
         _log.info("webhook removed")
@@ -54,7 +57,7 @@ class Webhook:
             self.counts["forbidden"] += 1
             _log.warning("a webhook request with a wrong secret", so_far=self.counts["forbidden"])
             return Response(status_code=HTTPStatus.FORBIDDEN)
-        if not self._registered:  # what an earlier run has left behind; the bot doesn't know its own name yet
+        if not self._registered:  # the registration of an earlier run; the bot has not reached the service yet
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
         body = await _body(request)
         if body is None:
@@ -75,7 +78,7 @@ class Webhook:
         try:
             data: dict[str, Any] = json.loads(body)
             return Update.de_json(data, self._bot)
-        except Exception as error:  # no JSON, or a kind of update that the library doesn't know
+        except Exception as error:  # no JSON, or an update that the library can't read
             self.counts["bad"] += 1
             _log.error("an update can't be read and is left out", error=type(error).__name__)
             return None

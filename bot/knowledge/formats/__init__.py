@@ -1,1 +1,1 @@
-"""One module a format that people keep knowledge in: bytes -> Document. They run in the converter's process only."""
+"""The loaders, one module a format. They run in the converter's process only."""

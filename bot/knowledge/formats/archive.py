@@ -1,9 +1,10 @@
-"""The ZIP archives that DOCX, PPTX, XLSX and EPUB files are, opened with a look at what they would unpack to."""
+"""Opening of the ZIP archives that DOCX, PPTX, XLSX and EPUB files are, with a check of their unpacked size."""
 
 import io
 import zipfile
 
 from bot.core.errors import DocumentError
+from bot.core.text import counted
 
 _LARGEST = 400 * 2**20  # bytes, unpacked
 _MOST_FILES = 20_000
@@ -11,7 +12,7 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 def open_archive(content: bytes, kind: str) -> zipfile.ZipFile:
-    """The archive, of which it is sure that it unpacks to an ordinary size. Raises DocumentError."""
+    """Open an archive. Raises DocumentError if it is damaged, protected, or would unpack to an unusual size."""
     if content.startswith(_OLE):
         raise DocumentError(
             f"it is protected by a password or has an older format; save it again as {kind} without a password"
@@ -24,7 +25,7 @@ def open_archive(content: bytes, kind: str) -> zipfile.ZipFile:
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > _LARGEST or len(entries) > _MOST_FILES:
         raise DocumentError(
-            f"it would unpack to {unpacked // 2**20} megabytes in {len(entries)} files, which no document does; "
+            f"it would unpack to {unpacked // 2**20} megabytes in {counted(len(entries), 'file')}, which no document does; "
             "check where it comes from"
         )
     if any(entry.flag_bits & 1 for entry in entries):

@@ -1,4 +1,4 @@
-"""Bytes -> text, in whatever encoding they are, with lines that end in a line feed."""
+"""Decoding of text files: finds their encoding, and ends lines with a line feed."""
 
 import codecs
 import re
@@ -14,7 +14,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Those in which people have kept texts. Among all that Python knows, a short text fits too many.
+# The common encodings of texts: a short text fits too many of all those that Python knows.
 _ENCODINGS = """
     cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 iso8859_2 koi8_r mac_roman
     cp932 euc_jp gb18030 big5 euc_kr
@@ -69,7 +69,7 @@ def _decoded(content: bytes, declared: str | None) -> tuple[str, list[str]]:
 
 
 def _guessed(content: bytes) -> str | None:
-    """The likeliest encoding; the one of Western Europe where that is as likely."""
+    """The likeliest encoding; of equally likely ones, that of Western Europe."""
     if len(_NOT_TEXT.findall(content[:_SAMPLE])) > len(content[:_SAMPLE]) // 100:
         return None
     matches = from_bytes(content[:_SAMPLE], cp_isolation=_ENCODINGS)
@@ -88,5 +88,5 @@ def _place(error: UnicodeDecodeError) -> str:
 
 
 def well_formed(text: str) -> str:
-    """The text with the halves of characters that an escape such as `\\ud83d` makes joined, or replaced where one is alone."""
+    """The text with surrogate pairs, as escapes such as `\\ud83d` make them, joined, and single surrogates replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,7 +1,7 @@
-"""DOCX through python-docx: paragraphs by their styles.
+"""The loader for DOCX, by python-docx. The styles of paragraphs decide what they are.
 
 Page headers and footers, deleted text and tables of contents are left out. A footnote or endnote is a paragraph of its own
-below what refers to it.
+below the paragraph that refers to it.
 """
 
 import io
@@ -36,8 +36,8 @@ _NOTES = {
 }
 
 
-class _Kind(NamedTuple):
-    """What a paragraph is: its form, or a heading of a level (the title's is 0), or nothing to be kept."""
+class _Role(NamedTuple):
+    """The role of a paragraph: a block of a form, or a heading of a level (0: the title), or neither, to be left out."""
 
     form: Form | None = Form.PARAGRAPH
     heading: int | None = None
@@ -67,7 +67,7 @@ def load(path: str, content: bytes) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class _Writing:
-    """Writes a document's paragraphs and tables into its outline. `notes`: by the tag of their references, and their ids."""
+    """Writes a document's paragraphs and tables into its outline. `notes` has texts by the tag of their references and id."""
 
     styles: "_Styles"
     notes: dict[tuple[str, str | None], str]
@@ -75,7 +75,7 @@ class _Writing:
     titles: list[str] = field(default_factory=list)
 
     def write(self, elements: Iterator[Any]) -> None:
-        """Consecutive items of a list, and lines of code, are one block."""
+        """Consecutive list items become one block, and so do consecutive lines of code."""
         for form, paragraphs in _runs([(element, self.styles.kind(element)) for element in elements]):
             if form is Form.LIST:
                 self.outline.block(Form.LIST, list_text(list(_numbered(paragraphs))))
@@ -89,7 +89,7 @@ class _Writing:
                 for element, kind in paragraphs:
                     self._write_paragraph(element, kind)
 
-    def _write_paragraph(self, element: Any, kind: _Kind) -> None:
+    def _write_paragraph(self, element: Any, kind: _Role) -> None:
         text = _text(element)
         if kind.form is None or not text.strip():
             return
@@ -117,14 +117,14 @@ class _Writing:
                 self.outline.block(Form.PARAGRAPH, self.notes.get((reference.tag, reference.get(qn("w:id"))), ""))
 
 
-def _runs(described: list[tuple[Any, _Kind]]) -> Iterator[tuple[Form | None, list[tuple[Any, _Kind]]]]:
-    """What is one block, with its form. An empty line in code belongs to it; another list begins with its first item."""
-    run: list[tuple[Any, _Kind]] = []
+def _runs(described: list[tuple[Any, _Role]]) -> Iterator[tuple[Form | None, list[tuple[Any, _Role]]]]:
+    """The paragraphs of each block, with its form. Empty lines within code belong to it; a new list is a block of its own."""
+    run: list[tuple[Any, _Role]] = []
     for position, (element, kind) in enumerate(described):
         if kind.form is Form.PARAGRAPH and run and run[-1][1].form is Form.CODE and not _text(element).strip():
             following = described[position + 1 : position + 2]
             if following and following[0][1].form is Form.CODE:
-                kind = _Kind(Form.CODE)
+                kind = _Role(Form.CODE)
         if run and not _goes_on(run, kind):
             yield run[0][1].form, run
             run = []
@@ -133,15 +133,15 @@ def _runs(described: list[tuple[Any, _Kind]]) -> Iterator[tuple[Form | None, lis
         yield run[0][1].form, run
 
 
-def _goes_on(run: list[tuple[Any, _Kind]], kind: _Kind) -> bool:
+def _goes_on(run: list[tuple[Any, _Role]], kind: _Role) -> bool:
     first = run[0][1]
     if kind.form is Form.LIST and first.form is Form.LIST:
         return kind.depth > first.depth or kind.list_id == first.list_id
     return kind.form is Form.CODE and first.form is Form.CODE
 
 
-def _numbered(paragraphs: list[tuple[Any, _Kind]]) -> Iterator[Item]:
-    """Items with their numbers, which Word computes too."""
+def _numbered(paragraphs: list[tuple[Any, _Role]]) -> Iterator[Item]:
+    """List items with their numbers, which the file doesn't hold."""
     counts: dict[int, int] = {}
     shallowest = min(kind.depth for _, kind in paragraphs)
     for element, kind in paragraphs:
@@ -167,7 +167,7 @@ def _cell_text(cell: Any) -> str:
 
 
 def _paragraphs_and_tables(parent: Any) -> Iterator[Any]:
-    """In order, those in content controls and in insertions too."""
+    """The elements in order, with those in content controls and insertions."""
     for child in parent.iterchildren():
         if child.tag in (qn("w:p"), qn("w:tbl")):
             yield child
@@ -213,15 +213,15 @@ def _notes(opened: Any) -> dict[tuple[str, str | None], str]:
 
 
 class _Styles:
-    """What the styles and the numbering of a document say a paragraph is."""
+    """Finds the role of a paragraph by the styles and the numbering of its document."""
 
     def __init__(self, opened: Any) -> None:
         self._opened = opened
-        self._kinds: dict[str | None, _Kind] = {}
+        self._kinds: dict[str | None, _Role] = {}
 
-    def kind(self, element: Any) -> _Kind:
+    def kind(self, element: Any) -> _Role:
         if element.tag == qn("w:tbl"):
-            return _Kind(Form.TABLE)
+            return _Role(Form.TABLE)
         properties = element.find(qn("w:pPr"))
         style_id = _value(properties, "w:pStyle")
         if style_id not in self._kinds:
@@ -231,15 +231,15 @@ class _Styles:
             return kind
         level = _value(properties, "w:outlineLvl")
         if level is not None and level.isdecimal() and int(level) < 9:
-            return _Kind(heading=int(level) + 1)
+            return _Role(heading=int(level) + 1)
         numbering = properties.find(qn("w:numPr")) if properties is not None else None
         if numbering is not None:
-            return self._kind_of_list(numbering) or _Kind()
+            return self._kind_of_list(numbering) or _Role()
         if kind.form is Form.PARAGRAPH and _is_monospaced(element):
-            return _Kind(Form.CODE)
+            return _Role(Form.CODE)
         return kind
 
-    def _kind_of_style(self, style_id: str | None) -> _Kind:
+    def _kind_of_style(self, style_id: str | None) -> _Role:
         seen: set[str] = set()
         list_kind = None
         while style_id is not None and style_id not in seen and style_id in self._elements:
@@ -247,25 +247,25 @@ class _Styles:
             style = self._elements[style_id]
             name = (_value(style, "w:name") or "").lower()
             if name == "title":
-                return _Kind(heading=0)
+                return _Role(heading=0)
             if found := _HEADING.fullmatch(name):
-                return _Kind(heading=int(found[1]))
+                return _Role(heading=int(found[1]))
             if re.match(r"toc \d|toc heading|table of figures", name):
-                return _Kind(None)
+                return _Role(None)
             if _CODE.search(name):
-                return _Kind(Form.CODE)
+                return _Role(Form.CODE)
             properties = style.find(qn("w:pPr"))
             level = _value(properties, "w:outlineLvl")
             if level is not None and level.isdecimal() and int(level) < 9:
-                return _Kind(heading=int(level) + 1)
+                return _Role(heading=int(level) + 1)
             numbering = properties.find(qn("w:numPr")) if properties is not None else None
             if list_kind is None and numbering is not None:
                 list_kind = self._kind_of_list(numbering, style_id)
             style_id = _value(style, "w:basedOn")
-        return list_kind or _Kind()
+        return list_kind or _Role()
 
-    def _kind_of_list(self, numbering: Any, style_id: str = "") -> _Kind | None:
-        """None for the number 0, which takes a paragraph out of a list."""
+    def _kind_of_list(self, numbering: Any, style_id: str = "") -> _Role | None:
+        """The number of the paragraph's list; None for 0, which means no list."""
         number = _value(numbering, "w:numId") or ""
         depth = _value(numbering, "w:ilvl") or "0"
         if number == "0":
@@ -276,7 +276,7 @@ class _Styles:
         level = int(depth) if depth.isdecimal() else 0
         if found := re.fullmatch(r"[Ll]ist (?:Bullet|Number) (\d)", name):
             level = int(found[1]) - 1
-        return _Kind(Form.LIST, depth=level, ordered=ordered, list_id=str(ordered) if style_id else number)
+        return _Role(Form.LIST, depth=level, ordered=ordered, list_id=str(ordered) if style_id else number)
 
     @cached_property
     def _elements(self) -> dict[str, Any]:
@@ -284,7 +284,7 @@ class _Styles:
 
     @cached_property
     def _formats(self) -> dict[str, dict[str, str]]:
-        """Number of a list -> depth -> form of its numbers."""
+        """The form of a list's numbers, by the number of the list and the depth."""
         try:
             root = self._opened.part.numbering_part.element
         except (KeyError, NotImplementedError):

@@ -1,4 +1,4 @@
-"""EPUB: the chapters in reading order, each one HTML. What only leads to them, the book's own contents, is left out."""
+"""The loader for EPUB. Its chapters are HTML, read in order; the table of contents is left out."""
 
 import lzma
 import posixpath
@@ -67,7 +67,7 @@ def _package_path(archive: zipfile.ZipFile) -> str:
 
 
 def _chapters(package: etree._Element, folder: str) -> Iterator[str]:
-    """The names of the files that are read one after the other."""
+    """The names of the chapters' files, in reading order."""
     items = {item.get("id"): item for item in package.xpath("//*[local-name()='manifest']/*[local-name()='item']")}
     for reference in package.xpath("//*[local-name()='spine']/*[local-name()='itemref']"):
         item = items.get(reference.get("idref"))
@@ -84,7 +84,7 @@ def _is_encrypted(archive: zipfile.ZipFile) -> bool:
 
 
 def _xml(archive: zipfile.ZipFile, name: str) -> etree._Element:
-    """An XML file of the archive. Entities are not resolved, and nothing is fetched."""
+    """Parse an XML file of the archive, without resolving entities or fetching anything."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
         return etree.fromstring(_read(archive, name), parser)

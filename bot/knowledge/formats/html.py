@@ -1,4 +1,4 @@
-"""HTML: what a reader came for, without navigation, headers, footers and scripts. Nothing is run or fetched.
+"""The loader for HTML: the content without navigation, headers, footers and scripts. Nothing is run or fetched.
 
 `write_blocks` reads the content of any HTML into an outline; EPUB uses it chapter by chapter.
 """
@@ -42,7 +42,7 @@ _LISTS = ("ul", "ol", "menu", "dir")
 
 
 def load(path: str, content: bytes) -> Document:
-    """The title is the first heading of the first level, else that of the window."""
+    """Load a page. Its title is the first heading of level 1, else the title of the window."""
     found = _DECLARED.search(content[:4096])
     declared = next(filter(None, found.groups())).decode() if found else None
     text, warnings = decode(content, declared)
@@ -56,7 +56,7 @@ def load(path: str, content: bytes) -> Document:
 
 
 def parsed(text: str) -> etree._Element:
-    """The root of an HTML document, however broken it is. Raises DocumentError where there is none."""
+    """Parse HTML, also broken HTML, and return its root. Raises DocumentError if there is none."""
     parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_pis=True)
     try:
         root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
@@ -68,7 +68,7 @@ def parsed(text: str) -> etree._Element:
 
 
 def write_blocks(root: etree._Element, outline: Outline, *, with_lines: bool) -> None:
-    """Put the headings and blocks below an element into the outline. `with_lines`: with the lines of the source."""
+    """Write the headings and blocks below an element into the outline, with the lines of the source if `with_lines`."""
     _Writer(outline, with_lines).write(root)
 
 
@@ -77,7 +77,7 @@ def _window_title(root: etree._Element) -> str:
 
 
 def _canonical(root: etree._Element) -> str | None:
-    """The address that the page itself says it has."""
+    """The canonical address that the page declares."""
     for link in root.iter("link"):
         address = str(link.get("href") or "")
         if (link.get("rel") or "").lower() == "canonical" and _SCHEME.match(address):
@@ -86,7 +86,7 @@ def _canonical(root: etree._Element) -> str | None:
 
 
 def _main(root: etree._Element) -> etree._Element:
-    """The element that holds the content, where the page says which; the whole body otherwise."""
+    """The element that the page marks as its main content, else the body."""
     mains = [element for element in root.iter(etree.Element) if element.tag == "main" or element.get("role") == "main"]
     for candidates in (mains, list(root.iter("article"))):
         if len(candidates) == 1 and any(text.strip() for text in candidates[0].itertext()):
@@ -95,7 +95,7 @@ def _main(root: etree._Element) -> etree._Element:
 
 
 def _is_around(element: etree._Element) -> bool:
-    """Whether an element is no content: it is not shown, or stands around the content on every page."""
+    """Whether an element isn't content: it is hidden, or part of the frame around the content."""
     tag = element.tag
     if not isinstance(tag, str) or tag in _PASSED_OVER or element.get("role") in _ROLES:
         return True
@@ -110,7 +110,7 @@ def _is_around(element: etree._Element) -> bool:
 
 
 def text_of(element: etree._Element, stop: Callable[[etree._Element], bool] = _is_around) -> str:
-    """The text in an element as a reader sees it: code in backticks, a line break where one is meant."""
+    """The visible text of an element, with code in backticks and explicit line breaks."""
     parts: list[str] = [element.text or ""]
     for child in element:
         if isinstance(child.tag, str) and not stop(child):
@@ -131,7 +131,7 @@ def _inline(element: etree._Element, stop: Callable[[etree._Element], bool]) -> 
 
 
 def _collapsed(text: str) -> str:
-    """White space as a browser shows it; a vertical tab stands for a line break until all is put together."""
+    """The text with white space folded as in a browser. A vertical tab stands for an explicit line break."""
     return re.sub(r" ?\x0b ?", "\x0b", re.sub(r"[ \t\r\n\f\u200b\ufeff]+", " ", text))
 
 
@@ -141,7 +141,7 @@ def _finished(text: str) -> str:
 
 @dataclass(slots=True)
 class _Writer:
-    """Walks through the content in order. Text that stands beside blocks is gathered into paragraphs of its own."""
+    """Walks through the content in order. Text between blocks becomes paragraphs of its own."""
 
     outline: Outline
     with_lines: bool
@@ -187,7 +187,7 @@ class _Writer:
             self.outline.heading(level, text, self._locator(element))
 
     def _list(self, element: etree._Element) -> None:
-        """A list; one that holds headings or tables is what a template has made of a page."""
+        """Write a list. A list that holds headings or tables is layout, so its content is written instead."""
         if any(
             below.tag in ("table", "h1", "h2", "h3", "h4", "h5", "h6", "pre") for below in element.iterdescendants()
         ):
@@ -223,7 +223,7 @@ class _Writer:
 
 
 def _lines(element: etree._Element) -> tuple[int, int]:
-    """The first and the last line of an element's text. The parser knows where each start tag ends."""
+    """The first and the last line of an element's text, by the ends of its start tags."""
     first = line = element.sourceline or 1
     line += (element.text or "").rstrip().count("\n")
     for below in element.iterdescendants():
@@ -259,7 +259,7 @@ def _nearest_list(element: etree._Element) -> etree._Element | None:
 
 
 def _definitions(element: etree._Element) -> Iterator[Item]:
-    """Each term with what is said of it as one item."""
+    """Each term with its descriptions as one list item."""
     terms: list[str] = []
     for child in element.iter("dt", "dd"):
         text = _finished(text_of(child))
@@ -273,7 +273,7 @@ def _definitions(element: etree._Element) -> Iterator[Item]:
 
 
 def _is_layout(table: etree._Element) -> bool:
-    """Whether a table only arranges other things: it has one cell a row at most, or holds blocks of its own."""
+    """Whether a table is layout: it has at most one cell a row, or holds blocks."""
     if any(below.tag in ("table", "h1", "h2", "h3", "pre") for below in table.iterdescendants()):
         return True
     return all(len(list(row.iterchildren("td", "th"))) < 2 for row in table.iter("tr"))

@@ -1,4 +1,4 @@
-"""Markdown as CommonMark with tables: blocks exactly as they stand in the file, with their lines, and front matter."""
+"""The loader for Markdown (CommonMark with tables and front matter). Blocks keep the text and the lines of the file."""
 
 import re
 import urllib.parse
@@ -12,7 +12,7 @@ from bot.core.text import HTML_COMMENT
 from bot.knowledge.formats.decoding import decode, well_formed
 from bot.knowledge.formats.outline import LONGEST_HEADING, Outline
 
-# Blocks alone: of what stands within them only headings are ever taken apart, which also spares the time for the rest.
+# The parser of blocks. Inline markup is parsed in headings only, which saves time.
 _MARKDOWN = MarkdownIt("commonmark").enable("table").disable("inline")
 _INLINE = MarkdownIt("commonmark")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -107,7 +107,7 @@ def _front_matter(text: str) -> tuple[dict[str, str], str, list[str]]:
 
 
 def _line_of_key(key: str, front_matter: str) -> int:
-    """Which line of the front matter the key stands in, from 0."""
+    """The line of a key in the front matter, from 0."""
     lines = front_matter.split("\n")
     return next((number for number, line in enumerate(lines) if line.strip().startswith(key)), 0)
 

@@ -1,7 +1,6 @@
-"""What the readers of all formats share: an outline that takes headings and blocks in order, and Markdown to write them in.
+"""The outline into which all loaders write headings and blocks, and the Markdown for lists and tables.
 
-Text that is taken out of a format with markup of its own is written as Markdown lists and tables, because that is what
-the passages are split by and what the platforms show.
+Lists and tables of formats with other markup are written as Markdown, which passages are split by and platforms show.
 """
 
 import re
@@ -11,7 +10,7 @@ from pathlib import PurePosixPath
 
 from bot.core.documents import Block, Document, Form, Locator
 
-# What is longer is a paragraph that somebody has given the style of a heading.
+# A longer heading is a paragraph that was given the style of a heading.
 LONGEST_HEADING = 300  # characters
 _NOWHERE = Locator()
 
@@ -26,9 +25,9 @@ class _Heading:
 
 @dataclass(slots=True)
 class Outline:
-    """Takes a document's headings and blocks in reading order, and puts each block under the headings that hold there.
+    """Collects a document's headings and blocks in reading order, each block with the headings above it.
 
-    `numbered`: blocks are counted below their heading, for formats without lines or pages.
+    `numbered` outlines count the blocks below each heading, for formats without lines or pages.
     """
 
     numbered: bool = False
@@ -39,7 +38,7 @@ class Outline:
     _number: int = 0
 
     def heading(self, level: int, text: str, locator: Locator = _NOWHERE) -> None:
-        """A heading, level 1 outermost. It ends all that are as deep or deeper."""
+        """Add a heading; level 1 is the outermost. It ends those of the same and of deeper levels."""
         self._close(level)
         text = " ".join(text.split())
         self._path.append(_Heading(level, text, _place(locator)))
@@ -47,7 +46,7 @@ class Outline:
         self._number = 0
 
     def block(self, form: Form, text: str, locator: Locator = _NOWHERE, context: str = "") -> None:
-        """A block of text; one without any is passed over."""
+        """Add a block, unless its text is blank."""
         if not text.strip():
             return
         for heading in self._path:
@@ -61,7 +60,7 @@ class Outline:
     def document(
         self, path: str, title: str | None = None, url: str | None = None, language: str | None = None
     ) -> Document:
-        """All of it under a title: the one given, else the first heading, else one made of the file's name."""
+        """The document. Its title is the given one, else the first heading, else made from the file's name."""
         self._close(0)
         title = " ".join((title or next(filter(None, self.headings), None) or title_from_path(path)).split())
         return Document(
@@ -74,7 +73,7 @@ class Outline:
         )
 
     def _close(self, level: int) -> None:
-        """End the headings from this level on, and remark on those that nothing stood below."""
+        """End the headings from this level on, and warn of those without text below them."""
         while self._path and self._path[-1].level >= level:
             ended = self._path.pop()
             if not ended.used and ended.text and (self._path or self.blocks):
@@ -92,14 +91,14 @@ def _place(locator: Locator) -> str:
 
 
 def _without_title(block: Block, title: str) -> Block:
-    """The document's title stands beside every heading path, so a path that begins with it would say it twice."""
+    """Remove the title from the beginnings of heading paths, because it is shown beside them anyway."""
     if block.heading[:1] != (title,):
         return block
     return replace(block, heading=block.heading[1:])
 
 
 def title_from_path(path: str) -> str:
-    """`guides/getting-started.md` -> `Getting started`."""
+    """A title from a file name: `guides/getting-started.md` gives `Getting started`."""
     words = re.sub(r"[-_\s]+", " ", PurePosixPath(path).stem).strip()
     return words[:1].upper() + words[1:] if words else path
 
@@ -117,7 +116,7 @@ class Item:
 
 
 def list_text(items: Sequence[Item]) -> str:
-    """The items as a Markdown list, those of deeper lists indented. Empty ones are left out."""
+    """The items as a Markdown list, indented by depth. Empty items are left out."""
     return "\n".join(_item_text(item) for item in items if item.text.strip())
 
 
@@ -129,7 +128,7 @@ def _item_text(item: Item) -> str:
 
 
 def table_text(rows: Sequence[Sequence[str]]) -> str:
-    """The rows, the first one being the header, as a Markdown table, all as wide as the widest. Empty rows are left out."""
+    """The rows as a Markdown table with the first row as header, all as wide as the widest. Empty rows are left out."""
     cells = [[_cell(cell) for cell in row] for row in rows]
     cells = [row for row in cells if any(row)]
     if not cells:

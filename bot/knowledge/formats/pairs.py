@@ -1,4 +1,4 @@
-"""Stored question-answer pairs in CSV, JSON and JSON lines."""
+"""The loaders for question-answer pairs in CSV, JSON and JSON lines."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ _DELIMITERS = ",;\t|"
 
 
 def load_csv(path: str, content: bytes) -> Document:
-    """A table whose header names a question and an answer column. Rows count as in a spreadsheet, the header's too."""
+    """Load a table whose header names a question and an answer column. Rows count from the header, which is row 1."""
     text, warnings = decode(content)
     first_line = text.lstrip("\n").partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first_line.count)
@@ -46,7 +46,7 @@ def load_csv(path: str, content: bytes) -> Document:
 
 
 def load_jsonl(path: str, content: bytes) -> Document:
-    """One object a line; the row is the line's number."""
+    """Load pairs from one object a line; the row is the line's number."""
     text, warnings = decode(content)
     lines = enumerate(text.split("\n"), start=1)
     records = [(number, _parse_json(line, number)) for number, line in lines if line.strip()]
@@ -54,7 +54,7 @@ def load_jsonl(path: str, content: bytes) -> Document:
 
 
 def load_json(path: str, content: bytes) -> Document:
-    """A list of objects, or one object that maps each question to its answer; the row is the pair's number."""
+    """Load pairs from a list of objects, or from an object of answers by question; the row is the pair's number."""
     text, warnings = decode(content)
     data = _parse_json(text)
     if pair(data):
@@ -99,13 +99,13 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def question_and_answer(header: Sequence[str]) -> bool:
-    """Whether the columns of a table are those of stored pairs."""
+    """Whether a table has the columns of stored pairs."""
     names = {name.strip().lower() for name in header}
     return not names.isdisjoint(_QUESTION_KEYS) and not names.isdisjoint(_ANSWER_KEYS)
 
 
 def pair(record: Any) -> tuple[str, str] | None:
-    """The question and the answer of a record, or None where one is missing or empty."""
+    """The question and the answer of a record; None if one is missing or empty."""
     if not isinstance(record, Mapping):
         return None
     by_name = {str(key).strip().lower(): value for key, value in record.items() if key is not None}

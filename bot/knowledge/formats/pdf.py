@@ -1,6 +1,7 @@
-"""PDF through PDFium: lines of text with their places and fonts, put together to headings, paragraphs, lists, tables, code.
+"""The loader for PDF, by PDFium: joins lines of text into headings, paragraphs, lists, tables and code.
 
-A PDF knows no such things, so they are told by how they look. What repeats at the top or bottom of the pages goes.
+A PDF has only text at places, so these are recognised by places and fonts. Text that repeats at the top or bottom of pages is
+left out.
 """
 
 import math
@@ -95,7 +96,7 @@ def load(path: str, content: bytes) -> Document:
 
 
 def _lines(page: pypdfium2.PdfPage, number: int) -> Iterator[_Line]:
-    """The lines of a page in the order in which they were written, which is nearly always that of reading."""
+    """The lines of a page in the order of the file, which is nearly always the reading order."""
     text_page = page.get_textpage()
     count = text_page.count_chars()
     characters = [chr(pdfium.FPDFText_GetUnicode(text_page, index)) for index in range(count)]
@@ -131,7 +132,7 @@ def _line(text_page: pypdfium2.PdfTextPage, characters: list[str], start: int, e
 def _cells(
     text_page: pypdfium2.PdfTextPage, characters: list[str], shown: Sequence[int], size: float
 ) -> list[tuple[float, str]]:
-    """The pieces of a line that white space wider than usual divides."""
+    """The pieces of a line between gaps that are wider than usual."""
     cells: list[tuple[float, str]] = []
     begun = shown[0]
     for before, after in zip(shown, [*shown[1:], None], strict=True):
@@ -146,13 +147,13 @@ def _cells(
 
 
 def _cleaned(text: str) -> str:
-    """PDFium marks the hyphen at the end of a line, and what no character is known for."""
+    """The text with PDFium's marks for line-end hyphens and unknown characters replaced."""
     text = re.sub(r"[\x02\ufffe\xad]$", "\xad", text)
     return re.sub(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]", "", text).replace("\xa0", " ")
 
 
 def _box(text_page: pypdfium2.PdfTextPage, index: int) -> tuple[float, float, float, float]:
-    """Left, bottom, right and top of a character."""
+    """The box of a character: left, bottom, right, top."""
     left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
     pdfium.FPDFText_GetCharBox(text_page, index, byref(left), byref(right), byref(bottom), byref(top))
     return left.value, bottom.value, right.value, top.value
@@ -165,7 +166,7 @@ def _baseline(text_page: pypdfium2.PdfTextPage, index: int) -> float:
 
 
 def _size(text_page: pypdfium2.PdfTextPage, index: int) -> float:
-    """The size of the font as it is shown, which a matrix may have changed."""
+    """The size of the font as shown, after scaling by the text matrix."""
     matrix = pdfium.FS_MATRIX()
     size = float(pdfium.FPDFText_GetFontSize(text_page, index))
     if pdfium.FPDFText_GetMatrix(text_page, index, byref(matrix)):
@@ -182,7 +183,7 @@ def _font(text_page: pypdfium2.PdfTextPage, index: int) -> str:
 
 
 def _without_repeated(pages: Sequence[Sequence[_Line]]) -> list[_Line]:
-    """All lines in order, without page numbers, headers, footers and what only leads to other pages.
+    """All lines in order, without page numbers, headers, footers and tables of contents.
 
     A line repeats if it stands at one place on half of the pages, or as the very first or last on three, two if it counts.
     """
@@ -203,13 +204,13 @@ def _without_repeated(pages: Sequence[Sequence[_Line]]) -> list[_Line]:
 
 
 def _outermost(lines: Sequence[_Line], count: int) -> list[_Line]:
-    """The highest and the lowest lines of a page."""
+    """The top and the bottom lines of a page."""
     by_height = sorted(lines, key=lambda line: line.bottom)
     return by_height[:count] + by_height[-count:] if len(by_height) > 2 * count else by_height
 
 
 def _place(line: _Line) -> tuple[str, int]:
-    """What a line says, whatever its numbers, and how high on the page."""
+    """The text of a line without its numbers, and its height on the page."""
     return re.sub(r"\d+|\b[ivxlc]+\b", "0", line.text), round(line.bottom / 4)
 
 
@@ -217,7 +218,7 @@ def _place(line: _Line) -> tuple[str, int]:
 
 
 class _Writer:
-    """Takes the lines from first to last, each time as many as one block has."""
+    """Joins the lines, from first to last, into blocks."""
 
     def __init__(self, outline: Outline, lines: Sequence[_Line]) -> None:
         self._outline = outline
@@ -237,7 +238,7 @@ class _Writer:
             start = self._write(start)
 
     def _write(self, start: int) -> int:
-        """Write the block that begins at a line, and return the number of the line after it."""
+        """Write the block that begins at a line. Returns the number of the line after it."""
         line = self._lines[start]
         locator = Locator(page=line.page)
         if level := self._heading_level(start):
@@ -264,7 +265,7 @@ class _Writer:
         return end
 
     def _heading_level(self, start: int) -> int | None:
-        """What is larger than the text; or bold, and alone on its line."""
+        """Whether a line is a heading: larger than the text, or bold and alone."""
         line = self._lines[start]
         if line.code or len(line.text) > LONGEST_HEADING or not re.search(r"\w", line.text):
             return None
@@ -299,7 +300,7 @@ class _Writer:
         return end
 
     def _list_end(self, start: int) -> int:
-        """An item goes on with lines that are indented; the list with further items."""
+        """Collect a list: its items, with their indented further lines."""
         end = start + 1
         edge = self._lines[start].left
         while end < len(self._lines):
@@ -320,7 +321,7 @@ class _Writer:
         return end
 
     def _table_end(self, start: int) -> int:
-        """As many lines as have their cells below those of the first, and lines that go on in one of the cells."""
+        """The lines of a table: those with cells below the cells of the first line, and those that continue a cell."""
         columns = [left for left, _ in self._lines[start].cells]
         end = start + 1
         while end < len(self._lines):
@@ -340,21 +341,21 @@ def _same_look(one: _Line, two: _Line) -> bool:
 
 
 def _gap(before: _Line, after: _Line) -> float:
-    """The white space between two lines, in sizes of the font; negative where the second one is not below the first."""
+    """The gap between two lines in font sizes; negative if the second isn't below the first."""
     if before.page != after.page:
         return 0.0
     return (before.bottom - after.top) / max(before.size, after.size)
 
 
 def _goes_on(before: _Line, after: _Line) -> bool:
-    """Whether a paragraph goes on with the next line."""
+    """Whether the next line continues the paragraph."""
     if before.page != after.page:
         return before.text.rstrip()[-1:] not in ".!?:…" and after.text[:1].islower()
     return abs(before.size - after.size) < 0.1 * before.size and -2 < _gap(before, after) < 0.75
 
 
 def _joined(lines: Sequence[_Line]) -> str:
-    """The lines as running text; words that a hyphen divides at the end of a line are put together."""
+    """The lines as running text, with words joined that a hyphen divides at a line's end."""
     text = ""
     for line in lines:
         if text.endswith("\xad"):
@@ -367,7 +368,7 @@ def _joined(lines: Sequence[_Line]) -> str:
 
 
 def _code(lines: Sequence[_Line]) -> str:
-    """Lines with their indentation, which is where they begin on the page; a wider gap is an empty line."""
+    """The lines of code, indented by their place on the page, with empty lines for wider gaps."""
     edge = min(line.left for line in lines)
     widths = [(line.right - line.left) / len(line.text) for line in lines if len(line.text) > 3]
     width = statistics.median(widths) if widths else lines[0].size * 0.6
@@ -411,7 +412,7 @@ def _items(lines: Sequence[_Line]) -> Iterator[Item]:
 
 
 def _table(lines: Sequence[_Line]) -> list[list[str]]:
-    """Rows of cells by the columns of the first line; a line without the first cell goes on with the row above it."""
+    """The rows of cells by the columns of the first line. A line without a first cell continues the row above."""
     columns = [left for left, _ in lines[0].cells]
     rows: list[list[str]] = []
     for line in lines:

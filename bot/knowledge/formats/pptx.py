@@ -1,4 +1,4 @@
-"""PPTX through python-pptx: each slide under its title, with its notes. Footers, dates and slide numbers are left out."""
+"""The loader for PPTX, by python-pptx: each slide under its title, with its notes, without footers, dates and numbers."""
 
 import io
 import re
@@ -44,7 +44,7 @@ def _slide(slide: Any, locator: Locator, outline: Outline) -> None:
 
 
 def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:
-    """All shapes, those in groups too, from top to bottom as they are read."""
+    """All shapes, with those in groups, from top to bottom."""
     for shape in sorted(shapes, key=lambda shape: (shape.top or 0, shape.left or 0)):
         if hasattr(shape, "shapes"):
             yield from _shapes(shape.shapes)
@@ -69,6 +69,6 @@ def _shape(shape: Any, locator: Locator, outline: Outline) -> None:
 
 
 def _is_monospaced(paragraphs: Iterable[Any]) -> bool:
-    """Whether all that is written has a font for code."""
+    """Whether all text has a font for code."""
     fonts = [run.font.name or "" for paragraph in paragraphs for run in paragraph.runs if run.text.strip()]
     return bool(fonts) and all(map(_MONOSPACED.search, fonts))

@@ -1,4 +1,4 @@
-"""reStructuredText through docutils, which never opens another file here. What Sphinx adds is read as its text."""
+"""The loader for reStructuredText, by docutils, which may not open other files. Sphinx's markup is read as text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ def _shortened(message: str) -> str:
 
 
 class _Contents(Directive):
-    """A directive of another program: its argument and its content are read as text."""
+    """Reads the argument and the content of an unknown directive as text."""
 
     has_content = True
     optional_arguments = 1
@@ -78,7 +78,7 @@ class _Contents(Directive):
 
 
 def _text_role(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list[Any], list[Any]]:
-    """``:ref:`Title <target>` `` is read as its title, and a name such as ``:class:`Thing` `` as code."""
+    """Reads ``:ref:`Title <target>` `` as its title, and a name such as ``:class:`Thing` `` as code."""
     title = _TARGET.sub("", text)
     shown = title.lstrip("~!")
     plain = title != text or name.rpartition(":")[2] in ("ref", "doc", "term", "guilabel", "menuselection", "abbr")
@@ -86,7 +86,7 @@ def _text_role(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[
 
 
 def _take_in_what_is_unknown(text: str) -> None:
-    """Register a reader for each directive and role in the text that docutils has none for; else it drops their content."""
+    """Register readers for the directives and roles of the text that docutils doesn't know, and would drop."""
     for name in set(_DIRECTIVE.findall(text)):
         if name.lower() not in en.directives or name.lower() in _CODE:
             directives.register_directive(name.lower(), _Contents)
@@ -113,7 +113,7 @@ _SKIPPED = (
 
 
 class _Writer:
-    """Walks through the tree in order."""
+    """Writes the headings and blocks of the tree, in order."""
 
     def __init__(self, outline: Outline, lines: list[str]) -> None:
         self._outline = outline
@@ -158,7 +158,7 @@ class _Writer:
             self._outline.block(form, text, self._locator(text))
 
     def _locator(self, text: str) -> Locator:
-        """From the line where the block's first word stands to the last one before a blank line in front of what follows."""
+        """The lines of a block: from that of its first word to the last before the blank line that ends it."""
         words = re.findall(r"\w+", text)
         if not words:
             return Locator(lines=(self._line, self._line))
@@ -171,7 +171,7 @@ class _Writer:
         return Locator(lines=(first, last))
 
     def _find(self, word: str, start: int, within: int | None = None) -> int:
-        """The first line from `start` on that holds the word; `start` itself if none does."""
+        """The first line from `start` on that holds the word, else `start`."""
         end = len(self._lines) if within is None else min(len(self._lines), start + within)
         pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
         return next((n for n in range(start, end + 1) if pattern.search(self._lines[n - 1])), start)
@@ -189,7 +189,7 @@ def _items(node: nodes.Node, depth: int = 0) -> Iterator[Item]:
 
 
 def _described(item: nodes.Node) -> str:
-    """A term, a field or an option, with what is said of it."""
+    """A term, a field or an option, with its description."""
     name, *said = item.children or [nodes.Text("")]
     classifiers = [child for child in said if isinstance(child, nodes.classifier)]
     text = "\n".join(_text(child) for child in said if child not in classifiers)
@@ -198,7 +198,7 @@ def _described(item: nodes.Node) -> str:
 
 
 def _text(node: nodes.Node) -> str:
-    """The text of a node without markup, on one line for each of its paragraphs; code in backticks."""
+    """The text of a node without markup, one line a paragraph, with code in backticks."""
     if isinstance(node, nodes.Text):
         return str(node.astext())
     if isinstance(node, nodes.literal):

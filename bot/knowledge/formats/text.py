@@ -1,4 +1,4 @@
-"""Plain text: paragraphs are what blank lines separate."""
+"""The loader for plain text. Blank lines separate paragraphs."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ _LIST_ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+\S")
 
 
 def load(path: str, content: bytes) -> Document:
-    """Paragraphs are what blank lines separate; one whose first line looks like a list item is a list."""
+    """Load a text. A paragraph whose first line looks like a list item is a list."""
     text, warnings = decode(content)
     outline = Outline(warnings=warnings)
     for first, paragraph in _paragraphs(text.split("\n")):
@@ -21,7 +21,7 @@ def load(path: str, content: bytes) -> Document:
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """(index of the first line, lines) of each run of lines that are not blank."""
+    """(index of the first line, lines) of each run of lines that aren't blank."""
     run: list[str] = []
     number = -1
     for number, line in enumerate(lines):

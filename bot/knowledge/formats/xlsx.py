@@ -1,6 +1,7 @@
-"""Spreadsheets (XLSX, XLS, ODS) through calamine: each sheet a heading, each run of rows a table, or stored pairs.
+"""The loader for spreadsheets (XLSX, XLS, ODS), by calamine. A sheet becomes a heading, and each run of rows a table or
+stored pairs.
 
-Only the values that were computed last are read; formulas and macros are not run.
+Only stored values are read; formulas and macros aren't run.
 """
 
 import datetime
@@ -17,7 +18,7 @@ from bot.knowledge.formats.outline import Outline, table_text, title_from_path
 from bot.knowledge.formats.pairs import pair, question_and_answer
 
 _DAMAGED = "this is no spreadsheet, or it is damaged or protected by a password; open it and save it again as XLSX"
-Row = tuple[int, list[str]]
+NumberedRow = tuple[int, list[str]]
 """The number of a row, as the spreadsheet shows it, and its cells."""
 
 
@@ -40,13 +41,13 @@ def load(path: str, content: bytes) -> Document:
     return outline.document(path, title_from_path(path))  # sheets have names like Sheet1
 
 
-def _rows(workbook: CalamineWorkbook, name: str) -> Iterator[Row]:
+def _rows(workbook: CalamineWorkbook, name: str) -> Iterator[NumberedRow]:
     rows = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
     for number, row in enumerate(rows, start=1):
         yield number, [_text(cell) for cell in row]
 
 
-def _sheet(rows: Sequence[Row], outline: Outline) -> None:
+def _sheet(rows: Sequence[NumberedRow], outline: Outline) -> None:
     for region in _regions(rows):
         header = region[0][1]
         if question_and_answer(header):
@@ -60,9 +61,9 @@ def _sheet(rows: Sequence[Row], outline: Outline) -> None:
             outline.block(Form.TABLE, table_text(_without_empty_columns(region)), Locator(row=region[0][0]))
 
 
-def _regions(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Runs of rows between empty ones."""
-    region: list[Row] = []
+def _regions(rows: Sequence[NumberedRow]) -> Iterator[list[NumberedRow]]:
+    """The runs of rows between empty rows."""
+    region: list[NumberedRow] = []
     for row in rows:
         if _filled(row[1]):
             region.append(row)
@@ -77,7 +78,7 @@ def _filled(cells: Sequence[str]) -> list[str]:
     return [cell for cell in cells if cell.strip()]
 
 
-def _without_empty_columns(region: Sequence[Row]) -> list[list[str]]:
+def _without_empty_columns(region: Sequence[NumberedRow]) -> list[list[str]]:
     width = max(len(cells) for _, cells in region)
     padded = [cells + [""] * (width - len(cells)) for _, cells in region]
     kept = [column for column in range(width) if any(row[column].strip() for row in padded)]
@@ -85,7 +86,7 @@ def _without_empty_columns(region: Sequence[Row]) -> list[list[str]]:
 
 
 def _text(value: Any) -> str:
-    """A cell as people write it: 3.0 as 3, a date without its midnight."""
+    """The text of a cell as people write it: 3 for 3.0, a date without midnight."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):

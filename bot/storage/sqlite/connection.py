@@ -1,6 +1,6 @@
 """A SQLite connection with a thread of its own, and the schema versions of the files.
 
-Nothing of SQLite runs on the event loop: `Connection.run` hands a job to the connection's thread and awaits its result.
+SQLite never runs on the event loop: `Connection.run` runs a function in the connection's thread and awaits its result.
 """
 
 import asyncio
@@ -16,11 +16,12 @@ from urllib.parse import quote
 from bot.core.errors import StorageError
 
 T = TypeVar("T")
-Job = Callable[[sqlite3.Connection], T]
+Work = Callable[[sqlite3.Connection], T]
+"""The statements of one transaction; returns their result."""
 
-# Another process (an `index` beside the daemon) holds the write lock for this long at most, in seconds.
+# Longest wait for the write lock of another process (an `index` beside the daemon), in seconds.
 _BUSY_TIMEOUT = 30.0
-# So much is given back to the disk at a time: some milliseconds' work.
+# Pages that one call returns to the disk, in some milliseconds.
 _RECLAIMED_PAGES = 1024
 _LARGEST_REWRITTEN = 256 * 2**20  # bytes
 _START_ANEW = (
@@ -29,7 +30,7 @@ _START_ANEW = (
 
 
 class Connection:
-    """One connection to one file. Each job is one transaction: it is done as a whole or not at all."""
+    """One connection to one file. Each piece of work is one transaction, which is done as a whole or not at all."""
 
     def __init__(self, file: Path, connection: sqlite3.Connection, executor: ThreadPoolExecutor, begin: str) -> None:
         self._file = file
@@ -40,7 +41,7 @@ class Connection:
 
     @classmethod
     async def open(cls, file: Path, migrations: Sequence[str] = (), *, read_only: bool = False) -> Self:
-        """Open the file, made anew where it doesn't exist, and bring its schema up to date. Raises StorageError.
+        """Open the file, made anew if it doesn't exist, and bring its schema up to date. Raises StorageError.
 
         `migrations[n]` is the script from schema version n to n + 1. A read-only connection changes nothing.
         """
@@ -54,43 +55,47 @@ class Connection:
             raise
         return cls(file, connection, executor, "BEGIN" if read_only else "BEGIN IMMEDIATE")
 
-    async def run(self, job: Job[T], *, durable: bool = True) -> T:
-        """The job's result. Its transaction is rolled back if it raises; database errors become StorageError.
+    async def run(self, work: Work[T], *, durable: bool = True) -> T:
+        """Run the work in a transaction and return its result. If it raises, the transaction is rolled back.
 
-        What a durable job has written survives a power failure once this returns. What another one has written survives a
-        crash of the process, and a power failure from the next durable job on: it doesn't wait for the disk.
-        Cancelling the waiter does not stop a job that has begun.
+        Durable writes survive a power failure once this returns. Others don't wait for the disk: they survive a crash of the
+        process, and a power failure from the next durable write on. Cancelling the caller does not stop work that has begun.
+        Raises StorageError for database errors.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._transaction, job, durable)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._transaction, work, durable)
+
+    async def write(self, statement: str, *values: object, durable: bool = True) -> None:
+        """Execute one statement with these parameters, in a transaction of its own; see `run`."""
+        await self.run(lambda db: db.execute(statement, values).close(), durable=durable)
 
     async def reclaim(self) -> int:
-        """Give space that deleted rows have left back to the disk, up to some megabytes at a time, and return how many bytes.
+        """Return the space of deleted rows to the disk, up to some megabytes a call. Returns the number of bytes.
 
-        Waits for a little while only, so that nobody else has to; call it again until there is nothing to give back.
+        A call takes milliseconds, so that other work isn't delayed; call it again until it returns 0.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, _reclaim, self._file, self._connection)
 
     async def back_up(self, copy: Path) -> None:
-        """Write a consistent copy of the file, as it is at one moment, while others go on reading and writing."""
+        """Write a consistent copy of the file while others go on reading and writing."""
         await asyncio.get_running_loop().run_in_executor(self._executor, _back_up, self._connection, copy)
 
     async def close(self) -> None:
-        """Wait for the jobs handed in so far, then close. Closing twice does nothing."""
+        """Wait for the work handed in so far, then close. Closing twice does nothing."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._executor, self._connection.close)
         except RuntimeError:  # the executor is shut down already
             return
         self._executor.shutdown(wait=False)
 
-    def _transaction(self, job: Job[T], durable: bool) -> T:
+    def _transaction(self, work: Work[T], durable: bool) -> T:
         try:
             if durable is not self._durable:
                 self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._durable = durable
             self._connection.execute(self._begin)
             try:
-                result = job(self._connection)
+                result = work(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
@@ -99,7 +104,7 @@ class Connection:
         except sqlite3.Error as error:
             raise _storage_error(self._file, error) from error
         except StopIteration as error:  # would hang the awaiter
-            raise RuntimeError("a database job raised StopIteration") from error
+            raise RuntimeError("database work raised StopIteration") from error
         return result
 
 
@@ -133,8 +138,10 @@ def _open(file: Path, migrations: Sequence[str], read_only: bool) -> sqlite3.Con
 
 
 def _make_shrinkable(connection: sqlite3.Connection) -> None:
-    """Files of earlier versions must be written anew before they can give space back. Where that is much work, or the file is
-    in use, or there is no room for a second one, it stays as it is."""
+    """Rewrite a file of an earlier version so that it can return space to the disk.
+
+    A file that is large or in use stays as it is, and so does one if the disk has no room for a second one.
+    """
     size = _pages(connection, "page_count") * _pages(connection, "page_size")
     if _pages(connection, "auto_vacuum") == 0 and size <= _LARGEST_REWRITTEN:
         with suppress(sqlite3.OperationalError):
@@ -144,7 +151,7 @@ def _make_shrinkable(connection: sqlite3.Connection) -> None:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL. While another process does the same to a new file, SQLite refuses without waiting, so we wait."""
+    """Switch to WAL. SQLite refuses at once while another process switches a new file, so this waits and tries again."""
     until = time.monotonic() + _BUSY_TIMEOUT
     while True:
         try:
@@ -212,8 +219,10 @@ def _back_up(connection: sqlite3.Connection, copy: Path) -> None:
 
 
 def damage(file: Path) -> str | None:
-    """What is wrong with the inside of a database file, in SQLite's words; None where it is whole. Blocking. Reads the whole
-    file. Raises StorageError where it can't be read at all."""
+    """Check a database file. Returns the first problem in SQLite's words, or None if the file is whole.
+
+    Blocking; reads the whole file. Raises StorageError if it can't be read at all.
+    """
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
             [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -225,12 +234,12 @@ def damage(file: Path) -> str | None:
 
 
 def damaged(file: Path, found: str) -> StorageError:
-    """The error that says so, and what to do."""
+    """The error for a damaged file: its problem, and the ways to go on."""
     return StorageError(f"{file}: {found}. The file is damaged: {_START_ANEW}")
 
 
 def put_aside(file: Path) -> Path:
-    """Rename a database with its companions, so that a new one can be made in its place. The new name. Blocking."""
+    """Rename a database and its WAL files, so that a new one can be made in its place. Returns the new name. Blocking."""
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     aside = file.with_name(f"{file.name}.damaged-{moment}")
     for companion in ("-wal", "-shm", ""):

@@ -1,10 +1,11 @@
-"""What operators and everybody may do by command, through the eyes of the server."""
+"""Commands for everybody and for operators, as the server sees them."""
 
 import pytest
-from test_discord_asking import first
 
+from bot.core.errors import EngineBusy
 from bot.core.messages import Policy
-from tests.adapters.discord.conftest import answered
+from bot.core.settings import Settings
+from tests.adapters.discord.discord_application import SOURCE, answered, first
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 
@@ -16,30 +17,97 @@ async def said(server, interaction) -> str:
     return message["content"]
 
 
+async def test_a_command_is_deferred_and_answered_with_its_question(bot, server, channel, ann):
+    """Discord shows nobody else what was asked, so the answer quotes it."""
+    asked = await server.slash(channel, ann, "ask", {"question": "how hot?"})
+    answer = await server.until(lambda: asked.message)
+    assert asked.response["type"] == 5
+    assert not asked.ephemeral
+    assert answer["content"] == f"> how hot?\nre: how hot?\n{SOURCE}"
+
+
+async def test_answer_this_takes_the_text_of_a_message(bot, server, channel, ann):
+    """The context menu; a message without text is declined politely."""
+    message = await server.say(channel, "how hot?", server.user("ben"), event=False)
+    asked = await server.menu(channel, ann, "Answer this", message)
+    assert (await server.until(lambda: asked.message))["content"].startswith("> how hot?\nre: how hot?")
+    empty = await server.menu(channel, ann, "Answer this", message | {"content": ""})
+    assert "no text" in (await server.until(lambda: empty.message))["content"]
+    assert empty.ephemeral
+
+
+async def test_busy_and_broken_are_told_on_commands(running, server, channel, ann, monkeypatch):
+    """Politely, in the place of the answer; nobody is left with a bot that is thinking."""
+    async with running(queue={"capacity": 1}) as bot:
+        bot.engine.may_answer.clear()
+        one = await server.slash(channel, ann, "ask", {"question": "one?"})
+        await server.until(lambda: bot.engine.asked and one.response)
+        two = await server.slash(channel, ann, "ask", {"question": "two?"})
+        assert str(EngineBusy(1)).split(".")[0] in (await server.until(lambda: two.message))["content"]
+
+        async def breaks(_question):
+            raise ZeroDivisionError("secret")
+
+        monkeypatch.setattr(bot.dispatcher.admission, "accept", breaks)
+        three = await server.slash(channel, ann, "ask", {"question": "three?"})
+        told = (await server.until(lambda: three.message))["content"]
+        assert "reference" in told
+        assert "secret" not in told
+        await server.say(channel, "@bot four?", ann)
+        line = await server.until(lambda: [m for m in server.from_bot(channel) if m["type"] == 19])
+        assert "Something went wrong" in line[0]["content"]
+        bot.engine.may_answer.set()
+        await server.until(lambda: one.message)
+
+
 async def test_help_and_privacy_say_what_holds_here(bot, server, channel, ann):
     """With the times of the settings."""
     assert "/ask" in await said(server, await server.slash(channel, ann, "help"))
     privacy = await said(server, await server.slash(channel, ann, "privacy"))
     assert "kept for 30 days" in privacy
     assert "for 30 minutes" in privacy
+    assert "Nothing is passed on to any other service." in privacy
+
+
+async def test_privacy_names_the_server_that_words_the_answers(bot, server, channel, ann):
+    """And the use for training, which the default settings exclude."""
+    sections = {"generator": {"provider": "openai"}, "finetuning": {"chat_messages": True}}
+    sections |= {"storage": {"answer_days": 1}, "conversation": {"expire_seconds": 60}}
+    bot.administration.settings = Settings.model_validate(sections)
+    privacy = await said(server, await server.slash(channel, ann, "privacy"))
+    assert "A language model at api.openai.com words the answers" in privacy
+    assert "to train a language model" in privacy
+    assert "kept for 1 day, so" in privacy
+    assert "for 1 minute for" in privacy
+
+
+async def test_privacy_says_where_nothing_is_kept(bot, server, channel, ann):
+    """Neither answers nor conversations."""
+    sections = {"storage": {"answer_days": 0}, "conversation": {"turns": 0}}
+    bot.administration.settings = Settings.model_validate(sections)
+    privacy = await said(server, await server.slash(channel, ann, "privacy"))
+    assert "- Your question and my answer are erased once the answer is delivered." in privacy
+    assert "- A conversation is not remembered." in privacy
 
 
 async def test_a_new_conversation_refers_to_nothing_before(bot, server, channel, ann, application):
     """The turns are gone."""
     await server.slash(channel, ann, "ask", {"question": "one?"})
     await server.until(lambda: bot.engine.asked)
-    await application.conversations.remember(bot.engine.asked[0], answered("text"))
+    await application.answering.conversations.remember(bot.engine.asked[0], answered("text"))
     assert "new conversation" in await said(server, await server.slash(channel, ann, "new"))
     assert await application.journal.turns(bot.engine.asked[0].conversation, newer_than=0, limit=9) == []
 
 
-async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann):
+async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann, application):
     """Questions with their answers, and how many there were."""
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
     await bot.dispatcher.idle()
-    assert "Erased: 1 questions" in await said(server, await server.slash(channel, ann, "forget me"))
-    assert await bot.dispatcher.stored("discord", "ref1") is None
+    assert "Erased: 1 question with its answer, 0 conversation turns" in await said(
+        server, await server.slash(channel, ann, "forget me")
+    )
+    assert await application.journal.stored("discord", "ref1") is None
 
 
 async def test_the_owner_sees_the_status(bot, server, channel):
@@ -87,7 +155,7 @@ async def test_documents_are_added_reported_and_removed(bot, server, channel, ap
     file = server.attach("new.md", b"# New\n\nSeven litres.\n")
     given = {"file": next(iter(file["resolved"]["attachments"]))}
     added = await server.slash(channel, server.owner, "bot add", given | {"path": "sub/new.md"}, **file)
-    assert "sub/new.md\\: 1 passages" in await said(server, added)
+    assert await said(server, added) == "sub/new.md\\: 1 passage"
     outside = await server.slash(channel, server.owner, "bot add", given | {"path": "../new.md"}, **file)
     assert "⚠️" in await said(server, outside)
     assert not (settings.knowledge.folder.parent / "new.md").exists()
@@ -122,11 +190,28 @@ async def test_operators_see_what_the_documents_lack_and_why(bot, server, channe
     assert "guide.md" in explained
 
 
-async def test_operators_read_what_people_think(bot, server, channel, ann):
+async def test_operators_read_what_people_think(bot, server, channel, ann, application):
     """With the question and the reason."""
     await server.say(channel, "@bot how hot?", ann)
     await first(server, channel)
     await bot.dispatcher.idle()
-    await bot.dispatcher.feedback("discord", "ref1", "1", helpful=False, reason="too *short*")
+    await application.journal.add_feedback("discord", "ref1", "1", helpful=False, reason="too *short*")
     told = await said(server, await server.slash(channel, server.owner, "bot feedback"))
     assert told == "👎 how hot?\n-# too \\*short\\*"
+
+
+async def test_commands_are_sent_to_discord_only_when_they_have_changed(running, server):
+    """Discord allows two hundred a day."""
+    for _ in range(3):
+        async with running():
+            pass
+    assert server.syncs == 1
+    assert {command["name"] for command in server.commands} >= {
+        "ask",
+        "Answer this",
+        "help",
+        "new",
+        "privacy",
+        "forget",
+        "bot",
+    }

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from test_discord_asking import first, labels
 
-from bot.adapters.discord import adapter
+from bot.adapters.discord import progress
+from tests.adapters.discord.discord_application import first, labels
 from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_application
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
@@ -41,7 +41,7 @@ async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their
 
 async def test_the_button_stops_the_model_between_two_tokens(bot, application, server, channel, ann, monkeypatch):
     """And the next question is answered by it."""
-    monkeypatch.setattr(adapter, "_EDIT_EVERY", 0.05)
+    monkeypatch.setattr(progress, "_EDIT_EVERY", 0.05)
     released = held(application, after=3)
     await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     [draft] = await first(server, channel)

@@ -14,7 +14,6 @@ from bot.adapters.http import HttpAdapter
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.settings import Settings
 from bot.engine.qa import new_reference
-from bot.http.server import HttpServer
 from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
@@ -58,9 +57,9 @@ class ScriptedEngine:
 class HttpApplication:
     """Everything between the sockets and the disk. Use as an async context manager."""
 
-    def __init__(self, folder: Path, *routers: APIRouter, **sections: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, *webhooks: APIRouter, **sections: dict[str, Any]) -> None:
         self.folder = folder
-        self.routers = routers
+        self.webhooks = webhooks
         self.engine = ScriptedEngine()
         self.settings = Settings(
             **{"http": {"port": 0}, "storage": {"folder": folder}} | sections,  # type: ignore[arg-type]
@@ -71,11 +70,18 @@ class HttpApplication:
     async def __aenter__(self) -> Self:
         self.journal = await SqliteJournal.open(self.folder)
         self.dispatcher = Dispatcher(self.engine, self.journal, self.settings.queue, limits=self.settings.limits)
-        self.api = HttpAdapter(self.dispatcher, lambda texts: [len(text.split()) for text in texts], self.settings.http)
-        self.server = HttpServer(self.settings.http, self.routers, api=self.api, health=self.health)
-        self.dispatcher.register([self.server])
+        self.adapter = HttpAdapter(
+            self.dispatcher.admission,
+            self.journal,
+            lambda texts: [len(text.split()) for text in texts],
+            self.settings.http,
+            webhooks=self.webhooks,
+            health=self.health,
+        )
+        self.server = self.adapter.server
+        self.dispatcher.register([self.adapter])
         await self.dispatcher.resume()
-        self.running = asyncio.create_task(self.server.run())
+        self.running = asyncio.create_task(self.adapter.run())
         await self.server.listening.wait()
         self.http.ready()
         self.address = f"http://127.0.0.1:{self.server.port}"
@@ -87,7 +93,7 @@ class HttpApplication:
         self.running.cancel()
         await asyncio.gather(self.running, return_exceptions=True)
         await self.dispatcher.close(grace_seconds)
-        await self.server.close()
+        await self.adapter.close()
 
     async def __aexit__(self, *_: object) -> None:
         await self.client.aclose()

@@ -39,7 +39,7 @@ async def test_a_question_gets_the_object_that_ask_json_prints(application):
     assert response.status_code == 200
     told = response.json()
     assert told["answer"] == "re: how hot?\nsecond line"
-    stored = await application.dispatcher.stored("http", told["reference"])
+    stored = await application.journal.stored("http", told["reference"])
     assert told == json.loads(json.dumps(stored.answer.to_json()))
 
 
@@ -63,7 +63,7 @@ async def test_a_stream_tells_how_far_it_is_and_then_the_answer(application):
 
 async def test_a_silent_stream_shows_that_it_lives(application, monkeypatch):
     """By comments, which clients pass over and proxies count as traffic."""
-    monkeypatch.setattr("bot.adapters.http.adapter._KEEP_ALIVE", 0.02)
+    monkeypatch.setattr("bot.adapters.http.incoming._KEEP_ALIVE", 0.02)
     application.engine.may_answer.clear()
     request = application.client.stream(
         "POST", "/v1/answers", json={"question": "q"}, headers={"Accept": "text/event-stream"}
@@ -124,7 +124,7 @@ async def test_a_named_user_can_be_forgotten(application):
     """By the name that was given."""
     await application.ask("of ann", user="ann")
     await application.ask("of bob", user="bob")
-    assert (await application.dispatcher.forget("http", "ann")).questions == 1
+    assert (await application.dispatcher.admission.forget("http", "ann")).questions == 1
     assert texts_kept(application) == ["of bob"]
 
 
@@ -141,7 +141,7 @@ async def test_who_goes_away_takes_the_question_along(application, accept):
     await until(lambda: application.engine.cancelled == ["never mind"])
     await until(lambda: not application.dispatcher.unfinished)
     await until(lambda: texts_kept(application) == [])
-    assert application.api._waiting == {}
+    assert application.adapter.requests._waiting == {}
 
 
 async def test_a_request_that_takes_too_long_is_given_up(tmp_path):
@@ -198,7 +198,7 @@ async def test_who_gave_a_key_may_go_away_and_come_back(application):
     asking = asyncio.create_task(application.ask("later", headers=key))
     await until(lambda: application.engine.asked)
     asking.cancel()
-    await until(lambda: application.api._waiting == {})
+    await until(lambda: application.adapter.requests._waiting == {})
     application.engine.may_answer.set()
     await until(lambda: not application.dispatcher.unfinished)
     assert (await application.ask("later", headers=key)).json()["answer"].startswith("re: later")
@@ -211,7 +211,7 @@ async def test_a_key_survives_a_restart(tmp_path):
         application.engine.may_answer.clear()
         asking = [asyncio.create_task(application.ask("kept", headers={"Idempotency-Key": "k1"}))]
         await until(lambda: application.engine.asked)
-        for task in application.dispatcher._tasks:  # as a kill does: nothing is tidied up
+        for task in application.dispatcher.queue._tasks:  # as a kill does: nothing is tidied up
             task.cancel()
         asking[0].cancel()
     async with HttpApplication(tmp_path) as application:
@@ -245,7 +245,7 @@ async def test_a_key_whose_answer_is_erased_is_refused(application):
     """The question isn't asked again under it."""
     key = {"Idempotency-Key": "k1"}
     await application.ask("one", headers=key, user="ann")
-    await application.dispatcher.forget("http", "ann")
+    await application.dispatcher.admission.forget("http", "ann")
     response = await application.ask("one", headers=key, user="ann")
     assert response.status_code == 409
     assert len(application.engine.asked) == 1

@@ -1,11 +1,12 @@
 """What the tests of the Telegram adapter share: a local Bot API, people, and an application around the adapter."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from telegram_application import TelegramApplication
 
+from bot.adapters.telegram import flood
 from tests.platforms.telegram_server import Json, TelegramServer
 
 
@@ -21,6 +22,20 @@ async def server():
 def application_of(server: TelegramServer, tmp_path: Path) -> Callable[..., TelegramApplication]:
     """Make an application with certain settings of Telegram."""
     return lambda **telegram: TelegramApplication(server, tmp_path, **telegram)
+
+
+@pytest.fixture
+async def application(application_of: Callable[..., TelegramApplication]) -> AsyncIterator[TelegramApplication]:
+    """An application that takes updates in."""
+    async with application_of() as application:
+        await application.start()
+        yield application
+
+
+@pytest.fixture
+def quick_chats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lift the limit of a chat, for tests whose subject is not flood control."""
+    monkeypatch.setattr(flood, "CHAT_RATE", flood.Rate(100, 1.0))
 
 
 @pytest.fixture

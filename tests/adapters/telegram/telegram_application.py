@@ -15,7 +15,7 @@ from bot.engine.qa import new_reference
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
-from tests.platforms.telegram_server import TOKEN, Chat, TelegramServer
+from tests.platforms.telegram_server import TOKEN, Chat, Json, TelegramServer
 
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use *soft* water.", "https://example.org/guide.md"
@@ -80,12 +80,13 @@ class TelegramApplication:
         )
         administration.dispatcher = self.dispatcher
         self.adapter = TelegramAdapter(
-            self.settings,
-            self.dispatcher,
+            self.dispatcher.admission,
             administration,
             self.journal,
-            Conversations(self.journal, self.settings.conversation),
+            self.journal,
+            Conversations(self.journal, self.settings.conversation).forget,
             lambda text: self.search(text),
+            self.settings,
         )
         self.dispatcher.register([self.adapter])
         return self
@@ -116,7 +117,7 @@ class TelegramApplication:
         """Wait until every update is confirmed, every question is answered and nothing more is on its way."""
         await until(lambda: not self.server.pending)
         await self.dispatcher.idle()
-        await until(lambda: not self.adapter._tasks)
+        await until(lambda: self.adapter._background.idle)
 
 
 async def until(
@@ -126,3 +127,10 @@ async def until(
     while not holds():
         assert time.monotonic() < end, otherwise()
         await asyncio.sleep(0.01)
+
+
+async def pressed(server: TelegramServer, chat: Chat, person: Json, message: Json, label: str) -> str | None:
+    """Press the button whose label holds `label`; the text that the bot shows for it."""
+    query = server.presses(chat, person, message, label)
+    await until(lambda: query in server.callback_answers)
+    return server.callback_answers[query].get("text")

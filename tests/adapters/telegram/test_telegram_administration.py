@@ -1,19 +1,15 @@
-"""What operators do in their private chat with the bot, with real documents and the real encoder; and inline queries."""
+"""Operators in their private chat with the bot in Telegram, with real documents and the real encoder."""
 
 import pytest
-from telegram_application import TelegramApplication, until
+from telegram_application import TelegramApplication
 
-from bot.adapters.telegram import flood
-from bot.core.errors import EngineBusy
-from bot.core.messages import Citation, Policy
-from bot.runtime.daemon import administration_of, open_application
+from bot.core.messages import Policy
+from bot.runtime.application import administration_of, open_application
+
+pytestmark = pytest.mark.usefixtures("quick_chats")
+
 
 GUIDE = "# Guide\n\n## Water\n\nUse soft water.\n"
-
-
-@pytest.fixture(autouse=True)
-def quick_chats(monkeypatch):
-    monkeypatch.setattr(flood, "CHAT_RATE", flood.Rate(100, 1.0))
 
 
 @pytest.fixture
@@ -30,7 +26,7 @@ async def application(server, tmp_path, models, ann):
 
 
 async def said(application, chat, person, text):
-    """What the bot says to a command."""
+    """The bot's reply to a command."""
     before = len(chat.texts)
     application.server.says(chat, person, text)
     return (await application.answered(chat, before + 1, seconds=20))[before]
@@ -45,7 +41,7 @@ async def test_an_administrator_runs_the_bot_from_a_private_chat(server, applica
     (application.settings.knowledge.folder / "broken.json").write_text("{")
     reloaded = await said(application, chat, ann, "/reload")
     assert "broken.json: " in reloaded
-    assert "guide.md: 1 passages" in await said(application, chat, ann, "/documents")
+    assert "guide.md: 1 passage" in await said(application, chat, ann, "/documents")
     status = await said(application, chat, ann, "/status")
     assert "1 documents, 1 passages" in status
     assert "polling: last poll" in status
@@ -56,7 +52,7 @@ async def test_an_administrator_runs_the_bot_from_a_private_chat(server, applica
 
 
 async def test_an_operator_sees_what_the_documents_lack_and_why(server, application, ann):
-    """The declined questions, and how an answer comes about."""
+    """The declined questions, and the reasons for an answer."""
     chat = server.private(ann)
     await said(application, chat, ann, "/reload")
     assert await said(application, chat, ann, "/gaps") == "Nothing was declined."
@@ -74,7 +70,7 @@ async def test_a_document_is_added_by_sending_the_file(server, application, ann)
     chat = server.private(ann)
     folder = application.settings.knowledge.folder
     server.sends_document(chat, ann, "more.md", b"# More\n\nMore words.")
-    assert await application.answered(chat, 1, 20) == ["more.md: 1 passages."]
+    assert await application.answered(chat, 1, 20) == ["more.md: 1 passage."]
     server.sends_document(chat, ann, "x.md", b"# X\n\nText.", caption="guides/x.md")
     await application.answered(chat, 2, 20)
     assert (folder / "more.md").read_bytes() == b"# More\n\nMore words."
@@ -91,7 +87,7 @@ async def test_a_document_is_added_by_sending_the_file(server, application, ann)
 
 
 async def test_policies_are_set_from_the_private_chat_and_from_the_group(server, application, ann):
-    """And taken away again."""
+    """They can be removed again."""
     chat, group = server.private(ann), server.group()
     assert "No chat has a policy" in await said(application, chat, ann, "/policies")
     assert str(group.id) in await said(application, chat, ann, f"/policy {group.id} off")
@@ -121,7 +117,7 @@ async def test_nobody_else_can(server, application, ann, bob):
 
 
 async def test_forgetting_erases_what_somebody_has_asked(server, application, ann, bob):
-    """And nothing of the others."""
+    """Other people's questions and answers stay."""
     for person in (ann, bob):
         server.says(server.private(person), person, "how hot?")
         await application.answered(server.private(person))
@@ -129,60 +125,8 @@ async def test_forgetting_erases_what_somebody_has_asked(server, application, an
     references = [
         application.server.private(p).from_bot[0]["reply_markup"]["inline_keyboard"][0][0] for p in (ann, bob)
     ]
-    assert "Erased: 1 questions" in await said(application, server.private(ann), ann, "/forget me")
+    assert "Erased: 1 question with its answer, 0 turns of conversation, 0 ratings." in await said(
+        application, server.private(ann), ann, "/forget me"
+    )
     kept = [await application.journal.stored("telegram", button["callback_data"][2:]) for button in references]
     assert [stored is not None for stored in kept] == [False, True]
-
-
-# --- inline queries ---------------------------------------------------------------------------------------------------
-
-
-def found(number: int, quote: str = "Use *soft* water.") -> Citation:
-    return Citation("guide.md", "Guide", ("Water", str(number)), (3, 4), None, None, quote, None)
-
-
-async def test_an_inline_query_shows_the_best_passages(server, application, ann):
-    """With their source, to be put into any chat; cached for a short time."""
-    asked: list[str] = []
-
-    async def search(text: str) -> list[Citation]:
-        asked.append(text)
-        return [found(1), found(2, "long " * 2000)]
-
-    application.search = search
-    for typed in ("", "ho", "how", "how h"):
-        last = server.types_inline(ann, typed)
-    await until(lambda: last in server.inline_answers)
-    assert asked == ["how h"]
-    answer = server.inline_answers[last]
-    assert 0 < answer["cache_time"] <= 60
-    first, second = answer["results"]
-    assert first["title"] == "Guide › Water › 1"
-    assert (
-        first["input_message_content"]["message_text"] == "Use soft water.\n\n— Guide › Water › 1 (guide.md, lines 3-4)"
-    )
-    assert len(second["input_message_content"]["message_text"]) < 2000
-
-
-async def test_an_inline_query_that_can_not_be_answered_is_answered_with_nothing(server, application, ann):
-    """Too short, or the bot is busy: then nothing is cached either."""
-
-    async def busy(_text: str) -> list[Citation]:
-        raise EngineBusy(5)
-
-    application.search = busy
-    short = server.types_inline(ann, "h")
-    await until(lambda: short in server.inline_answers)
-    long = server.types_inline(ann, "how hot?")
-    await until(lambda: long in server.inline_answers)
-    assert (server.inline_answers[long]["results"], server.inline_answers[long]["cache_time"]) == ([], 0)
-
-
-async def test_inline_queries_can_be_switched_off(server, tmp_path, ann):
-    """For documents that are not for everybody."""
-    async with TelegramApplication(server, tmp_path, inline=False) as application:
-        await application.start()
-        query = server.types_inline(ann, "how hot?")
-        await until(lambda: not server.pending)
-        await application.quiet()
-        assert query not in server.inline_answers

@@ -34,7 +34,7 @@ async def start(server, tmp_path):
 
 
 async def killed_when(server: TelegramServer, process, happens) -> None:
-    """Kill the process in the moment in which the service has done what it was asked, before the process hears of it."""
+    """Kill the process when the service has carried out a call, before the process gets the response."""
 
     def kill(method: str, parameters: Json) -> None:
         if happens(method, parameters) and process.returncode is None:
@@ -59,7 +59,7 @@ async def test_killed_between_fetch_and_journal(server, start):
 
 
 async def test_killed_between_send_and_acknowledgement(server, start):
-    """The answer may have arrived, and has: it comes again, and says so."""
+    """The answer has arrived without an acknowledgement, so it is sent again and says so."""
     ann = server.person("Ann")
     process = await start()
     server.says(server.private(ann), ann, "one")
@@ -72,7 +72,7 @@ async def test_killed_between_send_and_acknowledgement(server, start):
 
 
 async def test_killed_between_placeholder_and_answer(server, start):
-    """The placeholder becomes the answer all the same."""
+    """The placeholder becomes the answer after the restart."""
     ann = server.person("Ann")
     process = await start()
     server.says(server.private(ann), ann, "slow one")
@@ -115,7 +115,7 @@ async def program(place: Path, server: TelegramServer, **environment: str) -> as
 
 
 async def test_the_program_serves_telegram_until_it_is_told_to_stop(server, tmp_path):
-    """By a webhook here; it answers from its document, offers it inline, and removes the webhook when it stops."""
+    """It uses a webhook, answers from its document, offers it inline, and removes the webhook when it stops."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/hook"
@@ -136,7 +136,7 @@ async def test_the_program_serves_telegram_until_it_is_told_to_stop(server, tmp_
 
 
 async def test_the_program_ends_with_the_fix_where_the_token_is_refused(server, tmp_path):
-    """And doesn't say the token."""
+    """The message doesn't hold the token."""
     process = await program(tmp_path, server, TELEGRAM_TOKEN="1:wrong")
     _, logged = await process.communicate()
     assert process.returncode == 2

@@ -5,14 +5,12 @@ import asyncio
 import pytest
 from telegram_application import until
 
-from bot.adapters.telegram import flood, progress
+from bot.adapters.telegram import progress
 from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_application
 
 
 @pytest.fixture(autouse=True)
-def quick_chats(monkeypatch):
-    """Flood control has tests of its own."""
-    monkeypatch.setattr(flood, "CHAT_RATE", flood.Rate(100, 1.0))
+def quick_placeholders(quick_chats, monkeypatch):
     monkeypatch.setattr(progress, "_PLACEHOLDER_AFTER", 0.2)
     monkeypatch.setattr(progress, "_BETWEEN_EDITS", 0.5)
 

@@ -1,32 +1,14 @@
-"""Ways to ask on Discord, and the answers that come: seen through the eyes of the server."""
+"""Messages that ask the bot, their edits and deletions, and those that came while it was away."""
 
-import asyncio
+import time
 
 import pytest
 
+from benchmarks.discord_load import Crowd
 from bot.core.messages import Answer, Outcome, Policy
+from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, silence
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
-SOURCE = "-# Guide › Water \\(guide.md, lines 3-4\\) · <https://example.org/g.md>"
-
-
-async def first(server, channel, count: int = 1):
-    """The messages of the bot in a channel, once there are so many."""
-    return await server.until(lambda: len(server.from_bot(channel)) >= count and server.from_bot(channel))
-
-
-async def silence(server, bot, asked, channel):
-    """Give the bot the time to do nothing: a later question is answered first."""
-    before = len(server.from_bot(channel))
-    await server.say(channel, "@bot are you there?", asked)
-    await first(server, channel, before + 1)
-    await bot.dispatcher.idle()
-    assert [text.text for text in bot.engine.asked][-1] == "are you there?"
-    assert len(server.from_bot(channel)) == before + 1
-
-
-def labels(message) -> list[str]:
-    return [button["label"] for row in message["components"] for button in row["components"]]
 
 
 async def test_a_mention_is_answered_as_a_reply(bot, server, channel, ann):
@@ -37,37 +19,6 @@ async def test_a_mention_is_answered_as_a_reply(bot, server, channel, ann):
     assert answer["message_reference"]["message_id"] in (asked["id"], int(asked["id"]))
     assert labels(answer) == ["Helpful", "Not helpful", "Show the passage"]
     assert answer["flags"] & 4
-
-
-async def test_a_command_is_deferred_and_answered_with_its_question(bot, server, channel, ann):
-    """Discord shows nobody else what was asked, so the answer quotes it."""
-    asked = await server.slash(channel, ann, "ask", {"question": "how hot?"})
-    answer = await server.until(lambda: asked.message)
-    assert asked.response["type"] == 5
-    assert not asked.ephemeral
-    assert answer["content"] == f"> how hot?\nre: how hot?\n{SOURCE}"
-
-
-async def test_a_private_answer_is_for_the_asker_only_and_can_be_shared_once(bot, server, channel, ann):
-    """Sharing says who asked; the button goes with the first press."""
-    asked = await server.slash(channel, ann, "ask", {"question": "how hot?", "private": True})
-    answer = await server.until(lambda: asked.message)
-    assert asked.ephemeral
-    assert labels(answer) == ["Helpful", "Not helpful", "Show the passage", "Share"]
-    pressed = await server.press(answer, "Share", ann)
-    [shared] = await first(server, channel)
-    assert shared["content"] == f"> ann\\: how hot?\nre: how hot?\n{SOURCE}"
-    assert labels(pressed.message) == ["Helpful", "Not helpful", "Show the passage"]
-
-
-async def test_answer_this_takes_the_text_of_a_message(bot, server, channel, ann):
-    """The context menu; a message without text is declined politely."""
-    message = await server.say(channel, "how hot?", server.user("ben"), event=False)
-    asked = await server.menu(channel, ann, "Answer this", message)
-    assert (await server.until(lambda: asked.message))["content"].startswith("> how hot?\nre: how hot?")
-    empty = await server.menu(channel, ann, "Answer this", message | {"content": ""})
-    assert "no text" in (await server.until(lambda: empty.message))["content"]
-    assert empty.ephemeral
 
 
 async def test_a_direct_message_is_a_question(bot, server, ann):
@@ -181,48 +132,6 @@ async def test_a_question_may_get_a_thread_of_its_own(running, server, channel, 
         assert server.from_bot(channel) == []
 
 
-async def test_without_the_content_intent_the_rest_works_in_full(running, server, channel, ann, log):
-    """Mention, reply with a ping, direct message, command; what is off is said at the start, with how to turn it on."""
-    server.content_allowed = False
-    async with running():
-        await server.until(lambda: server._sockets, seconds=15)
-        await server.say(channel, "not for the bot?", ann)
-        await server.say(channel, "@bot one?", ann)
-        [answer] = await first(server, channel)
-        await server.say(channel, "two?", ann, reply_to=answer, mentions=(server.me,))
-        await first(server, channel, 2)
-        direct = server.direct(ann)
-        await server.say(direct, "three?", ann)
-        await first(server, direct)
-        asked = await server.slash(channel, ann, "ask", {"question": "four?"})
-        await server.until(lambda: asked.message)
-    assert [text["content"].split("\n")[0] for text in server.from_bot(channel)][:2] == ["re: one?", "re: two?"]
-    warned = [line for line in log if line["log_level"] == "warning"]
-    assert any("Message Content Intent" in line.get("missing", "") for line in warned)
-
-
-async def test_the_intent_is_not_asked_for_if_the_operator_says_so(running, server, channel, ann):
-    """Bots on many servers have to do without."""
-    async with running(message_content=False) as bot:
-        assert server.identifies == 1
-        await server.say(channel, "@bot one?", ann)
-        await first(server, channel)
-        assert [question.text for question in bot.engine.asked] == ["one?"]
-
-
-@pytest.mark.parametrize(
-    ("outcome", "begins"),
-    [(Outcome.DECLINED, "🔍 "), (Outcome.FAILED, "⚠️ "), (Outcome.STOPPED, "⏹️ "), (Outcome.SMALL_TALK, "said")],
-)
-async def test_what_is_no_answer_looks_different(bot, server, channel, ann, outcome, begins):
-    """At a glance, and without buttons."""
-    bot.engine.answers["well?"] = Answer(outcome, "said", "ref")
-    await server.say(channel, "@bot well?", ann)
-    [answer] = await first(server, channel)
-    assert answer["content"].startswith(begins)
-    assert answer["components"] == []
-
-
 async def test_two_hundred_members_ask_at_once(running, server, channel):
     """Each is answered or visibly refused, although Discord takes five messages in five seconds only."""
     server.message_limit = (50, 1.0)
@@ -250,42 +159,112 @@ async def test_who_asks_too_often_is_told_once_and_then_by_a_mark(running, serve
         assert "Please ask again in" in told[0]
 
 
-async def test_typing_is_shown_while_it_takes_and_ends(bot, server, channel, ann):
-    """Not for what is answered at once."""
-    await server.say(channel, "@bot quick?", ann)
-    await first(server, channel)
-    assert server.count("POST", "/typing") == 0
-    bot.engine.may_answer.clear()
-    await server.say(channel, "@bot slow?", ann)
-    await server.until(lambda: server.count("POST", "/typing"))
-    bot.engine.may_answer.set()
+async def test_the_same_event_twice_is_one_question(bot, server, channel, ann):
+    """A resumed connection repeats events; of messages, commands and buttons."""
+    await server.say(channel, "@bot one?", ann, twice=True)
+    asked = await server.slash(channel, ann, "ask", {"question": "two?"}, twice=True)
     await first(server, channel, 2)
-    await asyncio.sleep(0.05)
-    assert bot.adapter._typing == {}
+    await bot.dispatcher.idle()
+    assert [question.text for question in bot.engine.asked] == ["one?", "two?"]
+    assert len(server.from_bot(channel)) == 2
+    assert not asked.waiting
 
 
-async def test_a_draft_is_shown_as_it_grows_and_becomes_the_answer(bot, server, channel, ann):
-    """In one message, edited at most once a second, with a button to stop."""
-    bot.engine.drafts = ["Use", "Use water", "Use water at"]
+# --- edits and deletions ----------------------------------------------------------------------------------------------
+
+
+async def test_an_edited_question_gets_its_answer_revised_in_place(bot, server, channel, ann):
+    """In the same message, also after a restart; the parts of a longer answer that are not needed any more go."""
+    bot.engine.answers["long?"] = answered("\n\n".join(["p" * 1500] * 3))
+    asked = await server.say(channel, "@bot long?", ann)
+    long = await first(server, channel, 3)
+    await bot.dispatcher.idle()
+    await server.edit(asked, "@bot short?")
+    await server.until(lambda: long[0]["content"].startswith("re: short?"))
+    await bot.dispatcher.idle()
+    assert [message["id"] for message in server.from_bot(channel)] == [long[0]["id"]]
+    assert labels(long[0]) == ["Helpful", "Not helpful", "Show the passage"]
+
+
+async def test_an_edit_that_changes_no_text_changes_no_answer(bot, server, channel, ann):
+    """Discord reports a preview that appears as an edit."""
+    asked = await server.say(channel, "@bot how hot?", ann)
+    await first(server, channel)
+    await server.edit(asked, "@bot how hot?")
+    await server.dispatch("MESSAGE_UPDATE", asked | {"edited_timestamp": None, "content": "@bot other"})
+    await server.say(channel, "@bot next?", ann)
+    await first(server, channel, 2)
+    assert [question.text for question in bot.engine.asked] == ["how hot?", "next?"]
+
+
+async def test_a_message_that_is_edited_to_call_the_bot_is_a_question(bot, server, channel, ann):
+    """People forget the mention and add it."""
+    said = await server.say(channel, "how hot?", ann)
+    await server.edit(said | {"mentions": [server.me]}, "@bot how hot?")
+    [answer] = await first(server, channel)
+    assert answer["content"].startswith("re: how hot?")
+
+
+async def test_a_deleted_question_takes_its_answer_along(bot, server, channel, ann, application):
+    """From the channel and from the journal."""
+    asked = await server.say(channel, "@bot how hot?", ann)
+    await first(server, channel)
+    await bot.dispatcher.idle()
+    await server.delete(asked)
+    await server.until(lambda: not server.from_bot(channel))
+    assert await application.journal.stored("discord", "ref1") is None
+
+
+async def test_a_question_that_is_deleted_before_its_answer_gets_none(bot, server, channel, ann):
+    """And the typing ends."""
     bot.engine.may_answer.clear()
-    await server.say(channel, "@bot how hot?", ann)
-    [draft] = await first(server, channel)
-    assert labels(draft) == ["Stop"]
-    await server.until(lambda: draft["content"] == "Use water at")
+    asked = await server.say(channel, "@bot how hot?", ann)
+    await server.until(lambda: server.count("POST", "/typing"))
+    await server.dispatch("MESSAGE_DELETE_BULK", {"ids": [asked["id"]], "channel_id": channel})
+    await bot.dispatcher.idle()
     bot.engine.may_answer.set()
-    await server.until(lambda: draft["content"].startswith("re: how hot?"))
-    assert labels(draft) == ["Helpful", "Not helpful", "Show the passage"]
-    assert server.from_bot(channel) == [draft]
-    assert server.count("PATCH", draft["id"]) == 2
+    assert server.from_bot(channel) == []
+    assert bot.adapter._display._typing == {}
 
 
-async def test_an_answer_can_be_stopped_by_who_asked(bot, server, channel, ann):
-    """By nobody else."""
-    bot.engine.drafts = ["Use"]
-    bot.engine.may_answer.clear()
-    await server.say(channel, "@bot how hot?", ann)
-    [draft] = await first(server, channel)
-    other = await server.press(draft, "Stop", server.user("ben"))
-    assert "Only who has asked" in (await server.until(lambda: other.message))["content"]
-    await server.press(draft, "Stop", ann)
-    await server.until(lambda: draft["content"] == "⏹️ Stopped.")
+# --- catching up ------------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
+    running, server, channel, ann, application
+):
+    """In channels and directly, what was answered before not again."""
+    direct = server.direct(ann)
+    async with running() as bot:
+        await server.say(channel, "@bot before?", ann)
+        await server.say(direct, "direct before?", ann)
+        await first(server, direct)
+        await first(server, channel)
+        await bot.dispatcher.idle()
+        await server.until(lambda: bot.adapter.trouble is None)
+        await application.journal.set_note("discord", "alive_at", str(time.time()))
+    await server.say(channel, "@bot missed?", ann)
+    await server.say(direct, "direct missed?", ann)
+    async with running() as bot:
+        await first(server, channel, 2)
+        await first(server, direct, 2)
+        await bot.dispatcher.idle()
+    texts = [message["content"].split("\n")[0] for message in (*server.from_bot(channel), *server.from_bot(direct))]
+    assert texts == ["re: before?", "re: missed?", "re: direct before?", "re: direct missed?"]
+
+
+async def test_a_crowd_is_served_through_faults_and_a_restart(running, server):
+    """A sample of benchmarks/discord_load.py: each question is answered or refused, none is lost, none twice."""
+    crowd = Crowd(server)
+    for _ in range(2):
+        async with running():
+            for number in range(30):
+                if number % 10 == 0:
+                    crowd.trouble()
+                await crowd.ask()
+            await server.drop_gateway()
+            await crowd.ask(by_command=False)
+            await crowd.settle(5, seconds=30)
+    async with running():
+        await crowd.settle(0, seconds=30)
+    assert crowd.outcomes() == {"answered or refused": 62}

@@ -1,0 +1,169 @@
+"""Whether a message is addressed to the bot, and the Question that it asks."""
+
+import re
+from collections.abc import Sequence
+
+import discord
+
+from bot.adapters.attention import looks_like_a_question
+from bot.core.messages import Address, Policy, Question
+from bot.core.settings import DiscordSettings
+from bot.storage.base import Journal, PlatformStore
+
+PLATFORM = "discord"
+_LONGEST_TITLE = 100  # characters in the name of a thread
+_EMOJI = re.compile(r"<a?:(\w+):\d+>")
+_USER = re.compile(r"<@!?(\d+)>")
+
+
+class MessageReader:
+    """Makes Questions of the messages that are addressed to the bot."""
+
+    def __init__(self, journal: Journal, store: PlatformStore, settings: DiscordSettings) -> None:
+        self._journal = journal
+        self._store = store
+        self._settings = settings
+
+    async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | None:
+        """The question that a message asks the bot `me`; None where it isn't addressed to the bot.
+
+        Its text is empty where the message only mentions the bot.
+        """
+        if message.author.bot or message.webhook_id or message.type not in _WRITTEN:
+            return None
+        followed = await self._followed(message, me)
+        addressed = message.guild is None or _mentions(message, me) or followed is not None or _replies_to(message, me)
+        policy = await self.policy(message.channel) if message.guild is not None else Policy.ALWAYS
+        if policy is Policy.OFF or (not addressed and not (message.content and _may_answer(message, policy, me))):
+            return None
+        text, replied_to = _text(message, me), followed.text if followed else _replied_text(message, me)
+        if not text and replied_to and not followed:  # "@bot" below somebody's question
+            text, replied_to = replied_to, None
+        prompted = addressed or _opens_post(message) or looks_like_a_question(text)
+        opens_thread = self._settings.threads and message.channel.type is discord.ChannelType.text and prompted
+        return Question(
+            text=text,
+            conversation=followed.conversation if followed else self._conversation(message, opens_thread),
+            author=str(message.author.id),
+            address=Address(
+                PLATFORM,
+                str(message.channel.id),
+                str(message.id),
+                {
+                    "kind": "message",
+                    "author": message.author.id,
+                    "unprompted": not prompted,
+                    "thread": text[:_LONGEST_TITLE] if opens_thread else None,
+                    "server": message.guild.id if message.guild else None,
+                },
+            ),
+            received_at=message.created_at,
+            replied_to=replied_to,
+        )
+
+    async def policy(self, channel: object) -> Policy:
+        """The policy of a thread, else of its channel, else of its category, else of its server, else the default."""
+        return await self._store.policy(PLATFORM, _chats(channel)) or self._settings.policy
+
+    async def _followed(self, message: discord.Message, me: discord.abc.User) -> Question | None:
+        """The question that the message follows up, by a reply to its answer."""
+        reference = message.reference
+        if (
+            reference is None
+            or reference.message_id is None
+            or reference.type is not discord.MessageReferenceType.reply
+        ):
+            return None
+        replied = reference.resolved
+        if isinstance(replied, discord.Message) and replied.author.id != me.id:
+            return None
+        return await self._journal.answered_by(PLATFORM, str(reference.message_id))
+
+    def _conversation(self, message: discord.Message, opens_thread: bool) -> str:
+        if opens_thread:  # the thread will have the id of the message
+            return f"{PLATFORM}:{message.id}"
+        return conversation_in(message.channel, message.author.id)
+
+
+_WRITTEN = (discord.MessageType.default, discord.MessageType.reply)  # by people; the others tell of events
+
+
+def conversation_in(channel: object, author: int, *, private: bool = False) -> str:
+    """The id of a conversation: one for each thread and direct chat, and one for each author in any other channel."""
+    chat = getattr(channel, "id", 0)
+    if private:
+        return f"{PLATFORM}:{chat}:{author}:private"
+    shared = isinstance(channel, discord.Thread | discord.DMChannel | discord.GroupChannel)
+    return f"{PLATFORM}:{chat}" if shared else f"{PLATFORM}:{chat}:{author}"
+
+
+def _chats(channel: object) -> list[str]:
+    """The ids under which the policy of a channel may be stored, the most specific one first."""
+    ids = [getattr(channel, name, None) for name in ("id", "parent_id", "category_id")]
+    guild = getattr(channel, "guild", None)
+    return [str(chat) for chat in (*ids, guild and guild.id) if chat]
+
+
+def _may_answer(message: discord.Message, policy: Policy, me: discord.abc.User) -> bool:
+    """Whether the bot may answer a message that doesn't address it. It never interrupts a conversation between people."""
+    if _opens_post(message):
+        return policy in (Policy.FORUM, Policy.ALWAYS)
+    if message.reference is not None or message.mention_everyone or message.role_mentions:
+        return False
+    if any(user.id != me.id for user in message.mentions):
+        return False
+    return policy is Policy.ALWAYS or _takes_part(message.channel, me)
+
+
+def _takes_part(channel: object, me: discord.abc.User) -> bool:
+    """Whether the channel is a thread that the bot has opened or joined, but no post of a forum."""
+    if not isinstance(channel, discord.Thread):
+        return False
+    return channel.owner_id == me.id or (
+        channel.me is not None and not isinstance(channel.parent, discord.ForumChannel)
+    )
+
+
+def _opens_post(message: discord.Message) -> bool:
+    """Whether this is the first message of a forum post. It has the id of the post."""
+    channel = message.channel
+    return (
+        isinstance(channel, discord.Thread)
+        and channel.id == message.id
+        and (isinstance(channel.parent, discord.ForumChannel))
+    )
+
+
+def _mentions(message: discord.Message, me: discord.abc.User) -> bool:
+    role = message.guild.self_role if message.guild else None  # people often pick this role, which has the bot's name
+    return any(user.id == me.id for user in message.mentions) or (role is not None and role in message.role_mentions)
+
+
+def _replies_to(message: discord.Message, me: discord.abc.User) -> bool:
+    replied = message.reference.resolved if message.reference else None
+    return isinstance(replied, discord.Message) and replied.author.id == me.id
+
+
+def _replied_text(message: discord.Message, me: discord.abc.User) -> str | None:
+    """The text of another person's message that this one replies to."""
+    replied = message.reference.resolved if message.reference else None
+    if not isinstance(replied, discord.Message) or replied.author.id == me.id:
+        return None
+    return _readable(replied.content, replied.mentions) or None
+
+
+def _text(message: discord.Message, me: discord.abc.User) -> str:
+    text = message.content.replace(f"<@{me.id}>", " ").replace(f"<@!{me.id}>", " ")
+    if message.guild and message.guild.self_role:
+        text = text.replace(message.guild.self_role.mention, " ")
+    text = _readable(text, message.mentions)
+    if _opens_post(message) and isinstance(message.channel, discord.Thread):
+        return f"{message.channel.name}\n{text}".strip()
+    return text
+
+
+def _readable(text: str, mentions: Sequence[discord.abc.User]) -> str:
+    """Text with names in place of Discord's codes for emoji and users."""
+    names = {str(user.id): user.display_name for user in mentions}
+    text = _EMOJI.sub(r":\1:", text)
+    return " ".join(_USER.sub(lambda match: f"@{names.get(match[1], 'somebody')}", text).split(" ")).strip()

@@ -1,0 +1,207 @@
+"""The connection to Discord: one client after the other, each from its login to its end, under a watch."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import discord
+import structlog
+from discord.gateway import KeepAliveHandler
+
+from bot.adapters.discord.actions import Actions
+from bot.adapters.discord.addressing import PLATFORM
+from bot.adapters.discord.places import NOBODY
+from bot.core.errors import SettingsError, StorageError
+from bot.core.settings import DiscordSettings
+from bot.storage.base import PlatformStore
+
+_log = structlog.stdlib.get_logger(__name__)
+_ALIVE = "alive_at"  # the note with the time at which the bot was last connected
+_ALIVE_EVERY = 15.0  # seconds
+_LONGEST_SILENCE = 180.0  # seconds without a connection after which everything is started again
+# Close codes that no restart cures; see the documentation of Discord's gateway.
+_FATAL = {
+    4004: "the token was refused. Copy it again: Developer Portal > your application > Bot > Reset Token",
+    4010: "an invalid shard was asked for; set discord.sharded = true",
+    4011: "the bot is on too many servers for one connection; set discord.sharded = true",
+    4012: "this version of the program speaks a protocol that Discord doesn't know any more; update it",
+    4013: "invalid intents were asked for; update the program",
+}
+
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot doesn't use voice
+
+
+class Client(discord.Client):
+    """A client that carries the operations for buttons, whose classes the library instantiates by itself."""
+
+    actions: Actions
+
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """Drop the events that the library itself makes after the end, and fails over."""
+        if not self.is_closed():
+            super().dispatch(event, *args, **kwargs)
+
+
+class _ShardedClient(discord.AutoShardedClient, Client):
+    """The same in several shards."""
+
+
+Prepare = Callable[[Client], None]
+CatchUp = Callable[[float], Coroutine[Any, Any, None]]
+
+
+class Connection:
+    """Keeps one client connected at a time, and notes how long it is. Belongs to the event loop."""
+
+    def __init__(self, settings: DiscordSettings, store: PlatformStore) -> None:
+        self._settings = settings
+        self._store = store
+        self._client: Client | None = None
+        self._connected = False
+        self._missed_since: float | None = None  # seconds since the epoch
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def client(self) -> Client:
+        """The client of this moment. Raises ConnectionError where there is none."""
+        if self._client is None:
+            raise ConnectionError("not connected to Discord")
+        return self._client
+
+    @property
+    def trouble(self) -> str | None:
+        """See `Connecting.trouble`."""
+        return None if self._connected else "there is no connection to Discord"
+
+    async def run(self, prepare: Prepare, catch_up: CatchUp) -> None:
+        """Stay connected. Raises SettingsError for an error that starting again can't cure.
+
+        `prepare` registers handlers of events with each new client. `catch_up` takes in the messages since a time (seconds
+        since the epoch); it runs at the beginning of each session.
+        """
+        content = self._settings.message_content
+        while True:
+            try:
+                await self._serve(self._new_client(content, prepare, catch_up))
+            except discord.PrivilegedIntentsRequired:
+                if not content:
+                    raise
+                content = False
+                _log.warning("Discord refuses the Message Content intent", missing=_ways_off(None))
+            except (discord.LoginFailure, discord.HTTPException, discord.ConnectionClosed) as error:
+                if incurable := _incurable(error):
+                    raise incurable from error
+                raise
+            else:
+                return
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something beside the events. It is cancelled with the client."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _serve(self, client: Client) -> None:
+        """Run a client from its login to its end. Raises the reason of the end."""
+        self._client, self._connected = client, False
+        try:
+            async with client:
+                serving = asyncio.create_task(client.start(self._settings.token.get_secret_value()))
+                watching = asyncio.create_task(self._watch())
+                try:
+                    await asyncio.wait((serving, watching), return_when=asyncio.FIRST_COMPLETED)
+                    ended = serving if serving.done() else watching
+                    await ended
+                finally:
+                    for task in (serving, watching):
+                        task.cancel()
+                    await asyncio.gather(serving, watching, return_exceptions=True)
+        finally:
+            self._client, self._connected = None, False
+            for work in self._tasks:
+                work.cancel()
+            _stop_heartbeats(client)
+
+    def _new_client(self, content: bool, prepare: Prepare, catch_up: CatchUp) -> Client:
+        kind = _ShardedClient if self._settings.sharded else Client
+        client = kind(
+            intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=content),
+            allowed_mentions=NOBODY,
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+        )
+
+        async def on_ready() -> None:
+            _announce(client)
+            if self._missed_since is not None:
+                self.start(catch_up(self._missed_since))
+
+        for handler in (self.on_connect, on_ready, self.on_resumed, self.on_disconnect):
+            client.event(handler)
+        prepare(client)
+        return client
+
+    async def _watch(self) -> None:
+        """Note the time while the bot is connected. Raises ConnectionError after too long a time without a connection."""
+        silent_since = time.monotonic()
+        while True:
+            if self._connected:
+                silent_since = time.monotonic()
+                with suppress(StorageError):
+                    await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
+            elif time.monotonic() - silent_since > _LONGEST_SILENCE:
+                raise ConnectionError(f"no connection to Discord for {_LONGEST_SILENCE:g} seconds")
+            await asyncio.sleep(_ALIVE_EVERY)
+
+    async def on_connect(self) -> None:
+        """A new session begins: Discord doesn't repeat the events since the end of the last one."""
+        missed_since = await self._store.note(PLATFORM, _ALIVE)
+        self._missed_since = float(missed_since) if missed_since else None
+        self._connected = True
+        await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
+
+    async def on_resumed(self) -> None:
+        self._connected = True
+
+    async def on_disconnect(self) -> None:
+        self._connected = False
+
+
+def _incurable(error: Exception) -> SettingsError | None:
+    """The error for the operator, where starting again is of no use."""
+    if isinstance(error, discord.ConnectionClosed):
+        return SettingsError([f"Discord: {_FATAL[error.code]}"]) if error.code in _FATAL else None
+    # Which of the two states it is depends on the fault of the token.
+    if isinstance(error, discord.LoginFailure) or (
+        isinstance(error, discord.HTTPException) and error.status in (400, 401)
+    ):
+        return SettingsError([f"discord.token: {_FATAL[4004]}"])
+    return None
+
+
+def _announce(client: Client) -> None:
+    content = client.intents.message_content
+    _log.info("connected to Discord", servers=len(client.guilds), message_content=content)
+    if not content:
+        _log.warning("some ways to ask are off", missing=_ways_off(client.application_id))
+
+
+def _ways_off(application: int | None) -> str:
+    page = f"https://discord.com/developers/applications/{application or '<your application>'}/bot"
+    return (
+        "channels that are always answered in, new forum posts, threads without a mention, and replies without a ping. To turn "
+        f"them on, switch on 'Message Content Intent' under 'Privileged Gateway Intents' at {page} and start the bot again; "
+        "discord.message_content = false ends this warning"
+    )
+
+
+def _stop_heartbeats(client: Client) -> None:
+    """Stop the heartbeats of a client. The library leaves them running where a connection breaks while it is made."""
+    for thread in threading.enumerate():
+        if isinstance(thread, KeepAliveHandler) and thread.ws._connection is client._connection:
+            thread.stop()

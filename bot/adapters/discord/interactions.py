@@ -1,0 +1,131 @@
+"""Carries out what commands and buttons call: see `Actions`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import discord
+
+from bot.adapters.discord import rendering
+from bot.adapters.discord.actions import Interaction
+from bot.adapters.discord.addressing import PLATFORM, MessageReader, conversation_in
+from bot.adapters.discord.connection import Connection
+from bot.adapters.discord.outgoing import Outbox
+from bot.adapters.discord.places import InInteraction, PlaceClosed
+from bot.adapters.discord.responses import defer, failure, respond
+from bot.adapters.recent import Recent
+from bot.core.errors import BotError, Undeliverable
+from bot.core.messages import Address, Policy, Question
+from bot.core.settings import DiscordSettings
+from bot.questions.administration import Administration
+from bot.questions.admission import Admission
+from bot.storage.base import Journal, Stored
+
+_LONGEST_BEFORE_DEFERRAL = 0.1  # seconds; Discord gives three, but people see nothing until then
+_SEEN = 2000  # interactions that are remembered in order to drop repeated events
+
+
+class Interactions:
+    def __init__(
+        self,
+        connection: Connection,
+        outbox: Outbox,
+        reader: MessageReader,
+        admission: Admission,
+        administration: Administration,
+        journal: Journal,
+        forget_conversation: Callable[[str], Awaitable[None]],
+        settings: DiscordSettings,
+    ) -> None:
+        self.administration = administration
+        self.settings = settings
+        self._connection = connection
+        self._outbox = outbox
+        self._reader = reader
+        self._admission = admission
+        self._journal = journal
+        self._forget_conversation = forget_conversation
+        self._seen = Recent[int, None](_SEEN)
+
+    async def ask(self, interaction: Interaction, text: str, *, private: bool) -> None:
+        """Take a question; its answer becomes the response to the interaction. Raises nothing that the user should see.
+
+        The journal has the question before Discord shows that the bot is thinking, so that a crash in between leaves no bot
+        that thinks for ever. A slow disk delays the sign by a tenth of a second at most.
+        """
+        if interaction.id in self._seen:
+            return
+        self._seen[interaction.id] = None
+        question = _question(interaction, text, private)
+        with self._outbox.deferring(question.address):
+            accepting = asyncio.create_task(self._accept(interaction, question))
+            try:
+                await asyncio.wait((accepting,), timeout=_LONGEST_BEFORE_DEFERRAL)
+                await defer(interaction, private=private)
+                await accepting
+                await self._journal.placed(question.address, InInteraction.ORIGINAL)
+            except BotError as error:
+                await respond(interaction, f"⏳ {rendering.escaped(str(error))}")
+            except Exception as error:
+                await respond(interaction, rendering.escaped(failure(error)))
+
+    async def _accept(self, interaction: Interaction, question: Question) -> None:
+        channel = interaction.channel
+        if interaction.guild_id is not None and await self._reader.policy(channel) is Policy.OFF:
+            raise BotError("I don't answer in this channel. Please ask in another one, or write to me directly.")
+        await self._admission.accept(question)
+
+    async def stop(self, address: Address) -> bool:
+        return await self._admission.stop(address)
+
+    async def stored(self, reference: str) -> Stored | None:
+        return await self._journal.stored(PLATFORM, reference)
+
+    async def rate(self, interaction: Interaction, reference: str, *, helpful: bool, reason: str = "") -> bool:
+        author = str(interaction.user.id)
+        return await self._journal.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=reason)
+
+    async def share(self, interaction: Interaction, reference: str) -> None:
+        stored = await self.stored(reference)
+        if stored is None or interaction.channel_id is None:
+            return
+        question = f"{interaction.user.display_name}: {stored.question.text}"
+        try:
+            await self._outbox.share(interaction.channel_id, stored.answer, question)
+        except (PlaceClosed, Undeliverable) as error:
+            await interaction.followup.send(f"⚠️ This can't be shared: {error}.", ephemeral=True)
+
+    async def forget_conversation(self, conversation: str) -> None:
+        await self._forget_conversation(conversation)
+
+    def is_operator(self, user: discord.abc.User) -> bool:
+        if self.settings.operators:
+            return user.id in self.settings.operators
+        application = self._connection.client.application
+        if application is None:
+            return False
+        team = application.team
+        return user.id in ({member.id for member in team.members} if team else {application.owner.id})
+
+
+def _question(interaction: Interaction, text: str, private: bool) -> Question:
+    return Question(
+        text=text,
+        conversation=conversation_in(interaction.channel, interaction.user.id, private=private),
+        author=str(interaction.user.id),
+        address=Address(
+            PLATFORM,
+            str(interaction.channel_id or 0),
+            str(interaction.id),
+            {
+                "kind": "interaction",
+                "application": interaction.application_id,
+                "token": interaction.token,
+                "taken_at": interaction.created_at.timestamp(),
+                "private": private,
+                "author": interaction.user.id,
+                "question": text,
+            },
+        ),
+        received_at=datetime.now(UTC),
+    )

@@ -1,0 +1,232 @@
+"""The places that take messages: a channel, a direct conversation, and an interaction for as long as its token lives.
+
+A message in a channel carries a nonce that is derived from its question and its answer, so that Discord drops a repeated send
+within a few minutes. A response to an interaction is edited, which may be repeated. A place that refuses the bot raises
+PlaceClosed, and a message that Discord will never take raises Undeliverable.
+"""
+
+import hashlib
+import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import discord
+
+from bot.core.errors import Undeliverable
+
+NOBODY = discord.AllowedMentions.none()
+# How long Discord takes answers to an interaction, less a margin for the way.
+_TOKEN_LIVES = 14.5 * 60  # seconds
+_FORBIDDEN_FOR = 3600.0  # seconds, unless something changes in the server
+_FILE_NAME = "answer.md"
+
+# The codes that a decision depends on, of https://docs.discord.com/developers/topics/opcodes-and-status-codes
+_UNKNOWN_CHANNEL, _UNKNOWN_MESSAGE, _UNKNOWN_WEBHOOK, _UNKNOWN_INTERACTION = 10003, 10008, 10015, 10062
+_INVALID_WEBHOOK_TOKEN, _NO_REPLY_WITHOUT_HISTORY, _UNKNOWN_REFERENCE = 50027, 160002, 50035
+ALREADY_ACKNOWLEDGED, THREAD_EXISTS = 40060, 160004
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content of one message. A channel takes several messages with the same `nonce` for one."""
+
+    text: str
+    nonce: str
+    view: discord.ui.View | None = None
+    file: str | None = None
+
+    def files(self) -> list[discord.File]:
+        """New file objects for one try: sending consumes them."""
+        return [discord.File(io.BytesIO(self.file.encode()), _FILE_NAME)] if self.file is not None else []
+
+
+class PlaceClosed(Exception):
+    """The bot can't write to a place (any more). The text names the reason."""
+
+
+class Place(Protocol):
+    """A destination of messages. Its methods raise PlaceClosed, and Undeliverable where the message itself is refused."""
+
+    async def send(self, content: Content, replaces: str | None) -> str:
+        """Send a message, or edit the one with the id `replaces`. Returns the message's id."""
+
+    async def delete(self, message: str) -> None:
+        """Delete a message of the bot. Does nothing where it is gone already."""
+
+
+class ForbiddenChannels:
+    """Channels that refused the bot lately. Nothing is read or sent in them for a while."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, float] = {}
+
+    def add(self, channel: int) -> None:
+        self._until[channel] = time.monotonic() + _FORBIDDEN_FOR
+
+    def clear(self) -> None:
+        """Try all channels again, because permissions have changed in some server."""
+        self._until.clear()
+
+    def __contains__(self, channel: int) -> bool:
+        until = self._until.get(channel)
+        if until is not None and time.monotonic() > until:
+            del self._until[channel]
+        return channel in self._until
+
+
+class InChannel:
+    """A channel, a thread or a direct conversation. Messages reply to the message `reply_to`, if that is set."""
+
+    def __init__(
+        self, client: discord.Client, channel: int, reply_to: int | None, forbidden: ForbiddenChannels
+    ) -> None:
+        self._channel = client.get_partial_messageable(channel)
+        self._reply_to = reply_to
+        self._forbidden = forbidden
+
+    async def send(self, content: Content, replaces: str | None) -> str:
+        with self._refusals():
+            if replaces is not None:
+                try:
+                    return await self._edit(content, int(replaces))
+                except discord.NotFound as error:
+                    if error.code != _UNKNOWN_MESSAGE:
+                        raise
+            try:
+                return await self._send(content, self._reply_to)
+            except discord.HTTPException as error:
+                if self._reply_to is None or error.code not in (_NO_REPLY_WITHOUT_HISTORY, _UNKNOWN_REFERENCE):
+                    raise
+                return await self._send(content, None)
+
+    async def delete(self, message: str) -> None:
+        with self._refusals():
+            try:
+                await self._channel.get_partial_message(int(message)).delete()
+            except discord.NotFound:
+                return
+
+    async def _send(self, content: Content, reply_to: int | None) -> str:
+        options = _optional(content)
+        if reply_to is not None:
+            options["reference"] = discord.MessageReference(
+                message_id=reply_to, channel_id=self._channel.id, fail_if_not_exists=False
+            )
+        sent = await self._channel.send(
+            content.text, nonce=content.nonce, allowed_mentions=NOBODY, suppress_embeds=True, **options
+        )
+        return str(sent.id)
+
+    async def _edit(self, content: Content, there: int) -> str:
+        await self._channel.get_partial_message(there).edit(
+            content=content.text, view=content.view, attachments=content.files(), allowed_mentions=NOBODY
+        )
+        return str(there)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except discord.Forbidden as error:
+            self._forbidden.add(self._channel.id)
+            raise PlaceClosed("the bot may not write in this channel") from error
+        except discord.NotFound as error:
+            raise PlaceClosed("the channel is gone") from error
+        except discord.HTTPException as error:
+            if error.status == 400:
+                raise Undeliverable(f"Discord refuses the message (code {error.code})") from error
+            raise
+
+
+class InDirect:
+    """The direct conversation with a user, for an answer that can't be sent to the place of its question."""
+
+    def __init__(self, client: discord.Client, user: int) -> None:
+        self._client = client
+        self._user = user
+
+    async def send(self, content: Content, replaces: str | None) -> str:
+        return await (await self._place()).send(content, replaces)
+
+    async def delete(self, message: str) -> None:
+        await (await self._place()).delete(message)
+
+    async def _place(self) -> InChannel:
+        try:
+            channel = await self._client.create_dm(discord.Object(self._user))
+        except discord.HTTPException as error:
+            if error.status in (400, 403, 404):
+                raise PlaceClosed("this person takes no direct messages") from error
+            raise
+        return InChannel(self._client, channel.id, None, ForbiddenChannels())
+
+
+class InInteraction:
+    """The response to an interaction. Its first message was sent with the deferral and is edited; others follow it."""
+
+    ORIGINAL = "@original"
+
+    def __init__(self, client: discord.Client, application: int, token: str, *, private: bool) -> None:
+        self._webhook = discord.Webhook.partial(application, token, client=client)
+        self._private = private
+
+    async def send(self, content: Content, replaces: str | None) -> str:
+        with self._expiry():
+            if replaces is None:
+                sent = await self._webhook.send(
+                    content.text,
+                    wait=True,
+                    ephemeral=self._private,
+                    allowed_mentions=NOBODY,
+                    suppress_embeds=True,
+                    **_optional(content),
+                )
+                return str(sent.id)
+            there: Any = replaces  # "@original", for which the library has no type, or an id
+            edited = await self._webhook.edit_message(
+                there,
+                content=content.text,
+                view=content.view,
+                attachments=content.files(),
+                allowed_mentions=NOBODY,
+            )
+            return str(edited.id)
+
+    async def delete(self, message: str) -> None:
+        with self._expiry():
+            there: Any = message
+            await self._webhook.delete_message(there)
+
+    @contextmanager
+    def _expiry(self) -> Iterator[None]:
+        try:
+            yield
+        except discord.HTTPException as error:
+            gone = (_UNKNOWN_WEBHOOK, _UNKNOWN_INTERACTION, _UNKNOWN_MESSAGE, _INVALID_WEBHOOK_TOKEN, _UNKNOWN_CHANNEL)
+            if error.code in gone or error.status in (401, 403, 404):
+                raise PlaceClosed("the interaction takes no more responses") from error
+            if error.status == 400:
+                raise Undeliverable(f"Discord refuses the message (code {error.code})") from error
+            raise
+
+
+def token_lives(taken_at: float) -> bool:
+    """Whether the token of an interaction that came at this time (seconds since the epoch) is still valid."""
+    return time.time() - taken_at < _TOKEN_LIVES
+
+
+def nonce_of(*names: object) -> str:
+    """A nonce of at most 25 characters, the same for the same names, also after a restart."""
+    return hashlib.sha256("/".join(map(str, names)).encode()).hexdigest()[:24]
+
+
+def _optional(content: Content) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if content.view is not None:
+        options["view"] = content.view
+    if files := content.files():
+        options["files"] = files
+    return options

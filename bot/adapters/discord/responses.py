@@ -1,0 +1,70 @@
+"""Responses to interactions other than answers: deferrals, lines of text, and failures, which are logged and shown."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import discord
+import structlog
+
+from bot.adapters.discord.actions import Interaction
+from bot.adapters.discord.places import ALREADY_ACKNOWLEDGED, NOBODY, Content
+from bot.adapters.discord.rendering import LONGEST_MESSAGE
+from bot.adapters.layout import split_markdown
+from bot.core.errors import BotError
+from bot.core.references import new_reference
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+async def defer(interaction: Interaction, *, private: bool) -> None:
+    """Show that the response will come. Raises nothing: where Discord refuses, the answer goes to the channel instead."""
+    try:
+        await interaction.response.defer(ephemeral=private, thinking=True)
+    except discord.HTTPException as error:
+        if error.code != ALREADY_ACKNOWLEDGED:
+            _log.warning("deferral refused", status=error.status, code=error.code)
+    except (OSError, TypeError) as error:
+        _log.warning("deferral in doubt", error=type(error).__name__)
+
+
+async def respond(interaction: Interaction, text: str) -> None:
+    """Replace a deferred response by text; text that is too long for a message goes into a file."""
+    with suppress(discord.NotFound):  # the token has expired meanwhile
+        first, *more = split_markdown(text, LONGEST_MESSAGE) or ["…"]
+        content = Content(first, "", file=text if more else None)
+        await interaction.edit_original_response(
+            content=content.text, attachments=content.files(), allowed_mentions=NOBODY
+        )
+
+
+async def respond_anyway(interaction: Interaction, text: str) -> None:
+    """Respond, whether or not there was a response before. Raises nothing where Discord refuses."""
+    with suppress(discord.HTTPException):
+        if interaction.response.is_done():
+            await interaction.edit_original_response(content=text, allowed_mentions=NOBODY)
+        else:
+            await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
+
+
+@asynccontextmanager
+async def visible_failures(interaction: Interaction) -> AsyncIterator[None]:
+    """Log every error of the block, and respond to the interaction with a line about it."""
+    try:
+        yield
+    except discord.NotFound:  # the message or the interaction is gone, so nobody would see a response
+        return
+    except discord.HTTPException as error:
+        if error.code != ALREADY_ACKNOWLEDGED:  # another event for the same press
+            await respond_anyway(interaction, failure(error))
+    except Exception as error:
+        await respond_anyway(interaction, failure(error))
+
+
+def failure(error: BaseException) -> str:
+    """Log an error, and return a line about it for the user."""
+    reference = new_reference()
+    if isinstance(error, BotError):
+        _log.warning("not done", reference=reference, error=type(error).__name__)
+        return f"⚠️ {error} (reference {reference})"
+    _log.error("failure", reference=reference, exc_info=error)
+    return f"⚠️ Something went wrong on our side. Please try again, or tell the operator. (reference {reference})"

@@ -1,0 +1,29 @@
+"""The part of the privacy notice that is the same on every platform."""
+
+from urllib.parse import urlsplit
+
+from bot.core.settings import Settings
+
+
+def privacy_text(settings: Settings) -> str:
+    """The sentences that say, as plain text, to whom questions are passed on and whether they train a model."""
+    return f"{_recipients(settings)} {_training(settings)}"
+
+
+def _recipients(settings: Settings) -> str:
+    if settings.generator.provider != "openai":
+        return "Nothing is passed on to any other service."
+    host = urlsplit(settings.generator.base_url).hostname or "another server"
+    return (
+        f"A language model at {host} words the answers: it is sent your question, our conversation before it and passages of "
+        "the documents. Nothing else is passed on to any other service."
+    )
+
+
+def _training(settings: Settings) -> str:
+    if not settings.finetuning.chat_messages:
+        return "I train no model with what you write."
+    return (
+        "Questions whose answers are found helpful may be copied, with the answers, to train a language model; /forget me "
+        "doesn't reach these copies."
+    )

@@ -1,0 +1,80 @@
+"""The state of chats: which ones the bot can't write to, which have a new id, and when it answers in each."""
+
+import structlog
+from telegram import ChatMemberUpdated, Message
+from telegram.constants import ChatMemberStatus
+
+from bot.adapters.recent import Recent
+from bot.adapters.telegram import PLATFORM
+from bot.adapters.telegram.addressing import begins_topic, is_group
+from bot.core.messages import Policy
+from bot.storage.base import PlatformStore
+
+_log = structlog.stdlib.get_logger(__name__)
+_REMEMBERED = 5000  # chats whose state is held in memory; the others are looked up in the store
+
+
+class Chats:
+    """Keeps the state of chats in the store, so that it survives a restart. All methods raise StorageError."""
+
+    def __init__(self, store: PlatformStore, default_policy: Policy) -> None:
+        self._store = store
+        self._default_policy = default_policy
+        self._blocked = Recent[int, bool](_REMEMBERED)
+
+    async def is_blocked(self, chat: int) -> bool:
+        """Whether the chat has blocked or removed the bot, so that nothing can be sent to it."""
+        if chat not in self._blocked:
+            self._blocked[chat] = await self._store.note(PLATFORM, _blocked_key(chat)) is not None
+        return self._blocked[chat]
+
+    async def mark_blocked(self, chat: int) -> None:
+        """Send nothing to the chat until `mark_reachable`."""
+        if not await self.is_blocked(chat):
+            self._blocked[chat] = True
+            await self._store.set_note(PLATFORM, _blocked_key(chat), "blocked or removed")
+            _log.info("the bot was blocked or removed in a chat")
+
+    async def mark_reachable(self, chat: int) -> None:
+        """Send to the chat again; called for every message that comes from it."""
+        if await self.is_blocked(chat):
+            self._blocked[chat] = False
+            await self._store.set_note(PLATFORM, _blocked_key(chat), None)
+
+    async def membership_changed(self, change: ChatMemberUpdated) -> None:
+        """Note that the bot was added, removed, blocked or unblocked."""
+        if change.new_chat_member.status in (ChatMemberStatus.BANNED, ChatMemberStatus.LEFT):
+            await self.mark_blocked(change.chat.id)
+        else:
+            await self.mark_reachable(change.chat.id)
+
+    async def mark_moved(self, old: int, new: int) -> None:
+        """Note the new id of a group that has become a supergroup, and give it the policy of the old one."""
+        await self._store.move_chat(PLATFORM, str(old), str(new))
+        await self._store.set_note(PLATFORM, f"moved:{old}", str(new))
+        _log.info("a group has got another id, its settings went along")
+
+    async def current_id(self, chat: str) -> str:
+        """The present id of a chat that may have moved."""
+        return await self._store.note(PLATFORM, f"moved:{chat}") or chat
+
+    async def policy_for(self, message: Message) -> Policy:
+        """When to answer in the chat of a message: MENTION, ALWAYS or OFF.
+
+        FORUM becomes ALWAYS for the first message of a new topic, and MENTION for every other message.
+        """
+        if not is_group(message.chat):
+            return Policy.MENTION
+        policy = await self._store.policy(PLATFORM, [str(message.chat_id)]) or self._default_policy
+        if policy is not Policy.FORUM:
+            return policy
+        if not begins_topic(message):
+            return Policy.MENTION
+        key = f"topic:{message.chat_id}:{message.message_thread_id}"
+        first = await self._store.note(PLATFORM, key) or str(message.message_id)
+        await self._store.set_note(PLATFORM, key, first)
+        return Policy.ALWAYS if first == str(message.message_id) else Policy.MENTION
+
+
+def _blocked_key(chat: int) -> str:
+    return f"gone:{chat}"

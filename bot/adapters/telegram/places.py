@@ -1,0 +1,50 @@
+"""Where the bot shows something in Telegram, and the messages that it has sent there."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from telegram import Message
+
+from bot.core.messages import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A chat, the topic of a forum (None: General, or no forum), and the message to reply to."""
+
+    chat: int
+    topic: int | None = None
+    reply_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that the bot has sent. Its text form `chat:number` is unique: numbers alone are counted by chat."""
+
+    chat: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.chat}:{self.number}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        chat, _, number = text.partition(":")
+        return cls(int(chat), int(number))
+
+
+def place_of_reply(message: Message) -> Place:
+    """The place of a reply to a message."""
+    return Place(message.chat_id, topic_of(message), message.message_id)
+
+
+def place_of_answer(address: Address) -> Place:
+    """The place of the answer to a question. In a private chat the answer replies to the question only if it comes late."""
+    replies = not address.details["private"] or address.details["late"]
+    return Place(int(address.chat), address.details["topic"], int(address.message) if replies else None)
+
+
+def topic_of(message: Message) -> int | None:
+    """The topic of a forum; None for the General topic, which must not be named when sending."""
+    topic = message.message_thread_id if message.is_topic_message else None
+    return None if topic == 1 else topic

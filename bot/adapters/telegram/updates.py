@@ -1,0 +1,113 @@
+"""Updates from the poll or the webhook: each is taken in once, and passed to the part that handles its kind.
+
+An update is confirmed only when what it asks for is in the journal. Replies such as help are sent in the background, but
+confirming waits a moment for them too.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+from telegram import Bot, Message, Update
+from telegram.constants import ChatType
+
+from bot.adapters.layout import safe
+from bot.adapters.recent import Recent
+from bot.adapters.telegram.addressing import Caller, Command, author_of, caller_of, command_in, for_another_bot
+from bot.adapters.telegram.buttons import Buttons
+from bot.adapters.telegram.chats import Chats
+from bot.adapters.telegram.commands import Commands, carried_out
+from bot.adapters.telegram.incoming import Incoming
+from bot.adapters.telegram.inline import InlineQueries
+from bot.adapters.telegram.replies import Background, Replies
+from bot.core.errors import StorageError
+from bot.core.settings import TelegramSettings
+
+_log = structlog.stdlib.get_logger(__name__)
+_REMEMBERED = 5000  # updates whose repetition is recognised; a webhook repeats them
+_FAILED = "Something went wrong on our side. Please ask again, or tell the operator."
+
+
+class Updates:
+    """Takes updates in and passes them on: messages, commands, documents, button presses, inline queries, memberships."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        settings: TelegramSettings,
+        *,
+        incoming: Incoming,
+        commands: Commands,
+        buttons: Buttons,
+        inline: InlineQueries,
+        chats: Chats,
+        replies: Replies,
+        background: Background,
+    ) -> None:
+        self._bot = bot
+        self._settings = settings
+        self._incoming = incoming
+        self._commands = commands
+        self._buttons = buttons
+        self._inline = inline
+        self._chats = chats
+        self._replies = replies
+        self._background = background
+        self._handled = Recent[int, None](_REMEMBERED)
+
+    async def handle(self, updates: Sequence[Update]) -> None:
+        """Take updates in; when this returns, they may be confirmed. Raises StorageError where they could not be kept."""
+        for update in updates:
+            if update.update_id in self._handled:
+                continue
+            try:
+                await self._take(update)
+            except StorageError:
+                raise
+            except Exception:
+                _log.exception("an update failed and is left out", update=update.update_id)
+                if (message := update.effective_message) and message.chat.type == ChatType.PRIVATE:
+                    self._replies.say(message, _FAILED)
+            self._handled[update.update_id] = None
+        await self._background.settle()
+
+    async def _take(self, update: Update) -> None:
+        if message := update.message or update.edited_message:
+            await self._take_message(message, edited=update.message is None)
+        elif update.callback_query:
+            self._background.start(self._buttons.pressed(update.callback_query))
+        elif update.inline_query and self._settings.inline:
+            self._inline.take(update.inline_query)
+        elif update.my_chat_member:
+            await self._chats.membership_changed(update.my_chat_member)
+
+    async def _take_message(self, message: Message, *, edited: bool) -> None:
+        if message.migrate_to_chat_id:
+            await self._chats.mark_moved(message.chat_id, message.migrate_to_chat_id)
+            return
+        author = author_of(message)
+        if author is None or for_another_bot(message, self._bot.bot):
+            return
+        await self._chats.mark_reachable(message.chat_id)
+        caller = caller_of(message, author, shared_conversations=self._settings.shared_conversations)
+        command = command_in(message, self._bot.bot)
+        if command is not None and command.name != "ask":
+            if not edited:
+                await self._take_command(message, caller, command)
+        elif message.document and caller.private and self._commands.is_operator(caller):
+            if not edited:
+                work = self._commands.add_document(self._bot, message.document, message.caption or "")
+                self._replies.say_result(message, carried_out(work))
+        else:
+            await self._incoming.take(message, caller, command, edited=edited)
+
+    async def _take_command(self, message: Message, caller: Caller, command: Command) -> None:
+        handler = self._commands.handler(command.name, caller)
+        if handler is None:
+            if caller.private:
+                self._replies.say(message, f"There is no command /{safe(command.name)}; /help lists them.")
+            return
+        work = carried_out(handler(caller, command.rest))
+        if self._commands.takes_long(command.name):
+            self._replies.say_result(message, work)
+        else:
+            self._replies.say(message, await work)  # carried out before the update is confirmed

@@ -1,0 +1,91 @@
+"""The ASGI application: routers, behind checks that every request passes."""
+
+import math
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot import __version__
+from bot.core.settings import HttpSettings
+from bot.http.failures import on_bug, on_http_exception, on_invalid_request, on_problem, on_problem_raised
+from bot.http.guard import BEARER, Guard
+from bot.http.limits import limited
+from bot.http.monitoring import monitoring_router
+from bot.http.pages import pages_router
+from bot.http.problems import Problem
+from bot.observability import metrics
+from bot.observability.health import Health
+
+
+def make_application(
+    settings: HttpSettings, api: Sequence[APIRouter], webhooks: Sequence[APIRouter], health: Health
+) -> ASGIApp:
+    """Put the routers of `api` behind the guard, and those of `webhooks`, which check themselves who asks, beside it."""
+    app = FastAPI(
+        title="knowledge-bot",
+        version=__version__,
+        description="Answers from the operator's own documents, in their own words, with where they stand.",
+        docs_url=None,  # those pages load scripts from elsewhere; `pages_router` has one that doesn't
+        redoc_url=None,
+        openapi_url=None,
+        exception_handlers={
+            Problem: on_problem_raised,
+            HTTPException: on_http_exception,
+            RequestValidationError: on_invalid_request,
+            Exception: on_bug,
+        },
+    )
+    unguarded = {getattr(route, "path", "") for router in webhooks for route in router.routes}
+    guard = Guard(settings.token.get_secret_value(), unguarded)
+    for router in api:
+        app.include_router(router, dependencies=[Depends(BEARER)])
+    app.include_router(monitoring_router(health, guard))
+    app.include_router(pages_router(app))
+    for router in webhooks:
+        app.include_router(router, include_in_schema=False)
+    return _Outermost(app, guard, settings.body_bytes)
+
+
+class _Outermost:
+    """Around every request: checks who asks, limits size and time, counts, and answers unexpected errors with a problem."""
+
+    def __init__(self, app: ASGIApp, guard: Guard, largest_body: int) -> None:
+        self._app = app
+        self._guard = guard
+        self._largest_body = largest_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        status = 0
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        request = Request(scope)
+        try:
+            self._guard.check(request)
+            largest = math.inf if self._guard.leaves_alone(request) else self._largest_body
+            await self._app(scope, limited(request, receive, largest), counted)
+        except Problem as problem:
+            await on_problem(request, problem)(scope, receive, counted)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            if (
+                status != HTTPStatus.INTERNAL_SERVER_ERROR
+            ):  # which the application has sent, and then raised the error again
+                response = await on_bug(request, error)
+                if not status:
+                    await response(scope, receive, counted)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            metrics.HTTP_REQUESTS.labels(route, str(status or "none")).inc()

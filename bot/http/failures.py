@@ -1,0 +1,45 @@
+"""Exceptions -> problems: what a client is sent when a request fails."""
+
+from http import HTTPStatus
+
+import structlog
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from bot.core.references import new_reference
+from bot.http.problems import Problem
+
+_log = structlog.stdlib.get_logger(__name__)
+# As many mistakes in one request as anybody reads.
+_MOST_ERRORS = 20
+_OPENAI_PATHS = ("/v1/chat/", "/v1/models")
+
+
+def on_problem(request: Request, problem: Problem) -> Response:
+    return problem.response(for_openai=request.url.path.startswith(_OPENAI_PATHS))
+
+
+async def on_problem_raised(request: Request, error: Problem) -> Response:
+    return on_problem(request, error)
+
+
+async def on_http_exception(request: Request, error: HTTPException) -> Response:
+    return on_problem(request, Problem(error.status_code, error.detail, dict(error.headers or {})))
+
+
+async def on_bug(request: Request, error: Exception) -> Response:
+    reference = new_reference()
+    _log.error("request failed", reference=reference, exc_info=error)
+    detail = f"Something went wrong on our side. Please ask again, or tell the operator. (reference {reference})"
+    return on_problem(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
+
+
+async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+    """What is wrong where, without what was sent."""
+    wrong = [
+        {"at": "/".join(map(str, detail["loc"][1:])), "problem": detail["msg"]}
+        for detail in error.errors()[:_MOST_ERRORS]
+    ]
+    told = "; ".join(f"{one['at']}: {one['problem']}" if one["at"] else one["problem"] for one in wrong)
+    return on_problem(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{told}.", errors=wrong))

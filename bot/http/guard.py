@@ -1,0 +1,76 @@
+"""Who may ask: with a token, who sends it; without one, programs on this machine, and no web page through its browser."""
+
+import hmac
+from collections.abc import Collection
+from http import HTTPStatus
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from fastapi.security import HTTPBearer
+
+from bot.http.problems import Problem
+
+# In the description of the API only: `Guard` looks at the header before a body is read.
+BEARER = HTTPBearer(auto_error=False, description="http.token, where one is set")
+_FOR_EVERYBODY = frozenset({"/health/live", "/health/ready", "/", "/docs", "/openapi.json"})
+
+
+class Guard:
+    """Admits or refuses a request by its head, before the body is read."""
+
+    def __init__(self, token: str, webhooks: Collection[str]) -> None:
+        """`webhooks`: paths with a secret and limits of their own, which are not checked here."""
+        self._token = token.encode()
+        self._webhooks = frozenset(webhooks)
+
+    def check(self, request: Request) -> None:
+        """Raise Problem where the request is refused."""
+        if self.leaves_alone(request):
+            return
+        if not self._token:
+            _require_this_machine(request)
+        if request.url.path in _FOR_EVERYBODY:
+            return
+        if not self.admits(request):
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                "The bot's token is needed: Authorization: Bearer, and what the operator has set as http.token.",
+                {"WWW-Authenticate": "Bearer"},
+                code="invalid_api_key",
+            )
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        # What a page of another site can send without being asked for permission first has other types.
+        if request.method == "POST" and content_type != "application/json":
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON: Content-Type: application/json.")
+
+    def leaves_alone(self, request: Request) -> bool:
+        """Whether the request is for a webhook."""
+        return request.url.path in self._webhooks
+
+    def admits(self, request: Request) -> bool:
+        """Whether the request has the token, where one is needed."""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        known = hmac.compare_digest(given.strip().encode(), self._token)  # takes the same time however much is right
+        return not self._token or (scheme.lower() == "bearer" and known)
+
+
+def _require_this_machine(request: Request) -> None:
+    """Refuse what a web page makes a browser on this machine send: by a name of its own that leads here, or from its origin."""
+    host = request.headers.get("host", "")
+    if not _names_this_machine(host):
+        raise Problem(
+            HTTPStatus.MISDIRECTED_REQUEST,
+            "Without a token the bot is asked as localhost or 127.0.0.1 only. To use another name, set http.token.",
+        )
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != host:
+        raise Problem(HTTPStatus.FORBIDDEN, "Web pages of other sites may not ask. To let them, set http.token.")
+
+
+def _names_this_machine(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,184 @@
+"""Scanning of the knowledge folder: finds the files that have changed, reads them, and cuts them into passages.
+
+A file is recognised by size and time, then by content hash, so that only changed files are read. Reading happens in the
+converter's process, cutting in a thread. Everything here blocks.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from bot.core.documents import Document, embedded_text
+from bot.core.errors import DocumentError
+from bot.inference.workers import AsyncEncoder
+from bot.knowledge.converter import Converter
+from bot.knowledge.folder import Entry, FileChanging, list_folder, read_file
+from bot.knowledge.passages import split
+from bot.storage.base import FileReport, FileState, IndexedFile
+
+# Changes whenever the same file would give other passages, so that an update of the program makes them again.
+_RECIPE_VERSION = 2
+
+
+@dataclass(slots=True)
+class Scan:
+    """The result of a scan.
+
+    `changed` files go into the index, of `touched` ones only the time has changed, and `present` are all paths in the folder.
+    `remarks` are on files that stay as they were. An `unsettled` scan left out a file that must be read again soon.
+    """
+
+    folder: Path | None = None  # None: the documents come from no folder
+    changed: list[IndexedFile] = field(default_factory=list)
+    being_cut: list[Future[IndexedFile]] = field(default_factory=list)
+    touched: list[FileState] = field(default_factory=list)
+    present: set[str] = field(default_factory=set)
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
+    unsettled: bool = False
+
+    def still_there(self) -> tuple[list[IndexedFile], list[str]]:
+        """The changed files that have not been deleted since they were read, and the paths of those that have."""
+        folder = self.folder
+        gone = [
+            file.state.path for file in self.changed if folder is not None and not is_there(folder, file.state.path)
+        ]
+        return [file for file in self.changed if file.state.path not in gone], gone
+
+    def remarked(self, report: FileReport) -> FileReport:
+        """The report on a file, with the remark of this scan added."""
+        remark = self.remarks.get(report.path)
+        return replace(report, warnings=(*report.warnings, remark)) if remark else report
+
+
+class Scanner:
+    """Reads and cuts files for one encoder."""
+
+    def __init__(self, encoder: AsyncEncoder, passage_tokens: int, largest_bytes: int) -> None:
+        """Passages have at most `passage_tokens`, and no more than the encoder reads. Larger files are not read."""
+        self._encoder = encoder
+        self._wanted_tokens = passage_tokens
+        self._largest_bytes = largest_bytes
+
+    @cached_property
+    def _passage_tokens(self) -> int:
+        return min(self._wanted_tokens, self._encoder.window)
+
+    @cached_property
+    def recipe(self) -> str:
+        """The name of the way in which files are cut: another one gives other passages. Raises ModelsLoading."""
+        return f"{_RECIPE_VERSION}:{self._passage_tokens}:{self._encoder.identity}"
+
+    def behind(self, folder: Path, known: Mapping[str, FileState]) -> int:
+        """The number of files whose size or time differs from the index; no file is read. Raises DocumentError."""
+        listing = list_folder(folder)
+        there = {entry.path for entry in listing.entries}
+        gone = sum(path not in there and not listing.is_hidden_by_error(path) for path in known)
+        return gone + sum(self._looks_changed(entry, known.get(entry.path)) for entry in listing.entries)
+
+    def _looks_changed(self, entry: Entry, known: FileState | None) -> bool:
+        if known is None or known.recipe != self.recipe:
+            return True
+        if entry.problem is not None or not known.modified_ns:
+            return entry.problem is not None and known.content_hash != entry.problem
+        try:
+            status = entry.file.stat()
+        except OSError:
+            return False
+        return (known.size, known.modified_ns) != (status.st_size, status.st_mtime_ns)
+
+    def scan(self, folder: Path, known: Mapping[str, FileState], converter: Converter) -> Scan:
+        """Read and cut the files that are new or changed. Raises DocumentError."""
+        listing = list_folder(folder)
+        scan = Scan(folder, passed_over=listing.passed_over)
+        scan.present.update(path for path in known if listing.is_hidden_by_error(path))
+        # While one document is cut, the converter, another process, reads the next.
+        with ThreadPoolExecutor(1, "cutting") as cutting:
+            for entry in listing.entries:
+                if converter.closed:  # nobody waits for the scan any more
+                    cutting.shutdown(cancel_futures=True)
+                    return scan
+                scan.present.add(entry.path)
+                self._scan_entry(entry, known.get(entry.path), converter, cutting, scan)
+            scan.changed += [cut.result() for cut in scan.being_cut]
+        scan.changed.sort(key=lambda file: file.state.path)
+        return scan
+
+    def _scan_entry(
+        self, entry: Entry, known: FileState | None, converter: Converter, cutting: Executor, scan: Scan
+    ) -> None:
+        if entry.problem is not None:
+            # Its text stands for its content: a problem that stays the same is no change.
+            state = FileState(entry.path, 0, 0, entry.problem, self.recipe)
+            if known != state:
+                scan.changed.append(_unreadable(state, entry.problem))
+            return
+        try:
+            self._scan_file(entry, known, converter, cutting, scan)
+        except FileChanging:
+            scan.unsettled = True
+            if known is None:
+                state = FileState(entry.path, 0, 0, "", self.recipe)
+                scan.changed.append(_unreadable(state, "it was written to while it was read; it is read again soon"))
+            else:
+                scan.remarks[entry.path] = (
+                    "it is being written to; the version from before is kept until it is read again"
+                )
+        except PermissionError as error:
+            problem = f"can't be read ({error.strerror or error}); check its permissions"
+            scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", self.recipe), problem))
+        except OSError as error:
+            problem = f"can't be read ({error.strerror or error}); check the disk or the network that it is on"
+            if known is None:
+                scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", self.recipe), problem))
+            else:
+                scan.unsettled = True
+                scan.remarks[entry.path] = f"{problem}; the version from before is kept"
+
+    def _scan_file(
+        self, entry: Entry, known: FileState | None, converter: Converter, cutting: Executor, scan: Scan
+    ) -> None:
+        status = entry.file.stat()
+        found = (status.st_size, status.st_mtime_ns, self.recipe)
+        if known and (known.size, known.modified_ns, known.recipe) == found:
+            return
+        if status.st_size > self._largest_bytes:
+            problem = (
+                f"it has {status.st_size // 2**20} megabytes, and {self._largest_bytes // 2**20} are read at most; divide it, "
+                "or raise knowledge.largest_megabytes"
+            )
+            scan.changed.append(_unreadable(FileState(entry.path, *found[:2], "", self.recipe), problem))
+            return
+        status, content = read_file(entry.file)
+        digest = hashlib.sha256(content).hexdigest()
+        state = FileState(entry.path, status.st_size, status.st_mtime_ns, digest, self.recipe)
+        if known and (known.content_hash, known.recipe) == (digest, self.recipe):
+            scan.touched.append(state)
+            return
+        try:
+            document = converter.read(entry.path, content) if content else Document(entry.path, "", ())
+        except DocumentError as error:
+            scan.changed.append(_unreadable(state, str(error)))
+        else:
+            scan.being_cut.append(cutting.submit(self.cut, state, document))
+
+    def cut(self, state: FileState, document: Document) -> IndexedFile:
+        """Cut a document into passages."""
+        passages = tuple(split(document, self._encoder.count_tokens, self._passage_tokens))
+        if not passages:
+            return _unreadable(state, "there is no text in it")
+        keys = (embedded_text(document.title, passage.heading, passage.body) for passage in passages)
+        return IndexedFile(state, document, passages, tuple(hashlib.sha256(key.encode()).hexdigest() for key in keys))
+
+
+def is_there(folder: Path, path: str) -> bool:
+    """Whether a file stands at a path of the index. Paths that are not the file's own, because of a problem, count as there."""
+    return "\\x" in path or os.path.lexists(folder / path)
+
+
+def _unreadable(state: FileState, problem: str) -> IndexedFile:
+    return IndexedFile(state, None, (), (), problem)

@@ -1,0 +1,156 @@
+"""Admission: what adapters ask of the questions, and what is refused.
+
+A question is acknowledged once the journal has it. It is refused where it could not be answered in time, where too many wait
+already, or where its author or chat asks too often.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from bot.core.errors import EngineBusy, RateLimited
+from bot.core.messages import Address, Question
+from bot.core.settings import LimitsSettings, QueueSettings
+from bot.observability import metrics
+from bot.questions.limits import QuestionLimits
+from bot.questions.queue import QuestionQueue
+from bot.questions.work import Reason
+from bot.storage.base import Forgotten, Journal, Pending
+
+T = TypeVar("T")
+
+
+class Admission:
+    """Takes questions in, and changes or takes back those that were."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        queue: QuestionQueue,
+        settings: QueueSettings,
+        *,
+        limits: LimitsSettings | None,
+        ready: asyncio.Event | None,
+        counts: Counter[str],
+    ) -> None:
+        """`limits`: None where one person asks, who is not limited. `ready`: set once questions are answered; None: always."""
+        self._journal = journal
+        self._queue = queue
+        self._settings = settings
+        self._limits = QuestionLimits(limits) if limits else None
+        self._ready = ready
+        self._counts = counts
+        self._accepting = 0  # questions on their way into the journal
+        self._open = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether questions are answered. Until the models are loaded and there is an index they are only taken in."""
+        return self._ready is None or self._ready.is_set()
+
+    @property
+    def unfinished(self) -> int:
+        """How many accepted questions are not delivered yet."""
+        return self._accepting + self._queue.unfinished
+
+    @property
+    def waiting(self) -> int:
+        """How many accepted questions the engine has not answered yet."""
+        return self._accepting + self._queue.unanswered
+
+    async def accept(self, question: Question) -> bool:
+        """Take a question in; when this returns, it is in the journal. False: this message was accepted before.
+
+        Raises EngineBusy if too many questions wait already or the bot is stopping, RateLimited if its author or chat asks too
+        often, and StorageError if it could not be kept; the caller says so to the user.
+        """
+        try:
+            entry = await self._admitted(question, self._journal.accept)
+        except (EngineBusy, RateLimited) as refusal:
+            if await self._journal.known(question.address):
+                return False
+            reason = "busy" if isinstance(refusal, EngineBusy) else "limited"
+            self._counts[f"refused_{reason}"] += 1
+            metrics.REFUSED.labels(question.address.platform, reason).inc()
+            raise
+        if entry is None:
+            if self._limits:
+                self._limits.take_back(question)
+            return False
+        self._counts["accepted"] += 1
+        metrics.ACCEPTED.labels(question.address.platform).inc()
+        self._queue.add(Pending(entry, question, answer=None))
+        return True
+
+    async def revise(self, question: Question) -> bool:
+        """Answer an edited question again, in place of the answer to the one with the same address. What was sent for that one
+        is edited. False: there is nothing to revise, for the text is the same or the question isn't kept (any more).
+
+        Raises what `accept` raises; the old answer stands then.
+        """
+        pending = await self._admitted(question, self._journal.revise)
+        if pending is None:
+            return False
+        self._counts["revised"] += 1
+        if work := self._queue.find(question.address):
+            work.end(Reason.DROPPED)
+        self._queue.add(pending)
+        return True
+
+    async def withdraw(self, address: Address) -> list[str]:
+        """Erase a deleted question with its turn, and drop its answer if that is still to come.
+
+        Returns the ids of the messages that were sent for it, which the adapter is to delete.
+        """
+        entry = await self._journal.withdraw(address)
+        if entry is None:
+            return []
+        self._counts["withdrawn"] += 1
+        if work := self._queue.find(address):
+            await work.dropped()
+        return await self._journal.take_parts(entry)
+
+    async def stop(self, address: Address) -> bool:
+        """Stop the work on a question; its answer says so. False: there is nothing to stop (any more)."""
+        work = self._queue.find(address)
+        if work is None or work.reason is not None or work.answered:
+            return False
+        work.end(Reason.STOPPED)
+        return True
+
+    async def forget(self, platform: str, author: str) -> Forgotten:
+        """Erase what an author has asked on a platform, with turns and feedback, and drop answers that are still to come."""
+        forgotten = await self._journal.forget_author(platform, author)
+        if theirs := self._queue.find_author(platform, author):
+            await asyncio.gather(*(work.dropped() for work in theirs))
+            await self._journal.forget_author(platform, author)  # the engine may have been quicker
+        return forgotten
+
+    def close(self) -> None:
+        """Refuse every question from now on."""
+        self._open = False
+
+    async def _admitted(self, question: Question, keep: Callable[[Question], Awaitable[T]]) -> T:
+        if not self._open or self._is_too_much(question):
+            raise EngineBusy(self.waiting)
+        if self._limits:
+            self._limits.count(question)
+        self._accepting += 1
+        try:
+            return await keep(question)
+        finally:
+            self._accepting -= 1
+
+    def _is_too_much(self, question: Question) -> bool:
+        """Whether the capacity is used up for a question, or it could not be answered in time.
+
+        Nobody may have more questions waiting than there is capacity left: one author or chat takes half of it at most, two a
+        third each, and a newcomer always finds some.
+        """
+        left = self._settings.capacity - self.waiting
+        if left <= 0:
+            return True
+        if self._limits and self._queue.unanswered_beside(question) >= left:
+            return True
+        return self._queue.expected_wait(question) > self._settings.deadline_seconds

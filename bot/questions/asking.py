@@ -1,0 +1,51 @@
+"""Answers that the queue gets: the engine's, or one that says why there is none."""
+
+import asyncio
+
+import structlog
+
+from bot.core.errors import BotError, DeadlineExceeded
+from bot.core.messages import Answer, Engine, Outcome, Progress, Question
+from bot.core.references import new_reference
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+async def ask(engine: Engine, question: Question, progress: Progress, *, seconds: float, deadline: float) -> Answer:
+    """Ask the engine and return its answer, or one that says what went wrong.
+
+    `seconds`: after which the engine is cancelled. `deadline`: seconds that a question may take, as the user is told.
+    """
+    reference = new_reference()
+    try:
+        try:
+            async with asyncio.timeout(seconds):
+                return await engine.answer(question, progress)
+        except TimeoutError as error:
+            raise DeadlineExceeded(deadline) from error
+    except BotError as error:
+        _log.warning("no answer", reference=reference, error=type(error).__name__)
+        return _failed(f"{error}", reference)
+    except Exception:
+        _log.exception("failure", reference=reference)
+        return _failed("Something went wrong on our side. Please ask again, or tell the operator.", reference)
+
+
+def overdue(deadline: float) -> Answer:
+    """The answer to a question that got no turn within the deadline (seconds)."""
+    return _failed(str(DeadlineExceeded(deadline)), new_reference())
+
+
+def expired() -> Answer:
+    """The answer to a question that is too old to be answered."""
+    text = "You asked this long ago, while I was away. Please ask again if you still want to know."
+    return Answer(Outcome.FAILED, text, new_reference())
+
+
+def stopped() -> Answer:
+    """The answer to a question that its author has stopped."""
+    return Answer(Outcome.STOPPED, "Stopped.", new_reference())
+
+
+def _failed(text: str, reference: str) -> Answer:
+    return Answer(Outcome.FAILED, f"{text} (reference {reference})", reference)

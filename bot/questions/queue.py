@@ -1,0 +1,240 @@
+"""Accepted questions and their order: each gets its turn, an answer of the engine, and goes on to delivery.
+
+One asyncio task works on each question. Questions of one conversation are answered in the order they came, conversations side
+by side, and turns are shared fairly between authors and chats (`FairScheduler`).
+"""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Coroutine, Hashable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from bot.core.errors import StorageError
+from bot.core.messages import Adapter, Address, Answer, Engine, Question, Stage, Superseded, Update
+from bot.core.settings import QueueSettings
+from bot.questions.asking import ask, expired, overdue, stopped
+from bot.questions.delivery import AnswerDelivery
+from bot.questions.progress import ProgressRelay
+from bot.questions.scheduler import FairScheduler
+from bot.questions.work import Reason, Work, flows
+from bot.storage.base import Journal, Pending
+
+_log = structlog.stdlib.get_logger(__name__)
+# Seconds until a question is taken up again whose answer could not be noted, because the disk is full for example.
+_PUT_OFF = 5.0
+# Seconds that the engine has for a question in any case.
+_LEAST = 10.0
+_ALL = "all"
+
+
+class QuestionQueue:
+    """Works on accepted questions until each is delivered."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        settings: QueueSettings,
+        delivery: AnswerDelivery,
+        adapters: Mapping[str, Adapter],
+        *,
+        ready: asyncio.Event | None,
+        counts: Counter[str],
+    ) -> None:
+        """`adapters`: by name, for progress; may grow later. `ready`: until it is set the engine is not asked, and no deadline
+        begins."""
+        self._engine = engine
+        self._journal = journal
+        self._settings = settings
+        self._delivery = delivery
+        self._adapters = adapters
+        self._ready = ready
+        self._counts = counts
+        self._scheduler = FairScheduler(settings.parallel)
+        self._conversations: dict[str, deque[Work]] = {}
+        self._latest: dict[tuple[str, str, str], Work] = {}  # by the key of the question's address
+        self._unanswered: Counter[Hashable] = Counter()  # by author, by chat, and all of them
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._put_off: set[asyncio.Task[None]] = set()
+        self._open = True
+
+    # --- what admission asks
+
+    @property
+    def unfinished(self) -> int:
+        """How many questions are not delivered yet."""
+        return sum(map(len, self._conversations.values()))
+
+    @property
+    def unanswered(self) -> int:
+        """How many questions the engine has not answered yet."""
+        return self._unanswered[_ALL]
+
+    def unanswered_beside(self, question: Question) -> int:
+        """How many unanswered questions its author has, or its chat, whichever has more."""
+        return max(self._unanswered[flow] for flow in flows(question))
+
+    def expected_wait(self, question: Question) -> float:
+        """Seconds until the engine would begin with this question if it came now."""
+        return self._scheduler.expected_wait(*flows(question))
+
+    def find(self, address: Address) -> Work | None:
+        """The work on the latest revision of a question, or None where it is finished."""
+        return self._latest.get(address.key)
+
+    def find_author(self, platform: str, author: str) -> list[Work]:
+        """The work on everything that an author has asked on a platform."""
+        return [
+            work
+            for work in self._latest.values()
+            if (work.address.platform, work.question.author) == (platform, author)
+        ]
+
+    # --- in and out
+
+    def add(self, pending: Pending) -> None:
+        """Begin to work on a question, after those of its conversation that came before."""
+        question = pending.question
+        relay = ProgressRelay(self._adapters.get(question.address.platform), question.address, self._start)
+        line = self._conversations.setdefault(question.conversation, deque())
+        work = Work(pending, relay, earlier=tuple(before.task for before in line if before.task is not None))
+        line.append(work)
+        self._latest[question.address.key] = work
+        if not work.answered:
+            self._unanswered.update((_ALL, *flows(question)))
+        work.task = self._start(self._work_on(work), f"question:{question.address.platform}")
+        work.task.add_done_callback(lambda _: self._remove(work))
+
+    def _remove(self, work: Work) -> None:
+        self._answered(work)
+        work.relay.drop()
+        line = self._conversations[work.question.conversation]
+        line.remove(work)
+        if not line:
+            del self._conversations[work.question.conversation]
+        if self._latest.get(work.address.key) is work:
+            del self._latest[work.address.key]
+
+    def _answered(self, work: Work) -> None:
+        """Note that the engine is not needed for this question any more."""
+        if not work.answered:
+            work.answered = True
+            for flow in (_ALL, *flows(work.question)):
+                self._unanswered[flow] -= 1
+                if not self._unanswered[flow]:
+                    del self._unanswered[flow]
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def idle(self) -> None:
+        """Wait until every question is delivered or put off."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self, grace_seconds: float) -> None:
+        """Let what runs finish within the grace, and leave the rest to the next start."""
+        self._open = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await self.idle()
+        left = self.unfinished
+        for task in (*self._tasks, *self._put_off):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if left:
+            _log.warning("left for the next start", questions=left)
+
+    # --- one question
+
+    async def _work_on(self, work: Work) -> None:
+        """Take a question from its place in the conversation to its delivered answer."""
+        try:
+            answer = work.pending.answer or await self._answer(work)
+            await work.relay.end()
+            await work.earlier_ended()
+            await self._delivery.deliver(work, answer)
+        except Superseded:
+            _log.info("question superseded", platform=work.address.platform)
+        except asyncio.CancelledError:
+            if work.reason is not Reason.DROPPED:  # the bot is being stopped
+                raise
+            _log.info("question superseded", platform=work.address.platform)
+        except StorageError as error:  # its entry in the journal stays as it was
+            _log.error("question put off", platform=work.address.platform, error=str(error))
+            self._take_up_later(work.pending)
+        except Exception:  # a bug
+            _log.exception("question put off to the next start", platform=work.address.platform)
+
+    async def _answer(self, work: Work) -> Answer:
+        """The answer to a question, noted in the journal. Raises Superseded and StorageError."""
+        try:
+            await work.earlier_ended()
+            await self._until_ready(work)
+            answer = await self._answer_in_time(work)
+        except asyncio.CancelledError:
+            if work.reason is not Reason.STOPPED or work.task is None:
+                raise
+            work.task.uncancel()
+            answer = stopped()
+        self._answered(work)
+        await self._journal.answered(work.pending.id, work.pending.revision, answer)
+        work.pending = replace(work.pending, answer=answer)
+        return answer
+
+    async def _until_ready(self, work: Work) -> None:
+        if self._ready is not None and not self._ready.is_set():
+            work.relay(Update(Stage.STARTING))
+            await self._ready.wait()
+            work.taken_up = time.monotonic()
+
+    async def _answer_in_time(self, work: Work) -> Answer:
+        """The answer, marked where it comes late; one that says so where the question has expired."""
+        age = time.time() - work.question.received_at.timestamp()
+        if age > self._settings.expire_seconds:
+            self._counts["expired"] += 1
+            return expired()
+        return replace(await self._answer_in_turn(work), late=age > self._settings.late_seconds)
+
+    async def _answer_in_turn(self, work: Work) -> Answer:
+        """Wait for a turn, but not beyond the deadline, and ask the engine."""
+        allowed = self._settings.deadline_seconds
+        deadline = work.taken_up + allowed
+
+        def seconds_left() -> float:  # one that has waited long behind another still gets what can be had at once
+            return max(deadline - time.monotonic(), min(allowed, _LEAST))
+
+        def show(place: int) -> None:
+            work.relay(Update(Stage.QUEUED, str(place)))
+
+        try:
+            async with asyncio.timeout(seconds_left()) as waiting:
+                async with self._scheduler.turn(*flows(work.question), show):
+                    waiting.reschedule(None)
+                    work.waited = time.monotonic() - work.taken_up
+                    question = replace(work.question, deadline=deadline)
+                    return await ask(self._engine, question, work.relay, seconds=seconds_left(), deadline=allowed)
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+            return overdue(allowed)
+
+    def _take_up_later(self, pending: Pending) -> None:
+        """Try again after a while, without a restart: the journal can't be written at the moment."""
+        self._counts["put_off"] += 1
+
+        async def take_up() -> None:
+            await asyncio.sleep(_PUT_OFF)
+            if self._open and pending.question.address.key not in self._latest:
+                self.add(pending)
+
+        task = asyncio.create_task(take_up(), name="put-off")
+        self._put_off.add(task)
+        task.add_done_callback(self._put_off.discard)

@@ -1,0 +1,256 @@
+"""The application: everything between the adapters and the disk, opened, put together and closed again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bot import __version__
+from bot.core.settings import Settings
+from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
+from bot.engine.confidence import SHIPPED_BY_WORDS, Calibration
+from bot.engine.conversation import Conversations
+from bot.engine.grounding import Grounding
+from bot.engine.phrasing import Phraser
+from bot.engine.qa import QAEngine
+from bot.evaluation.golden import GoldenQuestions
+from bot.inference.encoder import NO_MODEL
+from bot.inference.reader import ExtractiveReader
+from bot.inference.workers import AsyncEncoder, AsyncReader, InferenceWorker, Models
+from bot.knowledge.converter import Limits
+from bot.knowledge.folder import GOLDEN_FILE
+from bot.knowledge.indexer import IndexChange, Indexer
+from bot.knowledge.search import Retriever
+from bot.observability.health import Health
+from bot.questions.administration import Administration
+from bot.questions.dispatcher import Dispatcher
+from bot.runtime.loading import load_generator, open_worker
+from bot.storage.data_folder import CANDIDATE
+from bot.storage.sqlite.journal import SqliteJournal
+from bot.storage.sqlite.knowledge import SqliteKnowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The open databases."""
+
+    knowledge: SqliteKnowledge
+    journal: SqliteJournal
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """The models that answer questions, and the worker that loads and runs them."""
+
+    worker: InferenceWorker[Models]
+    encoder: AsyncEncoder
+    reader: AsyncReader
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The engine and its parts."""
+
+    engine: QAEngine
+    retriever: Retriever
+    conversations: Conversations
+    phraser: Phraser | None  # None: the settings name no generator
+    generator_loaded: asyncio.Event
+    """Set as soon as it is known whether there is a generator: answers are quotations until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Everything between the adapters and the disk."""
+
+    settings: Settings
+    health: Health
+    stores: Stores
+    inference: Inference
+    answering: Answering
+    indexer: Indexer
+
+    # --- shorthands for callers of before the groups, which are to go
+
+    @property
+    def knowledge(self) -> SqliteKnowledge:
+        return self.stores.knowledge
+
+    @property
+    def journal(self) -> SqliteJournal:
+        return self.stores.journal
+
+    @property
+    def engine(self) -> QAEngine:
+        return self.answering.engine
+
+
+@asynccontextmanager
+async def open_application(
+    settings: Settings,
+    models: Models | None = None,
+    *,
+    golden: bool = True,
+    accept: bool = False,
+    health: Health | None = None,
+    background: bool = False,
+) -> AsyncIterator[Application]:
+    """Open the stores, load the models and put the parts together. Raises StorageError and WeightsError.
+
+    `models`: loaded models to use instead of those in the settings. `golden`: whether golden questions guard the index;
+    `accept`: they are asked, but every result is accepted. `health`: where the parts report how they are. `background`: don't
+    wait until the models are loaded; `Application.inference.worker.loaded` does.
+    """
+    health = health or Health()
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(_open_stores(settings.storage.folder))
+        worker = await stack.enter_async_context(open_worker(settings, models))
+        if not background:
+            await worker.loaded()
+        inference = Inference(worker, AsyncEncoder(worker), AsyncReader(worker))
+        engines = _Engines(settings, stores, inference, by_meaning=_by_meaning(settings, models))
+        phraser, loaded = await stack.enter_async_context(_open_phraser(settings, inference, health))
+        answering = engines.answering(phraser, loaded)
+        reviewer = _golden_questions(settings, stores, engines, answering.engine, accept=accept) if golden else None
+        indexer = _indexer(settings, stores, inference, reviewer)
+        yield Application(settings, health, stores, inference, answering, indexer)
+
+
+def administration_of(application: Application, dispatcher: Dispatcher | None = None) -> Administration:
+    """What an operator may do with this application; with the dispatcher of the daemon, if one runs in this process."""
+    return Administration(
+        application.settings,
+        application.stores.knowledge,
+        application.indexer,
+        application.stores.journal,
+        application.stores.journal,
+        application.answering.engine,
+        application.inference.encoder,
+        dispatcher=dispatcher,
+    )
+
+
+# --- parts, in the order in which they are opened ---------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _open_stores(folder: Path) -> AsyncIterator[Stores]:
+    async with AsyncExitStack() as stack:
+        knowledge = await SqliteKnowledge.open(folder)
+        stack.push_async_callback(knowledge.close)
+        journal = await SqliteJournal.open(folder)
+        stack.push_async_callback(journal.close)
+        yield Stores(knowledge, journal)
+
+
+def _by_meaning(settings: Settings, models: Models | None) -> bool:
+    """Whether texts are compared by their meaning, and not by their words alone. Known before the models are loaded."""
+    return models.encoder.by_meaning if models else settings.encoder.model != NO_MODEL
+
+
+class _Engines:
+    """Makes engines that differ in the index that they search: the live one, and one that a change would lead to."""
+
+    def __init__(self, settings: Settings, stores: Stores, inference: Inference, *, by_meaning: bool) -> None:
+        shipped = SHIPPED_CALIBRATION if by_meaning else SHIPPED_BY_WORDS
+        self._settings = settings
+        self._stores = stores
+        self._encoder = inference.encoder
+        self._reader = ExtractiveReader(inference.reader)
+        self._calibration = Calibration.load(settings.answer.calibration or shipped)
+        self._conversations = Conversations(stores.journal, settings.conversation)
+
+    def answering(self, phraser: Phraser | None, generator_loaded: asyncio.Event) -> Answering:
+        """The engine over the live index, with its parts."""
+        retriever = Retriever(self._stores.knowledge, self._encoder, self._settings.retrieval)
+        engine = self._over(retriever, phraser)
+        return Answering(engine, retriever, self._conversations, phraser, generator_loaded)
+
+    @asynccontextmanager
+    async def after(self, change: IndexChange) -> AsyncIterator[QAEngine]:
+        """An engine over a copy of the index with a change made in it."""
+        folder = self._settings.storage.folder
+        async with _index_after(change, self._stores.knowledge, folder) as candidate:
+            yield self._over(Retriever(candidate, self._encoder, self._settings.retrieval))
+
+    def _over(self, retriever: Retriever, phraser: Phraser | None = None) -> QAEngine:
+        return QAEngine(
+            retriever,
+            self._reader,
+            self._calibration,
+            self._conversations,
+            self._settings.answer,
+            self._settings.knowledge.base_url,
+            phraser=phraser,
+            phrased_passages=self._settings.generator.passages,
+        )
+
+
+@asynccontextmanager
+async def _index_after(change: IndexChange, knowledge: SqliteKnowledge, folder: Path) -> AsyncIterator[SqliteKnowledge]:
+    with TemporaryDirectory(dir=folder, prefix=CANDIDATE) as place:
+        await knowledge.copy_to(Path(place))
+        candidate = await SqliteKnowledge.open(Path(place))
+        try:
+            await candidate.change(change.encoder, change.changed, change.removed, change.touched)
+            yield candidate
+        finally:
+            await candidate.close()
+
+
+@asynccontextmanager
+async def _open_phraser(
+    settings: Settings, inference: Inference, health: Health
+) -> AsyncIterator[tuple[Phraser | None, asyncio.Event]]:
+    """The phraser, if the settings name a generator, which is loaded meanwhile; and the event that is set when that is over."""
+    if settings.generator.provider == "none":
+        loaded = asyncio.Event()
+        loaded.set()
+        yield None, loaded
+        return
+    phraser = Phraser(settings.generator, Grounding(inference.encoder, inference.reader, settings.grounding))
+    component = health.component("generator", essential=False)
+    async with load_generator(phraser, settings, component, inference.worker.let_pass) as loaded:
+        yield phraser, loaded
+
+
+def _golden_questions(
+    settings: Settings, stores: Stores, engines: _Engines, live: QAEngine, *, accept: bool
+) -> GoldenQuestions:
+    @asynccontextmanager
+    async def engine_after(change: IndexChange) -> AsyncIterator[QAEngine]:
+        if not change:
+            yield live
+            return
+        async with engines.after(change) as engine:
+            yield engine
+
+    return GoldenQuestions(
+        settings.knowledge.folder / GOLDEN_FILE,
+        stores.knowledge,
+        stores.journal,
+        engine_after,
+        configuration=_answering_configuration(settings),
+        losses_allowed=settings.knowledge.golden_losses,
+        accept=accept,
+    )
+
+
+def _answering_configuration(settings: Settings) -> str:
+    """Everything beside the index that decides how questions are answered."""
+    sections = {"encoder", "reader", "retrieval", "answer"}
+    return f"{__version__} {settings.model_dump_json(include=sections)}"
+
+
+def _indexer(settings: Settings, stores: Stores, inference: Inference, reviewer: GoldenQuestions | None) -> Indexer:
+    chosen = settings.knowledge
+    return Indexer(
+        stores.knowledge,
+        inference.encoder,
+        chosen.passage_tokens,
+        limits=Limits(chosen.convert_seconds, chosen.convert_megabytes * 2**20),
+        largest_bytes=chosen.largest_megabytes * 2**20,
+        reviewer=reviewer,
+    )

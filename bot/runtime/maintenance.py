@@ -1,0 +1,35 @@
+"""Erasing on time what is kept for some time only."""
+
+import asyncio
+import time
+
+import structlog
+
+from bot.core.errors import StorageError
+from bot.runtime.application import Application
+
+_log = structlog.stdlib.get_logger(__name__)
+_BETWEEN_ERASURES = 3600.0  # seconds
+_DAY = 86_400.0  # seconds
+# A platform that sends an old message again does so within hours.
+_KEYS_KEPT = 30 * _DAY
+
+
+async def keep_erasing(application: Application) -> None:
+    """Erase what has expired, at once and then every hour, until cancelled."""
+    while True:
+        try:
+            await _erase_expired(application)
+        except StorageError as error:
+            _log.error("not erased, to be tried again", error=str(error), retry_seconds=_BETWEEN_ERASURES)
+        await asyncio.sleep(_BETWEEN_ERASURES)
+
+
+async def _erase_expired(application: Application) -> None:
+    stores = application.stores
+    await application.answering.conversations.forget_expired()
+    now, kept = time.time(), application.settings.storage.answer_days * _DAY
+    await stores.journal.erase_older(now - kept, keys_older_than=now - kept - _KEYS_KEPT)
+    for store in (stores.journal, stores.knowledge):
+        while await store.reclaim():
+            pass  # questions go between

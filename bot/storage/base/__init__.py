@@ -1,0 +1,65 @@
+"""The protocols of the stores and the types of their records, small enough for another database to stand behind them.
+
+`knowledge` is the index, which can be made again from the documents. `journal` is the record of questions, which can't. All
+methods are coroutines, may be called from any task, and raise StorageError when the database fails.
+"""
+
+from bot.storage.base.journal import (
+    AnswerStore,
+    ConversationStore,
+    Declined,
+    Erasure,
+    Feedback,
+    Forgotten,
+    Journal,
+    PartState,
+    PartStore,
+    Pending,
+    PlatformStore,
+    QuestionStore,
+    Stored,
+)
+from bot.storage.base.knowledge import (
+    Candidates,
+    FileReport,
+    FileState,
+    Hit,
+    IndexedFile,
+    IndexSummary,
+    KnowledgeStore,
+    Rank,
+    Scores,
+    SearchQuery,
+    StoredPassage,
+)
+
+GENERATORS = "generators"
+"""The folder in the data folder that holds the tuned models and the record of which of them is active."""
+
+__all__ = [
+    "GENERATORS",
+    "AnswerStore",
+    "Candidates",
+    "ConversationStore",
+    "Declined",
+    "Erasure",
+    "Feedback",
+    "FileReport",
+    "FileState",
+    "Forgotten",
+    "Hit",
+    "IndexSummary",
+    "IndexedFile",
+    "Journal",
+    "KnowledgeStore",
+    "PartState",
+    "PartStore",
+    "Pending",
+    "PlatformStore",
+    "QuestionStore",
+    "Rank",
+    "Scores",
+    "SearchQuery",
+    "Stored",
+    "StoredPassage",
+]

@@ -1,0 +1,233 @@
+"""The stores of the journal: accepted questions, the parts of their answers, conversations, feedback, and chats' settings."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from bot.core.messages import Address, Answer, Policy, Question, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An accepted question whose answer is not delivered yet. `answer` is None until the engine has made it.
+
+    `revision` counts the edits of the question. Writes for an older revision are ignored or raise Superseded.
+    """
+
+    id: int
+    question: Question
+    answer: Answer | None
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """A part of an answer whose sending has begun.
+
+    `message` is the platform's id of the message that holds the part, None if the sending was not acknowledged. `current` is
+    False if that message holds a placeholder or the answer to an earlier revision.
+    """
+
+    message: str | None
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A question with its answer, kept for the buttons below the answer."""
+
+    question: Question
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A question that the documents didn't answer, with the answer that said so."""
+
+    question: Question
+    answer: Answer
+    at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One person's rating of one answer. `stored` is None once question and answer have been erased."""
+
+    reference: str
+    platform: str
+    author: str
+    helpful: bool
+    reason: str
+    at: float  # seconds since the epoch
+    stored: Stored | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, with the texts of question and answer in place of `stored`."""
+        fields = asdict(self)
+        del fields["stored"]
+        texts = (self.stored.question.text, self.stored.answer.text) if self.stored else (None, None)
+        return fields | {"question": texts[0], "answer": texts[1]}
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The numbers of a person's questions, turns and ratings that were erased."""
+
+    questions: int
+    turns: int
+    feedback: int
+
+
+class QuestionStore(Protocol):
+    """Every accepted question until its answer is delivered, and for a limited time after that.
+
+    An accepted question survives a crash and a power failure. After a power failure its answer may have to be made again.
+    """
+
+    async def known(self, address: Address) -> bool:
+        """Whether this message was accepted before."""
+
+    async def accept(self, question: Question) -> int | None:
+        """Store a question. Returns its id, or None if its message was accepted before."""
+
+    async def pending(self) -> list[Pending]:
+        """The questions whose answers are not delivered, oldest first."""
+
+    async def revise(self, question: Question) -> Pending | None:
+        """Replace the question with the same address, to be answered again.
+
+        Returns None if that question isn't kept, or has the same text.
+        """
+
+    async def answered(self, entry: int, revision: int, answer: Answer) -> None:
+        """Store the answer that the engine has made. Raises Superseded if the question was edited or is done."""
+
+    async def done(self, entry: int, revision: int, *, keep: bool) -> None:
+        """Mark a question as delivered, or as given up. `keep=False` erases its texts; the message's key stays.
+
+        Does nothing if `revision` is not the latest.
+        """
+
+
+class PartStore(Protocol):
+    """The parts of answers: which were sent, in which messages, and which may or may not have arrived.
+
+    A part whose sending has begun is known even after a power failure. The message that holds it may be lost then, so that the
+    part is in doubt.
+    """
+
+    async def placed(self, address: Address, message: str) -> None:
+        """Note that a placeholder was sent, which the first part of the answer replaces."""
+
+    async def place(self, address: Address) -> str | None:
+        """The message that the first part of the answer replaces: a placeholder, or the answer before an edit."""
+
+    async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
+        """Note that a part is about to be sent, and return its state until now, None for a new part. Raises Superseded."""
+
+    async def part_unsent(self, entry: int, part: int) -> None:
+        """Note that a part was certainly not sent, which undoes `part_begins`."""
+
+    async def part_sent(self, entry: int, revision: int, part: int, message: str) -> None:
+        """Note which message holds a part."""
+
+    async def left_over(self, entry: int, parts: int) -> list[str]:
+        """The messages of an earlier answer at the places from `parts` on."""
+
+    async def in_doubt(self) -> int:
+        """The number of parts that may or may not have arrived. They will be sent again, marked as repeated."""
+
+
+class AnswerStore(Protocol):
+    """Kept questions with their answers, and people's feedback on them."""
+
+    async def stored(self, platform: str, reference: str) -> Stored | None:
+        """The question and the answer with this reference, None if they aren't kept."""
+
+    async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
+        """The question with this address and its answer, if it has one; None if the question isn't kept."""
+
+    async def answered_by(self, platform: str, message: str) -> Question | None:
+        """The question that one of the bot's messages answers, None if it isn't kept."""
+
+    async def declined(self, limit: int) -> list[Declined]:
+        """The latest kept questions that the documents didn't answer, newest first."""
+
+    async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
+        """Store a person's rating of an answer, in place of an earlier one. Returns False if the answer isn't kept."""
+
+    async def feedback(self, limit: int) -> list[Feedback]:
+        """The latest feedback, newest first."""
+
+    async def feedback_counts(self) -> tuple[int, int]:
+        """(helpful, not helpful)"""
+
+
+class Erasure(Protocol):
+    """Erasure: of one question, of one person, and of all that is older than it should be kept."""
+
+    async def withdraw(self, address: Address) -> int | None:
+        """Erase the texts of a question, its turn and its feedback, and stop its delivery.
+
+        Returns the entry's id, or None if the message was never accepted.
+        """
+
+    async def take_parts(self, entry: int) -> list[str]:
+        """Remove the parts of a withdrawn entry. Returns the ids of the messages that hold them, in order."""
+
+    async def forget_author(self, platform: str, author: str) -> Forgotten:
+        """Erase a person's questions, unanswered ones included, their turns and their feedback."""
+
+    async def erase_older(self, than: float, *, keys_older_than: float) -> None:
+        """Erase questions that were done, and feedback that was given, before `than` (seconds since the epoch).
+
+        Of questions that were done before `keys_older_than` the keys go too, by which a repeated event is recognised.
+        """
+
+    async def reclaim(self) -> int:
+        """Return a part of the erased space to the disk. Returns the number of bytes, 0 if none is left to return."""
+
+
+class ConversationStore(Protocol):
+    """The turns of conversations, which follow-up questions refer to."""
+
+    async def turns(self, conversation: str, *, newer_than: float, limit: int) -> list[Turn]:
+        """The last `limit` turns since `newer_than` (seconds since the epoch), oldest first."""
+
+    async def add_turn(self, conversation: str, turn: Turn, at: float, asked: Question | None = None) -> None:
+        """Store a turn. Editing or deleting the question `asked` that it came from replaces or erases it."""
+
+    async def forget(self, conversation: str) -> None:
+        """Erase the turns of one conversation."""
+
+    async def forget_older(self, than: float) -> None:
+        """Erase the turns of all conversations that are older than `than` (seconds since the epoch)."""
+
+
+class PlatformStore(Protocol):
+    """The policies of chats, and small notes of the adapters' own, by platform."""
+
+    async def policy(self, platform: str, chats: Sequence[str]) -> Policy | None:
+        """The policy of the first of the chats that has one. List a thread before its channel."""
+
+    async def policies(self, platform: str) -> dict[str, Policy]:
+        """All policies that were set, by chat."""
+
+    async def set_policy(self, platform: str, chat: str, policy: Policy | None) -> None:
+        """Set the policy of a chat; None removes it."""
+
+    async def move_chat(self, platform: str, old: str, new: str) -> None:
+        """Move the policy of a chat to its new id."""
+
+    async def note(self, platform: str, key: str) -> str | None:
+        """The note under a key, None if there is none."""
+
+    async def set_note(self, platform: str, key: str, value: str | None) -> None:
+        """Store a note under a key; None removes it."""
+
+
+class Journal(QuestionStore, PartStore, AnswerStore, Erasure, Protocol):
+    """The stores of questions and answers as one object, for callers that need all of them."""
+
+    async def close(self) -> None:
+        """Close the database. Closing twice does nothing."""

@@ -1,0 +1,86 @@
+"""Kept answers and feedback on them in SQLite."""
+
+import sqlite3
+import time
+
+from bot.core.messages import Address, Answer, Outcome, Question
+from bot.storage.base import Declined, Feedback, Stored
+from bot.storage.sqlite.connection import Connection
+from bot.storage.sqlite.rows import KEY, answer_from, question_from
+
+
+class SqliteAnswers:
+    """An AnswerStore over the connection of a journal."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def stored(self, platform: str, reference: str) -> Stored | None:
+        return await self._connection.run(lambda db: _stored(db, platform, reference))
+
+    async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
+        def read(db: sqlite3.Connection) -> tuple[Question, Answer | None] | None:
+            statement = f"SELECT question, answer FROM questions WHERE {KEY} AND question IS NOT NULL"
+            row = db.execute(statement, address.key).fetchone()
+            return (question_from(row[0]), answer_from(row[1]) if row[1] else None) if row else None
+
+        return await self._connection.run(read)
+
+    async def answered_by(self, platform: str, message: str) -> Question | None:
+        def read(db: sqlite3.Connection) -> Question | None:
+            row = db.execute(
+                "SELECT questions.question FROM parts JOIN questions ON id = parts.question "
+                "WHERE parts.message = ? AND platform = ? AND questions.question IS NOT NULL",
+                (message, platform),
+            ).fetchone()
+            return question_from(row[0]) if row else None
+
+        return await self._connection.run(read)
+
+    async def declined(self, limit: int) -> list[Declined]:
+        def read(db: sqlite3.Connection) -> list[Declined]:
+            rows = db.execute(
+                "SELECT question, answer, accepted_at FROM questions WHERE question IS NOT NULL "
+                "AND json_extract(answer, '$.outcome') = ? ORDER BY id DESC LIMIT ?",
+                (Outcome.DECLINED, limit),
+            ).fetchall()
+            return [Declined(question_from(row[0]), answer_from(row[1]), row[2]) for row in rows]
+
+        return await self._connection.run(read)
+
+    async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
+        def write(db: sqlite3.Connection) -> bool:
+            cursor = db.execute(
+                "INSERT OR REPLACE INTO feedback SELECT ?, ?, ?, ?, ?, ? "
+                "WHERE EXISTS (SELECT 1 FROM questions WHERE platform = ? AND reference = ?)",
+                (platform, reference, author, helpful, reason, time.time(), platform, reference),
+            )
+            return cursor.rowcount > 0
+
+        return await self._connection.run(write)
+
+    async def feedback(self, limit: int) -> list[Feedback]:
+        def read(db: sqlite3.Connection) -> list[Feedback]:
+            rows = db.execute(
+                "SELECT reference, platform, author, helpful, reason, at FROM feedback ORDER BY at DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+            return [
+                Feedback(reference, platform, author, bool(helpful), reason, at, _stored(db, platform, reference))
+                for reference, platform, author, helpful, reason, at in rows
+            ]
+
+        return await self._connection.run(read)
+
+    async def feedback_counts(self) -> tuple[int, int]:
+        def read(db: sqlite3.Connection) -> tuple[int, int]:
+            counts = dict(db.execute("SELECT helpful, count(*) FROM feedback GROUP BY helpful").fetchall())
+            return counts.get(1, 0), counts.get(0, 0)
+
+        return await self._connection.run(read)
+
+
+def _stored(db: sqlite3.Connection, platform: str, reference: str) -> Stored | None:
+    statement = "SELECT question, answer FROM questions WHERE platform = ? AND reference = ?"
+    row = db.execute(statement, (platform, reference)).fetchone()
+    return Stored(question_from(row[0]), answer_from(row[1])) if row else None

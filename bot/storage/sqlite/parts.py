@@ -1,0 +1,82 @@
+"""The parts of answers in SQLite."""
+
+import sqlite3
+
+from bot.core.messages import Address, Superseded
+from bot.storage.base import PartState
+from bot.storage.sqlite.connection import Connection
+from bot.storage.sqlite.rows import KEY
+
+
+class SqliteParts:
+    """A PartStore over the connection of a journal."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def placed(self, address: Address, message: str) -> None:
+        await self._connection.write(
+            "INSERT INTO parts SELECT id, 0, ?, 0 FROM questions "
+            f"WHERE {KEY} AND done_at IS NULL ON CONFLICT DO NOTHING",
+            message,
+            *address.key,
+        )
+
+    async def place(self, address: Address) -> str | None:
+        def read(db: sqlite3.Connection) -> str | None:
+            statement = (
+                f"SELECT message FROM parts WHERE part = 0 AND question = (SELECT id FROM questions WHERE {KEY})"
+            )
+            row = db.execute(statement, address.key).fetchone()
+            return row[0] if row else None
+
+        return await self._connection.run(read)
+
+    async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
+        def write(db: sqlite3.Connection) -> PartState | None:
+            if not db.execute("SELECT 1 FROM questions WHERE id = ? AND revision = ?", (entry, revision)).fetchone():
+                raise Superseded
+            statement = "SELECT message, current FROM parts WHERE question = ? AND part = ?"
+            row = db.execute(statement, (entry, part)).fetchone()
+            if row is None:
+                db.execute("INSERT INTO parts VALUES (?, ?, NULL, 0)", (entry, part))
+                return None
+            return PartState(row[0], bool(row[1]) and row[0] is not None)
+
+        return await self._connection.run(write)
+
+    async def part_unsent(self, entry: int, part: int) -> None:
+        await self._connection.write(
+            "DELETE FROM parts WHERE question = ? AND part = ? AND message IS NULL", entry, part
+        )
+
+    async def part_sent(self, entry: int, revision: int, part: int, message: str) -> None:
+        await self._connection.write(
+            "UPDATE parts SET message = ?, current = (SELECT revision = ? FROM questions WHERE id = ?) "
+            "WHERE question = ? AND part = ?",
+            message,
+            revision,
+            entry,
+            entry,
+            part,
+            durable=False,
+        )
+
+    async def left_over(self, entry: int, parts: int) -> list[str]:
+        def read(db: sqlite3.Connection) -> list[str]:
+            statement = (
+                "SELECT message FROM parts WHERE question = ? AND part >= ? AND message IS NOT NULL ORDER BY part"
+            )
+            return [message for (message,) in db.execute(statement, (entry, parts))]
+
+        return await self._connection.run(read)
+
+    async def in_doubt(self) -> int:
+        def read(db: sqlite3.Connection) -> int:
+            statement = (
+                "SELECT count(*) FROM parts JOIN questions ON id = parts.question "
+                "WHERE parts.message IS NULL AND done_at IS NULL"
+            )
+            return int(db.execute(statement).fetchone()[0])
+
+        return await self._connection.run(read)

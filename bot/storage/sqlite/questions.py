@@ -1,0 +1,89 @@
+"""Accepted questions in SQLite."""
+
+import json
+import sqlite3
+import time
+
+from bot.core.messages import Address, Answer, Question, Superseded
+from bot.storage.base import Pending
+from bot.storage.sqlite.connection import Connection
+from bot.storage.sqlite.rows import ERASED, KEY, answer_from, question_from
+
+
+class SqliteQuestions:
+    """A QuestionStore over the connection of a journal."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def known(self, address: Address) -> bool:
+        def read(db: sqlite3.Connection) -> bool:
+            return db.execute(f"SELECT 1 FROM questions WHERE {KEY}", address.key).fetchone() is not None
+
+        return await self._connection.run(read)
+
+    async def accept(self, question: Question) -> int | None:
+        row = (*question.address.key, time.time(), json.dumps(question.to_json()), question.author)
+
+        def write(db: sqlite3.Connection) -> int | None:
+            cursor = db.execute(
+                "INSERT INTO questions (platform, chat, message, accepted_at, question, author) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                row,
+            )
+            return cursor.lastrowid if cursor.rowcount else None
+
+        return await self._connection.run(write)
+
+    async def pending(self) -> list[Pending]:
+        def read(db: sqlite3.Connection) -> list[Pending]:
+            rows = db.execute(
+                "SELECT id, question, answer, revision FROM questions WHERE done_at IS NULL ORDER BY id"
+            ).fetchall()
+            return [
+                Pending(row[0], question_from(row[1]), answer_from(row[2]) if row[2] else None, row[3]) for row in rows
+            ]
+
+        return await self._connection.run(read)
+
+    async def revise(self, question: Question) -> Pending | None:
+        def write(db: sqlite3.Connection) -> Pending | None:
+            row = db.execute(
+                f"SELECT id, question, revision FROM questions WHERE {KEY} AND question IS NOT NULL",
+                question.address.key,
+            ).fetchone()
+            if row is None or question_from(row[1]).text == question.text:
+                return None
+            entry, _, revision = row
+            db.execute(
+                "UPDATE questions SET question = ?, answer = NULL, reference = NULL, revision = ?, done_at = NULL "
+                "WHERE id = ?",
+                (json.dumps(question.to_json()), revision + 1, entry),
+            )
+            db.execute("UPDATE parts SET current = 0 WHERE question = ?", (entry,))
+            return Pending(entry, question, None, revision + 1)
+
+        return await self._connection.run(write)
+
+    async def answered(self, entry: int, revision: int, answer: Answer) -> None:
+        def write(db: sqlite3.Connection) -> None:
+            cursor = db.execute(
+                "UPDATE questions SET answer = ?, reference = ? WHERE id = ? AND revision = ? AND done_at IS NULL",
+                (json.dumps(answer.to_json()), answer.reference, entry, revision),
+            )
+            if not cursor.rowcount:
+                raise Superseded
+
+        await self._connection.run(write, durable=False)
+
+    async def done(self, entry: int, revision: int, *, keep: bool) -> None:
+        def write(db: sqlite3.Connection) -> None:
+            erased = "" if keep else f", {ERASED}"
+            cursor = db.execute(
+                f"UPDATE questions SET done_at = ?{erased} WHERE id = ? AND revision = ? AND done_at IS NULL",
+                (time.time(), entry, revision),
+            )
+            if cursor.rowcount:
+                db.execute("DELETE FROM parts WHERE question = ? AND NOT (current AND ?)", (entry, keep))
+
+        await self._connection.run(write, durable=False)

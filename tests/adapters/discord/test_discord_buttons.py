@@ -1,0 +1,80 @@
+"""The buttons below answers."""
+
+import asyncio
+
+import pytest
+
+from tests.adapters.discord.discord_application import SOURCE, first, labels
+
+pytestmark = pytest.mark.usefixtures("guild", "channel")
+
+
+async def test_a_private_answer_is_for_the_asker_only_and_can_be_shared_once(bot, server, channel, ann):
+    """Sharing says who asked; the button goes with the first press."""
+    asked = await server.slash(channel, ann, "ask", {"question": "how hot?", "private": True})
+    answer = await server.until(lambda: asked.message)
+    assert asked.ephemeral
+    assert labels(answer) == ["Helpful", "Not helpful", "Show the passage", "Share"]
+    pressed = await server.press(answer, "Share", ann)
+    [shared] = await first(server, channel)
+    assert shared["content"] == f"> ann\\: how hot?\nre: how hot?\n{SOURCE}"
+    assert labels(pressed.message) == ["Helpful", "Not helpful", "Show the passage"]
+
+
+async def test_buttons_work_after_a_restart(running, server, channel, ann, application):
+    """Feedback with a reason, and the passage with its exact words; nothing of a button is in memory only."""
+    async with running():
+        await server.say(channel, "@bot how hot?", ann)
+        [answer] = await first(server, channel)
+    async with running():
+        shown = await server.press(answer, "Show the passage", ann)
+        passage = await server.until(lambda: shown.message)
+        assert passage["content"].startswith("> Use *soft* water.\n-# Guide › Water")
+        helpful = await server.press(answer, "Helpful", ann)
+        assert "noted" in (await server.until(lambda: helpful.message))["content"]
+        opened = await server.press(answer, "Not helpful", server.user("ben"))
+        await server.until(lambda: opened.response)
+    async with running():
+        reason = await server.submit(opened, "It is outdated.")
+        assert "noted" in (await server.until(lambda: reason.message))["content"]
+        assert all(one.ephemeral for one in (shown, helpful, reason))
+    said = {feedback.author: feedback for feedback in await application.journal.feedback(9)}
+    assert said[ann["id"]].helpful
+    assert said[opened.user["id"]].reason == "It is outdated."
+
+
+async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, application):
+    """Most people close the form."""
+    await server.say(channel, "@bot how hot?", ann)
+    [answer] = await first(server, channel)
+    await bot.dispatcher.idle()
+    opened = await server.press(answer, "Not helpful", ann)
+    await server.until(lambda: opened.response)
+    for _ in range(500):
+        if await application.journal.feedback_counts() == (0, 1):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the vote was not counted")
+
+
+async def test_the_buttons_of_an_erased_answer_say_so(bot, server, channel, ann):
+    """Never a press without a word."""
+    await server.say(channel, "@bot how hot?", ann)
+    [answer] = await first(server, channel)
+    await bot.dispatcher.idle()
+    await bot.dispatcher.admission.forget("discord", ann["id"])
+    for label in ("Helpful", "Show the passage"):
+        pressed = await server.press(answer, label, ann)
+        assert "not kept any more" in (await server.until(lambda pressed=pressed: pressed.message))["content"]
+
+
+async def test_an_answer_can_be_stopped_by_who_asked(bot, server, channel, ann):
+    """By nobody else."""
+    bot.engine.drafts = ["Use"]
+    bot.engine.may_answer.clear()
+    await server.say(channel, "@bot how hot?", ann)
+    [draft] = await first(server, channel)
+    other = await server.press(draft, "Stop", server.user("ben"))
+    assert "Only who has asked" in (await server.until(lambda: other.message))["content"]
+    await server.press(draft, "Stop", ann)
+    await server.until(lambda: draft["content"] == "⏹️ Stopped.")

@@ -1,0 +1,145 @@
+"""How answers are sent, through every fault on the way, and the places that they go to."""
+
+import pytest
+
+from bot.core.messages import Answer, Outcome
+from tests.adapters.discord.discord_application import ScriptedEngine, answered, first
+
+pytestmark = pytest.mark.usefixtures("guild", "channel")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "begins"),
+    [(Outcome.DECLINED, "🔍 "), (Outcome.FAILED, "⚠️ "), (Outcome.STOPPED, "⏹️ "), (Outcome.SMALL_TALK, "said")],
+)
+async def test_what_is_no_answer_looks_different(bot, server, channel, ann, outcome, begins):
+    """At a glance, and without buttons."""
+    bot.engine.answers["well?"] = Answer(outcome, "said", "ref")
+    await server.say(channel, "@bot well?", ann)
+    [answer] = await first(server, channel)
+    assert answer["content"].startswith(begins)
+    assert answer["components"] == []
+
+
+async def test_a_long_answer_takes_several_messages_and_then_a_file(bot, server, channel, ann):
+    """Code closed and opened again; the buttons below the last one; beyond the limit all of it is in a file."""
+    code = "\n".join(f"print({n})" for n in range(400))
+    bot.engine.answers["code?"] = answered(f"Run:\n\n```python\n{code}\n```\n", "code")
+    bot.engine.answers["book?"] = answered("x" * 30_000, "book")
+    await server.say(channel, "@bot code?", ann)
+    parts = await server.until(
+        lambda: server.from_bot(channel) and server.from_bot(channel)[-1]["components"] and server.from_bot(channel)
+    )
+    assert all(part["content"].count("```") % 2 == 0 for part in parts)
+    assert [bool(part["components"]) for part in parts] == [False] * (len(parts) - 1) + [True]
+    await server.say(channel, "@bot book?", ann)
+    book = (await first(server, channel, len(parts) + 1))[-1]
+    assert len(book["content"]) <= 2000
+    assert book["files"] == {"answer.md": "x" * 30_000}
+
+
+async def test_server_errors_and_rate_limits_delay_an_answer_only(bot, server, channel, ann):
+    """Once each."""
+    server.fail("POST", "/messages", status=500)
+    server.fail("POST", "/messages", status=429, retry_after=0.2)
+    await server.say(channel, "@bot one?", ann)
+    await first(server, channel)
+    await bot.dispatcher.idle()
+    assert len(server.from_bot(channel)) == 1
+    assert bot.dispatcher.counts["repeated"] == 0
+
+
+async def test_a_send_whose_answer_was_lost_is_not_doubled(bot, server, channel, ann):
+    """The nonce makes it the same message, though the bot can't know and counts it as in doubt."""
+    server.lose_answer("POST", "/messages")
+    await server.say(channel, "@bot one?", ann)
+    await first(server, channel)
+    await bot.dispatcher.idle()
+    assert len(server.from_bot(channel)) == 1
+    assert bot.dispatcher.counts["repeated"] == 1
+
+
+async def test_a_response_whose_answer_was_lost_is_edited_again(bot, server, channel, ann):
+    """Which needs no mark, because it can't be doubled."""
+    server.lose_answer("PATCH", "original")
+    asked = await server.slash(channel, ann, "ask", {"question": "one?"})
+    await server.until(lambda: asked.message)
+    await bot.dispatcher.idle()
+    assert asked.message["content"].startswith("> one?\nre: one?")
+    assert (len(server.from_bot(channel)), bot.dispatcher.counts["repeated"]) == (1, 0)
+
+
+async def test_an_expired_command_is_answered_in_the_channel(bot, server, channel, ann):
+    """Or directly, if the answer is private."""
+    bot.engine.may_answer.clear()
+    public = await server.slash(channel, ann, "ask", {"question": "public?"})
+    private = await server.slash(channel, ann, "ask", {"question": "private?", "private": True})
+    await server.until(lambda: public.response and private.response)
+    public.expired = private.expired = True
+    bot.engine.may_answer.set()
+    [answer] = await first(server, channel)
+    assert answer["content"].startswith("> public?\nre: public?")
+    [secret] = await first(server, server.direct(ann))
+    assert secret["content"].startswith("> private?\nre: private?")
+
+
+async def test_a_channel_in_which_the_bot_may_not_write_gets_no_second_try(bot, server, channel, ann):
+    """The answer goes to the asker directly; the channel is left in peace until its permissions change."""
+    server.forbidden.add(channel)
+    await server.say(channel, "@bot one?", ann)
+    [answer] = await first(server, server.direct(ann))
+    assert answer["content"].startswith("re: one?")
+    tries = server.count("POST", f"{channel}/messages")
+    await server.say(channel, "@bot two?", ann)
+    await server.say(server.direct(ann), "three?", ann)
+    await first(server, server.direct(ann), 2)
+    assert server.count("POST", f"{channel}/messages") == tries
+    server.forbidden.clear()
+    await server.dispatch("CHANNEL_UPDATE", server.channels[channel])
+    await server.say(channel, "@bot four?", ann)
+    await first(server, channel)
+
+
+async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann, application):
+    """The channel is deleted in mid-answer, and the asker takes no messages: its texts are erased."""
+    bot.engine.may_answer.clear()
+    server.closed_dms.add(ann["id"])
+    await server.say(channel, "@bot one?", ann)
+    await server.until(lambda: bot.engine.asked)
+    await server.remove_channel(channel)
+    bot.engine.may_answer.set()
+    await bot.dispatcher.idle()
+    assert await application.journal.pending() == []
+    assert bot.dispatcher.counts["undelivered"] == 1
+
+
+async def test_a_missing_right_to_read_the_history_costs_the_reply_only(bot, server, channel, ann):
+    """The answer stands there without it."""
+    server.fail("POST", "/messages", status=400, code=160002)
+    await server.say(channel, "@bot one?", ann)
+    [answer] = await first(server, channel)
+    assert "message_reference" not in answer
+
+
+async def test_a_slow_discord_loses_nothing(bot, server, channel, ann):
+    """Half a second for each call."""
+    server.latency = 0.5
+    asked = await server.slash(channel, ann, "ask", {"question": "one?"})
+    await server.say(channel, "@bot two?", ann)
+    await server.until(lambda: asked.message)
+    await first(server, channel, 2)
+    assert asked.responded < 3
+
+
+async def test_an_answer_is_delivered_after_a_restart(running, server, channel, ann):
+    """Of a message and of a command, in the place that was waiting for it."""
+    first_engine = ScriptedEngine()
+    first_engine.may_answer.clear()
+    async with running(engine=first_engine):
+        asked = await server.slash(channel, ann, "ask", {"question": "one?"})
+        await server.say(channel, "@bot two?", server.user("ben"))
+        await server.until(lambda: len(first_engine.asked) == 2 and asked.waiting)
+    async with running():
+        await first(server, channel, 2)
+    assert asked.message["content"].startswith("> one?\nre: one?")
+    assert len(server.from_bot(channel)) == 2

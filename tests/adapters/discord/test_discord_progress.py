@@ -1,0 +1,38 @@
+"""Typing and placeholders."""
+
+import asyncio
+
+import pytest
+
+from tests.adapters.discord.discord_application import first, labels
+
+pytestmark = pytest.mark.usefixtures("guild", "channel")
+
+
+async def test_typing_is_shown_while_it_takes_and_ends(bot, server, channel, ann):
+    """Not for what is answered at once."""
+    await server.say(channel, "@bot quick?", ann)
+    await first(server, channel)
+    assert server.count("POST", "/typing") == 0
+    bot.engine.may_answer.clear()
+    await server.say(channel, "@bot slow?", ann)
+    await server.until(lambda: server.count("POST", "/typing"))
+    bot.engine.may_answer.set()
+    await first(server, channel, 2)
+    await asyncio.sleep(0.05)
+    assert bot.adapter._display._typing == {}
+
+
+async def test_a_draft_is_shown_as_it_grows_and_becomes_the_answer(bot, server, channel, ann):
+    """In one message, edited at most once a second, with a button to stop."""
+    bot.engine.drafts = ["Use", "Use water", "Use water at"]
+    bot.engine.may_answer.clear()
+    await server.say(channel, "@bot how hot?", ann)
+    [draft] = await first(server, channel)
+    assert labels(draft) == ["Stop"]
+    await server.until(lambda: draft["content"] == "Use water at")
+    bot.engine.may_answer.set()
+    await server.until(lambda: draft["content"].startswith("re: how hot?"))
+    assert labels(draft) == ["Helpful", "Not helpful", "Show the passage"]
+    assert server.from_bot(channel) == [draft]
+    assert server.count("PATCH", draft["id"]) == 2

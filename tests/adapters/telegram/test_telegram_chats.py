@@ -1,0 +1,89 @@
+"""Chats that block the bot, come back or move, and how much of their state is held in memory."""
+
+import pytest
+from telegram_application import pressed, until
+
+from bot.adapters.recent import Recent
+from bot.adapters.telegram import chats
+from bot.adapters.telegram.chats import Chats
+from bot.core.messages import Policy
+
+pytestmark = pytest.mark.usefixtures("quick_chats")
+
+
+async def test_a_group_that_moves_takes_its_policy_and_its_questions_along(server, application, ann):
+    """A question that was asked before is answered in the new group."""
+    group = server.group(kind="group")
+    await application.journal.set_policy("telegram", str(group.id), Policy.OFF)
+    other = server.group(kind="group")
+    application.engine.may_answer.clear()
+    server.says(other, ann, "/ask one")
+    await until(lambda: application.engine.asked)
+    new = server.becomes_supergroup(group, ann)
+    moved = server.becomes_supergroup(other, ann)
+    await until(lambda: not server.pending)
+    application.engine.may_answer.set()
+    await application.answered(moved)
+    await application.quiet()
+    assert await application.journal.policies("telegram") == {str(new.id): Policy.OFF}
+    said = await pressed(server, moved, ann, moved.from_bot[0], "👍")
+    assert said == "Thank you!"
+
+
+async def test_a_chat_that_has_blocked_the_bot_is_left_alone_until_it_is_back(server, application, ann):
+    """The block is in the journal, so it also holds after a restart."""
+    chat = server.private(ann)
+    application.engine.may_answer.clear()
+    server.says(chat, ann, "one")
+    server.says(chat, ann, "two")
+    await until(lambda: application.engine.asked)
+    server.blocks(ann)
+    await until(lambda: not server.pending)
+    application.engine.may_answer.set()
+    await application.quiet()
+    assert server.called("sendMessage") == []
+    assert await application.journal.note("telegram", f"gone:{ann['id']}")
+    server.unblocks(ann)
+    server.says(chat, ann, "three")
+    assert (await application.answered(chat))[0].startswith("re: three")
+
+
+async def test_a_block_that_nobody_has_told_of_is_found_out_once(server, application, ann):
+    """The first call is refused, and there is no second one."""
+    chat = server.private(ann)
+    application.engine.may_answer.clear()
+    for text in ("one", "two", "three"):
+        server.says(chat, ann, text)
+    await until(lambda: application.engine.asked)
+    chat.bot_status = "kicked"
+    application.engine.may_answer.set()
+    await application.quiet()
+    assert len(server.called("sendMessage")) == 1
+    assert await application.journal.pending() == []
+
+
+async def test_only_the_latest_chats_are_held_in_memory(server, application_of, ann, monkeypatch):
+    """A block of an older chat is read from the journal again."""
+    monkeypatch.setattr(chats, "_REMEMBERED", 10)
+    async with application_of() as application:
+        state = Chats(application.journal, Policy.MENTION)
+        await state.mark_blocked(ann["id"])
+        for chat in range(1, 31):
+            await state.mark_reachable(chat)
+            assert not await state.is_blocked(chat)
+        assert len(state._blocked) == 10
+        assert ann["id"] not in state._blocked
+        assert await state.is_blocked(ann["id"])
+        await state.mark_reachable(ann["id"])
+        for chat in range(1, 31):
+            await state.mark_reachable(chat)
+        assert not await state.is_blocked(ann["id"])
+
+
+def test_the_entries_that_were_set_last_are_kept():
+    """Setting an entry again makes it a late one."""
+    recent = Recent[str, int](2)
+    recent["a"], recent["b"] = 1, 2
+    recent["a"] = 3
+    recent["c"] = 4
+    assert list(recent.items()) == [("a", 3), ("c", 4)]

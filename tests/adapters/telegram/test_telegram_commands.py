@@ -1,0 +1,61 @@
+"""The commands that everybody has in Telegram, and the menus in which the apps list them."""
+
+import pytest
+from telegram_application import until
+
+pytestmark = pytest.mark.usefixtures("quick_chats")
+
+
+async def test_everybody_has_help_privacy_and_a_new_beginning(server, application, ann):
+    """The texts follow the settings."""
+    chat = server.private(ann)
+    for command in ("/start", "/help", "/privacy", "/new", "/forget", "/nonsense"):
+        server.says(chat, ann, command)
+    await until(lambda: len(chat.texts) == 6)
+    told = "\n".join(chat.texts)
+    for words in (
+        "I answer questions from documents",
+        "30 days",
+        "30 minutes",
+        "begin anew",
+        "/forget me",
+        str(ann["id"]),
+    ):
+        assert words in told
+    assert "There is no command /nonsense" in told
+    assert "operator" not in told
+
+
+async def test_a_question_is_stopped_on_demand(server, application, ann):
+    """The next question is answered."""
+    application.engine.may_answer.clear()
+    chat = server.private(ann)
+    server.says(chat, ann, "slow")
+    await until(lambda: application.engine.asked)
+    server.says(chat, ann, "/stop")
+    assert await application.answered(chat) == ["Stopped."]
+    server.says(chat, ann, "/stop")
+    assert (await application.answered(chat, 2))[1] == "There is nothing to stop."
+
+
+async def test_the_apps_are_told_the_commands_when_they_change(server, application_of, ann):
+    """By scope and language; an operator sees more, as soon as they have written to the bot."""
+    async with application_of(operators=[ann["id"]]) as application:
+        await application.start()
+        await until(lambda: ("all_group_chats", "fr") in server.commands)
+        await application.quiet()
+    private, groups = server.commands["all_private_chats", ""], server.commands["all_group_chats", ""]
+    assert [c["command"] for c in groups] == ["ask", "new", "stop", "help", "privacy", "forget"]
+    assert "ask" not in {c["command"] for c in private}
+    server.private(ann)
+    for _ in range(2):
+        async with application_of(operators=[ann["id"]]) as application:
+            await application.start()
+            await until(lambda: server.called("getUpdates"))
+            await application.quiet()
+            calls = len(server.called("setMyCommands"))
+    assert "reload" in {c["command"] for c in server.commands[f"chat:{ann['id']}", ""]}
+    async with application_of(operators=[ann["id"]]) as application:
+        await application.start()
+        await application.quiet()
+        assert len(server.called("setMyCommands")) == calls
