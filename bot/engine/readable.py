@@ -15,8 +15,8 @@ _PIECE = re.compile(
 _HTML = frozenset(
     """
     a abbr aside b big blockquote body br button caption center cite code col colgroup dd del details dfn div dl dt em
-    figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i iframe img ins kbd li main mark nav ol p picture pre q s samp section small
-    source span strike strong sub summary sup svg table tbody td tfoot th thead tr tt u ul var video
+    figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i iframe img ins kbd li main mark nav ol p picture pre q s
+    samp section small source span strike strong sub summary sup svg table tbody td tfoot th thead tr tt u ul var video
     """.split()
 )
 _BREAKS = ("br", "p", "div", "li", "tr", "hr")

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from bot.core.documents import Passage
+from bot.core.errors import IndexUnavailable
 from bot.core.messages import QueryVariant
 from bot.core.settings import RetrievalSettings
 from bot.core.text import content_words
 from bot.inference.encoder import Vectors
 from bot.inference.workers import AsyncEncoder
-from bot.storage.base import Hit, KnowledgeStore, Scores, SearchQuery
+from bot.storage.base import Candidates, Hit, KnowledgeStore, Scores, SearchQuery
 
+# So often a search is begun anew where the index changes under it.
+_TRIES = 5
 # More words than this only repeat what a question asks for.
 _MOST_WORDS = 64
 
@@ -24,14 +27,14 @@ _MOST_WORDS = 64
 class Retriever:
     """Search over the index. Safe to use from many tasks at once."""
 
-    def __init__(self, store: KnowledgeStore, lane: AsyncEncoder, settings: RetrievalSettings) -> None:
+    def __init__(self, store: KnowledgeStore, encoder: AsyncEncoder, settings: RetrievalSettings) -> None:
         self._store = store
-        self._lane = lane
+        self._encoder = encoder
         self._settings = settings
 
     async def encode(self, variants: Sequence[QueryVariant], deadline_seconds: float | None = None) -> Vectors:
         """One unit vector a variant, for `search`."""
-        return await self._lane.encode([variant.text for variant in variants], deadline_seconds=deadline_seconds)
+        return await self._encoder.encode([variant.text for variant in variants], deadline_seconds=deadline_seconds)
 
     async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int | None = None) -> list[Hit]:
         """The best passages for a question, best first, ranked over its variants. Raises IndexUnavailable."""
@@ -41,17 +44,27 @@ class Retriever:
             for variant, vector in zip(variants, vectors, strict=True)
         ]
         weights = np.array([variant.weight for variant in variants], dtype=np.float32)
+        for _ in range(_TRIES):
+            candidates = await self._store.candidates(self._encoder.identity, queries, 5 * limit)
+            scores = self._scores(candidates, weights)
+            best = np.argsort(-scores, kind="stable")[:limit]
+            # Without an encoder, what shares no word with the question is no find.
+            best = best if self._encoder.by_meaning else best[scores[best] > 0]
+            passages = await self._store.passages_of(candidates.ids[best].tolist(), candidates.generation)
+            if passages is not None:
+                return [
+                    Hit(found, float(scores[number]), tuple(candidates.cosines[:, number].tolist()))
+                    for found, number in zip(passages, best, strict=True)
+                ]
+        raise IndexUnavailable("The index is being changed all the time. Please ask again in a moment.")
 
-        def rank(cosine: Scores, keyword: Scores) -> Scores:
-            best = keyword.max(axis=1, keepdims=True)
-            shared = np.divide(keyword, best, out=np.zeros_like(keyword), where=best > 0)
-            dense = self._settings.dense_weight if self._lane.by_meaning else 0.0
-            scores: Scores = weights @ (dense * cosine + (1 - dense) * shared)
-            return scores
-
-        hits = await self._store.search(self._lane.identity, queries, rank, limit, 5 * limit)
-        # Without an encoder, what shares no word with the question is no find.
-        return hits if self._lane.by_meaning else [hit for hit in hits if hit.score > 0]
+    def _scores(self, candidates: Candidates, weights: Scores) -> Scores:
+        """float32 [candidates]; `weights` [queries] are those of the query variants."""
+        best = candidates.bm25.max(axis=1, keepdims=True, initial=0.0)
+        shared = np.divide(candidates.bm25, best, out=np.zeros_like(candidates.bm25), where=best > 0)
+        dense = self._settings.dense_weight if self._encoder.by_meaning else 0.0
+        scores: Scores = weights @ (dense * candidates.cosines + (1 - dense) * shared)
+        return scores
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """What stands at these places of a document; see KnowledgeStore.passages."""
