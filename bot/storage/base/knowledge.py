@@ -1,6 +1,6 @@
 """The store of the index: files, documents, passages, and their vectors."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -93,10 +93,6 @@ class Hit:
     cosines: tuple[float, ...]
 
 
-Rank = Callable[[Scores, Scores], Scores]
-"""(cosine [queries, candidates], BM25 [queries, candidates], 0 where no word is shared) -> score [candidates]."""
-
-
 class KnowledgeStore(Protocol):
     """Documents, passages and vectors. A read sees the index before a change or after it, never half of one."""
 
@@ -137,14 +133,6 @@ class KnowledgeStore(Protocol):
         """The passages with these ids, in the order of the ids.
 
         Returns None if the index isn't of this generation any more: ask for the candidates again.
-        """
-
-    async def search(
-        self, encoder: str, queries: Sequence[SearchQuery], rank: Rank, limit: int, candidates: int
-    ) -> list[Hit]:
-        """The best `limit` passages, best first, ranked over the best `candidates` by cosine and by BM25 of each query.
-
-        Raises IndexUnavailable if there is no index, or one that another encoder made.
         """
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:

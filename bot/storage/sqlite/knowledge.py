@@ -17,10 +17,8 @@ from bot.storage.base import (
     Candidates,
     FileReport,
     FileState,
-    Hit,
     IndexedFile,
     IndexSummary,
-    Rank,
     Scores,
     SearchQuery,
     StoredPassage,
@@ -148,19 +146,6 @@ class SqliteKnowledge:
     async def passages_of(self, ids: Sequence[int], generation: int) -> list[FoundPassage] | None:
         def read(db: sqlite3.Connection) -> list[FoundPassage] | None:
             return [read_passage(db, id_) for id_ in ids] if _meta(db, "generation") == generation else None
-
-        return await self._reader.run(read)
-
-    async def search(
-        self, encoder: str, queries: Sequence[SearchQuery], rank: Rank, limit: int, candidates: int
-    ) -> list[Hit]:
-        def read(db: sqlite3.Connection) -> list[Hit]:
-            found = self._candidates(db, encoder, queries, candidates)
-            score = rank(found.cosines, found.bm25) if len(found.ids) else np.empty(0, dtype=np.float32)
-            return [
-                Hit(read_passage(db, int(found.ids[n])), float(score[n]), tuple(found.cosines[:, n].tolist()))
-                for n in np.argsort(-score, kind="stable")[:limit]
-            ]
 
         return await self._reader.run(read)
 
