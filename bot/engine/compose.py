@@ -72,9 +72,12 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
         text = block.text[slice(*unit)]
         if number == section.place and block.form is not Form.CODE:
             text = _emphasised(block.text, unit, section.span)
-        shown.append(_shown(block, unit, text, address))
+        shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
         quoted.append((block, stripped(block.text, unit)))
-    after = [_shown(block, (0, len(block.text)), block.text, address) for block in section.blocks[last + 1 :]]
+    after = [
+        _below_heading(section, number, 0, _shown(block, (0, len(block.text)), block.text, address))
+        for number, block in enumerate(section.blocks[last + 1 :], start=last + 1)
+    ]
     start, end = stripped(section.block.text, section.span)
     return Composed(
         "\n\n".join(shown).strip("\n"),
@@ -83,6 +86,14 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
         section.block.form,
         "\n\n".join(after).strip("\n"),
     )
+
+
+def _below_heading(section: Section, number: int, first: int, text: str) -> str:
+    """The text of block `number` with the heading of the subsection that begins with it, if it isn't the first that is shown."""
+    block = section.blocks[number]
+    if number == first or block.heading == section.blocks[number - 1].heading:
+        return text
+    return f"**{block.heading[-1]}**\n\n{text}"
 
 
 def _extent(section: Section, *, steps: bool) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from bot.engine.conversation import Conversations, Interpretation, points_back
 from bot.engine.judging import Candidate, Judge, Judged
 from bot.engine.phrasing import Phraser
 from bot.engine.sections import section_of
-from bot.engine.small_talk import small_talk_reply
+from bot.engine.small_talk import small_talk_reply, without_courtesies
 from bot.inference.reader import Reader
 from bot.knowledge.search import Retriever
 from bot.storage.base import Hit
@@ -104,6 +104,7 @@ class QAEngine:
         text = question.text.strip()[:_LONGEST_QUESTION]
         if reply := small_talk_reply(text):
             return Considered(Answer(Outcome.SMALL_TALK, reply, reference))
+        text = without_courtesies(text)
         timings = _Timings()
         with timings.stage("total"):
             with timings.stage("conversation"):

@@ -1,4 +1,4 @@
-"""The section that a passage belongs to: all blocks under one heading of a document, put together again.
+"""The section that a passage belongs to: all blocks under one heading of a document and below, put together again.
 
 The index cuts long sections into passages and long blocks into parts. An answer is composed from the section, so that steps
 keep their commands and tables their rows.
@@ -17,7 +17,7 @@ _REACH = 6
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Blocks of one section in order, as far as they were fetched, with the place of the words that answer.
+    """Blocks of one section and its subsections in order, as far as they were fetched, with the place of the words that answer.
 
     `place` is the number of the block that holds them, `span` the words in it. `found` is the passage that they were found in.
     """
@@ -46,7 +46,7 @@ async def section_of(retriever: Retriever, found: FoundPassage, place: int, span
     low = high = start
     while low and _together(blocks[low - 1], wanted):
         low -= 1
-    while high + 1 < len(blocks) and _together(blocks[high + 1], wanted):
+    while high + 1 < len(blocks) and (_together(blocks[high + 1], wanted) or _is_below(blocks[high + 1], wanted)):
         high += 1
     return _put_together(found, blocks[low : high + 1], start - low, span)
 
@@ -58,6 +58,16 @@ def _same(block: Block, wanted: Block) -> bool:
 def _together(block: Block, wanted: Block) -> bool:
     pair = Form.PAIR in (block.form, wanted.form)
     return block.heading == wanted.heading and (not pair or block.context == wanted.context)
+
+
+def _is_below(block: Block, wanted: Block) -> bool:
+    """Whether a block stands in a subsection of that of another."""
+    depth = len(wanted.heading)
+    return (
+        Form.PAIR not in (block.form, wanted.form)
+        and len(block.heading) > depth > 0
+        and block.heading[:depth] == wanted.heading
+    )
 
 
 def _put_together(found: FoundPassage, blocks: Sequence[Block], place: int, span: Span) -> Section:

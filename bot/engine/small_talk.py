@@ -34,11 +34,29 @@ _PATTERNS = (
         "Glad to hear it.",
     ),
 )
+_NO_WORDS = "Ask me a question in words, and I'll look it up in the documents."
 _REPLIES = tuple((re.compile(pattern), reply) for pattern, reply in _PATTERNS)
+
+# What people put around a question, and what tells nothing about what they ask for.
+_AROUND = re.compile(
+    rf"^(?:(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening)){_ANY_NAME}|(?:ok(?:ay)?|great|perfect)|"
+    r"(?:thanks|thank you|thx|cheers)(?: (?:a lot|so much|very much|again))*)[\s,.!:;-]+(?:and\b\s*)?|"
+    r"[\s,.!;-]+(?:please|thanks|thank you|thx|cheers)(?: (?:a lot|so much|in advance))*[\s.!]*$",
+    re.IGNORECASE,
+)
+
+
+def without_courtesies(text: str) -> str:
+    """A question without the greetings and thanks around it; as it is where nothing else would be left."""
+    while (shorter := _AROUND.sub("", text)) != text and re.search(r"\w", shorter):
+        text = shorter
+    return text
 
 
 def small_talk_reply(text: str) -> str | None:
     """The reply, or None where the message is anything else. Only a message that is small talk as a whole counts."""
+    if not re.search(r"\w", text):  # "???", a dot, a smiley
+        return _NO_WORDS
     said = re.sub(r"[^\w\s']+", " ", text.lower().replace("’", "'"))
     said = " ".join(said.split())
     parts = (said, *(said.removeprefix(f"{greeting} ") for greeting in ("hi", "hello", "hey")))
