@@ -89,7 +89,7 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
 
 
 def _below_heading(section: Section, number: int, first: int, text: str) -> str:
-    """The text of block `number` with the heading of the subsection that begins with it, if it isn't the first that is shown."""
+    """The text of block `number`, with the heading of the subsection that it begins, unless it is the `first` that is shown."""
     block = section.blocks[number]
     if number == first or block.heading == section.blocks[number - 1].heading:
         return text

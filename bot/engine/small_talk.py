@@ -40,7 +40,7 @@ _REPLIES = tuple((re.compile(pattern), reply) for pattern, reply in _PATTERNS)
 # What people put around a question, and what tells nothing about what they ask for.
 _AROUND = re.compile(
     rf"^(?:(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening)){_ANY_NAME}|(?:ok(?:ay)?|great|perfect)|"
-    r"(?:thanks|thank you|thx|cheers)(?: (?:a lot|so much|very much|again))*)[\s,.!:;-]+(?:and\b\s*)?|"
+    r"(?:thanks|thank you|thx|cheers)(?: (?:a lot|so much|very much|again))*)\s*[,.!:;-]+\s*(?:and\b\s*)?|"
     r"[\s,.!;-]+(?:please|thanks|thank you|thx|cheers)(?: (?:a lot|so much|in advance))*[\s.!]*$",
     re.IGNORECASE,
 )
