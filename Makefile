@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 # PyTorch's own index has the tested version without CUDA, which saves gigabytes. Another one: make TORCH_INDEX=URL ...
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 SOURCES := bot tests benchmarks
+# The tests that start no program, train no model and talk to no platform.
+QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage)
 
-.PHONY: help run test lint check format bench load soak clean
+.PHONY: help run test quick lint check format bench load soak clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do \
@@ -21,6 +23,9 @@ run: $(VENV)/.installed  ## Set everything up and talk to the bot in this termin
 test: $(VENV)/.installed-dev  ## Set everything up and run the tests
 	@echo "==> Running the tests"
 	@$(BIN)/python -m pytest
+
+quick: $(VENV)/.installed-dev  ## The fast part of the tests, for between commits
+	@$(BIN)/python -m pytest -q -x $(QUICK)
 
 lint: $(VENV)/.installed-dev  ## Style, types and the layers of the house
 	@echo "==> Checking style, types and layers"
