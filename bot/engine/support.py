@@ -35,8 +35,6 @@ _LONGEST_PUT = 6
 _FLANK = 3
 # With this share of its words beside it a sentence is no longer sparsely covered.
 _ENOUGH = 0.6
-# More words than these that neither the passages nor the question have make nothing worse.
-_MOST_UNSAID = 6
 # Words in a row of which some at least must be said together.
 _RUN = 5
 # "Not only" and its like negate nothing.
@@ -49,32 +47,25 @@ _SMALL = 12
 class Support:
     """What speaks for a sentence and against it.
 
-    For it: the share of its weight in words that stands in the sentences beside it (`covered`), in the best one of them, and
-    `anywhere` in the passages, or else in the question (`asked`); the smallest such share in a few words in a row
-    (`thinnest`); the share of its neighbouring words that are neighbours there (`order`), and of its words that run along with
-    one sentence (`alike`); the resemblance in meaning, None where nothing can tell it (`cosine`).
+    For it: the share of its weight in words that stands `anywhere` in the passages, or else in the question (`asked`); the
+    smallest share in a few words in a row that stands in the sentences beside it (`thinnest`); the resemblance in meaning, None
+    where nothing can tell it (`cosine`).
 
     Against it, by kind: an exact word that stands nowhere (`missing`), not in the sentences beside it (`far`), or among other
     words there (`moved`), and how much better another one fits its place (`rival`) or has it where both go along (`put`);
     exact words elsewhere in a sentence that goes along (`shifted`); how much is missing to a fair share of its words
-    (`sparse`), and how many of them nobody has said (`unsaid`); a number that `counts` something else; a negation or an
-    opposite on one side only.
+    (`sparse`); a number that `counts` something else; a negation or an opposite on one side only.
     """
 
-    covered: float = 0.0
-    best: float = 0.0
     anywhere: float = 0.0
     asked: float = 0.0
     thinnest: float = 0.0
-    order: float = 0.0
     cosine: float | None = None
     number_missing: float = 0.0
     number_far: float = 0.0
-    number_moved: float = 0.0
     number_rival: float = 0.0
     date_missing: float = 0.0
     date_far: float = 0.0
-    date_moved: float = 0.0
     date_rival: float = 0.0
     name_missing: float = 0.0
     name_far: float = 0.0
@@ -82,19 +73,15 @@ class Support:
     name_rival: float = 0.0
     unit_missing: float = 0.0
     unit_far: float = 0.0
-    unit_moved: float = 0.0
     unit_rival: float = 0.0
     number_put: float = 0.0
     date_put: float = 0.0
     name_put: float = 0.0
     unit_put: float = 0.0
-    word_put: float = 0.0
     opposite_put: float = 0.0
     negation_put: float = 0.0
     shifted: float = 0.0
     sparse: float = 0.0
-    unsaid: float = 0.0
-    alike: float = 0.0
     counts: float = 0.0
     negation: float = 0.0
     opposite: float = 0.0
@@ -160,10 +147,6 @@ class Passages:
     def say(self, key: str) -> bool:
         return key in self.places or key in self.beside
 
-    def know(self, key: str) -> bool:
-        """Whether the passages or the question have a word."""
-        return self.say(key) or key in self.asked_only
-
     def abbreviates(self, token: Token, claim: Text) -> bool:
         """Whether a token is made of the initials of words that follow each other, here or there."""
         letters = claim.text[token.start : token.end].rstrip("s")
@@ -220,14 +203,10 @@ def compare(claim: Text, passages: Passages, nearest: Sequence[Text]) -> Support
 
     anywhere = share((*passages.places, *passages.beside))
     scores: dict[str, float] = {
-        "covered": share(beside),
-        "best": share((*nearest[0].places, *nearest[0].lent)) if nearest else 0.0,
         "anywhere": anywhere,
         "asked": min(anywhere, share(passages.asked_only)),
         "thinnest": _thinnest(claim, nearest),
         "sparse": max(0.0, 1 - share(beside) / _ENOUGH),
-        "unsaid": min(_MOST_UNSAID, sum(not passages.know(token.key) for token in found)) / _MOST_UNSAID,
-        "order": _order(claim, nearest),
         "counts": max((_other_unit(token, nearest) for token in found if token.unit), default=0.0),
         "negation": _negation(claim, nearest),
         "opposite": _opposite(claim, nearest),
@@ -235,7 +214,8 @@ def compare(claim: Text, passages: Passages, nearest: Sequence[Text]) -> Support
     scores |= _put(claim, nearest)
     for kind in EXACT:
         places = [place for place in claim.content if claim.tokens[place].kind is kind]
-        scores |= {f"{kind}_{name}": value for name, value in _exact(claim, places, nearest, beside, passages).items()}
+        exact = _exact(claim, places, nearest, beside, passages)
+        scores |= {f"{kind}_{name}": value for name, value in exact.items() if f"{kind}_{name}" in NAMES}
     return Support(**scores)
 
 
@@ -268,11 +248,9 @@ def _put(claim: Text, nearest: Sequence[Text]) -> dict[str, float]:
             "date_put",
             "name_put",
             "unit_put",
-            "word_put",
             "opposite_put",
             "negation_put",
             "shifted",
-            "alike",
         ),
         0.0,
     )
@@ -280,7 +258,6 @@ def _put(claim: Text, nearest: Sequence[Text]) -> dict[str, float]:
     for text in nearest[:2]:
         matcher = SequenceMatcher(None, said, [token.key for token in text.tokens], autojunk=False)
         operations = matcher.get_opcodes()
-        scores["alike"] = max(scores["alike"], sum(b.size for b in matcher.get_matching_blocks()) / max(1, len(said)))
         for number, (operation, first, last, start, stop) in enumerate(operations):
             if operation == "equal" or last - first > _LONGEST_PUT or stop - start > _LONGEST_PUT:
                 continue
@@ -303,8 +280,6 @@ def _kinds_put(here: Sequence[Token], there: Sequence[Token]) -> Iterator[str]:
     kinds = {token.kind for token in here}
     if any(token.carries for token in here) and any(token.carries for token in there):
         yield from (str(kind) for kind in EXACT if kind in kinds)
-        if Kind.WORD in kinds:
-            yield "word"
 
 
 def _is_small_count(token: Token) -> bool:
@@ -340,24 +315,6 @@ def _thinnest(claim: Text, nearest: Sequence[Text]) -> float:
         max((sum(row[run : run + _RUN]) for row in there), default=0) / max(1, min(_RUN, len(keys))) for run in runs
     ]
     return min(shares)
-
-
-def _order(claim: Text, nearest: Sequence[Text]) -> float:
-    """The share of neighbouring words, in their order, that are neighbours in one of the sentences too."""
-    pairs = [
-        (claim.tokens[first].key, claim.tokens[second].key)
-        for first, second in zip(claim.content, claim.content[1:], strict=False)
-    ]
-    kept = sum(any(_follow(text, first, second) for text in nearest) for first, second in pairs)
-    return kept / len(pairs) if pairs else 1.0
-
-
-def _follow(text: Text, first: str, second: str) -> bool:
-    return any(
-        0 < there - here <= 2 * _NEAR_THERE
-        for here in text.places.get(first, ())
-        for there in text.places.get(second, ())
-    )
 
 
 def _other_unit(token: Token, nearest: Sequence[Text]) -> float:
