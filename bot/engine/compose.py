@@ -23,15 +23,17 @@ _WANTS_STEPS = re.compile(
     r"\bhow (?:do|does|can|could|should|would|to|shall|did|come)\b|\bhow's\b|\b(?:list|show|explain|describe|walk)\b|"
     r"\b(?:what|which) (?:are|were) (?:the|all|my|some)\b|\b(?:what|which) \w+s (?:are|can|do|does|exist)\b|"
     r"\b(?:steps|ways? to|instructions|set ?up|install|configure|fix|troubleshoot)\b|"
-    r"\bwhat (?:do|should|can|must) (?:i|we|you)\b|\bwhy (?:do|does|is|are|did|can't|won't|am)\b|"
-    r"\b(?:can't|cannot|can not|won't|doesn't|does not|didn't|isn't|not) (?:\w+ ){0,2}(?:work|start|open|connect|load|find|"
-    r"show|run|get|see|log)|\b(?:errors?|fail(?:s|ed|ing)?|broken|crash(?:es|ed)?|stuck|problem|issue|not working)\b",
+    r"\bwhat (?:do|should|can|must) (?:i|we|you)\b|\bwhy (?:do|does|is|are|did|can'?t|won'?t|am)\b|"
+    r"\b(?:can'?t|cannot|can not|won'?t|doesn'?t|does not|didn'?t|isn'?t|not) (?:\w+ ){0,2}(?:work|start|open|connect|load|"
+    r"find|show|run|get|see|log)|\b(?:errors?|fail(?:s|ed|ing)?|broken|crash(?:es|ed)?|stuck|problem|issue|not working)\b",
     re.IGNORECASE,
 )
 # As much as people read of an answer in a chat; the rest of a section follows on request.
 _LONGEST_ANSWER = 900  # characters
 # A section up to this length is easier to read whole than a part of it without the rest.
-_SHORT_SECTION = 450  # characters
+_SHORT_SECTION = 700  # characters
+# Of a longer section a fact is shown with what stands around it.
+_AROUND_FACT = 450  # characters
 # Nobody reads a longer block in a chat, not even where all of it is asked for.
 _LONGEST_BLOCK = 3000  # characters
 # What begins so needs what stands before it to be understood.
@@ -106,14 +108,14 @@ def _extent(section: Section, *, steps: bool) -> tuple[int, int]:
     while first and (introduces(blocks[first - 1], blocks[first]) or _LEANS_BACK.match(blocks[first].text)):
         first -= 1
     filled = sum(sizes[first : place + 1])
-    limit = _LONGEST_ANSWER if steps else 0
+    limit = _LONGEST_ANSWER if steps else _AROUND_FACT
     while last + 1 < len(blocks):
         announced = introduces(blocks[last], blocks[last + 1]) and sizes[last + 1] <= _LONGEST_BLOCK
         if not announced and filled + sizes[last + 1] > limit:
             break
         last += 1
         filled += sizes[last]
-    while steps and first and filled + sizes[first - 1] <= limit:
+    while first and filled + sizes[first - 1] <= limit:
         first -= 1
         filled += sizes[first]
     if last > place and last + 1 < len(blocks) and introduces(blocks[last], blocks[last + 1]):
