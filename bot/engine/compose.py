@@ -43,6 +43,7 @@ _LEANS_BACK = re.compile(
     re.IGNORECASE,
 )
 _MARKS = re.compile(r"\*+|_+|`+|~+")
+_LIST_MARKER = re.compile(r"\n[ \t]*+(?:[-*+•]|\d{1,9}[.)])\s")
 _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 
 
@@ -67,7 +68,7 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
     """The answer that a section gives."""
     first, last = _extent(section, steps=wants_steps(question))
     address = _address(section.found, base_url) or ""
-    shown, quoted = [], []
+    shown, quoted, rest = [], [], []
     for number in range(first, last + 1):
         block = section.blocks[number]
         unit = _unit(block, section.span, wants_steps(question)) if number == section.place else (0, len(block.text))
@@ -76,6 +77,8 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
             text = _emphasised(block.text, unit, section.span)
         shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
         quoted.append((block, stripped(block.text, unit)))
+        if number == last and (left := block.text[unit[1] :].strip("\n")):
+            rest = [_shown(block, (unit[1], len(block.text)), left, address)]
     after = [
         _below_heading(section, number, 0, _shown(block, (0, len(block.text)), block.text, address))
         for number, block in enumerate(section.blocks[last + 1 :], start=last + 1)
@@ -86,7 +89,7 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
         section.block.text[start:end],
         _cite_all(section.found, quoted, base_url),
         section.block.form,
-        "\n\n".join(after).strip("\n"),
+        "\n\n".join([*rest, *after]).strip("\n"),
     )
 
 
@@ -185,9 +188,12 @@ def _emphasised(text: str, shown: Span, words: Span) -> str:
     start, end = stripped(text, (max(words[0], shown[0]), min(words[1], shown[1])))
     before, marked, after = text[shown[0] : start], text[start:end], text[end : shown[1]]
     plain_there = re.search(r"[*_`~<>\[\]|]", marked) is None and not after[:1].isalnum()
+    plain_there &= marked[:1].isalnum() or not before[-1:].isalnum()
+    begins_line = not before.rpartition("\n")[2].strip()
+    with_marker = _LIST_MARKER.search(f"\n{marked}" if begins_line else marked)
     within_markup = any(count % 2 for count in Counter(_MARKS.findall(before)).values())
     within_link = before.count("[") != before.count("]") or before.endswith("](") or re.search(r"\]\([^)]*$", before)
-    if not (before + after).strip() or not plain_there or within_markup or within_link:
+    if not (before + after).strip() or not plain_there or with_marker or within_markup or within_link:
         return before + marked + after
     return f"{before}**{marked}**{after}"
 

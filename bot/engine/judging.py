@@ -106,7 +106,8 @@ def _rank(question: str, hit: Hit, reading: Reading) -> tuple[float, bool]:
 
 
 def _text(found: FoundPassage) -> str:
-    return "\n".join((found.title, *found.passage.heading, *(block.text for block in found.passage.blocks)))
+    said = (text for block in found.passage.blocks for text in (block.context, block.text))
+    return "\n".join((found.title, *found.passage.heading, *said))
 
 
 def _section(hit: Hit) -> tuple[str, tuple[str, ...]]:

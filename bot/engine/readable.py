@@ -4,13 +4,13 @@ import re
 from urllib.parse import urljoin
 
 _PIECE = re.compile(
-    r"(?P<code>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
+    r"(?P<code>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)|^[ \t]*+(?P<fence>~{3,})[^\n]*+\n.*?^[ \t]*+(?P=fence))"
     r"|(?P<image>!\[(?P<alt>[^\[\]]*+)\]\([^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)*+\))"
     r"|(?P<link>\[(?P<words>(?:[^\[\]]|!\[[^\[\]]*+\]\([^()\n]*+\))*+)\]"
     r"\(\s*+<?(?P<target>[^()\s<>]*+(?:\([^()\s]*+\)[^()\s<>]*+)*+)>?[^()\n]*+\))"
     r"|(?P<comment><!--.*?-->)"
     r"|(?P<tag></?(?P<name>[A-Za-z][\w.-]*+)(?P<rest>(?:\s[^<>]*+)?/?)>)",
-    re.DOTALL,
+    re.DOTALL | re.MULTILINE,
 )
 _HTML = frozenset(
     """

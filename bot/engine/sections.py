@@ -52,7 +52,12 @@ async def section_of(retriever: Retriever, found: FoundPassage, place: int, span
 
 
 def _same(block: Block, wanted: Block) -> bool:
-    return (block.text, block.locator, block.part) == (wanted.text, wanted.locator, wanted.part)
+    return (block.text, block.heading, block.locator, block.part) == (
+        wanted.text,
+        wanted.heading,
+        wanted.locator,
+        wanted.part,
+    )
 
 
 def _together(block: Block, wanted: Block) -> bool:

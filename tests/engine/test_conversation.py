@@ -1,13 +1,13 @@
-"""What was said before: how a follow-up is put, and for how long it is remembered."""
+"""What was said before: the ways to take a follow-up, and for how long it is remembered."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from bot.core.messages import Address, Answer, Outcome, Question, Turn
+from bot.core.messages import Address, Answer, Outcome, QueryVariant, Question, Turn
 from bot.core.settings import ConversationSettings
-from bot.engine.conversation import Conversations, may_stand_alone
+from bot.engine.conversation import Conversations, Interpretation, points_back
 from bot.storage.sqlite.journal import SqliteJournal
 
 
@@ -25,11 +25,21 @@ def ask(text: str, conversation: str = "c", replied_to: str | None = None) -> Qu
 ANSWERED = Answer(Outcome.ANSWERED, "An answer.", "ref")
 
 
-async def test_a_first_question_is_searched_as_it_stands(store):
+def alone(text: str) -> Interpretation:
+    return Interpretation((QueryVariant(text),), text)
+
+
+async def follow_up(conversations: Conversations, question: Question) -> Interpretation | None:
+    """The question as a follow-up; None where it is taken only by itself."""
+    *others, last = await conversations.interpretations(question)
+    assert last == alone(question.text)
+    return others[0] if others else None
+
+
+async def test_a_first_question_is_taken_as_it_stands(store):
     """There is nothing that it could refer to."""
-    [variant] = await Conversations(store, ConversationSettings()).variants(ask("how hot?"))
-    assert (variant.text, variant.weight) == ("how hot?", 1)
-    assert not may_stand_alone([variant])
+    conversations = Conversations(store, ConversationSettings())
+    assert await conversations.interpretations(ask("how hot?")) == [alone("how hot?")]
 
 
 @pytest.mark.parametrize(
@@ -43,14 +53,43 @@ async def test_a_first_question_is_searched_as_it_stands(store):
     ],
 )
 async def test_the_less_a_follow_up_says_the_more_its_context_counts(store, text, weight):
-    """The weights of both variants are 1 together, and the earlier questions stand behind the newest first."""
+    """The weights of both variants are 1 together, and the earlier questions stand behind the newest first. It is also taken
+    by itself, last."""
     conversations = Conversations(store, ConversationSettings())
     await conversations.remember(ask("first"), ANSWERED)
     await conversations.remember(ask("second"), ANSWERED)
-    alone, together = await conversations.variants(ask(text))
-    assert (alone.text, alone.weight) == (text, weight)
-    assert (together.text, together.weight) == (f"{text} second first", 1 - weight)
-    assert may_stand_alone([alone, together]) is (weight == 0.5)
+    together = f"{text} second first"
+    assert await conversations.interpretations(ask(text)) == [
+        Interpretation((QueryVariant(text, weight), QueryVariant(together, 1 - weight)), together),
+        alone(text),
+    ]
+
+
+async def test_a_reply_refers_to_the_message_that_it_replies_to(store):
+    """Which counts as the latest thing said."""
+    conversations = Conversations(store, ConversationSettings())
+    await conversations.remember(ask("first"), ANSWERED)
+    taken = await follow_up(conversations, ask("and then?", replied_to="the message"))
+    assert taken is not None and taken.text == "and then? the message first"
+
+
+@pytest.mark.parametrize("text", ["how do I change it?", "Is that so", "and THERE?", "why?", "and how?", "", "???"])
+def test_some_questions_need_what_came_before(text):
+    """They point back, or say nothing of their own."""
+    assert points_back(text)
+
+
+@pytest.mark.parametrize("text", ["what is HF_HOME", "which commands exist on Discord?", "opening hours", "price?"])
+def test_other_questions_say_what_they_mean(text):
+    """However short they are."""
+    assert not points_back(text)
+
+
+async def test_conversations_do_not_mix(store):
+    """What one asks is no context of another's question."""
+    conversations = Conversations(store, ConversationSettings())
+    await conversations.remember(ask("first", "one"), ANSWERED)
+    assert await follow_up(conversations, ask("now?", "another")) is None
 
 
 async def test_only_so_many_earlier_questions_are_referred_to(store):
@@ -58,10 +97,11 @@ async def test_only_so_many_earlier_questions_are_referred_to(store):
     conversations = Conversations(store, ConversationSettings(turns=2))
     for number in range(4):
         await conversations.remember(ask(f"q{number}"), ANSWERED)
-    assert (await conversations.variants(ask("now?")))[1].text == "now? q3 q2"
+    taken = await follow_up(conversations, ask("now?"))
+    assert taken is not None and taken.text == "now? q3 q2"
     without = Conversations(store, ConversationSettings(turns=0))
     await without.remember(ask("kept?", "other"), ANSWERED)
-    assert len(await without.variants(ask("now?"))) == 1
+    assert await follow_up(without, ask("now?", "other")) is None
     assert await store.turns("other", newer_than=0, limit=9) == []
 
 
@@ -72,11 +112,18 @@ async def test_what_has_expired_is_not_referred_to_and_is_erased(store, monkeypa
     conversations = Conversations(store, ConversationSettings(expire_seconds=1800))
     await conversations.remember(ask("first"), ANSWERED)
     now += 1799
-    assert len(await conversations.variants(ask("now?"))) == 2
+    assert await follow_up(conversations, ask("now?")) is not None
     now += 2
-    assert len(await conversations.variants(ask("now?"))) == 1
+    assert await follow_up(conversations, ask("now?")) is None
     await conversations.forget_expired()
     assert await store.turns("c", newer_than=0, limit=9) == []
+
+
+async def test_a_suggestion_is_remembered_too(store):
+    """For who asks on has read it."""
+    conversations = Conversations(store, ConversationSettings())
+    await conversations.remember(ask("first"), replace(ANSWERED, outcome=Outcome.SUGGESTED))
+    assert await follow_up(conversations, ask("now?")) is not None
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DECLINED, Outcome.SMALL_TALK, Outcome.FAILED])
@@ -84,7 +131,7 @@ async def test_only_answered_questions_are_remembered(store, outcome):
     """What was not answered explains nothing."""
     conversations = Conversations(store, ConversationSettings())
     await conversations.remember(ask("first"), Answer(outcome, "No.", "ref"))
-    assert len(await conversations.variants(ask("now?"))) == 1
+    assert await follow_up(conversations, ask("now?")) is None
 
 
 async def test_what_was_said_before_may_come_with_the_question(store):
@@ -93,11 +140,8 @@ async def test_what_was_said_before_may_come_with_the_question(store):
     await conversations.remember(ask("remembered"), ANSWERED)
     said = tuple(Turn(text, "An answer.") for text in ("first", "second", "third"))
     question = replace(ask("and then?"), earlier=said)
-    assert [variant.text for variant in await conversations.variants(question)] == [
-        "and then?",
-        "and then? third second",
-    ]
+    taken = await follow_up(conversations, question)
+    assert taken is not None and taken.text == "and then? third second"
     await conversations.remember(question, ANSWERED)
     assert [turn.question for turn in await conversations.turns(ask("x"))] == ["remembered"]
-    [alone] = await conversations.variants(replace(ask("and then?"), earlier=()))
-    assert alone.weight == 1
+    assert await follow_up(conversations, replace(ask("and then?"), earlier=())) is None

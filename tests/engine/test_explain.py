@@ -8,8 +8,10 @@ from bot.core.documents import Block, Form, FoundPassage, Locator, Passage
 from bot.core.messages import Answer, Citation, Outcome, QueryVariant
 from bot.core.settings import Settings
 from bot.engine.confidence import Features
+from bot.engine.conversation import Interpretation
 from bot.engine.explain import Explanation, explanation
-from bot.engine.qa import Candidate, Considered
+from bot.engine.judging import Candidate, Judged
+from bot.engine.qa import Considered
 from bot.inference.reader import Reading
 from bot.storage.base import Hit
 
@@ -26,108 +28,103 @@ def hit(document: str, score: float = 1.0) -> Hit:
     return Hit(FoundPassage(document, "Guide", None, (0, 1), passage), score, (0.5,))
 
 
-def candidate(confidence: float, covered: float = 0.75, margin: float = 2.0, document: str = "a.md") -> Candidate:
-    found = Features(retrieval=0.875, covered=covered, sentence=0.625, margin=margin)
-    return Candidate(hit(document, 0.875), Reading(0, 1, WORDS, margin), found, confidence)
+def candidate(
+    confidence: float, relevance: float = 2.0, document: str = "a.md", *, contradicts: bool = False
+) -> Candidate:
+    features = Features(relevance=relevance, lead=0.25, retrieval=0.875, cosine=0.625)
+    return Candidate(hit(document, 0.875), Reading(relevance, 1, WORDS), 0.75, features, confidence, contradicts)
 
 
-def considered(*candidates: Candidate, unread: tuple[str, ...] = ()) -> Considered:
-    """What the engine makes of these with a threshold of 0.75."""
-    confidence = candidates[0].confidence if candidates else 0.0
-    outcome = Outcome.ANSWERED if confidence >= 0.75 else Outcome.DECLINED
-    answer = Answer(outcome, "What it says.", "ref", confidence=confidence)
-    return Considered(answer, None, [QueryVariant("with what?")], candidates, [hit(document) for document in unread])
-
-
-def explained(*candidates: Candidate, unread: tuple[str, ...] = ()) -> Explanation:
+def explained(outcome: Outcome, *candidates: Candidate, unread: tuple[str, ...] = ()) -> Explanation:
+    """The explanation with a threshold of 0.75, and 0.25 for suggestions."""
     settings = Settings(
-        answer={"threshold": 0.75, "read_passages": 4}, knowledge={"base_url": "https://example.org/docs"}
+        answer={"threshold": 0.75, "suggest_threshold": 0.25}, knowledge={"base_url": "https://example.org/docs"}
     )
-    return explanation(considered(*candidates, unread=unread), settings)
+    taken = Interpretation((QueryVariant("with what?"),), "with what?")
+    judged = Judged(taken, candidates, tuple(hit(document) for document in unread))
+    answer = Answer(outcome, "What it says.", "ref", confidence=judged.confidence)
+    return explanation(Considered(answer, None, judged), settings)
+
+
+def declined(*candidates: Candidate, unread: tuple[str, ...] = ()) -> Explanation:
+    return explained(Outcome.DECLINED, *candidates, unread=unread)
 
 
 def test_every_candidate_is_cited_with_its_scores():
     """In the order of the engine; the citation leads to the best words, with the link that an answer would have."""
-    told = explained(candidate(0.5), candidate(0.25, covered=0.125, margin=-3, document="b c.md"))
-    first, second = told.candidates
+    first, second = declined(candidate(0.2), candidate(0.125, relevance=-3, document="b c.md")).candidates
     assert first.citation == Citation(
         "a.md", "Guide", ("Care",), (6, 6), None, None, "with citric acid", "https://example.org/docs/a.md"
     )
-    assert (first.confidence, first.retrieval, first.covered) == (0.5, 0.875, 0.75)
-    assert (first.sentence, first.margin) == (0.625, 2)
-    assert (second.confidence, second.covered, second.margin) == (0.25, 0.125, -3)
+    assert (first.confidence, first.relevance, first.lead) == (0.2, 2, 0.25)
+    assert (first.retrieval, first.cosine) == (0.875, 0.625)
+    assert (second.confidence, second.relevance) == (0.125, -3)
     assert second.citation.url == "https://example.org/docs/b%20c.md"
 
 
-def test_the_outcome_stands_beside_the_threshold():
+def test_the_outcome_stands_beside_both_bounds():
     """And what was searched for with its weight."""
-    told = explained(candidate(0.5))
-    assert (told.outcome, told.answer, told.confidence, told.threshold) == (
-        Outcome.DECLINED,
-        "What it says.",
-        0.5,
-        0.75,
-    )
+    told = explained(Outcome.SUGGESTED, candidate(0.5))
+    assert (told.outcome, told.answer, told.confidence) == (Outcome.SUGGESTED, "What it says.", 0.5)
+    assert (told.threshold, told.suggest_threshold) == (0.75, 0.25)
     assert told.variants == [("with what?", 1.0)]
 
 
 def test_documents_that_were_not_read_are_named_once_each():
     """The best first."""
-    assert explained(candidate(0.5), unread=("c.md", "b.md", "c.md")).unread == ["c.md", "b.md"]
+    assert declined(candidate(0.2), unread=("c.md", "b.md", "c.md")).unread == ["c.md", "b.md"]
 
 
 def test_an_answer_is_explained_by_the_threshold_it_reaches():
     """One sentence of advice is enough, whatever else could be said."""
-    [advice, *more] = explained(candidate(0.91, covered=0.1, margin=-1), unread=("b.md",)).advice
+    [advice] = explained(Outcome.ANSWERED, candidate(0.91, relevance=-1), unread=("b.md",)).advice
     assert "confidence 0.91 reaches answer.threshold 0.75" in advice
-    assert "A threshold above 0.91 would decline it" in advice
-    assert more == []
+    assert "A threshold above 0.91 would only suggest it" in advice
 
 
-@pytest.mark.parametrize(("confidence", "enough"), [(0.679, "0.67"), (0.5, "0.50"), (0.004, "0.00"), (0.7499, "0.74")])
-def test_a_lower_threshold_is_named_that_would_do(confidence, enough):
-    """Rounded down: 0.68 would still decline a confidence of 0.679."""
-    [advice] = explained(candidate(confidence)).advice
+@pytest.mark.parametrize(("confidence", "enough"), [(0.679, "0.67"), (0.5, "0.50"), (0.7499, "0.74")])
+def test_a_suggestion_is_explained_by_both_bounds(confidence, enough):
+    """A threshold that would answer it is rounded down: 0.68 would still only suggest a confidence of 0.679."""
+    [advice] = explained(Outcome.SUGGESTED, candidate(confidence)).advice
     assert "is below answer.threshold 0.75" in advice
+    assert "reaches answer.suggest_threshold 0.25" in advice
     assert f"A threshold of {enough} would answer it" in advice
 
 
-@pytest.mark.parametrize(
-    ("best", "unread", "said"),
-    [
-        (candidate(0.5, covered=0.49), (), "Fewer than half of the question's words"),
-        (candidate(0.5, margin=-0.1), (), "likelier that the passage doesn't answer"),
-        (candidate(0.5), ("b.md", "b.md"), "2 more passages were found but not read: none would have come first."),
-    ],
-)
-def test_each_weakness_of_the_best_candidate_has_its_advice(best, unread, said):
-    """Beside the threshold, and none without its weakness."""
-    _, advice = explained(best, unread=unread).advice
-    assert said in advice
+def test_a_contradiction_is_why_a_sure_answer_is_only_suggested():
+    """No threshold would help."""
+    [advice] = explained(Outcome.SUGGESTED, candidate(0.9, contradicts=True)).advice
+    assert "speaks of another one" in advice
+    assert "threshold" not in advice
 
 
-def test_the_setting_that_left_passages_unread_is_named():
-    """Where as many were read as it allows."""
-    _, advice = explained(*(candidate(0.5) for _ in range(4)), unread=("b.md",)).advice
-    assert "1 more passages were found but not read; answer.read_passages (now 4)" in advice
+def test_an_unsure_suggestion_is_explained_by_its_confidence_first():
+    """Whether it contradicts or not."""
+    [advice] = explained(Outcome.SUGGESTED, candidate(0.5, contradicts=True)).advice
+    assert "below answer.threshold" in advice
 
 
-def test_what_is_at_the_border_is_no_weakness():
-    """Half of the words, and as likely as not."""
-    assert len(explained(candidate(0.5, covered=0.5, margin=0.0)).advice) == 1
+@pytest.mark.parametrize(("confidence", "enough"), [(0.179, "0.17"), (0.004, "0.00"), (0.2499, "0.24")])
+def test_a_lower_bound_is_named_that_would_suggest(confidence, enough):
+    """Rounded down as well."""
+    [advice] = declined(candidate(confidence)).advice
+    assert "is below answer.suggest_threshold 0.25" in advice
+    assert f"One of {enough} would suggest it" in advice
 
 
-def test_only_the_best_candidate_counts_for_the_advice():
-    """Others are weak as a rule."""
-    assert len(explained(candidate(0.5), candidate(0.1, covered=0.0, margin=-9)).advice) == 1
+def test_that_the_reader_finds_no_answer_has_its_advice():
+    """Beside the bound; what is as likely as not has none, and only the best candidate counts."""
+    _, advice = declined(candidate(0.2, relevance=-0.1)).advice
+    assert "likelier that the passage doesn't answer" in advice
+    assert len(declined(candidate(0.2, relevance=0.0), candidate(0.1, relevance=-9)).advice) == 1
 
 
 def test_that_nothing_was_found_is_said():
     """There is no confidence to speak of."""
-    told = explained()
+    told = declined()
     assert (told.candidates, told.confidence) == ([], 0.0)
     [advice] = told.advice
-    assert "Nothing was found at all" in advice
+    assert "Nothing was found" in advice
 
 
 def test_small_talk_is_explained_as_such():
@@ -138,10 +135,23 @@ def test_small_talk_is_explained_as_such():
     assert (told.variants, told.candidates, told.unread) == ([], [], [])
 
 
+def test_lines_are_for_a_chat():
+    """The advice, then each candidate with its place."""
+    told = declined(candidate(0.2), candidate(0.1, document="b.md"))
+    advice, first, second = told.lines()
+    assert [advice] == told.advice
+    assert first.startswith("0.20: with citric acid (a.md; relevance +2.0, lead +0.25, search 0.88, meaning 0.62)")
+    assert "(b.md;" in second
+
+
 def test_an_explanation_is_json_for_programs():
     """With the citation of every candidate."""
-    said = json.loads(json.dumps(explained(candidate(0.5), unread=("b.md",)).to_json()))
-    assert (said["outcome"], said["threshold"], said["unread"]) == ("declined", 0.75, ["b.md"])
-    assert said["variants"] == [["with what?", 1.0]]
+    said = json.loads(json.dumps(declined(candidate(0.2), unread=("b.md",)).to_json()))
+    assert (said["outcome"], said["threshold"], said["suggest_threshold"]) == ("declined", 0.75, 0.25)
+    assert (said["variants"], said["unread"]) == ([["with what?", 1.0]], ["b.md"])
     [only] = said["candidates"]
-    assert (only["citation"]["quote"], only["citation"]["lines"], only["margin"]) == ("with citric acid", [6, 6], 2.0)
+    assert (only["citation"]["quote"], only["citation"]["lines"], only["relevance"]) == (
+        "with citric acid",
+        [6, 6],
+        2.0,
+    )

@@ -1,0 +1,126 @@
+"""Passages found -> candidates: the reader's relevance and the search's score rank them together."""
+
+import pytest
+
+from bot.core.documents import Block, Form, FoundPassage, Passage
+from bot.core.messages import QueryVariant
+from bot.engine.confidence import Calibration, Features
+from bot.engine.conversation import Interpretation
+from bot.engine.judging import Judge, Judged
+from bot.inference.reader import Reading
+from bot.storage.base import Hit
+
+# The confidence is 1 / (1 + e^-relevance).
+CALIBRATION = Calibration(0.0, {"relevance": 1.0, "lead": 0.0, "retrieval": 0.0, "cosine": 0.0}, {})
+
+
+class FakeReader:
+    """Finds the passages of these documents so relevant; None: they have no words."""
+
+    def __init__(self, relevance: dict[str, float | None]) -> None:
+        self.relevance = relevance
+        self.asked: list[tuple[str, list[str]]] = []
+
+    async def read(self, question, passages, deadline_seconds=None):
+        assert deadline_seconds is None
+        self.asked.append((question, [found.document for found in passages]))
+        logits = [self.relevance.get(found.document, 0.0) for found in passages]
+        return [None if logit is None else Reading(logit, 0, (0, 1)) for logit in logits]
+
+
+def hit(document: str, score: float, text: str = "Text.", heading: str = "", **block) -> Hit:
+    headings = (heading,) if heading else ()
+    passage = Passage((Block(Form.PARAGRAPH, text, headings, **block),), headings, text)
+    return Hit(FoundPassage(document, "Title", None, (0, 0), passage), score, (0.25,))
+
+
+def taken(text: str = "how?", *variants: QueryVariant) -> Interpretation:
+    return Interpretation(variants or (QueryVariant(text),), text)
+
+
+async def judged(*hits: Hit, question: str = "how?", read: int = 9, **relevance: float | None) -> Judged:
+    return await Judge(FakeReader(relevance), CALIBRATION, read).judge(taken(question), hits)
+
+
+def order(found: Judged) -> list[str]:
+    return [candidate.hit.found.document for candidate in found.candidates]
+
+
+async def test_relevance_and_search_rank_together():
+    """By hand: 0.5 + 0.05 * 4 is more than 0.6, and less than 0.8."""
+    found = await judged(hit("a", 0.8), hit("b", 0.6), hit("c", 0.5), c=4.0)
+    assert order(found) == ["a", "c", "b"]
+    assert [candidate.rank for candidate in found.candidates] == pytest.approx([0.8, 0.7, 0.6])
+
+
+async def test_all_passages_are_read_in_one_batch_up_to_the_limit():
+    """For the question as it is taken; the others are named as unread, and stand behind."""
+    reader = FakeReader({"b": 9.0})
+    hits = [hit("a", 0.9), hit("b", 0.8), hit("c", 0.7), hit("d", 0.6)]
+    found = await Judge(reader, CALIBRATION, 2).judge(taken("how? first"), hits)
+    assert reader.asked == [("how? first", ["a", "b"])]
+    assert order(found) == ["b", "a"]
+    assert list(found.unread) == hits[2:]
+    assert [one.found.document for one in found.hits] == ["b", "a", "c", "d"]
+
+
+async def test_the_confidence_is_that_of_the_best():
+    """The calibration makes it of the features."""
+    found = await judged(hit("a", 0.9), hit("b", 0.1), a=1.0, b=2.0)
+    assert found.confidence == found.candidates[0].confidence == pytest.approx(0.731, abs=0.001)
+
+
+async def test_features_are_those_that_confidence_is_made_of():
+    """By hand: the cosines weigh 0.25 * 0.2 + 0.75 * 0.6."""
+    one = hit("a", 0.5)
+    variants = QueryVariant("now?", 0.25), QueryVariant("now? how?", 0.75)
+    found = await Judge(FakeReader({"a": 3.0}), CALIBRATION, 9).judge(
+        taken("now? how?", *variants), [Hit(one.found, one.score, (0.2, 0.6))]
+    )
+    [candidate] = found.candidates
+    assert candidate.features == Features(relevance=3.0, lead=0.5, retrieval=0.5, cosine=pytest.approx(0.5))
+
+
+async def test_the_lead_is_over_the_best_of_another_section():
+    """Two passages of one section don't compete; what is behind has a negative lead, and none is beyond a half."""
+    found = await judged(
+        hit("a", 0.9, heading="One"), hit("a", 0.8, heading="One"), hit("a", 0.6, heading="Two"), hit("b", 0.1)
+    )
+    assert [candidate.features.lead for candidate in found.candidates] == pytest.approx([0.3, 0.2, -0.3, -0.5])
+    assert found.candidates[0].section == found.candidates[1].section == ("a", ("One",))
+
+
+async def test_a_passage_without_words_is_no_candidate():
+    """It is passed over."""
+    assert order(await judged(hit("a", 0.9), hit("b", 0.1), a=None)) == ["b"]
+
+
+async def test_nothing_found_is_no_confidence():
+    """And no error."""
+    found = await judged()
+    assert (found.candidates, found.unread, found.confidence, found.hits) == ((), (), 0.0, [])
+
+
+async def test_what_speaks_of_a_sibling_comes_behind():
+    """P-300 is not P-400, however relevant it seems."""
+    found = await judged(
+        hit("a", 0.9, "The P-300 costs 90 euros."),
+        hit("b", 0.7, "The P-400 costs 120 euros."),
+        question="How much is the P-400?",
+    )
+    assert order(found) == ["b", "a"]
+    assert [candidate.contradicts for candidate in found.candidates] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        hit("a", 0.9, "It costs 120 euros, the P-300 only 90.", heading="P-400"),
+        hit("a", 0.9, "120 euros, the P-300 only 90.", context="How much is the P-400?"),
+        hit("a", 0.9, "The p-400 costs more than the P-300."),
+    ],
+)
+async def test_a_detail_may_stand_anywhere_in_a_passage(one):
+    """In a heading or in the question of a stored pair too."""
+    [candidate] = (await judged(one, question="How much is the P-400?")).candidates
+    assert not candidate.contradicts
