@@ -99,10 +99,11 @@ def test_a_short_section_is_shown_whole(question):
 
 def test_a_fact_of_a_long_section_is_its_paragraph():
     """What follows is there for those who ask for it; what stands before is not part of it."""
-    composed = answer(FACT, LONG, "nine")
+    source = f"{words_of(70)}\n\nFirst one. It opens at nine.\n\n{words_of(70, 'after')}\n\n{words_of(9, 'end')}"
+    composed = answer(FACT, source, "nine")
     assert composed.text == "First one. It opens at **nine**."
-    assert (composed.citation.lines, composed.citation.quote) == ((5, 5), "First one. It opens at nine.")
-    assert composed.more == f"{words_of(40, 'after')}\n\n{words_of(100, 'end')}"
+    assert (composed.citation.lines, composed.citation.quote) == ((3, 3), "First one. It opens at nine.")
+    assert composed.more == f"{words_of(70, 'after')}\n\n{words_of(9, 'end')}"
 
 
 def test_a_how_to_gets_what_follows_and_then_what_stands_before_as_far_as_it_fits():
@@ -125,7 +126,7 @@ def test_a_paragraph_that_leans_back_brings_the_one_before_it(begins):
 
 def test_a_first_paragraph_that_leans_back_stands_alone():
     """There is nothing before it to bring."""
-    assert answer(FACT, f"It opens at nine.\n\n{words_of(90)}", "nine").text == "It opens at **nine**."
+    assert answer(FACT, f"It opens at nine.\n\n{words_of(120)}", "nine").text == "It opens at **nine**."
 
 
 def test_a_paragraph_too_long_for_a_chat_is_cut_between_sentences():
