@@ -1,11 +1,17 @@
-"""The whole way of a question with the real encoder and real files: answer, decline, follow up."""
+"""The whole way of a question with the real encoder and real files: answer, suggest, decline, follow up."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
 
+from bot.core.documents import FoundPassage
 from bot.core.errors import IndexUnavailable
 from bot.core.messages import Address, Outcome, Question, Stage
+from bot.core.settings import AnswerSettings
+from bot.engine.confidence import Calibration
+from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, QAEngine
+from bot.inference.reader import Reading
 from bot.runtime.application import open_application
 
 GUIDE = """\
@@ -41,123 +47,65 @@ async def application(settings, models, folder_of):
         yield application
 
 
-async def test_a_fact_is_answered_with_its_sentence_and_its_place(application):
+# --- with the models that ship with the bot: only that the obvious is found -----------------------------------------------
+
+HELPFUL = (Outcome.ANSWERED, Outcome.SUGGESTED)
+
+
+async def test_an_obvious_question_is_answered_with_its_place(application):
     """The words are the document's, and the citation leads to them."""
     answer = await application.engine.answer(ask("what temperature should the water have?"))
-    assert (answer.outcome, answer.text) == (Outcome.ANSWERED, "Use water at **92 to 96 degrees**.")
-    assert answer.span == "92 to 96 degrees"
+    assert answer.outcome in HELPFUL
+    assert "92 to 96" in answer.text.replace("**", "")
     [citation] = answer.citations
     assert (citation.document, citation.title, citation.heading) == ("guide.md", "Brewing guide", ("Water",))
-    assert citation.lines == (5, 5)
-    assert citation.quote == "Use water at 92 to 96 degrees."
-    assert answer.span in answer.text
-    assert 0.5 <= answer.confidence <= 1
+    assert (citation.lines, citation.quote) == ((5, 5), GUIDE.split("\n")[4])
+    assert answer.span in answer.text and answer.span in citation.quote
+    assert 0 < answer.confidence <= 1
     assert answer.retrieved[0] == "guide.md"
-
-
-async def test_the_sentence_that_answers_is_compared_with_the_question(application):
-    """In meaning, below its heading."""
-    asked = "what temperature should the water have?"
-    considered = await application.engine.consider(ask(asked))
-    question, sentence = await application.inference.encoder.encode([asked, "Water\nUse water at 92 to 96 degrees."])
-    assert considered.candidates[0].features.sentence == pytest.approx(
-        float(question @ sentence), abs=0.01
-    )  # the batch's size rounds
 
 
 async def test_a_how_to_is_answered_with_all_steps(application):
     """A list is never cut in the middle, and what announces it comes along."""
     answer = await application.engine.answer(ask("How do I brew a cup of coffee?"))
-    assert answer.text.startswith("To brew a cup of coffee:\n\n1. Grind 15 g")
-    assert answer.text.endswith("in 3 minutes.")
-    assert answer.citations[0].lines == (11, 13)
+    assert answer.outcome in HELPFUL
+    assert "To brew a cup of coffee:\n\n1. Grind 15 g" in answer.text.replace("**", "")
+    assert answer.text.replace("**", "").endswith("in 3 minutes.")
+    assert answer.citations[0].lines == (9, 13)
 
 
 async def test_a_stored_pair_is_answered_with_its_answer(application):
     """The row is named."""
     answer = await application.engine.answer(ask("When is the shop open"))
-    assert answer.text == "Monday to Friday."
+    assert answer.outcome in HELPFUL
+    assert "Monday to Friday." in answer.text.replace("**", "")
     assert (answer.citations[0].row, answer.citations[0].lines) == (2, None)
 
 
-@pytest.mark.parametrize("text", ["What is the capital of France?", "zxcvb qwrt", "who won the football match", "🦓"])
-async def test_what_the_documents_do_not_say_is_declined(application, text):
-    """No citation, no span, and no invention."""
-    answer = await application.engine.answer(ask(text))
-    assert answer.outcome is Outcome.DECLINED
-    assert answer.text.startswith("The documents don't answer this.")
-    assert (answer.span, answer.citations, answer.answered) == (None, (), False)
+async def test_a_long_list_that_was_split_is_answered_whole(application, folder_of):
+    """The index holds it in parts; the answer puts them together again."""
+    steps = "\n".join(f"{n}. Turn the valve number {n} a quarter to the left and wait a moment." for n in range(1, 41))
+    folder_of({"valves.md": f"# Valves\n\n## Opening the valves\n\nTo open all the valves:\n\n{steps}\n"})
+    await application.indexer.index_folder(application.settings.knowledge.folder)
+    answer = await application.engine.answer(ask("How do I open all the valves?"))
+    assert answer.outcome in HELPFUL
+    assert answer.citations[0].quote == f"To open all the valves:\n\n{steps}"
+    assert answer.citations[0].lines == (5, 46)
+
+
+HOSTILE = ["", "   ", "?", "a" * 100_000, "\x00\x1b[31m", '" OR 1=1 NEAR( *', "NOT AND OR"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_hostile_text_is_a_question_like_any_other(application, text):
+    """Nothing typed reaches the keyword index as syntax, and length costs nothing."""
+    assert (await application.engine.answer(ask(text))).outcome in (*HELPFUL, Outcome.DECLINED)
 
 
 async def test_small_talk_is_neither_answered_nor_declined(application):
     """Thanks need no search."""
     answer = await application.engine.answer(ask("Thanks a lot!"))
     assert (answer.outcome, answer.answered) == (Outcome.SMALL_TALK, False)
-
-
-async def test_a_follow_up_is_understood_from_what_was_said_before(application):
-    """What alone says nothing finds its passage through the earlier question, in its own conversation only."""
-    await application.engine.answer(ask("How often must I descale the machine?", "one"))
-    follow_up = await application.engine.answer(ask("and with what?", "one"))
-    assert "citric acid" in follow_up.text
-    assert (await application.engine.answer(ask("and with what?", "two"))).outcome is Outcome.DECLINED
-
-
-async def test_a_word_that_points_back_leads_to_what_was_asked_before(application):
-    """`it` stands for the machine, so the little that the question says by itself does not count against the answer."""
-    await application.engine.answer(ask("How often must I descale the machine?"))
-    assert "citric acid" in (await application.engine.answer(ask("what is it descaled with?"))).text
-
-
-async def test_another_subject_is_answered_as_if_it_were_asked_first(application):
-    """What was said before takes nothing away from a question that stands alone."""
-    first = await application.engine.consider(ask("what temperature should the water have?"))
-    await application.engine.answer(ask("How often must I descale the machine?"))
-    later = await application.engine.consider(ask("what temperature should the water have?"))
-    assert later.answer.confidence == pytest.approx(first.answer.confidence, abs=0.01)  # the batch's size rounds
-    assert later.answer.text == first.answer.text
-    assert [variant.weight for variant in later.variants] == [1.0]
-
-
-async def test_a_forgotten_conversation_is_not_referred_to(application):
-    """After /new a question stands alone."""
-    await application.engine.answer(ask("How often must I descale the machine?"))
-    await application.answering.conversations.forget("c")
-    assert (await application.engine.answer(ask("and with what?"))).outcome is Outcome.DECLINED
-
-
-async def test_a_reply_refers_to_the_message_that_it_replies_to(application):
-    """Without any turn stored."""
-    answer = await application.engine.answer(ask("with what?", replied_to="Descale the machine every three months."))
-    assert "citric acid" in answer.text
-
-
-async def test_chatter_after_an_answer_is_still_declined(application):
-    """What was said before does not carry an off-topic remark over the threshold."""
-    await application.engine.answer(ask("how hot should the water be?"))
-    assert (await application.engine.answer(ask("who won the football match yesterday"))).outcome is Outcome.DECLINED
-
-
-async def test_declined_questions_are_not_followed_up(application):
-    """A question that was not answered does not lead the next one astray."""
-    await application.engine.answer(ask("What is the capital of France?"))
-    assert await application.journal.turns("c", newer_than=0, limit=9) == []
-
-
-@pytest.mark.parametrize("text", ["", "   ", "?", "a" * 100_000, "\x00\x1b[31m", '" OR 1=1 NEAR( *', "NOT AND OR"])
-async def test_hostile_text_is_a_question_like_any_other(application, text):
-    """Nothing typed reaches the keyword index as syntax, and length costs nothing."""
-    assert (await application.engine.answer(ask(text))).outcome is Outcome.DECLINED
-
-
-async def test_progress_and_times_tell_the_stages(application):
-    """What a person sees while waiting, and what the log line says."""
-    stages = []
-    answer = await application.engine.answer(
-        ask("how hot should the water be?"), lambda update: stages.append(update.stage)
-    )
-    assert stages == [Stage.SEARCHING, Stage.READING]
-    assert set(answer.timings_ms) == {"conversation", "encode", "search", "read", "compose", "total"}
 
 
 async def test_without_an_index_the_fix_is_named(settings, models):
@@ -172,34 +120,240 @@ async def test_an_empty_folder_answers_nothing(settings, models, folder_of):
     folder_of({"picture.png": b""})
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
-        assert (await application.engine.answer(ask("anything"))).outcome is Outcome.DECLINED
+        answer = await application.engine.answer(ask("anything"))
+        assert (answer.outcome, answer.text) == (Outcome.DECLINED, REFUSAL)
 
 
-async def test_a_long_list_that_was_split_is_answered_whole(application, folder_of):
-    """The index holds it in parts; the answer puts them together again."""
-    steps = "\n".join(f"{n}. Turn the valve number {n} a quarter to the left and wait a moment." for n in range(1, 41))
-    folder_of({"valves.md": f"# Valves\n\n## Opening the valves\n\nTo open all the valves:\n\n{steps}\n"})
+# --- with a reader whose numbers are known --------------------------------------------------------------------------------
+
+# The confidence is 1 / (1 + e^-relevance).
+CALIBRATION = Calibration(0.0, {"relevance": 1.0, "lead": 0.0, "retrieval": 0.0, "cosine": 0.0}, {})
+ANSWERS = 3.0  # .95
+MAY_ANSWER = -1.0  # .27
+IRRELEVANT = -9.0
+
+WATER = "what temperature should the water have?"
+DESCALING = "How often must I descale the machine?"
+WITH_WHAT = "and with what?"
+
+
+class ScriptedReader:
+    """Marks the words that are told for each question, in the passages that hold them, with their relevance."""
+
+    def __init__(self, script: dict[str, tuple[str, float]], asked: dict[str, int]) -> None:
+        """`asked` gets the number of passages read for each question."""
+        self.script = script
+        self.asked = asked
+
+    async def read(
+        self, question: str, passages: Sequence[FoundPassage], deadline_seconds: float | None = None
+    ) -> list[Reading | None]:
+        assert deadline_seconds is None
+        self.asked[question] = len(passages)
+        return [self._reading(found, *self.script.get(question, ("\0", IRRELEVANT))) for found in passages]
+
+    def _reading(self, found: FoundPassage, words: str, relevance: float) -> Reading:
+        for place, block in enumerate(found.passage.blocks):
+            if (start := block.text.find(words)) >= 0:
+                return Reading(relevance, place, (start, start + len(words)))
+        return Reading(IRRELEVANT, 0, (0, 1))
+
+
+Scripted = Callable[..., QAEngine]
+
+
+@pytest.fixture
+def scripted(application) -> Scripted:
+    """Make an engine over the application's index: `scripted({question: (words, relevance)}, threshold=0.5)`."""
+
+    def make(script: dict[str, tuple[str, float]], asked: dict[str, int] | None = None, **settings: float) -> QAEngine:
+        answering = application.answering
+        chosen = AnswerSettings(**{"threshold": 0.5, "suggest_threshold": 0.15, **settings})
+        reader = ScriptedReader(script, {} if asked is None else asked)
+        return QAEngine(answering.retriever, reader, CALIBRATION, answering.conversations, chosen)
+
+    return make
+
+
+async def test_what_is_sure_is_answered(scripted):
+    """The words are bold where they stand, and are the span."""
+    answer = await scripted({WATER: ("92 to 96 degrees", ANSWERS)}).answer(ask(WATER))
+    assert (answer.outcome, answer.answered) == (Outcome.ANSWERED, True)
+    assert answer.text == "Use water at **92 to 96 degrees**. It should be soft. Hard water makes the cup taste flat."
+    assert (answer.span, answer.confidence) == ("92 to 96 degrees", pytest.approx(0.953, abs=0.001))
+
+
+async def test_what_may_answer_is_suggested(scripted):
+    """Marked as unsure, with the section and its place; it doesn't count as answered."""
+    answer = await scripted({WATER: ("92 to 96 degrees", MAY_ANSWER)}).answer(ask(WATER))
+    assert (answer.outcome, answer.answered) == (Outcome.SUGGESTED, False)
+    assert answer.text.startswith(f"{UNSURE}\n\nUse water at **92 to 96 degrees**.")
+    assert answer.citations[0].lines == (5, 5)
+    assert answer.confidence == pytest.approx(0.269, abs=0.001)
+
+
+async def test_what_is_neither_is_declined(scripted):
+    """No citation and no span; what is near is named, without a claim that the documents don't answer."""
+    answer = await scripted({}).answer(ask(WATER))
+    assert (answer.outcome, answer.answered) == (Outcome.DECLINED, False)
+    assert answer.text.startswith(f"{NOT_FOUND} The nearest I found: “Brewing guide › Water”")
+    assert (answer.span, answer.citations, answer.more) == (None, (), "")
+
+
+@pytest.mark.parametrize(
+    "text", ["What is the capital of France?", "zxcvb qwrt", "who won the football match", "🦓", *HOSTILE]
+)
+async def test_what_is_not_even_near_is_refused(scripted, text):
+    """Nothing is named that has nothing to do with it."""
+    answer = await scripted({}).answer(ask(text))
+    assert (answer.outcome, answer.text) == (Outcome.DECLINED, REFUSAL)
+
+
+async def test_each_bound_decides(scripted):
+    """What reaches it is over it; where both are the same nothing is suggested."""
+    script = {WATER: ("92", MAY_ANSWER)}
+
+    async def outcome(**bounds: float) -> Outcome:
+        return (await scripted(script, **bounds).consider(ask(WATER))).answer.outcome
+
+    assert await outcome(threshold=0.26) is Outcome.ANSWERED
+    assert await outcome(threshold=0.27) is Outcome.SUGGESTED
+    assert await outcome(suggest_threshold=0.26) is Outcome.SUGGESTED
+    assert await outcome(suggest_threshold=0.27) is Outcome.DECLINED
+    assert await outcome(threshold=0.27, suggest_threshold=0.27) is Outcome.DECLINED
+
+
+async def test_an_answer_that_is_withheld_is_composed_on_request(scripted):
+    """For the evaluation, as if every bound were at 0; the outcome stays."""
+    engine = scripted({WATER: ("92 to 96 degrees", -3.0)})
+    considered = await engine.consider(ask(WATER), forced=True)
+    assert considered.answer.outcome is Outcome.DECLINED
+    assert considered.forced.answered and "**92 to 96 degrees**" in considered.forced.text
+    assert (await engine.consider(ask(WATER))).forced is None
+
+
+async def test_another_product_s_price_is_never_sure(application, scripted, folder_of):
+    """However relevant the reader finds it."""
+    folder_of({"prices.md": "# Pumps\n\nThe P-300 costs 90 euros.\n"})
     await application.indexer.index_folder(application.settings.knowledge.folder)
-    answer = await application.engine.answer(ask("How do I open all the valves?"))
-    assert answer.citations[0].quote == steps
-    assert answer.citations[0].lines == (7, 46)
+    script = {f"How much is the P-{number}?": ("90 euros", 9.0) for number in (300, 400)}
+    assert (await scripted(script).answer(ask("How much is the P-300?", "a"))).outcome is Outcome.ANSWERED
+    assert (await scripted(script).answer(ask("How much is the P-400?", "b"))).outcome is Outcome.SUGGESTED
 
 
-async def test_passages_that_can_not_come_first_are_not_read_and_would_have_changed_nothing(
-    application, folder_of, monkeypatch
-):
-    """Two are enough where they are far ahead, five are read where they are near each other; read or not, the answers are
-    the same."""
-    tools = ("kettle", "grinder", "filter", "jug", "tray")
-    folder_of({f"{tool}.md": f"# The {tool}\n\nThe {tool} must be cleaned every week.\n" for tool in tools})
+async def test_as_many_passages_are_read_as_the_settings_say(scripted):
+    """In one batch; the others are named as unread."""
+    asked: dict[str, int] = {}
+    considered = await scripted({WATER: ("92", ANSWERS)}, asked, read_passages=2).consider(ask(WATER))
+    assert asked == {WATER: 2}
+    assert (len(considered.candidates), len(considered.judged.unread)) == (2, 2)
+
+
+async def test_a_question_is_cut_where_nobody_types_on(scripted):
+    """For searching and reading."""
+    asked: dict[str, int] = {}
+    await scripted({}, asked).answer(ask("water " * 100_000))
+    assert [len(question) for question in asked] == [2000]
+
+
+async def test_what_follows_in_the_section_is_there_on_request(application, scripted, folder_of):
+    """The text is short, and `more` has the rest."""
+    rest = f"Then {'wait a moment and ' * 40}go on."
+    folder_of({"pump.md": f"# Pump\n\nThe pump is red.\n\n{rest}\n"})
     await application.indexer.index_folder(application.settings.knowledge.folder)
-    questions = {"When is the shop open?": 2, "tools of the application": 5, "how hot should the water be?": 2}
-    quick = [await application.engine.consider(ask(text, text)) for text in questions]
-    assert [len(considered.candidates) for considered in quick] == list(questions.values())
-    assert len(quick[0].unread) > 3
-    monkeypatch.setattr("bot.engine.qa._READ_FIRST", 100)
-    thorough = [await application.engine.consider(ask(text, text)) for text in questions]
-    assert [len(considered.candidates) for considered in thorough] == [5, 5, 5]
-    for one, other in zip(quick, thorough, strict=True):
-        assert one.answer.text == other.answer.text
-        assert one.answer.confidence == pytest.approx(other.answer.confidence, abs=0.01)
+    answer = await scripted({"Which colour has the pump?": ("red", ANSWERS)}).answer(ask("Which colour has the pump?"))
+    assert (answer.text, answer.more) == ("The pump is **red**.", rest)
+
+
+async def test_progress_and_times_tell_the_stages(scripted):
+    """What a person sees while waiting, and what the log line says."""
+    stages = []
+    answer = await scripted({}).answer(ask(WATER), lambda update: stages.append(update.stage))
+    assert stages == [Stage.SEARCHING, Stage.READING]
+    assert set(answer.timings_ms) == {"conversation", "search", "read", "compose", "total"}
+
+
+# --- follow-ups -----------------------------------------------------------------------------------------------------------
+
+FOLLOW_UP = {
+    DESCALING: ("every three months", ANSWERS),
+    f"{WITH_WHAT} {DESCALING}": ("citric acid", ANSWERS),
+    f"{WATER} {DESCALING}": ("every three months", ANSWERS),
+    WATER: ("92 to 96 degrees", ANSWERS),
+}
+
+
+async def test_a_follow_up_is_understood_from_what_was_said_before(scripted):
+    """What alone says nothing finds its passage through the earlier question, in its own conversation only."""
+    engine = scripted(FOLLOW_UP)
+    await engine.answer(ask(DESCALING, "one"))
+    assert "**citric acid**" in (await engine.answer(ask(WITH_WHAT, "one"))).text
+    assert (await engine.answer(ask(WITH_WHAT, "two"))).outcome is Outcome.DECLINED
+
+
+async def test_a_forgotten_conversation_is_not_referred_to(application, scripted):
+    """After /new a question stands alone."""
+    engine = scripted(FOLLOW_UP)
+    await engine.answer(ask(DESCALING))
+    await application.answering.conversations.forget("c")
+    assert (await engine.answer(ask(WITH_WHAT))).outcome is Outcome.DECLINED
+
+
+async def test_a_reply_refers_to_the_message_that_it_replies_to(scripted):
+    """Without any turn stored."""
+    answer = await scripted(FOLLOW_UP).answer(ask(WITH_WHAT, replied_to=DESCALING))
+    assert "**citric acid**" in answer.text
+
+
+async def test_another_subject_is_answered_as_if_it_were_asked_first(scripted):
+    """What was said before takes nothing away from a question that stands alone."""
+    engine = scripted(FOLLOW_UP)
+    first = await engine.consider(ask(WATER))
+    await engine.answer(ask(DESCALING))
+    later = await engine.consider(ask(WATER))
+    assert later.answer.confidence == pytest.approx(first.answer.confidence)
+    assert (later.answer.text, later.answer.citations) == (first.answer.text, first.answer.citations)
+    assert later.judged.interpretation == first.judged.interpretation
+
+
+@pytest.mark.parametrize(
+    ("question", "alone", "together", "taken_alone"),
+    [
+        (WATER, 0.5, 0.4, True),
+        (WATER, 0.4, 0.5, False),
+        (WATER, 0.5, 0.5, True),
+        ("how hot should it be?", 0.5, 0.4, False),  # .62 is not much surer than .60
+        ("how hot should it be?", 2.0, 0.4, True),  # .88 is
+        (WATER, -2.5, -9.0, False),  # .08 would be declined either way
+    ],
+)
+async def test_what_is_surer_decides_whether_it_is_a_follow_up(scripted, question, alone, together, taken_alone):
+    """Much surer, if the question points back."""
+    script = {
+        DESCALING: ("every three months", ANSWERS),
+        question: ("92 to 96 degrees", alone),
+        f"{question} {DESCALING}": ("every three months", together),
+    }
+    asked: dict[str, int] = {}
+    engine = scripted(script, asked)
+    await engine.answer(ask(DESCALING))
+    considered = await engine.consider(ask(question))
+    assert (considered.judged.interpretation.text == question) is taken_alone
+    assert set(asked) == set(script)
+
+
+async def test_chatter_after_an_answer_is_still_declined(scripted):
+    """What was said before does not carry an off-topic remark over the threshold."""
+    engine = scripted(FOLLOW_UP)
+    await engine.answer(ask(DESCALING))
+    assert (await engine.answer(ask("who won the football match yesterday"))).outcome is Outcome.DECLINED
+
+
+@pytest.mark.parametrize(("relevance", "remembered"), [(ANSWERS, [WATER]), (MAY_ANSWER, [WATER]), (IRRELEVANT, [])])
+async def test_declined_questions_are_not_followed_up(application, scripted, relevance, remembered):
+    """A question that was not answered does not lead the next one astray; nor is one remembered that is only considered."""
+    engine = scripted({WATER: ("92", relevance)})
+    await engine.consider(ask(WATER))
+    assert await application.journal.turns("c", newer_than=0, limit=9) == []
+    await engine.answer(ask(WATER))
+    assert [turn.question for turn in await application.journal.turns("c", newer_than=0, limit=9)] == remembered
