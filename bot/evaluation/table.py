@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from bot.core.text import counted
 from bot.evaluation.calibration import Fitted
 from bot.evaluation.metrics import Figures, HelpShares, PhrasedFigures, Row
 
@@ -95,9 +96,10 @@ def _remark_on_help(subtype: str, shares: HelpShares) -> Remark:
         f"{percent(shares.useful)} useful, {percent(shares.wrong)} wrong, {percent(shares.suggested_useful)} suggested and "
         f"useful, {percent(shares.suggested_wrong)} suggested and not, {percent(shares.declined)} declined"
     )
-    kinds = "all questions" if subtype == "all" else f"questions of the kind {subtype}"
+    asked = counted(shares.questions, "question")
+    of_kind = "" if subtype == "all" else f" of the kind {subtype}"
     return Remark(
-        f"help, {subtype}", value, f"{shares.questions} {kinds} whose useful answers are known by their key words"
+        f"help, {subtype}", value, f"of the {asked}{of_kind} whose useful answers are known by their key words"
     )
 
 

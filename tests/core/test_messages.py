@@ -48,6 +48,7 @@ ANSWERS = st.builds(
     citations=st.lists(CITATIONS, max_size=3).map(tuple),
     retrieved=st.lists(TEXT, max_size=3).map(tuple),
     timings_ms=st.dictionaries(TEXT, st.floats(0, 1e6), max_size=3),
+    more=TEXT,
 )
 
 
@@ -96,12 +97,26 @@ def test_the_json_of_an_answer_speaks_to_people_and_programs():
         "timings_ms": {"total": 1.5},
         "late": False,
         "phrasing": None,
+        "more": "",
     }
+
+
+def test_an_answer_that_an_earlier_version_wrote_has_nothing_more():
+    """It waits in the journal while the bot is brought up to date."""
+    answer = Answer(Outcome.DECLINED, "text", "ref")
+    written = answer.to_json()
+    del written["more"]
+    assert Answer.from_json(written) == answer
+
+
+def test_the_json_of_a_suggestion_says_that_it_is_no_sure_answer():
+    data = Answer(Outcome.SUGGESTED, "text", "ref").to_json()
+    assert (data["outcome"], data["answered"], data["answer"]) == ("suggested", False, "text")
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_only_an_answer_from_the_documents_counts_as_answered(outcome):
-    """Small talk, declining and failing don't."""
+    """Small talk, suggesting, declining and failing don't."""
     assert Answer(outcome, "text", "ref").answered is (outcome is Outcome.ANSWERED)
 
 

@@ -28,6 +28,10 @@ def answered(
     )
 
 
+def suggested(text: str, *, confidence: float = 0.3) -> Answer:
+    return Answer(Outcome.SUGGESTED, text, "ref", confidence=confidence, retrieved=("gold.md",))
+
+
 def declined(confidence: float = 0.1, retrieved: tuple[str, ...] = ()) -> Answer:
     return Answer(
         Outcome.DECLINED, "The documents don't answer this.", "ref", confidence=confidence, retrieved=retrieved

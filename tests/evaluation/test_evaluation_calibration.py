@@ -62,31 +62,31 @@ def side(halves: tuple[list[Result], list[Result]], document: str) -> set[int]:
 
 def test_the_weights_that_made_the_answers_right_are_found_again() -> None:
     """Answers drawn with known odds: the weights come out to about a standard error or two, and the confidence is true."""
-    truth = Calibration(-3.0, {"retrieval": 4.0, "covered": 2.0, "margin": 0.5}, {})
+    truth = Calibration(-3.0, {"relevance": 0.5, "lead": 2.0, "retrieval": 4.0}, {})
     chance = random.Random(1)
     results = []
     for number in range(6000):
-        found = Features(chance.random(), chance.random(), 0.0, chance.uniform(-6, 6))
+        found = Features(chance.uniform(-6, 6), chance.random(), chance.random(), 0.0)
         results.append(judged(number, chance.random() < truth.confidence(found), found))
     fitted = fit({"set": results})
     assert fitted.calibration.intercept == pytest.approx(-3.0, abs=0.4)
     assert fitted.calibration.weights["retrieval"] == pytest.approx(4.0, abs=0.5)
-    assert fitted.calibration.weights["covered"] == pytest.approx(2.0, abs=0.5)
-    assert fitted.calibration.weights["margin"] == pytest.approx(0.5, abs=0.1)
+    assert fitted.calibration.weights["lead"] == pytest.approx(2.0, abs=0.5)
+    assert fitted.calibration.weights["relevance"] == pytest.approx(0.5, abs=0.1)
     assert fitted.errors["set"] < 0.04
 
 
 def test_no_score_counts_against_an_answer() -> None:
     """One that did so in what was fitted on counts nothing, and the others are as if it had never been there."""
-    truth = Calibration(-1.0, {"retrieval": 3.0, "covered": -1.5, "margin": 0.5}, {})
+    truth = Calibration(-1.0, {"relevance": 0.5, "lead": -1.5, "retrieval": 3.0}, {})
     chance = random.Random(2)
     results = []
     for number in range(3000):
-        found = Features(chance.random(), chance.random(), 0.0, chance.uniform(-6, 6))
+        found = Features(chance.uniform(-6, 6), chance.random(), chance.random(), 0.0)
         results.append(judged(number, chance.random() < truth.confidence(found), found))
     fitted = fit({"set": results}).calibration
-    assert fitted.weights["covered"] == 0.0
-    without = [replace(r, features=replace(r.features, covered=0.0)) for r in results if r.features]
+    assert fitted.weights["lead"] == 0.0
+    without = [replace(r, features=replace(r.features, lead=0.0)) for r in results if r.features]
     assert fit({"set": without}).calibration == fitted
 
 

@@ -4,16 +4,19 @@ import json
 from dataclasses import replace
 
 import pytest
-from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result
+from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result, suggested
 
 from bot.core.messages import Answer, Outcome, Phrased, Phrasing
 from bot.evaluation.metrics import (
     CoveragePoint,
+    HelpShares,
     ReliabilityBin,
     calibration_error,
     can_be_judged,
     contains,
     exact_match,
+    help_shares,
+    helps,
     is_right,
     measure,
     normalised,
@@ -84,6 +87,73 @@ def test_right_is_from_the_right_document_and_says_the_same(
     question: EvaluationQuestion, answer: Answer, right: bool
 ) -> None:
     assert is_right(result(question, answer)) is right
+
+
+# --- questions to a help desk -----------------------------------------------------------------------------------------
+
+
+def wanting(
+    *key: str, subtype: str = "howto", key_all: bool = False, kind: Kind = Kind.ANSWERABLE
+) -> EvaluationQuestion:
+    """A question whose useful answers are known by their key words."""
+    return EvaluationQuestion(
+        "h", "How?", kind, None, frozenset({"gold.md"}), subtype=subtype, key=key, key_all=key_all
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "useful"),
+    [
+        (wanting("sluice --open"), "Run `sluice  --open` first.", True),
+        (wanting("Sluice --OPEN"), "run\n\n    sluice\n--open", True),
+        (wanting("left valve"), "Turn the **left** _valve_.", True),
+        (wanting("07:30 | 18:00"), "| Monday | 07:30 | 18:00 |", True),
+        (wanting("valve", "tap"), "Turn the tap.", True),
+        (wanting("valve", "tap", key_all=True), "Turn the tap.", False),
+        (wanting("valve", "tap", key_all=True), "Turn the valve, then the tap.", True),
+        (wanting("valve"), "Nothing about it.", False),
+        (wanting(), "Anything.", False),
+    ],
+)
+def test_an_answer_helps_if_its_text_holds_the_keys(question: EvaluationQuestion, text: str, useful: bool) -> None:
+    """White space, case and Markdown's marks don't count; one key is enough, except where all are needed."""
+    assert helps(question, answered("x", text=text)) is useful
+    assert helps(question, suggested(text)) is useful
+
+
+def test_where_there_are_keys_they_decide_what_is_right() -> None:
+    """Wherever it is quoted from, for another page may say the same; a suggestion is no answer that could be right."""
+    question = wanting("valve")
+    assert says_right(question, answered("x", text="the valve", doc="other.md"))
+    assert not says_right(question, answered("x", text="the tap"))
+    assert not says_right(question, suggested("the valve"))
+
+
+def test_what_became_of_questions_to_a_help_desk_is_counted_by_subtype() -> None:
+    """By hand: of four how-tos one each is useful, wrong, suggested and useful, suggested and not; the fact is declined."""
+    results = [
+        result(wanting("valve"), answered("x", text="the valve")),
+        result(wanting("valve"), answered("x", text="the tap")),
+        result(wanting("valve"), suggested("the valve")),
+        result(wanting("valve", kind=Kind.FOLLOWUP), suggested("the tap")),
+        result(wanting("9 bar", subtype="fact"), declined()),
+        result(wanting("valve", kind=Kind.UNANSWERABLE), answered("x", text="the valve")),
+        result(answerable("valve"), answered("valve")),
+    ]
+    shares = help_shares(results)
+    assert shares == {
+        "fact": HelpShares(1, 0.0, 0.0, 0.0, 0.0, 1.0),
+        "howto": HelpShares(4, 0.25, 0.25, 0.25, 0.25, 0.0),
+        "all": HelpShares(5, 0.2, 0.2, 0.2, 0.2, 0.2),
+    }
+    assert measure(results).help == shares
+
+
+def test_without_keys_there_are_no_such_shares() -> None:
+    assert help_shares([result(answerable("x"), answered("x")), result(OFFTOPIC, declined())]) == {}
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
 
 
 def test_documents_are_ranked() -> None:
@@ -190,6 +260,7 @@ def test_what_would_have_been_answered_is_judged_like_an_answer() -> None:
         (UNANSWERABLE, True),  # any answer is wrong
         (OFFTOPIC, True),
         (replace(answerable(), answers=None, reference="x"), False),
+        (EvaluationQuestion("k", "What?", Kind.ANSWERABLE, key=("x",)), True),
     ],
 )
 def test_without_gold_spans_only_a_needless_answer_can_be_judged(question: EvaluationQuestion, judged: bool) -> None:

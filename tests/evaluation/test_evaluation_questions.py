@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import DocumentError
-from bot.evaluation.questions import EvaluationQuestion, Kind, QuestionSet, Said, load_documents, load_questions
+from bot.evaluation.questions import EvaluationQuestion, Kind, Place, QuestionSet, Said, load_documents, load_questions
 
 
 @pytest.fixture
@@ -31,7 +31,11 @@ def test_a_full_line_is_read(file: Path) -> None:
             "related_doc_ids": ["c.md", "d.md"],
             "history": [{"role": "user", "text": "How to install?"}, {"role": "assistant", "text": "On what?"}],
             "reference": "Run it.",
-            "subtype": "ignored",
+            "subtype": "howto",
+            "key": ["setup.exe /quiet", "next > next"],
+            "key_all": True,
+            "places": [{"doc_id": "a.md", "lines": [12, 15]}, {"doc_id": "b.md", "lines": [3, 3]}],
+            "comment": "ignored",
         },
     )
     assert load_questions(file) == [
@@ -44,6 +48,10 @@ def test_a_full_line_is_read(file: Path) -> None:
             history=(Said("user", "How to install?"), Said("assistant", "On what?")),
             reference="Run it.",
             related=frozenset({"c.md", "d.md"}),
+            subtype="howto",
+            key=("setup.exe /quiet", "next > next"),
+            key_all=True,
+            places=(Place("a.md", 12, 15), Place("b.md", 3, 3)),
         )
     ]
 
@@ -123,6 +131,14 @@ def test_ids_may_be_numbers(file: Path) -> None:
         ('{"question": "q", "history": [{"role": "bot", "text": "t"}]}', '"user" or "assistant"'),
         ('{"question": "q", "history": [{"role": "user"}]}', "the `text` of each of `history`"),
         ('{"question": "q", "reference": []}', "`reference` must be a text"),
+        ('{"question": "q", "subtype": 1}', "`subtype` must be a text"),
+        ('{"question": "q", "key": "k"}', "`key` must be a list"),
+        ('{"question": "q", "key": [" "]}', "one of `key` is empty"),
+        ('{"question": "q", "key_all": "yes"}', "`key_all` must be true or false"),
+        ('{"question": "q", "places": {}}', "`places` must be a list"),
+        ('{"question": "q", "places": [{"doc_id": "a.md"}]}', "each of `places` must be an object with a `doc_id`"),
+        ('{"question": "q", "places": [{"doc_id": "a.md", "lines": [1]}]}', "`lines`, such as [12, 15]"),
+        ('{"question": "q", "places": [{"doc_id": "a.md", "lines": ["1", "2"]}]}', "`lines`, such as [12, 15]"),
     ],
 )
 def test_a_malformed_line_is_named(file: Path, line: str, said: str) -> None:

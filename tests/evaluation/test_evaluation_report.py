@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result
+from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result, suggested
 from rich.console import Console
 
 from bot.core.errors import BotError
@@ -18,6 +18,7 @@ from bot.engine.confidence import Calibration
 from bot.evaluation.calibration import Fitted, ThresholdPoint
 from bot.evaluation.metrics import measure
 from bot.evaluation.plots import require_matplotlib
+from bot.evaluation.questions import EvaluationQuestion, Kind, Place
 from bot.evaluation.report import worst, write_report
 from bot.evaluation.run import Result
 from bot.evaluation.table import render_calibration, render_table
@@ -105,6 +106,36 @@ def test_the_table_fits_a_narrow_terminal_and_says_the_rest_below() -> None:
     assert "9.0 ms median, 36 ms at the 95th percentile" in text
 
 
+HELP = EvaluationQuestion(
+    "h",
+    "How do I open the sluice?",
+    Kind.ANSWERABLE,
+    subtype="howto",
+    key=("turn the wheel", "pull the lever"),
+    places=(Place("locks/sluice.md", 8, 11),),
+)
+
+
+def test_what_became_of_questions_to_a_help_desk_is_said_by_subtype() -> None:
+    results = [
+        result(HELP, answered("x", text="Turn the wheel.")),
+        result(HELP, suggested("Pull the lever.")),
+        result(HELP, suggested("Paint the wheel.")),
+        result(HELP, declined()),
+    ]
+    text = " ".join(" ".join(shown(results)).split())
+    shares = "25.0% useful, 0.0% wrong, 25.0% suggested and useful, 25.0% suggested and not, 25.0% declined"
+    assert f"help, howto {shares}: of the 4 questions of the kind howto whose useful answers" in text
+    assert f"help, all {shares}: of the 4 questions whose useful answers" in text
+
+
+def test_a_mistake_names_the_places_and_key_words_of_a_useful_answer(tmp_path: Path) -> None:
+    text = Page(written(tmp_path, [result(HELP, suggested("Paint the wheel."))])).text
+    assert "suggested with a confidence of 0.30" in text
+    assert "Right placelocks/sluice.md, lines 8-11" in text
+    assert "turn the wheelpull the lever" in text
+
+
 def test_the_table_of_nothing_is_dashes() -> None:
     text = "\n".join(shown([]))
     assert "AUROC -: " in text
@@ -160,7 +191,7 @@ def test_a_mistake_is_shown_with_all_there_is_to_know(tmp_path: Path) -> None:
     text = Page(written(tmp_path, RESULTS)).text
     assert "answered wrongly with a confidence of 0.80" in text
     assert "declined with a confidence of 0.20" in text
-    assert "Found firstnear.md" in text
+    assert "Foundnear.md" in text
     assert "Nothing: the documents don't answer this." in text
 
 
