@@ -158,6 +158,11 @@ class Answer:
     def answered(self) -> bool:
         return self.outcome is Outcome.ANSWERED
 
+    @property
+    def from_documents(self) -> bool:
+        """Whether the text is from the documents, sure or not, so that it has sources and can be rated."""
+        return self.outcome in (Outcome.ANSWERED, Outcome.SUGGESTED)
+
     def to_json(self) -> dict[str, Any]:
         """The form that people and programs read too: `text` is called `answer` there, beside `answered`."""
         fields = asdict(self)

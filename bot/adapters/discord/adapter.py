@@ -69,9 +69,10 @@ class DiscordAdapter:
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         self._display.end(address)
-        if address.details.get("unprompted") and answer.outcome is not Outcome.ANSWERED:
-            return  # nobody has asked the bot
-        await self._outbox.deliver(address, answer, delivery)
+        if _stays_silent(address, answer):
+            await self._outbox.withdraw(address, delivery)
+        else:
+            await self._outbox.deliver(address, answer, delivery)
 
     async def progress(self, address: Address, update: Update) -> None:
         await self._display.show(address, update)
@@ -118,3 +119,10 @@ class DiscordAdapter:
 
     async def on_error(self, event: str, *_: object) -> None:
         _log.exception("event failed", event_name=event)
+
+
+def _stays_silent(address: Address, answer: Answer) -> bool:
+    """Whether an answer is not worth a message, because nobody has asked the bot for it."""
+    if answer.outcome is Outcome.SUGGESTED:
+        return bool(address.details.get("unasked") or address.details.get("unprompted"))
+    return bool(address.details.get("unprompted")) and not answer.answered

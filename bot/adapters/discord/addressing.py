@@ -53,6 +53,7 @@ class MessageReader:
                     "kind": "message",
                     "author": message.author.id,
                     "unprompted": not prompted,
+                    "unasked": not (addressed or _opens_post(message) or _takes_part(message.channel, me)),
                     "thread": text[:_LONGEST_TITLE] if opens_thread else None,
                     "server": message.guild.id if message.guild else None,
                 },

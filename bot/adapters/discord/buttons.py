@@ -10,8 +10,8 @@ from bot.adapters.discord.actions import Actions, Interaction
 from bot.adapters.discord.addressing import PLATFORM
 from bot.adapters.discord.connection import Client
 from bot.adapters.discord.places import NOBODY
-from bot.adapters.discord.responses import respond, visible_failures
-from bot.core.messages import Address
+from bot.adapters.discord.responses import respond, respond_in_parts, visible_failures
+from bot.core.messages import Address, Answer, Outcome
 
 _LONGEST_REASON = 500  # characters
 _REASON = re.compile(r"kb:why:(\w+)")
@@ -20,11 +20,13 @@ _GONE = "This answer is not kept any more."
 Button = discord.ui.Button[discord.ui.View]
 
 
-def answer_buttons(reference: str, *, shareable: bool) -> discord.ui.View:
-    """The buttons below an answer: to rate it, to show the passage and, if `shareable`, to share a private answer."""
+def answer_buttons(answer: Answer, *, shareable: bool) -> discord.ui.View:
+    """The buttons below an answer or a suggestion: to rate it, to show the passage, to show more of the section if there is
+    more and, if `shareable`, to share a private answer."""
     view = discord.ui.View(timeout=None)
-    for action in ("yes", "no", "source", *(("share",) if shareable else ())):
-        view.add_item(AnswerButton(action, reference))
+    suggested = answer.outcome is Outcome.SUGGESTED
+    for action in ("yes", "no", "source", *(("more",) if answer.more else ()), *(("share",) if shareable else ())):
+        view.add_item(AnswerButton(action, answer.reference, suggested=suggested))
     return view
 
 
@@ -39,13 +41,18 @@ _LOOKS = {
     "yes": ("👍", "Helpful"),
     "no": ("👎", "Not helpful"),
     "source": ("📄", "Show the passage"),
+    "more": ("➕", "More"),
     "share": ("📣", "Share"),
 }
+_LOOKS_BELOW_SUGGESTIONS = _LOOKS | {"yes": ("👍", "That's it"), "no": ("👎", "No")}
 
 
-class AnswerButton(discord.ui.DynamicItem[Button], template=r"kb:(?P<action>yes|no|source|share):(?P<reference>\w+)"):
-    def __init__(self, action: str, reference: str) -> None:
-        emoji, label = _LOOKS[action]
+class AnswerButton(
+    discord.ui.DynamicItem[Button], template=r"kb:(?P<action>yes|no|source|more|share):(?P<reference>\w+)"
+):
+    def __init__(self, action: str, reference: str, *, suggested: bool = False) -> None:
+        """`suggested`: whether the button stands below a suggestion, where those for rating have other labels."""
+        emoji, label = (_LOOKS_BELOW_SUGGESTIONS if suggested else _LOOKS)[action]
         super().__init__(discord.ui.Button(custom_id=f"kb:{action}:{reference}", emoji=emoji, label=label))
         self._action = action
         self._reference = reference
@@ -73,9 +80,24 @@ class AnswerButton(discord.ui.DynamicItem[Button], template=r"kb:(?P<action>yes|
         stored = await _actions(interaction).stored(self._reference)
         await respond(interaction, rendering.passages(stored.answer.citations) if stored else _GONE)
 
+    async def _more(self, interaction: Interaction) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        actions = _actions(interaction)
+        stored = await actions.stored(self._reference)
+        if stored is None or not stored.answer.more:
+            await _say(interaction, _GONE)
+        else:
+            await respond_in_parts(
+                interaction, rendering.render_more(stored.answer, most_parts=actions.settings.messages)
+            )
+
     async def _share(self, interaction: Interaction) -> None:
         """Share the answer, and take the button away first, so that nothing is shared twice."""
-        await interaction.response.edit_message(view=answer_buttons(self._reference, shareable=False))
+        stored = await _actions(interaction).stored(self._reference)
+        if stored is None:
+            await interaction.response.send_message(_GONE, ephemeral=True)
+            return
+        await interaction.response.edit_message(view=answer_buttons(stored.answer, shareable=False))
         await _actions(interaction).share(interaction, self._reference)
 
 

@@ -24,7 +24,7 @@ from bot.adapters.discord.places import (
 from bot.adapters.discord.rendering import Rendered
 from bot.adapters.layout import split_markdown
 from bot.core.errors import Undeliverable
-from bot.core.messages import Address, Answer, Delivery, Outcome, Sending
+from bot.core.messages import Address, Answer, Delivery, Sending
 from bot.core.settings import DiscordSettings
 
 
@@ -51,6 +51,13 @@ class Outbox:
             await delivery.send_part(part, send)
         for message in await delivery.left_over(len(rendered.parts)):
             await _delete(places[0], message)
+
+    async def withdraw(self, address: Address, delivery: Delivery) -> None:
+        """Delete the messages of an earlier answer to a question, and a placeholder."""
+        if messages := await delivery.left_over(0):
+            [place, *_] = await self._places(address)
+            for message in messages:
+                await _delete(place, message)
 
     async def send_placeholder(self, address: Address, text: str, *, replaces: str | None) -> str:
         """Send a text that the answer will replace, with a button to stop, or edit the one that was sent; its message id."""
@@ -118,7 +125,7 @@ class Outbox:
 
 
 def _buttons(answer: Answer, *, shareable: bool) -> discord.ui.View | None:
-    return answer_buttons(answer.reference, shareable=shareable) if answer.outcome is Outcome.ANSWERED else None
+    return answer_buttons(answer, shareable=shareable) if answer.from_documents else None
 
 
 def _content(

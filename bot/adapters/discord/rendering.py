@@ -8,7 +8,7 @@ bot's own small print.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.adapters.layout import LATE, safe, source_line, split_markdown, utf16_length
 from bot.core.messages import Answer, Citation, Outcome
@@ -63,9 +63,14 @@ def render(answer: Answer, *, question: str | None = None, most_parts: int = 5) 
     return Rendered(tuple(parts or ["…"]))
 
 
+def render_more(answer: Answer, *, most_parts: int = 5) -> Rendered:
+    """Render what follows an answer in its section, like an answer. The message of the answer names the source."""
+    return render(replace(answer, text=answer.more, citations=(), late=False), most_parts=most_parts)
+
+
 def body(answer: Answer) -> str:
     """The text of an answer without its sources: Markdown where it is from the documents, else plain text of the bot."""
-    if answer.outcome is Outcome.ANSWERED:
+    if answer.from_documents:
         return harmless(answer.text)
     return _MARKS.get(answer.outcome, "") + escaped(answer.text)
 

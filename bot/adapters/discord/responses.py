@@ -8,7 +8,7 @@ import structlog
 
 from bot.adapters.discord.actions import Interaction
 from bot.adapters.discord.places import ALREADY_ACKNOWLEDGED, NOBODY, Content
-from bot.adapters.discord.rendering import LONGEST_MESSAGE
+from bot.adapters.discord.rendering import LONGEST_MESSAGE, Rendered
 from bot.adapters.layout import split_markdown
 from bot.core.errors import BotError
 from bot.core.references import new_reference
@@ -35,6 +35,16 @@ async def respond(interaction: Interaction, text: str) -> None:
         await interaction.edit_original_response(
             content=content.text, attachments=content.files(), allowed_mentions=NOBODY
         )
+
+
+async def respond_in_parts(interaction: Interaction, rendered: Rendered) -> None:
+    """Replace a deferred private response by a rendered text, its further parts in private messages below."""
+    first, *others = rendered.parts
+    with suppress(discord.NotFound):  # the token has expired meanwhile
+        attached = Content(first, "", file=rendered.file).files()
+        await interaction.edit_original_response(content=first, attachments=attached, allowed_mentions=NOBODY)
+        for part in others:
+            await interaction.followup.send(part, ephemeral=True, allowed_mentions=NOBODY, suppress_embeds=True)
 
 
 async def respond_anyway(interaction: Interaction, text: str) -> None:

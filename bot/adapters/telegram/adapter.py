@@ -21,7 +21,7 @@ from bot.adapters.telegram.sending import Sender
 from bot.adapters.telegram.updates import Updates
 from bot.adapters.telegram.webhook import Webhook
 from bot.core.errors import SettingsError
-from bot.core.messages import Address, Answer, Delivery, Update
+from bot.core.messages import Address, Answer, Delivery, Outcome, Update
 from bot.core.settings import Settings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
@@ -93,7 +93,10 @@ class TelegramAdapter:
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         await self._display.end(address)
-        await self._outbox.deliver(address, answer, delivery)
+        if answer.outcome is Outcome.SUGGESTED and address.details.get("unasked"):
+            await self._outbox.withdraw(delivery)
+        else:
+            await self._outbox.deliver(address, answer, delivery)
 
     async def progress(self, address: Address, update: Update) -> None:
         self._display.show(address, update)

@@ -106,6 +106,12 @@ def _may_answer_unasked(message: Message, text: str) -> bool:
     return not _is_to_somebody_else(message) and (begins_topic(message) or looks_like_a_question(text))
 
 
+def is_unasked(message: Message, me: User) -> bool:
+    """Whether a message that is no command neither addresses the bot nor begins a topic, but asks everybody in a group."""
+    addressed = message.chat.type == ChatType.PRIVATE or _without_mentions(message, me)[1] or replies_to(message, me)
+    return not addressed and not begins_topic(message)
+
+
 def begins_topic(message: Message) -> bool:
     """Whether a message may be the first of a new topic: it replies to the creation of the topic and came soon after it."""
     replied = message.reply_to_message

@@ -1,5 +1,6 @@
 """The buttons below an answer. They work after a restart, because everything they need is kept under the answer's reference."""
 
+import asyncio
 from typing import Protocol
 
 import structlog
@@ -10,7 +11,7 @@ from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Place, topic_of
-from bot.adapters.telegram.rendering import HELPFUL, NOT_HELPFUL, PASSAGE, passages_of
+from bot.adapters.telegram.rendering import HELPFUL, MORE, NOT_HELPFUL, PASSAGE, more_of, passages_of
 from bot.adapters.telegram.sending import Sender
 from bot.core.errors import BotError, Undeliverable
 from bot.core.messages import NotSent
@@ -18,7 +19,7 @@ from bot.storage.base import Stored
 
 _log = structlog.stdlib.get_logger(__name__)
 _TOO_OLD = "This answer isn't kept any more."
-_REMEMBERED = 1000  # answers whose passages were shown lately and are not shown again
+_REMEMBERED = 1000  # answers of which something was shown lately that is not shown again
 
 
 class KeptAnswers(Protocol):
@@ -30,13 +31,13 @@ class KeptAnswers(Protocol):
 
 
 class Buttons:
-    """Carries out the presses of buttons: feedback, and showing the passages behind an answer."""
+    """Carries out the presses of buttons: feedback, and showing the passages behind an answer and the rest of its section."""
 
     def __init__(self, answers: KeptAnswers, sender: Sender, chats: Chats) -> None:
         self._answers = answers
         self._sender = sender
         self._chats = chats
-        self._shown = Recent[str, None](_REMEMBERED)
+        self._shown = Recent[tuple[str, str], None](_REMEMBERED)  # by kind of button and reference
 
     async def pressed(self, query: CallbackQuery) -> None:
         """Carry out a press and answer its query, also after a failure: until then the app shows that it waits."""
@@ -59,8 +60,8 @@ class Buttons:
             return _TOO_OLD, True
         if kind in (HELPFUL, NOT_HELPFUL):
             return await self._note_feedback(reference, str(query.from_user.id), helpful=kind == HELPFUL)
-        if kind == PASSAGE:
-            return await self._show_passage(query.message, reference)
+        if kind in (PASSAGE, MORE):
+            return await self._show(kind, query.message, reference)
         return "I don't know this button any more.", True
 
     async def _belongs(self, reference: str, chat: str) -> bool:
@@ -76,19 +77,20 @@ class Buttons:
             return _TOO_OLD, True
         return "Thank you!" if helpful else "Thank you. The operator will see it.", False
 
-    async def _show_passage(self, below: MaybeInaccessibleMessage, reference: str) -> tuple[str, bool]:
-        if reference in self._shown:
+    async def _show(self, kind: str, below: MaybeInaccessibleMessage, reference: str) -> tuple[str, bool]:
+        """Reply with the passages behind an answer, or with the rest of its section."""
+        if (kind, reference) in self._shown:
             return "It is shown further down already.", False
         stored = await self._answers.stored(PLATFORM, reference)
-        if stored is None:
+        if stored is None or (kind == MORE and not stored.answer.more):
             return _TOO_OLD, True
-        self._shown[reference] = None
+        self._shown[kind, reference] = None
         topic = topic_of(below) if isinstance(below, Message) else stored.question.address.details["topic"]
         place = Place(below.chat.id, topic, below.message_id)
         try:
-            for part in passages_of(stored.answer):
+            for part in await asyncio.to_thread(passages_of if kind == PASSAGE else more_of, stored.answer):
                 await self._sender.send(place, part)
         except (TelegramError, Undeliverable, NotSent):
-            self._shown.pop(reference, None)
+            self._shown.pop((kind, reference), None)
             raise
         return "", False

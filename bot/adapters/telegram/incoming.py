@@ -8,7 +8,7 @@ from telegram import Bot, Message
 
 from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
-from bot.adapters.telegram.addressing import Caller, Command, asked_in, replied_text, replies_to
+from bot.adapters.telegram.addressing import Caller, Command, asked_in, is_unasked, replied_text, replies_to
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Sent, topic_of
 from bot.adapters.telegram.replies import Replies
@@ -59,7 +59,8 @@ class Incoming:
         if command and not text:  # in reply to a message: the text of that is asked
             text = replied_text(message) or ""
         if text:
-            question = await self._question(message, caller, text, edited=edited)
+            unasked = command is None and is_unasked(message, self._bot.bot)
+            question = await self._question(message, caller, text, unasked=unasked, edited=edited)
             await self._admit(message, caller, question, edited=edited)
         elif text is not None and not edited and (message.effective_attachment or command or not caller.private):
             self._replies.say(message, _TEXT_ONLY if caller.private else _HINT)
@@ -71,7 +72,7 @@ class Incoming:
 
     # --- the question
 
-    async def _question(self, message: Message, caller: Caller, text: str, *, edited: bool) -> Question:
+    async def _question(self, message: Message, caller: Caller, text: str, *, unasked: bool, edited: bool) -> Question:
         asked_at = _asked_at(message, edited=edited)
         earlier = await self._followed_up(message)
         details = {
@@ -79,6 +80,7 @@ class Incoming:
             "private": caller.private,
             "late": time.time() - asked_at.timestamp() > self._settings.stale_seconds,
             "author": caller.author,
+            "unasked": unasked,
         }
         return Question(
             text=text,

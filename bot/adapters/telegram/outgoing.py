@@ -36,12 +36,19 @@ class Outbox:
         if await self._chats.is_blocked(chat):
             raise Undeliverable("the bot was blocked or removed there")
         parts = await asyncio.to_thread(rendering.parts_of, answer, late=answer.late or address.details["late"])
-        keyboard = rendering.buttons(answer.reference) if answer.answered and self._buttons else None
+        keyboard = rendering.buttons(answer) if answer.from_documents and self._buttons else None
         for number, part in enumerate(parts):
             below = keyboard if number == len(parts) - 1 else None
             await self._sender.acquire(chat)
             await delivery.send_part(number, partial(self._send_part, place_of_answer(address), part, below))
-        for message in await delivery.left_over(len(parts)):
+        await self._delete_left_over(delivery, len(parts))
+
+    async def withdraw(self, delivery: Delivery) -> None:
+        """Delete the messages of an earlier answer, and a placeholder."""
+        await self._delete_left_over(delivery, 0)
+
+    async def _delete_left_over(self, delivery: Delivery, parts: int) -> None:
+        for message in await delivery.left_over(parts):
             await self._sender.delete(Sent.from_text(message))
 
     async def _send_part(

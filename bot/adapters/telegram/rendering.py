@@ -15,7 +15,7 @@ from bot.adapters.layout import LATE, safe, source_line
 from bot.adapters.telegram.formatting import LONGEST_MESSAGE, RichText, from_markdown, joined, linked, plain, split
 from bot.core.messages import Answer, Citation, Outcome
 
-HELPFUL, NOT_HELPFUL, PASSAGE = "y", "n", "p"
+HELPFUL, NOT_HELPFUL, PASSAGE, MORE = "y", "n", "p", "m"
 AGAIN = "(sent again: the connection broke when this was sent)"
 _LONGEST_RESULT = 1500  # UTF-16 units of a passage that is put into a chat
 _DESCRIPTION = 120  # characters
@@ -24,7 +24,7 @@ _DESCRIPTION = 120  # characters
 def parts_of(answer: Answer, *, late: bool) -> list[RichText]:
     """The messages of an answer. A long one takes milliseconds, so call this in a thread."""
     # The other outcomes have texts of the bot's own, in which the name of a document may look like Markdown.
-    is_markdown = answer.outcome in (Outcome.ANSWERED, Outcome.SMALL_TALK)
+    is_markdown = answer.from_documents or answer.outcome is Outcome.SMALL_TALK
     body = from_markdown(answer.text) if is_markdown else plain(answer.text)
     whole = joined(
         (plain(LATE).within(MessageEntity.ITALIC) if late else RichText(), body, _sources(answer.citations)), "\n\n"
@@ -54,22 +54,31 @@ def passages_of(answer: Answer) -> list[RichText]:
     return split(joined(quotes, "\n\n"))
 
 
+def more_of(answer: Answer) -> list[RichText]:
+    """What follows an answer in its section, as messages; none where nothing does. Call this in a thread."""
+    return split(from_markdown(answer.more))
+
+
 def _quoted(text: str) -> RichText:
     """A quote with the markup that it has in the document."""
     return RichText(safe(text)).within(MessageEntity.BLOCKQUOTE)
 
 
-def buttons(reference: str) -> InlineKeyboardMarkup:
-    """The buttons below an answer. They work as long as the answer is kept."""
+def buttons(answer: Answer) -> InlineKeyboardMarkup:
+    """The buttons below an answer or a suggestion. They work as long as it is kept."""
+    suggested = answer.outcome is Outcome.SUGGESTED
+    helpful, not_helpful = ("👍 That's it", "👎 No") if suggested else ("👍 Helpful", "👎 Not helpful")
+    below = [(PASSAGE, "📄 Show the passage"), *([(MORE, "➕ More")] if answer.more else [])]
     return InlineKeyboardMarkup(
-        (
-            (
-                InlineKeyboardButton("👍 Helpful", callback_data=f"{HELPFUL}:{reference}"),
-                InlineKeyboardButton("👎 Not helpful", callback_data=f"{NOT_HELPFUL}:{reference}"),
-            ),
-            (InlineKeyboardButton("📄 Show the passage", callback_data=f"{PASSAGE}:{reference}"),),
-        )
+        [
+            [_button(HELPFUL, helpful, answer), _button(NOT_HELPFUL, not_helpful, answer)],
+            [_button(kind, label, answer) for kind, label in below],
+        ]
     )
+
+
+def _button(kind: str, label: str, answer: Answer) -> InlineKeyboardButton:
+    return InlineKeyboardButton(label, callback_data=f"{kind}:{answer.reference}")
 
 
 def inline_result(number: int, citation: Citation) -> InlineQueryResultArticle:

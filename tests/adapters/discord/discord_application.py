@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from bot.adapters.discord import DiscordAdapter
 from bot.core.messages import Answer, Citation, Engine, Outcome, Question, Stage, Update
 from bot.core.settings import Settings
+from bot.engine.qa import UNSURE
 from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import supervision
@@ -42,6 +44,10 @@ class ScriptedEngine:
 
 def answered(text: str, reference: str = "ref") -> Answer:
     return Answer(Outcome.ANSWERED, text, reference, confidence=0.9, citations=(CITATION,), retrieved=("guide.md",))
+
+
+def suggested(text: str, reference: str = "ref", more: str = "") -> Answer:
+    return replace(answered(f"{UNSURE}\n\n{text}", reference), outcome=Outcome.SUGGESTED, confidence=0.3, more=more)
 
 
 class RunningBot:

@@ -1,10 +1,13 @@
 """The buttons below answers."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from tests.adapters.discord.discord_application import SOURCE, first, labels
+from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, suggested
+
+EPHEMERAL = 1 << 6
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 
@@ -43,6 +46,68 @@ async def test_buttons_work_after_a_restart(running, server, channel, ann, appli
     assert said[opened.user["id"]].reason == "It is outdated."
 
 
+async def test_a_suggestion_is_rated_with_other_words(running, server, channel, ann, application):
+    """It is shown with its source like an answer, and a rating of it counts like one of an answer, also after a restart."""
+    async with running() as bot:
+        bot.engine.answers["how hot?"] = suggested("Use *soft* water.")
+        await server.say(channel, "@bot how hot?", ann)
+        [answer] = await first(server, channel)
+        await bot.dispatcher.idle()
+    assert answer["content"] == f"I'm not sure this is it:\n\nUse *soft* water.\n{SOURCE}"
+    assert labels(answer) == ["That's it", "No", "Show the passage"]
+    async with running():
+        helpful = await server.press(answer, "That's it", ann)
+        assert "noted" in (await server.until(lambda: helpful.message))["content"]
+        opened = await server.press(answer, "No", server.user("ben"))
+        await server.until(lambda: opened.response)
+        reason = await server.submit(opened, "")
+        assert "noted" in (await server.until(lambda: reason.message))["content"]
+        assert await application.journal.feedback_counts() == (1, 1)
+
+
+@pytest.mark.parametrize("kind", [answered, suggested])
+async def test_more_shows_the_rest_of_the_section(running, server, channel, ann, kind):
+    """To whoever presses the button only, in as many messages as it takes, harmless as an answer; also after a restart."""
+    rest = "\n\n".join(f"{number}. step, @everyone " + "x" * 900 for number in range(1, 4))
+    async with running() as bot:
+        bot.engine.answers["how hot?"] = replace(kind("Use water."), more=rest)
+        await server.say(channel, "@bot how hot?", ann)
+        [answer] = await first(server, channel)
+        await bot.dispatcher.idle()
+        assert labels(answer)[2:] == ["Show the passage", "More"]
+    async with running():
+        pressed = await server.press(answer, "More", ann)
+        [second] = await server.until(lambda: pressed.followups)
+        assert pressed.ephemeral
+        assert second["flags"] & EPHEMERAL
+        shown = pressed.message["content"] + "\n\n" + second["content"]
+        assert shown == rest.replace("@everyone", "@\u200beveryone")
+
+
+async def test_more_than_messages_take_comes_as_a_file(running, server, channel, ann):
+    """As of a long answer."""
+    async with running(messages=1) as bot:
+        bot.engine.answers["how hot?"] = replace(answered("Use water."), more="\n\n".join(["word " * 300] * 3))
+        await server.say(channel, "@bot how hot?", ann)
+        [answer] = await first(server, channel)
+        await bot.dispatcher.idle()
+        pressed = await server.press(answer, "More", ann)
+        shown = await server.until(lambda: pressed.message)
+        assert [attached["filename"] for attached in shown["attachments"]] == ["answer.md"]
+
+
+async def test_a_shared_suggestion_keeps_its_buttons(bot, server, channel, ann):
+    """The private one loses the button Share only, and the shared one has the same words."""
+    bot.engine.answers["how hot?"] = suggested("Use water.", more="And wait.")
+    asked = await server.slash(channel, ann, "ask", {"question": "how hot?", "private": True})
+    answer = await server.until(lambda: asked.message)
+    await bot.dispatcher.idle()
+    assert labels(answer) == ["That's it", "No", "Show the passage", "More", "Share"]
+    pressed = await server.press(answer, "Share", ann)
+    [shared] = await first(server, channel)
+    assert labels(pressed.message) == labels(shared) == ["That's it", "No", "Show the passage", "More"]
+
+
 async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, application):
     """Most people close the form."""
     await server.say(channel, "@bot how hot?", ann)
@@ -59,11 +124,12 @@ async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, applica
 
 async def test_the_buttons_of_an_erased_answer_say_so(bot, server, channel, ann):
     """Never a press without a word."""
-    await server.say(channel, "@bot how hot?", ann)
-    [answer] = await first(server, channel)
+    bot.engine.answers["how hot?"] = replace(answered("Use water."), more="And wait.")
+    asked = await server.slash(channel, ann, "ask", {"question": "how hot?", "private": True})
+    answer = await server.until(lambda: asked.message)
     await bot.dispatcher.idle()
     await bot.dispatcher.admission.forget("discord", ann["id"])
-    for label in ("Helpful", "Show the passage"):
+    for label in ("Helpful", "Show the passage", "More", "Share"):
         pressed = await server.press(answer, label, ann)
         assert "not kept any more" in (await server.until(lambda pressed=pressed: pressed.message))["content"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.discord_load import Crowd
 from bot.core.messages import Answer, Outcome, Policy
-from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, silence
+from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, silence, suggested
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 
@@ -95,6 +95,24 @@ async def test_an_ask_channel_answers_questions_and_stays_out_of_talk(bot, serve
     await bot.dispatcher.idle()
     assert [question.text for question in bot.engine.asked] == ["how hot?", "good morning all", "is it broken?"]
     assert [answer["content"][:4] for answer in answers] == ["re: ", "🔍 Th"]
+
+
+async def test_nobody_gets_a_suggestion_unasked(bot, server, channel, ann, application):
+    """In a channel where everything is answered it is shown to whoever has called the bot, and not to others; a sure answer
+    that becomes one, because its question was edited, is taken away."""
+    await application.journal.set_policy("discord", channel, Policy.ALWAYS)
+    for text in ("how cold?", "good morning all", "called?"):
+        bot.engine.answers[text] = suggested("Use water.", f"r{len(text)}")
+    await server.say(channel, "how cold?", ann)
+    await server.say(channel, "good morning all", ann)
+    asked = await server.say(channel, "how hot?", ann)
+    await server.say(channel, "@bot called?", ann)
+    await first(server, channel, 2)
+    await bot.dispatcher.idle()
+    assert [sent["content"][:12] for sent in server.from_bot(channel)] == ["re: how hot?", "I'm not sure"]
+    await server.edit(asked, "how cold?")
+    await server.until(lambda: len(server.from_bot(channel)) == 1)
+    assert len(bot.engine.asked) == 5
 
 
 async def test_a_new_forum_post_is_answered_once(bot, server, guild, ann, application):

@@ -11,7 +11,7 @@ from bot.adapters.telegram.adapter import TelegramAdapter
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.settings import Settings
 from bot.engine.conversation import Conversations
-from bot.engine.qa import new_reference
+from bot.engine.qa import UNSURE, new_reference
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
@@ -23,11 +23,13 @@ CITATION = Citation(
 
 
 class ScriptedEngine:
-    """Answers with the question; can be slow, fail, decline or say something else."""
+    """Answers with the question; can be slow, fail, decline, be unsure or say something else."""
 
     def __init__(self) -> None:
         self.asked: list[Question] = []
         self.texts: dict[str, str] = {}
+        self.unsure: set[str] = set()
+        self.more: dict[str, str] = {}
         self.errors: dict[str, Exception] = {}
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -41,7 +43,11 @@ class ScriptedEngine:
         if question.text == "unknown":
             return Answer(Outcome.DECLINED, "The documents don't answer this.", new_reference())
         text = self.texts.get(question.text, f"re: {question.text}")
-        return Answer(Outcome.ANSWERED, text, new_reference(), citations=(CITATION,), retrieved=("guide.md",))
+        outcome = Outcome.ANSWERED
+        if question.text in self.unsure:
+            text, outcome = f"{UNSURE}\n\n{text}", Outcome.SUGGESTED
+        more = self.more.get(question.text, "")
+        return Answer(outcome, text, new_reference(), citations=(CITATION,), retrieved=("guide.md",), more=more)
 
 
 async def no_passages(_text: str) -> list[Citation]:

@@ -13,6 +13,14 @@ pytestmark = pytest.mark.usefixtures("quick_chats")
 PASSAGE = "passage"  # a part of the label of the button
 
 
+def buttons_of(message) -> list[list[dict[str, str]]]:
+    return message["reply_markup"]["inline_keyboard"]
+
+
+def labels(message) -> list[list[str]]:
+    return [[button["text"] for button in row] for row in buttons_of(message)]
+
+
 async def test_buttons_take_feedback_and_show_the_passage(server, application, ann):
     """The passage is shown word for word, with its markup, and only once."""
     chat = server.private(ann)
@@ -46,6 +54,66 @@ async def test_buttons_work_after_a_restart(server, application_of, ann):
         await application.journal.erase_older(time.time() + 1, keys_older_than=0)
         said = await pressed(server, chat, ann, chat.from_bot[0], "👍")
         assert said == "This answer isn't kept any more."
+
+
+async def test_a_suggestion_is_rated_with_other_words(server, application_of, ann, bob):
+    """It is shown with its source like an answer, and a rating of it counts like one of an answer, also after a restart."""
+    chat = server.group()
+    async with application_of() as application:
+        await application.start()
+        application.engine.unsure.add("how hot?")
+        application.engine.texts["how hot?"] = "Use *soft* water."
+        server.says(chat, ann, "/ask how hot?")
+        await application.answered(chat)
+        await application.quiet()
+    answer = chat.from_bot[0]
+    assert answer["text"].startswith("I'm not sure this is it:\n\nUse soft water.\n\n— Guide › Water")
+    assert labels(answer) == [["👍 That's it", "👎 No"], ["📄 Show the passage"]]
+    async with application_of() as application:
+        await application.start()
+        assert await pressed(server, chat, ann, answer, "That's it") == "Thank you!"
+        assert await pressed(server, chat, bob, answer, "No") == "Thank you. The operator will see it."
+        said = {given.author: given.helpful for given in await application.journal.feedback(5)}
+        assert said == {str(ann["id"]): True, str(bob["id"]): False}
+
+
+@pytest.mark.parametrize("unsure", [True, False])
+async def test_more_shows_the_rest_of_the_section(server, application_of, ann, unsure):
+    """As a reply, rendered and cut like an answer, and once; also after a restart."""
+    chat = server.private(ann)
+    rest = "Then **wait**.\n\n" + "\n\n".join("x" * 3000 for _ in range(2))
+    async with application_of() as application:
+        await application.start()
+        application.engine.unsure = {"how hot?"} if unsure else set()
+        application.engine.more["how hot?"] = rest
+        server.says(chat, ann, "how hot?")
+        await application.answered(chat)
+        await application.quiet()
+    answer = chat.from_bot[0]
+    assert labels(answer)[1] == ["📄 Show the passage", "➕ More"]
+    assert all(len(button["callback_data"].encode()) <= 64 for row in buttons_of(answer) for button in row)
+    async with application_of() as application:
+        await application.start()
+        await pressed(server, chat, ann, answer, "More")
+        shown = chat.from_bot[1:]
+        assert [len(part["text"]) for part in shown] == [len("Then wait.") + 2 + 3000, 3000]
+        assert piece(shown[0]["text"], shown[0]["entities"][0]) == "wait"
+        assert shown[0]["reply_to_message"]["message_id"] == answer["message_id"]
+        assert "further down" in await pressed(server, chat, ann, answer, "More")
+        await pressed(server, chat, ann, answer, PASSAGE)
+        assert len(chat.from_bot) == 4
+
+
+async def test_more_of_an_answer_that_is_not_kept(server, application, ann):
+    """The same is said as by the other buttons."""
+    chat = server.private(ann)
+    application.engine.more["how hot?"] = "And wait."
+    server.says(chat, ann, "how hot?")
+    await application.answered(chat)
+    await application.quiet()
+    await application.journal.erase_older(time.time() + 1, keys_older_than=0)
+    assert await pressed(server, chat, ann, chat.from_bot[0], "More") == "This answer isn't kept any more."
+    assert len(chat.from_bot) == 1
 
 
 async def test_a_button_of_a_deleted_message_is_answered(server, application, ann):

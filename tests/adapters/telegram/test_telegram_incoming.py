@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 from telegram_application import until
 
-from bot.adapters.telegram import flood, incoming, updates
+from bot.adapters.telegram import flood, incoming, progress, updates
 from bot.adapters.telegram.flood import Rate
 from bot.core.messages import Policy
 from tests.platforms.telegram_server import ANONYMOUS_ADMIN, AS_CHANNEL, BOT, SERVICE
@@ -220,6 +220,34 @@ async def test_a_policy_decides_when_a_group_is_answered(server, application_of,
         server.says(silent, ann, "/ask how hot?")
         await application.quiet()
         assert [question.text for question in application.engine.asked] == ["how hot should the water be?"]
+
+
+async def test_nobody_gets_a_suggestion_unasked(server, application_of, ann, monkeypatch):
+    """In a group where every question is answered it is shown to whoever has called the bot or replies to it, and not to
+    others; a placeholder, and a sure answer that becomes a suggestion because its question was edited, are taken away."""
+    monkeypatch.setattr(progress, "_PLACEHOLDER_AFTER", 0.05)
+    server.privacy = False
+    async with application_of(policy="always") as application:
+        await application.start()
+        group = server.group()
+        application.engine.unsure = {"how cold?", "how long?"}
+        asked = server.says(group, ann, "how hot?")
+        await application.answered(group)
+        await application.quiet()
+        application.engine.may_answer.clear()
+        server.says(group, ann, "how cold?")
+        await application.answered(group, 2)  # the placeholder
+        application.engine.may_answer.set()
+        await application.quiet()
+        assert [text.split("\n")[0] for text in group.texts] == ["re: how hot?"]
+        for text in ("@keeper_bot how cold?", "/ask how cold?"):
+            server.says(group, ann, text)
+        server.says(group, ann, "how long?", reply_to=group.from_bot[0])
+        await application.answered(group, 4)
+        server.edits(group, asked, "how cold?")
+        await application.quiet()
+        assert len(application.engine.asked) == 6
+        assert [text.split("\n")[0] for text in group.texts] == ["I'm not sure this is it:"] * 3
 
 
 async def test_a_forum_can_be_answered_where_topics_begin(server, application_of, ann, bob):
