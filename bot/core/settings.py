@@ -149,14 +149,14 @@ class RetrievalSettings(Section):
 
 class AnswerSettings(Section):
     threshold: float = Field(
-        0.5,
+        0.45,
         ge=0,
         le=1,
         description="Confidence from which on an answer is given as sure; below it, it is only suggested. Raise it where a "
         "wrong answer does harm.",
     )
     suggest_threshold: float = Field(
-        0.15,
+        0.2,
         ge=0,
         le=1,
         description="Confidence from which on a section is suggested, marked as unsure; below it the bot declines. The same as "
