@@ -74,6 +74,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     operations.backup,
     operations.restore,
     models.train_reader,
+    models.train_relevance,
 )
 for _command in _COMMANDS:
     app.command()(_command)

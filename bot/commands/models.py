@@ -1,7 +1,7 @@
 """The models: which there are, what they write by themselves, and the training of the reader."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.commands.common import ConfigOption, JsonOption, console, print_json, printable, progress_bar, settings_of
-from bot.core.errors import SettingsError
+from bot.core.errors import SettingsError, TrainingError
 from bot.core.settings import Settings
 
 if TYPE_CHECKING:
     from bot.inference.inventory import Installed
+    from bot.inference.workers import Models
+    from bot.training.relevance_examples import Documentation, Group
 
 app = typer.Typer(help="Show the models that are configured: where they lie, and what they take.")
 
@@ -162,3 +164,73 @@ def train_reader(
         figures = train(data, output, plan, show)
     for name, measured in figures.items():
         typer.echo(f"{name}: " + ", ".join(f"{what} {value:g}" for what, value in measured.items()))
+
+
+def train_relevance(
+    data: Annotated[Path, typer.Option(help="The folder of training data.", exists=True, file_okay=False)],
+    output: Annotated[Path, typer.Option(help="Where the model and its checkpoints go.")],
+    start: Annotated[
+        Path | None,
+        typer.Option(help="A reader to begin with. Default: the one that ships.", exists=True, file_okay=False),
+    ] = None,
+    held_out: Annotated[
+        list[str] | None, typer.Option(help="A source to measure the model with, not to train on; may be repeated.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(min=0, help="How many times each question is learnt.")] = None,
+    seed: Annotated[int | None, typer.Option(help="What the random choices start from.")] = None,
+) -> None:
+    """Train the reader to tell how relevant a passage is. Takes hours; the same command goes on after an interruption."""
+    import random
+
+    from bot.inference.span_model import SHIPPED
+    from bot.training.relevance import RelevanceTraining, train
+    from bot.training.relevance_examples import Documentation, sampled, written
+
+    chosen: dict[str, Any] = {"epochs": epochs, "seed": seed}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    plan = RelevanceTraining(start=str(start or SHIPPED), **given)
+    documentation = Documentation(data)
+    aside = set(held_out or ())
+    if unknown := aside.difference(documentation.sources):
+        raise TrainingError(f"{data} has no source {', '.join(sorted(unknown))} to hold out.")
+    (output / "groups").mkdir(parents=True, exist_ok=True)
+    with progress_bar("Asking the sources") as show:
+        groups = asyncio.run(_asked(documentation, output / "groups", show))
+    chance = random.Random(plan.seed)  # noqa: S311 - reproducible on purpose
+    learnt = sampled(
+        {source: found for source, found in groups.items() if source not in aside}, data / "squad.jsonl", chance
+    )
+    measured = [group for source in sorted(aside) for group in written(groups[source])]
+    with progress_bar("Training on questions") as show:
+        figures = train(learnt, measured, output, plan, show)
+    for name, figure in figures.items():
+        typer.echo(f"{name}: " + ", ".join(f"{what} {value:g}" for what, value in figure.items()))
+
+
+async def _asked(documentation: "Documentation", folder: Path, show: Callable[..., None]) -> "dict[str, list[Group]]":
+    """The groups of each source, which are kept in a file of its own in `folder`: what stands there isn't asked again."""
+    from tempfile import TemporaryDirectory
+
+    from bot.runtime.application import open_application
+    from bot.runtime.loading import load_models
+    from bot.training.relevance_examples import ask, load_groups, save_groups
+
+    settings = Settings()
+    loaded: Models | None = None
+    groups: dict[str, list[Group]] = {}
+    for number, source in enumerate(documentation.sources):
+        show(number, len(documentation.sources), source)
+        file = folder / f"{source.replace('/', '+')}.jsonl"
+        if not file.exists():
+            loaded = loaded or await asyncio.to_thread(load_models, settings)
+            documents, asked = documentation.documents(source)
+            with TemporaryDirectory() as storage:
+                own = settings.model_copy(
+                    update={"storage": settings.storage.model_copy(update={"folder": Path(storage)})}
+                )
+                async with open_application(own, loaded, golden=False) as application:
+                    await application.indexer.index_documents(documents)
+                    save_groups(file, await ask(application.answering.retriever, source, asked, lambda _asked: None))
+        groups[source] = load_groups(file)
+    show(len(groups), len(groups), "")
+    return groups

@@ -37,6 +37,9 @@ _PASSAGES = 12  # a question, about as many as the bot reads
 _TELLING_KEY = 8  # characters
 # One heading of so many is put as a question: they are easy, for the heading stands above the passage.
 _HEADINGS = 12
+# Of questions that nobody had to write there are far more than enough: at most so many a source, and of the encyclopedia.
+_MOST = {"faq": 60, "heading": 22}
+_MOST_OF_ENCYCLOPEDIA = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +119,11 @@ class Documentation:
     def __init__(self, folder: Path) -> None:
         """Raises TrainingError where a file is missing or is not what it should be."""
         self._sections: dict[str, list[Section]] = defaultdict(list)
-        for row in _rows(folder, "sections*.jsonl"):
+        for row in _rows(folder, "sections*.jsonl", ("source", "path", "title", "headings", "text")):
             section = Section(row["source"], row["path"], row["title"], tuple(row["headings"]), row["text"])
             self._sections[section.source].append(section)
         self._questions: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in _rows(folder, "questions*.jsonl"):
+        for row in _rows(folder, "questions*.jsonl", ("id", "question", "subtype", "key", "answer")):
             self._questions[row["id"]].append(row)
 
     @property
@@ -244,7 +247,7 @@ def encyclopedia_groups(file: Path, chance: random.Random, size: int = 4) -> lis
 
     `file` is squad.jsonl: a paragraph that only looks as if it answered is among the passages of a question without an answer.
     """
-    rows = list(_rows(file.parent, file.name))
+    rows = list(_rows(file.parent, file.name, ("context_id", "question", "answer", "start", "context")))
     article: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         name = row["context_id"].split("/")[0]
@@ -265,7 +268,25 @@ def encyclopedia_groups(file: Path, chance: random.Random, size: int = 4) -> lis
     return groups
 
 
-def _rows(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
+def sampled(groups: Mapping[str, Sequence[Group]], encyclopedia: Path, chance: random.Random) -> list[Group]:
+    """What to train on, of the groups of each source and of the encyclopedia (squad.jsonl). Raises TrainingError."""
+    chosen: list[Group] = []
+    for of_source in groups.values():
+        chosen += (group for group in of_source if group.subtype not in _MOST)
+        for subtype, most in _MOST.items():
+            made = [group for group in of_source if group.subtype == subtype]
+            chosen += chance.sample(made, min(most, len(made)))
+    others = encyclopedia_groups(encyclopedia, chance)
+    return chosen + chance.sample(others, min(_MOST_OF_ENCYCLOPEDIA, len(others)))
+
+
+def written(groups: Sequence[Group]) -> list[Group]:
+    """The groups whose question somebody has written: those to measure a model with."""
+    return [group for group in groups if group.subtype not in _MOST]
+
+
+def _rows(folder: Path, pattern: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The objects in the files of this pattern, each of which must have all `keys`."""
     files = sorted(folder.glob(pattern))
     if not files:
         raise TrainingError(f"{folder}: there is no {pattern} in it, which the training needs.")
@@ -275,4 +296,7 @@ def _rows(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
                 row = json.loads(line)
             except ValueError as error:
                 raise TrainingError(f"{file} line {number}: not valid JSON ({error})") from error
+            missing = [key for key in keys if key not in row] if isinstance(row, dict) else keys
+            if missing:
+                raise TrainingError(f"{file} line {number}: it has no {', '.join(missing)}")
             yield row

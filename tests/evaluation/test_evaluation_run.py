@@ -123,13 +123,20 @@ async def test_cancelling_leaves_no_turns_behind(store: SqliteJournal) -> None:
     assert await store.turns(engine.asked[0].conversation, newer_than=0, limit=100) == []
 
 
-@pytest.mark.parametrize(("threshold", "outcome"), [(0.0, Outcome.ANSWERED), (1.0, Outcome.DECLINED)])
+@pytest.mark.parametrize(
+    ("bounds", "outcome"),
+    [
+        ({"threshold": 0.0, "suggest_threshold": 0.0}, Outcome.ANSWERED),
+        ({"threshold": 1.0, "suggest_threshold": 0.0}, Outcome.SUGGESTED),
+        ({"threshold": 1.0, "suggest_threshold": 1.0}, Outcome.DECLINED),
+    ],
+)
 async def test_what_would_be_answered_comes_with_what_is(
-    settings: Settings, models: Models, folder_of: Callable[..., Path], threshold: float, outcome: Outcome
+    settings: Settings, models: Models, folder_of: Callable[..., Path], bounds: dict[str, float], outcome: Outcome
 ) -> None:
-    """From the real engine: the same words and the same features on either side of the threshold."""
+    """From the real engine: the same words and the same features on either side of the bounds."""
     folder_of({"guide.md": "# Guide\n\nUse water at 92 degrees. It should be soft.\n"})
-    settings = settings.model_copy(update={"answer": settings.answer.model_copy(update={"threshold": threshold})})
+    settings = settings.model_copy(update={"answer": settings.answer.model_copy(update=bounds)})
     question = EvaluationQuestion("1", "how hot should the water be?", Kind.ANSWERABLE)
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
@@ -139,7 +146,7 @@ async def test_what_would_be_answered_comes_with_what_is(
     assert "92 degrees" in result.forced.text
     assert result.forced.answered
     assert 0 < result.forced.confidence == result.answer.confidence < 1
-    assert result.features.covered > 0
+    assert result.features.cosine > 0
 
 
 async def test_where_nothing_is_found_nothing_would_be_answered(

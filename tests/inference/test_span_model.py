@@ -17,11 +17,24 @@ from bot.core.errors import WeightsError
 from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.core.text import sentences
 from bot.inference.encoder import LENGTH_STEP
-from bot.inference.span_model import SHIPPED, SpanModel, Task, _with_whole_names, load_span_model
+from bot.inference.span_model import (
+    RELEVANCE_HEAD,
+    SHIPPED,
+    ScoredSpan,
+    SpanModel,
+    Task,
+    _with_whole_names,
+    load_span_model,
+)
 from bot.inference.weights import Precision, Weights
 
 FILLER = "The market is held on Saturdays and has forty stalls. "
 FACT = "The mayor is called Rosalind Berg. "
+
+
+def spans_of(models, task: Task) -> tuple[ScoredSpan, ...]:
+    [judged] = models.reader.read([task])
+    return judged.spans
 
 
 def load(folder) -> SpanModel:
@@ -32,7 +45,8 @@ def test_the_answer_is_found_wherever_it_stands_in_a_long_context(models):
     """Longer than a window: the characters are those of the whole context."""
     for place in (0, 20, 60):
         context = FILLER * place + FACT + FILLER * (60 - place)
-        [[best, *_]] = models.reader.read([Task("What is the mayor's name?", context)])
+        [judged] = models.reader.read([Task("What is the mayor's name?", context)])
+        best = judged.spans[0]
         assert context[slice(*best.span)] == "Rosalind Berg"
         assert best.span[0] == len(FILLER) * place + FACT.index("Rosalind")
 
@@ -46,13 +60,14 @@ def test_a_batch_gives_what_each_task_gives_alone(models):
     ]
     together = models.reader.read(tasks, best=1)
     alone = [models.reader.read([task], best=1)[0] for task in tasks]
-    assert [spans[0].span for spans in together] == [spans[0].span for spans in alone]
-    assert [spans[0].score for spans in together] == pytest.approx([spans[0].score for spans in alone], abs=0.5)
+    assert [one.spans[0].span for one in together] == [one.spans[0].span for one in alone]
+    assert [one.spans[0].score for one in together] == pytest.approx([one.spans[0].score for one in alone], abs=0.5)
+    assert [one.relevance for one in together] == pytest.approx([one.relevance for one in alone], abs=0.5)
 
 
 def test_the_best_spans_do_not_overlap_and_come_in_order(models):
     """Five different answers at most, best first."""
-    [spans] = models.reader.read([Task("who is the mayor", FILLER + FACT + FILLER)])
+    spans = spans_of(models, Task("who is the mayor", FILLER + FACT + FILLER))
     assert 1 < len(spans) <= 5
     assert [span.score for span in spans] == sorted((span.score for span in spans), reverse=True)
     ordered = sorted(span.span for span in spans)
@@ -81,14 +96,14 @@ def test_the_best_spans_do_not_overlap_and_come_in_order(models):
     ],
 )
 def test_a_name_is_not_cut_in_two(models, question, context, name):
-    [spans] = models.reader.read([Task(question, context)])
+    spans = spans_of(models, Task(question, context))
     assert context[slice(*spans[0].span)] == name
     assert not any(context[slice(*span.span)] in name for span in spans[1:])
 
 
 def test_the_first_word_of_a_sentence_belongs_to_no_name(models):
     context = "Anna Bell runs the office. Tell Maria Keller about the leave."
-    [spans] = models.reader.read([Task("Who must be told about the leave?", context)])
+    spans = spans_of(models, Task("Who must be told about the leave?", context))
     assert context[slice(*spans[0].span)] == "Maria Keller"
 
 
@@ -101,7 +116,7 @@ def test_nor_does_the_first_word_of_a_line_or_an_item(before):
 
 def test_an_answer_does_not_run_into_the_next_sentence(models):
     context = "He turned around to look after his cart. His pears had all disappeared. Nobody was to be seen."
-    [spans] = models.reader.read([Task("What happened when he left?", context)])
+    spans = spans_of(models, Task("What happened when he left?", context))
     assert spans
     assert not any("." in context[slice(*span.span)].rstrip(".") for span in spans)
 
@@ -109,7 +124,7 @@ def test_an_answer_does_not_run_into_the_next_sentence(models):
 def test_answers_are_looked_for_behind_the_beginning_only(models):
     """What stands before it is read, but never the answer."""
     context = FACT + "Her deputy is called Olaf Stein."
-    [spans] = models.reader.read([Task("who is the mayor", context, begin=len(FACT))])
+    spans = spans_of(models, Task("who is the mayor", context, begin=len(FACT)))
     assert all(span.span[0] >= len(FACT) for span in spans)
 
 
@@ -127,7 +142,7 @@ def test_answers_are_looked_for_behind_the_beginning_only(models):
 )
 def test_hostile_texts_are_read_like_any_other(models, task):
     """No error, and no span outside of the context."""
-    [spans] = models.reader.read([task])
+    spans = spans_of(models, task)
     assert all(0 <= span.span[0] < span.span[1] <= len(task.context) for span in spans)
 
 
@@ -161,9 +176,55 @@ def test_any_extractive_checkpoint_can_take_its_place(checkpoint):
     """`reader.model` names a folder; the spans are characters of the context whatever the tokenizer."""
     model = load(checkpoint)
     context = "the mayor is called anna berg"
-    [spans] = model.read([Task("who is the mayor", context)])
-    assert spans
-    assert all(context[slice(*span.span)].strip() == context[slice(*span.span)] for span in spans)
+    [judged] = model.read([Task("who is the mayor", context)])
+    assert judged.spans
+    assert all(context[slice(*one.span)].strip() == context[slice(*one.span)] for one in judged.spans)
+    assert judged.relevance == judged.spans[0].score, "there is no head for it"
+
+
+def with_head(folder, **head):
+    """A copy of the shipped model with these weights in its head for the relevance."""
+    shutil.copytree(SHIPPED, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {RELEVANCE_HEAD: True}))
+    weights = load_file(folder / "model.safetensors")
+    own = {name: weight for name, weight in weights.items() if not name.startswith(RELEVANCE_HEAD)}
+    save_file(own | {f"{RELEVANCE_HEAD}.{name}": weight for name, weight in head.items()}, folder / "model.safetensors")
+    return folder
+
+
+def test_a_head_says_how_relevant_a_context_is(tmp_path):
+    """One of weight 0 says its bias of everything; the spans share that probability, however well each of them fits."""
+    model = load(with_head(tmp_path / "reader", weight=torch.zeros(1, 384), bias=torch.tensor([1.5])))
+    [fact, filler, empty] = model.read([Task("What is the mayor's name?", text) for text in (FACT, FILLER, "")])
+    assert (fact.relevance, filler.relevance) == (1.5, 1.5)
+    assert FACT[slice(*fact.spans[0].span)] == "Rosalind Berg"
+    assert all(span.score < 1.5 for span in (*fact.spans, *filler.spans))
+    assert empty.spans == ()
+
+
+def test_a_long_context_is_as_relevant_as_its_best_window(tmp_path):
+    """Whichever it is."""
+    chance = torch.Generator().manual_seed(1)
+    weight = torch.randn(1, 384, generator=chance)
+    model = load(with_head(tmp_path / "reader", weight=weight, bias=torch.zeros(1)))
+    question = "What is the mayor's name?"
+    windows = list(model._windows([Task(question, FILLER * 40 + FACT)], [sentences(FILLER * 40 + FACT)]))
+    assert len(windows) > 1
+    logits = [
+        logit
+        for window in windows
+        for logit, _, _ in model._scores(
+            model._tokenizer.pad({name: [ids] for name, ids in window.inputs.items()}, return_tensors="pt")
+        )
+    ]
+    [judged] = model.read([Task(question, FILLER * 40 + FACT)])
+    assert judged.relevance == pytest.approx(max(logits), abs=0.5)
+
+
+def test_a_head_without_weights_is_named(tmp_path):
+    with pytest.raises(WeightsError, match="can't be loaded"):
+        load(with_head(tmp_path / "reader", bias=torch.zeros(1)))
 
 
 def test_a_folder_that_is_no_model_is_named(tmp_path):
@@ -203,7 +264,7 @@ def test_both_number_formats_find_the_same_words(models):
     task = Task("What is the mayor's name?", FILLER * 3 + FACT + FILLER * 3)
     for dtype in ("float32", "bfloat16"):
         model = SpanModel(Weights(SHIPPED, "test"), Precision(dtype, "test"), "test")
-        assert task.context[slice(*model.read([task])[0][0].span)] == "Rosalind Berg"
+        assert task.context[slice(*model.read([task])[0].spans[0].span)] == "Rosalind Berg"
 
 
 def test_few_shapes_reach_the_models_whatever_the_lengths(models):

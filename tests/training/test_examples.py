@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bot.core.errors import TrainingError
 from bot.core.text import content_words, words
-from bot.training.examples import FILES, Example, Sources, _as_in_chat
+from bot.training.examples import FILES, Example, Sources, as_in_chat
 
 # The first 25th, the 26th and so on of the contexts are held out: 0, 25 and 50 here, and 0 and 25.
 PARAGRAPHS, TALES, SENTENCES, SECTIONS = 60, 30, 40, 12
@@ -261,7 +261,7 @@ def test_a_twisted_question_differs_by_what_the_paragraph_contradicts(sources: S
 
 def test_keywords_keep_the_word_that_twists_a_question() -> None:
     """Without it, the context would answer after all."""
-    typed = {_as_in_chat("Which of them did not have more towers?", random.Random(seed)) for seed in range(300)}
+    typed = {as_in_chat("Which of them did not have more towers?", random.Random(seed)) for seed in range(300)}
     assert "not more towers" in typed
 
 

@@ -81,9 +81,10 @@ def test_the_model_that_was_trained_reads(trained: Trained) -> None:
     """It is loaded as any other, and marks words of the context; the word embeddings are the encoder's own."""
     model = load_span_model(ReaderSettings(model=str(trained.folder)), ModelsSettings())
     context = "The ferry to the island leaves at nine."
-    [spans] = model.read([Task("When does the ferry leave?", context)])
-    assert spans
-    assert all(context[slice(*span.span)].strip() for span in spans)
+    [judged] = model.read([Task("When does the ferry leave?", context)])
+    assert judged.spans
+    assert all(context[slice(*span.span)].strip() for span in judged.spans)
+    assert judged.relevance == judged.spans[0].score, "there is no head for it"
     config = json.loads((trained.folder / "config.json").read_text(encoding="utf-8"))
     assert config["word_embeddings_of"] == PLAN.base
     assert not any("word_embeddings" in name for name in trained_weights(trained.folder))
