@@ -4,8 +4,8 @@ The data are JSON Lines in one folder:
 
     sections*.jsonl    {"source", "path", "title", "headings", "text"}: what stands under one heading path, in reading order
     questions*.jsonl   {"id", "question", "subtype", "key", "answer"}: a question about the section of that id (`section_id`);
-                       `answer` is the part of its text that answers, `key` are the words of it that matter; no answer where
-                       `subtype` is "unanswerable"
+                       `answer` are the first and past-the-last character of the part of its text that answers, `key` those
+                       of the words that matter most; null and empty where `subtype` is "unanswerable"
     squad.jsonl        paragraphs of encyclopedia articles with questions, some of which look answerable and are not
 
 Each source is indexed as the bot would index it and asked through its own search, so that the passages that don't answer are
@@ -158,12 +158,11 @@ class Documentation:
         for row in self._questions[section.id]:
             lines = None
             if row["subtype"] != UNANSWERABLE:
-                place = section.text.find(row["answer"])
-                if place < 0:  # it is about another section that begins alike
-                    continue
-                before = section.text.count("\n", 0, place)
-                lines = (first + before, first + before + row["answer"].count("\n"))
-            yield _Asked(row["question"], row["subtype"], section.path, tuple(row["key"]), lines)
+                start, end = row["answer"]
+                before = section.text.count("\n", 0, start)
+                lines = (first + before, first + before + section.text.count("\n", start, end))
+            keys = tuple(section.text[start:end] for start, end in row["key"])
+            yield _Asked(row["question"], row["subtype"], section.path, keys, lines)
         if section.headings:
             heading = plain(section.headings[-1])
             whole = (first, first + section.text.count("\n"))

@@ -74,7 +74,9 @@ def data(tmp_path: Path) -> Path:
     for number, question, subtype, key, answer in QUESTIONS:
         source, path, headings, text = SECTIONS[number]
         identity = section_id(source, path, headings, text)
-        questions.append({"id": identity, "question": question, "subtype": subtype, "key": key, "answer": answer})
+        places = [[text.index(words), text.index(words) + len(words)] for words in key]
+        place = [text.index(answer), text.index(answer) + len(answer)] if answer else None
+        questions.append({"id": identity, "question": question, "subtype": subtype, "key": places, "answer": place})
     write_rows(folder / "sections-a.jsonl", sections[:3])
     write_rows(folder / "sections-b.jsonl", sections[3:])
     write_rows(folder / "questions.jsonl", questions)
