@@ -290,6 +290,7 @@ class _Trainer:
             "weights": self.trained,
             "averaged": self.averaged,
             "optimizer": self.optimizer.state_dict(),
+            "chance": torch.get_rng_state(),
         }
         beside = self.output / f"{_CHECKPOINT}.new"
         torch.save(state, beside)
@@ -312,6 +313,8 @@ class _Trainer:
             weight.data.copy_(state["weights"][name])
         self.averaged = state["averaged"]
         self.optimizer.load_state_dict(state["optimizer"])
+        if "chance" in state:
+            torch.set_rng_state(state["chance"])
 
     def write(self) -> None:
         """The averaged model, as the bot loads it: without the word embeddings, which are the encoder's."""
