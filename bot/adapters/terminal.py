@@ -27,7 +27,7 @@ PLATFORM = "terminal"
 _HELP = """\
 Type a question and press Enter. The answer comes from the documents, with its source.
 
-- `/sources` shows the exact words behind the last answer, and which documents were found
+- `/sources` shows the exact words behind the last answer, what follows them, and which documents were found
 - `/new` starts a new conversation: what was said before is not referred to any more
 - `/help` shows this
 - `/quit` leaves (so do Ctrl-D and Ctrl-C)
@@ -202,6 +202,8 @@ def _sources(answer: Answer | None) -> RenderableType:
     parts: list[RenderableType] = []
     for citation in answer.citations:
         parts += [Rule(source_line(citation), style="dim", align="left"), Text(safe(citation.quote))]
+    if answer.more:
+        parts += [Rule("More of the same section", style="dim", align="left"), Markdown(safe(answer.more))]
     found = ", ".join(map(safe, answer.retrieved)) or "none"
     return Group(*parts, Text(f"Documents found: {found}. Confidence {answer.confidence:.2f}.", style="dim"))
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.console import Console
 from bot.adapters.terminal import TerminalAdapter
 from bot.core.errors import EngineBusy
 from bot.core.messages import Address, Answer, Citation, Outcome, Question, Sending, Stage, Update
+from bot.engine.qa import UNSURE
 
 CITATION = Citation("a.md", "Guide", ("Water",), (3, 4), None, None, "Use soft water.", "https://example.org/a.md")
 
@@ -125,6 +127,23 @@ async def test_sources_show_the_words_behind_the_last_answer(adapter_on, screen)
     adapter._command("/sources")
     assert "Use soft water." in screen.getvalue()
     assert "Documents found: a.md. Confidence 0.00." in screen.getvalue()
+
+
+async def test_a_suggestion_is_printed_with_its_source_and_the_rest_on_request(adapter_on, screen):
+    """Like an answer."""
+    adapter = adapter_on(io.StringIO(""))
+    unsure = replace(answer_to_text("x"), outcome=Outcome.SUGGESTED, text=f"{UNSURE}\n\nUse **soft** water.")
+    address = Address("terminal", "terminal", "x", {"question": "q"})
+    await adapter.deliver(address, replace(unsure, more="1. **Rinse** it."), StraightDelivery())
+    assert re.search(
+        r"I'm not sure this is it:\s+Use soft water.\s+— Guide › Water \(a.md, lines 3-4\)", screen.getvalue()
+    )
+    assert "Rinse" not in screen.getvalue()
+    adapter._command("/sources")
+    assert re.search(r"Use soft water\.\s+More of the same section ─+\s+1 Rinse it\.", screen.getvalue())
+    await adapter.deliver(replace(address, message="y"), unsure, StraightDelivery())
+    adapter._command("/sources")
+    assert screen.getvalue().count("More of the same section") == 1
 
 
 def answer_to_text(text: str) -> Answer:

@@ -297,6 +297,21 @@ async def test_what_was_declined_can_be_read_newest_first(journal):
     assert isinstance(read[0], Declined)
 
 
+async def test_a_suggestion_that_somebody_rejects_counts_as_declined(journal):
+    """One that helped, or that nobody has rated, does not; nor does an answer."""
+    given = [
+        await declined(journal, f"{outcome} {number}", outcome)
+        for outcome in (Outcome.SUGGESTED, Outcome.ANSWERED)
+        for number in range(3)
+    ]
+    for answer, helpful in ((given[0], False), (given[1], True), (given[3], False)):
+        await journal.add_feedback("test", answer.reference, "ann", helpful=helpful, reason="")
+        await journal.add_feedback("other", answer.reference, "ann", helpful=False, reason="")
+    assert [one.answer for one in await journal.declined(9)] == [given[0]]
+    await journal.add_feedback("test", given[0].reference, "ann", helpful=True, reason="")
+    assert await journal.declined(9) == []
+
+
 async def test_a_declined_question_is_read_only_as_long_as_it_is_kept(journal):
     """Until it is edited, erased by time, or its author is forgotten; one that is not kept at all is never read."""
     await declined(journal, "edited")

@@ -27,7 +27,7 @@ class Ask(BaseModel):
     user: Name = Field("", description="Who asks, so that the limits count for each person, and `forget` finds them.")
 
 
-_EXAMPLE = {
+_ANSWER = {
     "outcome": "answered",
     "answered": True,
     "answer": "Use water at **92 to 96 degrees**.",
@@ -49,6 +49,19 @@ _EXAMPLE = {
     ],
     "retrieved": ["guide.md"],
     "timings_ms": {"total": 21.4},
+    "late": False,
+    "phrasing": None,
+    "more": "Let it cool for a minute before you pour.",
+}
+_SUGGESTION = _ANSWER | {
+    "outcome": "suggested",
+    "answered": False,
+    "answer": "I'm not sure this is it:\n\nUse water at **92 to 96 degrees**.",
+    "confidence": 0.21,
+}
+_EXAMPLES = {
+    "answered": {"summary": "The documents answer the question", "value": _ANSWER},
+    "suggested": {"summary": "A section that may answer, marked as unsure", "value": _SUGGESTION},
 }
 
 
@@ -61,8 +74,10 @@ def answers_router(requests: Requests) -> APIRouter:
         response_class=JSONResponse,
         responses={
             200: {
-                "description": "The answer. With `Accept: text/event-stream`: events `progress`, then `answer` or `error`.",
-                "content": {"application/json": {"example": _EXAMPLE}, EVENT_STREAM: {}},
+                "description": "The answer. With `Accept: text/event-stream`: events `progress`, then `answer` or `error`. "
+                "`outcome` is `answered`, `suggested` (a section that may answer: `answered` is false, but there are "
+                "`citations`), `declined` or `small_talk`; `more` is what follows in the same section, or empty.",
+                "content": {"application/json": {"examples": _EXAMPLES}, EVENT_STREAM: {}},
             }
         },
     )

@@ -42,7 +42,8 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """A question that the documents didn't answer, with the answer that said so."""
+    """A question that the documents didn't answer, with the answer that said so, or with the suggestion that somebody found
+    to be none."""
 
     question: Question
     answer: Answer
@@ -151,7 +152,8 @@ class AnswerStore(Protocol):
         """The question that one of the bot's messages answers, None if it isn't kept."""
 
     async def declined(self, limit: int) -> list[Declined]:
-        """The latest kept questions that the documents didn't answer, newest first."""
+        """The latest kept questions that the documents didn't answer, newest first: those that were declined, and those with
+        a suggestion that somebody has rated as not helpful."""
 
     async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
         """Store a person's rating of an answer, in place of an earlier one. Returns False if the answer isn't kept."""

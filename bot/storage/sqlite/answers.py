@@ -41,8 +41,10 @@ class SqliteAnswers:
         def read(db: sqlite3.Connection) -> list[Declined]:
             rows = db.execute(
                 "SELECT question, answer, accepted_at FROM questions WHERE question IS NOT NULL "
-                "AND json_extract(answer, '$.outcome') = ? ORDER BY id DESC LIMIT ?",
-                (Outcome.DECLINED, limit),
+                "AND (json_extract(answer, '$.outcome') = ? OR json_extract(answer, '$.outcome') = ? AND EXISTS ("
+                "SELECT 1 FROM feedback WHERE NOT helpful AND feedback.platform = questions.platform "
+                "AND feedback.reference = questions.reference)) ORDER BY id DESC LIMIT ?",
+                (Outcome.DECLINED, Outcome.SUGGESTED, limit),
             ).fetchall()
             return [Declined(question_from(row[0]), answer_from(row[1]), row[2]) for row in rows]
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from bot.adapters.http import HttpAdapter
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.settings import Settings
-from bot.engine.qa import new_reference
+from bot.engine.qa import UNSURE, new_reference
 from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
@@ -26,7 +26,7 @@ TOKEN = "0123456789abcdef-a-token"  # noqa: S105
 
 
 class ScriptedEngine:
-    """Answers with the question; can be slow, fail or decline."""
+    """Answers with the question; can be slow, fail, decline or be unsure."""
 
     def __init__(self) -> None:
         self.asked: list[Question] = []
@@ -50,8 +50,10 @@ class ScriptedEngine:
             raise error
         if question.text == "unknown":
             return Answer(Outcome.DECLINED, "The documents don't answer this.", new_reference())
-        text = f"re: {question.text}\nsecond line"
-        return Answer(Outcome.ANSWERED, text, new_reference(), citations=(CITATION,), retrieved=("guide.md",))
+        text, outcome = f"re: {question.text}\nsecond line", Outcome.ANSWERED
+        if question.text == "unsure":
+            text, outcome = f"{UNSURE}\n\n{text}", Outcome.SUGGESTED
+        return Answer(outcome, text, new_reference(), citations=(CITATION,), retrieved=("guide.md",), more="third line")
 
 
 class HttpApplication:

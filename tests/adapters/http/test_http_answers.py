@@ -43,6 +43,19 @@ async def test_a_question_gets_the_object_that_ask_json_prints(application):
     assert told == json.loads(json.dumps(stored.answer.to_json()))
 
 
+async def test_a_suggestion_is_no_answer_but_shows_what_may_be_one(application):
+    """With its source and the rest of the section, in the documented form."""
+    told = (await application.ask("unsure")).json()
+    assert (told["outcome"], told["answered"]) == ("suggested", False)
+    assert told["answer"] == "I'm not sure this is it:\n\nre: unsure\nsecond line"
+    assert told["citations"][0]["document"] == "guide.md"
+    assert told["more"] == "third line"
+    description = (await application.client.get("/openapi.json")).json()
+    described = description["paths"]["/v1/answers"]["post"]["responses"]["200"]["content"]["application/json"]
+    for example in described["examples"].values():  # FastAPI leaves out what is null
+        assert told.keys() >= example["value"].keys() >= {name for name in told if told[name] is not None}
+
+
 async def test_a_stream_tells_how_far_it_is_and_then_the_answer(application):
     """As events with names."""
     application.engine.may_answer.clear()

@@ -46,6 +46,17 @@ async def test_a_completion_is_the_answer_with_its_source(client):
     assert completion.model_extra["knowledge_bot"]["citations"][0]["document"] == "guide.md"
 
 
+async def test_a_suggestion_is_shown_with_its_source(client):
+    """As an answer is; a program sees by the outcome that it is none."""
+    completion = await client.chat.completions.create(
+        model="knowledge-bot", messages=[{"role": "user", "content": "unsure"}]
+    )
+    [choice] = completion.choices
+    assert choice.message.content == f"I'm not sure this is it:\n\n{ANSWER.replace('how hot?', 'unsure')}"
+    assert completion.model_extra["knowledge_bot"]["outcome"] == "suggested"
+    assert completion.model_extra["knowledge_bot"]["more"] == "third line"
+
+
 async def test_a_stream_brings_the_same_text_in_pieces(client):
     """With the usage at its end where that is asked for."""
     stream = await client.chat.completions.create(
