@@ -163,7 +163,11 @@ class AnswerSettings(Section):
         "`threshold`: no suggestions.",
     )
     read_passages: int = Field(
-        12, ge=1, le=50, description="How many of the passages found, best first, are read for the answer."
+        12,
+        ge=1,
+        le=50,
+        description="How many of the passages found, best first, are read for the answer. Fewer answer sooner on a "
+        "slow machine.",
     )
     calibration: OptionalFile = Field(
         None,
