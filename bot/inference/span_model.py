@@ -115,7 +115,7 @@ class SpanModel:
     def _scores(self, inputs: Any) -> Iterator[tuple[float | None, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
         """For each window (logit of its relevance, None without a head for it; start and end logits [tokens])."""
         hidden = self._model.base_model(**inputs)[0]
-        starts, ends = self._model.qa_outputs(hidden).float().unbind(-1)
+        starts, ends = self._model.qa_outputs(hidden).detach().float().unbind(-1)
         relevance = self._head(hidden[:, 0]).float()[:, 0].tolist() if self._head else [None] * len(hidden)
         yield from zip(relevance, starts.numpy(), ends.numpy(), strict=True)
 
