@@ -175,7 +175,7 @@ class Documentation:
 async def ask(
     retriever: Retriever, source: str, asked: Sequence[_Asked], progress: Callable[[int], None]
 ) -> list[Group]:
-    """What the search finds for each question, with what is right of it. Those whose answer isn't found get it added."""
+    """What the search finds for each question, with what is right of it. Those whose answer it doesn't find are left out."""
     groups = []
     for number, one in enumerate(asked):
         variants = [QueryVariant(one.question)]

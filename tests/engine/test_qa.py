@@ -93,13 +93,24 @@ async def test_a_long_list_that_was_split_is_answered_whole(application, folder_
     assert answer.citations[0].lines == (5, 46)
 
 
-HOSTILE = ["", "   ", "?", "a" * 100_000, "\x00\x1b[31m", '" OR 1=1 NEAR( *', "NOT AND OR"]
+WORDLESS = ["", "   ", "?", "...", "🦓"]
+HOSTILE = ["a" * 100_000, "\x00\x1b[31m", '" OR 1=1 NEAR( *', "NOT AND OR"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_text_is_a_question_like_any_other(application, text):
     """Nothing typed reaches the keyword index as syntax, and length costs nothing."""
     assert (await application.engine.answer(ask(text))).outcome in (*HELPFUL, Outcome.DECLINED)
+
+
+@pytest.mark.parametrize("text", WORDLESS)
+async def test_a_message_without_words_is_asked_for_some(scripted, text):
+    """Also right after an answer, which it must not repeat, though a follow-up may be as short."""
+    engine = scripted({WATER: ("92", ANSWERS)})
+    assert (await engine.answer(ask(WATER))).outcome in HELPFUL
+    answer = await engine.answer(ask(text))
+    assert (answer.outcome, answer.citations) == (Outcome.SMALL_TALK, ())
+    assert "in words" in answer.text
 
 
 async def test_small_talk_is_neither_answered_nor_declined(application):
@@ -201,7 +212,7 @@ async def test_what_is_neither_is_declined(scripted):
 
 
 @pytest.mark.parametrize(
-    "text", ["What is the capital of France?", "zxcvb qwrt", "who won the football match", "🦓", *HOSTILE]
+    "text", ["What is the capital of France?", "zxcvb qwrt", "who won the football match", *HOSTILE]
 )
 async def test_what_is_not_even_near_is_refused(scripted, text):
     """Nothing is named that has nothing to do with it."""

@@ -4,8 +4,10 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
+from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result, suggested
 
 from bot.core.errors import IndexUnavailable
+from bot.evaluation.golden import is_as_expected
 from bot.runtime.application import open_application
 
 GUIDE = "# Brewing guide\n\n## Water\n\nUse water at 92 to 96 degrees. It should be soft.\n"
@@ -148,3 +150,20 @@ async def test_the_copy_that_is_examined_leaves_nothing_behind(application, sett
         await indexed(opened, folder)
         left = {path.name.split("-")[0] for path in settings.storage.folder.iterdir()}
     assert left <= {"index.sqlite3", "journal.sqlite3"}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        (answerable("92 degrees"), answered("At 92 degrees."), True),
+        (answerable("92 degrees"), answered("At 50 degrees."), False),
+        (answerable("92 degrees"), suggested("At 92 degrees."), False),
+        (answerable("92 degrees"), declined(), False),
+        (UNANSWERABLE, answered("At 92 degrees."), False),
+        (UNANSWERABLE, suggested("At 92 degrees."), True),
+        (OFFTOPIC, declined(), True),
+    ],
+)
+def test_a_suggestion_is_no_answer(question, answer, expected):
+    """It says by itself that it may be wrong: neither what was promised, nor what must not be said."""
+    assert is_as_expected(result(question, answer)) is expected
