@@ -18,8 +18,10 @@ from bot.storage.base import Hit
 _RELEVANCE_WEIGHT = 0.05
 # So much in rank costs a candidate that speaks of P-300 where the question asks for P-400.
 _CONTRADICTION = 0.3
-# How far a candidate can lead where there is no other section to compare it with.
+# A lead counts up to this, in either direction.
 _FULL_LEAD = 0.5
+# The lead of the only section there is: with nothing to compare it with it says little.
+_LEAD_ALONE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Judge:
         weights = (variant.weight for variant in interpretation.variants)
         features = Features(
             relevance=one.reading.relevance,
-            lead=max(-_FULL_LEAD, min(_FULL_LEAD, one.rank - next(others, one.rank - _FULL_LEAD))),
+            lead=max(-_FULL_LEAD, min(_FULL_LEAD, one.rank - next(others, one.rank - _LEAD_ALONE))),
             retrieval=one.hit.score,
             cosine=sum(weight * cosine for weight, cosine in zip(weights, one.hit.cosines, strict=True)),
         )

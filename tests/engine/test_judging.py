@@ -78,7 +78,9 @@ async def test_features_are_those_that_confidence_is_made_of():
         taken("now? how?", *variants), [Hit(one.found, one.score, (0.2, 0.6))]
     )
     [candidate] = found.candidates
-    assert candidate.features == Features(relevance=3.0, lead=0.5, retrieval=0.5, cosine=pytest.approx(0.5))
+    assert candidate.features == Features(
+        relevance=3.0, lead=pytest.approx(0.1), retrieval=0.5, cosine=pytest.approx(0.5)
+    )
 
 
 async def test_the_lead_is_over_the_best_of_another_section():

@@ -62,10 +62,15 @@ def test_what_might_be_a_question_is_left_to_the_documents(said):
     assert small_talk_reply(said) is None
 
 
-@pytest.mark.parametrize("said", ["", " ", "?", "👍", "...", "hi" * 20, "\n"])
-def test_a_message_without_words_is_no_small_talk(said):
-    """Nor is one of a single unknown word."""
-    assert small_talk_reply(said) is None
+@pytest.mark.parametrize("said", ["", " ", "?", "👍", "...", "\n"])
+def test_a_message_without_words_is_asked_for_some(said):
+    """It asks nothing, and must not repeat the last answer as a follow-up."""
+    assert small_talk_reply(said) == "Ask me a question in words, and I'll look it up in the documents."
+
+
+def test_a_single_unknown_word_is_no_small_talk():
+    """It may be what somebody looks for."""
+    assert small_talk_reply("hi" * 20) is None
 
 
 @given(st.text())

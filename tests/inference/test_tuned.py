@@ -131,7 +131,8 @@ async def test_an_active_model_that_is_damaged_is_not_silently_replaced_by_its_b
         assert report.state is State.FAILED
         assert "is damaged" in report.detail
         answer = await application.engine.answer(ask("How much does the boiler cost?"))
-    assert (answer.text, answer.phrasing.outcome) == ("The boiler costs **42 euros**.", Phrased.FAILED)
+    assert "The boiler costs **42 euros**." in answer.text
+    assert answer.phrasing.outcome is Phrased.FAILED
 
 
 def test_an_active_model_that_is_damaged_or_gone_is_told_everywhere(local, trained):

@@ -53,7 +53,7 @@ async def test_an_answer_that_can_not_be_delivered_waits_for_the_next_start(engi
     first = Dispatcher(engine, journal, QueueSettings())
     first.register([adapter])
     adapter.fail_before = 99
-    await first.accept(question("one"))
+    await first.admission.accept(question("one"))
     await first.idle()
     await first.close(1)
     assert adapter.sent == []
@@ -70,7 +70,7 @@ async def test_an_answer_that_can_not_be_delivered_waits_for_the_next_start(engi
 async def test_an_answer_for_a_platform_that_is_not_running_is_kept(engine, journal, adapter):
     """Switching an adapter off for a day loses no answer."""
     without = Dispatcher(engine, journal, QueueSettings())
-    await without.accept(question("one"))
+    await without.admission.accept(question("one"))
     await without.idle()
     [pending] = await journal.pending()
     assert pending.answer is not None
@@ -98,7 +98,7 @@ async def test_a_delivered_answer_is_kept_for_its_buttons(dispatcher, journal):
     stored = await journal.stored("test", "ref")
     assert (stored.question.text, stored.answer.text) == ("one", "re: one")
     assert await journal.add_feedback("test", "ref", "someone", helpful=False, reason="too short")
-    assert not await journal.add_feedback("test", "unknown", "someone", helpful=True)
+    assert not await journal.add_feedback("test", "unknown", "someone", helpful=True, reason="")
 
 
 async def test_nothing_is_kept_if_the_operator_wants_so(engine, adapter, journal):

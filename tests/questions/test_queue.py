@@ -79,11 +79,11 @@ async def test_what_runs_at_a_stop_is_answered_after_the_next_start(engine, adap
     first = Dispatcher(engine, journal, QueueSettings())
     first.register([adapter])
     engine.may_answer.clear()
-    await first.accept(question("one"))
-    await first.accept(question("two"))
+    await first.admission.accept(question("one"))
+    await first.admission.accept(question("two"))
     await first.close(grace_seconds=0.05)
     with pytest.raises(EngineBusy):
-        await first.accept(question("three"))
+        await first.admission.accept(question("three"))
 
     engine.may_answer.set()
     second = Dispatcher(engine, journal, QueueSettings())

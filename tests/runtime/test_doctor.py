@@ -163,7 +163,7 @@ async def test_the_bench_measures_and_recommends(healthy, models):
     slow = Figures(10, 4000, 0.2, 3600, 0.1, 2.0, 900)
     advice = "\n".join(recommended(slow, healthy))
     assert "queue.capacity = 12" in advice
-    assert "answer.read_passages = 2" in advice
+    assert "answer.read_passages = 4" in advice
     assert "quicker disk" in advice
     assert "generator.max_new_tokens = 60" in advice
     assert recommended(Figures(900, 30, 60, 20, 500, 30, 200), healthy) == []

@@ -158,10 +158,10 @@ async def test_a_journal_that_can_t_be_written_is_in_the_health_until_it_can(tmp
 
     note = journal.set_note
     monkeypatch.setattr(journal, "set_note", lambda *_: note("test", "much", "x" * 100_000))
-    await journal._connection.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone())
+    await journal.platforms._connection.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone())
     await until(lambda: component.report.state is State.DOWN)
     assert "free some space" in component.report.detail
-    await journal._connection.run(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone())
+    await journal.platforms._connection.run(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone())
     await until(lambda: component.report.state.serves)
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
