@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.core.errors import DocumentError
-from bot.core.messages import Address, Outcome, Policy, Question
+from bot.core.messages import Address, Answer, Outcome, Policy, Question
 from bot.core.settings import Settings
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
@@ -198,10 +198,22 @@ async def test_feedback_can_be_read_by_people_and_programs(application, administ
     assert "92 degrees" in said["answer"]
 
 
+class DecliningFootball:
+    """The engine of an application, which is sure to decline questions about football."""
+
+    def __init__(self, engine) -> None:
+        self._engine = engine
+
+    async def answer(self, question, progress):
+        if "football" in question.text:
+            return Answer(Outcome.DECLINED, "No.", "ref", confidence=0.1, retrieved=("guide.md",))
+        return await self._engine.answer(question, progress)
+
+
 async def test_gaps_are_what_people_asked_in_vain(application, administration):
     """Grouped by meaning whatever the words, one gap for both; what was answered is none."""
     assert await administration.gaps() == []
-    dispatcher = Dispatcher(application.engine, application.journal, application.settings.queue)
+    dispatcher = Dispatcher(DecliningFootball(application.engine), application.journal, application.settings.queue)
     for text in (
         "Who won the football match?",
         "use water at what degrees?",
