@@ -143,7 +143,7 @@ class ReaderSettings(Section):
 class RetrievalSettings(Section):
     passages: int = Field(20, ge=1, le=100, description="How many passages are found for a question.")
     dense_weight: float = Field(
-        0.7, ge=0, le=1, description="Share of meaning (vectors) against shared words (BM25) in the ranking."
+        0.8, ge=0, le=1, description="Share of meaning (vectors) against shared words (BM25) in the ranking."
     )
 
 

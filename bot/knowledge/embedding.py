@@ -1,17 +1,27 @@
-"""Embedding of passages: computes the vectors that the store lacks, behind the questions, and stores them as they are made."""
+"""Embedding of passages: computes the vectors that the store lacks, behind the questions, and stores them as they are made.
+
+Beside the whole passage, each of its sentences has a vector, for a question is often about one of them.
+"""
 
 import asyncio
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate, islice
 
-from bot.core.documents import embedded_text
+from bot.core.documents import Form, Passage, embedded_text
+from bot.core.text import plain
 from bot.inference.workers import AsyncEncoder, Priority
+from bot.knowledge.passages import units
 from bot.storage.base import IndexedFile, KnowledgeStore, Scores
 
 # Characters in one batch, as many as the encoder takes at once: a question waits for one batch at most, about 90 ms on two
 # cores. Batches of half the length cost a passage an eighth more.
 _EMBEDDED_AT_ONCE = 4_000
 _STORED_AT_ONCE = 512  # passages
+# Of a passage, at most so many sentences get a vector of their own, and of each as much as a question may be about.
+_MOST_SENTENCES = 24
+_LONGEST_SENTENCE = 300  # characters
+_SHORTEST_SENTENCE = 3  # words
 
 
 class Embedder:
@@ -21,28 +31,34 @@ class Embedder:
         self._store = store
         self._encoder = encoder
 
-    async def missing(self, files: Sequence[IndexedFile]) -> tuple[dict[str, str], list[str]]:
+    async def missing(self, files: Sequence[IndexedFile]) -> tuple[dict[str, list[str]], list[str]]:
         """The texts of the files' passages by their keys, and the keys of those that have no vector, ordered by length.
+
+        Of each passage the whole text comes first, then its sentences.
 
         The order keeps texts of about the same length together, so that little padding is computed.
         """
-        texts = await asyncio.to_thread(_texts, files)
+        texts = await asyncio.to_thread(_texts, files, by_sentence=self._encoder.by_meaning)
         known = await self._store.known_vectors(self._encoder.identity, list(texts))
         missing = [key for key in texts if key not in known]
-        await asyncio.to_thread(missing.sort, key=lambda key: len(texts[key]))
+        await asyncio.to_thread(missing.sort, key=lambda key: len(texts[key][0]))
         return texts, missing
 
-    async def embed(self, texts: Mapping[str, str], missing: list[str], progress: Callable[[int, int], None]) -> None:
+    async def embed(
+        self, texts: Mapping[str, Sequence[str]], missing: list[str], progress: Callable[[int, int], None]
+    ) -> None:
         """Compute and store the vectors of the missing keys. `progress` is called with the numbers of keys done and in all."""
         done = 0
         progress(done, len(missing))
 
         async def encode(keys: list[str]) -> dict[str, Scores]:
             nonlocal done
-            vectors = await self._encoder.encode([texts[key] for key in keys], priority=Priority.INDEXING)
+            every = [text for key in keys for text in texts[key]]
+            vectors = await self._encoder.encode(every, priority=Priority.INDEXING)
             done += len(keys)
             progress(done, len(missing))
-            return dict(zip(keys, vectors, strict=True))
+            ends = accumulate(len(texts[key]) for key in keys)
+            return {key: vectors[end - len(texts[key]) : end] for key, end in zip(keys, ends, strict=True)}
 
         for stored_together in _chunks(missing, _STORED_AT_ONCE):
             async with asyncio.TaskGroup() as group:
@@ -51,26 +67,38 @@ class Embedder:
             await self._store.add_vectors(self._encoder.identity, dict(ChainMap(*(task.result() for task in tasks))))
 
 
-def _texts(files: Sequence[IndexedFile]) -> dict[str, str]:
+def _texts(files: Sequence[IndexedFile], *, by_sentence: bool) -> dict[str, list[str]]:
     """The texts to embed of these files, by the keys of their vectors."""
     return {
-        key: embedded_text(file.document.title, passage.heading, passage.body)
+        key: [
+            embedded_text(file.document.title, passage.heading, passage.body),
+            *(_sentences(passage) if by_sentence else ()),
+        ]
         for file in files
         if file.document is not None
         for key, passage in zip(file.vector_keys, file.passages, strict=True)
     }
 
 
-def _batches(keys: Sequence[str], texts: Mapping[str, str]) -> Iterator[list[str]]:
+def _sentences(passage: Passage) -> Iterator[str]:
+    """The sentences, items and rows that are long enough to be asked about. A line of code says little by itself."""
+    blocks = (block for block in passage.blocks if block.form is not Form.CODE)
+    every = (plain(block.text[slice(*span)]) for block in blocks for span in units(block))
+    long_enough = (text[:_LONGEST_SENTENCE] for text in every if len(text.split()) >= _SHORTEST_SENTENCE)
+    return islice(long_enough, _MOST_SENTENCES)
+
+
+def _batches(keys: Sequence[str], texts: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
     """The keys in batches whose texts have about `_EMBEDDED_AT_ONCE` characters together."""
     batch: list[str] = []
     size = 0
     for key in keys:
-        if batch and size + len(texts[key]) > _EMBEDDED_AT_ONCE:
+        more = sum(map(len, texts[key]))
+        if batch and size + more > _EMBEDDED_AT_ONCE:
             yield batch
             batch, size = [], 0
         batch.append(key)
-        size += len(texts[key])
+        size += more
     if batch:
         yield batch
 

@@ -95,10 +95,10 @@ def _split_block(block: Block, count_tokens: CountTokens, room: int) -> Iterator
     context = _shared_context(block)
     if context:
         room = max(room // 2, room - count_tokens([plain(context)])[0])
-    units = _fitting(block.text, _units(block), count_tokens, room)
-    sizes = count_tokens([plain(block.text[start:end]) for start, end in units])
+    pieces = _fitting(block.text, units(block), count_tokens, room)
+    sizes = count_tokens([plain(block.text[start:end]) for start, end in pieces])
     borders, filled = [0], 0
-    for (start, _), size in zip(units, sizes, strict=True):
+    for (start, _), size in zip(pieces, sizes, strict=True):
         if filled and filled + size > room:
             borders.append(start)
             filled = 0
@@ -122,8 +122,8 @@ def _shared_context(block: Block) -> str:
     return block.context
 
 
-def _units(block: Block) -> list[Span]:
-    """The smallest pieces into which a block of this form may be divided."""
+def units(block: Block) -> list[Span]:
+    """The smallest pieces into which a block may be divided: its sentences, items, or lines."""
     if block.form is Form.LIST:
         return list_items(block.text)
     if block.form in (Form.CODE, Form.TABLE):

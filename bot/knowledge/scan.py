@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from bot.core.documents import Document, embedded_text
+from bot.core.documents import Document, Passage, embedded_text
 from bot.core.errors import DocumentError
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.converter import Converter
@@ -21,7 +21,7 @@ from bot.knowledge.passages import split
 from bot.storage.base import FileReport, FileState, IndexedFile
 
 # Changes whenever the same file would give other passages, so that an update of the program makes them again.
-_RECIPE_VERSION = 2
+_RECIPE_VERSION = 3
 
 
 @dataclass(slots=True)
@@ -171,8 +171,12 @@ class Scanner:
         passages = tuple(split(document, self._encoder.count_tokens, self._passage_tokens))
         if not passages:
             return _unreadable(state, "there is no text in it")
-        keys = (embedded_text(document.title, passage.heading, passage.body) for passage in passages)
-        return IndexedFile(state, document, passages, tuple(hashlib.sha256(key.encode()).hexdigest() for key in keys))
+        return IndexedFile(state, document, passages, tuple(_vector_key(document, passage) for passage in passages))
+
+
+def _vector_key(document: Document, passage: Passage) -> str:
+    text = embedded_text(document.title, passage.heading, passage.body)
+    return hashlib.sha256(f"{_RECIPE_VERSION}\n{text}".encode()).hexdigest()
 
 
 def is_there(folder: Path, path: str) -> bool:

@@ -14,6 +14,7 @@ from bot.inference.workers import AsyncEncoder, InferenceWorker, Models
 from bot.knowledge import folder as folder_module
 from bot.knowledge.indexer import Indexer, Verdict
 from bot.knowledge.search import Retriever
+from bot.storage.base import SearchQuery
 from bot.storage.sqlite.knowledge import SqliteKnowledge
 
 
@@ -163,10 +164,28 @@ async def test_a_missing_folder_leaves_the_index_as_it_was(indexer, folder_of, f
     assert await found("zebra") == ["a.md"]
 
 
+async def test_a_sentence_is_found_among_others_that_speak_of_something_else(indexer, folder_of, store, lane):
+    """Where the whole passage is less like the question than another. A line of code and a word alone have no vector."""
+    park = (
+        "Dogs stay on the lead.\n\n- Tickets are sold at the gate until noon.\n- Fires are lit at the pond only.\n"
+        "- Lost children wait at the fountain.\n- Bicycles are left outside.\n- On Sundays a band plays in the pavilion.\n"
+        "- Groups of more than ten book a guide.\n- Nobody feeds the swans.\n- Ice\n\n"
+        "| Day | Opens |\n|---|---|\n| Sunday in winter | 10:30 |\n\n```\nopen the gate now\n```\n"
+    )
+    await indexer.index_folder(folder_of({"park.md": park, "shop.md": "The shop is closed on Sundays and holidays."}))
+    texts = ["is there a band on sundays", "Sunday in winter 10:30", "open the gate now", "Ice"]
+    there = await store.candidates(lane.identity, [SearchQuery(one, ()) for one in await lane.encode(texts)], 5)
+    [park, shop], [park_by_sentence, shop_by_sentence] = there.cosines[0], there.sentences[0]
+    assert park < shop
+    assert park_by_sentence > shop_by_sentence + 0.2
+    assert there.sentences[1].max() > 0.99
+    assert there.sentences[2:].max() < 0.9
+
+
 async def test_an_interrupted_run_resumes_with_the_vectors_it_had(store, encoder, lane, folder_of, monkeypatch):
     """Readers see nothing of a run that was cut off, and the next run computes only the rest."""
     monkeypatch.setattr("bot.knowledge.embedding._STORED_AT_ONCE", 8)
-    monkeypatch.setattr("bot.knowledge.embedding._EMBEDDED_AT_ONCE", 100)
+    monkeypatch.setattr("bot.knowledge.embedding._EMBEDDED_AT_ONCE", 200)
     folder = folder_of({f"{n}.md": f"Animal number {n} eats {n} apples." for n in range(24)})
     worker = InferenceWorker("failing", lambda: Models(encoder, None), capacity=8)
     await worker.loaded()

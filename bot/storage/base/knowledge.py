@@ -75,12 +75,13 @@ class SearchQuery:
 class Candidates:
     """The passages that are among the best for any query by cosine or by BM25, in no order of rank.
 
-    Column n of `cosines` and `bm25` belongs to the passage `ids[n]`. All of it is from one `generation` of the index.
+    Column n of each kind of score belongs to the passage `ids[n]`. All of it is from one `generation` of the index.
     """
 
     generation: int
     ids: npt.NDArray[np.int64]  # [candidates], ascending
     cosines: Scores  # float32 [queries, candidates]
+    sentences: Scores  # float32 [queries, candidates]: the best cosine of a single sentence, item or row of the passage
     bm25: Scores  # float32 [queries, candidates]; higher is better, 0 if no word is shared
 
 
@@ -106,7 +107,10 @@ class KnowledgeStore(Protocol):
         """Those of the keys under which a vector of this encoder is stored."""
 
     async def add_vectors(self, encoder: str, vectors: Mapping[str, Scores]) -> None:
-        """Store vectors ahead of the change that will use them, so that an interrupted indexing resumes."""
+        """Store vectors ahead of the change that will use them, so that an interrupted indexing resumes.
+
+        Under each key: float32 [1 + sentences, dimension], first the vector of the whole passage, then those of its sentences.
+        """
 
     async def change(
         self,

@@ -1,5 +1,9 @@
-"""The candidates of a search: all vectors of one generation of the index in a matrix, and BM25 by FTS5."""
+"""The candidates of a search: all vectors of one generation of the index in a matrix, and BM25 by FTS5.
 
+The best passages by either are compared with the query once more, sentence by sentence.
+"""
+
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,8 +40,9 @@ def find_candidates(db: sqlite3.Connection, matrix: Matrix, queries: Sequence[Se
     """The best passages for the queries, `limit` for each query and each kind of score."""
     if len(matrix.ids) == 0 or not queries:
         none = np.empty((len(queries), 0), dtype=np.float32)
-        return Candidates(matrix.generation, np.empty(0, dtype=np.int64), none, none)
-    cosines = np.stack([query.vector for query in queries]) @ matrix.vectors.T
+        return Candidates(matrix.generation, np.empty(0, dtype=np.int64), none, none, none)
+    vectors = np.stack([query.vector for query in queries])
+    cosines = vectors @ matrix.vectors.T
     by_words = [_bm25(db, query.words, limit) for query in queries]
     found = set(_best(cosines, limit))
     for scores in by_words:
@@ -45,7 +50,38 @@ def find_candidates(db: sqlite3.Connection, matrix: Matrix, queries: Sequence[Se
     rows = np.array(sorted(found))
     ids = matrix.ids[rows]
     bm25 = np.array([[scores.get(id_, 0.0) for id_ in ids.tolist()] for scores in by_words], dtype=np.float32)
-    return Candidates(matrix.generation, ids, cosines[:, rows], bm25)
+    cosines = cosines[:, rows]
+    return Candidates(matrix.generation, ids, cosines, _by_sentence(db, matrix.encoder, ids, vectors, cosines), bm25)
+
+
+def in_int8(vectors: Sequence[Scores]) -> npt.NDArray[np.int8]:
+    """Vectors of unit length with their largest component as 127, which keeps their directions."""
+    stacked = np.array(vectors, dtype=np.float32)
+    scaled: npt.NDArray[np.int8] = np.rint(
+        stacked * (127 / np.abs(stacked).max(-1, keepdims=True, initial=1e-9))
+    ).astype("b")
+    return scaled
+
+
+def _by_sentence(
+    db: sqlite3.Connection, encoder: str, ids: npt.NDArray[np.int64], vectors: Scores, cosines: Scores
+) -> Scores:
+    """float32 [queries, passages]: the best cosine of a sentence of each passage, or that of the whole where it has none."""
+    rows = db.execute(
+        "SELECT sentences FROM passages JOIN vectors ON encoder = ? AND key = vector_key "
+        "WHERE passages.id IN (SELECT value FROM json_each(?)) ORDER BY passages.id",
+        (encoder, json.dumps(ids.tolist())),
+    ).fetchall()
+    counts = np.array([len(row[0]) for row in rows]) // vectors.shape[1]
+    stacked = np.frombuffer(b"".join(row[0] for row in rows), dtype=np.int8).reshape(-1, vectors.shape[1])
+    sentences = stacked.astype(np.float32)
+    sentences /= np.linalg.norm(sentences, axis=1, keepdims=True)
+    best = cosines.copy()
+    some = counts > 0
+    if some.any():
+        starts = np.concatenate([[0], np.cumsum(counts[some])[:-1]])
+        best[:, some] = np.maximum.reduceat(vectors @ sentences.T, starts, axis=1)
+    return best
 
 
 def _best(cosines: Scores, count: int) -> list[int]:

@@ -1,4 +1,5 @@
-"""Documents, passages and vectors in one SQLite file: FTS5 for BM25, float16 vectors loaded into one matrix.
+"""Documents, passages and vectors in one SQLite file: FTS5 for BM25, float16 vectors of passages loaded into one matrix, int8
+vectors of sentences read for the candidates of a search only.
 
 One connection writes, another one searches. Each search checks whether the index has changed, by this process or another, and
 if so loads the matrix again within the same snapshot.
@@ -23,7 +24,7 @@ from bot.storage.base import (
     SearchQuery,
     StoredPassage,
 )
-from bot.storage.sqlite.candidates import Matrix, find_candidates, load_matrix
+from bot.storage.sqlite.candidates import Matrix, find_candidates, in_int8, load_matrix
 from bot.storage.sqlite.connection import Connection
 from bot.storage.sqlite.passages import insert_file, read_all, read_files, read_passage, read_run, remove_files
 
@@ -63,6 +64,8 @@ _MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE VIRTUAL TABLE words USING fts5 (title, heading, body, tokenize = "porter unicode61 remove_diacritics 2");
     """,
+    # int8 [sentences, dimension]. Passages that an earlier version has embedded have none.
+    "ALTER TABLE vectors ADD COLUMN sentences BLOB NOT NULL DEFAULT x'';",
 )
 
 
@@ -104,10 +107,13 @@ class SqliteKnowledge:
         return await self._writer.run(read)
 
     async def add_vectors(self, encoder: str, vectors: Mapping[str, Scores]) -> None:
-        rows = [(encoder, key, vector.astype(np.float16).tobytes()) for key, vector in vectors.items()]
+        rows = [
+            (encoder, key, whole.astype(np.float16).tobytes(), in_int8(sentences).tobytes())
+            for key, (whole, *sentences) in vectors.items()
+        ]
 
         def write(db: sqlite3.Connection) -> None:
-            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
 
         await self._writer.run(write)
 
