@@ -13,6 +13,7 @@ import pytest
 
 from bot.core.documents import Block, Document, Form, Locator, Passage
 from bot.core.errors import IndexUnavailable, StorageError
+from bot.core.text import content_words
 from bot.storage.base import Candidates, FileReport, FileState, IndexedFile, IndexSummary, Scores, SearchQuery
 from bot.storage.sqlite.knowledge import SqliteKnowledge
 
@@ -130,6 +131,56 @@ async def test_several_variants_are_ranked_together(store):
     await put(store, file("a.md", "one", "two", "both"), one=vector(1), two=vector(0, 1), both=vector(1, 1))
     ranked = await search(store, query(vector(1)), query(vector(0, 1)), limit=3, candidates=3)
     assert ranked == [("both", 0.71), ("one", 0.5), ("two", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("configuraton", ["configuration"]),  # one letter is missing
+        ("cofniguratoin", ["configuration"]),  # two pairs are swapped
+        ("confguraton", ["configuration"]),
+        ("cnofigratoin", []),  # too many errors
+        ("configuring", ["configuration"]),  # another form of the word
+        ("wather", ["water", "weather"]),  # either may be meant
+        ("waters", ["water"]),
+        ("pora", []),  # short words are taken as they are
+        ("xonfiguration", []),
+    ],
+)
+async def test_a_typing_error_finds_the_word_that_was_meant(store, typed, found):
+    """A word that stands somewhere in the index is never taken for another one."""
+    await put(store, file("a.md", "the configuration", "rain water", "bad weather", "port"))
+    assert (
+        sorted(text.split()[-1] for text, score in await search(store, query(vector(1), typed), rank=by_words) if score)
+        == found
+    )
+
+
+async def test_what_is_indexed_later_is_no_typing_error(store):
+    """The words are those of the index as it is now."""
+    others = file("b.md", "rain", "snow")
+    await put(store, file("a.md", "weather"), others)
+    assert dict(await search(store, query(vector(1), "wather"), rank=by_words))["weather"] > 0
+    await put(store, file("a.md", "weather", "wather"), others)
+    scores = dict(await search(store, query(vector(1), "wather"), rank=by_words))
+    assert scores["wather"] > 0
+    assert scores["weather"] == 0
+
+
+@pytest.mark.parametrize(
+    "typed", ["ERR_1042", "v2.3.1", "fs.inotify.max_user_watches", "max_user_watches", "compose.yaml"]
+)
+async def test_an_identifier_is_found_as_written(store, typed):
+    """Its parts count together and in order, not one by one."""
+    texts = (
+        "see ERR_1042 or v2.3.1",
+        "set fs.inotify.max_user_watches in compose.yaml",
+        "1042 ERR v3.2.1",
+        "max watches user yaml",
+    )
+    await put(store, file("a.md", *texts))
+    scores = dict(await search(store, query(vector(1), *content_words(typed)), rank=by_words))
+    assert [text for text, score in scores.items() if score] == [next(text for text in texts if typed in text)]
 
 
 async def test_a_passage_has_the_cosine_of_its_best_sentence(store):

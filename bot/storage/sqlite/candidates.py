@@ -6,12 +6,13 @@ The best passages by either are compared with the query once more, sentence by s
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from bot.storage.base import Candidates, Scores, SearchQuery
+from bot.storage.sqlite.spelling import Spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Matrix:
     encoder: str
     ids: npt.NDArray[np.int64]  # [passages]
     vectors: Scores  # float32 [passages, dimension]: half the bytes would take ten times as long to multiply
+    spelling: Spelling = field(default_factory=Spelling)
 
 
 def load_matrix(db: sqlite3.Connection, generation: int, encoder: str) -> Matrix:
@@ -43,7 +45,7 @@ def find_candidates(db: sqlite3.Connection, matrix: Matrix, queries: Sequence[Se
         return Candidates(matrix.generation, np.empty(0, dtype=np.int64), none, none, none)
     vectors = np.stack([query.vector for query in queries])
     cosines = vectors @ matrix.vectors.T
-    by_words = [_bm25(db, query.words, limit) for query in queries]
+    by_words = [_bm25(db, matrix.spelling.corrected(db, query.words), limit) for query in queries]
     found = set(_best(cosines, limit))
     for scores in by_words:
         found.update(np.searchsorted(matrix.ids, list(scores)).tolist())
