@@ -16,6 +16,7 @@ from bot.core.messages import Citation
 from bot.core.text import Span, line_spans, list_items, sentences, stripped
 from bot.engine.readable import readable
 from bot.engine.sections import Section
+from bot.engine.tables import cell_asked_for
 from bot.knowledge.passages import introduces
 
 # The questions that one sentence seldom answers: how to do something, what to do about a symptom, all of something.
@@ -66,6 +67,8 @@ def wants_steps(question: str) -> bool:
 
 def compose(question: str, section: Section, base_url: str = "") -> Composed:
     """The answer that a section gives."""
+    if section.block.form is Form.TABLE and (cell := cell_asked_for(question, section.block)):
+        section = replace(section, span=cell)
     first, last = _extent(section, steps=wants_steps(question))
     address = _address(section.found, base_url) or ""
     shown, quoted, rest = [], [], []

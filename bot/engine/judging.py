@@ -42,11 +42,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One interpretation of a question with what was found for it: `candidates`, best first, and `unread` passages."""
+    """One interpretation of a question with what was found for it: `candidates`, best first, and `unread` passages.
+
+    `older` is a candidate that the best one is in the place of (`bot.engine.versions`).
+    """
 
     interpretation: Interpretation
     candidates: tuple[Candidate, ...]
     unread: tuple[Hit, ...]
+    older: Candidate | None = None
 
     @property
     def confidence(self) -> float:

@@ -23,7 +23,9 @@ from bot.engine.conversation import Conversations, Interpretation, points_back
 from bot.engine.judging import Candidate, Judge, Judged
 from bot.engine.phrasing import Phraser
 from bot.engine.sections import section_of
-from bot.engine.small_talk import small_talk_reply, without_courtesies
+from bot.engine.several import are_about_different_things, questions_in, together
+from bot.engine.small_talk import asks_about_contents, contents_reply, new_subject, small_talk_reply, without_courtesies
+from bot.engine.versions import in_force
 from bot.inference.reader import Reader
 from bot.knowledge.search import Retriever
 from bot.storage.base import Hit
@@ -40,6 +42,7 @@ _NOT_PHRASED = (Form.CODE, Form.TABLE)
 REFUSAL = "The documents don't answer this."
 NOT_FOUND = "I found no answer to this."  # where a section comes near, which may say more than the bot sees in it
 UNSURE = "I'm not sure this is it:"
+OLDER = "There is an older section about this:"
 # A model may take so much of the time that is left for a question.
 _UNTIL_PHRASED = 0.9
 
@@ -100,21 +103,43 @@ class QAEngine:
 
         `forced`: also compose the answer that is withheld because of its low confidence.
         """
-        reference = new_reference()
         text = question.text.strip()[:_LONGEST_QUESTION]
         if reply := small_talk_reply(text):
-            return Considered(Answer(Outcome.SMALL_TALK, reply, reference))
+            return Considered(Answer(Outcome.SMALL_TALK, reply, new_reference()))
+        if asks_about_contents(text):
+            return Considered(
+                Answer(Outcome.SMALL_TALK, contents_reply(await self._retriever.titles()), new_reference())
+            )
         text = without_courtesies(text)
+        if announced := new_subject(text):
+            text, question = announced, replace(question, earlier=(), replied_to=None)
+        parts = questions_in(text)
+        if len(parts) > 1:
+            # A later one may point back to the first: "What is LoRA, and how do I use it?"
+            asked = [
+                replace(question, text=part, replied_to=question.replied_to if part is parts[0] else parts[0])
+                for part in parts
+            ]
+            several = await asyncio.gather(*(self._considered(one, progress, forced=forced) for one in asked))
+            answers = [one.answer for one in several]
+            if are_about_different_things(answers):
+                answer = together(parts, answers)
+                return Considered(answer, answer, several[0].judged)
+        return await self._considered(replace(question, text=text), progress, forced=forced)
+
+    async def _considered(self, question: Question, progress: Progress, *, forced: bool) -> Considered:
+        """The answer to one question."""
+        reference = new_reference()
         timings = _Timings()
         with timings.stage("total"):
             with timings.stage("conversation"):
-                interpretations = await self._conversations.interpretations(replace(question, text=text))
+                interpretations = await self._conversations.interpretations(question)
             progress(Update(Stage.SEARCHING))
             with timings.stage("search"):
                 found = await self._found(interpretations)
             progress(Update(Stage.READING))
             with timings.stage("read"):
-                judged = await self._judged(text, interpretations, found)
+                judged = _in_force(await self._judged(question.text, interpretations, found))
             with timings.stage("compose"):
                 outcome = self._decided(judged)
                 wanted = forced or outcome is not Outcome.DECLINED
@@ -189,10 +214,17 @@ class QAEngine:
         return (cite_passage(passages[number], self._base_url) for number in sorted(nearest - {0}))
 
 
+def _in_force(judged: Judged) -> Judged:
+    """With the best candidate that no newer one replaces in front."""
+    candidates, older = in_force(judged.interpretation.text, judged.candidates)
+    return replace(judged, candidates=tuple(candidates), older=older)
+
+
 def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
+    older = f"\n\n_{OLDER} {_name(judged.older.hit.found)}._" if judged.older else ""
     return Answer(
         Outcome.ANSWERED,
-        composed.text,
+        f"{composed.text}{older}",
         reference,
         span=composed.span if composed.span in composed.text else None,
         confidence=judged.confidence,

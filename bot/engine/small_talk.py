@@ -1,6 +1,9 @@
 """A short polite reply to what is not a question to the documents: a greeting, thanks, "who are you?"."""
 
 import re
+from collections.abc import Sequence
+
+from bot.core.text import counted
 
 _ANY_NAME = r"(?:\s+(?:bot|there|all|everyone|everybody|you|again|friend|team))*"
 _PATTERNS = (
@@ -34,16 +37,37 @@ _PATTERNS = (
         "Glad to hear it.",
     ),
 )
+_THINGS = r"(?:documents?|docs|files?|sources?|topics?|subjects?|questions?)"
+_CONTENTS = re.compile(
+    rf"(?:what|which)(?: kinds? of| sorts? of)? {_THINGS} (?:do|can|could) (?:you|i) (?:have|know|cover|use|read|answer|ask)"
+    rf"(?: about| you)*|(?:(?:list|show|tell) me |list |show )(?:all |the |your )*{_THINGS}|"
+    r"what (?:do you know|can i ask(?: you)?)(?: about)?|what are you about|"
+    r"help|help me|how do i use (?:you|this(?: bot)?)|how does this(?: bot)? work"
+)
+_NAMED_CONTENTS = 12
 _NO_WORDS = "Ask me a question in words, and I'll look it up in the documents."
 _REPLIES = tuple((re.compile(pattern), reply) for pattern, reply in _PATTERNS)
 
 # What people put around a question, and what tells nothing about what they ask for.
 _AROUND = re.compile(
     rf"^(?:(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening)){_ANY_NAME}|(?:ok(?:ay)?|great|perfect)|"
+    r"(?:a |one )?(?:quick|short|last|more|next)(?: quick| short| last| more)? question|"
     r"(?:thanks|thank you|thx|cheers)(?: (?:a lot|so much|very much|again))*)\s*[,.!:;-]+\s*(?:and\b\s*)?|"
     r"[\s,.!;-]+(?:please|thanks|thank you|thx|cheers)(?: (?:a lot|so much|in advance))*[\s.!]*$",
     re.IGNORECASE,
 )
+
+_NEW_SUBJECT = re.compile(
+    r"^(?:oh,? )?(?:(?:an? )?(?:unrelated|different|another|other|new)(?: (?:question|topic|thing|subject))?|by the way|btw|"
+    r"on another note|(?:to )?chang(?:e|ing) (?:the )?(?:subject|topic))(?: though| but| then)?\s*[,.!:;-]+\s*",
+    re.IGNORECASE,
+)
+
+
+def new_subject(text: str) -> str | None:
+    """What follows an announcement of another subject ("Unrelated: ..."); None where nothing is announced."""
+    announced = _NEW_SUBJECT.match(text)
+    return text[announced.end() :] if announced and re.search(r"\w", text[announced.end() :]) else None
 
 
 def without_courtesies(text: str) -> str:
@@ -53,11 +77,29 @@ def without_courtesies(text: str) -> str:
     return text
 
 
+def asks_about_contents(text: str) -> bool:
+    """Whether a message asks which documents there are or what can be asked. Only as a whole, as for small talk."""
+    return _CONTENTS.fullmatch(_said(text)) is not None
+
+
+def contents_reply(titles: Sequence[str]) -> str:
+    """What the bot can be asked about: the titles of its documents, the first of them where there are many."""
+    if not titles:
+        return "I have no documents yet."
+    named = ", ".join(f"“{title}”" for title in titles[:_NAMED_CONTENTS])
+    more = f" and {len(titles) - _NAMED_CONTENTS} more" if len(titles) > _NAMED_CONTENTS else ""
+    return f"Ask me in your own words about what is in my {counted(len(titles), 'document')}: {named}{more}."
+
+
 def small_talk_reply(text: str) -> str | None:
     """The reply, or None where the message is anything else. Only a message that is small talk as a whole counts."""
     if not re.search(r"\w", text):  # "???", a dot, a smiley
         return _NO_WORDS
-    said = re.sub(r"[^\w\s']+", " ", text.lower().replace("’", "'"))
-    said = " ".join(said.split())
+    said = _said(text)
     parts = (said, *(said.removeprefix(f"{greeting} ") for greeting in ("hi", "hello", "hey")))
     return next((reply for part in parts for pattern, reply in _REPLIES if pattern.fullmatch(part)), None)
+
+
+def _said(text: str) -> str:
+    """The words of a message in lower case, without its marks."""
+    return " ".join(re.sub(r"[^\w\s'/]+", " ", text.lower().replace("’", "'")).split())

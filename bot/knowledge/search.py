@@ -70,6 +70,10 @@ class Retriever:
         scores: Scores = weights @ (dense * meaning + (1 - dense) * shared)
         return scores
 
+    async def titles(self) -> list[str]:
+        """The titles of the documents, by their paths, each once."""
+        return await self._store.titles()
+
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """What stands at these places of a document; see KnowledgeStore.passages."""
         return await self._store.passages(document, first, last)

@@ -113,6 +113,60 @@ async def test_a_message_without_words_is_asked_for_some(scripted, text):
     assert "in words" in answer.text
 
 
+async def test_two_questions_in_one_message_get_two_answers(application):
+    """Each below its question, with its own citation."""
+    answer = await application.engine.answer(ask("What temperature should the water have, and when is the shop open?"))
+    assert answer.outcome in HELPFUL
+    first, second = answer.text.replace("**", "").split("when is the shop open?")
+    assert first.startswith("What temperature should the water have?")
+    assert "92 to 96" in first and "Monday to Friday" in second
+    assert [citation.document for citation in answer.citations] == ["guide.md", "faq.csv"]
+
+
+async def test_two_questions_about_one_section_get_it_once(application):
+    answer = await application.engine.answer(ask("What temperature should the water have, and should it be soft?"))
+    assert answer.text.count("should be soft") == 1
+    assert len(answer.citations) == 1
+
+
+@pytest.mark.parametrize("text", ["help", "What documents do you have?", "what can I ask you about"])
+async def test_who_asks_for_the_documents_gets_their_titles(application, text):
+    answer = await application.engine.answer(ask(text))
+    assert answer.outcome is Outcome.SMALL_TALK
+    assert answer.text == "Ask me in your own words about what is in my 2 documents: “Faq”, “Brewing guide”."
+
+
+async def test_the_newer_of_two_documents_is_quoted_and_the_older_named(application, folder_of):
+    """Also where the search finds the older one first."""
+    folder_of(
+        {
+            f"travel-{year}.md": f"# Travel rules {year}\n\nA night may cost {year - 1900} euros."
+            for year in (2021, 2024)
+        }
+    )
+    await application.indexer.index_folder(application.settings.knowledge.folder)
+    answer = await application.engine.answer(ask("How much may a night cost?"))
+    assert "124 euros" in answer.text.replace("**", "")
+    assert answer.text.endswith("_There is an older section about this: “Travel rules 2021”._")
+    answer = await application.engine.answer(ask("How much was a night allowed to cost in 2021?"))
+    assert "121 euros" in answer.text.replace("**", "")
+    assert "older" not in answer.text
+
+
+async def test_a_table_is_looked_up_by_row_and_column(application, folder_of):
+    """Whichever words of it the reader marks."""
+    folder_of(
+        {
+            "boats.md": "# Boats\n\n| Boat | Berth | Skipper |\n|---|---|---|\n| Tern | B-1 | Anna |\n| Heron | B-2 | Otto |\n"
+        }
+    )
+    await application.indexer.index_folder(application.settings.knowledge.folder)
+    assert (
+        "| Heron | B-2 | **Otto** |" in (await application.engine.answer(ask("Who is the skipper of the Heron?"))).text
+    )
+    assert "| **Tern** | B-1 | Anna |" in (await application.engine.answer(ask("Which boat has the berth B-1?"))).text
+
+
 async def test_small_talk_is_neither_answered_nor_declined(application):
     """Thanks need no search."""
     answer = await application.engine.answer(ask("Thanks a lot!"))
@@ -325,6 +379,15 @@ async def test_another_subject_is_answered_as_if_it_were_asked_first(scripted):
     assert later.answer.confidence == pytest.approx(first.answer.confidence)
     assert (later.answer.text, later.answer.citations) == (first.answer.text, first.answer.citations)
     assert later.judged.interpretation == first.judged.interpretation
+
+
+async def test_an_announced_other_subject_is_no_follow_up(scripted):
+    """However sure the bot would be of the follow-up."""
+    engine = scripted({DESCALING: ("every three months", ANSWERS), WATER: ("92 to 96 degrees", ANSWERS)})
+    await engine.answer(ask(DESCALING))
+    considered = await engine.consider(ask(f"Unrelated: {WATER}"))
+    assert considered.judged.interpretation.text == WATER
+    assert "92 to 96" in considered.answer.text.replace("**", "")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.engine.small_talk import small_talk_reply
+from bot.engine.small_talk import asks_about_contents, contents_reply, new_subject, small_talk_reply, without_courtesies
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,70 @@ def test_a_long_message_is_judged_at_once():
     """The longest repetition that a pattern allows takes no time."""
     assert small_talk_reply("thanks" + " a lot" * 20_000) == "You're welcome!"
     assert small_talk_reply("hi" + " there" * 20_000 + " what?") is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "What documents do you have?",
+        "which topics can you answer",
+        "list your sources",
+        "show me all the documents",
+        "What can I ask you about?",
+        "What do you know?",
+        "help!",
+        "How do I use this bot?",
+    ],
+)
+def test_who_asks_about_the_documents_is_told(said):
+    assert asks_about_contents(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "What documents do I need?",
+        "help with the printer",
+        "what do you know about tea?",
+        "list the documents for a visa",
+    ],
+)
+def test_what_asks_the_documents_is_left_to_them(said):
+    assert not asks_about_contents(said)
+
+
+def test_of_many_documents_some_are_named():
+    assert contents_reply(["A"]) == "Ask me in your own words about what is in my 1 document: “A”."
+    assert contents_reply([f"T{n}" for n in range(20)]).endswith("“T10”, “T11” and 8 more.")
+    assert contents_reply([]) == "I have no documents yet."
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Hi there! What is tea?",
+        "thanks, and what is tea?",
+        "What is tea? Thanks in advance!",
+        "Hello, one quick question: What is tea?",
+        "ok, What is tea? please",
+    ],
+)
+def test_courtesies_around_a_question_are_left_out(said):
+    assert without_courtesies(said).lower() == "what is tea?"
+
+
+@pytest.mark.parametrize("said", ["thanks", "Quick question", "What is a last question?", "Tea - please explain"])
+def test_what_is_no_courtesy_stays(said):
+    assert without_courtesies(said) == said
+
+
+@pytest.mark.parametrize(
+    "said", ["Unrelated: what is tea?", "btw, what is tea?", "Oh, different question - what is tea?"]
+)
+def test_another_subject_is_announced(said):
+    assert new_subject(said) == "what is tea?"
+
+
+@pytest.mark.parametrize("said", ["what is tea?", "another: ", "Other teas?", "new tea: which?", "unrelated"])
+def test_no_announcement_is_none(said):
+    assert new_subject(said) is None

@@ -139,6 +139,9 @@ class KnowledgeStore(Protocol):
         Returns None if the index isn't of this generation any more: ask for the candidates again.
         """
 
+    async def titles(self) -> list[str]:
+        """The titles of the documents, by their paths, each once."""
+
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """The passages of a document at the places `first` to `last`, both included, in order."""
 

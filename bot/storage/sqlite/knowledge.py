@@ -155,6 +155,13 @@ class SqliteKnowledge:
 
         return await self._reader.run(read)
 
+    async def titles(self) -> list[str]:
+        def read(db: sqlite3.Connection) -> list[str]:
+            rows = db.execute("SELECT title FROM documents WHERE problem IS NULL ORDER BY path")
+            return list(dict.fromkeys(title for (title,) in rows))
+
+        return await self._reader.run(read)
+
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         return await self._reader.run(lambda db: read_run(db, document, first, last))
 
