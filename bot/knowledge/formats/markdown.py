@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 from bot.core.documents import Document, Form, Locator
 from bot.core.text import HTML_COMMENT
 from bot.knowledge.formats.decoding import decode, well_formed
+from bot.knowledge.formats.directives import without_directives
 from bot.knowledge.formats.outline import LONGEST_HEADING, Outline
 
 # The parser of blocks. Inline markup is parsed in headings only, which saves time.
@@ -33,7 +34,7 @@ def load(path: str, content: bytes) -> Document:
     text, warnings = decode(content)
     front_matter, source, remarks = _front_matter(text)
     outline = Outline(warnings=[*warnings, *remarks])
-    _write_blocks(source, outline)
+    _write_blocks(without_directives(source), outline)
     return outline.document(path, front_matter.get("title"), front_matter.get("url"), front_matter.get("language"))
 
 

@@ -1,0 +1,78 @@
+"""Markdown of documentation generators: what an admonition, a tab or a component holds is ordinary text."""
+
+import pytest
+
+from bot.core.documents import Form
+from bot.knowledge.formats.directives import without_directives
+from bot.knowledge.formats.markdown import load
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("!!! note\n    Feed it.\n\n    Daily.\nAfter.", "**Note**\nFeed it.\n\nDaily.\nAfter."),
+        ('??? tip "How to feed"\n    - hay\n', "**How to feed**\n- hay\n"),
+        (
+            '=== "Linux"\n\n    ```sh\n    feed\n    ```\n\n=== "macOS"\n    feed',
+            "**Linux**\n\n```sh\nfeed\n```\n\n**macOS**\nfeed",
+        ),
+        ('!!! note\n    === "A"\n        deep', "**Note**\n**A**\ndeep"),
+        ("1. step\n\n    !!! warning\n        hot", "1. step\n\n    **Warning**\n    hot"),
+        ("!!! note\n\tFeed it.", "**Note**\nFeed it."),
+        (":::caution[Wild animals]\nFeed.\n:::", "**Wild animals**\nFeed.\n"),
+        (":::note\nFeed.\n:::", "**Note**\nFeed.\n"),
+        ("::: tip Feeding\nFeed.\n:::", "**Feeding**\nFeed.\n"),
+        ("::::tabs\nFeed.\n::::", "\nFeed.\n"),
+        ("> [!WARNING]\n> Hot.", "> **Warning**\n> Hot."),
+        ('<Tabs>\n<TabItem value="a" label="npm">\nfeed\n</TabItem>\n</Tabs>', "\n**npm**\nfeed\n\n"),
+        ('import Tabs from "@theme/Tabs";\n\nFeed.', "\n\nFeed."),
+        ('--8<-- "docs/feed.md"\nFeed.', "\nFeed."),
+        ("{{< toc >}}\nFeed.\n{: .wide}", "\nFeed.\n"),
+        ('Ask in {% slack_channel "zoo" %} first.\n{% include "a.html" %}', "Ask in zoo first.\n"),
+        ("{% if beta %}\nFeed.\n{% endif %}", "\nFeed.\n"),
+    ],
+)
+def test_directives_become_plain_markdown(written, plain):
+    """Line by line."""
+    assert without_directives(written) == plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\n!!! note\n    x\n:::tip\n<Tabs>\n{% if a %}\n```",
+        "~~~~\n```\n:::note\n~~~~",
+        "!!! stop\nNothing is indented here.",
+        "Feed it!!! note: now",
+        "A <name> and <https://a.example> and 3 ::: 4",
+        "import your data from the zoo",
+        "Write `{% if beta %}` around it, or ``{% `x` %}``",
+        "<div>\nHTML is left to the parser\n</div>",
+    ],
+)
+def test_what_is_no_directive_stays(text):
+    """Code most of all."""
+    assert without_directives(text) == text
+
+
+def test_what_an_admonition_holds_is_read_with_the_lines_of_the_file():
+    """A list in it is a list, code is code, and none of it is taken for code because it is indented."""
+    text = (
+        '# Zoo\n\n!!! tip "Feeding"\n\n    Do this:\n\n    1. Open the gate.\n'
+        "    2. Throw hay.\n\n    ```sh\n    feed --all\n    ```\n\nAfter.\n"
+    )
+    blocks = load("zoo.md", text.encode()).blocks
+    assert [(block.form, block.text, block.locator.lines) for block in blocks] == [
+        (Form.PARAGRAPH, "**Feeding**", (3, 3)),
+        (Form.PARAGRAPH, "Do this:", (5, 5)),
+        (Form.LIST, "1. Open the gate.\n2. Throw hay.", (7, 8)),
+        (Form.CODE, "```sh\nfeed --all\n```", (10, 12)),
+        (Form.PARAGRAPH, "After.", (14, 14)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["!!! a\n" * 3000, "<A " * 20_000, "{% " * 20_000, ":::a[" * 20_000, "!!! n\n" + "    " * 20_000 + "x"]
+)
+def test_hostile_text_takes_no_time(text):
+    assert without_directives(text).count("\n") == text.count("\n")
