@@ -1,7 +1,7 @@
 """Passages found -> candidates for an answer, best first, each with the confidence that it is right.
 
-All passages are read, in one batch. The reader's relevance and the search's score rank them together: the search compares the
-question with everything there is, the reader looks closely at a few.
+The passages that may come first are read, in one batch. The reader's relevance and the search's score rank them together: the
+search compares the question with everything there is, the reader looks closely at a few.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ from bot.storage.base import Hit
 _RELEVANCE_WEIGHT = 0.05
 # So much in rank costs a candidate that speaks of P-300 where the question asks for P-400.
 _CONTRADICTION = 0.3
+# What the search scores so much lower than its best passage is not read: the reader hardly ever brings it to the front.
+_REACH = 0.2
 # A lead counts up to this, in either direction.
 _FULL_LEAD = 0.5
 # The lead of the only section there is: with nothing to compare it with it says little.
@@ -64,14 +66,15 @@ class Judged:
 
 class Judge:
     def __init__(self, reader: Reader, calibration: Calibration, read_passages: int) -> None:
-        """`read_passages`: how many passages are read, best first."""
+        """`read_passages`: how many passages are read at most, best first."""
         self._reader = reader
         self._calibration = calibration
         self._read_passages = read_passages
 
     async def judge(self, interpretation: Interpretation, hits: Sequence[Hit]) -> Judged:
         """Raises EngineBusy and DeadlineExceeded."""
-        read, unread = hits[: self._read_passages], hits[self._read_passages :]
+        read = [hit for hit in hits[: self._read_passages] if hit.score >= hits[0].score - _REACH]
+        unread = hits[len(read) :]
         readings = await self._reader.read(interpretation.text, [hit.found for hit in read])
         ranked = sorted(
             (
@@ -81,15 +84,19 @@ class Judge:
             ),
             key=lambda one: -one.rank,
         )
-        candidates = tuple(self._candidate(interpretation, one, ranked) for one in ranked)
+        candidates = tuple(self._candidate(interpretation, one, ranked, unread) for one in ranked)
         return Judged(interpretation, candidates, tuple(unread))
 
-    def _candidate(self, interpretation: Interpretation, one: "_Ranked", ranked: Sequence["_Ranked"]) -> Candidate:
-        others = (other.rank for other in ranked if _section(other.hit) != _section(one.hit))
+    def _candidate(
+        self, interpretation: Interpretation, one: "_Ranked", ranked: Sequence["_Ranked"], unread: Sequence[Hit]
+    ) -> Candidate:
+        others = [other.rank for other in ranked if _section(other.hit) != _section(one.hit)]
+        # Unread passages are behind by their scores, as if they were as relevant.
+        others += [one.rank - one.hit.score + hit.score for hit in unread if _section(hit) != _section(one.hit)]
         weights = (variant.weight for variant in interpretation.variants)
         features = Features(
             relevance=one.reading.relevance,
-            lead=max(-_FULL_LEAD, min(_FULL_LEAD, one.rank - next(others, one.rank - _LEAD_ALONE))),
+            lead=max(-_FULL_LEAD, min(_FULL_LEAD, one.rank - max(others, default=one.rank - _LEAD_ALONE))),
             retrieval=one.hit.score,
             cosine=sum(weight * cosine for weight, cosine in zip(weights, one.hit.cosines, strict=True)),
         )
