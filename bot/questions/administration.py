@@ -24,7 +24,7 @@ from bot.inference.workers import AsyncEncoder, Priority
 from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
 from bot.knowledge.loaders import LOADERS
 from bot.questions.dispatcher import Dispatcher
-from bot.storage.base import Feedback, FileReport, Forgotten, Journal, KnowledgeStore, PlatformStore
+from bot.storage.base import Feedback, FileReport, Forgotten, Journal, KnowledgeStore
 
 # Declined questions that are looked through for gaps: the latest show what is missing now.
 _MOST_DECLINED = 1000
@@ -93,7 +93,6 @@ class Administration:
     knowledge: KnowledgeStore
     indexer: Indexer
     journal: Journal
-    store: PlatformStore
     engine: QAEngine
     encoder: AsyncEncoder
     dispatcher: Dispatcher | None = None  # None: no daemon runs in this process
@@ -102,7 +101,7 @@ class Administration:
 
     async def status(self) -> Status:
         summary = await self.knowledge.summary()
-        helpful, not_helpful = await self.journal.feedback_counts()
+        helpful, not_helpful = await self.journal.answers.feedback_counts()
         files = await self.documents()
         return Status(
             version=__version__,
@@ -112,7 +111,7 @@ class Administration:
             encoder=summary.encoder,
             generator=await asyncio.to_thread(_generator, self.settings),
             platforms=dict(self.platforms),
-            unfinished=self.dispatcher.unfinished if self.dispatcher else len(await self.journal.pending()),
+            unfinished=self.dispatcher.unfinished if self.dispatcher else len(await self.journal.questions.pending()),
             counts=dict(self.dispatcher.counts) if self.dispatcher else {},
             helpful=helpful,
             not_helpful=not_helpful,
@@ -199,11 +198,11 @@ class Administration:
 
     async def set_policy(self, platform: str, chat: str, policy: Policy | None) -> None:
         """Set when to answer in a chat from now on; None: as in other chats."""
-        await self.store.set_policy(platform, chat, policy)
+        await self.journal.platforms.set_policy(platform, chat, policy)
 
     async def policies(self, platform: str) -> dict[str, Policy]:
         """The chats for which a policy was set."""
-        return await self.store.policies(platform)
+        return await self.journal.platforms.policies(platform)
 
     async def explain(self, text: str) -> Explanation:
         """Explain how a question would be answered, or why it would not. Raises EngineBusy and IndexUnavailable."""
@@ -213,7 +212,7 @@ class Administration:
 
     async def gaps(self) -> list[Gap]:
         """The questions that the documents don't answer, grouped by meaning, most often asked first. Raises EngineBusy."""
-        declined = await self.journal.declined(_MOST_DECLINED)
+        declined = await self.journal.answers.declined(_MOST_DECLINED)
         texts = [one.question.text for one in declined]
         # With the priority of indexing, so that no question waits for it.
         vectors = await self.encoder.encode(texts, priority=Priority.INDEXING)
@@ -221,11 +220,11 @@ class Administration:
 
     async def feedback(self, limit: int = 20) -> list[Feedback]:
         """The latest feedback on answers, newest first."""
-        return await self.journal.feedback(limit)
+        return await self.journal.answers.feedback(limit)
 
     async def forget(self, platform: str, author: str) -> Forgotten:
         """Erase what an author has asked on a platform, their turns and their feedback."""
-        keeper = self.dispatcher.admission.forget if self.dispatcher else self.journal.forget_author
+        keeper = self.dispatcher.admission.forget if self.dispatcher else self.journal.erasure.forget_author
         return await keeper(platform, author)
 
 

@@ -21,7 +21,7 @@ from bot.questions.delivery import AnswerDelivery
 from bot.questions.progress import ProgressRelay
 from bot.questions.scheduler import FairScheduler
 from bot.questions.work import Reason, Work, flows
-from bot.storage.base import Journal, Pending
+from bot.storage.base import Pending, QuestionStore
 
 _log = structlog.stdlib.get_logger(__name__)
 # Seconds until a question is taken up again whose answer could not be noted, because the disk is full for example.
@@ -37,7 +37,7 @@ class QuestionQueue:
     def __init__(
         self,
         engine: Engine,
-        journal: Journal,
+        questions: QuestionStore,
         settings: QueueSettings,
         delivery: AnswerDelivery,
         adapters: Mapping[str, Adapter],
@@ -48,7 +48,7 @@ class QuestionQueue:
         """`adapters`: by name, for progress; may grow later. `ready`: until it is set the engine is not asked, and no deadline
         begins."""
         self._engine = engine
-        self._journal = journal
+        self._questions = questions
         self._settings = settings
         self._delivery = delivery
         self._adapters = adapters
@@ -185,7 +185,7 @@ class QuestionQueue:
             work.task.uncancel()
             answer = stopped()
         self._answered(work)
-        await self._journal.answered(work.pending.id, work.pending.revision, answer)
+        await self._questions.answered(work.pending.id, work.pending.revision, answer)
         work.pending = replace(work.pending, answer=answer)
         return answer
 

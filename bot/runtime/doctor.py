@@ -190,9 +190,9 @@ async def _application(application: Application, progress: _Progress) -> AsyncIt
     async for found in _index(application):
         fresh = fresh and found.level == "ok"
         yield found
-    pending = await application.stores.journal.pending()
+    pending = await application.stores.journal.questions.pending()
     old = sum(time.time() - one.question.received_at.timestamp() > _LONG_AGO for one in pending)
-    in_doubt = await application.stores.journal.in_doubt()
+    in_doubt = await application.stores.journal.parts.in_doubt()
     told = f"{len(pending)} questions wait for their answer, {in_doubt} parts of answers are in doubt"
     yield (
         warning("journal", f"{told}; {old} wait for over an hour: start the bot, or look into its log.")

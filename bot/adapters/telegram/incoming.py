@@ -96,7 +96,7 @@ class Incoming:
         replied = message.reply_to_message
         if replied is None or not replies_to(message, self._bot.bot):
             return None
-        return await self._journal.answered_by(PLATFORM, str(Sent(message.chat_id, replied.message_id)))
+        return await self._journal.answers.answered_by(PLATFORM, str(Sent(message.chat_id, replied.message_id)))
 
     # --- admission
 
@@ -106,7 +106,7 @@ class Incoming:
             if edited and await self._admission.revise(question):
                 return
             if question.address.details["late"] and self._settings.stale_questions == "close":
-                if not await self._journal.known(question.address):
+                if not await self._journal.questions.known(question.address):
                     self._replies.say(message, _CLOSED)
                 return
             if await self._accept(question, _asked_at(message, edited=edited)):

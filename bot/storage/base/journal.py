@@ -228,8 +228,26 @@ class PlatformStore(Protocol):
         """Store a note under a key; None removes it."""
 
 
-class Journal(QuestionStore, PartStore, AnswerStore, Erasure, Protocol):
-    """The stores of questions and answers as one object, for callers that need all of them."""
+class Journal(Protocol):
+    """The journal as a whole: each of its stores, for callers that need several of them."""
+
+    @property
+    def questions(self) -> QuestionStore: ...
+
+    @property
+    def parts(self) -> PartStore: ...
+
+    @property
+    def answers(self) -> AnswerStore: ...
+
+    @property
+    def erasure(self) -> Erasure: ...
+
+    @property
+    def conversations(self) -> ConversationStore: ...
+
+    @property
+    def platforms(self) -> PlatformStore: ...
 
     async def close(self) -> None:
         """Close the database. Closing twice does nothing."""

@@ -92,13 +92,13 @@ async def test_policies_are_set_from_the_private_chat_and_from_the_group(server,
     assert "No chat has a policy" in await said(application, chat, ann, "/policies")
     assert str(group.id) in await said(application, chat, ann, f"/policy {group.id} off")
     assert await said(application, chat, ann, "/policies") == f"{group.id}: off"
-    assert await application.journal.policies("telegram") == {str(group.id): Policy.OFF}
+    assert await application.journal.platforms.policies("telegram") == {str(group.id): Policy.OFF}
     await said(application, group, ann, "/policy@keeper_bot always")
-    assert await application.journal.policies("telegram") == {str(group.id): Policy.ALWAYS}
+    assert await application.journal.platforms.policies("telegram") == {str(group.id): Policy.ALWAYS}
     await said(application, chat, ann, f"/policy {group.id} forum")
-    assert await application.journal.policies("telegram") == {str(group.id): Policy.FORUM}
+    assert await application.journal.platforms.policies("telegram") == {str(group.id): Policy.FORUM}
     await said(application, chat, ann, f"/policy {group.id} default")
-    assert await application.journal.policies("telegram") == {}
+    assert await application.journal.platforms.policies("telegram") == {}
     assert "/policy -1001234 always" in await said(application, chat, ann, "/policy nonsense")
 
 
@@ -128,5 +128,5 @@ async def test_forgetting_erases_what_somebody_has_asked(server, application, an
     assert "Erased: 1 question with its answer, 0 turns of conversation, 0 ratings." in await said(
         application, server.private(ann), ann, "/forget me"
     )
-    kept = [await application.journal.stored("telegram", button["callback_data"][2:]) for button in references]
+    kept = [await application.journal.answers.stored("telegram", button["callback_data"][2:]) for button in references]
     assert [stored is not None for stored in kept] == [False, True]

@@ -209,8 +209,8 @@ async def test_a_policy_decides_when_a_group_is_answered(server, application_of,
     server.privacy = False
     async with application_of() as application:
         group, silent = server.group(), server.group()
-        await application.journal.set_policy("telegram", str(group.id), Policy.ALWAYS)
-        await application.journal.set_policy("telegram", str(silent.id), Policy.OFF)
+        await application.journal.platforms.set_policy("telegram", str(group.id), Policy.ALWAYS)
+        await application.journal.platforms.set_policy("telegram", str(silent.id), Policy.OFF)
         await application.start()
         first = server.says(group, ann, "how hot should the water be?")
         server.says(group, bob, "about 90 degrees?", reply_to=first)

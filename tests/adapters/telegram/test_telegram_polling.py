@@ -83,7 +83,7 @@ async def test_an_update_that_the_library_can_not_read_holds_up_no_other(server,
 async def test_what_can_not_be_kept_is_not_confirmed(server, application, ann, monkeypatch):
     """The disk is full for a while: Telegram keeps the message meanwhile."""
     monkeypatch.setattr(polling, "_STORAGE_PAUSE", 0.05)
-    accept = application.journal.accept
+    accept = application.journal.questions.accept
     full = True
 
     async def maybe_full(question):
@@ -91,7 +91,7 @@ async def test_what_can_not_be_kept_is_not_confirmed(server, application, ann, m
             raise StorageError("the disk is full")
         return await accept(question)
 
-    monkeypatch.setattr(application.journal, "accept", maybe_full)
+    monkeypatch.setattr(application.journal.questions, "accept", maybe_full)
     server.says(server.private(ann), ann, "one")
     await application.start()
     await asyncio.sleep(0.3)

@@ -98,7 +98,7 @@ async def test_a_forged_request_is_refused_and_counted(server, hooked, ann):
 
 async def test_the_webhook_acknowledges_only_what_is_kept(server, hooked, ann, monkeypatch):
     """Telegram repeats the update otherwise."""
-    accept = hooked.journal.accept
+    accept = hooked.journal.questions.accept
     failures = 2
 
     async def fails_twice(question):
@@ -108,7 +108,7 @@ async def test_the_webhook_acknowledges_only_what_is_kept(server, hooked, ann, m
             raise StorageError("the disk is full")
         return await accept(question)
 
-    monkeypatch.setattr(hooked.journal, "accept", fails_twice)
+    monkeypatch.setattr(hooked.journal.questions, "accept", fails_twice)
     server.says(server.private(ann), ann, "one")
     await hooked.answered(server.private(ann))
     assert server.webhook_statuses[:3] == [503, 503, 200]
