@@ -48,7 +48,7 @@ class IndexChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Review:
     """A reviewer's decision on a change; the findings are sentences for the operator."""
 
     accepted: bool
@@ -61,7 +61,7 @@ class Reviewer(Protocol):
     async def is_needed(self) -> bool:
         """Whether changes are examined: False if there are no golden questions."""
 
-    async def review(self, change: IndexChange) -> Verdict:
+    async def review(self, change: IndexChange) -> Review:
         """Examine a change and decide whether it goes live."""
 
     async def accepted(self) -> None:
@@ -83,7 +83,7 @@ class IndexReport:
     embedded: int
     seconds: float
     passed_over: Mapping[str, int] = field(default_factory=dict)
-    verdict: Verdict | None = None
+    verdict: Review | None = None
 
     @property
     def passages(self) -> int:

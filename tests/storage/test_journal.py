@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
-from bot.storage.base import Declined, Forgotten, PartState, Pending, Stored
+from bot.storage.base import Declined, Forgotten, KeptAnswer, PartState, Pending
 from bot.storage.sqlite.journal import MIGRATIONS, SqliteJournal
 
 ANSWER = Answer(
@@ -230,7 +230,7 @@ async def test_a_deleted_question_leaves_no_text(journal, entry, tmp_path):
 async def test_a_delivered_answer_is_found_by_its_reference_until_it_is_erased(journal, entry, tmp_path):
     """On its own platform only."""
     await sent(journal, entry, 0, "m0")
-    assert await journal.answers.stored("test", "ref") == Stored(question(), ANSWER)
+    assert await journal.answers.stored("test", "ref") == KeptAnswer(question(), ANSWER)
     assert await journal.answers.stored("other", "ref") is None
     await journal.erasure.erase_older(time.time() - 60, keys_older_than=0)
     assert await journal.answers.stored("test", "ref") is not None
@@ -268,7 +268,7 @@ async def test_the_last_word_of_each_person_counts_as_feedback(journal, entry):
     assert (said["one"].helpful, said["one"].reason, said["one"].stored) == (
         False,
         "outdated",
-        Stored(question(), ANSWER),
+        KeptAnswer(question(), ANSWER),
     )
     assert len(await journal.answers.feedback(1)) == 1
 

@@ -19,7 +19,7 @@ from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
-from bot.storage.base import Journal, Stored
+from bot.storage.base import Journal, KeptAnswer
 
 _LONGEST_BEFORE_DEFERRAL = 0.1  # seconds; Discord gives three, but people see nothing until then
 _SEEN = 2000  # interactions that are remembered in order to drop repeated events
@@ -78,7 +78,7 @@ class Interactions:
     async def stop(self, address: Address) -> bool:
         return await self._admission.stop(address)
 
-    async def stored(self, reference: str) -> Stored | None:
+    async def stored(self, reference: str) -> KeptAnswer | None:
         return await self._journal.answers.stored(PLATFORM, reference)
 
     async def rate(self, interaction: Interaction, reference: str, *, helpful: bool, reason: str = "") -> bool:
