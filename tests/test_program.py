@@ -361,7 +361,7 @@ def test_golden_questions_guard_the_index(place):
     """A worse index is refused with what got worse and exit code 1, until it is accepted."""
     golden = {"question": QUESTION, "answers": ["92 to 96 degrees"]}
     (place / "knowledge" / "golden.jsonl").write_text(json.dumps(golden))
-    assert "1 of 1 golden questions are answered as expected." in program(place, "index").stdout
+    assert "1 of 1 golden question is answered as expected." in program(place, "index").stdout
     (place / "knowledge" / "guide.md").write_text(GUIDE.replace("92 to 96", "50 to 60"))
     refused = program(place, "index")
     assert refused.returncode == 1
@@ -369,7 +369,7 @@ def test_golden_questions_guard_the_index(place):
     assert "passages" in refused.stdout
     accepted = program(place, "index", "--accept")
     assert accepted.returncode == 0
-    assert "0 of 1 golden questions are answered as expected." in accepted.stdout
+    assert "0 of 1 golden question is answered as expected." in accepted.stdout
 
 
 def test_a_running_chat_answers_from_what_was_just_written(place):

@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from bot.core.errors import DocumentError
+from bot.core.text import counted
 from bot.evaluation.metrics import contains
 from bot.evaluation.questions import EvaluationQuestion, load_questions
 from bot.evaluation.run import ConsideringEngine, Result, ask_all
@@ -108,7 +109,9 @@ def is_as_expected(result: Result) -> bool:
 
 def _findings(results: Sequence[Result], right: Sequence[str], lost: Sequence[Result]) -> list[str]:
     """The sum, and a sentence on each question that is not answered as expected, those that were before first."""
-    findings = [f"{len(right)} of {len(results)} golden questions are answered as expected."]
+    findings = [
+        f"{len(right)} of {counted(len(results), 'golden question is', 'golden questions are')} answered as expected."
+    ]
     wrong = [result for result in results if result.question.question not in right and result not in lost]
     for results_of_kind, introduction in ((lost, "Got worse"), (wrong, "Not as expected")):
         findings += [f"{introduction}: “{result.question.question}” {_told(result)}." for result in results_of_kind]

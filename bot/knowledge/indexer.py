@@ -12,6 +12,7 @@ from typing import Protocol
 
 from bot.core.documents import Document
 from bot.core.errors import DocumentError, IndexUnavailable
+from bot.core.text import counted
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.converter import Converter, Limits
 from bot.knowledge.embedding import Embedder
@@ -94,6 +95,15 @@ class IndexReport:
     def problems(self) -> list[FileReport]:
         """The files that were not read, or read with warnings."""
         return [file for file in self.files if file.problem or file.warnings]
+
+    @property
+    def summary(self) -> str:
+        """The numbers in a sentence."""
+        return (
+            f"{counted(self.passages, 'passage')} of {counted(len(self.files), 'file')}; "
+            f"{counted(len(self.changed), 'file')} changed, {len(self.removed)} removed, "
+            f"{counted(self.embedded, 'passage')} embedded in {self.seconds:.1f} s."
+        )
 
 
 class Indexer:

@@ -16,6 +16,7 @@ from bot import __version__
 from bot.core.errors import DocumentError, WeightsError
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import Settings
+from bot.core.text import counted
 from bot.engine.explain import Explanation, explanation
 from bot.engine.gaps import Gap, grouped
 from bot.engine.qa import QAEngine
@@ -55,8 +56,8 @@ class Status:
     def lines(self) -> list[str]:
         """The status as lines of text for people, without markup."""
         said = [
-            f"knowledge-bot {self.version}: {self.documents} documents, {self.passages} passages"
-            + (f", {self.problems} files with remarks" if self.problems else ""),
+            f"knowledge-bot {self.version}: {counted(self.documents, 'document')}, {counted(self.passages, 'passage')}"
+            + (f", {counted(self.problems, 'file')} with remarks" if self.problems else ""),
             f"encoder: {self.encoder or 'none yet, for there is no index'}",
             *([f"generator: {self.generator}"] if self.generator else []),
             *(f"{platform}: {state}" for platform, state in self.platforms.items()),
@@ -67,22 +68,6 @@ class Status:
             counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(self.counts.items()))
             said.append(f"since the start: {counts}")
         return said
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """The result of a reload: the report of the indexing, which lists every file."""
-
-    report: IndexReport
-
-    @property
-    def summary(self) -> str:
-        """One line for a chat."""
-        report = self.report
-        return (
-            f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
-            f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
-        )
 
 
 @dataclass(slots=True)
@@ -123,10 +108,10 @@ class Administration:
         """The report of every file in the index, by path."""
         return [report for _, report in await self.knowledge.files()]
 
-    async def reload(self, progress: Callable[[IndexProgress], None] = lambda _: None) -> Reload:
+    async def reload(self, progress: Callable[[IndexProgress], None] = lambda _: None) -> IndexReport:
         """Bring the index in step with the documents. Raises DocumentError if the folder can't be read."""
         async with self._changing:
-            return Reload(await self.indexer.index_folder(self.settings.knowledge.folder, progress))
+            return await self.indexer.index_folder(self.settings.knowledge.folder, progress)
 
     async def add_document(self, path: str, content: bytes) -> FileReport:
         """Put a file into the knowledge folder, in place of one with the same path, and index it.

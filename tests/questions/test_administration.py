@@ -148,10 +148,10 @@ async def test_a_removed_document_is_gone(administration, settings):
 async def test_reloading_reports_every_file(administration, settings):
     """Also what can't be read."""
     (settings.knowledge.folder / "broken.json").write_text("{")
-    reload = await administration.reload()
-    problems = {file.path: file.problem is not None for file in reload.report.files}
+    report = await administration.reload()
+    problems = {file.path: file.problem is not None for file in report.files}
     assert problems == {"broken.json": True, "guide.md": False, "sub/other.md": False}
-    assert reload.summary.startswith("2 passages of 3 files; 1 files changed, 0 removed")
+    assert report.summary.startswith("2 passages of 3 files; 1 file changed, 0 removed")
 
 
 async def test_the_status_says_how_the_bot_is(application, administration):

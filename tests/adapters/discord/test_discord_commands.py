@@ -117,7 +117,7 @@ async def test_the_owner_sees_the_status(bot, server, channel):
     """The documents, and how the platform is."""
     await bot.administration.reload()
     status = await said(server, await server.slash(channel, server.owner, "bot status"))
-    assert "1 documents, 1 passages" in status
+    assert "1 document, 1 passage" in status
     assert "discord\\: running" in status
 
 

@@ -36,14 +36,14 @@ async def test_an_administrator_runs_the_bot_from_a_private_chat(server, applica
     """Status, documents, reload with its report, removal."""
     chat = server.private(ann)
     assert "operator" in await said(application, chat, ann, "/help")
-    assert "1 documents" not in await said(application, chat, ann, "/status")
-    assert (await said(application, chat, ann, "/reload")).startswith("1 passages of 1 files")
+    assert "1 document" not in await said(application, chat, ann, "/status")
+    assert (await said(application, chat, ann, "/reload")).startswith("1 passage of 1 file")
     (application.settings.knowledge.folder / "broken.json").write_text("{")
     reloaded = await said(application, chat, ann, "/reload")
     assert "broken.json: " in reloaded
     assert "guide.md: 1 passage" in await said(application, chat, ann, "/documents")
     status = await said(application, chat, ann, "/status")
-    assert "1 documents, 1 passages" in status
+    assert "1 document, 1 passage" in status
     assert "polling: last poll" in status
     assert await said(application, chat, ann, "/remove nowhere.md") == "nowhere.md: there is no such document"
     assert "is removed" in await said(application, chat, ann, "/remove guide.md")
