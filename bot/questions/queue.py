@@ -26,6 +26,8 @@ from bot.storage.base import Pending, QuestionStore
 _log = structlog.stdlib.get_logger(__name__)
 # Seconds until a question is taken up again whose answer could not be noted, because the disk is full for example.
 _PUT_OFF = 5.0
+# Seconds after which an answer begins with a word that it took a while.
+_LATE = 600.0
 # Seconds that the engine has for a question in any case.
 _LEAST = 10.0
 _ALL = "all"
@@ -201,7 +203,7 @@ class QuestionQueue:
         if age > self._settings.expire_seconds:
             self._counts["expired"] += 1
             return expired()
-        return replace(await self._answer_in_turn(work), late=age > self._settings.late_seconds)
+        return replace(await self._answer_in_turn(work), late=age > _LATE)
 
     async def _answer_in_turn(self, work: Work) -> Answer:
         """Wait for a turn, but not beyond the deadline, and ask the engine."""

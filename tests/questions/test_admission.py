@@ -45,7 +45,7 @@ async def test_a_full_queue_refuses_at_once(dispatcher, engine, journal):
 
 async def test_who_asks_too_often_is_refused_and_others_are_not(engine, adapter, journal):
     """Told when to come again; a repeated event doesn't count, and is not refused."""
-    limits = LimitsSettings(author_questions=2, chat_questions=4, window_seconds=60)
+    limits = LimitsSettings(author_questions=2, chat_questions=4)
     dispatcher = Dispatcher(engine, journal, QueueSettings(), limits=limits)
     dispatcher.register([adapter])
     await dispatcher.admission.accept(question("1"))

@@ -172,8 +172,8 @@ async def test_the_engine_is_told_until_when_an_answer_is_worth_having(engine, a
 
 async def test_an_answer_that_comes_late_says_so_and_an_expired_question_is_closed(engine, adapter, journal):
     """After a stop of minutes, and of days; the clock of the question is that of the wall, which may also step back."""
-    settings = QueueSettings(late_seconds=60, expire_seconds=3600)
-    for name, minutes in (("soon", 0), ("late", 10), ("too late", 120), ("from the future", -600)):
+    settings = QueueSettings(expire_seconds=3600)
+    for name, minutes in (("soon", 0), ("late", 11), ("too late", 120), ("from the future", -600)):
         asked = replace(question(name, conversation=name), received_at=datetime.now(UTC) - timedelta(minutes=minutes))
         await journal.questions.accept(asked)
     late: dict[str, bool] = {}

@@ -43,7 +43,7 @@ class DiscordAdapter:
         """`forget_conversation` erases the turns of a conversation."""
         self._notes = journal.platforms
         self._connection = Connection(settings, journal.platforms)
-        self._outbox = Outbox(self._connection, settings)
+        self._outbox = Outbox(self._connection)
         self._display = ProgressDisplay(self._connection, self._outbox, journal.parts)
         reader = MessageReader(journal.answers, journal.platforms, settings)
         self._incoming = Incoming(

@@ -20,6 +20,7 @@ from bot.storage.base import Journal
 
 # Seconds between the tries to have a question of a backlog accepted while the queue is full.
 _BACKLOG_PAUSE = 0.5
+_STALE = 600.0  # seconds after which a question that waited while the bot was away counts as late
 _REMEMBERED = 5000  # conversations whose last question can be stopped
 _CLOSED = "I was away when you asked this. If it still matters, please ask again."
 _TEXT_ONLY = "I answer questions that are written. Just write one; /help says more."
@@ -78,7 +79,7 @@ class Incoming:
         details = {
             "topic": topic_of(message),
             "private": caller.private,
-            "late": time.time() - asked_at.timestamp() > self._settings.stale_seconds,
+            "late": time.time() - asked_at.timestamp() > _STALE,
             "author": caller.author,
             "unasked": unasked,
         }

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.adapters.discord import rendering
 from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, suggested
 
 EPHEMERAL = 1 << 6
@@ -84,9 +85,10 @@ async def test_more_shows_the_rest_of_the_section(running, server, channel, ann,
         assert shown == rest.replace("@everyone", "@\u200beveryone")
 
 
-async def test_more_than_messages_take_comes_as_a_file(running, server, channel, ann):
+async def test_more_than_messages_take_comes_as_a_file(running, server, channel, ann, monkeypatch):
     """As of a long answer."""
-    async with running(messages=1) as bot:
+    monkeypatch.setattr(rendering, "_MOST_PARTS", 1)
+    async with running() as bot:
         bot.engine.answers["how hot?"] = replace(answered("Use water."), more="\n\n".join(["word " * 300] * 3))
         await server.say(channel, "@bot how hot?", ann)
         [answer] = await first(server, channel)

@@ -63,7 +63,7 @@ class TelegramApplication:
         self.engine = ScriptedEngine()
         self.ready = asyncio.Event()
         self.ready.set()
-        defaults = {"token": TOKEN, "api_url": server.address, "poll_seconds": 2}
+        defaults = {"token": TOKEN, "api_url": server.address}
         self.settings = Settings(
             telegram=defaults | telegram, storage={"folder": folder}, knowledge={"folder": folder / "knowledge"}
         )

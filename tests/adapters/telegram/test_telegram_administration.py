@@ -15,7 +15,7 @@ GUIDE = "# Guide\n\n## Water\n\nUse soft water.\n"
 @pytest.fixture
 async def application(server, tmp_path, models, ann):
     """An application whose operator is Ann, with one document."""
-    application = TelegramApplication(server, tmp_path, operators=[ann["id"]], poll_seconds=2)
+    application = TelegramApplication(server, tmp_path, operators=[ann["id"]])
     application.settings.knowledge.folder.mkdir()
     (application.settings.knowledge.folder / "guide.md").write_text(GUIDE)
     async with open_application(application.settings, models) as rooms:

@@ -354,8 +354,8 @@ async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of
 
 async def test_late_questions_are_closed_visibly_where_the_operator_wants_it(server, application_of, ann):
     """The person is asked to ask again."""
-    async with application_of(stale_questions="close", stale_seconds=60) as application:
-        server.says(server.private(ann), ann, "old", at=time.time() - 100)
+    async with application_of(stale_questions="close") as application:
+        server.says(server.private(ann), ann, "old", at=time.time() - 700)
         server.says(server.private(ann), ann, "new")
         await application.start()
         texts = await application.answered(server.private(ann), 2)

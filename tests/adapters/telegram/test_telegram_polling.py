@@ -20,12 +20,13 @@ async def application(application_of):
 
 @pytest.fixture
 def quick_watchdog(monkeypatch):
+    monkeypatch.setattr(polling, "POLL_SECONDS", 1)
     monkeypatch.setattr(polling, "GRACE", 0.3)
 
 
 async def test_a_poll_that_hangs_is_noticed_and_healed(server, application_of, ann, quick_watchdog):
     """The connection pool is built anew, and nothing is lost."""
-    async with application_of(poll_seconds=1) as application:
+    async with application_of() as application:
         server.break_next("getUpdates", "hang")
         await application.start()
         server.says(server.private(ann), ann, "one")
@@ -35,7 +36,7 @@ async def test_a_poll_that_hangs_is_noticed_and_healed(server, application_of, a
 
 async def test_a_pool_that_can_not_be_healed_restarts_the_adapter_alone(server, application_of, ann, quick_watchdog):
     """The daemon starts it again when `run` raises; questions on their way are answered meanwhile."""
-    async with application_of(poll_seconds=1) as application:
+    async with application_of() as application:
         server.break_next("getUpdates", "hang", 2)
         with pytest.raises(PollingStalled):
             await asyncio.wait_for(application.adapter.run(), 10)
