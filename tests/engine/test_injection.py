@@ -102,6 +102,7 @@ async def application(obedient, settings, models, folder_of):
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 async def test_an_obedient_model_leaks_nothing_and_changes_no_source(application, obedient):
     """What the documents don't say is not shown, whoever asks for it and however."""
     for number, injection in enumerate(INJECTIONS):

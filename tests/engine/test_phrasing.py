@@ -138,6 +138,7 @@ async def test_a_model_that_hangs_gets_its_time_and_no_more(application_with, co
         assert application.health.report("generator").state == "ready"
 
 
+@pytest.mark.slow
 async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(application_with, copying, settings):
     """Where reading took most of the time, an answer in time is worth more than a well-phrased one."""
     async with application_with(copying) as application:

@@ -297,7 +297,12 @@ async def test_too_many_connections_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "bytes_sent", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 5 + b"nonsense\r\n\r\n"]
+    "bytes_sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01",
+        pytest.param(b"GET / HTTP/9.9\r\n\r\n", marks=pytest.mark.slow),
+        b"\r\n" * 5 + b"nonsense\r\n\r\n",
+    ],
 )
 async def test_what_is_no_http_hurts_nobody(application, bytes_sent):
     """TLS on the plain port, say."""
