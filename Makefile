@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # PyTorch's own index has the tested version without CUDA, which saves gigabytes. Another one: make TORCH_INDEX=URL ...
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 SOURCES := bot tests benchmarks
-# The tests that start no program, train no model and talk to no platform.
+# The tests that start no program, train no model and talk to no platform, but for those that are marked as slow.
 QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage)
 
 .PHONY: help run test quick lint check format bench load soak clean
@@ -25,7 +25,7 @@ test: $(VENV)/.installed-dev  ## Set everything up and run the tests
 	@$(BIN)/python -m pytest
 
 quick: $(VENV)/.installed-dev  ## The fast part of the tests, for between commits
-	@$(BIN)/python -m pytest -q -x $(QUICK)
+	@$(BIN)/python -m pytest -q -x -m "not slow" $(QUICK)
 
 lint: $(VENV)/.installed-dev  ## Style, types and the layers of the house
 	@echo "==> Checking style, types and layers"

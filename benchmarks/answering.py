@@ -134,13 +134,13 @@ async def measure(settings: Settings, texts: list[str], count: int) -> None:
     clock = ModelClock(models)
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
-        dispatcher = Dispatcher(application.engine, application.journal, settings.queue)
+        dispatcher = Dispatcher(application.answering.engine, application.stores.journal, settings.queue)
         users = Users()
         dispatcher.register([users])
         for text in texts[:8]:  # warm-up
             await users.ask(dispatcher, text)
         console = Console()
-        passages = (await application.knowledge.summary()).passages
+        passages = (await application.stores.knowledge.summary()).passages
         console.print(f"{passages} passages, {len(texts)} questions; {models.encoder.description['dtype_reason']}")
         console.print(await one_at_a_time(users, dispatcher, models, clock, texts))
         console.print(await many_at_once(users, dispatcher, models, clock, texts, count))

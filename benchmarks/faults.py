@@ -372,7 +372,9 @@ async def overload(settings: Settings, seconds: float, say: Say) -> bool:
         lags = []
         for people in (room, 10 * room):
             dispatcher, users = (
-                Dispatcher(application.engine, application.journal, settings.queue, limits=settings.limits),
+                Dispatcher(
+                    application.answering.engine, application.stores.journal, settings.queue, limits=settings.limits
+                ),
                 Users(),
             )
             dispatcher.register([users])
@@ -407,7 +409,10 @@ async def soak(settings: Settings, questions: int, warm_up: int, say: Say) -> bo
     async with open_application(settings) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
         texts = questions_from(settings.knowledge.folder, 2000)
-        dispatcher, users = Dispatcher(application.engine, application.journal, settings.queue), Users()
+        dispatcher, users = (
+            Dispatcher(application.answering.engine, application.stores.journal, settings.queue),
+            Users(),
+        )
         dispatcher.register([users])
         numbers = iter(range(questions))
         seen: list[tuple[int, int, int]] = []

@@ -83,7 +83,7 @@ async def ask(application: Application, count: int) -> list[float]:
         text = ASKED[number % len(ASKED)]
         question = Question(text, conversation, "b", Address("benchmark", "b", conversation), datetime.now(UTC))
         started = time.perf_counter()
-        await application.engine.answer(question)
+        await application.answering.engine.answer(question)
         times.append((time.perf_counter() - started) * 1000)
         await application.answering.conversations.forget(conversation)
     return times

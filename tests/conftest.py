@@ -17,6 +17,7 @@ from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.span_model import load_span_model
 from bot.inference.workers import AsyncEncoder, InferenceWorker, Models
 from tests import tiny_models
+from tests.in_process import Commands
 
 # The default draws tracebacks with all variables, which takes longer than any callback may.
 structlog.configure(
@@ -99,6 +100,12 @@ def copying(request: pytest.FixtureRequest) -> str:
     if not folder.exists():
         tiny_models.copying(cache / f"{recipe}.new").rename(folder)
     return str(folder)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, models: Models) -> Commands:
+    """Runs a command of the program in the temporary folder and in this process."""
+    return Commands(monkeypatch, tmp_path, models)
 
 
 @pytest.fixture

@@ -20,9 +20,11 @@ from pydantic import SecretStr
 
 from bot import __version__
 from bot.adapters import terminal
+from bot.adapters.discord import rendering
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.commands import command_tree
 from bot.adapters.http import answers_router, openai_router
+from bot.adapters.telegram import incoming, polling
 from bot.adapters.telegram.menus import menus
 from bot.cli import app
 from bot.core.documents import Document, Form
@@ -30,11 +32,12 @@ from bot.core.settings import ENVIRONMENT_PREFIX, Settings, all_settings, load_s
 from bot.engine import compose, qa
 from bot.evaluation import calibration
 from bot.evaluation.questions import load_questions
+from bot.http import limits
 from bot.inference import span_model
 from bot.knowledge import search
 from bot.knowledge.loaders import LOADERS, load
 from bot.observability import metrics
-from bot.questions import administration
+from bot.questions import administration, queue
 from bot.training.reader import ReaderTraining
 
 ROOT = Path(__file__).parent.parent
@@ -299,12 +302,14 @@ NUMBERS_IN_PROSE = [
     ("asking.md", "Up to {queue.capacity} questions can be asked at once"),
     ("asking.md", "The timeout of a question is {queue.deadline_seconds:g} seconds"),
     ("asking.md", "up to {longest_question} characters"),
+    ("asking.md", "when more than {late:g} seconds have passed"),
+    ("discord.md", "where more than {most_parts} were needed"),
     ("privacy.md", "its answer are kept for {storage.answer_days:g} days"),
     ("citations.md", "counts as short up to {short_section} characters, and {longest_answer} characters are shown"),
     ("declining.md", "from {answer.threshold:g} on, and suggests a section from {answer.suggest_threshold:g} on"),
     ("evaluating.md", "at least {fewest} right and {fewest} wrong answers"),
     ("http.md", "takes questions by HTTP at {http.host}, port {http.port}"),
-    ("http.md", "has more than {http.body_bytes} bytes"),
+    ("http.md", "has more than {largest_body} bytes"),
     ("http.md", "no answer within {http.timeout_seconds:g} seconds"),
     ("how-it-works.md", "keeps the best {retrieval.passages}"),
     ("how-it-works.md", "takes the best {answer.read_passages} passages"),
@@ -315,6 +320,8 @@ NUMBERS_IN_PROSE = [
     ("privacy.md", "is kept for {storage.answer_days:g} days"),
     ("privacy.md", "is erased after {storage.answer_days:g} days"),
     ("privacy.md", "A conversation is no longer used after {minutes:g} minutes"),
+    ("telegram.md", "longer than {stale:g} seconds is answered with a word of regret"),
+    ("telegram.md", "after its time, which is {poll} seconds"),
     ("tokens.md", "The maximum length of a passage is {knowledge.passage_tokens} tokens"),
     ("tokens.md", "up to {most_words} different words"),
     ("tokens.md", "in windows of {reader_window} tokens"),
@@ -332,6 +339,11 @@ def test_numbers_in_sentences_are_those_of_the_program(page: str, sentence: str)
         minutes=settings.conversation.expire_seconds / 60,
         meaning=100 * settings.retrieval.dense_weight,
         longest_question=qa._LONGEST_QUESTION,
+        largest_body=limits.LARGEST_BODY,
+        late=queue._LATE,
+        most_parts=rendering._MOST_PARTS,
+        poll=polling.POLL_SECONDS,
+        stale=incoming._STALE,
         short_section=compose._SHORT_SECTION,
         longest_answer=compose._LONGEST_ANSWER,
         most_words=search._MOST_WORDS,

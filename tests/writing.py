@@ -45,7 +45,7 @@ async def writing_application(
 
 
 def lane_of(application: Application) -> GenerationWorker:
-    lane = application.engine._phraser._generator
+    lane = application.answering.engine._phraser._generator
     assert isinstance(lane, GenerationWorker)
     return lane
 

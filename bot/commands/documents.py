@@ -80,11 +80,7 @@ def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
     if report.passed_over:
         formats = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
         screen.print(f"Passed over, because their formats aren't read: {', '.join(formats)}.", markup=False)
-    screen.print(
-        f"{counted(report.passages, 'passage')} of {counted(len(report.files), 'file')}; "
-        f"{counted(len(report.changed), 'file')} changed, {len(report.removed)} removed, "
-        f"{counted(report.embedded, 'passage')} embedded in {report.seconds:.1f} s."
-    )
+    screen.print(report.summary)
     if not report.passages:
         screen.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
 

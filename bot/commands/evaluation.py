@@ -118,7 +118,11 @@ def _ask(
         with progress_bar("Asking questions") as show:
             results.extend(
                 await ask_all(
-                    application.answering.engine, application.stores.journal, asked, parallel=parallel, progress=show
+                    application.answering.engine,
+                    application.stores.journal.conversations,
+                    asked,
+                    parallel=parallel,
+                    progress=show,
                 )
             )
 

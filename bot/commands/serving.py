@@ -75,9 +75,7 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
             from bot.adapters.discord import DiscordAdapter
 
             journal, forget = application.stores.journal, application.answering.conversations.forget
-            made.append(
-                DiscordAdapter(dispatcher.admission, administration, journal, journal, forget, settings.discord)
-            )
+            made.append(DiscordAdapter(dispatcher.admission, administration, journal, forget, settings.discord))
         if "telegram" in settings.platforms:
             telegram = _telegram(application, dispatcher, administration)
             made.append(telegram)
@@ -101,7 +99,7 @@ def _telegram(
         return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS)]
 
     journal, forget = application.stores.journal, application.answering.conversations.forget
-    return TelegramAdapter(dispatcher.admission, administration, journal, journal, forget, search, application.settings)
+    return TelegramAdapter(dispatcher.admission, administration, journal, forget, search, application.settings)
 
 
 def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpAdapter":
@@ -109,7 +107,7 @@ def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Seque
 
     adapter = HttpAdapter(
         dispatcher.admission,
-        application.stores.journal,
+        application.stores.journal.answers,
         application.inference.encoder.count_tokens,
         application.settings.http,
         webhooks=webhooks,

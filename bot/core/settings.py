@@ -65,49 +65,85 @@ class Section(BaseModel):
 
 
 class KnowledgeSettings(Section):
-    folder: Folder = Field(Path("knowledge"), description="The folder of documents to answer from.")
+    folder: Folder = Field(
+        Path("knowledge"), description="The folder of documents to answer from. Change it where they lie elsewhere."
+    )
     base_url: str = Field(
         "",
         pattern=_WEB_ADDRESS,
-        description="Where the folder is published; a document's path is put behind it to link to the document. "
-        "Empty: only documents with a `url` of their own are linked.",
+        description="Where the folder is published; a document's path is put behind it to link to the document. Empty: "
+        "only documents with a `url` of their own are linked. Set it where people can open the documents on "
+        "the web.",
     )
     passage_tokens: int = Field(
         200,
         ge=32,
         le=2048,
-        description="How long a passage gets at most, in tokens of the encoder, whose own window is the upper limit.",
+        description="How long a passage gets at most, in tokens of the encoder, whose own window is the upper limit. Raise "
+        "it for an encoder with a longer window.",
     )
-    watch: bool = Field(True, description="Whether a running bot notices changes in the folder by itself.")
+    watch: bool = Field(
+        True,
+        description="Whether a running bot notices changes in the folder by itself. Turn it off where changes are to wait "
+        "for a reload or the next start.",
+    )
     rescan_seconds: Seconds = Field(
-        60, description="Seconds between two looks at the whole folder, for file systems that don't tell of changes."
+        60,
+        description="Seconds between two looks at the whole folder, for file systems that don't tell of changes. Lower it "
+        "where changes on a network drive are to be seen sooner.",
     )
-    largest_megabytes: int = Field(100, ge=1, description="Megabytes that a file may have; larger ones are not read.")
-    convert_seconds: Seconds = Field(60, description="Seconds that reading one file may take.")
-    convert_megabytes: int = Field(1024, ge=256, description="Megabytes of memory that reading one file may take.")
+    largest_megabytes: int = Field(
+        100,
+        ge=1,
+        description="Megabytes that a file may have; larger ones are not read. Raise it where a larger document is worth "
+        "the time.",
+    )
+    convert_seconds: Seconds = Field(
+        60,
+        description="Seconds that reading one file may take. Raise it where a long document is reported to take longer.",
+    )
+    convert_megabytes: int = Field(
+        1024,
+        ge=256,
+        description="Megabytes of memory that reading one file may take. Raise it where a long document is reported to "
+        "need more.",
+    )
     golden_losses: int = Field(
-        0, ge=0, description="How many golden questions a new index may answer worse before the previous one is kept."
+        0,
+        ge=0,
+        description="How many golden questions a new index may answer worse before the previous one is kept. Raise it "
+        "where some of them may get lost while the documents change much.",
     )
 
 
 class StorageSettings(Section):
-    folder: Folder = Field(Path("data"), description="Where the index and the journal are kept.")
+    folder: Folder = Field(
+        Path("data"), description="Where the index and the journal are kept. Change it to keep them on another disk."
+    )
     answer_days: float = Field(
         30,
         ge=0,
         description="Days for which a delivered answer is kept with its question, so that its buttons work and an edited "
-        "question is answered again. 0: erased once it is delivered.",
+        "question is answered again. 0: erased once it is delivered. Lower it where less of what people ask "
+        "may be kept.",
     )
 
 
 class ModelsSettings(Section):
     auto_download: bool = Field(
-        False, description="Whether a model that is not on this machine may be fetched from the Hugging Face hub."
+        False,
+        description="Whether a model that is not on this machine may be fetched from the Hugging Face hub. Turn it on "
+        "where you name other models and the machine may go online.",
     )
-    threads: int = Field(0, ge=0, description="Processor cores that models may use. 0: all of them.")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="Processor cores that models may use. 0: all of them. Set it where other programs need some of them.",
+    )
     stuck_seconds: Seconds = Field(
         120,
-        description="Seconds after which a model call that doesn't return is given up, and another thread takes over.",
+        description="Seconds after which a model call that doesn't return is given up, and another thread takes over. "
+        "Raise it on a machine so slow that a single call takes minutes.",
     )
 
 
@@ -141,9 +177,19 @@ class ReaderSettings(Section):
 
 
 class RetrievalSettings(Section):
-    passages: int = Field(20, ge=1, le=100, description="How many passages are found for a question.")
+    passages: int = Field(
+        20,
+        ge=1,
+        le=100,
+        description="How many passages are found for a question. Raise it with `answer.read_passages`, which is the number "
+        "of those that are read.",
+    )
     dense_weight: float = Field(
-        0.8, ge=0, le=1, description="Share of meaning (vectors) against shared words (BM25) in the ranking."
+        0.8,
+        ge=0,
+        le=1,
+        description="Share of meaning (vectors) against shared words (BM25) in the ranking. Lower it where people ask by "
+        "names and numbers that stand in the documents word for word.",
     )
 
 
@@ -260,91 +306,126 @@ class GeneratorSettings(Section):
 class GroundingSettings(Section):
     unsupported: Literal["trim", "replace"] = Field(
         "trim",
-        description="What becomes of a generated answer with sentences that the passages don't support. trim: those sentences "
-        "are left out. replace: the quote is given instead.",
+        description="What becomes of a generated answer with sentences that the passages don't support. trim: those "
+        "sentences are left out. replace: the quote is given instead. Choose replace where half an answer "
+        "could mislead.",
     )
     threshold: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Probability of being supported by the passages that a generated sentence must have.",
+        description="Probability of being supported by the passages that a generated sentence must have. Raise it where "
+        "answers say what the documents don't, lower it where right sentences are left out.",
     )
 
 
 class FinetuningSettings(Section):
     chat_messages: bool = Field(
         False,
-        description="Whether `finetune prepare` may take questions from chats, with the answers that people found helpful. Ask "
-        "those people first.",
+        description="Whether `finetune prepare` may take questions from chats, with the answers that people found helpful. "
+        "Turn it on to tune a model by real questions, once you have asked those people.",
     )
 
 
 class ConversationSettings(Section):
     expire_seconds: Seconds = Field(
-        1800, description="Seconds after which an earlier question is no longer followed up."
+        1800,
+        description="Seconds after which an earlier question is no longer followed up. Lower it where questions are taken "
+        "for follow-ups of old ones.",
     )
-    turns: int = Field(6, ge=0, le=50, description="How many earlier questions a follow-up may refer to. 0: none.")
+    turns: int = Field(
+        6,
+        ge=0,
+        le=50,
+        description="How many earlier questions a follow-up may refer to. 0: none. Set 0 where every question is to stand "
+        "for itself.",
+    )
 
 
 class QueueSettings(Section):
     capacity: int = Field(
-        256, ge=1, description="How many questions may wait at once; further ones are refused politely."
+        256,
+        ge=1,
+        description="How many questions may wait at once; further ones are refused politely. Lower it where a refusal at "
+        "once is better than a long wait.",
     )
-    parallel: int = Field(16, ge=1, description="How many conversations are answered side by side.")
+    parallel: int = Field(
+        16,
+        ge=1,
+        description="How many conversations are answered side by side. Raise it where a server that takes many requests at "
+        "once phrases the answers.",
+    )
     deadline_seconds: Seconds = Field(
-        60, description="Seconds after which the bot gives up on a question, the time in which it waited counted in."
-    )
-    late_seconds: Seconds = Field(
-        600,
-        description="Seconds after which an answer comes with a word that it took a while, because the bot was away, say.",
+        60,
+        description="Seconds after which the bot gives up on a question, the time in which it waited counted in. Raise it "
+        "where a language model is slow and people are patient.",
     )
     expire_seconds: Seconds = Field(
         86_400,
-        description="Seconds after which a question that the bot finds unanswered after a restart is not answered any more; "
-        "whoever asked is told to ask again.",
+        description="Seconds after which a question that the bot finds unanswered after a restart is not answered any "
+        "more; whoever asked is told to ask again. Lower it where an answer on the next day would be odd.",
     )
 
 
 class LimitsSettings(Section):
     author_questions: int = Field(
-        10, ge=0, description="How many questions one person may ask within `limits.window_seconds`. 0: any number."
+        10,
+        ge=0,
+        description="How many questions one person may ask within a minute. 0: any number. Lower it where single people "
+        "ask too much.",
     )
     chat_questions: int = Field(
-        120, ge=0, description="How many questions one chat may ask within `limits.window_seconds`. 0: any number."
+        120,
+        ge=0,
+        description="How many questions one chat may ask within a minute. 0: any number. Raise it for very large groups.",
     )
-    window_seconds: int = Field(60, ge=1, description="Seconds over which the questions are counted.")
 
 
 class AdministrationSettings(Section):
     document_bytes: int = Field(
-        10_000_000, ge=1, description="How large a document may be that is added from a chat, in bytes."
+        10_000_000,
+        ge=1,
+        description="How large a document may be that is added from a chat, in bytes. Raise it where operators send larger "
+        "ones.",
     )
 
 
 class DiscordSettings(Section):
     token: Secret = Field(
-        SecretStr(""), description="The token of the Discord bot; also taken from DISCORD_TOKEN. Empty: no Discord."
+        SecretStr(""),
+        description="The token of the Discord bot; also taken from DISCORD_TOKEN. Set it to answer on Discord. Empty: no "
+        "Discord.",
     )
     message_content: bool = Field(
         True,
-        description="Whether to ask for the Message Content intent. Without it the bot sees only what is addressed to it.",
+        description="Whether to ask for the Message Content intent. Without it the bot sees only what is addressed to it. "
+        "Turn it off where Discord doesn't grant that.",
     )
     policy: Policy = Field(
         Policy.MENTION,
-        description="When the bot answers in channels that have no policy of their own: mention, always, forum or off.",
+        description="When the bot answers in channels that have no policy of their own: mention, always, forum or off. "
+        "Change it where the bot is to answer without being asked to by name.",
     )
     private: bool = Field(
-        False, description="Whether answers to /ask are for the asker only, unless the asker says otherwise."
+        False,
+        description="Whether answers to /ask are for the asker only, unless the asker says otherwise. Turn it on where "
+        "questions and answers are not to fill the channels.",
     )
-    threads: bool = Field(False, description="Whether a question in a channel gets a thread of its own for its answer.")
-    messages: int = Field(
-        5, ge=1, le=10, description="How many messages an answer may take; a longer one is sent as a file."
+    threads: bool = Field(
+        False,
+        description="Whether a question in a channel gets a thread of its own for its answer. Turn it on where many ask in "
+        "the same channel.",
     )
     operators: tuple[int, ...] = Field(
-        (), description="Ids of the users who may administer the bot. Empty: the owner of the application and its team."
+        (),
+        description="Ids of the users who may administer the bot. Empty: the owner of the application and its team. Set it "
+        "where others run the bot.",
     )
     catch_up_seconds: float = Field(
-        3600, ge=0, description="Seconds of absence up to which questions that came meanwhile are answered. 0: never."
+        3600,
+        ge=0,
+        description="Seconds of absence up to which questions that came meanwhile are answered. 0: never. Raise it where "
+        "the bot is away for longer and late answers are welcome.",
     )
     sharded: bool = Field(
         False, description="Whether to connect in several shards, as bots on over 2,500 servers must."
@@ -353,66 +434,77 @@ class DiscordSettings(Section):
 
 class TelegramSettings(Section):
     token: Secret = Field(
-        SecretStr(""), description="The token of the Telegram bot; also taken from TELEGRAM_TOKEN. Empty: no Telegram."
+        SecretStr(""),
+        description="The token of the Telegram bot; also taken from TELEGRAM_TOKEN. Set it to answer on Telegram. Empty: "
+        "no Telegram.",
     )
     operators: tuple[int, ...] = Field(
-        (), description="Ids of the users who may administer the bot, in their private chat with it. Empty: nobody."
+        (),
+        description="Ids of the users who may administer the bot, in their private chat with it. Empty: nobody. Set it to "
+        "look after the bot from Telegram.",
     )
     policy: Policy = Field(
         Policy.MENTION,
-        description="When the bot answers in groups that have no policy of their own: mention, always, forum or off.",
+        description="When the bot answers in groups that have no policy of their own: mention, always, forum or off. "
+        "Change it where the bot is to answer without being asked to by name.",
     )
     shared_conversations: bool = Field(
-        False, description="Whether a follow-up in a group may refer to what somebody else has asked there."
+        False,
+        description="Whether a follow-up in a group may refer to what somebody else has asked there. Turn it on for groups "
+        "that work on one thing together.",
     )
-    inline: bool = Field(True, description="Whether passages are found for inline queries, by anybody on Telegram.")
-    stale_seconds: Seconds = Field(
-        600, description="Seconds after which a question that waited while the bot was away counts as late."
+    inline: bool = Field(
+        True,
+        description="Whether passages are found for inline queries, by anybody on Telegram. Turn it off where not "
+        "everybody may read the documents.",
     )
     stale_questions: Literal["answer", "close"] = Field(
         "answer",
-        description="What becomes of late questions. answer: they are answered, with a word of regret. close: whoever asked "
-        "is told to ask again.",
+        description="What becomes of late questions. answer: they are answered, with a word of regret. close: whoever "
+        "asked is told to ask again. Choose close where answers to old questions would confuse.",
     )
-    poll_seconds: int = Field(25, ge=1, le=50, description="Seconds for which Telegram holds a poll that has no news.")
     webhook_url: str = Field(
         "",
         pattern=_WEB_ADDRESS,
-        description="The public https address that Telegram is to send messages to, which must lead to the path of the same "
-        "name at http.port. Empty: the bot polls.",
-    )
-    webhook_secret: Secret = Field(
-        SecretStr(""), description="What Telegram proves itself with at the webhook. Empty: a new one at each start."
+        description="The public https address that Telegram is to send messages to, which must lead to the path of the "
+        "same name at http.port. Empty: the bot polls. Set it where long connections to Telegram break and "
+        "this machine has a public address.",
     )
     api_url: str = Field(
-        "https://api.telegram.org", pattern=_WEB_ADDRESS, description="The Bot API, if you run a server of your own."
+        "https://api.telegram.org",
+        pattern=_WEB_ADDRESS,
+        description="The address of the Bot API. Change it if you run a server of your own.",
     )
 
 
 class HttpSettings(Section):
     enabled: bool = Field(
         True,
-        description="Whether the running bot can be asked by HTTP, and tells how it is: the API, health and metrics.",
+        description="Whether the running bot can be asked by HTTP, and tells how it is: the API, health and metrics. Turn "
+        "it off where nobody asks by HTTP or watches the bot.",
     )
     host: str = Field(
         "127.0.0.1",
         min_length=1,
-        description="The address that the HTTP server listens on. Others than those of this machine itself need a token.",
+        description="The address that the HTTP server listens on. Change it where other machines are to ask; then a token "
+        "is needed.",
     )
     port: int = Field(
-        8080, ge=0, le=65535, description="The port that the HTTP server listens on. 0: any that is free."
+        8080,
+        ge=0,
+        le=65535,
+        description="The port that the HTTP server listens on. 0: any that is free. Change it where another program has "
+        "that port.",
     )
     token: Secret = Field(
         SecretStr(""),
-        description="What callers have to send as their bearer token, 16 characters or more. Empty: whoever is on this machine "
-        "may ask.",
+        description="What callers have to send as their bearer token, 16 characters or more. Empty: whoever is on this "
+        "machine may ask. Set it where others use this machine or may ask from elsewhere.",
     )
-    body_bytes: int = Field(1_000_000, ge=1_000, description="How large a request may be, in bytes.")
     timeout_seconds: Seconds = Field(
-        300, description="Seconds after which a request that has no answer yet is given up, with its question."
-    )
-    connections: int = Field(
-        512, ge=1, description="How many connections there may be at once; further ones are refused."
+        300,
+        description="Seconds after which a request that has no answer yet is given up, with its question. Raise it with "
+        "`queue.deadline_seconds`, lower it where a proxy in front gives up sooner.",
     )
 
     @property
@@ -437,13 +529,20 @@ class HttpSettings(Section):
 
 
 class ShutdownSettings(Section):
-    grace_seconds: Seconds = Field(10, description="Seconds for running answers to finish when the bot is stopped.")
+    grace_seconds: Seconds = Field(
+        10,
+        description="Seconds for running answers to finish when the bot is stopped. Raise it where answers take longer.",
+    )
 
 
 class LogSettings(Section):
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe lines logged.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe lines logged. Choose debug to look for a fault."
+    )
     format: Literal["auto", "console", "json"] = Field(
-        "auto", description="Form of the log lines. auto: for people on a terminal, JSON elsewhere."
+        "auto",
+        description="Form of the log lines. auto: for people on a terminal, JSON elsewhere. Choose json where a program "
+        "reads them from a terminal.",
     )
 
 
@@ -623,8 +722,25 @@ def _variable(path: tuple[str, ...]) -> str:
     return ENVIRONMENT_PREFIX + _DELIMITER.join(path).upper()
 
 
+# Settings of earlier versions. One with a similar name is not meant by them.
+_FORMER = frozenset(
+    {
+        "discord.messages",
+        "http.body_bytes",
+        "http.connections",
+        "limits.window_seconds",
+        "queue.late_seconds",
+        "telegram.poll_seconds",
+        "telegram.stale_seconds",
+        "telegram.webhook_secret",
+    }
+)
+
+
 def _suggestion(path: tuple[str, ...], in_environment: bool) -> str:
     """What may have been meant: another key of the same section, or else any setting or section."""
+    if ".".join(path) in _FORMER:
+        return " any more; remove it (bot.example.toml lists all settings)"
     known: dict[str, tuple[str, ...]] = {f"{section}.{key}": (section, key) for section, key, _, _ in all_settings()}
     if not in_environment:
         known |= {section: (section,) for section in Settings.model_fields}

@@ -13,10 +13,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from bot.core.errors import DocumentError
+from bot.core.text import counted
 from bot.evaluation.metrics import contains
 from bot.evaluation.questions import EvaluationQuestion, load_questions
 from bot.evaluation.run import ConsideringEngine, Result, ask_all
-from bot.knowledge.indexer import IndexChange, Verdict
+from bot.knowledge.indexer import IndexChange, Review
 from bot.storage.base import ConversationStore, KnowledgeStore
 
 _NOTE = "golden"
@@ -53,7 +54,7 @@ class GoldenQuestions:
     async def is_needed(self) -> bool:
         return await asyncio.to_thread(self._file.exists)
 
-    async def review(self, change: IndexChange) -> Verdict:
+    async def review(self, change: IndexChange) -> Review:
         """Ask, and compare with how it was answered when the index was last accepted.
 
         Without a change, the questions are asked only if they or the configuration are not those of the last time. A file
@@ -63,13 +64,13 @@ class GoldenQuestions:
         try:
             loaded = await asyncio.to_thread(self._load)
         except DocumentError as error:
-            return Verdict(False, (f"The golden questions can't be asked: {error}",))
+            return Review(False, (f"The golden questions can't be asked: {error}",))
         if loaded is None:
-            return Verdict(True)
+            return Review(True)
         questions, fingerprint = loaded
         last = json.loads(await self._store.noted(_NOTE) or "{}")
         if not change and last.get("fingerprint") == fingerprint:
-            return Verdict(True)
+            return Review(True)
         async with self._engine_after(change) as engine:
             results = await ask_all(engine, self._conversations, questions)
         right = [result.question.question for result in results if is_as_expected(result)]
@@ -77,7 +78,7 @@ class GoldenQuestions:
         before = set(last.get("right", ()))
         lost = [result for result in results if result.question.question in before - set(right)]
         accepted = self._accept or len(lost) <= self._losses_allowed
-        return Verdict(accepted, tuple(_findings(results, right, lost)))
+        return Review(accepted, tuple(_findings(results, right, lost)))
 
     async def accepted(self) -> None:
         if self._record is not None:
@@ -108,7 +109,9 @@ def is_as_expected(result: Result) -> bool:
 
 def _findings(results: Sequence[Result], right: Sequence[str], lost: Sequence[Result]) -> list[str]:
     """The sum, and a sentence on each question that is not answered as expected, those that were before first."""
-    findings = [f"{len(right)} of {len(results)} golden questions are answered as expected."]
+    findings = [
+        f"{len(right)} of {counted(len(results), 'golden question is', 'golden questions are')} answered as expected."
+    ]
     wrong = [result for result in results if result.question.question not in right and result not in lost]
     for results_of_kind, introduction in ((lost, "Got worse"), (wrong, "Not as expected")):
         findings += [f"{introduction}: “{result.question.question}” {_told(result)}." for result in results_of_kind]

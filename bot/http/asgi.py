@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot import __version__
 from bot.core.settings import HttpSettings
+from bot.http import limits
 from bot.http.failures import on_bug, on_http_exception, on_invalid_request, on_problem, on_problem_raised
 from bot.http.guard import BEARER, Guard
-from bot.http.limits import limited
 from bot.http.monitoring import monitoring_router
 from bot.http.pages import pages_router
 from bot.http.problems import Problem
@@ -48,16 +48,15 @@ def make_application(
     app.include_router(pages_router(app))
     for router in webhooks:
         app.include_router(router, include_in_schema=False)
-    return _Outermost(app, guard, settings.body_bytes)
+    return _Outermost(app, guard)
 
 
 class _Outermost:
     """Around every request: checks who asks, limits size and time, counts, and answers unexpected errors with a problem."""
 
-    def __init__(self, app: ASGIApp, guard: Guard, largest_body: int) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app
         self._guard = guard
-        self._largest_body = largest_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,8 +72,8 @@ class _Outermost:
         request = Request(scope)
         try:
             self._guard.check(request)
-            largest = math.inf if self._guard.leaves_alone(request) else self._largest_body
-            await self._app(scope, limited(request, receive, largest), counted)
+            largest = math.inf if self._guard.leaves_alone(request) else limits.LARGEST_BODY
+            await self._app(scope, limits.limited(request, receive, largest), counted)
         except Problem as problem:
             await on_problem(request, problem)(scope, receive, counted)
         except ClientDisconnect:

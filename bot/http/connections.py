@@ -8,13 +8,13 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bot.core.settings import HttpSettings
-
+# How many connections there may be at once; further ones are refused.
+_MOST_CONNECTIONS = 512
 # Seconds that a client may take to send the head of a request.
 _HEAD_SECONDS = 10.0
 
 
-def configuration(app: ASGIApp, settings: HttpSettings) -> uvicorn.Config:
+def configuration(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=_Protocol,
@@ -24,7 +24,7 @@ def configuration(app: ASGIApp, settings: HttpSettings) -> uvicorn.Config:
         lifespan="off",
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=settings.connections,
+        limit_concurrency=_MOST_CONNECTIONS,
     )
 
 

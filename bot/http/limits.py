@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+LARGEST_BODY = 1_000_000  # bytes
 # Seconds that a client may take to send the body of a request.
 _BODY_SECONDS = 30.0
 
@@ -29,7 +30,7 @@ def limited(request: Request, receive: Receive, largest: float) -> Receive:
         size += len(message.get("body", b""))
         declared = request.headers.get("content-length", "")
         if max(size, int(declared) if declared.isascii() and declared.isdigit() else 0) > largest:
-            detail = f"A request may have up to {largest} bytes (http.body_bytes)."
+            detail = f"A request may have up to {largest} bytes."
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, closing)
         complete = not message.get("more_body", False)
         return message

@@ -60,7 +60,7 @@ class HttpServer:
         """Serve until cancelled; requests that wait for their answer then go on until `close`. Raises what `listen` raises."""
         listener = self._listener or self.listen()
         app = await asyncio.to_thread(self._make_app)  # which takes longer than the event loop may be held up
-        self._server = Server(configuration(app, self._settings))
+        self._server = Server(configuration(app))
         self._serving = asyncio.create_task(self._server.serve([listener]), name="http")
         try:
             self.listening.set()

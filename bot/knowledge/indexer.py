@@ -12,6 +12,7 @@ from typing import Protocol
 
 from bot.core.documents import Document
 from bot.core.errors import DocumentError, IndexUnavailable
+from bot.core.text import counted
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.converter import Converter, Limits
 from bot.knowledge.embedding import Embedder
@@ -48,7 +49,7 @@ class IndexChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Review:
     """A reviewer's decision on a change; the findings are sentences for the operator."""
 
     accepted: bool
@@ -61,7 +62,7 @@ class Reviewer(Protocol):
     async def is_needed(self) -> bool:
         """Whether changes are examined: False if there are no golden questions."""
 
-    async def review(self, change: IndexChange) -> Verdict:
+    async def review(self, change: IndexChange) -> Review:
         """Examine a change and decide whether it goes live."""
 
     async def accepted(self) -> None:
@@ -83,7 +84,7 @@ class IndexReport:
     embedded: int
     seconds: float
     passed_over: Mapping[str, int] = field(default_factory=dict)
-    verdict: Verdict | None = None
+    verdict: Review | None = None
 
     @property
     def passages(self) -> int:
@@ -94,6 +95,15 @@ class IndexReport:
     def problems(self) -> list[FileReport]:
         """The files that were not read, or read with warnings."""
         return [file for file in self.files if file.problem or file.warnings]
+
+    @property
+    def summary(self) -> str:
+        """The numbers in a sentence."""
+        return (
+            f"{counted(self.passages, 'passage')} of {counted(len(self.files), 'file')}; "
+            f"{counted(len(self.changed), 'file')} changed, {len(self.removed)} removed, "
+            f"{counted(self.embedded, 'passage')} embedded in {self.seconds:.1f} s."
+        )
 
 
 class Indexer:

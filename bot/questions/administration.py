@@ -16,6 +16,7 @@ from bot import __version__
 from bot.core.errors import DocumentError, WeightsError
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import Settings
+from bot.core.text import counted
 from bot.engine.explain import Explanation, explanation
 from bot.engine.gaps import Gap, grouped
 from bot.engine.qa import QAEngine
@@ -24,7 +25,7 @@ from bot.inference.workers import AsyncEncoder, Priority
 from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
 from bot.knowledge.loaders import LOADERS
 from bot.questions.dispatcher import Dispatcher
-from bot.storage.base import Feedback, FileReport, Forgotten, Journal, KnowledgeStore, PlatformStore
+from bot.storage.base import Feedback, FileReport, Forgotten, Journal, KnowledgeStore
 
 # Declined questions that are looked through for gaps: the latest show what is missing now.
 _MOST_DECLINED = 1000
@@ -55,8 +56,8 @@ class Status:
     def lines(self) -> list[str]:
         """The status as lines of text for people, without markup."""
         said = [
-            f"knowledge-bot {self.version}: {self.documents} documents, {self.passages} passages"
-            + (f", {self.problems} files with remarks" if self.problems else ""),
+            f"knowledge-bot {self.version}: {counted(self.documents, 'document')}, {counted(self.passages, 'passage')}"
+            + (f", {counted(self.problems, 'file')} with remarks" if self.problems else ""),
             f"encoder: {self.encoder or 'none yet, for there is no index'}",
             *([f"generator: {self.generator}"] if self.generator else []),
             *(f"{platform}: {state}" for platform, state in self.platforms.items()),
@@ -69,22 +70,6 @@ class Status:
         return said
 
 
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """The result of a reload: the report of the indexing, which lists every file."""
-
-    report: IndexReport
-
-    @property
-    def summary(self) -> str:
-        """One line for a chat."""
-        report = self.report
-        return (
-            f"{report.passages} passages of {len(report.files)} files; {len(report.changed)} files changed, "
-            f"{len(report.removed)} removed, {report.embedded} passages embedded in {report.seconds:.1f} s."
-        )
-
-
 @dataclass(slots=True)
 class Administration:
     """The operations of an operator. There is one for the process; changes of documents run one after the other."""
@@ -93,7 +78,6 @@ class Administration:
     knowledge: KnowledgeStore
     indexer: Indexer
     journal: Journal
-    store: PlatformStore
     engine: QAEngine
     encoder: AsyncEncoder
     dispatcher: Dispatcher | None = None  # None: no daemon runs in this process
@@ -102,7 +86,7 @@ class Administration:
 
     async def status(self) -> Status:
         summary = await self.knowledge.summary()
-        helpful, not_helpful = await self.journal.feedback_counts()
+        helpful, not_helpful = await self.journal.answers.feedback_counts()
         files = await self.documents()
         return Status(
             version=__version__,
@@ -112,7 +96,7 @@ class Administration:
             encoder=summary.encoder,
             generator=await asyncio.to_thread(_generator, self.settings),
             platforms=dict(self.platforms),
-            unfinished=self.dispatcher.unfinished if self.dispatcher else len(await self.journal.pending()),
+            unfinished=self.dispatcher.unfinished if self.dispatcher else len(await self.journal.questions.pending()),
             counts=dict(self.dispatcher.counts) if self.dispatcher else {},
             helpful=helpful,
             not_helpful=not_helpful,
@@ -124,10 +108,10 @@ class Administration:
         """The report of every file in the index, by path."""
         return [report for _, report in await self.knowledge.files()]
 
-    async def reload(self, progress: Callable[[IndexProgress], None] = lambda _: None) -> Reload:
+    async def reload(self, progress: Callable[[IndexProgress], None] = lambda _: None) -> IndexReport:
         """Bring the index in step with the documents. Raises DocumentError if the folder can't be read."""
         async with self._changing:
-            return Reload(await self.indexer.index_folder(self.settings.knowledge.folder, progress))
+            return await self.indexer.index_folder(self.settings.knowledge.folder, progress)
 
     async def add_document(self, path: str, content: bytes) -> FileReport:
         """Put a file into the knowledge folder, in place of one with the same path, and index it.
@@ -199,11 +183,11 @@ class Administration:
 
     async def set_policy(self, platform: str, chat: str, policy: Policy | None) -> None:
         """Set when to answer in a chat from now on; None: as in other chats."""
-        await self.store.set_policy(platform, chat, policy)
+        await self.journal.platforms.set_policy(platform, chat, policy)
 
     async def policies(self, platform: str) -> dict[str, Policy]:
         """The chats for which a policy was set."""
-        return await self.store.policies(platform)
+        return await self.journal.platforms.policies(platform)
 
     async def explain(self, text: str) -> Explanation:
         """Explain how a question would be answered, or why it would not. Raises EngineBusy and IndexUnavailable."""
@@ -213,7 +197,7 @@ class Administration:
 
     async def gaps(self) -> list[Gap]:
         """The questions that the documents don't answer, grouped by meaning, most often asked first. Raises EngineBusy."""
-        declined = await self.journal.declined(_MOST_DECLINED)
+        declined = await self.journal.answers.declined(_MOST_DECLINED)
         texts = [one.question.text for one in declined]
         # With the priority of indexing, so that no question waits for it.
         vectors = await self.encoder.encode(texts, priority=Priority.INDEXING)
@@ -221,11 +205,11 @@ class Administration:
 
     async def feedback(self, limit: int = 20) -> list[Feedback]:
         """The latest feedback on answers, newest first."""
-        return await self.journal.feedback(limit)
+        return await self.journal.answers.feedback(limit)
 
     async def forget(self, platform: str, author: str) -> Forgotten:
         """Erase what an author has asked on a platform, their turns and their feedback."""
-        keeper = self.dispatcher.admission.forget if self.dispatcher else self.journal.forget_author
+        keeper = self.dispatcher.admission.forget if self.dispatcher else self.journal.erasure.forget_author
         return await keeper(platform, author)
 
 

@@ -66,9 +66,9 @@ class Admission:
         often, and StorageError if it could not be kept; the caller says so to the user.
         """
         try:
-            entry = await self._admitted(question, self._journal.accept)
+            entry = await self._admitted(question, self._journal.questions.accept)
         except (EngineBusy, RateLimited) as refusal:
-            if await self._journal.known(question.address):
+            if await self._journal.questions.known(question.address):
                 return False
             reason = "busy" if isinstance(refusal, EngineBusy) else "limited"
             self._counts[f"refused_{reason}"] += 1
@@ -89,7 +89,7 @@ class Admission:
 
         Raises what `accept` raises; the old answer stands then.
         """
-        pending = await self._admitted(question, self._journal.revise)
+        pending = await self._admitted(question, self._journal.questions.revise)
         if pending is None:
             return False
         self._counts["revised"] += 1
@@ -103,13 +103,13 @@ class Admission:
 
         Returns the ids of the messages that were sent for it, which the adapter is to delete.
         """
-        entry = await self._journal.withdraw(address)
+        entry = await self._journal.erasure.withdraw(address)
         if entry is None:
             return []
         self._counts["withdrawn"] += 1
         if work := self._queue.find(address):
             await work.dropped()
-        return await self._journal.take_parts(entry)
+        return await self._journal.erasure.take_parts(entry)
 
     async def stop(self, address: Address) -> bool:
         """Stop the work on a question; its answer says so. False: there is nothing to stop (any more)."""
@@ -121,10 +121,10 @@ class Admission:
 
     async def forget(self, platform: str, author: str) -> Forgotten:
         """Erase what an author has asked on a platform, with turns and feedback, and drop answers that are still to come."""
-        forgotten = await self._journal.forget_author(platform, author)
+        forgotten = await self._journal.erasure.forget_author(platform, author)
         if theirs := self._queue.find_author(platform, author):
             await asyncio.gather(*(work.dropped() for work in theirs))
-            await self._journal.forget_author(platform, author)  # the engine may have been quicker
+            await self._journal.erasure.forget_author(platform, author)  # the engine may have been quicker
         return forgotten
 
     def close(self) -> None:

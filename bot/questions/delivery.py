@@ -16,7 +16,7 @@ from bot.core.errors import Undeliverable
 from bot.core.messages import Adapter, Answer, NotSent, Outcome, Sending, Superseded
 from bot.observability import metrics
 from bot.questions.work import Work
-from bot.storage.base import Journal, Pending
+from bot.storage.base import Journal, PartStore, Pending
 
 _log = structlog.stdlib.get_logger(__name__)
 # Seconds between two attempts to deliver an answer: half a day of them. After the last one it waits for the next start.
@@ -66,20 +66,20 @@ class AnswerDelivery:
     async def _attempt(self, adapter: Adapter, pending: Pending, answer: Answer, pause: float | None) -> bool | None:
         """Try once. True: it has arrived; False: it never will; None: it may the next time."""
         address = pending.question.address
-        delivery = _JournalledDelivery(self._journal, pending, self._counts)
+        delivery = _JournalledDelivery(self._journal.parts, pending, self._counts)
         try:
             await adapter.deliver(address, answer, delivery)
         except Superseded:
             raise
         except Undeliverable as error:
             _log.warning("answer given up", reference=answer.reference, reason=str(error))
-            await self._journal.done(pending.id, pending.revision, keep=False)
+            await self._journal.questions.done(pending.id, pending.revision, keep=False)
             return False
         except Exception as error:
             metrics.DELIVERY_FAILURES.labels(address.platform).inc()
             _log.warning("delivery failed", reference=answer.reference, error=type(error).__name__, retry_seconds=pause)
             return None
-        await self._journal.done(pending.id, pending.revision, keep=answer.outcome in self._keep)
+        await self._journal.questions.done(pending.id, pending.revision, keep=answer.outcome in self._keep)
         return True
 
 
@@ -98,14 +98,14 @@ def _log_line(work: Work, answer: Answer) -> dict[str, Any]:
 class _JournalledDelivery:
     """A Delivery that notes each part in the journal before and after it is sent."""
 
-    def __init__(self, journal: Journal, pending: Pending, counts: Counter[str]) -> None:
-        self._journal = journal
+    def __init__(self, parts: PartStore, pending: Pending, counts: Counter[str]) -> None:
+        self._parts = parts
         self._entry = pending.id
         self._revision = pending.revision
         self._counts = counts
 
     async def send_part(self, part: int, send: Callable[[Sending], Awaitable[str]]) -> str:
-        known = await self._journal.part_begins(self._entry, self._revision, part)
+        known = await self._parts.part_begins(self._entry, self._revision, part)
         if known is not None and known.message is not None and known.current:
             return known.message
         replaces = known.message if known is not None else None
@@ -116,10 +116,10 @@ class _JournalledDelivery:
             message = await send(Sending(repeated, replaces))
         except NotSent:
             if known is None:
-                await self._journal.part_unsent(self._entry, part)
+                await self._parts.part_unsent(self._entry, part)
             raise
-        await self._journal.part_sent(self._entry, self._revision, part, message)
+        await self._parts.part_sent(self._entry, self._revision, part, message)
         return message
 
     async def left_over(self, parts: int) -> list[str]:
-        return await self._journal.left_over(self._entry, parts)
+        return await self._parts.left_over(self._entry, parts)

@@ -39,10 +39,12 @@ class Dispatcher:
         once delivered, for edits, buttons and the list of gaps. `ready`: until it is set the engine is not asked, and no
         deadline begins."""
         self.counts: Counter[str] = Counter()
-        self._journal = journal
+        self._questions = journal.questions
         self._adapters: dict[str, Adapter] = {}
         delivery = AnswerDelivery(journal, self._adapters, keep=keep, counts=self.counts)
-        self.queue = QuestionQueue(engine, journal, settings, delivery, self._adapters, ready=ready, counts=self.counts)
+        self.queue = QuestionQueue(
+            engine, journal.questions, settings, delivery, self._adapters, ready=ready, counts=self.counts
+        )
         self.admission = Admission(journal, self.queue, settings, limits=limits, ready=ready, counts=self.counts)
         metrics.UNFINISHED.set_function(lambda: self.unfinished)
 
@@ -62,7 +64,7 @@ class Dispatcher:
 
     async def resume(self) -> int:
         """Take up what was left undone before the last stop, and return how many questions that is."""
-        pending = await self._journal.pending()
+        pending = await self._questions.pending()
         for one in pending:
             self.queue.add(one)
         return len(pending)

@@ -1,4 +1,4 @@
-"""Limits on how many questions one author and one chat may ask within a window of time.
+"""Limits on how many questions one author and one chat may ask within a minute.
 
 They are counted in memory, so a restart begins anew, and by the monotonic clock: a clock that is set back would lock people out
 until it has caught up. Authors without an id are not limited: programs that ask by HTTP without naming a user.
@@ -12,6 +12,7 @@ from bot.core.errors import RateLimited
 from bot.core.messages import Question
 from bot.core.settings import LimitsSettings
 
+_WINDOW = 60.0  # seconds over which questions are counted
 _Flow = tuple[str, str, str]  # ("author" or "chat", platform, id)
 
 
@@ -26,7 +27,7 @@ class QuestionLimits:
 
     def count(self, question: Question) -> None:
         """Count a question. Raises RateLimited, and doesn't count it, where its author or its chat has asked too many."""
-        now, window = self._clock(), self._settings.window_seconds
+        now, window = self._clock(), _WINDOW
         self._clear(now - window)
         limits = self._limits(question)
         for flow, most in limits.items():

@@ -21,11 +21,13 @@ from bot.questions.delivery import AnswerDelivery
 from bot.questions.progress import ProgressRelay
 from bot.questions.scheduler import FairScheduler
 from bot.questions.work import Reason, Work, flows
-from bot.storage.base import Journal, Pending
+from bot.storage.base import Pending, QuestionStore
 
 _log = structlog.stdlib.get_logger(__name__)
 # Seconds until a question is taken up again whose answer could not be noted, because the disk is full for example.
 _PUT_OFF = 5.0
+# Seconds after which an answer begins with a word that it took a while.
+_LATE = 600.0
 # Seconds that the engine has for a question in any case.
 _LEAST = 10.0
 _ALL = "all"
@@ -37,7 +39,7 @@ class QuestionQueue:
     def __init__(
         self,
         engine: Engine,
-        journal: Journal,
+        questions: QuestionStore,
         settings: QueueSettings,
         delivery: AnswerDelivery,
         adapters: Mapping[str, Adapter],
@@ -48,7 +50,7 @@ class QuestionQueue:
         """`adapters`: by name, for progress; may grow later. `ready`: until it is set the engine is not asked, and no deadline
         begins."""
         self._engine = engine
-        self._journal = journal
+        self._questions = questions
         self._settings = settings
         self._delivery = delivery
         self._adapters = adapters
@@ -185,7 +187,7 @@ class QuestionQueue:
             work.task.uncancel()
             answer = stopped()
         self._answered(work)
-        await self._journal.answered(work.pending.id, work.pending.revision, answer)
+        await self._questions.answered(work.pending.id, work.pending.revision, answer)
         work.pending = replace(work.pending, answer=answer)
         return answer
 
@@ -201,7 +203,7 @@ class QuestionQueue:
         if age > self._settings.expire_seconds:
             self._counts["expired"] += 1
             return expired()
-        return replace(await self._answer_in_turn(work), late=age > self._settings.late_seconds)
+        return replace(await self._answer_in_turn(work), late=age > _LATE)
 
     async def _answer_in_turn(self, work: Work) -> Answer:
         """Wait for a turn, but not beyond the deadline, and ask the engine."""

@@ -72,20 +72,6 @@ class Application:
     answering: Answering
     indexer: Indexer
 
-    # --- shorthands for callers of before the groups, which are to go
-
-    @property
-    def knowledge(self) -> SqliteKnowledge:
-        return self.stores.knowledge
-
-    @property
-    def journal(self) -> SqliteJournal:
-        return self.stores.journal
-
-    @property
-    def engine(self) -> QAEngine:
-        return self.answering.engine
-
 
 @asynccontextmanager
 async def open_application(
@@ -125,7 +111,6 @@ def administration_of(application: Application, dispatcher: Dispatcher | None = 
         application.stores.knowledge,
         application.indexer,
         application.stores.journal,
-        application.stores.journal,
         application.answering.engine,
         application.inference.encoder,
         dispatcher=dispatcher,
@@ -160,7 +145,7 @@ class _Engines:
         self._encoder = inference.encoder
         self._reader = ExtractiveReader(inference.reader)
         self._calibration = Calibration.load(settings.answer.calibration or shipped)
-        self._conversations = Conversations(stores.journal, settings.conversation)
+        self._conversations = Conversations(stores.journal.conversations, settings.conversation)
 
     def answering(self, phraser: Phraser | None, generator_loaded: asyncio.Event) -> Answering:
         """The engine over the live index, with its parts."""
@@ -230,7 +215,7 @@ def _golden_questions(
     return GoldenQuestions(
         settings.knowledge.folder / GOLDEN_FILE,
         stores.knowledge,
-        stores.journal,
+        stores.journal.conversations,
         engine_after,
         configuration=_answering_configuration(settings),
         losses_allowed=settings.knowledge.golden_losses,

@@ -144,7 +144,7 @@ async def _write_rate(folder: Path) -> float:
         journal = await SqliteJournal.open(Path(place))
         started = time.perf_counter()
         for text in itertools.islice(itertools.cycle(UNRELATED), _WRITES):
-            await journal.accept(_question(text))
+            await journal.questions.accept(_question(text))
         seconds = time.perf_counter() - started
         await journal.close()
     return _WRITES / seconds

@@ -21,6 +21,7 @@ from bot.adapters.telegram.checking import check as check_telegram
 from bot.core.diagnosis import Diagnosis, error, ok, warning
 from bot.core.errors import BotError, WeightsError
 from bot.core.settings import Settings
+from bot.core.text import counted
 from bot.engine.phrasing import Phraser
 from bot.evaluation.threshold import fit_threshold
 from bot.inference.tuned import chosen
@@ -190,10 +191,11 @@ async def _application(application: Application, progress: _Progress) -> AsyncIt
     async for found in _index(application):
         fresh = fresh and found.level == "ok"
         yield found
-    pending = await application.stores.journal.pending()
+    pending = await application.stores.journal.questions.pending()
     old = sum(time.time() - one.question.received_at.timestamp() > _LONG_AGO for one in pending)
-    in_doubt = await application.stores.journal.in_doubt()
-    told = f"{len(pending)} questions wait for their answer, {in_doubt} parts of answers are in doubt"
+    in_doubt = await application.stores.journal.parts.in_doubt()
+    waiting = counted(len(pending), "question waits for its answer", "questions wait for their answer")
+    told = f"{waiting}, {counted(in_doubt, 'part of an answer is in doubt', 'parts of answers are in doubt')}"
     yield (
         warning("journal", f"{told}; {old} wait for over an hour: start the bot, or look into its log.")
         if old
@@ -219,9 +221,10 @@ async def _index(application: Application) -> AsyncIterator[Diagnosis]:
     except BotError as failure:
         yield error("documents", str(failure))
         return
-    told = f"{summary.documents} documents, {summary.passages} passages"
+    told = f"{counted(summary.documents, 'document')}, {counted(summary.passages, 'passage')}"
     if behind:
-        yield warning("index", f"{told}; {behind} files were changed since: start the bot, or: knowledge-bot index")
+        changed = counted(behind, "file was", "files were")
+        yield warning("index", f"{told}; {changed} changed since: start the bot, or: knowledge-bot index")
     elif not summary.passages:
         yield warning("index", "there is nothing to answer from: put documents into the knowledge folder.")
     else:

@@ -239,7 +239,7 @@ async def _asked(
         parallel, total = settings.generator.parallel, 2 * len(questions)
         answered = await ask_all(
             application.answering.engine,
-            application.stores.journal,
+            application.stores.journal.conversations,
             questions,
             parallel=parallel,
             progress=lambda done, _: progress(done, total),
@@ -248,7 +248,7 @@ async def _asked(
         await application.stores.knowledge.change(application.inference.encoder.identity, (), documents, ())
         without = await ask_all(
             application.answering.engine,
-            application.stores.journal,
+            application.stores.journal.conversations,
             [replace(question, kind=Expected.UNANSWERABLE) for question in questions],
             parallel=parallel,
             progress=lambda done, _: progress(len(questions) + done, total),

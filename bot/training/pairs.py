@@ -215,7 +215,7 @@ def _line(text: str) -> str:
 async def _from_chats(application: Application, stored: Mapping[str, Sequence[StoredPassage]]) -> list[_Draft]:
     """Questions whose answers people found helpful, if what the answers were taken from still stands there."""
     drafts: list[_Draft] = []
-    for one in await application.stores.journal.feedback(_MOST_FEEDBACK):
+    for one in await application.stores.journal.answers.feedback(_MOST_FEEDBACK):
         if not one.helpful or one.stored is None or not one.stored.answer.citations:
             continue
         question, answer = one.stored.question, one.stored.answer

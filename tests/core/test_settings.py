@@ -160,6 +160,11 @@ def test_settings_can_not_be_changed():
             "[answer]\nfoo = 1\n",
             "bot.toml line 2: answer.foo: there is no such setting; remove it (bot.example.toml lists all settings)",
         ),
+        (
+            "[queue]\nlate_seconds = 900\n",
+            "bot.toml line 2: queue.late_seconds: there is no such setting any more; remove it "
+            "(bot.example.toml lists all settings)",
+        ),
         ("[anwser]\nthreshold = 1\n", "bot.toml line 1: anwser: there is no such setting; did you mean answer?"),
         ("threshold = 1\n", "bot.toml line 1: threshold: there is no such setting; did you mean answer.threshold?"),
         (
@@ -229,6 +234,7 @@ def test_a_mistake_is_reported_with_its_place_and_its_fix(text, problem):
             "1",
             "BOT_ANSWER_THRESHOLD: there is no such setting; did you mean BOT_ANSWER__THRESHOLD?",
         ),
+        ("BOT_HTTP__BODY_BYTES", "9", "BOT_HTTP__BODY_BYTES: there is no such setting any more; remove it"),
         ("bot_nonsense", "1", "bot_nonsense: there is no such setting; remove it"),
         ("BOT_ANSWER", "0.5", "BOT_ANSWER: there is no such setting; remove it"),
         ("BOT_ANSWER", "not JSON", "BOT_ANSWER: there is no such setting; remove it"),

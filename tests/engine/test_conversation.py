@@ -13,9 +13,9 @@ from bot.storage.sqlite.journal import SqliteJournal
 
 @pytest.fixture
 async def store(tmp_path):
-    store = await SqliteJournal.open(tmp_path)
-    yield store
-    await store.close()
+    journal = await SqliteJournal.open(tmp_path)
+    yield journal.conversations
+    await journal.close()
 
 
 def ask(text: str, conversation: str = "c", replied_to: str | None = None) -> Question:

@@ -286,6 +286,7 @@ async def test_a_full_lane_is_an_error_that_the_caller_can_take(models: Models) 
     await lane.close()
 
 
+@pytest.mark.slow
 async def test_many_drafts_are_checked_side_by_side_without_holding_the_loop_up(grounding: Grounding) -> None:
     """The fixture that watches the loop fails this test if a check computes on it."""
     long = [found(*(f"{TEXT} Room {number} is blue." for number in range(40)))]

@@ -102,11 +102,12 @@ async def application(obedient, settings, models, folder_of):
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 async def test_an_obedient_model_leaks_nothing_and_changes_no_source(application, obedient):
     """What the documents don't say is not shown, whoever asks for it and however."""
     for number, injection in enumerate(INJECTIONS):
         # What was said before is hostile too: the turns of a conversation pile up.
-        answer = await application.engine.answer(
+        answer = await application.answering.engine.answer(
             question(f"{QUESTION} {injection}", f"c{number // 4}", author=injection)
         )
         assert_harmless(answer)
@@ -115,7 +116,7 @@ async def test_an_obedient_model_leaks_nothing_and_changes_no_source(application
 
 async def test_hostile_documents_change_no_source(application, obedient):
     """They lie beside the one that answers, whose words stand behind the answer."""
-    answer = await application.engine.answer(question(QUESTION, "c", author=INJECTIONS[0]))
+    answer = await application.answering.engine.answer(question(QUESTION, "c", author=INJECTIONS[0]))
     assert_harmless(answer)
     assert (answer.outcome, answer.citations[0].document) == (Outcome.ANSWERED, "boiler.md")
     assert answer.citations[0].quote == FACT

@@ -35,7 +35,7 @@ def application_with(settings: Settings, models: Models, folder_of):
 async def test_a_model_that_copies_the_answer_is_kept(application_with, copying):
     """Its words are shown; the quotation that proves them stays the document's."""
     async with application_with(copying) as application:
-        answer = await application.engine.answer(ask("How much does the boiler cost?"))
+        answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
     assert answer.phrasing == Phrasing(copying, Phrased.KEPT)
     assert answer.text == "The boiler costs 42 euros."
     [citation] = answer.citations
@@ -49,7 +49,7 @@ async def test_nonsense_is_replaced_by_the_words_of_the_document(application_wit
     """Whatever kind of model has written it, and the reason is told."""
     async with application_with(tiny(kind)) as application:
         shown = []
-        answer = await application.engine.answer(ask("How much does the boiler cost?"), shown.append)
+        answer = await application.answering.engine.answer(ask("How much does the boiler cost?"), shown.append)
     assert plain(answer.text) == BOILER
     assert answer.phrasing.outcome is Phrased.REPLACED
     assert answer.phrasing.reasons
@@ -60,7 +60,7 @@ async def test_only_sentences_that_have_been_checked_are_shown_while_the_model_w
     """The first one as soon as the second begins, so that nothing unproved is seen even for a moment."""
     async with application_with(copying) as application:
         shown = []
-        answer = await application.engine.answer(ask(ASKS_FOR_ALL), shown.append)
+        answer = await application.answering.engine.answer(ask(ASKS_FOR_ALL), shown.append)
     assert [update.text for update in shown if update.stage is Stage.WRITING] == ["", FIRST_SENTENCE]
     assert answer.text == BOILER
 
@@ -69,7 +69,7 @@ async def test_declining_is_decided_before_any_text_is_generated(application_wit
     """No model is asked, and none can talk the bot into an answer."""
     async with application_with(copying) as application:
         shown = []
-        answer = await application.engine.answer(ask("Who won the football match yesterday?"), shown.append)
+        answer = await application.answering.engine.answer(ask("Who won the football match yesterday?"), shown.append)
     assert (answer.outcome, answer.phrasing) == (Outcome.DECLINED, None)
     assert Stage.WRITING not in [update.stage for update in shown]
 
@@ -77,7 +77,7 @@ async def test_declining_is_decided_before_any_text_is_generated(application_wit
 async def test_code_is_shown_as_it_stands(application_with, copying):
     """What has a form is not put into other words."""
     async with application_with(copying) as application:
-        answer = await application.engine.answer(ask("How do I restart the pump controller?"))
+        answer = await application.answering.engine.answer(ask("How do I restart the pump controller?"))
     assert "pumpctl restart --all" in answer.text
     assert answer.phrasing is None
 
@@ -93,12 +93,12 @@ async def test_the_documents_are_quoted_while_the_model_is_loading(application_w
 
     monkeypatch.setattr("bot.runtime.loading.load_model", slowly)
     async with application_with(tiny("gpt2"), loaded=False) as application:
-        before = await application.engine.answer(ask("How much does the boiler cost?"))
+        before = await application.answering.engine.answer(ask("How much does the boiler cost?"))
         assert application.health.report("generator").state == "starting"
         may_load.set()
         await application.answering.generator_loaded.wait()
         assert application.health.report("generator").state == "ready"
-        after = await application.engine.answer(ask("How much does the boiler cost?"))
+        after = await application.answering.engine.answer(ask("How much does the boiler cost?"))
     assert plain(before.text) == BOILER
     assert before.phrasing.reasons == ("the model is still being loaded",)
     assert after.phrasing.outcome is Phrased.REPLACED
@@ -107,7 +107,7 @@ async def test_the_documents_are_quoted_while_the_model_is_loading(application_w
 async def test_without_weights_the_documents_are_quoted(application_with):
     """One clear line, no network, and health that names the command."""
     async with application_with("nobody/knows-this") as application:
-        answer = await application.engine.answer(ask("How much does the boiler cost?"))
+        answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
         report = application.health.report("generator")
     assert plain(answer.text) == BOILER
     assert (answer.phrasing.outcome, report.state, report.essential) == (Phrased.FAILED, "failed", False)
@@ -126,25 +126,26 @@ async def test_a_model_that_hangs_gets_its_time_and_no_more(application_with, co
     async with application_with(copying, **limits) as application:
         released = held(application, after=3)
         started = time.monotonic()
-        answer = await application.engine.answer(ask("How much does the boiler cost?"))
+        answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
         assert time.monotonic() - started < 3
         assert plain(answer.text) == BOILER
         assert reason in answer.phrasing.reasons[0]
         assert application.health.report("generator").state == "degraded"
         released.set()
         await idle(application, asyncio.sleep)
-        again = await application.engine.answer(ask("How long is the lamp?", "d"))
+        again = await application.answering.engine.answer(ask("How long is the lamp?", "d"))
         assert (again.text, again.phrasing.outcome) == ("The lamp is 35 metres long.", Phrased.KEPT)
         assert application.health.report("generator").state == "ready"
 
 
+@pytest.mark.slow
 async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(application_with, copying, settings):
     """Where reading took most of the time, an answer in time is worth more than a well-phrased one."""
     async with application_with(copying) as application:
         held(application)
         question = replace(ask("How much does the boiler cost?"), deadline=time.monotonic() + 1.0)
         async with asyncio.timeout(5):
-            answer = await application.engine.answer(question)
+            answer = await application.answering.engine.answer(question)
     assert answer.outcome is Outcome.ANSWERED
     assert answer.phrasing.outcome is Phrased.FAILED
 
@@ -153,7 +154,7 @@ async def test_a_model_that_raises_leaves_the_quotation(application_with, copyin
     """And nobody sees an error."""
     async with application_with(copying) as application:
         lane_of(application)._model._model = None
-        answer = await application.engine.answer(ask("How much does the boiler cost?"))
+        answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
     assert plain(answer.text) == BOILER
     assert answer.phrasing.outcome is Phrased.FAILED
 
@@ -162,7 +163,7 @@ async def test_nobody_waits_any_more_so_the_model_stops(application_with, copyin
     """A question that is stopped or deleted costs no more tokens."""
     async with application_with(copying) as application:
         released = held(application)
-        asking = asyncio.create_task(application.engine.answer(ask("How much does the boiler cost?")))
+        asking = asyncio.create_task(application.answering.engine.answer(ask("How much does the boiler cost?")))
         lane = lane_of(application)
         async with asyncio.timeout(10):
             while not (lane._running and lane._running[0].row):  # noqa: ASYNC110 - of its thread
@@ -181,17 +182,17 @@ async def test_what_was_said_before_is_told_to_the_model_until_it_is_forgotten(a
     """The turns of this conversation, and none after /new."""
     async with application_with(copying) as application:
         seen = []
-        phrase = application.engine._phraser.phrase
+        phrase = application.answering.engine._phraser.phrase
 
         async def watched(question, turns, *rest, **more):
             seen.append([turn.question for turn in turns])
             return await phrase(question, turns, *rest, **more)
 
-        application.engine._phraser.phrase = watched
-        await application.engine.answer(ask("How much does the boiler cost?"))
-        await application.engine.answer(ask("How long is the lamp?"))
+        application.answering.engine._phraser.phrase = watched
+        await application.answering.engine.answer(ask("How much does the boiler cost?"))
+        await application.answering.engine.answer(ask("How long is the lamp?"))
         await application.answering.conversations.forget("c")
-        await application.engine.answer(ask("How heavy is the boiler?"))
+        await application.answering.engine.answer(ask("How heavy is the boiler?"))
     assert seen == [[], ["How much does the boiler cost?"], []]
 
 
@@ -200,7 +201,7 @@ async def test_what_became_of_drafts_is_counted(application_with, copying, tiny)
     counted = metrics.GROUNDING.labels("kept")._value.get()
     written = metrics.TOKENS.labels("completion")._value.get()
     async with application_with(copying) as application:
-        await application.engine.answer(ask("How much does the boiler cost?"))
+        await application.answering.engine.answer(ask("How much does the boiler cost?"))
     assert metrics.GROUNDING.labels("kept")._value.get() == counted + 1
     assert metrics.TOKENS.labels("completion")._value.get() >= written + 5
 

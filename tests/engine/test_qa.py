@@ -54,7 +54,7 @@ HELPFUL = (Outcome.ANSWERED, Outcome.SUGGESTED)
 
 async def test_an_obvious_question_is_answered_with_its_place(application):
     """The words are the document's, and the citation leads to them."""
-    answer = await application.engine.answer(ask("what temperature should the water have?"))
+    answer = await application.answering.engine.answer(ask("what temperature should the water have?"))
     assert answer.outcome in HELPFUL
     assert "92 to 96" in answer.text.replace("**", "")
     [citation] = answer.citations
@@ -67,7 +67,7 @@ async def test_an_obvious_question_is_answered_with_its_place(application):
 
 async def test_a_how_to_is_answered_with_all_steps(application):
     """A list is never cut in the middle, and what announces it comes along."""
-    answer = await application.engine.answer(ask("How do I brew a cup of coffee?"))
+    answer = await application.answering.engine.answer(ask("How do I brew a cup of coffee?"))
     assert answer.outcome in HELPFUL
     assert "To brew a cup of coffee:\n\n1. Grind 15 g" in answer.text.replace("**", "")
     assert answer.text.replace("**", "").endswith("in 3 minutes.")
@@ -76,7 +76,7 @@ async def test_a_how_to_is_answered_with_all_steps(application):
 
 async def test_a_stored_pair_is_answered_with_its_answer(application):
     """The row is named."""
-    answer = await application.engine.answer(ask("When is the shop open"))
+    answer = await application.answering.engine.answer(ask("When is the shop open"))
     assert answer.outcome in HELPFUL
     assert "Monday to Friday." in answer.text.replace("**", "")
     assert (answer.citations[0].row, answer.citations[0].lines) == (2, None)
@@ -87,7 +87,7 @@ async def test_a_long_list_that_was_split_is_answered_whole(application, folder_
     steps = "\n".join(f"{n}. Turn the valve number {n} a quarter to the left and wait a moment." for n in range(1, 41))
     folder_of({"valves.md": f"# Valves\n\n## Opening the valves\n\nTo open all the valves:\n\n{steps}\n"})
     await application.indexer.index_folder(application.settings.knowledge.folder)
-    answer = await application.engine.answer(ask("How do I open all the valves?"))
+    answer = await application.answering.engine.answer(ask("How do I open all the valves?"))
     assert answer.outcome in HELPFUL
     assert answer.citations[0].quote == f"To open all the valves:\n\n{steps}"
     assert answer.citations[0].lines == (5, 46)
@@ -100,7 +100,7 @@ HOSTILE = ["a" * 100_000, "\x00\x1b[31m", '" OR 1=1 NEAR( *', "NOT AND OR"]
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_text_is_a_question_like_any_other(application, text):
     """Nothing typed reaches the keyword index as syntax, and length costs nothing."""
-    assert (await application.engine.answer(ask(text))).outcome in (*HELPFUL, Outcome.DECLINED)
+    assert (await application.answering.engine.answer(ask(text))).outcome in (*HELPFUL, Outcome.DECLINED)
 
 
 @pytest.mark.parametrize("text", WORDLESS)
@@ -169,7 +169,7 @@ async def test_a_table_is_looked_up_by_row_and_column(application, folder_of):
 
 async def test_small_talk_is_neither_answered_nor_declined(application):
     """Thanks need no search."""
-    answer = await application.engine.answer(ask("Thanks a lot!"))
+    answer = await application.answering.engine.answer(ask("Thanks a lot!"))
     assert (answer.outcome, answer.answered) == (Outcome.SMALL_TALK, False)
 
 
@@ -177,7 +177,7 @@ async def test_without_an_index_the_fix_is_named(settings, models):
     """An empty store is an error with a command, not an empty answer."""
     async with open_application(settings, models) as application:
         with pytest.raises(IndexUnavailable, match="knowledge-bot index"):
-            await application.engine.answer(ask("anything"))
+            await application.answering.engine.answer(ask("anything"))
 
 
 async def test_an_empty_folder_answers_nothing(settings, models, folder_of):
@@ -185,7 +185,7 @@ async def test_an_empty_folder_answers_nothing(settings, models, folder_of):
     folder_of({"picture.png": b""})
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
-        answer = await application.engine.answer(ask("anything"))
+        answer = await application.answering.engine.answer(ask("anything"))
         assert (answer.outcome, answer.text) == (Outcome.DECLINED, REFUSAL)
 
 
@@ -428,6 +428,8 @@ async def test_declined_questions_are_not_followed_up(application, scripted, rel
     """A question that was not answered does not lead the next one astray; nor is one remembered that is only considered."""
     engine = scripted({WATER: ("92", relevance)})
     await engine.consider(ask(WATER))
-    assert await application.journal.turns("c", newer_than=0, limit=9) == []
+    assert await application.stores.journal.conversations.turns("c", newer_than=0, limit=9) == []
     await engine.answer(ask(WATER))
-    assert [turn.question for turn in await application.journal.turns("c", newer_than=0, limit=9)] == remembered
+    assert [
+        turn.question for turn in await application.stores.journal.conversations.turns("c", newer_than=0, limit=9)
+    ] == remembered

@@ -22,11 +22,11 @@ async def test_questions_are_answered_and_declined(by_words, folder_of):
     folder_of({"guide.md": GUIDE, "shop.md": "# Shop\n\nThe shop is open from Monday to Friday.\n"})
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
-        answer = await application.engine.answer(ask("what temperature should the water have?"))
+        answer = await application.answering.engine.answer(ask("what temperature should the water have?"))
         assert answer.outcome in HELPFUL
         assert "92 to 96 degrees" in answer.text.replace("**", "")
         assert answer.citations[0].document == "guide.md"
-        nothing = await application.engine.consider(ask("zxcvb qwrt", "another"))
+        nothing = await application.answering.engine.consider(ask("zxcvb qwrt", "another"))
         assert (nothing.answer.outcome, nothing.judged.hits) == (Outcome.DECLINED, [])
 
 
@@ -40,7 +40,7 @@ async def test_a_single_model_does_the_rest(by_words, folder_of, copying):
     async with open_application(chosen, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
         await application.answering.generator_loaded.wait()
-        answer = await application.engine.answer(ask("How much does the boiler cost?"))
+        answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
     assert (answer.text, answer.phrasing.outcome) == ("The boiler costs 42 euros.", Phrased.KEPT)
 
 

@@ -17,13 +17,14 @@ from bot.evaluation.run import ask_all, prediction
 from bot.inference.workers import Models
 from bot.runtime.application import open_application
 from bot.storage.base import ConversationStore
+from bot.storage.sqlite.conversations import SqliteConversations
 from bot.storage.sqlite.journal import SqliteJournal
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+async def store(tmp_path: Path) -> AsyncIterator[SqliteConversations]:
     journal = await SqliteJournal.open(tmp_path)
-    yield journal
+    yield journal.conversations
     await journal.close()
 
 
@@ -59,32 +60,32 @@ def questions(*milliseconds: int, history: tuple[Said, ...] = ()) -> list[Evalua
     return [EvaluationQuestion(f"q{n}", str(n), Kind.ANSWERABLE, history=history) for n in milliseconds]
 
 
-async def test_results_come_in_the_order_of_the_questions(store: SqliteJournal) -> None:
+async def test_results_come_in_the_order_of_the_questions(store: SqliteConversations) -> None:
     asked = questions(20, 5, 1, 10)
     results = await ask_all(EchoEngine(store), store, asked, parallel=4)
     assert [result.question for result in results] == asked
     assert [result.answer.text for result in results] == ["20", "5", "1", "10"]
 
 
-async def test_latency_is_the_engines_own(store: SqliteJournal) -> None:
+async def test_latency_is_the_engines_own(store: SqliteConversations) -> None:
     (result,) = await ask_all(EchoEngine(store), store, questions(30))
     assert 30 <= result.latency_ms < 1000
 
 
 @pytest.mark.parametrize(("parallel", "most"), [(1, 1), (3, 3)])
-async def test_as_many_are_under_way_as_allowed(store: SqliteJournal, parallel: int, most: int) -> None:
+async def test_as_many_are_under_way_as_allowed(store: SqliteConversations, parallel: int, most: int) -> None:
     engine = EchoEngine(store)
     await ask_all(engine, store, questions(20, 21, 22, 23, 24, 25), parallel=parallel)
     assert engine.most_under_way == most
 
 
-async def test_progress_counts_to_the_end(store: SqliteJournal) -> None:
+async def test_progress_counts_to_the_end(store: SqliteConversations) -> None:
     told: list[tuple[int, int]] = []
     await ask_all(EchoEngine(store), store, questions(1, 2, 3), progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
-async def test_history_is_put_into_the_conversation_and_taken_out_again(store: SqliteJournal) -> None:
+async def test_history_is_put_into_the_conversation_and_taken_out_again(store: SqliteConversations) -> None:
     """A user's message goes with what the assistant said next: nothing, or all that it said in a row."""
     history = (
         Said("assistant", "Hello."),
@@ -100,7 +101,7 @@ async def test_history_is_put_into_the_conversation_and_taken_out_again(store: S
     assert await store.turns(engine.asked[0].conversation, newer_than=0, limit=100) == []
 
 
-async def test_conversations_are_never_shared(store: SqliteJournal) -> None:
+async def test_conversations_are_never_shared(store: SqliteConversations) -> None:
     engine = EchoEngine(store)
     for _ in range(2):
         await ask_all(engine, store, questions(1, 2))
@@ -108,12 +109,12 @@ async def test_conversations_are_never_shared(store: SqliteJournal) -> None:
     assert {question.address.platform for question in engine.asked} == {"evaluation"}
 
 
-async def test_an_engines_error_comes_out_as_it_is(store: SqliteJournal) -> None:
+async def test_an_engines_error_comes_out_as_it_is(store: SqliteConversations) -> None:
     with pytest.raises(EngineBusy):
         await ask_all(EchoEngine(store), store, questions(60_000, 0), parallel=2)
 
 
-async def test_cancelling_leaves_no_turns_behind(store: SqliteJournal) -> None:
+async def test_cancelling_leaves_no_turns_behind(store: SqliteConversations) -> None:
     engine = EchoEngine(store)
     task = asyncio.create_task(ask_all(engine, store, questions(60_000, history=(Said("user", "So?"),))))
     await engine.begun.wait()
@@ -140,7 +141,7 @@ async def test_what_would_be_answered_comes_with_what_is(
     question = EvaluationQuestion("1", "how hot should the water be?", Kind.ANSWERABLE)
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
-        (result,) = await ask_all(application.engine, application.journal, [question])
+        (result,) = await ask_all(application.answering.engine, application.stores.journal.conversations, [question])
     assert result.answer.outcome is outcome
     assert result.forced is not None and result.features is not None
     assert "92 degrees" in result.forced.text
@@ -157,8 +158,8 @@ async def test_where_nothing_is_found_nothing_would_be_answered(
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
         results = await ask_all(
-            application.engine,
-            application.journal,
+            application.answering.engine,
+            application.stores.journal.conversations,
             [
                 EvaluationQuestion("1", "how hot should the water be?", Kind.UNANSWERABLE),
                 EvaluationQuestion("2", "Thanks a lot!", Kind.OFFTOPIC),

@@ -35,7 +35,7 @@ async def indexed(application, folder):
 
 
 async def passages(application):
-    return (await application.knowledge.summary()).passages
+    return (await application.stores.knowledge.summary()).passages
 
 
 async def test_the_first_index_is_accepted_and_told_how_it_answers(application):
@@ -58,7 +58,7 @@ async def test_a_change_that_loses_an_answer_keeps_the_previous_index(applicatio
             "1 of 2 golden questions are answered as expected.",
             "Got worse: “how hot should the water be?” is answered from guide.md without “92 to 96 degrees”.",
         )
-        [passage] = await opened.knowledge.passages("guide.md", 0, 9)
+        [passage] = await opened.stores.knowledge.passages("guide.md", 0, 9)
         assert "92 to 96" in passage.body
         (folder / "guide.md").write_text("# Milk\n\nFoam it.")
         report = await indexed(opened, folder)
@@ -112,7 +112,7 @@ async def test_an_encoder_that_answers_worse_keeps_the_index_of_the_other(applic
     """The error says so, because the new encoder has no index to search."""
     async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
-        before = (await opened.knowledge.summary()).encoder
+        before = (await opened.stores.knowledge.summary()).encoder
     monkeypatch.setattr(encoder, "identity", "another@1")
 
     def against(texts, encode=encoder.encode):  # no question resembles anything
@@ -122,7 +122,7 @@ async def test_an_encoder_that_answers_worse_keeps_the_index_of_the_other(applic
     async with application() as (opened, folder):
         with pytest.raises(IndexUnavailable, match="knowledge-bot index --accept"):
             await indexed(opened, folder)
-        assert (await opened.knowledge.summary()).encoder == before
+        assert (await opened.stores.knowledge.summary()).encoder == before
 
 
 async def test_golden_questions_that_cannot_be_read_refuse_every_change(application):

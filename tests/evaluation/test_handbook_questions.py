@@ -1,11 +1,8 @@
 """The questions over the handbook: their labels hold, and the command of the README asks them."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from typing import Any
 
@@ -51,12 +48,13 @@ def test_the_labels_of_a_question_hold(question):
     assert bool(texts) is Kind(question["kind"]).expects_answer
 
 
-def test_the_readme_s_evaluation_runs_as_printed(tmp_path):
+@pytest.mark.slow
+def test_the_readme_s_evaluation_runs_as_printed(tmp_path, command):
     """Here over two pages and a few of the questions, which takes seconds."""
-    [command] = re.findall(
+    [printed] = re.findall(
         r"^\.venv/bin/knowledge-bot (evaluate .*)$", README.read_text(encoding="utf-8"), re.MULTILINE
     )
-    arguments = command.split()
+    arguments = printed.split()
     assert (README.parent / arguments[arguments.index("--questions") + 1]).samefile(QUESTIONS)
     assert (README.parent / arguments[arguments.index("--knowledge") + 1]).samefile(HANDBOOK)
     pages = {"asking.md", "privacy.md"}
@@ -67,14 +65,7 @@ def test_the_readme_s_evaluation_runs_as_printed(tmp_path):
     few = [*asked, *(question for question in LINES if question["kind"] == Kind.OFFTOPIC)]
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / QUESTIONS.name).write_text("\n".join(map(json.dumps, few)), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "bot", *arguments, "--json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        env=os.environ | {"PYTHONPATH": str(README.parent)},
-    )
+    done = command(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)["overall"]
     assert figures["questions"] == len(few) >= 5

@@ -89,7 +89,7 @@ async def test_the_active_model_is_named_in_each_answer_and_in_the_health(local,
         await application.indexer.index_folder(local.knowledge.folder)
         await application.answering.generator_loaded.wait()
         assert application.health.report("generator").detail == known(local, active)
-        answer = await application.engine.answer(ask("How much does the boiler cost?"))
+        answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
     assert answer.phrasing.model == known(local, active)
 
 
@@ -130,7 +130,7 @@ async def test_an_active_model_that_is_damaged_is_not_silently_replaced_by_its_b
         report = application.health.report("generator")
         assert report.state is State.FAILED
         assert "is damaged" in report.detail
-        answer = await application.engine.answer(ask("How much does the boiler cost?"))
+        answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
     assert "The boiler costs **42 euros**." in answer.text
     assert answer.phrasing.outcome is Phrased.FAILED
 

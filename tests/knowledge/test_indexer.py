@@ -12,7 +12,7 @@ from bot.core.messages import QueryVariant
 from bot.core.settings import RetrievalSettings
 from bot.inference.workers import AsyncEncoder, InferenceWorker, Models
 from bot.knowledge import folder as folder_module
-from bot.knowledge.indexer import Indexer, Verdict
+from bot.knowledge.indexer import Indexer, Review
 from bot.knowledge.search import Retriever
 from bot.storage.base import SearchQuery
 from bot.storage.sqlite.knowledge import SqliteKnowledge
@@ -379,7 +379,7 @@ class Idle:
         return False
 
     async def review(self, _change):
-        return Verdict(True)
+        return Review(True)
 
     async def accepted(self):
         pass
@@ -432,7 +432,7 @@ class Refusing:
     """A reviewer that says no until told otherwise."""
 
     def __init__(self):
-        self.verdict = Verdict(False, ("It got worse.",))
+        self.verdict = Review(False, ("It got worse.",))
         self.settled = 0
 
     async def is_needed(self):
@@ -482,7 +482,7 @@ async def test_a_refused_change_leaves_the_index_as_it_was(store, lane, folder_o
     report = await indexer.index_folder(folder)
     assert (report.verdict, report.passages, report.embedded) == (reviewer.verdict, 0, 1)
     assert [file.state.path for file in reviewer.change.changed] == ["a.md"]
-    reviewer.verdict = Verdict(True)
+    reviewer.verdict = Review(True)
     report = await indexer.index_folder(folder)
     assert (report.passages, report.embedded, reviewer.settled) == (1, 0, 1)
     assert await found("zebra") == ["a.md"]

@@ -99,6 +99,7 @@ async def test_without_events_the_folder_is_looked_at_now_and_then(store, lane, 
         assert (await next_report(reports)).changed == ("b.md",)
 
 
+@pytest.mark.slow
 async def test_a_folder_that_goes_away_keeps_the_index_until_it_comes_back(store, lane, folder_of, found, tmp_path):
     """As a volume does; it is said once, and what has changed meanwhile is seen then."""
     folder = folder_of({"a.md": "The zebra has stripes."})

@@ -41,7 +41,7 @@ async def test_a_document_that_is_added_is_answered_from(administration, applica
     """At once; folders are made; the report says how many passages it gave."""
     report = await administration.add_document("new/brewing.md", b"# Brewing\n\nThe kettle holds seven litres.\n")
     assert (report.path, report.passages, report.problem) == ("new/brewing.md", 1, None)
-    answer = await application.engine.answer(question("how much does the kettle hold?"))
+    answer = await application.answering.engine.answer(question("how much does the kettle hold?"))
     assert "seven litres" in answer.text
     assert files(settings) == {"guide.md", "sub/other.md", "new/brewing.md"}
 
@@ -120,11 +120,10 @@ async def test_what_can_not_be_read_is_not_added_and_loses_nothing(application, 
     )
     administration = Administration(
         limited,
-        application.knowledge,
+        application.stores.knowledge,
         application.indexer,
-        application.journal,
-        application.journal,
-        application.engine,
+        application.stores.journal,
+        application.answering.engine,
         application.inference.encoder,
     )
     with pytest.raises(DocumentError, match=path):
@@ -149,18 +148,18 @@ async def test_a_removed_document_is_gone(administration, settings):
 async def test_reloading_reports_every_file(administration, settings):
     """Also what can't be read."""
     (settings.knowledge.folder / "broken.json").write_text("{")
-    reload = await administration.reload()
-    problems = {file.path: file.problem is not None for file in reload.report.files}
+    report = await administration.reload()
+    problems = {file.path: file.problem is not None for file in report.files}
     assert problems == {"broken.json": True, "guide.md": False, "sub/other.md": False}
-    assert reload.summary.startswith("2 passages of 3 files; 1 files changed, 0 removed")
+    assert report.summary.startswith("2 passages of 3 files; 1 file changed, 0 removed")
 
 
 async def test_the_status_says_how_the_bot_is(application, administration):
     """With and without a daemon in this process; for people and as JSON."""
-    await application.journal.accept(question("waiting"))
+    await application.stores.journal.questions.accept(question("waiting"))
     status = await administration.status()
     assert (status.documents, status.passages, status.unfinished, status.problems) == (2, 2, 1, 0)
-    dispatcher = Dispatcher(application.engine, application.journal, application.settings.queue)
+    dispatcher = Dispatcher(application.answering.engine, application.stores.journal, application.settings.queue)
     served = administration_of(application, dispatcher)
     served.platforms["discord"] = "running"
     dispatcher.counts["answered"] = 3
@@ -180,18 +179,20 @@ async def test_policies_are_set_and_taken_away(administration):
 
 async def test_a_person_is_forgotten(application, administration):
     """Through the daemon where there is one, so that an answer to come is dropped."""
-    await application.journal.accept(question("one"))
+    await application.stores.journal.questions.accept(question("one"))
     assert (await administration.forget("test", "someone")).questions == 1
-    assert await application.journal.pending() == []
+    assert await application.stores.journal.questions.pending() == []
 
 
 async def test_feedback_can_be_read_by_people_and_programs(application, administration):
     """With the question and the answer as long as they are kept."""
-    dispatcher = Dispatcher(application.engine, application.journal, application.settings.queue)
+    dispatcher = Dispatcher(application.answering.engine, application.stores.journal, application.settings.queue)
     await dispatcher.admission.accept(question("how hot should the water be?"))
     await dispatcher.idle()
-    [pending] = await application.journal.pending()
-    await application.journal.add_feedback("test", pending.answer.reference, "someone", helpful=False, reason="too hot")
+    [pending] = await application.stores.journal.questions.pending()
+    await application.stores.journal.answers.add_feedback(
+        "test", pending.answer.reference, "someone", helpful=False, reason="too hot"
+    )
     [given] = await administration.feedback()
     said = json.loads(json.dumps(given.to_json()))
     assert (said["helpful"], said["reason"], said["question"]) == (False, "too hot", "how hot should the water be?")
@@ -213,7 +214,9 @@ class DecliningFootball:
 async def test_gaps_are_what_people_asked_in_vain(application, administration):
     """Grouped by meaning whatever the words, one gap for both; what was answered is none."""
     assert await administration.gaps() == []
-    dispatcher = Dispatcher(DecliningFootball(application.engine), application.journal, application.settings.queue)
+    dispatcher = Dispatcher(
+        DecliningFootball(application.answering.engine), application.stores.journal, application.settings.queue
+    )
     for text in (
         "Who won the football match?",
         "use water at what degrees?",
@@ -248,7 +251,7 @@ async def test_an_explanation_leaves_no_trace(application, administration):
     """It is no question of anybody's: not in the journal, not in a conversation, not among the gaps."""
     await administration.explain("who won the football match?")
     await administration.explain("use water at what degrees?")
-    assert await application.journal.pending() == []
+    assert await application.stores.journal.questions.pending() == []
     assert await administration.gaps() == []
     follow_up = await administration.explain("and why?")
     assert [text for text, _ in follow_up.variants] == ["and why?"]

@@ -18,7 +18,7 @@ async def test_a_question_is_in_the_journal_before_it_is_acknowledged(dispatcher
     """Whoever was told yes is answered, whatever happens next."""
     engine.may_answer.clear()
     await dispatcher.admission.accept(question("one"))
-    [pending] = await journal.pending()
+    [pending] = await journal.questions.pending()
     assert (pending.question.text, pending.answer) == ("one", None)
 
 
@@ -40,12 +40,12 @@ async def test_a_full_queue_refuses_at_once(dispatcher, engine, journal):
     with pytest.raises(EngineBusy) as busy:
         await dispatcher.admission.accept(question("one too many"))
     assert busy.value.waiting == 8
-    assert len(await journal.pending()) == 8
+    assert len(await journal.questions.pending()) == 8
 
 
 async def test_who_asks_too_often_is_refused_and_others_are_not(engine, adapter, journal):
     """Told when to come again; a repeated event doesn't count, and is not refused."""
-    limits = LimitsSettings(author_questions=2, chat_questions=4, window_seconds=60)
+    limits = LimitsSettings(author_questions=2, chat_questions=4)
     dispatcher = Dispatcher(engine, journal, QueueSettings(), limits=limits)
     dispatcher.register([adapter])
     await dispatcher.admission.accept(question("1"))
@@ -156,7 +156,7 @@ async def test_an_edited_question_is_answered_again_in_place(dispatcher, adapter
     assert adapter.texts[3:] == ["re: x", "y"]
     assert adapter.replaced[3:] == ["id-0", "id-1"]
     assert left_over == ["id-2"]
-    assert await journal.pending() == []
+    assert await journal.questions.pending() == []
     assert (dispatcher.counts["revised"], dispatcher.counts["repeated"]) == (1, 0)
 
 
@@ -192,7 +192,7 @@ async def test_a_deleted_question_gets_no_answer_and_leaves_no_text(dispatcher, 
     await dispatcher.idle()
     assert adapter.texts == []
     assert engine.asked == ["running"]
-    assert await journal.pending() == []
+    assert await journal.questions.pending() == []
 
 
 async def test_a_question_does_not_overtake_another_when_the_one_between_is_deleted(dispatcher, engine, adapter):

@@ -72,7 +72,7 @@ async def test_an_answer_for_a_platform_that_is_not_running_is_kept(engine, jour
     without = Dispatcher(engine, journal, QueueSettings())
     await without.admission.accept(question("one"))
     await without.idle()
-    [pending] = await journal.pending()
+    [pending] = await journal.questions.pending()
     assert pending.answer is not None
     later = Dispatcher(engine, journal, QueueSettings())
     later.register([adapter])
@@ -85,7 +85,7 @@ async def test_the_answer_replaces_the_placeholder(dispatcher, engine, adapter, 
     """Which the adapter sent while the question was being answered."""
     engine.may_answer.clear()
     await dispatcher.admission.accept(question("one"))
-    await journal.placed(question("one").address, "placeholder")
+    await journal.parts.placed(question("one").address, "placeholder")
     engine.may_answer.set()
     await dispatcher.idle()
     assert adapter.replaced == ["placeholder"]
@@ -95,10 +95,10 @@ async def test_a_delivered_answer_is_kept_for_its_buttons(dispatcher, journal):
     """Found by its reference; and people can say what they think of it."""
     await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
-    stored = await journal.stored("test", "ref")
+    stored = await journal.answers.stored("test", "ref")
     assert (stored.question.text, stored.answer.text) == ("one", "re: one")
-    assert await journal.add_feedback("test", "ref", "someone", helpful=False, reason="too short")
-    assert not await journal.add_feedback("test", "unknown", "someone", helpful=True, reason="")
+    assert await journal.answers.add_feedback("test", "ref", "someone", helpful=False, reason="too short")
+    assert not await journal.answers.add_feedback("test", "unknown", "someone", helpful=True, reason="")
 
 
 async def test_nothing_is_kept_if_the_operator_wants_so(engine, adapter, journal):
@@ -107,7 +107,7 @@ async def test_nothing_is_kept_if_the_operator_wants_so(engine, adapter, journal
     dispatcher.register([adapter])
     await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
-    assert await journal.stored("test", "ref") is None
+    assert await journal.answers.stored("test", "ref") is None
 
 
 async def test_an_answer_that_can_never_be_delivered_is_given_up(dispatcher, adapter, journal):
@@ -119,8 +119,8 @@ async def test_an_answer_that_can_never_be_delivered_is_given_up(dispatcher, ada
     adapter.deliver = gone
     await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
-    assert await journal.pending() == []
-    assert await journal.stored("test", "ref") is None
+    assert await journal.questions.pending() == []
+    assert await journal.answers.stored("test", "ref") is None
     assert dispatcher.counts["undelivered"] == 1
 
 

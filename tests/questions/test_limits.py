@@ -24,7 +24,7 @@ def question(author: str, chat: str = "chat") -> Question:
 
 
 def limits(clock: Clock, author: int = 2, chat: int = 0) -> QuestionLimits:
-    return QuestionLimits(LimitsSettings(author_questions=author, chat_questions=chat, window_seconds=60), clock)
+    return QuestionLimits(LimitsSettings(author_questions=author, chat_questions=chat), clock)
 
 
 def test_the_window_moves():
@@ -61,7 +61,8 @@ def test_a_repeated_event_can_be_taken_back():
 
 def test_a_clock_that_steps_back_locks_nobody_out(monkeypatch):
     """By a day, after somebody had asked as much as is allowed: the window ends as if nothing had happened."""
-    limited = QuestionLimits(LimitsSettings(author_questions=1, window_seconds=1))
+    monkeypatch.setattr("bot.questions.limits._WINDOW", 1.0)
+    limited = QuestionLimits(LimitsSettings(author_questions=1))
     limited.count(question("ann"))
     yesterday = time.time() - 86_400
     monkeypatch.setattr(time, "time", lambda: yesterday)

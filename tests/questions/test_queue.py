@@ -19,7 +19,7 @@ async def test_an_accepted_question_is_answered_and_leaves_the_journal(dispatche
     assert await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()
     assert adapter.sent == [("one", "re: one", False)]
-    assert await journal.pending() == []
+    assert await journal.questions.pending() == []
     assert dispatcher.unfinished == 0
 
 
@@ -95,7 +95,7 @@ async def test_what_runs_at_a_stop_is_answered_after_the_next_start(engine, adap
 
 async def test_a_full_disk_puts_the_question_off_and_serves_the_next(dispatcher, adapter, journal, monkeypatch):
     """What can't be noted now is done at the next start."""
-    answered = journal.answered
+    answered = journal.questions.answered
     calls = 0
 
     async def full_once(*args):
@@ -105,18 +105,18 @@ async def test_a_full_disk_puts_the_question_off_and_serves_the_next(dispatcher,
             raise IndexUnavailable("disk full")
         await answered(*args)
 
-    monkeypatch.setattr(journal, "answered", full_once)
+    monkeypatch.setattr(journal.questions, "answered", full_once)
     await dispatcher.admission.accept(question("one"))
     await dispatcher.admission.accept(question("two"))
     await dispatcher.idle()
     assert adapter.texts == ["re: two"]
-    assert [pending.question.text for pending in await journal.pending()] == ["one"]
+    assert [pending.question.text for pending in await journal.questions.pending()] == ["one"]
 
 
 async def test_what_could_not_be_noted_is_taken_up_again_without_a_restart(dispatcher, adapter, journal, monkeypatch):
     """A disk that was full for a while; the others are served meanwhile."""
     monkeypatch.setattr(queue, "_PUT_OFF", 0.05)
-    answered = journal.answered
+    answered = journal.questions.answered
     full = True
 
     async def full_for_a_while(entry, revision, answer):
@@ -124,7 +124,7 @@ async def test_what_could_not_be_noted_is_taken_up_again_without_a_restart(dispa
             raise StorageError("disk full")
         await answered(entry, revision, answer)
 
-    monkeypatch.setattr(journal, "answered", full_for_a_while)
+    monkeypatch.setattr(journal.questions, "answered", full_for_a_while)
     await dispatcher.admission.accept(question("one"))
     await dispatcher.admission.accept(question("two"))
     await asyncio.sleep(0.2)
@@ -172,10 +172,10 @@ async def test_the_engine_is_told_until_when_an_answer_is_worth_having(engine, a
 
 async def test_an_answer_that_comes_late_says_so_and_an_expired_question_is_closed(engine, adapter, journal):
     """After a stop of minutes, and of days; the clock of the question is that of the wall, which may also step back."""
-    settings = QueueSettings(late_seconds=60, expire_seconds=3600)
-    for name, minutes in (("soon", 0), ("late", 10), ("too late", 120), ("from the future", -600)):
+    settings = QueueSettings(expire_seconds=3600)
+    for name, minutes in (("soon", 0), ("late", 11), ("too late", 120), ("from the future", -600)):
         asked = replace(question(name, conversation=name), received_at=datetime.now(UTC) - timedelta(minutes=minutes))
-        await journal.accept(asked)
+        await journal.questions.accept(asked)
     late: dict[str, bool] = {}
     deliver = adapter.deliver
 

@@ -88,7 +88,7 @@ async def test_what_is_wrong_with_the_data_folder_is_said_with_the_fix(said, hea
 async def test_an_index_that_is_behind_and_documents_that_can_t_be_read_are_said(said, healthy, folder_of):
     """How many; and before the first index, that there is none."""
     folder_of({"new.md": "# New\n\nText.\n"})
-    assert "1 files were changed since" in worst(await said(), "index").text
+    assert "1 file was changed since" in worst(await said(), "index").text
     (healthy.knowledge.folder / "guide.md").unlink()
     assert "2 files were changed since" in worst(await said(), "index").text
 

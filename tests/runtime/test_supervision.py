@@ -153,11 +153,11 @@ async def test_a_journal_that_can_t_be_written_is_in_the_health_until_it_can(tmp
     monkeypatch.setattr(supervision, "_BETWEEN_PROBES", 0.01)
     journal = await SqliteJournal.open(tmp_path)
     component = Health().component("journal")
-    looking = asyncio.create_task(supervision.look_at_journal(journal, tmp_path, component))
+    looking = asyncio.create_task(supervision.look_at_journal(journal.platforms, tmp_path, component))
     await until(lambda: component.report.state.serves)
 
-    note = journal.set_note
-    monkeypatch.setattr(journal, "set_note", lambda *_: note("test", "much", "x" * 100_000))
+    note = journal.platforms.set_note
+    monkeypatch.setattr(journal.platforms, "set_note", lambda *_: note("test", "much", "x" * 100_000))
     await journal.platforms._connection.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone())
     await until(lambda: component.report.state is State.DOWN)
     assert "free some space" in component.report.detail

@@ -20,7 +20,7 @@ def question(number: int) -> Question:
 
 async def questions(folder) -> list[str]:
     journal = await SqliteJournal.open(folder)
-    found = [pending.question.text for pending in await journal.pending()]
+    found = [pending.question.text for pending in await journal.questions.pending()]
     await journal.close()
     return found
 
@@ -30,13 +30,13 @@ async def test_a_backup_is_made_while_the_bot_writes_and_is_as_at_one_moment(tmp
     data, archive = tmp_path / "data", tmp_path / "backup.tar.gz"
     journal = await SqliteJournal.open(data)
     for number in range(50):
-        await journal.accept(question(number))
+        await journal.questions.accept(question(number))
     with alone_in(data):  # as a running bot does
         (data / "terminal_history").write_text("typed")
 
         async def go_on() -> None:
             for number in range(50, 150):
-                await journal.accept(question(number))
+                await journal.questions.accept(question(number))
 
         writing = asyncio.create_task(go_on())
         names = await asyncio.to_thread(back_up, data, archive)
@@ -56,11 +56,11 @@ async def test_restoring_keeps_what_stood_there(tmp_path):
     """In a folder beside it, so that a mistake can be undone."""
     data, archive = tmp_path / "data", tmp_path / "backup.tar.gz"
     journal = await SqliteJournal.open(data)
-    await journal.accept(question(1))
+    await journal.questions.accept(question(1))
     await journal.close()
     back_up(data, archive)
     journal = await SqliteJournal.open(data)
-    await journal.accept(question(2))
+    await journal.questions.accept(question(2))
     await journal.close()
     before = restore(archive, data)
     assert await questions(data) == ["question 1"]
@@ -105,7 +105,7 @@ async def test_what_is_no_whole_backup_changes_nothing(tmp_path, content):
     """The message names the archive."""
     data, archive = tmp_path / "data", tmp_path / "backup.tar.gz"
     journal = await SqliteJournal.open(data)
-    await journal.accept(question(1))
+    await journal.questions.accept(question(1))
     await journal.close()
     archive.write_bytes(content)
     with pytest.raises(StorageError, match=r"backup\.tar\.gz"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
-from bot.storage.base import Declined, Forgotten, PartState, Pending, Stored
+from bot.storage.base import Declined, Forgotten, KeptAnswer, PartState, Pending
 from bot.storage.sqlite.journal import MIGRATIONS, SqliteJournal
 
 ANSWER = Answer(
@@ -42,7 +42,7 @@ async def journal(tmp_path: Path):
 
 @pytest.fixture
 async def entry(journal: SqliteJournal) -> int:
-    entry = await journal.accept(question())
+    entry = await journal.questions.accept(question())
     assert entry is not None
     return entry
 
@@ -62,55 +62,55 @@ def rows(folder: Path, table: str) -> list[tuple[object, ...]]:
 async def test_an_accepted_question_is_pending_until_it_is_done(journal):
     """With everything that its answer needs."""
     asked = replace(question(), received_at=datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=5))))
-    entry = await journal.accept(asked)
-    assert await journal.pending() == [Pending(entry, asked, None)]
-    await journal.answered(entry, 0, ANSWER)
-    assert await journal.pending() == [Pending(entry, asked, ANSWER)]
-    await journal.done(entry, 0, keep=True)
-    assert await journal.pending() == []
+    entry = await journal.questions.accept(asked)
+    assert await journal.questions.pending() == [Pending(entry, asked, None)]
+    await journal.questions.answered(entry, 0, ANSWER)
+    assert await journal.questions.pending() == [Pending(entry, asked, ANSWER)]
+    await journal.questions.done(entry, 0, keep=True)
+    assert await journal.questions.pending() == []
 
 
 async def test_pending_questions_come_in_the_order_they_were_accepted(journal):
     """The oldest first, whichever were done in between."""
-    entries = [await journal.accept(question(str(n))) for n in range(5)]
-    await journal.done(entries[1], 0, keep=False)
-    await journal.answered(entries[3], 0, ANSWER)
-    assert [pending.id for pending in await journal.pending()] == [entries[0], *entries[2:]]
+    entries = [await journal.questions.accept(question(str(n))) for n in range(5)]
+    await journal.questions.done(entries[1], 0, keep=False)
+    await journal.questions.answered(entries[3], 0, ANSWER)
+    assert [pending.id for pending in await journal.questions.pending()] == [entries[0], *entries[2:]]
 
 
 async def test_a_message_is_accepted_once(journal, entry):
     """Also when it is done, and when its text was edited; platform, chat and message together name it."""
-    assert await journal.accept(question()) is None
-    assert await journal.accept(question(text="edited")) is None
-    await journal.done(entry, 0, keep=False)
-    assert await journal.accept(question()) is None
+    assert await journal.questions.accept(question()) is None
+    assert await journal.questions.accept(question(text="edited")) is None
+    await journal.questions.done(entry, 0, keep=False)
+    assert await journal.questions.accept(question()) is None
     others = [question("2"), question(chat="other"), question(platform="other")]
-    assert len({await journal.accept(other) for other in others} - {None, entry}) == 3
+    assert len({await journal.questions.accept(other) for other in others} - {None, entry}) == 3
 
 
 async def test_one_of_many_repeats_is_accepted(journal):
     """However close together they come."""
-    entries = await asyncio.gather(*(journal.accept(question()) for _ in range(20)))
+    entries = await asyncio.gather(*(journal.questions.accept(question()) for _ in range(20)))
     assert len([entry for entry in entries if entry is not None]) == 1
 
 
 async def test_everything_survives_a_restart(journal, entry, tmp_path):
     """Without a clean end: another journal on the same file finds all of it."""
-    await journal.answered(entry, 0, ANSWER)
-    await journal.part_begins(entry, 0, 0)
-    await journal.add_turn("c", Turn("q", "a"), at=100)
+    await journal.questions.answered(entry, 0, ANSWER)
+    await journal.parts.part_begins(entry, 0, 0)
+    await journal.conversations.add_turn("c", Turn("q", "a"), at=100)
     again = await SqliteJournal.open(tmp_path)
-    assert await again.pending() == [Pending(entry, question(), ANSWER)]
-    assert await again.part_begins(entry, 0, 0) == PartState(None, False)
-    assert await again.turns("c", newer_than=0, limit=5) == [Turn("q", "a")]
-    assert await again.accept(question()) is None
+    assert await again.questions.pending() == [Pending(entry, question(), ANSWER)]
+    assert await again.parts.part_begins(entry, 0, 0) == PartState(None, False)
+    assert await again.conversations.turns("c", newer_than=0, limit=5) == [Turn("q", "a")]
+    assert await again.questions.accept(question()) is None
     await again.close()
 
 
 async def test_ids_are_never_used_again(journal, entry):
     """An old id in somebody's hands must not mean a new question."""
-    await journal.done(entry, 0, keep=False)
-    second = await journal.accept(question("2"))
+    await journal.questions.done(entry, 0, keep=False)
+    second = await journal.questions.accept(question("2"))
     assert second is not None and second > entry
 
 
@@ -119,42 +119,42 @@ async def test_ids_are_never_used_again(journal, entry):
 
 async def test_a_part_is_unknown_then_in_doubt_then_sent(journal, entry):
     """In doubt means: it may have arrived."""
-    assert await journal.part_begins(entry, 0, 0) is None
-    assert await journal.part_begins(entry, 0, 0) == PartState(None, False)
-    await journal.part_sent(entry, 0, 0, "message 7")
-    assert await journal.part_begins(entry, 0, 0) == PartState("message 7", True)
-    assert await journal.part_begins(entry, 0, 1) is None
+    assert await journal.parts.part_begins(entry, 0, 0) is None
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState(None, False)
+    await journal.parts.part_sent(entry, 0, 0, "message 7")
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState("message 7", True)
+    assert await journal.parts.part_begins(entry, 0, 1) is None
 
 
 async def test_a_part_that_was_not_sent_after_all_is_not_in_doubt(journal, entry):
     """But one that was sent stays so."""
-    await journal.part_begins(entry, 0, 0)
-    await journal.part_unsent(entry, 0)
-    assert await journal.part_begins(entry, 0, 0) is None
-    await journal.part_sent(entry, 0, 0, "message 7")
-    await journal.part_unsent(entry, 0)
-    assert await journal.part_begins(entry, 0, 0) == PartState("message 7", True)
+    await journal.parts.part_begins(entry, 0, 0)
+    await journal.parts.part_unsent(entry, 0)
+    assert await journal.parts.part_begins(entry, 0, 0) is None
+    await journal.parts.part_sent(entry, 0, 0, "message 7")
+    await journal.parts.part_unsent(entry, 0)
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState("message 7", True)
 
 
 async def test_parts_belong_to_their_question(journal, entry):
     """Another question has its own."""
-    other = await journal.accept(question("2"))
-    await journal.part_begins(entry, 0, 0)
-    assert await journal.part_begins(other, 0, 0) is None
-    await journal.done(other, 0, keep=False)
-    assert await journal.part_begins(entry, 0, 0) == PartState(None, False)
+    other = await journal.questions.accept(question("2"))
+    await journal.parts.part_begins(entry, 0, 0)
+    assert await journal.parts.part_begins(other, 0, 0) is None
+    await journal.questions.done(other, 0, keep=False)
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState(None, False)
 
 
 async def test_a_placeholder_is_what_the_first_part_replaces(journal, entry):
     """Also after a crash, as often as the edit is tried; once part of the answer is there, it takes no placeholder."""
-    assert await journal.place(question().address) is None
-    await journal.placed(question().address, "placeholder")
-    assert await journal.place(question().address) == "placeholder"
-    assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", False)
-    assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", False)
-    await journal.part_sent(entry, 0, 0, "placeholder")
-    await journal.placed(question().address, "late")
-    assert await journal.part_begins(entry, 0, 0) == PartState("placeholder", True)
+    assert await journal.parts.place(question().address) is None
+    await journal.parts.placed(question().address, "placeholder")
+    assert await journal.parts.place(question().address) == "placeholder"
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState("placeholder", False)
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState("placeholder", False)
+    await journal.parts.part_sent(entry, 0, 0, "placeholder")
+    await journal.parts.placed(question().address, "late")
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState("placeholder", True)
 
 
 # --- edited and deleted questions -------------------------------------------------------------------------------------
@@ -162,64 +162,64 @@ async def test_a_placeholder_is_what_the_first_part_replaces(journal, entry):
 
 async def sent(journal: SqliteJournal, entry: int, revision: int, *messages: str) -> None:
     """An answer is delivered in these messages."""
-    await journal.answered(entry, revision, ANSWER)
+    await journal.questions.answered(entry, revision, ANSWER)
     for part, message in enumerate(messages):
-        await journal.part_begins(entry, revision, part)
-        await journal.part_sent(entry, revision, part, message)
-    await journal.done(entry, revision, keep=True)
+        await journal.parts.part_begins(entry, revision, part)
+        await journal.parts.part_sent(entry, revision, part, message)
+    await journal.questions.done(entry, revision, keep=True)
 
 
 async def test_an_edited_question_is_pending_again_and_its_parts_are_to_be_edited(journal, entry, tmp_path):
     """Parts that the new answer doesn't need are left over; they are forgotten with the next end."""
     await sent(journal, entry, 0, "m0", "m1")
     edited = question(text="edited")
-    assert await journal.revise(edited) == Pending(entry, edited, None, 1)
-    assert await journal.pending() == [Pending(entry, edited, None, 1)]
-    assert await journal.part_begins(entry, 1, 0) == PartState("m0", False)
-    await journal.part_sent(entry, 1, 0, "m0")
-    assert await journal.left_over(entry, 1) == ["m1"]
-    await journal.done(entry, 1, keep=True)
+    assert await journal.questions.revise(edited) == Pending(entry, edited, None, 1)
+    assert await journal.questions.pending() == [Pending(entry, edited, None, 1)]
+    assert await journal.parts.part_begins(entry, 1, 0) == PartState("m0", False)
+    await journal.parts.part_sent(entry, 1, 0, "m0")
+    assert await journal.parts.left_over(entry, 1) == ["m1"]
+    await journal.questions.done(entry, 1, keep=True)
     assert [row[:3] for row in rows(tmp_path, "parts")] == [(entry, 0, "m0")]
 
 
 async def test_only_a_changed_text_that_is_kept_can_be_revised(journal, entry):
     """Platforms call many things an edit."""
-    assert await journal.revise(question()) is None
-    assert await journal.revise(question("never accepted")) is None
-    await journal.done(entry, 0, keep=False)
-    assert await journal.revise(question(text="edited")) is None
+    assert await journal.questions.revise(question()) is None
+    assert await journal.questions.revise(question("never accepted")) is None
+    await journal.questions.done(entry, 0, keep=False)
+    assert await journal.questions.revise(question(text="edited")) is None
 
 
 async def test_what_comes_for_an_older_revision_is_superseded(journal, entry):
     """The engine, or a delivery, may still be at work on it."""
-    await journal.part_begins(entry, 0, 0)
-    await journal.revise(question(text="edited"))
+    await journal.parts.part_begins(entry, 0, 0)
+    await journal.questions.revise(question(text="edited"))
     with pytest.raises(Superseded):
-        await journal.answered(entry, 0, ANSWER)
+        await journal.questions.answered(entry, 0, ANSWER)
     with pytest.raises(Superseded):
-        await journal.part_begins(entry, 0, 1)
-    await journal.part_sent(entry, 0, 0, "sent just then")
-    await journal.done(entry, 0, keep=True)
-    [pending] = await journal.pending()
+        await journal.parts.part_begins(entry, 0, 1)
+    await journal.parts.part_sent(entry, 0, 0, "sent just then")
+    await journal.questions.done(entry, 0, keep=True)
+    [pending] = await journal.questions.pending()
     assert (pending.question.text, pending.answer) == ("edited", None)
-    assert await journal.part_begins(entry, 1, 0) == PartState("sent just then", False)
+    assert await journal.parts.part_begins(entry, 1, 0) == PartState("sent just then", False)
 
 
 async def test_a_deleted_question_leaves_no_text(journal, entry, tmp_path):
     """Its answer, its turn and what was thought of it go too; the ids of what was sent are handed out once."""
     await sent(journal, entry, 0, "m0", "m1")
-    await journal.add_turn("c", Turn("secret", "secret"), 100, question())
-    await journal.add_feedback("test", "ref", "someone", helpful=False, reason="secret")
-    assert await journal.withdraw(question().address) == entry
-    assert await journal.take_parts(entry) == ["m0", "m1"]
-    assert await journal.take_parts(entry) == []
-    assert await journal.turns("c", newer_than=0, limit=9) == []
-    assert await journal.feedback(9) == []
-    assert await journal.accept(question()) is None
-    assert await journal.revise(question(text="edited")) is None
-    assert await journal.withdraw(question("unknown").address) is None
+    await journal.conversations.add_turn("c", Turn("secret", "secret"), 100, question())
+    await journal.answers.add_feedback("test", "ref", "someone", helpful=False, reason="secret")
+    assert await journal.erasure.withdraw(question().address) == entry
+    assert await journal.erasure.take_parts(entry) == ["m0", "m1"]
+    assert await journal.erasure.take_parts(entry) == []
+    assert await journal.conversations.turns("c", newer_than=0, limit=9) == []
+    assert await journal.answers.feedback(9) == []
+    assert await journal.questions.accept(question()) is None
+    assert await journal.questions.revise(question(text="edited")) is None
+    assert await journal.erasure.withdraw(question("unknown").address) is None
     with pytest.raises(Superseded):
-        await journal.part_begins(entry, 0, 2)
+        await journal.parts.part_begins(entry, 0, 2)
     await journal.close()
     assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()
 
@@ -230,13 +230,13 @@ async def test_a_deleted_question_leaves_no_text(journal, entry, tmp_path):
 async def test_a_delivered_answer_is_found_by_its_reference_until_it_is_erased(journal, entry, tmp_path):
     """On its own platform only."""
     await sent(journal, entry, 0, "m0")
-    assert await journal.stored("test", "ref") == Stored(question(), ANSWER)
-    assert await journal.stored("other", "ref") is None
-    await journal.erase_older(time.time() - 60, keys_older_than=0)
-    assert await journal.stored("test", "ref") is not None
-    await journal.erase_older(time.time() + 1, keys_older_than=0)
-    assert await journal.stored("test", "ref") is None
-    assert await journal.known(question().address)
+    assert await journal.answers.stored("test", "ref") == KeptAnswer(question(), ANSWER)
+    assert await journal.answers.stored("other", "ref") is None
+    await journal.erasure.erase_older(time.time() - 60, keys_older_than=0)
+    assert await journal.answers.stored("test", "ref") is not None
+    await journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+    assert await journal.answers.stored("test", "ref") is None
+    assert await journal.questions.known(question().address)
     await journal.close()
     assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()
 
@@ -244,42 +244,42 @@ async def test_a_delivered_answer_is_found_by_its_reference_until_it_is_erased(j
 async def test_the_question_behind_a_message_is_found(journal, entry):
     """Any part of its answer; on its own platform only, and as long as it is kept."""
     await sent(journal, entry, 0, "m0", "m1")
-    assert await journal.answered_by("test", "m1") == question()
-    assert await journal.answered_by("other", "m1") is None
-    await journal.erase_older(time.time() + 1, keys_older_than=0)
-    assert await journal.answered_by("test", "m1") is None
+    assert await journal.answers.answered_by("test", "m1") == question()
+    assert await journal.answers.answered_by("other", "m1") is None
+    await journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+    assert await journal.answers.answered_by("test", "m1") is None
 
 
 async def test_what_is_unanswered_is_not_erased_by_time(journal, entry):
     """Whoever asked is still waiting."""
-    await journal.erase_older(time.time() + 1, keys_older_than=0)
-    assert [pending.id for pending in await journal.pending()] == [entry]
+    await journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+    assert [pending.id for pending in await journal.questions.pending()] == [entry]
 
 
 async def test_the_last_word_of_each_person_counts_as_feedback(journal, entry):
     """On an answer that is kept."""
     await sent(journal, entry, 0, "m0")
-    assert await journal.add_feedback("test", "ref", "one", helpful=True, reason="")
-    assert await journal.add_feedback("test", "ref", "one", helpful=False, reason="outdated")
-    assert await journal.add_feedback("test", "ref", "two", helpful=True, reason="")
-    assert not await journal.add_feedback("test", "unknown", "one", helpful=True, reason="")
-    assert await journal.feedback_counts() == (1, 1)
-    said = {feedback.author: feedback for feedback in await journal.feedback(9)}
+    assert await journal.answers.add_feedback("test", "ref", "one", helpful=True, reason="")
+    assert await journal.answers.add_feedback("test", "ref", "one", helpful=False, reason="outdated")
+    assert await journal.answers.add_feedback("test", "ref", "two", helpful=True, reason="")
+    assert not await journal.answers.add_feedback("test", "unknown", "one", helpful=True, reason="")
+    assert await journal.answers.feedback_counts() == (1, 1)
+    said = {feedback.author: feedback for feedback in await journal.answers.feedback(9)}
     assert (said["one"].helpful, said["one"].reason, said["one"].stored) == (
         False,
         "outdated",
-        Stored(question(), ANSWER),
+        KeptAnswer(question(), ANSWER),
     )
-    assert len(await journal.feedback(1)) == 1
+    assert len(await journal.answers.feedback(1)) == 1
 
 
 async def declined(journal: SqliteJournal, message: str, outcome: Outcome = Outcome.DECLINED) -> Answer:
     """A question that was answered and delivered with this outcome."""
     answer = Answer(outcome, "the secret reply", f"ref {message}", confidence=0.25, retrieved=("a.md", "b.md"))
-    entry = await journal.accept(question(message))
+    entry = await journal.questions.accept(question(message))
     assert entry is not None
-    await journal.answered(entry, 0, answer)
-    await journal.done(entry, 0, keep=True)
+    await journal.questions.answered(entry, 0, answer)
+    await journal.questions.done(entry, 0, keep=True)
     return answer
 
 
@@ -289,11 +289,11 @@ async def test_what_was_declined_can_be_read_newest_first(journal):
     answers = [await declined(journal, str(number)) for number in range(3)]
     for outcome in set(Outcome) - {Outcome.DECLINED}:
         await declined(journal, outcome, outcome)
-    await journal.accept(question("unanswered"))
-    read = await journal.declined(9)
+    await journal.questions.accept(question("unanswered"))
+    read = await journal.answers.declined(9)
     assert [(one.question, one.answer) for one in read] == [(question(str(n)), answers[n]) for n in (2, 1, 0)]
     assert before <= read[2].at <= read[1].at <= read[0].at <= time.time()
-    assert await journal.declined(2) == read[:2]
+    assert await journal.answers.declined(2) == read[:2]
     assert isinstance(read[0], Declined)
 
 
@@ -305,56 +305,56 @@ async def test_a_suggestion_that_somebody_rejects_counts_as_declined(journal):
         for number in range(3)
     ]
     for answer, helpful in ((given[0], False), (given[1], True), (given[3], False)):
-        await journal.add_feedback("test", answer.reference, "ann", helpful=helpful, reason="")
-        await journal.add_feedback("other", answer.reference, "ann", helpful=False, reason="")
-    assert [one.answer for one in await journal.declined(9)] == [given[0]]
-    await journal.add_feedback("test", given[0].reference, "ann", helpful=True, reason="")
-    assert await journal.declined(9) == []
+        await journal.answers.add_feedback("test", answer.reference, "ann", helpful=helpful, reason="")
+        await journal.answers.add_feedback("other", answer.reference, "ann", helpful=False, reason="")
+    assert [one.answer for one in await journal.answers.declined(9)] == [given[0]]
+    await journal.answers.add_feedback("test", given[0].reference, "ann", helpful=True, reason="")
+    assert await journal.answers.declined(9) == []
 
 
 async def test_a_declined_question_is_read_only_as_long_as_it_is_kept(journal):
     """Until it is edited, erased by time, or its author is forgotten; one that is not kept at all is never read."""
     await declined(journal, "edited")
-    await journal.revise(question("edited", text="another question"))
-    assert await journal.declined(9) == []
+    await journal.questions.revise(question("edited", text="another question"))
+    assert await journal.answers.declined(9) == []
     await declined(journal, "old")
-    await journal.erase_older(time.time() + 1, keys_older_than=0)
-    assert await journal.declined(9) == []
+    await journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+    assert await journal.answers.declined(9) == []
     await declined(journal, "theirs")
-    await journal.forget_author("test", "author")
-    assert await journal.declined(9) == []
-    entry = await journal.accept(question("fleeting"))
-    await journal.answered(entry, 0, replace(ANSWER, outcome=Outcome.DECLINED))
-    await journal.done(entry, 0, keep=False)
-    assert await journal.declined(9) == []
+    await journal.erasure.forget_author("test", "author")
+    assert await journal.answers.declined(9) == []
+    entry = await journal.questions.accept(question("fleeting"))
+    await journal.questions.answered(entry, 0, replace(ANSWER, outcome=Outcome.DECLINED))
+    await journal.questions.done(entry, 0, keep=False)
+    assert await journal.answers.declined(9) == []
 
 
 async def test_forgetting_a_person_erases_all_of_theirs_and_nothing_else(journal, entry, tmp_path):
     """Answered and unanswered questions, turns, feedback, on one platform."""
     await sent(journal, entry, 0, "m0")
-    await journal.accept(question("2"))
+    await journal.questions.accept(question("2"))
     other = replace(question("3", text="kept"), author="other")
-    await journal.accept(other)
-    elsewhere = await journal.accept(question(platform="elsewhere", text="kept"))
-    await journal.add_turn("c", Turn("secret", "secret"), 100, question())
-    await journal.add_turn("c", Turn("kept", "kept"), 100, other)
-    await journal.add_feedback("test", "ref", "author", helpful=False, reason="secret")
-    await journal.add_feedback("test", "ref", "other", helpful=True, reason="")
-    assert await journal.forget_author("test", "author") == Forgotten(2, 1, 1)
-    assert await journal.forget_author("test", "author") == Forgotten(0, 0, 0)
-    assert [pending.question.text for pending in await journal.pending()] == ["kept", "kept"]
-    assert elsewhere in [pending.id for pending in await journal.pending()]
-    assert [turn.question for turn in await journal.turns("c", newer_than=0, limit=9)] == ["kept"]
-    assert await journal.accept(question()) is None
+    await journal.questions.accept(other)
+    elsewhere = await journal.questions.accept(question(platform="elsewhere", text="kept"))
+    await journal.conversations.add_turn("c", Turn("secret", "secret"), 100, question())
+    await journal.conversations.add_turn("c", Turn("kept", "kept"), 100, other)
+    await journal.answers.add_feedback("test", "ref", "author", helpful=False, reason="secret")
+    await journal.answers.add_feedback("test", "ref", "other", helpful=True, reason="")
+    assert await journal.erasure.forget_author("test", "author") == Forgotten(2, 1, 1)
+    assert await journal.erasure.forget_author("test", "author") == Forgotten(0, 0, 0)
+    assert [pending.question.text for pending in await journal.questions.pending()] == ["kept", "kept"]
+    assert elsewhere in [pending.id for pending in await journal.questions.pending()]
+    assert [turn.question for turn in await journal.conversations.turns("c", newer_than=0, limit=9)] == ["kept"]
+    assert await journal.questions.accept(question()) is None
     await journal.close()
     assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()
 
 
 async def test_an_edited_question_has_one_turn(journal):
     """The new one, in place of the old."""
-    await journal.add_turn("c", Turn("old", "a"), 100, question())
-    await journal.add_turn("c", Turn("new", "a"), 101, question())
-    assert [turn.question for turn in await journal.turns("c", newer_than=0, limit=9)] == ["new"]
+    await journal.conversations.add_turn("c", Turn("old", "a"), 100, question())
+    await journal.conversations.add_turn("c", Turn("new", "a"), 101, question())
+    assert [turn.question for turn in await journal.conversations.turns("c", newer_than=0, limit=9)] == ["new"]
 
 
 # --- platforms --------------------------------------------------------------------------------------------------------
@@ -362,32 +362,32 @@ async def test_an_edited_question_has_one_turn(journal):
 
 async def test_the_policy_of_the_nearest_chat_counts(journal):
     """A thread's before its channel's; None takes one away."""
-    await journal.set_policy("test", "channel", Policy.ALWAYS)
-    await journal.set_policy("test", "thread", Policy.OFF)
-    assert await journal.policy("test", ["thread", "channel"]) is Policy.OFF
-    assert await journal.policy("test", ["other", "channel"]) is Policy.ALWAYS
-    assert await journal.policy("other", ["channel"]) is None
-    await journal.set_policy("test", "thread", None)
-    assert await journal.policy("test", ["thread"]) is None
-    assert await journal.policies("test") == {"channel": Policy.ALWAYS}
+    await journal.platforms.set_policy("test", "channel", Policy.ALWAYS)
+    await journal.platforms.set_policy("test", "thread", Policy.OFF)
+    assert await journal.platforms.policy("test", ["thread", "channel"]) is Policy.OFF
+    assert await journal.platforms.policy("test", ["other", "channel"]) is Policy.ALWAYS
+    assert await journal.platforms.policy("other", ["channel"]) is None
+    await journal.platforms.set_policy("test", "thread", None)
+    assert await journal.platforms.policy("test", ["thread"]) is None
+    assert await journal.platforms.policies("test") == {"channel": Policy.ALWAYS}
 
 
 async def test_a_policy_moves_with_its_chat(journal):
     """Over whatever stood there; a chat without one moves nothing."""
-    await journal.set_policy("test", "old", Policy.ALWAYS)
-    await journal.set_policy("test", "new", Policy.OFF)
-    await journal.move_chat("test", "old", "new")
-    await journal.move_chat("test", "unknown", "new")
-    assert await journal.policies("test") == {"new": Policy.ALWAYS}
+    await journal.platforms.set_policy("test", "old", Policy.ALWAYS)
+    await journal.platforms.set_policy("test", "new", Policy.OFF)
+    await journal.platforms.move_chat("test", "old", "new")
+    await journal.platforms.move_chat("test", "unknown", "new")
+    assert await journal.platforms.policies("test") == {"new": Policy.ALWAYS}
 
 
 async def test_notes_are_kept_by_platform_and_key(journal):
     """Until they are taken away."""
-    await journal.set_note("test", "k", "1")
-    await journal.set_note("test", "k", "2")
-    assert (await journal.note("test", "k"), await journal.note("other", "k")) == ("2", None)
-    await journal.set_note("test", "k", None)
-    assert await journal.note("test", "k") is None
+    await journal.platforms.set_note("test", "k", "1")
+    await journal.platforms.set_note("test", "k", "2")
+    assert (await journal.platforms.note("test", "k"), await journal.platforms.note("other", "k")) == ("2", None)
+    await journal.platforms.set_note("test", "k", None)
+    assert await journal.platforms.note("test", "k") is None
 
 
 async def test_a_journal_of_the_first_version_is_taken_over(tmp_path):
@@ -404,12 +404,12 @@ async def test_a_journal_of_the_first_version_is_taken_over(tmp_path):
     db.commit()
     db.close()
     journal = await SqliteJournal.open(tmp_path)
-    assert await journal.pending() == [Pending(2, question(), None)]
-    assert await journal.accept(question("0")) is None
-    assert await journal.part_begins(2, 0, 0) == PartState(None, False)
-    assert await journal.part_begins(2, 0, 1) == PartState("sent", True)
-    assert len(await journal.turns("c", newer_than=0, limit=9)) == 1
-    assert (await journal.forget_author("test", "author")).questions == 1
+    assert await journal.questions.pending() == [Pending(2, question(), None)]
+    assert await journal.questions.accept(question("0")) is None
+    assert await journal.parts.part_begins(2, 0, 0) == PartState(None, False)
+    assert await journal.parts.part_begins(2, 0, 1) == PartState("sent", True)
+    assert len(await journal.conversations.turns("c", newer_than=0, limit=9)) == 1
+    assert (await journal.erasure.forget_author("test", "author")).questions == 1
     await journal.close()
 
 
@@ -418,10 +418,10 @@ async def test_a_journal_of_the_first_version_is_taken_over(tmp_path):
 
 async def test_what_is_done_is_erased_but_for_its_key(journal, entry, tmp_path):
     """No text stays, not even a sent part's id; the file itself doesn't hold it any more after the end."""
-    await journal.answered(entry, 0, ANSWER)
-    await journal.part_begins(entry, 0, 0)
-    await journal.part_sent(entry, 0, 0, "secret id")
-    await journal.done(entry, 0, keep=False)
+    await journal.questions.answered(entry, 0, ANSWER)
+    await journal.parts.part_begins(entry, 0, 0)
+    await journal.parts.part_sent(entry, 0, 0, "secret id")
+    await journal.questions.done(entry, 0, keep=False)
     [(id_, platform, chat, message, _accepted_at, *texts, _revision, _done_at)] = rows(tmp_path, "questions")
     assert (id_, platform, chat, message) == (entry, "test", "chat", "1")
     assert texts == [None, None, None, None]  # question, answer, author, reference
@@ -432,53 +432,55 @@ async def test_what_is_done_is_erased_but_for_its_key(journal, entry, tmp_path):
 
 async def test_an_answer_that_comes_too_late_is_not_kept(journal, entry, tmp_path):
     """The question was given up meanwhile: its answer would never be erased."""
-    await journal.done(entry, 0, keep=False)
+    await journal.questions.done(entry, 0, keep=False)
     with pytest.raises(Superseded):
-        await journal.answered(entry, 0, ANSWER)
+        await journal.questions.answered(entry, 0, ANSWER)
     assert rows(tmp_path, "questions")[0][6] is None
-    assert await journal.pending() == []
+    assert await journal.questions.pending() == []
 
 
 async def test_done_may_be_said_twice_and_of_nothing(journal, entry):
     """After a crash nobody knows."""
-    await journal.done(entry, 0, keep=False)
-    await journal.done(entry, 0, keep=False)
-    await journal.done(12345, 0, keep=False)
+    await journal.questions.done(entry, 0, keep=False)
+    await journal.questions.done(entry, 0, keep=False)
+    await journal.questions.done(12345, 0, keep=False)
 
 
 # --- conversations ----------------------------------------------------------------------------------------------------
 
 
 async def said(journal: SqliteJournal, conversation: str = "c", newer_than: float = 0, limit: int = 10) -> list[str]:
-    return [turn.question for turn in await journal.turns(conversation, newer_than=newer_than, limit=limit)]
+    return [
+        turn.question for turn in await journal.conversations.turns(conversation, newer_than=newer_than, limit=limit)
+    ]
 
 
 async def test_turns_come_oldest_first_and_the_latest_are_kept(journal):
     """A follow-up refers to what was said last."""
     for n in range(5):
-        await journal.add_turn("c", Turn(f"q{n}", f"a{n}"), at=100 + n)
-    await journal.add_turn("other", Turn("x", "y"), at=110)
+        await journal.conversations.add_turn("c", Turn(f"q{n}", f"a{n}"), at=100 + n)
+    await journal.conversations.add_turn("other", Turn("x", "y"), at=110)
     assert await said(journal) == ["q0", "q1", "q2", "q3", "q4"]
     assert await said(journal, limit=2) == ["q3", "q4"]
     assert await said(journal, limit=0) == []
-    assert await journal.turns("other", newer_than=0, limit=9) == [Turn("x", "y")]
+    assert await journal.conversations.turns("other", newer_than=0, limit=9) == [Turn("x", "y")]
 
 
 async def test_turns_expire(journal):
     """At the very second."""
-    await journal.add_turn("c", Turn("old", "a"), at=100)
-    await journal.add_turn("c", Turn("new", "a"), at=101)
+    await journal.conversations.add_turn("c", Turn("old", "a"), at=100)
+    await journal.conversations.add_turn("c", Turn("new", "a"), at=101)
     assert await said(journal, newer_than=100) == ["new"]
     assert await said(journal, newer_than=99.9) == ["old", "new"]
-    await journal.forget_older(100)
+    await journal.conversations.forget_older(100)
     assert await said(journal) == ["new"]
 
 
 async def test_a_conversation_can_be_forgotten(journal, tmp_path):
     """Only this one, and from the file too."""
-    await journal.add_turn("c", Turn("secret", "secret"), at=100)
-    await journal.add_turn("other", Turn("kept", "a"), at=100)
-    await journal.forget("c")
+    await journal.conversations.add_turn("c", Turn("secret", "secret"), at=100)
+    await journal.conversations.add_turn("other", Turn("kept", "a"), at=100)
+    await journal.conversations.forget("c")
     assert await said(journal) == []
     assert await said(journal, "other") == ["kept"]
     await journal.close()
@@ -489,10 +491,10 @@ async def test_a_conversation_can_be_forgotten(journal, tmp_path):
 async def test_a_second_journal_sees_the_changes_of_the_first(journal, entry, tmp_path):
     """And the other way round, without either being closed."""
     other = await SqliteJournal.open(tmp_path)
-    await journal.answered(entry, 0, ANSWER)
-    [pending] = await other.pending()
+    await journal.questions.answered(entry, 0, ANSWER)
+    [pending] = await other.questions.pending()
     assert pending.answer == ANSWER
-    await other.done(entry, 0, keep=False)
-    assert await journal.pending() == []
+    await other.questions.done(entry, 0, keep=False)
+    assert await journal.questions.pending() == []
     await other.close()
     await other.close()

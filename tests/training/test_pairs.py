@@ -126,11 +126,13 @@ async def test_chats_are_left_alone_without_consent(settings, models, folder_of,
             for text, helpful in (("the boiler is how expensive?", True), ("lamp weight please", False)):
                 address = Address("test", "chat", f"{text}{consent}")
                 question = Question(text, "c", "someone", address, datetime.now(UTC))
-                entry = await application.journal.accept(question)
-                answer = await application.engine.answer(question)
-                await application.journal.answered(entry, 0, answer)
-                await application.journal.done(entry, 0, keep=True)
-                assert await application.journal.add_feedback("test", answer.reference, "x", helpful=helpful, reason="")
+                entry = await application.stores.journal.questions.accept(question)
+                answer = await application.answering.engine.answer(question)
+                await application.stores.journal.questions.answered(entry, 0, answer)
+                await application.stores.journal.questions.done(entry, 0, keep=True)
+                assert await application.stores.journal.answers.add_feedback(
+                    "test", answer.reference, "x", helpful=helpful, reason=""
+                )
             await prepare(application, tmp_path / str(consent))
         examples = [one for split in SPLITS for one in pairs.load(tmp_path / str(consent), split)]
         chats = [(one.question, one.answer.count("**")) for one in examples if one.kind is Kind.CHAT]

@@ -7,7 +7,7 @@ import discord
 from bot.core.messages import Address
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
-from bot.storage.base import Stored
+from bot.storage.base import KeptAnswer
 
 Interaction = discord.Interaction[discord.Client]
 
@@ -25,7 +25,7 @@ class Actions(Protocol):
     async def stop(self, address: Address) -> bool:
         """Stop the work on a question. False: there is none."""
 
-    async def stored(self, reference: str) -> Stored | None:
+    async def stored(self, reference: str) -> KeptAnswer | None:
         """The question and the answer with this reference; None where they are not kept (any more)."""
 
     async def rate(self, interaction: Interaction, reference: str, *, helpful: bool, reason: str = "") -> bool:

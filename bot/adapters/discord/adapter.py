@@ -22,7 +22,7 @@ from bot.core.messages import Address, Answer, Delivery, Outcome, Update
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
-from bot.storage.base import Journal, PlatformStore
+from bot.storage.base import Journal
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -37,17 +37,18 @@ class DiscordAdapter:
         admission: Admission,
         administration: Administration,
         journal: Journal,
-        store: PlatformStore,
         forget_conversation: Callable[[str], Awaitable[None]],
         settings: DiscordSettings,
     ) -> None:
         """`forget_conversation` erases the turns of a conversation."""
-        self._store = store
-        self._connection = Connection(settings, store)
-        self._outbox = Outbox(self._connection, settings)
-        self._display = ProgressDisplay(self._connection, self._outbox, journal)
-        reader = MessageReader(journal, store, settings)
-        self._incoming = Incoming(self._connection, self._outbox, self._display, reader, admission, store, settings)
+        self._notes = journal.platforms
+        self._connection = Connection(settings, journal.platforms)
+        self._outbox = Outbox(self._connection)
+        self._display = ProgressDisplay(self._connection, self._outbox, journal.parts)
+        reader = MessageReader(journal.answers, journal.platforms, settings)
+        self._incoming = Incoming(
+            self._connection, self._outbox, self._display, reader, admission, journal.platforms, settings
+        )
         self._interactions = Interactions(
             self._connection,
             self._outbox,
@@ -84,7 +85,7 @@ class DiscordAdapter:
 
         async def setup_hook() -> None:
             client.add_dynamic_items(AnswerButton, StopButton)
-            await tree.sync_if_changed(self._store)
+            await tree.sync_if_changed(self._notes)
 
         for handler in (
             setup_hook,

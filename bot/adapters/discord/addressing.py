@@ -8,7 +8,7 @@ import discord
 from bot.adapters.attention import looks_like_a_question
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
-from bot.storage.base import Journal, PlatformStore
+from bot.storage.base import AnswerStore, PlatformStore
 
 PLATFORM = "discord"
 _LONGEST_TITLE = 100  # characters in the name of a thread
@@ -19,9 +19,9 @@ _USER = re.compile(r"<@!?(\d+)>")
 class MessageReader:
     """Makes Questions of the messages that are addressed to the bot."""
 
-    def __init__(self, journal: Journal, store: PlatformStore, settings: DiscordSettings) -> None:
-        self._journal = journal
-        self._store = store
+    def __init__(self, answers: AnswerStore, chats: PlatformStore, settings: DiscordSettings) -> None:
+        self._answers = answers
+        self._chats = chats
         self._settings = settings
 
     async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | None:
@@ -64,7 +64,7 @@ class MessageReader:
 
     async def policy(self, channel: object) -> Policy:
         """The policy of a thread, else of its channel, else of its category, else of its server, else the default."""
-        return await self._store.policy(PLATFORM, _chats(channel)) or self._settings.policy
+        return await self._chats.policy(PLATFORM, _chats(channel)) or self._settings.policy
 
     async def _followed(self, message: discord.Message, me: discord.abc.User) -> Question | None:
         """The question that the message follows up, by a reply to its answer."""
@@ -78,7 +78,7 @@ class MessageReader:
         replied = reference.resolved
         if isinstance(replied, discord.Message) and replied.author.id != me.id:
             return None
-        return await self._journal.answered_by(PLATFORM, str(reference.message_id))
+        return await self._answers.answered_by(PLATFORM, str(reference.message_id))
 
     def _conversation(self, message: discord.Message, opens_thread: bool) -> str:
         if opens_thread:  # the thread will have the id of the message

@@ -87,9 +87,7 @@ class AnswerButton(
         if stored is None or not stored.answer.more:
             await _say(interaction, _GONE)
         else:
-            await respond_in_parts(
-                interaction, rendering.render_more(stored.answer, most_parts=actions.settings.messages)
-            )
+            await respond_in_parts(interaction, rendering.render_more(stored.answer))
 
     async def _share(self, interaction: Interaction) -> None:
         """Share the answer, and take the button away first, so that nothing is shared twice."""

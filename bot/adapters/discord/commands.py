@@ -237,9 +237,9 @@ class _Bot(app_commands.Group):
     @app_commands.command(name="reload", description="Read new and changed documents, and report on every file.")
     async def reload(self, interaction: Interaction) -> None:
         async def work() -> str:
-            reload = await self._actions.administration.reload()
-            files = "\n".join(map(_file_line, reload.report.files))
-            return f"{escaped(reload.summary)}\n{files}"
+            report = await self._actions.administration.reload()
+            files = "\n".join(map(_file_line, report.files))
+            return f"{escaped(report.summary)}\n{files}"
 
         await self._operate(interaction, work)
 

@@ -19,7 +19,7 @@ from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
-from bot.storage.base import Journal, Stored
+from bot.storage.base import Journal, KeptAnswer
 
 _LONGEST_BEFORE_DEFERRAL = 0.1  # seconds; Discord gives three, but people see nothing until then
 _SEEN = 2000  # interactions that are remembered in order to drop repeated events
@@ -63,7 +63,7 @@ class Interactions:
                 await asyncio.wait((accepting,), timeout=_LONGEST_BEFORE_DEFERRAL)
                 await defer(interaction, private=private)
                 await accepting
-                await self._journal.placed(question.address, InInteraction.ORIGINAL)
+                await self._journal.parts.placed(question.address, InInteraction.ORIGINAL)
             except BotError as error:
                 await respond(interaction, f"⏳ {rendering.escaped(str(error))}")
             except Exception as error:
@@ -78,12 +78,12 @@ class Interactions:
     async def stop(self, address: Address) -> bool:
         return await self._admission.stop(address)
 
-    async def stored(self, reference: str) -> Stored | None:
-        return await self._journal.stored(PLATFORM, reference)
+    async def stored(self, reference: str) -> KeptAnswer | None:
+        return await self._journal.answers.stored(PLATFORM, reference)
 
     async def rate(self, interaction: Interaction, reference: str, *, helpful: bool, reason: str = "") -> bool:
         author = str(interaction.user.id)
-        return await self._journal.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=reason)
+        return await self._journal.answers.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=reason)
 
     async def share(self, interaction: Interaction, reference: str) -> None:
         stored = await self.stored(reference)

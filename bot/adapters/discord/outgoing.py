@@ -25,20 +25,18 @@ from bot.adapters.discord.rendering import Rendered
 from bot.adapters.layout import split_markdown
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending
-from bot.core.settings import DiscordSettings
 
 
 class Outbox:
-    def __init__(self, connection: Connection, settings: DiscordSettings) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._settings = settings
         self._deferrals: dict[str, asyncio.Event] = {}  # by interaction, set at the end of each
         self.forbidden = ForbiddenChannels()
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         """Send an answer part by part. Raises Undeliverable where no place takes it."""
         details = address.details
-        rendered = rendering.render(answer, question=details.get("question"), most_parts=self._settings.messages)
+        rendered = rendering.render(answer, question=details.get("question"))
         places = await self._places(address)
         for part in range(len(rendered.parts)):
 
@@ -74,7 +72,7 @@ class Outbox:
 
     async def share(self, channel: int, answer: Answer, question: str) -> None:
         """Send a private answer to a channel, below its question. Raises PlaceClosed and Undeliverable."""
-        rendered = rendering.render(answer, question=question, most_parts=self._settings.messages)
+        rendered = rendering.render(answer, question=question)
         place = InChannel(self._connection.client, channel, None, self.forbidden)
         for part in range(len(rendered.parts)):
             nonce = nonce_of(answer.reference, "share", part)

@@ -10,7 +10,7 @@ from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.layout import STARTING
 from bot.adapters.recent import Recent
 from bot.core.messages import Address, Stage, Update
-from bot.storage.base import Journal
+from bot.storage.base import PartStore
 
 _log = structlog.stdlib.get_logger(__name__)
 _TYPING_AFTER = 0.3  # seconds; an answer that comes sooner needs no sign
@@ -22,10 +22,10 @@ Key = tuple[str, str, str]
 
 
 class ProgressDisplay:
-    def __init__(self, connection: Connection, outbox: Outbox, journal: Journal) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox, parts: PartStore) -> None:
         self._connection = connection
         self._outbox = outbox
-        self._journal = journal
+        self._parts = parts
         self._typing: dict[Key, asyncio.Task[None]] = {}
         self._placeholders: dict[Key, str] = {}  # the message ids
         self._last_edit = Recent[str, float](_CHANNELS)  # by channel
@@ -71,6 +71,6 @@ class ProgressDisplay:
         sent = await self._outbox.send_placeholder(address, text, replaces=placeholder)
         if placeholder is None:
             self._placeholders[address.key] = sent
-            await self._journal.placed(address, sent)
+            await self._parts.placed(address, sent)
         self._last_edit[address.chat] = time.monotonic()
         await asyncio.sleep(_EDIT_EVERY)

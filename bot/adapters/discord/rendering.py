@@ -14,6 +14,7 @@ from bot.adapters.layout import LATE, safe, source_line, split_markdown, utf16_l
 from bot.core.messages import Answer, Citation, Outcome
 
 LONGEST_MESSAGE = 2000  # UTF-16 units
+_MOST_PARTS = 5  # messages of one answer; a longer one comes as a file
 _LONGEST_QUOTED_QUESTION = 200  # characters
 _LONGEST_LABEL = 60  # characters of the language behind a fence
 REPEATED = "-# ↻ sent again: it is not known whether this arrived the first time"
@@ -44,14 +45,14 @@ class Rendered:
     file: str | None = None
 
 
-def render(answer: Answer, *, question: str | None = None, most_parts: int = 5) -> Rendered:
-    """Render an answer as at most `most_parts` messages and its sources. `question` is quoted above it."""
+def render(answer: Answer, *, question: str | None = None) -> Rendered:
+    """Render an answer as messages and its sources. `question` is quoted above it."""
     head = f"> {_one_line(question, _LONGEST_QUOTED_QUESTION)}\n" if question else ""
     head += f"{_SMALL_PRINT}{LATE}\n" if answer.late else ""
     sources = _sources(answer.citations)
     text = head + body(answer)
     parts = split_markdown(text, LONGEST_MESSAGE - utf16_length(REPEATED) - 1)
-    if len(parts) > most_parts:
+    if len(parts) > _MOST_PARTS:
         note = "-# This is the beginning of a long answer; all of it is in the file."
         room = LONGEST_MESSAGE - utf16_length(f"{REPEATED}\n{note}\n{sources}") - 2
         [first, *_] = split_markdown(text, max(room, LONGEST_MESSAGE // 2))
@@ -63,9 +64,9 @@ def render(answer: Answer, *, question: str | None = None, most_parts: int = 5) 
     return Rendered(tuple(parts or ["…"]))
 
 
-def render_more(answer: Answer, *, most_parts: int = 5) -> Rendered:
+def render_more(answer: Answer) -> Rendered:
     """Render what follows an answer in its section, like an answer. The message of the answer names the source."""
-    return render(replace(answer, text=answer.more, citations=(), late=False), most_parts=most_parts)
+    return render(replace(answer, text=answer.more, citations=(), late=False))
 
 
 def body(answer: Answer) -> str:

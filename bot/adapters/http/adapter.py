@@ -13,7 +13,7 @@ from bot.core.settings import HttpSettings
 from bot.http.server import HttpServer
 from bot.observability.health import Health
 from bot.questions.admission import Admission
-from bot.storage.base import Journal
+from bot.storage.base import AnswerStore
 
 
 class HttpAdapter:
@@ -24,7 +24,7 @@ class HttpAdapter:
     def __init__(
         self,
         admission: Admission,
-        journal: Journal,
+        answers: AnswerStore,
         count_tokens: Callable[[Sequence[str]], list[int]],
         settings: HttpSettings,
         *,
@@ -32,7 +32,7 @@ class HttpAdapter:
         health: Health,
     ) -> None:
         """`count_tokens` is called in a thread. `webhooks`: routers of others, which check themselves who may use them."""
-        self.requests = Requests(admission, journal, count_tokens, settings)
+        self.requests = Requests(admission, answers, count_tokens, settings)
         api = (answers_router(self.requests), openai_router(self.requests))
         self.server = HttpServer(settings, health, api=api, webhooks=webhooks)
 

@@ -20,7 +20,7 @@ from bot.core.messages import Address, Answer, Outcome, Question, Turn, Update
 from bot.core.settings import HttpSettings
 from bot.http.problems import Problem
 from bot.questions.admission import Admission
-from bot.storage.base import Journal
+from bot.storage.base import AnswerStore
 
 PLATFORM = "http"
 _log = structlog.stdlib.get_logger(__name__)
@@ -66,14 +66,14 @@ class Requests:
     def __init__(
         self,
         admission: Admission,
-        journal: Journal,
+        answers: AnswerStore,
         count_tokens: Callable[[Sequence[str]], list[int]],
         settings: HttpSettings,
     ) -> None:
         """`count_tokens` is called in a thread."""
         self.count_tokens = count_tokens
         self._admission = admission
-        self._journal = journal
+        self._answers = answers
         self._timeout = settings.timeout_seconds
         self._waiting: dict[tuple[str, str, str], list[Waiting]] = {}  # by the key of the question's address
         self._withdrawals: set[asyncio.Task[None]] = set()
@@ -136,7 +136,7 @@ class Requests:
 
     async def _join(self, waiting: Waiting) -> None:
         """Wait for the answer to a question that was asked before with the same key, or take it where it is there."""
-        known = await self._journal.asked(waiting.question.address)
+        known = await self._answers.asked(waiting.question.address)
         if known is None:
             raise Problem(
                 HTTPStatus.CONFLICT,

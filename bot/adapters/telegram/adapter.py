@@ -25,7 +25,7 @@ from bot.core.messages import Address, Answer, Delivery, Outcome, Update
 from bot.core.settings import Settings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
-from bot.storage.base import Forgotten, Journal, PlatformStore
+from bot.storage.base import Forgotten, Journal
 
 _LONGEST_PROGRESS = 1.5  # times the deadline of a question, after which no progress is shown for it any more
 
@@ -40,7 +40,6 @@ class TelegramAdapter:
         admission: Admission,
         administration: Administration,
         journal: Journal,
-        store: PlatformStore,
         forget_conversation: Callable[[str], Awaitable[None]],
         search: Search,
         settings: Settings,
@@ -49,24 +48,24 @@ class TelegramAdapter:
         telegram = settings.telegram
         self._admission = admission
         self._forget_conversation = forget_conversation
-        self._store = store
+        self._notes = journal.platforms
         self._operators = frozenset(map(str, telegram.operators))
         polling = polling_request()
         self._bot = bot_of(telegram, polling)
         self.flood = FloodControl()
         self._background = Background()
-        chats = Chats(store, telegram.policy)
+        chats = Chats(journal.platforms, telegram.policy)
         sender = Sender(self._bot, self.flood, chats)
         replies = Replies(sender, self._background)
         self._outbox = Outbox(sender, chats, buttons=settings.storage.answer_days > 0)
-        self._display = ProgressDisplay(sender, journal, _LONGEST_PROGRESS * settings.queue.deadline_seconds)
+        self._display = ProgressDisplay(sender, journal.parts, _LONGEST_PROGRESS * settings.queue.deadline_seconds)
         self._incoming = Incoming(self._bot, telegram, admission, journal, chats, replies)
         updates = Updates(
             self._bot,
             telegram,
             incoming=self._incoming,
             commands=Commands(administration, self, self._operators),
-            buttons=Buttons(journal, sender, chats),
+            buttons=Buttons(journal.answers, sender, chats),
             inline=InlineQueries(search),
             chats=chats,
             replies=replies,
@@ -80,7 +79,7 @@ class TelegramAdapter:
         """Take updates in until cancelled. Raises SettingsError where the token is refused, and PollingStalled."""
         try:
             await self._connection.open()
-            self._background.start(publish_menus_if_changed(self._bot, self._store, self._operators), long=True)
+            self._background.start(publish_menus_if_changed(self._bot, self._notes, self._operators), long=True)
             await self._connection.serve()
         except InvalidToken:
             raise SettingsError(

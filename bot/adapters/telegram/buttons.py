@@ -1,7 +1,6 @@
 """The buttons below an answer. They work after a restart, because everything they need is kept under the answer's reference."""
 
 import asyncio
-from typing import Protocol
 
 import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
@@ -15,25 +14,17 @@ from bot.adapters.telegram.rendering import HELPFUL, MORE, NOT_HELPFUL, PASSAGE,
 from bot.adapters.telegram.sending import Sender
 from bot.core.errors import BotError, Undeliverable
 from bot.core.messages import NotSent
-from bot.storage.base import Stored
+from bot.storage.base import AnswerStore
 
 _log = structlog.stdlib.get_logger(__name__)
 _TOO_OLD = "This answer isn't kept any more."
 _REMEMBERED = 1000  # answers of which something was shown lately that is not shown again
 
 
-class KeptAnswers(Protocol):
-    """The operations of the Journal that buttons need."""
-
-    async def stored(self, platform: str, reference: str) -> Stored | None: ...
-
-    async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool: ...
-
-
 class Buttons:
     """Carries out the presses of buttons: feedback, and showing the passages behind an answer and the rest of its section."""
 
-    def __init__(self, answers: KeptAnswers, sender: Sender, chats: Chats) -> None:
+    def __init__(self, answers: AnswerStore, sender: Sender, chats: Chats) -> None:
         self._answers = answers
         self._sender = sender
         self._chats = chats

@@ -162,14 +162,13 @@ class Commands:
         return "\n".join(lines) or "There are no documents yet. Send me one as a file."
 
     async def _reload(self, _caller: Caller, _: str) -> str:
-        reload = await self._administration.reload()
-        report = reload.report
+        report = await self._administration.reload()
         remarks = [
             f"{safe(file.path)}: {safe('; '.join(filter(None, (file.problem, *file.warnings))))}"
             for file in report.files
             if file.problem or file.warnings
         ]
-        return "\n".join((reload.summary, *remarks))
+        return "\n".join((report.summary, *remarks))
 
     async def _remove(self, _caller: Caller, path: str) -> str:
         if not path:

@@ -7,7 +7,7 @@ from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 from telegram.request import BaseRequest, HTTPXRequest
 
-from bot.adapters.telegram.polling import GRACE, HandleUpdates, Poller
+from bot.adapters.telegram.polling import HandleUpdates, Poller
 from bot.adapters.telegram.webhook import Webhook
 from bot.core.settings import TelegramSettings
 from bot.core.text import counted
@@ -44,8 +44,7 @@ class Connection:
         self._poller: Poller | None = None
         self.webhook: Webhook | None = None
         if settings.webhook_url:
-            secret = settings.webhook_secret.get_secret_value()
-            self.webhook = Webhook(bot, settings.webhook_url, secret, handle)
+            self.webhook = Webhook(bot, settings.webhook_url, handle)
 
     async def open(self) -> None:
         """Reach the service, however long it takes. Raises InvalidToken."""
@@ -81,10 +80,8 @@ class Connection:
             return None
         if self._poller.health.conflict:
             return "another program polls with this bot's token: stop it, or get a token of its own from @BotFather"
-        silent = self._poller.health.silent_seconds
-        return (
-            f"no poll has come back for {silent:.0f} seconds" if silent > self._settings.poll_seconds + GRACE else None
-        )
+        health = self._poller.health
+        return f"no poll has come back for {health.silent_seconds:.0f} seconds" if health.silent else None
 
     def describe(self) -> str:
         """The state of the connection in one line for an operator; empty before the first poll."""
@@ -103,7 +100,7 @@ class Connection:
 
     async def _poll(self) -> None:
         await self._bot.delete_webhook(drop_pending_updates=False)
-        self._poller = Poller(self._bot, self._polling, self._handle, self._settings.poll_seconds)
+        self._poller = Poller(self._bot, self._polling, self._handle)
         await self._poller.run()
 
     async def _listen(self, webhook: Webhook) -> None:

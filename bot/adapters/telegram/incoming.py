@@ -20,6 +20,7 @@ from bot.storage.base import Journal
 
 # Seconds between the tries to have a question of a backlog accepted while the queue is full.
 _BACKLOG_PAUSE = 0.5
+_STALE = 600.0  # seconds after which a question that waited while the bot was away counts as late
 _REMEMBERED = 5000  # conversations whose last question can be stopped
 _CLOSED = "I was away when you asked this. If it still matters, please ask again."
 _TEXT_ONLY = "I answer questions that are written. Just write one; /help says more."
@@ -78,7 +79,7 @@ class Incoming:
         details = {
             "topic": topic_of(message),
             "private": caller.private,
-            "late": time.time() - asked_at.timestamp() > self._settings.stale_seconds,
+            "late": time.time() - asked_at.timestamp() > _STALE,
             "author": caller.author,
             "unasked": unasked,
         }
@@ -96,7 +97,7 @@ class Incoming:
         replied = message.reply_to_message
         if replied is None or not replies_to(message, self._bot.bot):
             return None
-        return await self._journal.answered_by(PLATFORM, str(Sent(message.chat_id, replied.message_id)))
+        return await self._journal.answers.answered_by(PLATFORM, str(Sent(message.chat_id, replied.message_id)))
 
     # --- admission
 
@@ -106,7 +107,7 @@ class Incoming:
             if edited and await self._admission.revise(question):
                 return
             if question.address.details["late"] and self._settings.stale_questions == "close":
-                if not await self._journal.known(question.address):
+                if not await self._journal.questions.known(question.address):
                     self._replies.say(message, _CLOSED)
                 return
             if await self._accept(question, _asked_at(message, edited=edited)):

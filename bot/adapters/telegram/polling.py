@@ -23,6 +23,8 @@ _log = structlog.stdlib.get_logger(__name__)
 WANTED = ("message", "edited_message", "callback_query", "inline_query", "my_chat_member")
 # Updates fetched at once: the library reads all of them in one go on the event loop.
 _BATCH = 20
+# Seconds for which Telegram holds a poll that has no news: less than the half minute after which many proxies give up.
+POLL_SECONDS = 25
 # Seconds that a poll may take longer than the service was asked to wait; after that it hangs.
 GRACE = 10.0
 # Seconds for a pool to close; one that takes longer is abandoned.
@@ -56,6 +58,11 @@ class PollingHealth:
         """Seconds since the last poll came back."""
         return time.monotonic() - self.since
 
+    @property
+    def silent(self) -> bool:
+        """Whether a poll should have come back by now."""
+        return self.silent_seconds > POLL_SECONDS + GRACE
+
 
 def polling_request() -> HTTPXRequest:
     """A connection pool of one connection for polling alone, which sending can't use up."""
@@ -65,12 +72,11 @@ def polling_request() -> HTTPXRequest:
 class Poller:
     """Fetches updates until cancelled. `health` is kept up to date."""
 
-    def __init__(self, bot: Bot, request: BaseRequest, handle: HandleUpdates, poll_seconds: int) -> None:
+    def __init__(self, bot: Bot, request: BaseRequest, handle: HandleUpdates) -> None:
         """`request` is the pool that `bot` polls through."""
         self._bot = bot
         self._request = request
         self._handle = handle
-        self._poll_seconds = poll_seconds
         self._offset: int | None = None
         self._failures = 0
         self._rebuilds = 0  # since the last poll that came back
@@ -94,7 +100,7 @@ class Poller:
     async def _poll(self) -> Sequence[Update]:
         """The next updates. A failure gives none, after a pause."""
         try:
-            async with asyncio.timeout(self._poll_seconds + GRACE):
+            async with asyncio.timeout(POLL_SECONDS + GRACE):
                 updates = await self._fetch()
         except InvalidToken:
             raise
@@ -103,7 +109,7 @@ class Poller:
         except Conflict:
             await self._yield_to_the_other()
         except TimeoutError:
-            _log.warning("a poll hangs", seconds=self._poll_seconds + GRACE)
+            _log.warning("a poll hangs", seconds=POLL_SECONDS + GRACE)
             await self._rebuild()
         except TelegramError as error:
             await self._pause_after(error)
@@ -114,7 +120,7 @@ class Poller:
 
     async def _fetch(self) -> Sequence[Update]:
         try:
-            return await self._bot.get_updates(self._offset, _BATCH, timeout=self._poll_seconds, allowed_updates=WANTED)
+            return await self._bot.get_updates(self._offset, _BATCH, timeout=POLL_SECONDS, allowed_updates=WANTED)
         except TelegramError:
             raise
         except Exception:  # the library can't read one of them
@@ -158,7 +164,7 @@ class Poller:
         silent = self.health.silent_seconds
         pause = min(_LONGEST_PAUSE, 0.5 * 2 ** min(self._failures, 10))
         _log.warning("a poll failed", error=type(error).__name__, silent_seconds=round(silent), retry_seconds=pause)
-        if silent > (self._rebuilds + 1) * (self._poll_seconds + GRACE):
+        if silent > (self._rebuilds + 1) * (POLL_SECONDS + GRACE):
             await self._rebuild()
         await asyncio.sleep(pause)
 

@@ -6,13 +6,13 @@ Both end when the answer comes, and by themselves after the longest time that an
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from bot.adapters.layout import STARTING
 from bot.adapters.telegram.places import Sent, place_of_answer
 from bot.adapters.telegram.sending import Sender
 from bot.core.errors import StorageError
 from bot.core.messages import Address, Stage, Update
+from bot.storage.base import PartStore
 
 # Most answers come sooner and need no typing sign.
 _TYPING_AFTER = 0.4  # seconds
@@ -27,14 +27,6 @@ _STAGES = {
     Stage.READING: "Reading what was found…",
     Stage.WRITING: "{text} …",
 }
-
-
-class Placeholders(Protocol):
-    """The operations of the Journal that placeholders need."""
-
-    async def place(self, address: Address) -> str | None: ...
-
-    async def placed(self, address: Address, message: str) -> None: ...
 
 
 @dataclass(eq=False, slots=True)
@@ -56,10 +48,10 @@ class _Showing:
 class ProgressDisplay:
     """Shows the progress of questions, each by a typing sign and a placeholder that is edited at intervals."""
 
-    def __init__(self, sender: Sender, placeholders: Placeholders, longest_seconds: float) -> None:
+    def __init__(self, sender: Sender, parts: PartStore, longest_seconds: float) -> None:
         """`longest_seconds`: for how long at most progress is shown for one question."""
         self._sender = sender
-        self._placeholders = placeholders
+        self._parts = parts
         self._longest = longest_seconds
         self._showing: dict[tuple[str, str, str], _Showing] = {}
 
@@ -119,11 +111,11 @@ class ProgressDisplay:
     async def _send_placeholder(self, showing: _Showing, text: str) -> bool:
         """Try to send the placeholder. False: the answer replaces another message, or the journal failed."""
         try:
-            if await self._placeholders.place(showing.address) is not None:
+            if await self._parts.place(showing.address) is not None:
                 return False
             showing.placeholder = await self._sender.placeholder(place_of_answer(showing.address), text)
             if showing.placeholder is not None:
-                await self._placeholders.placed(showing.address, str(showing.placeholder))
+                await self._parts.placed(showing.address, str(showing.placeholder))
         except StorageError:
             return False
         return True

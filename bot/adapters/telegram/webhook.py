@@ -27,11 +27,10 @@ class Webhook:
     `counts`: updates `received`, requests with a wrong secret (`forbidden`), and updates that can't be read (`bad`).
     """
 
-    def __init__(self, bot: Bot, url: str, secret: str, handle: HandleUpdates) -> None:
-        """An empty `secret` is replaced by a random one."""
+    def __init__(self, bot: Bot, url: str, handle: HandleUpdates) -> None:
         self._bot = bot
         self._url = url
-        self._secret = secret or secrets.token_urlsafe(32)
+        self._secret = secrets.token_urlsafe(32)
         self._handle = handle
         self._registered = False
         self.counts: Counter[str] = Counter()

@@ -12,12 +12,12 @@ from bot.storage.base.journal import (
     Feedback,
     Forgotten,
     Journal,
+    KeptAnswer,
     PartState,
     PartStore,
     Pending,
     PlatformStore,
     QuestionStore,
-    Stored,
 )
 from bot.storage.base.knowledge import (
     Candidates,
@@ -50,6 +50,7 @@ __all__ = [
     "IndexSummary",
     "IndexedFile",
     "Journal",
+    "KeptAnswer",
     "KnowledgeStore",
     "PartState",
     "PartStore",
@@ -58,6 +59,5 @@ __all__ = [
     "QuestionStore",
     "Scores",
     "SearchQuery",
-    "Stored",
     "StoredPassage",
 ]

@@ -33,7 +33,7 @@ class PartState:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class KeptAnswer:
     """A question with its answer, kept for the buttons below the answer."""
 
     question: Question
@@ -60,7 +60,7 @@ class Feedback:
     helpful: bool
     reason: str
     at: float  # seconds since the epoch
-    stored: Stored | None
+    stored: KeptAnswer | None
 
     def to_json(self) -> dict[str, Any]:
         """The fields, with the texts of question and answer in place of `stored`."""
@@ -142,7 +142,7 @@ class PartStore(Protocol):
 class AnswerStore(Protocol):
     """Kept questions with their answers, and people's feedback on them."""
 
-    async def stored(self, platform: str, reference: str) -> Stored | None:
+    async def stored(self, platform: str, reference: str) -> KeptAnswer | None:
         """The question and the answer with this reference, None if they aren't kept."""
 
     async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
@@ -228,8 +228,26 @@ class PlatformStore(Protocol):
         """Store a note under a key; None removes it."""
 
 
-class Journal(QuestionStore, PartStore, AnswerStore, Erasure, Protocol):
-    """The stores of questions and answers as one object, for callers that need all of them."""
+class Journal(Protocol):
+    """The journal as a whole: each of its stores, for callers that need several of them."""
+
+    @property
+    def questions(self) -> QuestionStore: ...
+
+    @property
+    def parts(self) -> PartStore: ...
+
+    @property
+    def answers(self) -> AnswerStore: ...
+
+    @property
+    def erasure(self) -> Erasure: ...
+
+    @property
+    def conversations(self) -> ConversationStore: ...
+
+    @property
+    def platforms(self) -> PlatformStore: ...
 
     async def close(self) -> None:
         """Close the database. Closing twice does nothing."""

@@ -4,7 +4,7 @@ import sqlite3
 import time
 
 from bot.core.messages import Address, Answer, Outcome, Question
-from bot.storage.base import Declined, Feedback, Stored
+from bot.storage.base import Declined, Feedback, KeptAnswer
 from bot.storage.sqlite.connection import Connection
 from bot.storage.sqlite.rows import KEY, answer_from, question_from
 
@@ -15,7 +15,7 @@ class SqliteAnswers:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def stored(self, platform: str, reference: str) -> Stored | None:
+    async def stored(self, platform: str, reference: str) -> KeptAnswer | None:
         return await self._connection.run(lambda db: _stored(db, platform, reference))
 
     async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
@@ -82,7 +82,7 @@ class SqliteAnswers:
         return await self._connection.run(read)
 
 
-def _stored(db: sqlite3.Connection, platform: str, reference: str) -> Stored | None:
+def _stored(db: sqlite3.Connection, platform: str, reference: str) -> KeptAnswer | None:
     statement = "SELECT question, answer FROM questions WHERE platform = ? AND reference = ?"
     row = db.execute(statement, (platform, reference)).fetchone()
-    return Stored(question_from(row[0]), answer_from(row[1])) if row else None
+    return KeptAnswer(question_from(row[0]), answer_from(row[1])) if row else None

@@ -95,57 +95,21 @@ MIGRATIONS = (
 
 
 class SqliteJournal:
-    """The stores of the journal over one connection to `journal.sqlite3` in a folder.
-
-    Each store is an attribute. Their methods are attributes too, so that the journal as a whole is a Journal, a
-    ConversationStore and a PlatformStore for callers that need several of them.
-    """
+    """A Journal over one connection to `journal.sqlite3` in a folder."""
 
     def __init__(self, connection: Connection) -> None:
-        self.close = connection.close
-        self.questions = questions = SqliteQuestions(connection)
-        self.parts = parts = SqliteParts(connection)
-        self.answers = answers = SqliteAnswers(connection)
-        self.erasure = erasure = SqliteErasure(connection)
-        self.conversations = conversations = SqliteConversations(connection)
-        self.platforms = platforms = SqlitePlatforms(connection)
-        self.known = questions.known
-        self.accept = questions.accept
-        self.pending = questions.pending
-        self.revise = questions.revise
-        self.answered = questions.answered
-        self.done = questions.done
-        self.placed = parts.placed
-        self.place = parts.place
-        self.part_begins = parts.part_begins
-        self.part_unsent = parts.part_unsent
-        self.part_sent = parts.part_sent
-        self.left_over = parts.left_over
-        self.in_doubt = parts.in_doubt
-        self.stored = answers.stored
-        self.asked = answers.asked
-        self.answered_by = answers.answered_by
-        self.declined = answers.declined
-        self.add_feedback = answers.add_feedback
-        self.feedback = answers.feedback
-        self.feedback_counts = answers.feedback_counts
-        self.withdraw = erasure.withdraw
-        self.take_parts = erasure.take_parts
-        self.forget_author = erasure.forget_author
-        self.erase_older = erasure.erase_older
-        self.reclaim = erasure.reclaim
-        self.turns = conversations.turns
-        self.add_turn = conversations.add_turn
-        self.forget = conversations.forget
-        self.forget_older = conversations.forget_older
-        self.policy = platforms.policy
-        self.policies = platforms.policies
-        self.set_policy = platforms.set_policy
-        self.move_chat = platforms.move_chat
-        self.note = platforms.note
-        self.set_note = platforms.set_note
+        self.questions = SqliteQuestions(connection)
+        self.parts = SqliteParts(connection)
+        self.answers = SqliteAnswers(connection)
+        self.erasure = SqliteErasure(connection)
+        self.conversations = SqliteConversations(connection)
+        self.platforms = SqlitePlatforms(connection)
+        self._connection = connection
 
     @classmethod
     async def open(cls, folder: Path) -> Self:
         """Open the journal of a folder, made anew if there is none. Raises StorageError."""
         return cls(await Connection.open(folder / FILE, MIGRATIONS))
+
+    async def close(self) -> None:
+        await self._connection.close()

@@ -55,12 +55,12 @@ class RunningBot:
 
     def __init__(self, application: Application, engine: Engine, settings: Settings) -> None:
         self.engine = engine
-        self.dispatcher = Dispatcher(engine, application.journal, settings.queue, limits=settings.limits)
+        self.dispatcher = Dispatcher(engine, application.stores.journal, settings.queue, limits=settings.limits)
         self.administration = administration_of(application, self.dispatcher)
         self.administration.settings = settings
-        journal, forget = application.journal, application.answering.conversations.forget
+        journal, forget = application.stores.journal, application.answering.conversations.forget
         admission = self.dispatcher.admission
-        self.adapter = DiscordAdapter(admission, self.administration, journal, journal, forget, settings.discord)
+        self.adapter = DiscordAdapter(admission, self.administration, journal, forget, settings.discord)
         self.dispatcher.register([self.adapter])
         self.ended: asyncio.Task[None] | None = None
 

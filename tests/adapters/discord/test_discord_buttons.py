@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.adapters.discord import rendering
 from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, suggested
 
 EPHEMERAL = 1 << 6
@@ -41,7 +42,7 @@ async def test_buttons_work_after_a_restart(running, server, channel, ann, appli
         reason = await server.submit(opened, "It is outdated.")
         assert "noted" in (await server.until(lambda: reason.message))["content"]
         assert all(one.ephemeral for one in (shown, helpful, reason))
-    said = {feedback.author: feedback for feedback in await application.journal.feedback(9)}
+    said = {feedback.author: feedback for feedback in await application.stores.journal.answers.feedback(9)}
     assert said[ann["id"]].helpful
     assert said[opened.user["id"]].reason == "It is outdated."
 
@@ -62,7 +63,7 @@ async def test_a_suggestion_is_rated_with_other_words(running, server, channel, 
         await server.until(lambda: opened.response)
         reason = await server.submit(opened, "")
         assert "noted" in (await server.until(lambda: reason.message))["content"]
-        assert await application.journal.feedback_counts() == (1, 1)
+        assert await application.stores.journal.answers.feedback_counts() == (1, 1)
 
 
 @pytest.mark.parametrize("kind", [answered, suggested])
@@ -84,9 +85,10 @@ async def test_more_shows_the_rest_of_the_section(running, server, channel, ann,
         assert shown == rest.replace("@everyone", "@\u200beveryone")
 
 
-async def test_more_than_messages_take_comes_as_a_file(running, server, channel, ann):
+async def test_more_than_messages_take_comes_as_a_file(running, server, channel, ann, monkeypatch):
     """As of a long answer."""
-    async with running(messages=1) as bot:
+    monkeypatch.setattr(rendering, "_MOST_PARTS", 1)
+    async with running() as bot:
         bot.engine.answers["how hot?"] = replace(answered("Use water."), more="\n\n".join(["word " * 300] * 3))
         await server.say(channel, "@bot how hot?", ann)
         [answer] = await first(server, channel)
@@ -116,7 +118,7 @@ async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, applica
     opened = await server.press(answer, "Not helpful", ann)
     await server.until(lambda: opened.response)
     for _ in range(500):
-        if await application.journal.feedback_counts() == (0, 1):
+        if await application.stores.journal.answers.feedback_counts() == (0, 1):
             return
         await asyncio.sleep(0.01)
     raise AssertionError("the vote was not counted")

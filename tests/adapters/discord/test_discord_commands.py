@@ -96,7 +96,10 @@ async def test_a_new_conversation_refers_to_nothing_before(bot, server, channel,
     await server.until(lambda: bot.engine.asked)
     await application.answering.conversations.remember(bot.engine.asked[0], answered("text"))
     assert "new conversation" in await said(server, await server.slash(channel, ann, "new"))
-    assert await application.journal.turns(bot.engine.asked[0].conversation, newer_than=0, limit=9) == []
+    assert (
+        await application.stores.journal.conversations.turns(bot.engine.asked[0].conversation, newer_than=0, limit=9)
+        == []
+    )
 
 
 async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann, application):
@@ -107,14 +110,14 @@ async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann
     assert "Erased: 1 question with its answer, 0 conversation turns" in await said(
         server, await server.slash(channel, ann, "forget me")
     )
-    assert await application.journal.stored("discord", "ref1") is None
+    assert await application.stores.journal.answers.stored("discord", "ref1") is None
 
 
 async def test_the_owner_sees_the_status(bot, server, channel):
     """The documents, and how the platform is."""
     await bot.administration.reload()
     status = await said(server, await server.slash(channel, server.owner, "bot status"))
-    assert "1 documents, 1 passages" in status
+    assert "1 document, 1 passage" in status
     assert "discord\\: running" in status
 
 
@@ -140,11 +143,14 @@ async def test_policies_are_set_by_who_manages_the_server(bot, server, guild, ch
     set_ = await server.slash(channel, manager, "bot policy", {"policy": "always"})
     assert "always" in await said(server, set_)
     await said(server, await server.slash(channel, manager, "bot policy", {"policy": "off", "server": True}))
-    assert await application.journal.policies("discord") == {channel: Policy.ALWAYS, guild["id"]: Policy.OFF}
+    assert await application.stores.journal.platforms.policies("discord") == {
+        channel: Policy.ALWAYS,
+        guild["id"]: Policy.OFF,
+    }
     await server.say(channel, "how hot?", ann)
     await first(server, channel)
     await said(server, await server.slash(channel, manager, "bot policy", {"policy": "default"}))
-    assert await application.journal.policies("discord") == {guild["id"]: Policy.OFF}
+    assert await application.stores.journal.platforms.policies("discord") == {guild["id"]: Policy.OFF}
     refused = await said(server, await server.slash(channel, server.user("ben"), "bot policy", {"policy": "off"}))
     assert "for the operators" in refused
 
@@ -195,7 +201,7 @@ async def test_operators_read_what_people_think(bot, server, channel, ann, appli
     await server.say(channel, "@bot how hot?", ann)
     await first(server, channel)
     await bot.dispatcher.idle()
-    await application.journal.add_feedback("discord", "ref1", "1", helpful=False, reason="too *short*")
+    await application.stores.journal.answers.add_feedback("discord", "ref1", "1", helpful=False, reason="too *short*")
     told = await said(server, await server.slash(channel, server.owner, "bot feedback"))
     assert told == "👎 how hot?\n-# too \\*short\\*"
 

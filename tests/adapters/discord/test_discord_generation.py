@@ -20,7 +20,7 @@ async def application(settings, models, folder_of, copying):
 
 @pytest.fixture
 def engine(application):
-    return application.engine
+    return application.answering.engine
 
 
 async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their_place(

@@ -81,7 +81,7 @@ async def test_what_is_not_for_the_bot_is_left_alone(bot, server, channel, ann):
 
 async def test_an_ask_channel_answers_questions_and_stays_out_of_talk(bot, server, channel, ann, application):
     """What is said to others is not for the bot; and what doesn't look like a question is answered only if it can be."""
-    await application.journal.set_policy("discord", channel, Policy.ALWAYS)
+    await application.stores.journal.platforms.set_policy("discord", channel, Policy.ALWAYS)
     bot.engine.answers["good morning all"] = Answer(Outcome.DECLINED, "The documents don't answer this.", "r")
     bot.engine.answers["is it broken?"] = Answer(Outcome.DECLINED, "The documents don't answer this.", "r2")
     asked = await server.say(channel, "how hot?", ann)
@@ -100,7 +100,7 @@ async def test_an_ask_channel_answers_questions_and_stays_out_of_talk(bot, serve
 async def test_nobody_gets_a_suggestion_unasked(bot, server, channel, ann, application):
     """In a channel where everything is answered it is shown to whoever has called the bot, and not to others; a sure answer
     that becomes one, because its question was edited, is taken away."""
-    await application.journal.set_policy("discord", channel, Policy.ALWAYS)
+    await application.stores.journal.platforms.set_policy("discord", channel, Policy.ALWAYS)
     for text in ("how cold?", "good morning all", "called?"):
         bot.engine.answers[text] = suggested("Use water.", f"r{len(text)}")
     await server.say(channel, "how cold?", ann)
@@ -119,7 +119,7 @@ async def test_a_new_forum_post_is_answered_once(bot, server, guild, ann, applic
     """Title and text together; what people write below is theirs, unless they call the bot."""
     forum = server.channel(guild, "help", kind=15)
     await server.dispatch("CHANNEL_CREATE", server.channels[forum])
-    await application.journal.set_policy("discord", forum, Policy.FORUM)
+    await application.stores.journal.platforms.set_policy("discord", forum, Policy.FORUM)
     post = await server.post(forum, "Water", "mine is cold", ann)
     [answer] = await first(server, post["id"])
     assert bot.engine.asked[0].text == "Water\nmine is cold"
@@ -130,7 +130,7 @@ async def test_a_new_forum_post_is_answered_once(bot, server, guild, ann, applic
 
 async def test_a_channel_can_be_switched_off(bot, server, channel, ann, application):
     """Mentions are ignored there, and a command says why it isn't answered."""
-    await application.journal.set_policy("discord", channel, Policy.OFF)
+    await application.stores.journal.platforms.set_policy("discord", channel, Policy.OFF)
     await server.say(channel, "@bot how hot?", ann)
     asked = await server.slash(channel, ann, "ask", {"question": "how hot?"})
     assert "I don't answer in this channel" in (await server.until(lambda: asked.message))["content"]
@@ -230,7 +230,7 @@ async def test_a_deleted_question_takes_its_answer_along(bot, server, channel, a
     await bot.dispatcher.idle()
     await server.delete(asked)
     await server.until(lambda: not server.from_bot(channel))
-    assert await application.journal.stored("discord", "ref1") is None
+    assert await application.stores.journal.answers.stored("discord", "ref1") is None
 
 
 async def test_a_question_that_is_deleted_before_its_answer_gets_none(bot, server, channel, ann):
@@ -260,7 +260,7 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
         await first(server, channel)
         await bot.dispatcher.idle()
         await server.until(lambda: bot.adapter.trouble is None)
-        await application.journal.set_note("discord", "alive_at", str(time.time()))
+        await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time()))
     await server.say(channel, "@bot missed?", ann)
     await server.say(direct, "direct missed?", ann)
     async with running() as bot:

@@ -109,7 +109,7 @@ async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann
     await server.remove_channel(channel)
     bot.engine.may_answer.set()
     await bot.dispatcher.idle()
-    assert await application.journal.pending() == []
+    assert await application.stores.journal.questions.pending() == []
     assert bot.dispatcher.counts["undelivered"] == 1
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.adapters.discord import rendering
 from bot.adapters.discord.rendering import LONGEST_MESSAGE, escaped, harmless, passages, render
 from bot.adapters.layout import utf16_length
 from bot.core.messages import Answer, Citation, Outcome
@@ -97,15 +98,16 @@ def test_no_message_is_too_long(unit, length):
     assert "".join(rendered.parts).count(unit) >= length // utf16_length(unit)
 
 
-def test_an_answer_beyond_the_limit_is_a_beginning_and_a_file():
+def test_an_answer_beyond_the_limit_is_a_beginning_and_a_file(monkeypatch):
     """The whole text is in the file."""
     text = "\n\n".join(f"{n} " + "word " * 300 for n in range(20))
-    rendered = render(answer(text), most_parts=5)
+    rendered = render(answer(text))
     assert len(rendered.parts) == 1
     assert utf16_length(rendered.parts[0]) <= LONGEST_MESSAGE
     assert "in the file" in rendered.parts[0]
     assert rendered.file == text
-    assert len(render(answer(text), most_parts=20).parts) > 10
+    monkeypatch.setattr(rendering, "_MOST_PARTS", 20)
+    assert len(render(answer(text)).parts) > 10
 
 
 def test_the_question_above_an_answer_is_one_short_line():

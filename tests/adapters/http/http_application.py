@@ -74,7 +74,7 @@ class HttpApplication:
         self.dispatcher = Dispatcher(self.engine, self.journal, self.settings.queue, limits=self.settings.limits)
         self.adapter = HttpAdapter(
             self.dispatcher.admission,
-            self.journal,
+            self.journal.answers,
             lambda texts: [len(text.split()) for text in texts],
             self.settings.http,
             webhooks=self.webhooks,

@@ -39,7 +39,7 @@ async def test_a_question_gets_the_object_that_ask_json_prints(application):
     assert response.status_code == 200
     told = response.json()
     assert told["answer"] == "re: how hot?\nsecond line"
-    stored = await application.journal.stored("http", told["reference"])
+    stored = await application.journal.answers.stored("http", told["reference"])
     assert told == json.loads(json.dumps(stored.answer.to_json()))
 
 
@@ -239,7 +239,7 @@ async def test_what_was_left_without_a_key_is_given_up_at_the_next_start(tmp_pat
     """Nobody can come back for it."""
     async with HttpApplication(tmp_path) as application:
         question = Question("lost", "c", "", Address("http", "", "m", {"keyed": False}), datetime.now(UTC))
-        await application.journal.accept(question)
+        await application.journal.questions.accept(question)
     async with HttpApplication(tmp_path) as application:
         await until(lambda: not application.dispatcher.unfinished)
         assert application.dispatcher.counts["undelivered"] == 1
@@ -298,6 +298,6 @@ async def test_no_body_makes_an_error_of_ours(application, body):
 async def test_earlier_turns_survive_the_journal(application):
     """A question that is taken up again after a restart refers to the same as before."""
     question = Question("q", "c", "", Address("http", "", "m"), datetime.now(UTC), earlier=(Turn("a", "b"),))
-    await application.journal.accept(question)
-    [pending] = await application.journal.pending()
+    await application.journal.questions.accept(question)
+    [pending] = await application.journal.questions.pending()
     assert pending.question == question

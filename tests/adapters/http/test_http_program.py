@@ -33,18 +33,6 @@ def port() -> int:
         return free.getsockname()[1]
 
 
-def command(place: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bot", *arguments],
-        cwd=place,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-    )
-
-
 @contextmanager
 def running(place: Path, port: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """A bot without a platform and without a terminal."""
@@ -83,7 +71,7 @@ def journalled(place: Path) -> int:
 
 
 @pytest.mark.timeout(180)
-def test_without_a_platform_and_a_terminal_the_program_answers_by_http(place, port):
+def test_without_a_platform_and_a_terminal_the_program_answers_by_http(place, port, command):
     """It says how to ask, answers clients, tells how it is, and stops cleanly; nothing that was asked is in the log."""
     with running(place, port) as process:
         wait_until_ready(port)
@@ -95,10 +83,10 @@ def test_without_a_platform_and_a_terminal_the_program_answers_by_http(place, po
             )
         assert ANSWER in completion.choices[0].message.content
         assert completion.usage.prompt_tokens > 5
-        asked = command(place, "health", "--ready", BOT_HTTP__PORT=str(port))
+        asked = command("health", "--ready", BOT_HTTP__PORT=str(port))
         assert asked.returncode == 0
         assert "http: ready" in asked.stdout
-        assert json.loads(command(place, "health", "--json", BOT_HTTP__PORT=str(port)).stdout)["status"] == "ready"
+        assert json.loads(command("health", "--json", BOT_HTTP__PORT=str(port)).stdout)["status"] == "ready"
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     log = (place / "log").read_text()
@@ -131,9 +119,9 @@ def test_a_key_gets_its_answer_after_kill_9(place, port):
     assert 'knowledge_bot_questions_accepted_total{platform="http"}' not in figures
 
 
-def test_beyond_this_machine_the_program_does_not_start_without_a_token(place):
+def test_beyond_this_machine_the_program_does_not_start_without_a_token(place, command):
     """With the fix, and the exit code of wrong settings."""
-    done = command(place, "run", BOT_HTTP__HOST="0.0.0.0")  # noqa: S104
+    done = command("run", BOT_HTTP__HOST="0.0.0.0")  # noqa: S104
     assert done.returncode == 2
     assert "set http.token (openssl rand -hex 32 makes one)" in done.stderr
 
@@ -141,21 +129,29 @@ def test_beyond_this_machine_the_program_does_not_start_without_a_token(place):
 def test_a_taken_port_ends_a_bot_that_has_nothing_else(place):
     """With the fix."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = command(place, "run", BOT_HTTP__PORT=str(taken.getsockname()[1]))
+        done = subprocess.run(
+            [sys.executable, "-m", "bot", "run"],
+            cwd=place,
+            env=os.environ | {"BOT_HTTP__PORT": str(taken.getsockname()[1])},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
     assert done.returncode == 2
     assert "choose another port" in done.stderr
 
 
-def test_health_fails_where_no_bot_runs(place, port):
+def test_health_fails_where_no_bot_runs(place, port, command):
     """In one line, and not where something else answers either."""
-    done = command(place, "health", BOT_HTTP__PORT=str(port))
+    done = command("health", BOT_HTTP__PORT=str(port))
     assert done.returncode == 1
     assert f"No bot answers at 127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_without_http_there_is_nothing_to_serve(place):
+def test_without_http_there_is_nothing_to_serve(place, command):
     """The message names every way out."""
-    done = command(place, "run", BOT_HTTP__ENABLED="false")
+    done = command("run", BOT_HTTP__ENABLED="false")
     assert done.returncode == 2
     assert "http.enabled" in done.stderr

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 from telegram_application import TelegramApplication
 
-from bot.adapters.telegram import flood
+from bot.adapters.telegram import flood, polling
 from tests.platforms.telegram_server import Json, TelegramServer
+
+
+@pytest.fixture(autouse=True)
+def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polls that have no news come back soon, so that tests end soon."""
+    monkeypatch.setattr(polling, "POLL_SECONDS", 2)
 
 
 @pytest.fixture

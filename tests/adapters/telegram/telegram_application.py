@@ -63,7 +63,7 @@ class TelegramApplication:
         self.engine = ScriptedEngine()
         self.ready = asyncio.Event()
         self.ready.set()
-        defaults = {"token": TOKEN, "api_url": server.address, "poll_seconds": 2}
+        defaults = {"token": TOKEN, "api_url": server.address}
         self.settings = Settings(
             telegram=defaults | telegram, storage={"folder": folder}, knowledge={"folder": folder / "knowledge"}
         )
@@ -82,15 +82,14 @@ class TelegramApplication:
             self.engine, self.journal, self.settings.queue, limits=self.settings.limits, ready=self.ready
         )
         administration = self.administration or Administration(
-            self.settings, None, None, self.journal, self.journal, None, None, dispatcher=self.dispatcher
+            self.settings, None, None, self.journal, None, None, dispatcher=self.dispatcher
         )
         administration.dispatcher = self.dispatcher
         self.adapter = TelegramAdapter(
             self.dispatcher.admission,
             administration,
             self.journal,
-            self.journal,
-            Conversations(self.journal, self.settings.conversation).forget,
+            Conversations(self.journal.conversations, self.settings.conversation).forget,
             lambda text: self.search(text),
             self.settings,
         )

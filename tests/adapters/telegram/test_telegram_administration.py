@@ -15,7 +15,7 @@ GUIDE = "# Guide\n\n## Water\n\nUse soft water.\n"
 @pytest.fixture
 async def application(server, tmp_path, models, ann):
     """An application whose operator is Ann, with one document."""
-    application = TelegramApplication(server, tmp_path, operators=[ann["id"]], poll_seconds=2)
+    application = TelegramApplication(server, tmp_path, operators=[ann["id"]])
     application.settings.knowledge.folder.mkdir()
     (application.settings.knowledge.folder / "guide.md").write_text(GUIDE)
     async with open_application(application.settings, models) as rooms:
@@ -36,14 +36,14 @@ async def test_an_administrator_runs_the_bot_from_a_private_chat(server, applica
     """Status, documents, reload with its report, removal."""
     chat = server.private(ann)
     assert "operator" in await said(application, chat, ann, "/help")
-    assert "1 documents" not in await said(application, chat, ann, "/status")
-    assert (await said(application, chat, ann, "/reload")).startswith("1 passages of 1 files")
+    assert "1 document" not in await said(application, chat, ann, "/status")
+    assert (await said(application, chat, ann, "/reload")).startswith("1 passage of 1 file")
     (application.settings.knowledge.folder / "broken.json").write_text("{")
     reloaded = await said(application, chat, ann, "/reload")
     assert "broken.json: " in reloaded
     assert "guide.md: 1 passage" in await said(application, chat, ann, "/documents")
     status = await said(application, chat, ann, "/status")
-    assert "1 documents, 1 passages" in status
+    assert "1 document, 1 passage" in status
     assert "polling: last poll" in status
     assert await said(application, chat, ann, "/remove nowhere.md") == "nowhere.md: there is no such document"
     assert "is removed" in await said(application, chat, ann, "/remove guide.md")
@@ -92,13 +92,13 @@ async def test_policies_are_set_from_the_private_chat_and_from_the_group(server,
     assert "No chat has a policy" in await said(application, chat, ann, "/policies")
     assert str(group.id) in await said(application, chat, ann, f"/policy {group.id} off")
     assert await said(application, chat, ann, "/policies") == f"{group.id}: off"
-    assert await application.journal.policies("telegram") == {str(group.id): Policy.OFF}
+    assert await application.journal.platforms.policies("telegram") == {str(group.id): Policy.OFF}
     await said(application, group, ann, "/policy@keeper_bot always")
-    assert await application.journal.policies("telegram") == {str(group.id): Policy.ALWAYS}
+    assert await application.journal.platforms.policies("telegram") == {str(group.id): Policy.ALWAYS}
     await said(application, chat, ann, f"/policy {group.id} forum")
-    assert await application.journal.policies("telegram") == {str(group.id): Policy.FORUM}
+    assert await application.journal.platforms.policies("telegram") == {str(group.id): Policy.FORUM}
     await said(application, chat, ann, f"/policy {group.id} default")
-    assert await application.journal.policies("telegram") == {}
+    assert await application.journal.platforms.policies("telegram") == {}
     assert "/policy -1001234 always" in await said(application, chat, ann, "/policy nonsense")
 
 
@@ -128,5 +128,5 @@ async def test_forgetting_erases_what_somebody_has_asked(server, application, an
     assert "Erased: 1 question with its answer, 0 turns of conversation, 0 ratings." in await said(
         application, server.private(ann), ann, "/forget me"
     )
-    kept = [await application.journal.stored("telegram", button["callback_data"][2:]) for button in references]
+    kept = [await application.journal.answers.stored("telegram", button["callback_data"][2:]) for button in references]
     assert [stored is not None for stored in kept] == [False, True]

@@ -29,7 +29,7 @@ async def test_buttons_take_feedback_and_show_the_passage(server, application, a
     answer = chat.from_bot[0]
     assert await pressed(server, chat, ann, answer, "👎") == "Thank you. The operator will see it."
     assert await pressed(server, chat, ann, answer, "👍") == "Thank you!"
-    [given] = await application.journal.feedback(5)
+    [given] = await application.journal.answers.feedback(5)
     assert (given.helpful, given.author) == (True, str(ann["id"]))
     await pressed(server, chat, ann, answer, PASSAGE)
     shown = chat.from_bot[1]
@@ -51,7 +51,7 @@ async def test_buttons_work_after_a_restart(server, application_of, ann):
         await application.start()
         await pressed(server, chat, ann, chat.from_bot[0], PASSAGE)
         assert CITATION.quote in chat.texts[1]
-        await application.journal.erase_older(time.time() + 1, keys_older_than=0)
+        await application.journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
         said = await pressed(server, chat, ann, chat.from_bot[0], "👍")
         assert said == "This answer isn't kept any more."
 
@@ -73,7 +73,7 @@ async def test_a_suggestion_is_rated_with_other_words(server, application_of, an
         await application.start()
         assert await pressed(server, chat, ann, answer, "That's it") == "Thank you!"
         assert await pressed(server, chat, bob, answer, "No") == "Thank you. The operator will see it."
-        said = {given.author: given.helpful for given in await application.journal.feedback(5)}
+        said = {given.author: given.helpful for given in await application.journal.answers.feedback(5)}
         assert said == {str(ann["id"]): True, str(bob["id"]): False}
 
 
@@ -111,7 +111,7 @@ async def test_more_of_an_answer_that_is_not_kept(server, application, ann):
     server.says(chat, ann, "how hot?")
     await application.answered(chat)
     await application.quiet()
-    await application.journal.erase_older(time.time() + 1, keys_older_than=0)
+    await application.journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
     assert await pressed(server, chat, ann, chat.from_bot[0], "More") == "This answer isn't kept any more."
     assert len(chat.from_bot) == 1
 

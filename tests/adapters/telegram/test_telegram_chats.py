@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("quick_chats")
 async def test_a_group_that_moves_takes_its_policy_and_its_questions_along(server, application, ann):
     """A question that was asked before is answered in the new group."""
     group = server.group(kind="group")
-    await application.journal.set_policy("telegram", str(group.id), Policy.OFF)
+    await application.journal.platforms.set_policy("telegram", str(group.id), Policy.OFF)
     other = server.group(kind="group")
     application.engine.may_answer.clear()
     server.says(other, ann, "/ask one")
@@ -25,7 +25,7 @@ async def test_a_group_that_moves_takes_its_policy_and_its_questions_along(serve
     application.engine.may_answer.set()
     await application.answered(moved)
     await application.quiet()
-    assert await application.journal.policies("telegram") == {str(new.id): Policy.OFF}
+    assert await application.journal.platforms.policies("telegram") == {str(new.id): Policy.OFF}
     said = await pressed(server, moved, ann, moved.from_bot[0], "👍")
     assert said == "Thank you!"
 
@@ -42,7 +42,7 @@ async def test_a_chat_that_has_blocked_the_bot_is_left_alone_until_it_is_back(se
     application.engine.may_answer.set()
     await application.quiet()
     assert server.called("sendMessage") == []
-    assert await application.journal.note("telegram", f"gone:{ann['id']}")
+    assert await application.journal.platforms.note("telegram", f"gone:{ann['id']}")
     server.unblocks(ann)
     server.says(chat, ann, "three")
     assert (await application.answered(chat))[0].startswith("re: three")
@@ -59,14 +59,14 @@ async def test_a_block_that_nobody_has_told_of_is_found_out_once(server, applica
     application.engine.may_answer.set()
     await application.quiet()
     assert len(server.called("sendMessage")) == 1
-    assert await application.journal.pending() == []
+    assert await application.journal.questions.pending() == []
 
 
 async def test_only_the_latest_chats_are_held_in_memory(server, application_of, ann, monkeypatch):
     """A block of an older chat is read from the journal again."""
     monkeypatch.setattr(chats, "_REMEMBERED", 10)
     async with application_of() as application:
-        state = Chats(application.journal, Policy.MENTION)
+        state = Chats(application.journal.platforms, Policy.MENTION)
         await state.mark_blocked(ann["id"])
         for chat in range(1, 31):
             await state.mark_reachable(chat)

@@ -25,8 +25,8 @@ async def writing(settings, models, folder_of, copying):
 @pytest.fixture
 async def application(application_of, writing):
     made = application_of()
-    made.engine = writing.engine
-    writing.engine.may_answer = asyncio.Event()  # which the application sets when it stops
+    made.engine = writing.answering.engine
+    writing.answering.engine.may_answer = asyncio.Event()  # which the application sets when it stops
     async with made as application:
         await application.start()
         yield application

@@ -209,8 +209,8 @@ async def test_a_policy_decides_when_a_group_is_answered(server, application_of,
     server.privacy = False
     async with application_of() as application:
         group, silent = server.group(), server.group()
-        await application.journal.set_policy("telegram", str(group.id), Policy.ALWAYS)
-        await application.journal.set_policy("telegram", str(silent.id), Policy.OFF)
+        await application.journal.platforms.set_policy("telegram", str(group.id), Policy.ALWAYS)
+        await application.journal.platforms.set_policy("telegram", str(silent.id), Policy.OFF)
         await application.start()
         first = server.says(group, ann, "how hot should the water be?")
         server.says(group, bob, "about 90 degrees?", reply_to=first)
@@ -354,8 +354,8 @@ async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of
 
 async def test_late_questions_are_closed_visibly_where_the_operator_wants_it(server, application_of, ann):
     """The person is asked to ask again."""
-    async with application_of(stale_questions="close", stale_seconds=60) as application:
-        server.says(server.private(ann), ann, "old", at=time.time() - 100)
+    async with application_of(stale_questions="close") as application:
+        server.says(server.private(ann), ann, "old", at=time.time() - 700)
         server.says(server.private(ann), ann, "new")
         await application.start()
         texts = await application.answered(server.private(ann), 2)

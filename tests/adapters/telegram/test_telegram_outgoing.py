@@ -53,7 +53,7 @@ async def test_a_closed_topic_is_given_up(server, application, ann):
     server.says(forum, ann, "/ask two", topic=8)
     await application.answered(forum)
     await application.quiet()
-    assert await application.journal.pending() == []
+    assert await application.journal.questions.pending() == []
     assert application.dispatcher.counts["undelivered"] == 1
 
 

@@ -20,12 +20,13 @@ async def application(application_of):
 
 @pytest.fixture
 def quick_watchdog(monkeypatch):
+    monkeypatch.setattr(polling, "POLL_SECONDS", 1)
     monkeypatch.setattr(polling, "GRACE", 0.3)
 
 
 async def test_a_poll_that_hangs_is_noticed_and_healed(server, application_of, ann, quick_watchdog):
     """The connection pool is built anew, and nothing is lost."""
-    async with application_of(poll_seconds=1) as application:
+    async with application_of() as application:
         server.break_next("getUpdates", "hang")
         await application.start()
         server.says(server.private(ann), ann, "one")
@@ -35,7 +36,7 @@ async def test_a_poll_that_hangs_is_noticed_and_healed(server, application_of, a
 
 async def test_a_pool_that_can_not_be_healed_restarts_the_adapter_alone(server, application_of, ann, quick_watchdog):
     """The daemon starts it again when `run` raises; questions on their way are answered meanwhile."""
-    async with application_of(poll_seconds=1) as application:
+    async with application_of() as application:
         server.break_next("getUpdates", "hang", 2)
         with pytest.raises(PollingStalled):
             await asyncio.wait_for(application.adapter.run(), 10)
@@ -83,7 +84,7 @@ async def test_an_update_that_the_library_can_not_read_holds_up_no_other(server,
 async def test_what_can_not_be_kept_is_not_confirmed(server, application, ann, monkeypatch):
     """The disk is full for a while: Telegram keeps the message meanwhile."""
     monkeypatch.setattr(polling, "_STORAGE_PAUSE", 0.05)
-    accept = application.journal.accept
+    accept = application.journal.questions.accept
     full = True
 
     async def maybe_full(question):
@@ -91,7 +92,7 @@ async def test_what_can_not_be_kept_is_not_confirmed(server, application, ann, m
             raise StorageError("the disk is full")
         return await accept(question)
 
-    monkeypatch.setattr(application.journal, "accept", maybe_full)
+    monkeypatch.setattr(application.journal.questions, "accept", maybe_full)
     server.says(server.private(ann), ann, "one")
     await application.start()
     await asyncio.sleep(0.3)
