@@ -18,7 +18,8 @@ from bot.inference.span_model import Task, load_span_model
 from bot.inference.weights import find_weights
 from bot.inference.workers import Models
 from bot.training.examples import Example
-from bot.training.reader import Figures, ReaderTraining, _Trainer, measure_reading, train
+from bot.training.loop import Figures
+from bot.training.reader import ReaderTraining, _Reader, measure_reading, train
 
 # Two steps of the first phase and four of the second.
 PLAN = ReaderTraining(sentence_examples=20, paragraph_examples=40, batch=10)
@@ -54,8 +55,8 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @pytest.fixture(scope="module")
-def trainer(tmp_path_factory: pytest.TempPathFactory) -> _Trainer:
-    return _Trainer(replace(PLAN, longest=40), tmp_path_factory.mktemp("unused"))
+def reader() -> _Reader:
+    return _Reader(replace(PLAN, longest=40))
 
 
 def far(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
@@ -200,11 +201,11 @@ def test_what_is_no_trained_reader_is_no_beginning(data: Path, tmp_path: Path) -
 # --- what is learnt from an example -----------------------------------------------------------------------------------
 
 
-def pieces(trainer: _Trainer, ids: torch.Tensor, mask: torch.Tensor) -> list[str]:
-    return trainer.tokenizer.convert_ids_to_tokens(ids[mask].tolist())
+def pieces(reader: _Reader, ids: torch.Tensor, mask: torch.Tensor) -> list[str]:
+    return reader.tokenizer.convert_ids_to_tokens(ids[mask].tolist())
 
 
-def test_the_tokens_of_a_target_are_to_be_found(trainer: _Trainer) -> None:
+def test_the_tokens_of_a_target_are_to_be_found(reader: _Reader) -> None:
     """Exactly its first and its last; any within a loose one; [CLS] where there is none or where it is cut off."""
     context = "The ferry leaves at nine. It is blue."
     told = context.index("nine")
@@ -214,16 +215,16 @@ def test_the_tokens_of_a_target_are_to_be_found(trainer: _Trainer) -> None:
         Example("Why?", context),
         Example("When?", "It was cold. " * 20 + context, ((13 * 20 + told, 13 * 20 + told + 4),)),
     ]
-    batch = trainer._batch(examples)
+    batch = reader.batch(examples)
     ids = batch.inputs["input_ids"]
     assert ids.shape == (4, 40)
-    assert [pieces(trainer, row, mask) for row, mask in zip(ids, batch.starts, strict=True)] == [
+    assert [pieces(reader, row, mask) for row, mask in zip(ids, batch.starts, strict=True)] == [
         ["ferry", "at"],
         ["the", "ferry", "leaves", "at", "nine", "."],
         ["[CLS]"],
         ["[CLS]"],
     ]
-    assert [pieces(trainer, row, mask) for row, mask in zip(ids, batch.ends, strict=True)] == [
+    assert [pieces(reader, row, mask) for row, mask in zip(ids, batch.ends, strict=True)] == [
         ["ferry", "nine"],
         ["the", "ferry", "leaves", "at", "nine", "."],
         ["[CLS]"],
@@ -231,10 +232,10 @@ def test_the_tokens_of_a_target_are_to_be_found(trainer: _Trainer) -> None:
     ]
 
 
-def test_an_answer_is_looked_for_in_the_context_only(trainer: _Trainer) -> None:
+def test_an_answer_is_looked_for_in_the_context_only(reader: _Reader) -> None:
     """Not in the question, nor in what fills up the batch; [CLS] stands for no answer."""
-    batch = trainer._batch([Example("Is it blue?", "It is."), Example("Why?", "It is blue and green and red.")])
-    allowed = [pieces(trainer, *both) for both in zip(batch.inputs["input_ids"], batch.allowed, strict=True)]
+    batch = reader.batch([Example("Is it blue?", "It is."), Example("Why?", "It is blue and green and red.")])
+    allowed = [pieces(reader, *both) for both in zip(batch.inputs["input_ids"], batch.allowed, strict=True)]
     assert allowed == [["[CLS]", "it", "is", "."], ["[CLS]", *"it is blue and green and red .".split()]]
 
 
