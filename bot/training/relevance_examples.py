@@ -169,7 +169,8 @@ class Documentation:
             if heading.endswith("?"):
                 yield _Asked(heading, "faq", section.path, (), whole, without_heading=True)
             elif number % _HEADINGS == 0 and len(heading.split()) > 1:
-                yield _Asked(f"{heading}?", "heading", section.path, (), whole, without_heading=number % 2 == 0)
+                every_other = number // _HEADINGS % 2 == 0
+                yield _Asked(f"{heading}?", "heading", section.path, (), whole, without_heading=every_other)
 
 
 async def ask(
