@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from bot.core.errors import TrainingError
 from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.inference import weights
 from bot.inference.span_model import Task, load_span_model
@@ -184,13 +183,6 @@ def test_a_relevance_model_is_a_beginning_with_its_head(trained: Trained, tmp_pa
     again = replace(trained.plan, start=str(trained.folder))
     train([], [], tmp_path, again, lambda *_: None)
     assert differing(trained.folder, tmp_path) == []
-
-
-def test_a_damaged_checkpoint_is_named(plan: RelevanceTraining, tmp_path: Path) -> None:
-    """With what to do about it."""
-    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt can't be read .*remove it to begin anew"):
-        train(GROUPS, [], tmp_path, plan, lambda *_: None)
 
 
 def test_the_tokens_of_the_words_that_matter_are_to_be_found(plan: RelevanceTraining) -> None:
