@@ -24,9 +24,7 @@ class Reading:
 
 
 class Reader(Protocol):
-    async def read(
-        self, question: str, passages: Sequence[FoundPassage], deadline_seconds: float | None = None
-    ) -> list[Reading | None]:
+    async def read(self, question: str, passages: Sequence[FoundPassage]) -> list[Reading | None]:
         """One reading a passage, in their order; None of a passage without words. Raises EngineBusy, DeadlineExceeded."""
 
 
@@ -36,13 +34,11 @@ class ExtractiveReader:
     def __init__(self, model: AsyncReader) -> None:
         self._model = model
 
-    async def read(
-        self, question: str, passages: Sequence[FoundPassage], deadline_seconds: float | None = None
-    ) -> list[Reading | None]:
+    async def read(self, question: str, passages: Sequence[FoundPassage]) -> list[Reading | None]:
         texts = [PassageText(found) for found in passages]
         tasks = [Task(question, text.text, text.begin) for text in texts]
         readings: list[Reading | None] = []
-        for found, text, judged in zip(passages, texts, await self._model.read(tasks, deadline_seconds), strict=True):
+        for found, text, judged in zip(passages, texts, await self._model.read(tasks), strict=True):
             places = filter(None, (text.place(scored.span) for scored in judged.spans))
             answers = filter(None, (_answer(found.passage.blocks, *place) for place in places))
             best = next(answers, None)

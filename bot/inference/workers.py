@@ -120,12 +120,11 @@ class InferenceWorker(Generic[Loaded]):
         items: Sequence[Item],
         *,
         priority: Priority = Priority.QUESTION,
-        deadline_seconds: float | None = None,
     ) -> Sequence[Row]:
         """Run a call over `items` and return its rows, in their order. Raises what the call raises over these items.
 
-        Raises EngineBusy at once if the worker is full, and DeadlineExceeded if the result is not there in time. A job
-        whose waiter gave up before its turn is never run.
+        Raises EngineBusy at once if the worker is full, and DeadlineExceeded if its thread is replaced. A job whose waiter was
+        cancelled before its turn is never run.
         """
         future: Future[Sequence[Row]] = Future()
         with self._changed:
@@ -136,13 +135,7 @@ class InferenceWorker(Generic[Loaded]):
             self._unfinished[priority] += 1
             self._waiting[priority].append(_Job(call, items, future, time.monotonic()))
             self._changed.notify_all()
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                return await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            if deadline_seconds is None:  # raised by the job itself
-                raise
-            raise DeadlineExceeded(deadline_seconds) from error
+        return await asyncio.wrap_future(future)
 
     def let_pass(self, longest_seconds: float = 0.05) -> None:
         """Block the calling thread, which must be another one, while questions wait or run here, up to `longest_seconds`."""
@@ -306,11 +299,9 @@ class AsyncEncoder:
     def description(self) -> Mapping[str, Any]:
         return self._encoder.description
 
-    async def encode(
-        self, texts: Sequence[str], *, priority: Priority = Priority.QUESTION, deadline_seconds: float | None = None
-    ) -> Vectors:
+    async def encode(self, texts: Sequence[str], *, priority: Priority = Priority.QUESTION) -> Vectors:
         """One unit vector a text. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
-        rows = await self._worker.run(self._encode, texts, priority=priority, deadline_seconds=deadline_seconds)
+        rows = await self._worker.run(self._encode, texts, priority=priority)
         return np.stack(rows) if rows else np.empty((0, self._encoder.dimension), dtype=np.float32)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -339,6 +330,6 @@ class AsyncReader:
         """Raises ModelsLoading until the worker has loaded its models."""
         return self._worker.models.reader.description
 
-    async def read(self, tasks: Sequence[Task], deadline_seconds: float | None = None) -> Sequence[Judgement]:
+    async def read(self, tasks: Sequence[Task]) -> Sequence[Judgement]:
         """A judgement of each task. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
-        return await self._worker.run(self._read, tasks, deadline_seconds=deadline_seconds)
+        return await self._worker.run(self._read, tasks)

@@ -175,8 +175,7 @@ class FindsNothing(Retriever):
     def __init__(self) -> None:
         pass
 
-    async def encode(self, variants: Sequence[QueryVariant], deadline_seconds: float | None = None) -> Vectors:
-        assert deadline_seconds is None
+    async def encode(self, variants: Sequence[QueryVariant]) -> Vectors:
         return np.zeros((len(variants), 1), dtype=np.float32)
 
     async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int | None = None) -> list[Hit]:
