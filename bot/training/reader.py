@@ -1,10 +1,9 @@
-"""Training of the reader: the encoder's own backbone with a head that marks where an answer begins and ends.
+"""Training of the reader: the encoder's backbone with a head that marks where an answer begins and ends.
 
-Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019, section 4.3 (SQuAD v2.0): the probability of
-each token to begin and to end the answer, where the first token, [CLS], stands for "not in this context". Training has two
-phases, over sentences among others and then over real paragraphs, and keeps a moving average of the weights. It can begin
-with readers that were trained before, at the mean of their weights, which may read better than any of them (Wortsman et al.,
-"Model soups", 2022); with no examples at all that mean is what comes out.
+The model of Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019, section 4.3 (SQuAD v2.0): each token
+has a probability to begin and to end the answer, and the first token, [CLS], stands for "not in this context". Training has two
+phases: single sentences among others, then real paragraphs. It can start from the mean of several readers' weights, which may
+read better than any of them (Wortsman et al., "Model soups", 2022); without examples it writes that mean.
 """
 
 import random
@@ -89,7 +88,7 @@ def train(
 
 
 def _neighbours(base: str, texts: Sequence[str], count: int = 12) -> list[list[int]]:
-    """For each text the numbers of the `count` others nearest in meaning, by the encoder's cosine, nearest first."""
+    """Return for each text the numbers of the `count` others nearest in meaning, by the encoder's cosine, nearest first."""
     vectors = load_encoder(EncoderSettings(model=base), ModelsSettings()).encode(texts)
     return [
         [int(other) for other in np.argsort(-row)[: count + 1] if other != number][:count]
@@ -98,7 +97,7 @@ def _neighbours(base: str, texts: Sequence[str], count: int = 12) -> list[list[i
 
 
 def _phases(plan: ReaderTraining, sources: Sources) -> list[Phase[list[Example]]]:
-    """First over sentences among others, then over real paragraphs; the average is of the second alone."""
+    """Return the phases: sentences among others, then real paragraphs, which alone count for the average."""
     sentences = sources.sentence_examples(plan.sentence_examples, plan.seed)
     paragraphs = sources.paragraph_examples(plan.paragraph_examples, plan.seed + 1)
     return [
@@ -108,7 +107,7 @@ def _phases(plan: ReaderTraining, sources: Sources) -> list[Phase[list[Example]]
 
 
 def _batches(examples: Sequence[Example], size: int, seed: int) -> Iterator[list[Example]]:
-    """Batches of similar length, so that little padding is computed, in random order."""
+    """Yield batches of examples of similar length, which need little padding, in random order."""
     pool = 32 * size
     chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
     for start in range(0, len(examples), pool):
@@ -176,7 +175,7 @@ class _Reader:
 
 
 def _weights(folder: Path, shapes: Mapping[str, torch.Size]) -> dict[str, torch.Tensor]:
-    """The weights of a reader that `train` has written. Raises TrainingError over anything else."""
+    """Load the weights of a reader that `train` has written. Raises TrainingError for anything else."""
     try:
         weights = load_file(folder / "model.safetensors")
     except (OSError, SafetensorError) as error:
@@ -187,10 +186,10 @@ def _weights(folder: Path, shapes: Mapping[str, torch.Size]) -> dict[str, torch.
 
 
 def measure_reading(model: SpanModel, examples: Sequence[Example]) -> dict[str, float]:
-    """How well a model reads contexts that are given to it.
+    """Measure how well a model reads given contexts.
 
-    `exact` and `f1` of the best span where there is an answer, which it must name; `auroc` of their relevance for contexts that
-    hold the answer against those that don't. What can't be measured on these examples is left out.
+    Returns `examples`; `exact` and `f1` of the best span, over the examples with an answer; and `auroc` of the relevance, for
+    contexts with an answer against those without. Figures that these examples don't allow are left out.
     """
     judged = model.read([Task(example.question, example.context, example.begin) for example in examples], best=1)
     answerable = [bool(example.targets) for example in examples]

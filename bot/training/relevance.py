@@ -1,10 +1,10 @@
-"""Training of the relevance model: how likely a passage answers a question, and which of its words do.
+"""Training of the relevance model, which rates how likely a passage answers a question and marks the words that do.
 
-A cross-encoder over the encoder's backbone with two heads: one logit from [CLS] for the relevance, and two per token for where
-the words that matter begin and end. It starts from the weights of a reader (`bot.training.reader`), which compares a question
-with a text already. The loss has three parts: among the passages of one question the right ones must come first (listwise
-softmax; Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", 2007), each passage by itself must be told
-right or wrong (binary cross-entropy, which keeps the logits comparable between questions), and the words must be found.
+A cross-encoder over the encoder's backbone with two heads: one logit from [CLS] for the relevance, and two per token for the
+start and end of the key words. It starts from the weights of a reader (`bot.training.reader`). The loss has three parts:
+`among` ranks the right passages of a question first (listwise softmax; Cao et al., "Learning to Rank: From Pairwise Approach to
+Listwise Approach", 2007), `alone` classifies each passage as right or wrong (binary cross-entropy, which keeps the logits
+comparable between questions), and `words` finds the key words.
 """
 
 import random
@@ -210,15 +210,17 @@ def _length(group: Group) -> int:
     return max(len(candidate.text) for candidate in group.candidates)
 
 
-# The share of questions that are put as follow-ups, and that of answers which are taken out of the documents.
+# Share of questions put as follow-ups, and of groups whose right passages are taken out.
 _FOLLOW_UPS = 0.08
 _TAKEN_OUT = 0.04
 
 
 def _drawn(group: Group, size: int, asked: Sequence[str], chance: random.Random) -> Group:
-    """The group as it is learnt from this time: the question as people type it, right passages, and some of the wrong ones,
-    those that the search ranks high more often. A follow-up has an earlier question of the same source behind it, as in
-    `bot.engine.conversation`."""
+    """Draw a group for one step: the question as people type it, up to two right passages, and some wrong ones.
+
+    Wrong passages that the search ranks high are drawn more often. A follow-up is joined with another question of its source
+    (`asked`), as in `bot.engine.conversation`.
+    """
     right = [candidate for candidate in group.candidates if candidate.right]
     wrong = [candidate for candidate in group.candidates if not candidate.right]
     right = chance.sample(right, min(2, len(right)))
