@@ -1,4 +1,4 @@
-"""What a check has found: one line of `knowledge-bot doctor`."""
+"""The result of a check: one line of `knowledge-bot doctor`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,12 +7,12 @@ from enum import StrEnum
 class Level(StrEnum):
     OK = "ok"
     WARNING = "warning"  # works, but not as well as it could
-    ERROR = "error"  # does not work before somebody mends it
+    ERROR = "error"  # does not work until it is mended
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`text` says how it is, and for a warning or an error what to do."""
+    """The result of one check. `text` describes it and, for a warning or an error, the fix."""
 
     level: Level
     subject: str

@@ -1,4 +1,4 @@
-"""What a document is made of: the plain data that loaders make, storage keeps and the engine quotes from."""
+"""Documents, blocks and passages: the data that loaders make, storage keeps and the engine quotes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """Where something stands in its document. Only what the format has is set; everything counts from 1."""
+    """A place in a document. Only the fields that the format has are set; all count from 1."""
 
     lines: tuple[int, int] | None = None  # first and last line, both included
-    page: int | None = None  # of a presentation: the slide
+    page: int | None = None  # or slide of a presentation
     row: int | None = None
-    paragraph: int | None = None  # below its heading, where a list or a table counts as one
+    paragraph: int | None = None  # number below its heading; a list or a table counts as one
 
     def __str__(self) -> str:
-        """`lines 12-14`, `page 3`, `row 7`, `paragraph 2`; empty where the format has none."""
+        """`lines 12-14`, `page 3`, `row 7`, `paragraph 2`; empty if the format has no places."""
         if self.lines is not None:
             first, last = self.lines
             return f"line {first}" if first == last else f"lines {first}-{last}"
@@ -35,10 +35,10 @@ class Locator:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The smallest unit that keeps its form. `text` stands in the document exactly like this.
+    """The smallest unit that keeps its form. `text` is in the document word for word.
 
-    `context` is what a part of a split block needs in order to be understood on its own (a table's header rows): it is
-    searched and shown with the part, but it is not quoted. For a stored pair, `context` is the question and `text` the answer.
+    `context` is the text that a part of a split block needs to be understood (a table's header rows): it is searched and shown
+    with the part, but not quoted. In a stored pair, `context` is the question and `text` the answer.
     """
 
     form: Form
@@ -46,14 +46,14 @@ class Block:
     heading: tuple[str, ...] = ()
     locator: Locator = Locator()
     context: str = ""
-    part: tuple[int, int] = (0, 1)  # which (from 0) of how many; their texts one after the other are the block
+    part: tuple[int, int] = (0, 1)  # (number from 0, count) of the parts of a split block
 
     def located(self, start: int, end: int) -> Locator:
-        """Where a piece of the text stands: at lines or a row of its own, if each line of the text is one of the file."""
+        """Return the place of a part of the text: lines or a row of its own, if the text keeps the lines of the file."""
         return next(self.locators([(start, end)]))
 
     def locators(self, pieces: Iterable[tuple[int, int]]) -> Iterator[Locator]:
-        """Where each of some pieces stands, as (start, end) in the order of the text, which is gone through once."""
+        """Yield the place of each piece (start, end) of the text, given in order."""
         locator = self.locator
         height = self.text.rstrip().count("\n")
         before = reached = 0
@@ -84,9 +84,9 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Consecutive blocks under one heading path that fit the encoder's window: what is embedded and searched.
+    """Consecutive blocks under one heading path that fit the encoder's window, the unit of embedding and search.
 
-    `body` is the blocks' plain text without markup, which the keyword index holds; title and heading stand beside it.
+    `body` is the blocks' text without markup, for the keyword index, which holds title and heading separately.
     """
 
     blocks: tuple[Block, ...]
@@ -95,14 +95,14 @@ class Passage:
 
 
 def embedded_text(title: str, heading: Sequence[str], body: str) -> str:
-    """What the models see of a passage: where it stands, then what it says."""
+    """Return the text of a passage that the models see: title and headings, then the body."""
     return "\n".join(filter(None, (title, " > ".join(heading), body)))
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
-    """A passage as search returns it: its document, and the first and last of its places there (from 0; neighbours that
-    were found together are merged into one)."""
+    """A passage that the search has found. `positions` are its first and last place in the document, from 0, which differ if
+    neighbours were merged."""
 
     document: str
     title: str

@@ -1,7 +1,6 @@
-"""The plain data that crosses the borders between rooms, and the protocols at the seams.
+"""The data that packages exchange about a question and its answer, and the protocols of services and adapters.
 
-Frozen and made of JSON types throughout, so that a question and its answer survive a restart in the journal.
-Knows no platform, no model and no database.
+The data are frozen and made of JSON types, so that a question and its answer survive a restart in the journal.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from typing import Any, Protocol, runtime_checkable
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an answer goes: enough for the adapter to deliver it after a restart.
+    """The destination of an answer, complete enough for the adapter to deliver it after a restart.
 
-    `platform`, `chat` and `message` together name one asking message for ever; `details` is the adapter's own, plain JSON.
+    `platform`, `chat` and `message` together identify the asking message for ever; `details` is JSON of the adapter's own.
     """
 
     platform: str
@@ -29,29 +28,29 @@ class Address:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What names the asking message, without the details."""
+        """The identity of the asking message: (platform, chat, message)."""
         return self.platform, self.chat, self.message
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One message that asks something. Questions of one `conversation` are answered in the order they came."""
+    """One message that asks something. Questions of one `conversation` are answered in the order of their arrival."""
 
     text: str
     conversation: str
-    author: str  # the platform's id of the user, by which the bot limits, and forgets on request
+    author: str  # the platform's id of the user, for limits and erasure
     address: Address
     received_at: datetime  # with a time zone
     replied_to: str | None = None  # the text of the message that this one replies to
     earlier: tuple[Turn, ...] | None = None
-    """What was said before, where whoever asks says so; None: the bot remembers it."""
+    """Earlier turns that the caller passes along; None: the bot remembers them itself."""
     deadline: float | None = field(default=None, compare=False)
-    """Until when an answer is worth having, by `time.monotonic`: what takes longer is to be left out. The dispatcher says so to
-    the engine; it means nothing to another process, so it is not kept."""
+    """The time by `time.monotonic` until which an answer is of use: stages that take longer are left out. It means nothing to
+    another process, so it is not stored."""
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until the deadline, not below 0; infinity where there is none."""
+        """Seconds until the deadline, at least 0; infinity without a deadline."""
         return math.inf if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def to_json(self) -> dict[str, Any]:
@@ -78,15 +77,15 @@ def _turns(data: Sequence[Mapping[str, str]] | None) -> tuple[Turn, ...] | None:
 class Outcome(StrEnum):
     ANSWERED = "answered"
     SUGGESTED = "suggested"  # a section that may answer, marked as unsure
-    DECLINED = "declined"  # nothing in the documents comes near
+    DECLINED = "declined"  # the documents don't answer
     SMALL_TALK = "small_talk"
-    FAILED = "failed"  # an error of ours: the text says so, with the reference
-    STOPPED = "stopped"  # whoever asked has stopped it
+    FAILED = "failed"  # an error of the bot: the text says so, with the reference
+    STOPPED = "stopped"  # stopped by its author
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """The proof of an answer: `quote` stands in the document's extracted text exactly like this, at the place named."""
+    """The source of an answer. `quote` is in the document's extracted text word for word, at the given place."""
 
     document: str
     title: str
@@ -105,17 +104,17 @@ class Citation:
 
 
 class Phrased(StrEnum):
-    """What became of the words that a language model wrote."""
+    """The fate of a language model's draft."""
 
     KEPT = "kept"  # the documents support every sentence
     TRIMMED = "trimmed"  # sentences without support were left out
     REPLACED = "replaced"  # by the words of the documents
-    FAILED = "failed"  # no words came: the documents are quoted
+    FAILED = "failed"  # no draft came: the documents are quoted
 
 
 @dataclass(frozen=True, slots=True)
 class Phrasing:
-    """Which language model was to phrase an answer, what became of it, and why, in words without any text of the question
+    """The language model that was to phrase an answer, the fate of its draft, and the reasons, without any text of the question
     or the documents."""
 
     model: str
@@ -134,12 +133,12 @@ class Phrasing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the engine says to one question. `text` is Markdown; `span`, if it is set, stands in it word for word.
+    """The engine's answer to one question.
 
-    `confidence` is between 0 and 1. `retrieved` names the documents found, best first, each once, ten at most.
-    `timings_ms` has one entry a stage. `reference` is the short id that the log line of this question carries too. `late`: it
-    took so long, mostly because the bot was away, that it should come with a word about that. `phrasing` is None where no
-    language model was asked. `more` is what follows the answer in the same section, Markdown, for those who ask for it.
+    `text` is Markdown; `span`, if set, is a part of it word for word. `confidence` is between 0 and 1. `retrieved` names the
+    documents found, best first, each once, ten at most. `timings_ms` has one entry per stage. `reference` is the short id in
+    the log line of this question. `late`: it took so long, mostly because the bot was away, that the answer should mention it.
+    `phrasing` is None if no language model was asked. `more` is the rest of the section, Markdown, for people who ask for it.
     """
 
     outcome: Outcome
@@ -160,17 +159,17 @@ class Answer:
 
     @property
     def from_documents(self) -> bool:
-        """Whether the text is from the documents, sure or not, so that it has sources and can be rated."""
+        """Whether the text is from the documents, sure or not: it has sources and can be rated."""
         return self.outcome in (Outcome.ANSWERED, Outcome.SUGGESTED)
 
     def to_json(self) -> dict[str, Any]:
-        """The form that people and programs read too: `text` is called `answer` there, beside `answered`."""
+        """Return the JSON form, which people and programs read too: it has `answer` for `text`, and `answered`."""
         fields = asdict(self)
         return {"outcome": self.outcome.value, "answered": self.answered, "answer": fields.pop("text")} | fields
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Answer:
-        """Also of what an earlier version wrote, which knew of no `phrasing`."""
+        """Read the JSON form, also that of earlier versions, which has no `phrasing`."""
         fields = {name: value for name, value in data.items() if name not in ("answered", "answer")}
         phrasing = data.get("phrasing")
         return cls(
@@ -187,7 +186,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One earlier question of a conversation and what was answered to it."""
+    """One earlier question of a conversation and its answer."""
 
     question: str
     answer: str
@@ -202,9 +201,9 @@ class QueryVariant:
 
 
 class Stage(StrEnum):
-    """How far a question has come."""
+    """The stage of a question on its way."""
 
-    STARTING = "starting"  # the bot has just been started, and gets its models and its index ready
+    STARTING = "starting"  # the bot was just started and is loading models and index
     QUEUED = "queued"
     SEARCHING = "searching"
     READING = "reading"
@@ -213,24 +212,26 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Progress of one question. `text` is what there is to show at this stage: the place in the line (1: next), or the
-    sentences written so far that the documents support."""
+    """The progress of one question.
+
+    `text` is the content to show: the place in the queue (1: next), or the supported sentences written so far.
+    """
 
     stage: Stage
     text: str = ""
 
 
 Progress = Callable[[Update], None]
-"""Told by the engine, on the event loop; must return at once."""
+"""Called by the engine on the event loop; must return at once."""
 
 
 class Engine(Protocol):
     async def answer(self, question: Question, progress: Progress) -> Answer:
-        """Answer one question. Raises a BotError only where no answer at all can be given."""
+        """Answer one question. Raises a BotError only if no answer at all can be given."""
 
 
 class Policy(StrEnum):
-    """When the bot answers in a chat in which several people talk."""
+    """When the bot answers in a chat with several people."""
 
     MENTION = "mention"  # when it is addressed
     ALWAYS = "always"  # every question, but not what people say to each other
@@ -240,11 +241,11 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """How a part is to go out.
+    """How to send a part of an answer.
 
-    `repeated`: an earlier try was cut off without an acknowledgement, so the part may have arrived: mark it as repeated.
-    `replaces`: the platform's id of a message to edit in place, be it a placeholder or this part of an answer that has been
-    revised. If that message is gone, send a new one. Editing again does no harm, so `repeated` is False then.
+    `repeated`: an earlier try was cut off without an acknowledgement, so the part may have arrived; mark it as repeated.
+    `replaces`: the platform's id of a message to edit instead, a placeholder or an earlier version of this part. If that
+    message is gone, send a new one. Editing twice does no harm, so `repeated` is False then.
     """
 
     repeated: bool = False
@@ -252,64 +253,63 @@ class Sending:
 
 
 class Delivery(Protocol):
-    """One answer on its way out, as the journal knows it: which of its parts have been sent already."""
+    """The delivery of one answer. The journal records which of its parts have been sent."""
 
     async def send_part(self, part: int, send: Callable[[Sending], Awaitable[str]]) -> str:
-        """Send part number `part` (from 0) unless it was sent before, and return the platform's id of the sent message.
+        """Send part number `part` (from 0) by `send`, unless it was sent before; return the platform's id of the message.
 
-        What `send` raises goes through; the part then counts as in doubt, but not after NotSent. Raises Superseded, which
-        must go through too, where the question was edited or deleted meanwhile.
+        Errors of `send` propagate; except after NotSent, the part then counts as in doubt. Raises Superseded if the question
+        was edited or deleted meanwhile, which callers must let propagate.
         """
 
     async def left_over(self, parts: int) -> list[str]:
-        """The ids of messages of an earlier, longer answer that this one of `parts` parts has no use for: delete them."""
+        """Return the ids of messages to delete: those of an earlier answer with more than `parts` parts."""
 
 
 class NotSent(Exception):
-    """A part has certainly not gone out: raised by what `Delivery.send_part` awaits, so that the part is not in doubt."""
+    """A part was certainly not sent. Raised by the `send` of `Delivery.send_part`, so that the part is not in doubt."""
 
 
 class Superseded(Exception):
-    """The question was edited or deleted meanwhile: this answer is not wanted any more."""
+    """The question was edited or deleted, so its answer is not wanted any more."""
 
 
 class Service(Protocol):
-    """What the daemon keeps running."""
+    """A part of the program that the daemon keeps running."""
 
     @property
     def name(self) -> str: ...
 
     async def run(self) -> None:
-        """Work until there is no more to do, or until cancelled. Raises a BotError where starting again is of no use."""
+        """Work until the work is done, or until cancelled. Raises a BotError if starting again is of no use."""
 
 
 @runtime_checkable
 class Connecting(Protocol):
-    """A service that needs a connection to work: that it runs doesn't say that it is connected."""
+    """A service that needs a connection, and may run without being connected."""
 
     @property
     def trouble(self) -> str | None:
-        """Why it does not work at the moment, for operators; None where it does."""
+        """The reason why it doesn't work at the moment, for operators; None if it works."""
 
 
 @runtime_checkable
 class Closing(Protocol):
-    """A service that holds something when it doesn't run, for what is still delivered then."""
+    """A service that holds resources after `run` has ended, for answers that are still delivered."""
 
     async def close(self) -> None:
-        """Let go of it: nothing comes any more."""
+        """Release them: no more answers come."""
 
 
 @runtime_checkable
 class Adapter(Service, Protocol):
-    """One platform, as the daemon and the dispatcher know it. Its name is the one that its addresses carry; it runs until
-    the platform has no more to give."""
+    """A platform. Its name is the `platform` of its addresses. `run` ends when no more questions can come."""
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
-        """Send the answer, part by part, through `delivery.send_part`. May be called again for the same answer.
+        """Send the parts of the answer by `delivery.send_part`. May be called again for the same answer.
 
-        Raises Undeliverable where trying again is of no use; after any other error it is called again.
+        Raises Undeliverable if trying again is of no use; after any other error it is called again.
         """
 
     async def progress(self, address: Address, update: Update) -> None:
-        """Show how far the question has come. Never essential: what it raises is logged and dropped."""
+        """Show the progress of a question. Not essential: its errors are logged and dropped."""

@@ -1,7 +1,7 @@
-"""Every knob, with its unit, default and help: `bot.toml` and the environment, read once at the edge and passed down.
+"""The settings, with unit, default and help, read from `bot.toml` and the environment.
 
-The environment wins over the file: `BOT_ANSWER__THRESHOLD=0.6` is `threshold` in the section `[answer]`. All problems
-are reported at once. Relative paths count from the folder of the settings file, or from the working folder without one.
+The environment wins over the file: `BOT_ANSWER__THRESHOLD=0.6` is `threshold` in the section `[answer]`. All problems are
+reported at once. Relative paths count from the folder of the settings file, or from the working folder without one.
 """
 
 import difflib
@@ -32,7 +32,7 @@ from bot.core.messages import Policy
 DEFAULT_FILE = "bot.toml"
 ENVIRONMENT_PREFIX = "BOT_"
 CONFIG_VARIABLE = "BOT_CONFIG"
-# Names that people and hosts use for some settings already; the name with our own prefix wins over them.
+# Common names of some settings; the name with our own prefix wins over them.
 PLAIN_VARIABLES = {
     "DISCORD_TOKEN": ("discord", "token"),
     "TELEGRAM_TOKEN": ("telegram", "token"),
@@ -585,7 +585,7 @@ class Settings(BaseSettings):
 
     @property
     def secrets(self) -> list[str]:
-        """The value of every setting that nobody may see."""
+        """The values of all secret settings that are set."""
         sections = [getattr(self, name) for name in type(self).model_fields]
         values = [getattr(section, key) for section in sections for key in type(section).model_fields]
         return [value.get_secret_value() for value in values if isinstance(value, SecretStr) and value]
@@ -599,14 +599,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over what is passed in, which is the content of the file."""
+        """Put the environment before the arguments, which are the content of the file."""
         return env_settings, InitSettingsSource(settings_cls, _plain_variables()), init_settings
 
 
 def load_settings(file: Path | None = None) -> Settings:
-    """The settings from `file` (default: `bot.toml` in the working folder, if there is one) and the environment.
+    """Load the settings from `file` (default: `bot.toml` in the working folder, if there is one) and the environment.
 
-    Raises SettingsError with every problem: where it stands, what is wrong, what to do.
+    Raises SettingsError with every problem: its place, its cause and its fix.
     """
     if file is not None and not file.is_file():
         raise SettingsError([f"{file}: there is no such settings file; check the path, or leave it out"])
@@ -626,7 +626,7 @@ def load_settings(file: Path | None = None) -> Settings:
 
 
 def all_settings() -> Iterator[tuple[str, str, Any, str]]:
-    """(section, key, default, help) of every setting, in the order of the example file."""
+    """Yield (section, key, default, help) of every setting, in the order of the example file."""
     for section, field in Settings.model_fields.items():
         for key, setting in type(field.default).model_fields.items():
             yield section, key, setting.default, setting.description or ""
@@ -652,7 +652,7 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     )
 
 
-# In place of pydantic's messages that only a programmer understands, by kind of error.
+# Replacements for messages of pydantic that only programmers understand, by kind of error.
 _MESSAGES = {
     "model_type": "this is a section, which begins with its name in brackets on a line of its own",
     "path_type": "input should be a path, in quotes",
@@ -661,7 +661,7 @@ _MESSAGES = {
 
 
 class _Source:
-    """The settings file, and the sentences about what is wrong in it or in the environment."""
+    """The settings file, with descriptions of problems in it or in the environment."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -689,7 +689,7 @@ class _Source:
         return f"{place}: {message[:1].lower()}{message[1:]}"
 
     def _place(self, path: tuple[str, ...]) -> str:
-        """`bot.toml line 7`, as far as the line can be found."""
+        """Return `bot.toml line 7`, or the file alone if the line can't be found."""
         section = None
         for number, line in enumerate(self._lines, start=1):
             if header := re.match(r"\s*\[\s*([^\]]+?)\s*\]", line):
@@ -710,7 +710,7 @@ def _plain_variables() -> dict[str, Any]:
 
 
 def _unknown_variables() -> Iterator[str]:
-    """Variables with our prefix that name no section; a wrong key within one is found by the validation."""
+    """Yield problems with variables that have our prefix and name no setting; validation finds wrong keys in sections."""
     for name in os.environ:
         if name.upper().startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE:
             path = tuple(name[len(ENVIRONMENT_PREFIX) :].lower().split(_DELIMITER))
@@ -738,7 +738,7 @@ _FORMER = frozenset(
 
 
 def _suggestion(path: tuple[str, ...], in_environment: bool) -> str:
-    """What may have been meant: another key of the same section, or else any setting or section."""
+    """Suggest a similar name: a key of the same section, or else any setting or section."""
     if ".".join(path) in _FORMER:
         return " any more; remove it (bot.example.toml lists all settings)"
     known: dict[str, tuple[str, ...]] = {f"{section}.{key}": (section, key) for section, key, _, _ in all_settings()}

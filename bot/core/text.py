@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import lru_cache
 
 Span = tuple[int, int]
-"""First and past-the-last character, as in a slice."""
+"""(start, end) of characters, as in a slice."""
 
-# A full stop after one of these, or after a single capital letter, ends no sentence.
+# A full stop after one of these, or after a single capital letter, doesn't end a sentence.
 _ABBREVIATIONS = frozenset(
     """
     al approx art cf ch co corp dept dr e.g eg eq etc ex fig figs gen gov i.e ie inc jr lt ltd mr mrs ms mt no nos op
@@ -20,7 +20,7 @@ _LAST_WORD = re.compile(r"[\w.]+$")
 
 
 def sentences(text: str) -> list[Span]:
-    """The spans of the sentences of running text, in order, without the white space around them."""
+    """Return the spans of the sentences in a text, in order, without surrounding white space."""
     spans = []
     start = 0
     for match in _SENTENCE_END.finditer(text):
@@ -33,7 +33,7 @@ def sentences(text: str) -> list[Span]:
 
 
 def _is_no_end(text: str, start: int, stop: int) -> bool:
-    """Whether the full stop at `stop` belongs to an abbreviation, to initials, or to the number of what begins at `start`."""
+    """Whether the full stop at `stop` belongs to an abbreviation, to initials, or to an item's number at `start`."""
     found = _LAST_WORD.search(text, max(start, stop - 20), stop)
     if found is None:
         return False
@@ -44,7 +44,7 @@ def _is_no_end(text: str, start: int, stop: int) -> bool:
 
 
 def stripped(text: str, span: Span) -> Span:
-    """The span without the white space at its ends."""
+    """Return the span without white space at its ends."""
     start, end = span
     while start < end and text[start].isspace():
         start += 1
@@ -55,14 +55,14 @@ def stripped(text: str, span: Span) -> Span:
 
 HTML_COMMENT = re.compile(r"<!--(?:(?!<!--|-->).)*+-->", re.DOTALL)
 
-# Each pattern stops at the next mark of its own kind, and gives nothing back: so hostile text costs no more time than any.
+# Each pattern stops at the next mark of its kind and never backtracks, so hostile text takes no more time than other text.
 _TARGET = r"\([^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)*+\)"
 _STRONG = re.compile(r"(?<!\\)\*\*(?=[^\s*])([^*]++)(?<=[^\s\\])\*\*")
 _MARKUP = [
     (HTML_COMMENT, " "),
     (re.compile(r"^[ \t]*+(?:`{3,}+[^`\n]*+|~{3,}+.*)$", re.MULTILINE), ""),  # code fences
     (re.compile(r"^[ \t]*+(?:\|[ \t|:-]*+|:?-{2,}+:?[ \t]*+(?:\|[ \t|:-]*+)?)$", re.MULTILINE), ""),  # table rules
-    (  # HTML, and code and addresses, whose brackets are none
+    (  # HTML, and code and addresses, whose brackets aren't markup
         re.compile(
             r"(?<!`)(`{1,3})(?!`)(.+?)(?<!`)\1(?!`)|<([a-z]++:[^<>\s]++|[^<>\s@]++@[^<>\s]++)>|</?[a-zA-Z][\w:.-]*+(?:[\s/][^<>]*+)?>",
             re.DOTALL,
@@ -85,7 +85,7 @@ _MARKUP = [
 
 
 def plain(text: str) -> str:
-    """Markdown without its markup, for searching and comparing; never for quoting."""
+    """Return Markdown text without its markup, for searching and comparing, never for quoting."""
     for pattern, replacement in _MARKUP:
         text = pattern.sub(replacement, text)
     return re.sub(r"[ \t]*\n\s*", "\n", re.sub(r"[ \t]+", " ", text)).strip()
@@ -105,19 +105,19 @@ STOP_WORDS = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """The lower-case words of a text, in order."""
+    """Return the words of a text in lower case, in order."""
     return [match.group().lower().replace("’", "'") for match in _WORD.finditer(text)]
 
 
 def content_words(text: str) -> list[str]:
-    """The words that carry the meaning: without stop words, or all of them where nothing else is left."""
+    """Return the words of a text without stop words, or all of them if there are only stop words."""
     everything = words(text)
     return [word for word in everything if word not in STOP_WORDS] or everything
 
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """A rough English stem, so that `installs`, `installed` and `installing` meet. Only for comparing two texts."""
+    """Return a rough English stem, the same for `installs`, `installed` and `installing`. Only for comparing texts."""
     for suffix, kept in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", ""), ("ly", "")):
         if word.endswith(suffix) and len(word) - len(suffix) >= 3 and not word.endswith("ss"):
             word = word[: len(word) - len(suffix)] + kept
@@ -126,17 +126,17 @@ def stem(word: str) -> str:
 
 
 def stems(text: str) -> frozenset[str]:
-    """The stems of the content words of a text."""
+    """Return the stems of the content words of a text."""
     return frozenset(stem(word) for word in content_words(text))
 
 
-def share_of_words(wanted: frozenset[str], there: frozenset[str]) -> float:
-    """The share of the wanted words that are there, between 0 and 1."""
-    return len(wanted & there) / max(1, len(wanted))
+def share_of_words(wanted: frozenset[str], present: frozenset[str]) -> float:
+    """Return the share of the wanted words that are present, between 0 and 1."""
+    return len(wanted & present) / max(1, len(wanted))
 
 
 def line_spans(text: str, joined: Callable[[str], bool] = lambda _: False) -> list[Span]:
-    """The spans of the lines, a blank one and one for which `joined` holds together with the line before it."""
+    """Return the spans of the lines. A blank line, or one for which `joined` holds, is part of the line before it."""
     spans: list[Span] = []
     start = 0
     for line in text.split("\n"):
@@ -153,7 +153,7 @@ _LIST_MARKER = re.compile(r"([ \t]*+)(?:[-*+•]|\d{1,9}[.)])(?=\s|$)")
 
 
 def list_items(text: str) -> list[Span]:
-    """The spans of the top-level items of a list, each with the lines that belong to it."""
+    """Return the spans of the top-level items of a list, each with its further lines."""
     depth = len(text) - len(text.lstrip(" \t"))
 
     def joined(line: str) -> bool:
@@ -164,6 +164,6 @@ def list_items(text: str) -> list[Span]:
 
 
 def counted(count: float, singular: str, plural: str = "") -> str:
-    """A number with its noun: `1 passage`, `2 passages`. `plural` is for nouns that take more than an s."""
+    """Return a number with its noun: `1 passage`, `2 passages`. `plural` is for irregular nouns."""
     noun = singular if count == 1 else plural or f"{singular}s"
     return f"{count:g} {noun}" if isinstance(count, float) else f"{count} {noun}"

@@ -1,6 +1,6 @@
-"""The encoder: text -> unit vector, through sentence-transformers.
+"""The encoder: turns texts into unit vectors by a sentence-transformers model.
 
-Blocking; `encode` belongs to one inference thread. `count_tokens` may be called from any thread.
+Blocking. Call `encode` from one thread only; `count_tokens` may be called from any thread.
 """
 
 import copy
@@ -26,10 +26,10 @@ Vector = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
 """float32 [number of texts, dimension], rows of unit length."""
 
-# A forward pass over so many tokens, padding counted in, keeps two cores busy; larger ones are no faster, but need more memory.
+# Tokens of a forward pass, padding included. This many keep two cores busy; more are no faster and need more memory.
 TOKENS_PER_BATCH = 1_000
-# Texts are padded to a multiple of so many tokens, for torch compiles kernels for each shape of input that it meets, and keeps
-# them: without this the bot's memory doubled within a thousand questions, and the compiling cost a sixth of their time.
+# Texts are padded to a multiple of this many tokens, because torch compiles and keeps kernels for each shape of input. Without
+# it, memory doubled within a thousand questions, and compiling took a sixth of their time.
 LENGTH_STEP = 16
 _CHARACTERS_PER_TOKEN = 4
 
@@ -58,7 +58,7 @@ class Encoder:
             raise WeightsError(f"{model_id} can't be loaded from {weights.folder}: {error}") from error
         self._model.eval()
         self._torch = torch
-        # A tokenizer of its own, because the model's changes its truncation settings while it works.
+        # A copy, because the model changes the truncation settings of its own tokenizer while it encodes.
         self._counter = copy.deepcopy(self._model.tokenizer.backend_tokenizer)
         self._counter.no_truncation()
         self._counter.no_padding()
@@ -76,7 +76,7 @@ class Encoder:
         }
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector a text, in the order given. Longer texts than the window are cut off at its end."""
+        """Return one unit vector per text, in order. Texts longer than the window are truncated."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         with self._torch.inference_mode():
             for positions in self._batches(texts):
@@ -89,11 +89,11 @@ class Encoder:
         return vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """The number of tokens in each text, special tokens not counted."""
+        """Return the number of tokens in each text, without special tokens."""
         return [len(encoding) for encoding in self._counter.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Positions of texts of similar length, so that little padding is computed."""
+        """Yield batches of positions of texts of similar length, which need little padding."""
         batch: list[int] = []
         for position in sorted(range(len(texts)), key=lambda position: len(texts[position])):
             if batch and (len(batch) + 1) * len(texts[position]) > TOKENS_PER_BATCH * _CHARACTERS_PER_TOKEN:
@@ -104,14 +104,14 @@ class Encoder:
             yield batch
 
 
-# What `encoder.model` says where no model is wanted.
+# The value of `encoder.model` for running without a model.
 NO_MODEL = "none"
 
 
 class WordEncoder:
-    """In place of a model where none is wanted: texts that share words get similar vectors. Needs no weights.
+    """An encoder without a model: texts that share words get similar vectors.
 
-    The search doesn't rank by these vectors, for BM25 does that better; they group questions and find near passages.
+    The search doesn't rank by these vectors, because BM25 does that better; they group questions and find near passages.
     """
 
     dimension = 512
@@ -121,7 +121,7 @@ class WordEncoder:
     by_meaning = False
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector a text: its words, each counted once, in places that their sums decide."""
+        """Return one unit vector per text: its words, each counted once, hashed to dimensions."""
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for vector, text in zip(vectors, texts, strict=True):
             for word in stems(text):
@@ -132,7 +132,7 @@ class WordEncoder:
         return vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """The number of words and marks in each text."""
+        """Return the number of words and punctuation marks in each text."""
         return [len(_WORD_OR_MARK.findall(text)) for text in texts]
 
 
@@ -141,7 +141,7 @@ AnyEncoder = Encoder | WordEncoder
 
 
 def load_encoder(settings: EncoderSettings, models: ModelsSettings) -> Encoder:
-    """Find the weights, choose the number format and load. Takes seconds: the libraries are large. Raises WeightsError."""
+    """Find the weights, choose the number format and load the encoder. Takes seconds. Raises WeightsError."""
     weights = find_weights(settings.model, settings.revision, auto_download=models.auto_download)
     import torch
 
@@ -151,13 +151,13 @@ def load_encoder(settings: EncoderSettings, models: ModelsSettings) -> Encoder:
 
 
 def _identity(model_id: str, weights: Weights) -> str:
-    """Names the encoder that made a vector: another model or other weights give another identity.
+    """Return an id of the encoder that made a vector: another model or other weights have another id.
 
-    The number format is left out on purpose: its vectors agree to a cosine of 0.9999.
+    The number format doesn't count: vectors of the same weights in other formats agree to a cosine of 0.9999.
     """
     digest = hashlib.sha256()
     for file in sorted(itertools.chain(weights.folder.glob("*.safetensors"), weights.folder.glob("*/*.safetensors"))):
-        # The header lists every tensor with its place; with the size it tells weights apart without reading them all.
+        # The header lists every tensor with its place. Header and size tell weights apart without reading all of them.
         with file.open("rb") as stream:
             digest.update(json.dumps([file.name, file.stat().st_size]).encode() + stream.read(65536))
     return f"{model_id}@{digest.hexdigest()[:12]}"

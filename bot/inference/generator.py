@@ -1,8 +1,7 @@
-"""Local language models: a prompt -> text, token by token, through transformers.
+"""Local language models: generate text from a prompt, token by token, with transformers.
 
-`LocalModel` blocks and belongs to one thread; `GenerationWorker` is that thread, and what the other rooms know of it: a stream
-of text that may be closed at any time. Whoever waits there waits on the event loop, with a deadline of their own, so that a
-model that hangs holds up nobody.
+`LocalModel` blocks and belongs to one thread. `GenerationWorker` runs it in that thread and streams its text to the event loop,
+where callers set their own deadlines and may close the stream at any time, so that a model that hangs blocks nobody.
 """
 
 import asyncio
@@ -34,25 +33,25 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Generator(Protocol):
-    """Something that writes: a model on this machine, or behind an address."""
+    """A language model, on this machine or behind an address."""
 
     @property
     def name(self) -> str:
-        """The model, as the operator knows it."""
+        """The name by which operators know the model."""
 
     @property
     def description(self) -> Mapping[str, object]:
-        """What is to be known of it, for the log and for people."""
+        """Facts about the model, for the log and for operators."""
 
     def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
-        """The text that a material is put into, or that a raw prompt goes on with, piece by piece.
+        """Yield the model's answer to a material, or its continuation of a raw prompt, piece by piece.
 
-        A piece may be empty: a sign of life. Closing the stream stops the model. Raises GenerationFailed and EngineBusy. It
-        has no deadline of its own.
+        A piece may be empty, which shows that the model is at work. Closing the stream stops the model. It has no deadline of
+        its own. Raises GenerationFailed and EngineBusy.
         """
 
     async def close(self) -> None:
-        """Stop, and let go of what is held."""
+        """Stop the model and release its resources."""
 
 
 # --- the model --------------------------------------------------------------------------------------------------------
@@ -62,8 +61,10 @@ class LocalModel:
     """A loaded causal or encoder-decoder language model, with its tokenizer."""
 
     def __init__(self, weights: Weights, precision: Precision, settings: GeneratorSettings, name: str = "") -> None:
-        """`name`: what the model is known as, if not by that of the settings. Raises WeightsError over a folder that is
-        damaged, foreign, or has no tokenizer."""
+        """Load the model. `name` is shown instead of the settings' name for it.
+
+        Raises WeightsError if the folder is damaged, holds something else, or has no tokenizer.
+        """
         import torch
         from transformers.utils import logging as transformers_logging
 
@@ -97,11 +98,11 @@ class LocalModel:
         }
 
     def encode(self, prompt: Material | str) -> Encoded:
-        """The prompt as tokens, shortened to what fits."""
+        """Return the prompt as tokens, shortened to fit."""
         return self.prompter.encode(prompt)
 
     def write(self, rows: Sequence["Row"], pause: Callable[[], None] = lambda: None) -> None:
-        """Write all rows, side by side; each is told of its tokens, and may end itself. `pause` is called between tokens."""
+        """Generate all rows in one batch. Each row gets its tokens and may end itself; `pause` is called between tokens."""
         from transformers import StoppingCriteriaList
 
         torch = self._torch
@@ -124,8 +125,10 @@ class LocalModel:
             row.finish()
 
     def _padded(self, prompts_tokens: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        """int64 [rows, longest prompt] tokens and mask. A decoder goes on at the right, so it is padded at the left; what
-        stands there is masked, so any token will do."""
+        """Return tokens and mask, int64 [rows, longest prompt].
+
+        Decoders are padded at the left, because they continue at the right. Padding is masked, so any token serves.
+        """
         longest = max(map(len, prompts_tokens))
         ids, mask = [], []
         for tokens in prompts_tokens:
@@ -136,7 +139,7 @@ class LocalModel:
         return self._torch.tensor(ids), self._torch.tensor(mask)
 
     def _generation_config(self, new: int) -> Any:
-        """The model's own, for what only it knows (how its decoder starts), with the operator's settings."""
+        """Return the model's own configuration (how its decoder starts, say) with the operator's settings."""
         settings = self._settings
         config = copy.deepcopy(self._model.generation_config)
         sampling = {"temperature": settings.temperature, "top_p": settings.top_p} if settings.do_sample else {}
@@ -153,16 +156,16 @@ class LocalModel:
             do_sample=settings.do_sample,
             **({"temperature": 1.0, "top_p": 1.0, "top_k": 50, "typical_p": 1.0} | sampling),
             eos_token_id=list(self._ends) or None,
-            pad_token_id=next(iter(self._ends), 0),  # what stands behind a row that has ended
+            pad_token_id=next(iter(self._ends), 0),  # fills a row that has ended
         )
         return config
 
 
 class Row:
-    """One text that is being written. In the model's thread, but for `stopped`."""
+    """One text being written. Belongs to the model's thread, except for `stopped`."""
 
     def __init__(self, encoded: Encoded, tell: Callable[[str], None]) -> None:
-        """`tell` gets each piece of text, which may be empty, as soon as no later token can change it."""
+        """`tell` is called with each piece of text, which may be empty, once no later token can change it."""
         self.encoded = encoded
         self.stopped = threading.Event()
         self.done = False
@@ -176,7 +179,7 @@ class Row:
         self._tokenizer, self._ends = tokenizer, ends
 
     def take(self, token: int) -> bool:
-        """One more token; whether this was the last one."""
+        """Add a token; return whether the row has ended."""
         if not self.done:
             ended = token in self._ends
             if not ended:
@@ -186,7 +189,7 @@ class Row:
         return self.done
 
     def finish(self) -> None:
-        """Tell what was held back."""
+        """Pass on the text that was held back."""
         if not self.stopped.is_set():
             self._say(final=True)
 
@@ -202,7 +205,7 @@ class Row:
 
 
 def find_model(settings: GeneratorSettings, models: ModelsSettings) -> Weights:
-    """The complete weights of the model that the settings name. Blocking. Raises WeightsError."""
+    """Find the weights of the model in the settings. Blocking. Raises WeightsError if they are missing or incomplete."""
     weights = find_weights(settings.model, settings.revision, auto_download=models.auto_download, pickled=True)
     if missing := missing_files(weights.folder, pickled=True):
         raise WeightsError(f"{settings.model} is not complete: {weights.folder} lacks {', '.join(missing)}.")
@@ -210,17 +213,17 @@ def find_model(settings: GeneratorSettings, models: ModelsSettings) -> Weights:
 
 
 def load_model(settings: GeneratorSettings, models: ModelsSettings, name: str = "") -> LocalModel:
-    """Find the weights, choose the number format and load. Blocking, and takes seconds to minutes. Raises WeightsError."""
+    """Find the weights, choose the number format and load the model. Takes seconds to minutes. Raises WeightsError."""
     weights = find_model(settings, models)
     if settings.adapter is not None:
         require_base(settings.adapter, weights.folder)
-    # What stands in 8 bits is multiplied with numbers of 16 bits.
+    # Weights of 8 bits are multiplied with numbers of 16 bits.
     wanted = "bfloat16" if settings.quantization == "int8" else settings.dtype
     return LocalModel(weights, choose_precision(wanted), settings, name)
 
 
 def load_parts(folder: Path, dtype: Any, adapter: Path | None = None) -> tuple[Any, Any]:
-    """(model, tokenizer) of the libraries, for computing, not for learning. Raises nearly anything over a damaged folder."""
+    """Return (model, tokenizer) in evaluation mode. Raises nearly anything over a damaged folder."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     where = {"local_files_only": True, "trust_remote_code": False}
@@ -234,14 +237,14 @@ def load_parts(folder: Path, dtype: Any, adapter: Path | None = None) -> tuple[A
 
 
 def _adapted(model: Any, folder: Path) -> Any:
-    """The model with the LoRA adapter's weights added to its own, so that it is as fast as without."""
+    """Return the model with the LoRA adapter merged into its weights, so that it is as fast as without."""
     try:
         from peft import PeftModel
     except ImportError as error:
         raise WeightsError(f"generator.adapter needs peft. Install it {to_install('lora')}") from error
     if not (folder / "adapter_config.json").is_file():
         raise WeightsError(f"generator.adapter: {folder} has no adapter_config.json, so it is no LoRA adapter.")
-    # peft asks by the old name, which is no concern of an operator's.
+    # peft uses the old name, which doesn't concern operators.
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
     try:
         return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
@@ -250,7 +253,7 @@ def _adapted(model: Any, folder: Path) -> Any:
 
 
 def _penalty(penalty: float, prompt_length: int) -> Any:
-    """Makes less likely what the model itself has written, but not what it is to copy from the prompt."""
+    """Return a logits processor that penalises tokens the model has written, but not those of the prompt."""
     from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 
     if penalty == 1:
@@ -259,7 +262,7 @@ def _penalty(penalty: float, prompt_length: int) -> Any:
 
 
 def _watcher(rows: Sequence[Row], pause: Callable[[], None]) -> Any:
-    """Tells each row of its newest token after each step, and ends those that are done."""
+    """Return a stopping criterion that passes each row its newest token and ends the rows that are done."""
     import torch
     from transformers import StoppingCriteria
 
@@ -272,14 +275,14 @@ def _watcher(rows: Sequence[Row], pause: Callable[[], None]) -> Any:
     return Watcher()
 
 
-# --- the lane ---------------------------------------------------------------------------------------------------------
+# --- the worker -------------------------------------------------------------------------------------------------------
 
 _END = object()
-# A token takes a large model this long at most; who was told to stop and goes on for longer hangs.
+# The longest that a large model takes for a token. A model that was stopped and still runs after this hangs.
 _STOPS_WITHIN = 15.0  # seconds
-# A model that hangs again and again isn't tried any more: each time costs a thread, and the memory of what it was at.
+# A model that hangs this often isn't tried again: each time costs a thread with its memory.
 _MOST_STUCK = 3
-# Of threads that want the same core the one that reads goes first; where nothing is read, texts take as long as ever.
+# Generation yields the processor to the reader; while nothing is read it is as fast as without.
 _NICENESS = 15
 
 
@@ -292,21 +295,23 @@ class _Job:
     left: float | None = None  # when its waiter gave up, on the monotonic clock
 
     def tell(self, piece: "str | Exception | object") -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        with suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
 
 
 class GenerationWorker:
-    """A Generator over a model in a thread of its own. Texts that wait at the same time are written side by side.
+    """A Generator that runs a model in a thread of its own and generates waiting texts in batches.
 
-    A thread in which the model hangs can't be ended. It is left to itself, and another one takes over.
+    A thread in which the model hangs can't be ended; it is abandoned, and another thread takes over.
     """
 
     def __init__(
         self, model: LocalModel, *, side_by_side: int, capacity: int, pause: Callable[[], None] = lambda: None
     ) -> None:
-        """`capacity`: so many may wait or be written. `pause` is called in the thread between two tokens, and may block for
-        a moment to leave the processor to others."""
+        """At most `capacity` texts wait or are being written, `side_by_side` of them in one batch.
+
+        `pause` is called in the thread between tokens, and may block briefly to leave the processor to others.
+        """
         self._model = model
         self.description: Mapping[str, object] = model.description
         self._side_by_side = side_by_side
@@ -314,7 +319,7 @@ class GenerationWorker:
         self._pause = pause
         self._waiting: deque[_Job] = deque()
         self._running: list[_Job] = []
-        self._stuck = 0  # threads left to themselves that haven't come back
+        self._stuck = 0  # abandoned threads that haven't returned
         self._closed = False
         self._changed = threading.Condition()
         self._begin_work()
@@ -347,7 +352,7 @@ class GenerationWorker:
                     self._waiting.remove(job)
 
     async def close(self, wait_seconds: float = 5.0) -> None:
-        """Stop what is being written, and wait for the thread, but not for one that hangs."""
+        """Stop all texts and wait for the thread, but no longer than `wait_seconds`."""
         with self._changed:
             self._closed = True
             for job in (*self._running, *self._waiting):
@@ -359,12 +364,14 @@ class GenerationWorker:
         await asyncio.to_thread(self._thread.join, wait_seconds)
 
     def _begin_work(self) -> None:
-        self._thread = threading.Thread(target=self._work, name="lane-generation", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="worker-generation", daemon=True)
         self._thread.start()
 
     def _replace_if_stuck(self) -> None:
-        """Let another thread take over where everybody whom this one writes for left long ago. Raises GenerationFailed where
-        that has been of no use too often."""
+        """Start another thread if all callers of the running batch left long ago.
+
+        Raises GenerationFailed if too many threads hang already.
+        """
         left = [job.left for job in self._running]
         if not left or any(moment is None or time.monotonic() - moment <= _STOPS_WITHIN for moment in left):
             return
@@ -376,7 +383,7 @@ class GenerationWorker:
         self._begin_work()
 
     def _work(self) -> None:
-        # Linux alone has a niceness for each thread; those that torch starts for this one take it over.
+        # Only Linux has a niceness per thread; the threads that torch starts from this one inherit it.
         with suppress(OSError):
             if sys.platform == "linux":
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
@@ -391,13 +398,13 @@ class GenerationWorker:
                     running.append(self._waiting.popleft())
             self._write(running)
             with self._changed:
-                if self._running is not running:  # it took too long: another thread has taken over
+                if self._running is not running:  # another thread has taken over
                     self._stuck -= 1
                     return
                 self._running = []
 
     def _write(self, jobs: Sequence[_Job]) -> None:
-        """Write the texts of some jobs. Whatever goes wrong is told to those who wait: the thread must live on."""
+        """Write the texts of some jobs. Errors go to the callers, so that the thread survives."""
         written: list[_Job] = []
         for job in jobs:
             try:

@@ -1,4 +1,4 @@
-"""Which models are configured, where their files lie and what they take; and how to get rid of those in the cache."""
+"""The configured models, with the place and size of their files, and their removal from the cache."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ _FILES = ("*.safetensors", "*.bin")
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A configured model. `dtype` is what its weights are used in, `memory` what they take then; sizes in bytes.
+    """A configured model.
 
-    `missing`: what is to be done, where it can't be used as it is, or not as it was trained. `folder` is None where nothing of
-    it is there.
+    `dtype` is the number format in which it runs and `memory` the bytes that its weights take then. `missing` says what to do
+    if it can't be used as it is, or not as it was trained. `folder` is None if none of its files are present.
     """
 
     role: str
@@ -35,7 +35,7 @@ class Installed:
 
 
 def installed(settings: Settings) -> Iterator[Installed]:
-    """The models of the settings. Blocking: looks into files, and loads the libraries."""
+    """Yield the models of the settings. Blocking: reads files and loads the libraries."""
     if settings.encoder.model != NO_MODEL:
         yield _found("encoder", settings.encoder.model, settings.encoder.revision, settings.encoder.dtype)
     reader = settings.reader
@@ -50,7 +50,7 @@ def installed(settings: Settings) -> Iterator[Installed]:
 
 
 def _tuned(settings: Settings) -> Iterator[Installed]:
-    """The tuned model that is active, if there is one, with the warning about it."""
+    """Yield the active tuned model, if there is one, with any warning about it."""
     active = read(settings.storage.folder).active
     if active is None:
         return
@@ -84,7 +84,7 @@ def _found(role: str, model: str, revision: str, dtype: str, *, pickled: bool = 
 
 
 def parameter_count(folder: Path) -> int:
-    """How many numbers the weights of a model have; of pickled ones, about. Nothing is loaded."""
+    """Return the number of parameters of a model, an estimate for pickled weights, without loading them."""
     from safetensors import safe_open
 
     files = [file for pattern in _FILES for file in folder.rglob(pattern)]
@@ -95,7 +95,7 @@ def parameter_count(folder: Path) -> int:
     count = 0
     for file in safe:
         with safe_open(file, framework="numpy") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - no mapping, though it looks like one
+            for name in tensors.keys():  # noqa: SIM118 - not a mapping
                 size = 1
                 for length in tensors.get_slice(name).get_shape():
                     size *= length
@@ -104,7 +104,7 @@ def parameter_count(folder: Path) -> int:
 
 
 def remove(model: str) -> int:
-    """Delete all of a model from the Hugging Face cache; how many bytes that frees. Raises WeightsError if it isn't there."""
+    """Delete a model from the Hugging Face cache; return the bytes freed. Raises WeightsError if it isn't there."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 

@@ -1,6 +1,6 @@
-"""Prompts and answers as the tokens of one model. Needs its tokenizer and its configuration, but none of its weights.
+"""Prompts and answers as tokens of one model. Needs its tokenizer and configuration, but not its weights.
 
-What a model is trained on and what it is asked come from here alike, so that both are the same, token for token.
+Training and serving both use it, so that prompts are the same in both, token for token.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from bot.core.settings import GeneratorSettings
 from bot.inference import prompts
 from bot.inference.prompts import Material, Style
 
-# Kinds that were made to summarise: what they are given to read is all they need.
+# Architectures that summarise; their prompt is the passages alone.
 _SUMMARISERS = frozenset({"bart", "pegasus", "pegasus_x", "led", "bigbird_pegasus", "mbart"})
-# A tokenizer without a limit says so by a huge number.
+# A tokenizer without a limit has a huge number.
 _NO_LIMIT = 1_000_000
 _ANSWER = "(the answer)"
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A prompt as tokens; how many may follow; what ends the text; whether the model is thinking already."""
+    """A prompt as `tokens`. `new` is the number of tokens that may follow; `thinking`: the prompt ends within a thought."""
 
     tokens: list[int]
     new: int
@@ -30,10 +30,10 @@ class Encoded:
 
 
 class Prompter:
-    """What a model is given to read, in its own style."""
+    """Makes prompts for one model, in its style."""
 
     def __init__(self, tokenizer: Any, config: Any, generation: Any, settings: GeneratorSettings) -> None:
-        """`config` and `generation` are those of the model."""
+        """`config` and `generation` are the model's configurations."""
         self._tokenizer = tokenizer
         self._settings = settings
         self._two_parts: bool = bool(config.is_encoder_decoder)
@@ -44,7 +44,7 @@ class Prompter:
         self._stops = (*settings.stop, *(prompts.COMPLETION_STOPS if self.style is Style.COMPLETION else ()))
 
     def encode(self, prompt: Material | str) -> Encoded:
-        """The prompt as tokens, shortened to what fits."""
+        """Return the prompt as tokens, shortened to fit."""
         settings = self._settings
         new = settings.max_new_tokens
         budget = settings.prompt_tokens
@@ -61,7 +61,7 @@ class Prompter:
         return Encoded(tokens[-budget:], new, self._stops, thinking)
 
     def _prompt(self, material: Material) -> tuple[list[int], bool]:
-        """The tokens of a prompt, and whether it ends within a thought that the model is to go on with."""
+        """Return the tokens of a prompt, and whether it ends within a thought for the model to continue."""
         if self.style is Style.CHAT:
             text = self._chat(prompts.chat(material))
             # The template has written the special tokens.
@@ -72,7 +72,7 @@ class Prompter:
         return self._tokens(make.get(self.style, prompts.completion)(material)), False
 
     def _chat(self, messages: Sequence[prompts.Message]) -> str:
-        """The messages in the model's own form; some templates know no system role, and say so or leave it out."""
+        """Return the messages in the model's template. Templates without a system role raise an error or drop its message."""
         with suppress(Exception):  # a template is a program, and may raise anything
             text = self._from_template(messages)
             if messages[0].content.strip() in text:
@@ -85,22 +85,22 @@ class Prompter:
                 [{"role": message.role, "content": message.content} for message in messages],
                 tokenize=False,
                 add_generation_prompt=asking,
-                enable_thinking=False,  # templates that know of no thinking don't mind
+                enable_thinking=False,  # ignored by templates without thinking
             )
         )
 
     # --- answers
 
     def answer(self, text: str) -> list[int]:
-        """An answer as the model should write it behind its prompt, with the token that ends it."""
+        """Return the tokens of an answer as the model should write it, with the token that ends it."""
         if self.style is Style.COMPLETION:
-            # An empty line would end it too early.
+            # An empty line would end the answer.
             text = " " + text.replace("\n\n", "\n")
         tokens = self._tokens(text, special=False)
         return [*tokens, *self._ending()]
 
     def _ending(self) -> list[int]:
-        """What comes behind an answer: in a chat what the template puts there, up to the first token that ends a turn."""
+        """Return the tokens behind an answer: in a chat, the template's up to the first one that ends a turn."""
         if self.style is Style.CHAT:
             messages = [prompts.Message("user", "Hello"), prompts.Message("assistant", _ANSWER)]
             _, found, behind = self._from_template(messages, asking=False).rpartition(_ANSWER)
@@ -121,7 +121,7 @@ def _style(wanted: str, kind: str, two_parts: bool, tokenizer: Any, model: str) 
     if two_parts:
         return Style.SUMMARY if kind in _SUMMARISERS else Style.QUESTION
     if template := tokenizer.chat_template:
-        # That of DialoGPT names nobody: it joins turns by the end of text.
+        # DialoGPT's template has no roles: it joins turns by the end-of-text token.
         return Style.CHAT if "role" in str(template) else Style.DIALOGUE
     return Style.DIALOGUE if "dialo" in model.lower() else Style.COMPLETION
 
@@ -132,7 +132,7 @@ def _special_tokens(tokenizer: Any) -> set[str]:
 
 
 def _end_tokens(generation: Any, config: Any, tokenizer: Any) -> frozenset[int]:
-    """Each of the tokens by which the model says that it has finished."""
+    """Return the tokens that end the model's text."""
     ends: set[int] = set()
     for given in (generation.eos_token_id, getattr(config, "eos_token_id", None), tokenizer.eos_token_id):
         ends |= set(given) if isinstance(given, list | tuple) else {given} if given is not None else set()
@@ -140,7 +140,7 @@ def _end_tokens(generation: Any, config: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def _context(config: Any, tokenizer: Any) -> int | None:
-    """How many tokens the model sees at once; None where it has no limit."""
+    """Return the length of the model's context in tokens, None if it has no limit."""
     limits = [getattr(config, "max_position_embeddings", None), tokenizer.model_max_length]
     known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT]
     return min(known, default=None)

@@ -1,8 +1,7 @@
-"""How a language model is asked: question and passages -> a prompt, in the form that fits the model.
+"""Prompts for language models: question, passages and earlier turns as text, in the form that fits the model.
 
-Pure text, without a model. Documents, questions and what was said before are data: whatever in them could be taken for a
-part of the prompt is made harmless first. A prompt that is too long gives up the oldest turns, then ends of passages, the
-last-ranked first.
+Documents, questions and turns are data: anything in them that a model could read as part of the prompt is made harmless. A
+prompt that is too long loses its oldest turns, then the ends of its passages, the last-ranked first.
 """
 
 import re
@@ -18,18 +17,18 @@ class Style(StrEnum):
 
     CHAT = "chat"  # system and user messages, for models with a chat template
     DIALOGUE = "dialogue"  # turns, each ended by the end-of-text token, for DialoGPT
-    COMPLETION = "completion"  # examples whose pattern goes on with the answer, for base models
+    COMPLETION = "completion"  # examples whose pattern the answer continues, for base models
     QUESTION = "question"  # `question: ... context: ...`, for T5 kinds
     SUMMARY = "summary"  # the passages alone, for models that summarise
 
 
-# The forms that tell the model who it is, and in which language to answer.
+# The styles that include persona and language.
 INSTRUCTED = frozenset({Style.CHAT, Style.COMPLETION})
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A passage for a prompt: where it stands, and what it says."""
+    """A passage in a prompt: its place (title and headings) and its text."""
 
     place: str
     text: str
@@ -37,8 +36,10 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a prompt is made of: the question, the passages that answer it, best first, and the turns before it, oldest
-    first. `persona` and `language` are the operator's words."""
+    """The content of a prompt: the question, passages that answer it, best first, and earlier turns, oldest first.
+
+    `persona` and `language` come from the settings.
+    """
 
     question: str
     excerpts: tuple[Excerpt, ...]
@@ -71,12 +72,12 @@ Text: Tickets cost 12 euros. Children under six travel free of charge.
 Question: What does a four year old pay?
 Answer: Children under six travel free of charge.
 """
-# Where a model that completes goes on with a pattern of its own, its answer has ended.
+# Texts that end a completion: the model begins a new example.
 COMPLETION_STOPS = ("\n\n", "\nText:", "\nQuestion:", "\nAnswer:")
 
 
 def chat(material: Material) -> list[Message]:
-    """System message, the turns before, and a user message with the documents and the question."""
+    """Return a system message, the earlier turns, and a user message with the passages and the question."""
     rules = " ".join(filter(None, (material.persona, _RULES, _in_language(material))))
     documents = "\n".join(f"<document>\n{excerpt.place}\n{excerpt.text}\n</document>" for excerpt in material.excerpts)
     return [
@@ -87,23 +88,23 @@ def chat(material: Material) -> list[Message]:
 
 
 def without_system(messages: Sequence[Message]) -> list[Message]:
-    """The messages for a template that knows no system role: its words stand before those of the first user message."""
+    """Return the messages for a template without a system role: its text goes in front of the first user message."""
     first, second, *others = messages
     return [replace(second, content=f"{first.content}\n\n{second.content}"), *others]
 
 
 def dialogue(material: Material, end: str) -> str:
-    """What was said, then what the documents say, then the question, each ended by the token `end`."""
+    """Return the earlier turns, the passages and the question, each ended by the token `end`."""
     said = [text for turn in material.turns for text in (turn.question, turn.answer)]
     known = " ".join(excerpt.text for excerpt in material.excerpts)
     return "".join(f"{_line(text)}{end}" for text in (*said, known, material.question) if text.strip())
 
 
 def completion(material: Material, *, examples: bool = True) -> str:
-    """Examples of text, question and answer, and then the question at hand, so that the likeliest way to go on is to answer
-    it, not to ask another one."""
+    """Return examples of text, question and answer, then the question at hand, so that an answer is the likeliest
+    continuation."""
     persona = " ".join(filter(None, (material.persona, _in_language(material))))
-    # An empty line would be the end of the example.
+    # An empty line would end the example.
     text = "\n".join(re.sub(r"\n\s*\n", "\n", excerpt.text.strip()) for excerpt in material.excerpts)
     said = "".join(f"Question: {_line(turn.question)}\nAnswer: {_line(turn.answer)}\n" for turn in material.turns)
     shown = [persona, _EXAMPLES.strip()] if examples else []
@@ -111,13 +112,13 @@ def completion(material: Material, *, examples: bool = True) -> str:
 
 
 def question_and_context(material: Material) -> str:
-    """The form that T5 kinds have learned from SQuAD, in which most of them have seen questions."""
+    """Return the form in which T5 models have learned questions from SQuAD."""
     context = " ".join(_line(excerpt.text) for excerpt in material.excerpts)
     return f"question: {_line(material.question)} context: {context}"
 
 
 def summary(material: Material) -> str:
-    """What a model that summarises is given: the passages."""
+    """Return the passages, for a model that summarises."""
     return "\n".join(excerpt.text for excerpt in material.excerpts)
 
 
@@ -136,7 +137,7 @@ def _line(text: str) -> str:
 
 # --- data stays data --------------------------------------------------------------------------------------------------
 
-# What the prompts of well-known models, and ours, are built of.
+# Control tokens and labels in the prompts of well-known models and in ours.
 _CONTROL = re.compile(
     r"<\|[^<>|\n]{1,40}\|>|<\uff5c[^<>\n]{1,40}\uff5c>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS)\]|<</?SYS>>|"
     r"</?(?:s|bos|eos|pad|unk|mask|think|system|user|assistant|document|documents|start_of_turn|end_of_turn|im_start|im_end)"
@@ -151,8 +152,11 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e000
 
 
 def harmless(text: str, special_tokens: Sequence[str] = ()) -> str:
-    """Data without what could be read as a part of the prompt: control tokens, the model's own `special_tokens` among them,
-    labels such as `Question:` at the beginning of a line, and characters that nobody sees."""
+    """Return data that can't be read as part of a prompt.
+
+    Control tokens (also the model's own `special_tokens`), labels such as `Question:` at the start of a line, and invisible
+    characters are removed or defused.
+    """
     text = _INVISIBLE.sub("", text)
     for token in special_tokens:
         if len(token.strip()) > 1:
@@ -161,7 +165,7 @@ def harmless(text: str, special_tokens: Sequence[str] = ()) -> str:
 
 
 def harmless_material(material: Material, special_tokens: Sequence[str] = ()) -> Material:
-    """The material with all that is data in it made harmless."""
+    """Return the material with its data made harmless."""
 
     def clean(text: str) -> str:
         return harmless(text, special_tokens)
@@ -175,21 +179,21 @@ def harmless_material(material: Material, special_tokens: Sequence[str] = ()) ->
 
 
 def _opened(token: str) -> str:
-    """A control token that is none any more, for its brackets are gone."""
+    """Return a control token without its brackets, which makes it plain text."""
     return token.translate(str.maketrans("<>[]|\uff5c", "()()  "))
 
 
 # --- within the budget ------------------------------------------------------------------------------------------------
 
-_SHORTEST_EXCERPT = 40  # characters; what is shorter tells nothing
+_SHORTEST_EXCERPT = 40  # characters; shorter ones say nothing
 # Earlier turns help to understand a follow-up, but the passages hold the answer.
 _SHARE_OF_TURNS = 0.25
 
 
 def fitted(material: Material, budget: int, count: Callable[[Material], int]) -> Material:
-    """The material shortened so that its prompt has at most `budget` tokens, as far as turns and passages can be spared.
+    """Return the material shortened so that its prompt has at most `budget` tokens, if turns and passages can be spared.
 
-    `count` gives the number of tokens in the prompt of a material. The best passage loses its end last, and never all.
+    `count` returns the number of tokens in a material's prompt. The best passage is shortened last, and never dropped.
     """
     bare = replace(material, turns=())
     without_turns = count(bare)
@@ -208,9 +212,9 @@ def fitted(material: Material, budget: int, count: Callable[[Material], int]) ->
 
 
 def _shortened(material: Material, surplus: int) -> Material:
-    """A little less: about `surplus` tokens from the end of the last passage, or all of it where little would be left."""
+    """Drop about `surplus` tokens from the end of the last passage, or all of it if little would be left."""
     *others, last = material.excerpts
-    keep = max(0, len(last.text) - 3 * surplus - 1)  # about; who needs more space calls again
+    keep = max(0, len(last.text) - 3 * surplus - 1)  # an estimate; the caller repeats the call if it was too little
     text = last.text[:keep]
     end = max((text.rfind(mark) for mark in (". ", "! ", "? ", "\n")), default=-1)
     text = text[: end + 1] if end > keep // 2 else text[: max(text.rfind(" "), 0)]
@@ -227,8 +231,7 @@ _THOUGHT_BEGINS, _THOUGHT_ENDS = "<think>", "</think>"
 
 
 def said(text: str, *, thinking: bool = False) -> str:
-    """What a model has said aloud so far: without what it thinks first (`<think> ... </think>`). `thinking`: its prompt has
-    begun the thought already."""
+    """Return a model's text without its thoughts (`<think> ... </think>`). `thinking`: the prompt has opened the thought."""
     before, ended, after = text.partition(_THOUGHT_ENDS)
     begins = text.lstrip()
     if ended and (thinking or begins.startswith(_THOUGHT_BEGINS)):
@@ -239,13 +242,13 @@ def said(text: str, *, thinking: bool = False) -> str:
 
 
 def until_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
-    """The text before the first of the stops, and whether there is one."""
+    """Return the text before the first stop, and whether it has one."""
     places = [place for stop in stops if (place := text.find(stop)) >= 0]
     return (text[: min(places)], True) if places else (text, False)
 
 
 def certain(text: str, stops: Sequence[str]) -> str:
-    """The part of a text, so far, that no further words can take back: not the beginning of a stop, and no half character."""
+    """Return the part of an unfinished text that is final: without the beginning of a stop or half a character."""
     text = text.rstrip("\ufffd")
     half = [size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size])]
     return text[: len(text) - max(half)] if half else text

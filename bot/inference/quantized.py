@@ -1,7 +1,7 @@
-"""Weights in 8 bits: each row of a layer as whole numbers with one factor, which takes half the memory of bfloat16.
+"""Weights in 8 bits: each row of a layer as integers with one scale, in half the memory of bfloat16.
 
-For linear layers and for the `Conv1D` in which GPT-2 kinds keep theirs, which the usual quantisers pass over silently. The
-arithmetic stays bfloat16. (int4 is not offered: the kernels for it are gone from torchao's CPU path.)
+Covers linear layers and the `Conv1D` layers of GPT-2 models, which most quantisers skip silently. Computes in bfloat16.
+(int4 is not offered: torchao has no kernels for it on CPUs any more.)
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-# For as many rows at once the kernel for 8 bits is faster than multiplying by the weights in bfloat16.
+# Up to this many rows, the 8-bit kernel is faster than multiplying by weights converted to bfloat16.
 _FEW_ROWS = 16
 
 
@@ -17,7 +17,7 @@ class Int8Linear(nn.Module):
     """`x @ weight.T * scale + bias`, with `weight` int8 [out, in] and `scale` bfloat16 [out]."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        """`weight`: of any float type, [out, in]."""
+        """Quantize `weight`, of any float type, [out, in]."""
         super().__init__()
         exact = weight.detach().float()
         scale = exact.abs().amax(dim=1).clamp(min=1e-12) / 127
@@ -39,7 +39,7 @@ class Int8Linear(nn.Module):
 
 
 def quantize(model: Any) -> int:
-    """Replace the layers of a bfloat16 model in place; the one that chooses the words stays exact. Returns how many."""
+    """Replace the layers of a bfloat16 model in place, except its output layer. Returns the number of layers replaced."""
     from transformers.pytorch_utils import Conv1D
 
     output = model.get_output_embeddings()

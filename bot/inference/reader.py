@@ -1,4 +1,4 @@
-"""The reader: question + passages -> how relevant each passage is, and which of its words answer."""
+"""The reader: rates the relevance of passages for a question, and marks the words that answer it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from bot.inference.workers import AsyncReader
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One passage as read for a question.
+    """The result of reading one passage for a question.
 
-    `relevance` is in logits, above 0 where the passage answers rather than not. The words that answer most likely are the
-    characters `span` of its block number `block` (from 0).
+    `relevance` is in logits, above 0 if the passage more likely answers than not. `span` are the characters of block number
+    `block` (from 0) that most likely answer.
     """
 
     relevance: float
@@ -24,25 +24,21 @@ class Reading:
 
 
 class Reader(Protocol):
-    async def read(
-        self, question: str, passages: Sequence[FoundPassage], deadline_seconds: float | None = None
-    ) -> list[Reading | None]:
-        """One reading a passage, in their order; None of a passage without words. Raises EngineBusy, DeadlineExceeded."""
+    async def read(self, question: str, passages: Sequence[FoundPassage]) -> list[Reading | None]:
+        """Return a reading of each passage, in order; None for one without words. Raises EngineBusy and DeadlineExceeded."""
 
 
 class ExtractiveReader:
-    """A Reader over a model that judges passages and marks spans."""
+    """A Reader that runs the span model."""
 
     def __init__(self, model: AsyncReader) -> None:
         self._model = model
 
-    async def read(
-        self, question: str, passages: Sequence[FoundPassage], deadline_seconds: float | None = None
-    ) -> list[Reading | None]:
+    async def read(self, question: str, passages: Sequence[FoundPassage]) -> list[Reading | None]:
         texts = [PassageText(found) for found in passages]
         tasks = [Task(question, text.text, text.begin) for text in texts]
         readings: list[Reading | None] = []
-        for found, text, judged in zip(passages, texts, await self._model.read(tasks, deadline_seconds), strict=True):
+        for found, text, judged in zip(passages, texts, await self._model.read(tasks), strict=True):
             places = filter(None, (text.place(scored.span) for scored in judged.spans))
             answers = filter(None, (_answer(found.passage.blocks, *place) for place in places))
             best = next(answers, None)
@@ -51,9 +47,9 @@ class ExtractiveReader:
 
 
 class PassageText:
-    """A passage as the model reads it, and back from its characters to those of the blocks.
+    """A passage's text as the model reads it, which maps spans of it back to the blocks.
 
-    Blocks stand in it as they are, markup included, so that the words found are the document's own.
+    It holds the blocks unchanged, markup included, so that quotes are the document's own words.
     """
 
     def __init__(self, found: FoundPassage) -> None:
@@ -68,7 +64,7 @@ class PassageText:
         self.text = text
 
     def place(self, span: Span) -> tuple[int, Span] | None:
-        """The block that most of the span lies in, and the span there; None where it lies in none."""
+        """Return the number of the block that holds most of the span, and the span in it; None if it lies in no block."""
         best: tuple[int, Span] | None = None
         for number, (start, block) in enumerate(zip(self._starts, self._blocks, strict=True)):
             inside = stripped(block.text, (max(0, span[0] - start), max(0, min(len(block.text), span[1] - start))))
@@ -79,13 +75,15 @@ class PassageText:
 
 
 def _introduction(block: Block) -> str:
-    """What stands before a block and is no answer: a stored pair's question, the header rows of a table's later parts."""
+    """Return the text read before a block that can't be quoted: a pair's question, or a split table's header rows."""
     return f"{block.context}\n" if block.context else ""
 
 
 def _answer(blocks: Sequence[Block], place: int, span: Span) -> tuple[int, Span] | None:
-    """The words themselves; of a question in running text, as documents for the public have it, the first sentence or block
-    below that is none. None where there is nothing below."""
+    """Return the span itself or, if it is a question, the first sentence or block after it that isn't one.
+
+    None if the passage ends with questions.
+    """
     for number in range(place, len(blocks)):
         block = blocks[number]
         if block.heading != blocks[place].heading:

@@ -1,7 +1,7 @@
 """A language model behind an OpenAI-compatible address: OpenAI, vLLM, Ollama, llama.cpp, TGI, Hugging Face endpoints.
 
-Through the `openai` library, which repeats with growing pauses what a busy server refuses (429) or fails at (5xx). What breaks
-off later is GenerationFailed. Nothing is sent but the prompt: the question, the passages and the turns before.
+The `openai` library repeats requests that a busy server refuses (429) or fails at (5xx), with growing pauses. A stream that
+breaks off raises GenerationFailed. Only the prompt is sent: the question, the passages and the earlier turns.
 """
 
 import asyncio
@@ -22,41 +22,41 @@ from bot.observability import metrics
 
 _log = structlog.stdlib.get_logger(__name__)
 _CONNECT_SECONDS = 5.0
-# So many characters are a token, about, in the languages that have the longest: to reckon with before a server has counted.
+# Characters of a token, an estimate on the safe side, for budgeting before the server has counted.
 _CHARACTERS_PER_TOKEN = 3
-_MOST_STOPS = 4  # that the interface takes
-# What newer models call it.
+_MOST_STOPS = 4  # the limit of the interface
+# Names of parameters for newer models.
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 _NEEDLESS = ("stream_options", "temperature", "top_p", "seed", "stop")
 
 
 class DailyBudget:
-    """How many tokens may still be used today (UTC), also after a restart. Belongs to the event loop."""
+    """The tokens that may be used today (UTC), which outlasts a restart. Belongs to the event loop."""
 
     def __init__(self, file: Path, tokens_per_day: int) -> None:
-        """`tokens_per_day` 0: any number."""
+        """`tokens_per_day` 0 means no limit."""
         self._file = file
         self._limit = tokens_per_day
         self._day, self._used = _today(), 0
-        with suppress(OSError, ValueError, KeyError, TypeError):  # there is none yet, or it is damaged: begin anew
+        with suppress(OSError, ValueError, KeyError, TypeError):  # no file yet, or a damaged one: begin anew
             kept = json.loads(file.read_text(encoding="utf-8"))
             self._day, self._used = str(kept["day"]), int(kept["tokens"])
 
     @property
     def used(self) -> int:
-        """Tokens used, or set aside for what is being written, today."""
+        """Tokens used today, or set aside for texts in progress."""
         if self._day != _today():
             self._day, self._used = _today(), 0
         return self._used
 
     def set_aside(self, tokens: int) -> None:
-        """Reckon with so many tokens. Raises GenerationFailed where they are more than there are left."""
+        """Reserve tokens for a text. Raises GenerationFailed if fewer are left."""
         if self._limit and self.used + tokens > self._limit:
             raise GenerationFailed(f"today's {self._limit} tokens are used up (generator.tokens_per_day)")
         self._used = self.used + tokens
 
     async def settle(self, set_aside: int, used: int) -> None:
-        """So many were used in place of those set aside."""
+        """Replace a reservation by the tokens really used."""
         self._used = max(0, self.used - set_aside + used)
         if self._limit:
             await asyncio.to_thread(self._save, {"day": self._day, "tokens": self._used})
@@ -69,10 +69,10 @@ class DailyBudget:
 
 
 class RemoteGenerator:
-    """A Generator over the chat interface of a server."""
+    """A Generator that calls the chat completions of a server."""
 
     def __init__(self, settings: GeneratorSettings, budget: DailyBudget) -> None:
-        """Blocking, for a second: the library is large. Raises WeightsError where it isn't installed."""
+        """Blocks for a second, because the library is large. Raises WeightsError if it isn't installed."""
         try:
             import openai
         except ImportError as error:
@@ -84,12 +84,12 @@ class RemoteGenerator:
         self._budget = budget
         self._client = openai.AsyncOpenAI(
             base_url=settings.base_url,
-            # Servers of one's own want none, but the library does.
+            # Self-hosted servers need no key, but the library does.
             api_key=settings.api_key.get_secret_value() or "none",
             max_retries=settings.retries,
             timeout=openai.Timeout(settings.deadline_seconds, connect=_CONNECT_SECONDS),
         )
-        self._chat = self._client.chat.completions  # whose import takes a while too
+        self._chat = self._client.chat.completions  # imports more of the library, which takes a while
         self._unwanted: set[str] = set()  # parameters that this server refuses
         self.name = settings.model
         self.description: Mapping[str, object] = {"model": settings.model, "source": settings.base_url}
@@ -108,7 +108,7 @@ class RemoteGenerator:
             raise GenerationFailed(_refusal(error.status_code)) from error
         except (self._openai.APIError, self._openai.OpenAIError, OSError, ValueError) as error:
             raise GenerationFailed(f"the server can't be reached or breaks off ({type(error).__name__})") from error
-        except Exception as error:  # of the library's transport, whose errors are not all wrapped
+        except Exception as error:  # the library doesn't wrap all errors of its transport
             _log.warning("stream broken", error=type(error).__name__)
             raise GenerationFailed(f"the server breaks off ({type(error).__name__})") from error
         finally:
@@ -132,7 +132,7 @@ class RemoteGenerator:
         return prompts.chat(prompts.fitted(prompts.harmless_material(prompt), self._settings.prompt_tokens, count))
 
     async def _written(self, messages: list[Message], usage: "_Usage") -> AsyncGenerator[str, None]:
-        """The pieces of the text; `usage` is filled in as far as the server tells."""
+        """Yield the pieces of the text; `usage` is updated as far as the server reports it."""
         text = told = ""
         async with await self._request(messages) as chunks:
             usage.asked = True
@@ -144,7 +144,7 @@ class RemoteGenerator:
                 if choice is None:
                     continue
                 piece = choice.delta.content or ""
-                usage.completion += bool(piece) and not usage.counted  # most servers send a token at a time
+                usage.completion += bool(piece) and not usage.counted  # most servers send one token per piece
                 text, stop_there = prompts.until_stop(text + piece, self._settings.stop)
                 visible = prompts.said(prompts.certain(text, self._settings.stop))
                 yield visible[len(told) :]
@@ -154,7 +154,7 @@ class RemoteGenerator:
         yield prompts.said(text)[len(told) :]
 
     async def _request(self, messages: list[Message]) -> Any:
-        """Begin a text. What this server refuses to be told is left out, from now on; servers differ."""
+        """Begin a text. Parameters that this server refuses are renamed or left out, from now on."""
         while True:
             try:
                 return await self._chat.create(**self._parameters(messages))
@@ -166,7 +166,7 @@ class RemoteGenerator:
                 _log.info("parameter left out", parameter=parameter, reason="the server refuses it")
 
     def _refused(self, error: Any) -> str | None:
-        """The parameter that a server complains of, if it can be renamed or left out."""
+        """Return the parameter that a server has refused, if it can be renamed or left out."""
         said = f"{getattr(error, 'param', None) or ''} {error}"
         return next((name for name in (*_RENAMED, *_NEEDLESS) if name in said and name not in self._unwanted), None)
 
@@ -191,7 +191,7 @@ class RemoteGenerator:
 
 
 class _Usage:
-    """Tokens of one text. `counted`: by the server."""
+    """The tokens of one text. `counted`: reported by the server, not estimated."""
 
     def __init__(self, prompt: int, completion: int) -> None:
         self.prompt, self.completion = prompt, completion

@@ -1,8 +1,8 @@
-"""The model of the reader: question + context -> how likely the context answers, and which of its words do.
+"""The model of the reader: rates how likely a context answers a question, and marks the words that do.
 
-Any extractive question answering checkpoint of transformers. The one that ships with the bot has a head more, for the relevance
-of the context, and leaves out the word embeddings, which are its encoder's own: they are taken from there. Blocking; belongs to
-one inference thread.
+Loads any extractive question answering checkpoint of transformers. The one that ships with the bot has an extra head for the
+relevance of the context, and borrows the word embeddings of its encoder instead of repeating them. Blocking; call it from one
+thread only.
 """
 
 import json
@@ -24,21 +24,21 @@ from bot.inference.encoder import LENGTH_STEP, TOKENS_PER_BATCH
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights
 
 SHIPPED = Path(__file__).parent.parent / "models" / "reader"
-# The key of config.json that names where the word embeddings of the shipped model come from.
+# The key of config.json that names the encoder whose word embeddings the model borrows.
 BORROWED_FROM = "word_embeddings_of"
 RELEVANCE_HEAD = "relevance"
-"""In a config that the bot has written: whether there is a head for relevance; before its weights' names."""
+"""The key of config.json that says whether the model has a head for relevance, and the prefix of that head's weights."""
 
 _LONGEST_ANSWER = 48  # tokens
-_WINDOW = 384  # tokens of question and context; what is longer is read in windows that overlap
+_WINDOW = 384  # tokens of question and context; longer contexts are read in overlapping windows
 _OVERLAP = 96
-_LONGEST_QUESTION = 96  # tokens; what comes after them is not read
-_IRRELEVANT = -20.0  # logits, of what has no words
-_LONGEST_NAME = 6  # words; more capitalised ones in a row are a headline
+_LONGEST_QUESTION = 96  # tokens; the rest is not read
+_IRRELEVANT = -20.0  # logits, of a context without words
+_LONGEST_NAME = 6  # words; a longer row of capitalised words is a headline
 
 
 class Task(NamedTuple):
-    """A context to read for a question; answers are looked for from character `begin` on."""
+    """A context to read for a question. Answers lie at or after character `begin`."""
 
     question: str
     context: str
@@ -47,7 +47,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScoredSpan:
-    """Characters `span` of a context. `score` is in logits, 0 where the model finds an answer here as likely as none."""
+    """A span of characters of a context. `score` is in logits, 0 if an answer here is as likely as none."""
 
     span: Span
     score: float
@@ -55,8 +55,11 @@ class ScoredSpan:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the model makes of one context: `relevance` in logits, above 0 where it likelier answers than not, and `spans`, the
-    words that may answer, best first."""
+    """The model's judgement of one context.
+
+    `relevance` is in logits, above 0 if the context more likely answers than not. `spans` are the words that may answer, best
+    first.
+    """
 
     relevance: float
     spans: tuple[ScoredSpan, ...]
@@ -86,9 +89,10 @@ class SpanModel:
         }
 
     def read(self, tasks: Sequence[Task], best: int = 5) -> list[Judgement]:
-        """A judgement of each task, with up to `best` spans that don't overlap; none where the context has no words.
+        """Return a judgement of each task, with up to `best` spans that don't overlap; none if the context has no words.
 
-        A span lies within one sentence and cuts no name in two: the model chooses its ends one by one, and doesn't see to that.
+        Each span lies within one sentence and holds names whole, which the model, choosing start and end separately, doesn't
+        ensure.
         """
         if not tasks:
             return []
@@ -113,14 +117,14 @@ class SpanModel:
         ]
 
     def _scores(self, inputs: Any) -> Iterator[tuple[float | None, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-        """For each window (logit of its relevance, None without a head for it; start and end logits [tokens])."""
+        """Yield for each window (relevance logit or None, start logits [tokens], end logits [tokens])."""
         hidden = self._model.base_model(**inputs)[0]
         starts, ends = self._model.qa_outputs(hidden).detach().float().unbind(-1)
         relevance = self._head(hidden[:, 0]).float()[:, 0].tolist() if self._head else [None] * len(hidden)
         yield from zip(relevance, starts.numpy(), ends.numpy(), strict=True)
 
     def _windows(self, tasks: Sequence[Task], parts: Sequence[Sequence[Span]]) -> list["_Window"]:
-        """The windows of all tasks, shortest first. `parts` are the sentences of each context."""
+        """Return the windows of all tasks, shortest first. `parts` are the sentences of each context."""
         encoded = self._tokenizer(
             [self._shortened(task.question) for task in tasks],
             [task.context for task in tasks],
@@ -141,7 +145,7 @@ class SpanModel:
         return sorted(windows, key=lambda window: len(window.characters))
 
     def _shortened(self, question: str) -> str:
-        """The question up to its longest allowed token, so that there is room for the context."""
+        """Return the question cut off after `_LONGEST_QUESTION` tokens, to leave room for the context."""
         offsets = self._tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
         return question[: offsets[_LONGEST_QUESTION - 1][1]] if len(offsets) > _LONGEST_QUESTION else question
 
@@ -166,8 +170,11 @@ def load_span_model(settings: ReaderSettings, models: ModelsSettings) -> SpanMod
 
 
 class _Window(NamedTuple):
-    """`characters` [tokens, 2]: the span of each token in its context; -1 where no answer may be. `sentences` [tokens]: the
-    number of the sentence that it stands in."""
+    """A part of a context that fits the model.
+
+    `characters` [tokens, 2] is the span of each token in the context, -1 if it can't be part of an answer; `sentences` [tokens]
+    is the number of its sentence.
+    """
 
     task: int
     inputs: dict[str, list[int]]
@@ -176,7 +183,7 @@ class _Window(NamedTuple):
 
 
 def _load(folder: Path, dtype: Any) -> tuple[Any, Any, Any]:
-    """(model, head for the relevance or None, tokenizer)."""
+    """Return (model, relevance head or None, tokenizer)."""
     from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -186,7 +193,7 @@ def _load(folder: Path, dtype: Any) -> tuple[Any, Any, Any]:
         )
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         if not tokenizer.is_fast:
-            raise WeightsError(f"{folder} has no fast tokenizer (tokenizer.json), which tells where each token stands.")
+            raise WeightsError(f"{folder} has no fast tokenizer (tokenizer.json), which gives the place of each token.")
         return model.eval(), None, tokenizer
     import torch
     from safetensors import safe_open
@@ -217,17 +224,17 @@ def _spans(
     sentence: npt.NDArray[np.int64],
     best: int,
 ) -> list[ScoredSpan]:
-    """The best spans of one window.
+    """Return the best spans of one window.
 
-    With a logit for its relevance, a span's score is that and the logarithm of the span's probability in it; else what the span
-    is likelier than no answer, which token 0 stands for.
+    With a relevance logit, a span's score is that logit plus the log probability of the span within the window. Without one, it
+    is the span's logit minus that of token 0, which stands for no answer.
     """
     places = np.flatnonzero(characters[:, 1] > 0)
     if not len(places):
         return []
     first, last = places[0], places[-1] + 1
     scores = starts[first:last, None] + ends[None, first:last]
-    # Not before its beginning, no longer than the longest answer, and in the same sentence.
+    # The end is not before the start, within the longest answer, and in the same sentence.
     allowed = np.triu(np.tri(last - first, k=_LONGEST_ANSWER - 1, dtype=bool))
     allowed &= sentence[first:last, None] == sentence[None, first:last]
     scores = np.where(allowed, scores, -np.inf)
@@ -243,7 +250,7 @@ def _spans(
 
 
 def _apart(spans: list[ScoredSpan], context: str, parts: Sequence[Span], best: int) -> list[ScoredSpan]:
-    """The best spans of which none overlaps a better one, best first, with the whole of the names in them."""
+    """Return the best spans that overlap no better one, best first, extended to whole names."""
     chosen: list[ScoredSpan] = []
 
     def is_apart(span: Span) -> bool:
@@ -262,10 +269,9 @@ _WORD_AFTER = re.compile(r" ([^\W\d_](?:[\w'’-]|\.\w)*)")
 
 
 def _with_whole_names(context: str, parts: Sequence[Span], span: Span) -> Span:
-    """The span with what belongs to a name at its ends: capitalised words of the same sentence, one space apart.
+    """Return the span extended by the rest of a name at either end: capitalised words of the same sentence, one space apart.
 
-    The first word of a sentence, a line or an item is capitalised anyway, and may be none of the name. A long row of such words
-    is a headline.
+    The first word of a sentence, line or item is capitalised anyway, so it is left out. A long row of such words is a headline.
     """
     sentence = parts[max(0, bisect_right(parts, span[0], key=lambda part: part[0]) - 1)]
     start, end = span

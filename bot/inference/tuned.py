@@ -1,6 +1,6 @@
-"""Tuned language models: which one is active, which one was before, and whether it may be used with the settings.
+"""Tuned language models: the record of the active one and its predecessors, and whether it fits the settings.
 
-They lie in the data folder, each in a folder of its own that never changes, beside a small record. Nothing here loads a model.
+Each lies in a folder of its own in the data folder, which never changes. Nothing here loads a model.
 """
 
 import hashlib
@@ -25,14 +25,16 @@ TRAINING = "training.json"
 COMPARISON = "comparison.json"
 Method = Literal["lora", "full"]
 _RECORD = "active.json"
-_SHORT = 8  # characters of a hash that tell models of one name apart
+_SHORT = 8  # characters of the hash in a folder's name
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A tuned model in the data folder. `base`, `revision` and `style` are what it was trained with, `base_weights` is the
-    fingerprint of that base, and `prompt` has the settings, by name, that shaped its prompts; `weights` is the hash of its
-    files. `anyway`: why it would have been refused."""
+    """A tuned model in the data folder.
+
+    `base`, `revision`, `style` and `prompt` (settings by name) are those of its training, `base_weights` is the fingerprint of
+    its base and `weights` the hash of its own files. `anyway` is the objection against which it was activated.
+    """
 
     name: str
     base: str
@@ -48,7 +50,7 @@ class Tuned:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is active, None where nothing is; and what was before, the latest last (None: the base model)."""
+    """The active tuned model and the earlier ones, the latest last. None stands for the base model."""
 
     active: Tuned | None = None
     before: tuple[Tuned | None, ...] = ()
@@ -56,22 +58,25 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The settings of the local model that is to write, and what it is known as. `warning` says why the active tuned model
-    is not a part of it, or how its prompts differ from those of its training, and what to do; empty where all is well."""
+    """The settings and the name of the local model to use.
+
+    `warning` says why the active tuned model isn't used, or how its prompts differ from those of its training, and what to do;
+    empty if all is well.
+    """
 
     settings: GeneratorSettings
     name: str
     warning: str = ""
 
 
-# --- what is used -----------------------------------------------------------------------------------------------------
+# --- choosing a model -------------------------------------------------------------------------------------------------
 
 
 def chosen(settings: Settings) -> Chosen:
-    """What is to write: the model of the settings, with the active tuned one if that belongs to it.
+    """Return the model of the settings, tuned by the active tuned model if that fits it.
 
-    Raises WeightsError where the record or the tuned model is missing, or one of them or the base is damaged: the base must
-    not silently write instead.
+    Raises WeightsError if the tuned model is missing, or if it, the record or the base is damaged, because the base must not
+    silently take its place.
     """
     generator = settings.generator
     plain = Chosen(generator, generator.model)
@@ -91,7 +96,7 @@ def chosen(settings: Settings) -> Chosen:
 
 
 def told_of(settings: Settings) -> str:
-    """What phrases answers, for people, with the warning about an active tuned model; empty where nothing phrases them.
+    """Describe for operators which model phrases answers, with any warning about the tuned model; empty if none does.
 
     Raises WeightsError as `chosen` does.
     """
@@ -101,13 +106,13 @@ def told_of(settings: Settings) -> str:
 
 
 def with_tuned(generator: GeneratorSettings, folder: Path, method: Method, style: str) -> GeneratorSettings:
-    """The settings with the tuned model of a folder in place of the base, prompted as it was in training."""
+    """Return the settings with the tuned model in `folder` and the style of its training."""
     model = {"adapter": folder} if method == "lora" else {"model": str(folder), "revision": "", "adapter": None}
     return generator.model_copy(update={"provider": "local", "style": style} | model)
 
 
 def _unsuitable(active: Tuned, generator: GeneratorSettings, *, auto_download: bool) -> str:
-    """Why a tuned model doesn't go with the settings, and what to do; empty where it does."""
+    """Say why a tuned model doesn't fit the settings, and what to do; empty if it fits."""
     revert = "or take it back: `knowledge-bot finetune revert`."
     if generator.provider != "local":
         return f'generator.provider is {generator.provider}: set it to "local", {revert}'
@@ -115,9 +120,9 @@ def _unsuitable(active: Tuned, generator: GeneratorSettings, *, auto_download: b
         return f"generator.adapter names another adapter: remove that setting, {revert}"
     named = (active.base, active.revision) == (base_name(generator.model), generator.revision)
     if named and active.method == "full":
-        return ""  # it takes nothing of its base
+        return ""  # it needs nothing of its base
     base = complete_folder(generator.model, generator.revision, auto_download=auto_download)
-    # The same weights may lie elsewhere on another machine. Ones that aren't there yet are looked at when they are loaded.
+    # The same weights may lie elsewhere on another machine. Weights that are still missing are checked when they are loaded.
     if (named and base is None) or (base is not None and fingerprint(base) == active.base_weights):
         return ""
     if named:
@@ -129,7 +134,7 @@ def _unsuitable(active: Tuned, generator: GeneratorSettings, *, auto_download: b
 
 
 def _prompted_otherwise(active: Tuned, generator: GeneratorSettings) -> str:
-    """What its prompts differ in from those of its training, and what to do; empty where they don't."""
+    """Say how its prompts differ from those of its training, and what to do; empty if they don't."""
     ignored = {"style"} if active.style in INSTRUCTED else {"style", "persona", "language"}
     differ = [
         f"generator.{name} was {json.dumps(value, ensure_ascii=False)}"
@@ -147,9 +152,9 @@ def _prompted_otherwise(active: Tuned, generator: GeneratorSettings) -> str:
 
 
 def require_base(adapter: Path, base: Path) -> None:
-    """Raises WeightsError where an adapter was tuned here on other weights than those in the folder `base`. Blocking.
+    """Raise WeightsError if an adapter was tuned by this program on other weights than those in `base`. Blocking.
 
-    Adapters that were made elsewhere don't say what they were made from.
+    Adapters from elsewhere don't record their base, and pass.
     """
     try:
         wanted = json.loads((adapter / TRAINING).read_text(encoding="utf-8"))["base_weights"]
@@ -163,7 +168,7 @@ def require_base(adapter: Path, base: Path) -> None:
 
 
 def base_name(model: str) -> str:
-    """A model's id, or its folder as an absolute path, so that two names of one folder are the same."""
+    """Return a model's id, or the absolute path of its folder, so that a folder has only one name."""
     folder = Path(model).expanduser()
     return str(folder.resolve()) if folder.is_dir() else model
 
@@ -177,7 +182,7 @@ def _damage(folder: Path, active: Tuned) -> str:
 
 
 def weights_hash(folder: Path) -> str:
-    """A hash of the files that decide what a tuned model writes. Blocking; reads them all."""
+    """Return a hash of a tuned model's weights and configuration. Blocking; reads all of them."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*")):
         if file.is_file() and _is_model_file(file):
@@ -200,7 +205,7 @@ def _is_model_file(file: Path) -> bool:
 
 
 def read(storage: Path) -> Record:
-    """What is active in a data folder. Raises WeightsError where the record can't be read."""
+    """Read the record of a data folder. Raises WeightsError if it is damaged."""
     file = storage / GENERATORS / _RECORD
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
@@ -219,7 +224,7 @@ def _tuned(data: Mapping[str, Any] | None) -> Tuned | None:
 
 
 def _write(storage: Path, record: Record) -> None:
-    """As a whole or not at all."""
+    """Write the record, as a whole or not at all."""
     file = storage / GENERATORS / _RECORD
     unfinished = file.with_name(f".{_RECORD}.unfinished")
     with unfinished.open("w", encoding="utf-8") as stream:
@@ -263,7 +268,7 @@ def activate(storage: Path, folder: Path, training: Mapping[str, Any], anyway: s
 
 
 def _copy(folder: Path, to: Path) -> None:
-    """The files of a tuned model, in place of ones that stand there. Checkpoints stay behind."""
+    """Copy the files of a tuned model, without checkpoints, replacing the folder `to`."""
     unfinished = Path(mkdtemp(dir=to.parent, prefix=f".{to.name}-"))
     try:
         for file in folder.iterdir():
@@ -277,7 +282,7 @@ def _copy(folder: Path, to: Path) -> None:
 
 
 def revert(storage: Path) -> Record:
-    """Go back to what was active before. Raises TrainingError where nothing is active."""
+    """Go back to the previous model and return the new record. Raises TrainingError if no tuned model is active."""
     record = read(storage)
     if record.active is None:
         raise TrainingError("No tuned model is active, so there is nothing to take back.")

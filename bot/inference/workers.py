@@ -1,8 +1,8 @@
 """Workers: threads for blocking model calls, so that the event loop never waits for one.
 
-A worker has one thread, which loads its models first and then runs one batch at a time over the jobs that wait at that moment;
-no job is held back to make a batch larger. Questions go before indexing, but delay it for half a second at most. A slot is
-freed when the job has ended in the thread, not when its waiter gives up, because a running model call can't be stopped.
+A worker has one thread, which loads its models first and then runs the waiting jobs in batches; no job is held back to make a
+batch larger. Questions go before indexing, but delay it for half a second at most. A slot is freed when its job ends in the
+thread, not when the caller gives up, because a running model call can't be stopped.
 """
 
 import asyncio
@@ -31,18 +31,19 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ModelCall(Generic[Item, Row]):
-    """A blocking call that maps items to one row each, in their order; only a worker's thread makes it.
+    """A blocking function from items to one row each, in order, which runs in a worker's thread.
 
-    Jobs that wait for the same call are run together, up to `largest_batch` items, or one job.
+    Jobs that wait for the same call run together, up to `largest_batch` items or a single job.
     """
 
     run: Callable[[list[Item]], Sequence[Row]]
     largest_batch: int
 
 
-# Between the encoding of a question and its reading lies the search: a few milliseconds, more over a large index.
+# The time between the encoding and the reading of a question, which the search takes: a few milliseconds, more over a large
+# index.
 _AFTER_QUESTION = 0.04  # seconds
-# So long may questions hold up indexing, job by job: without an end to it, a bot in demand would never see a new document.
+# The longest that questions may delay a job of indexing; without a limit, a busy bot would never see a new document.
 _HELD_UP = 0.5  # seconds
 
 
@@ -79,23 +80,23 @@ class Models:
 
 
 class InferenceWorker(Generic[Loaded]):
-    """One thread for one or more models: it loads them first, and then runs the jobs over them.
+    """Loads one or more models in a thread of its own and runs jobs on them there.
 
-    A thread whose batch never returns can't be ended. `replace_if_stuck`, called now and then, gives it up, fails those who
-    wait for it, and lets another thread take over the jobs that wait.
+    A thread whose batch never returns can't be ended. `replace_if_stuck`, called regularly, abandons it, fails its jobs and
+    starts another thread for the waiting ones.
     """
 
     def __init__(self, name: str, load: Callable[[], Loaded], *, capacity: int) -> None:
-        """`load` is called in the thread, and jobs wait for it. At most `capacity` questions' jobs wait or run.
+        """Start the thread, which calls `load` first. At most `capacity` jobs of questions may wait or run.
 
-        Indexing is not limited in number, and runs job by job, so that a question waits for no more than one of them.
+        Jobs of indexing are not limited. They run one by one, so that a question waits for no more than one of them.
         """
         self._name = name
         self._capacity = capacity
         self._waiting: dict[Priority, deque[_Job]] = {priority: deque() for priority in Priority}
         self._unfinished = dict.fromkeys(Priority, 0)
-        self._quiet_until = 0.0  # on the monotonic clock: indexing waits until then
-        self._indexed_at = 0.0  # when the last job of indexing ended
+        self._quiet_until = 0.0  # monotonic time until which indexing waits
+        self._indexed_at = 0.0  # monotonic time at which the last job of indexing ended
         self._closed = False
         self._changed = threading.Condition()
         self._running: _Batch | None = None
@@ -105,13 +106,13 @@ class InferenceWorker(Generic[Loaded]):
 
     @property
     def models(self) -> Loaded:
-        """What was loaded. Raises ModelsLoading until then, and what loading has raised."""
+        """The loaded models. Raises ModelsLoading until they are loaded, or the error that loading raised."""
         if not self._loaded.done():
             raise ModelsLoading
         return self._loaded.result()
 
     async def loaded(self) -> Loaded:
-        """Wait until the models are loaded. Raises what loading raises."""
+        """Wait until the models are loaded and return them. Raises the error that loading raises."""
         return await asyncio.wrap_future(self._loaded)
 
     async def run(
@@ -120,12 +121,11 @@ class InferenceWorker(Generic[Loaded]):
         items: Sequence[Item],
         *,
         priority: Priority = Priority.QUESTION,
-        deadline_seconds: float | None = None,
     ) -> Sequence[Row]:
-        """Run a call over `items` and return its rows, in their order. Raises what the call raises over these items.
+        """Run a call on `items` and return its rows, in order. Raises the error that the call raises on these items.
 
-        Raises EngineBusy at once if the worker is full, and DeadlineExceeded if the result is not there in time. A job
-        whose waiter gave up before its turn is never run.
+        Raises EngineBusy at once if the worker is full, and DeadlineExceeded if its thread is replaced. A job whose caller is
+        cancelled before its turn never runs.
         """
         future: Future[Sequence[Row]] = Future()
         with self._changed:
@@ -136,24 +136,17 @@ class InferenceWorker(Generic[Loaded]):
             self._unfinished[priority] += 1
             self._waiting[priority].append(_Job(call, items, future, time.monotonic()))
             self._changed.notify_all()
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                return await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            if deadline_seconds is None:  # raised by the job itself
-                raise
-            raise DeadlineExceeded(deadline_seconds) from error
+        return await asyncio.wrap_future(future)
 
     def let_pass(self, longest_seconds: float = 0.05) -> None:
-        """Block the calling thread, which must be another one, while questions wait or run here, up to `longest_seconds`."""
+        """Block the calling thread, not the worker's own, while questions wait or run here, up to `longest_seconds`."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._unfinished[Priority.QUESTION], longest_seconds)
 
     async def close(self, wait_seconds: float = 5.0, *, loading_seconds: float = 5.0) -> None:
-        """Cancel the jobs that wait, let the running batch end, and wait for the thread. Later jobs are refused.
+        """Refuse new jobs, cancel the waiting ones, and wait up to `wait_seconds` for the running batch to end.
 
-        While the models are still being loaded it waits for `loading_seconds` more: the thread must not meet the end of the
-        interpreter.
+        If the models are still being loaded, wait `loading_seconds` longer: the thread must not outlive the interpreter.
         """
         with self._changed:
             self._closed = True
@@ -166,8 +159,10 @@ class InferenceWorker(Generic[Loaded]):
         await asyncio.to_thread(self._thread.join, wait_seconds + (0.0 if self._loaded.done() else loading_seconds))
 
     def replace_if_stuck(self, after_seconds: float) -> bool:
-        """Give up the thread if its batch has been running for so long, and start another one. Those who wait for the batch
-        get DeadlineExceeded. Returns whether it was so. From any thread."""
+        """Abandon the thread if its batch has run for `after_seconds`, and start another one. Safe from any thread.
+
+        The jobs of the batch fail with DeadlineExceeded. Returns whether the thread was replaced.
+        """
         with self._changed:
             stuck = self._running
             if self._closed or stuck is None or time.monotonic() - stuck.since < after_seconds:
@@ -175,7 +170,7 @@ class InferenceWorker(Generic[Loaded]):
             self._end(stuck)
             self._begin(self._work)
         for job in stuck.jobs:
-            with suppress(InvalidStateError):  # it has just returned, or its waiter is gone
+            with suppress(InvalidStateError):  # it has just returned, or its caller is gone
                 job.future.set_exception(DeadlineExceeded(after_seconds))
         return True
 
@@ -186,7 +181,7 @@ class InferenceWorker(Generic[Loaded]):
     def _load(self, load: Callable[[], Loaded]) -> None:
         try:
             self._loaded.set_result(load())
-        except BaseException as error:  # raised to everybody who asks for the models
+        except BaseException as error:  # raised by `models` and `loaded`
             self._loaded.set_exception(error)
         self._work()
 
@@ -201,7 +196,7 @@ class InferenceWorker(Generic[Loaded]):
                 batch = self._running = _Batch(priority, taken)
             self._run([job for job in taken if job.future.set_running_or_notify_cancel()])
             with self._changed:
-                if self._running is not batch:  # it took too long: another thread has taken over
+                if self._running is not batch:  # another thread has taken over
                     return
                 self._end(batch)
                 self._changed.notify_all()
@@ -215,9 +210,9 @@ class InferenceWorker(Generic[Loaded]):
             self._indexed_at = time.monotonic()
 
     def _pause(self) -> float | None:
-        """Seconds until the next batch may begin; None where nothing waits.
+        """Return the seconds until the next batch may begin, None if no job waits.
 
-        A question comes twice, to be encoded and to be read, so indexing does not begin in between.
+        A question has two jobs, encoding and reading; indexing doesn't begin in between.
         """
         if self._waiting[Priority.QUESTION]:
             return 0
@@ -226,12 +221,12 @@ class InferenceWorker(Generic[Loaded]):
         return None
 
     def _indexing_due(self) -> float:
-        """When indexing goes before questions, on the monotonic clock."""
+        """Return the monotonic time from which indexing goes before questions."""
         jobs = self._waiting[Priority.INDEXING]
         return max(jobs[0].since, self._indexed_at) + _HELD_UP if jobs else math.inf
 
     def _take(self) -> tuple[Priority, list[_Job]]:
-        """The jobs of the next batch, in order: of the first priority that has any, and of the call whose turn it is."""
+        """Take the jobs of the next batch, in order, all of one priority and one call."""
         if self._waiting[Priority.QUESTION] and time.monotonic() < self._indexing_due():
             priority = Priority.QUESTION
         else:
@@ -253,8 +248,8 @@ class InferenceWorker(Generic[Loaded]):
             return
         try:
             results = jobs[0].call.run([item for job in jobs for item in job.items])
-        except BaseException as error:  # the thread must live on, and every waiter must get the error
-            if len(jobs) > 1:  # each runs alone, so that the others get their rows
+        except BaseException as error:  # the thread must survive, and every caller must get the error
+            if len(jobs) > 1:  # run each alone, so that only the bad ones fail
                 for job in jobs:
                     self._run([job])
             else:
@@ -263,25 +258,25 @@ class InferenceWorker(Generic[Loaded]):
             return
         start = 0
         for job in jobs:
-            with suppress(InvalidStateError):  # given up, see `replace_if_stuck`
+            with suppress(InvalidStateError):  # abandoned, see `replace_if_stuck`
                 job.future.set_result(results[start : start + len(job.items)])
             start += len(job.items)
 
 
 def _travelling(error: BaseException) -> Exception:
-    """The error in a form that ends one waiter: a StopIteration would hang it, a SystemExit would end the event loop."""
+    """Return the error in a form that a future can carry: StopIteration would hang its caller, SystemExit end the loop."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     return RuntimeError(f"a model call raised {error!r}")
 
 
 class AsyncEncoder:
-    """The encoder of a worker, for the event loop: texts are encoded in the worker's thread.
+    """The encoder for the event loop: encodes texts in the worker's thread.
 
     Its properties and `count_tokens` raise ModelsLoading until the worker has loaded its models.
     """
 
-    # So many sentences of ordinary length take about a tenth of a second on two cores.
+    # This many sentences of ordinary length take about a tenth of a second on two cores.
     _LARGEST_BATCH = 128
 
     def __init__(self, worker: InferenceWorker[Models]) -> None:
@@ -306,15 +301,13 @@ class AsyncEncoder:
     def description(self) -> Mapping[str, Any]:
         return self._encoder.description
 
-    async def encode(
-        self, texts: Sequence[str], *, priority: Priority = Priority.QUESTION, deadline_seconds: float | None = None
-    ) -> Vectors:
-        """One unit vector a text. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
-        rows = await self._worker.run(self._encode, texts, priority=priority, deadline_seconds=deadline_seconds)
+    async def encode(self, texts: Sequence[str], *, priority: Priority = Priority.QUESTION) -> Vectors:
+        """Return one unit vector per text. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
+        rows = await self._worker.run(self._encode, texts, priority=priority)
         return np.stack(rows) if rows else np.empty((0, self._encoder.dimension), dtype=np.float32)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """The number of tokens in each text. Blocking, from any thread."""
+        """Return the number of tokens in each text. Blocking; safe from any thread."""
         return self._encoder.count_tokens(texts)
 
     @property
@@ -323,9 +316,9 @@ class AsyncEncoder:
 
 
 class AsyncReader:
-    """The reader of a worker, for the event loop: passages are read in the worker's thread."""
+    """The reader for the event loop: reads passages in the worker's thread."""
 
-    # So many passages of ordinary length take about half a second on two cores.
+    # This many passages of ordinary length take about half a second on two cores.
     _LARGEST_BATCH = 24
 
     def __init__(self, worker: InferenceWorker[Models]) -> None:
@@ -339,6 +332,6 @@ class AsyncReader:
         """Raises ModelsLoading until the worker has loaded its models."""
         return self._worker.models.reader.description
 
-    async def read(self, tasks: Sequence[Task], deadline_seconds: float | None = None) -> Sequence[Judgement]:
-        """A judgement of each task. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
-        return await self._worker.run(self._read, tasks, deadline_seconds=deadline_seconds)
+    async def read(self, tasks: Sequence[Task]) -> Sequence[Judgement]:
+        """Return a judgement of each task. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
+        return await self._worker.run(self._read, tasks)

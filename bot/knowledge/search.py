@@ -35,9 +35,9 @@ class Retriever:
         self._encoder = encoder
         self._settings = settings
 
-    async def encode(self, variants: Sequence[QueryVariant], deadline_seconds: float | None = None) -> Vectors:
+    async def encode(self, variants: Sequence[QueryVariant]) -> Vectors:
         """One unit vector a variant, for `search`."""
-        return await self._encoder.encode([variant.text for variant in variants], deadline_seconds=deadline_seconds)
+        return await self._encoder.encode([variant.text for variant in variants])
 
     async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int | None = None) -> list[Hit]:
         """The best passages for a question, best first, ranked over its variants. Raises IndexUnavailable."""

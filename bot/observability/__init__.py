@@ -1,1 +1,1 @@
-"""Logs, metrics, health and redaction: what operators see of a running bot."""
+"""Logs, metrics, health and redaction, for the operators of a running bot."""

@@ -1,4 +1,4 @@
-"""Training examples for the reader: question + context -> the span that answers, or none.
+"""Training examples for the reader: a question, a context, and the spans of it that answer, or none.
 
 The sources are files of JSON lines in one folder:
 
@@ -6,9 +6,9 @@ The sources are files of JSON lines in one folder:
     squad.jsonl, fairytaleqa.jsonl               paragraphs, and questions with a span of one of them or with none
     selqa.jsonl                                  sections as sentences, and questions with the numbers of those that answer
 
-Chat and documents look different from these, so the examples are made to look like what the reader meets: questions with
-typing errors, as keywords or without a question mark, contexts with title, headings and Markdown, and many questions whose
-answer is missing from a context that looks right.
+Chats and documents look different from these sources, so the examples are changed to resemble them: questions with typing
+errors, as keywords or without a question mark, contexts with title, headings and Markdown, and many questions whose answer is
+missing from a context that looks right.
 """
 
 import json
@@ -23,15 +23,15 @@ from bot.core.errors import TrainingError
 from bot.core.text import STOP_WORDS, Span, content_words, words
 
 FILES = ("qamr-sentences.jsonl", "qamr-questions.jsonl", "squad.jsonl", "fairytaleqa.jsonl", "selqa.jsonl")
-_HELD_OUT = 25  # one context of so many is kept from training, to evaluate on
+_HELD_OUT = 25  # one context in this many is held out for evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question about one context. Any of the `targets` answers it; none: the context doesn't.
+    """One question about one context. Any of the `targets` answers it; without targets the context doesn't.
 
-    `loose`: the answer lies somewhere within a target (a whole sentence, say) instead of being exactly it. `begin`: what stands
-    before this character, a title, say, is read but not looked at for an answer when reading is measured.
+    `loose`: the answer lies somewhere within a target (a sentence, say) instead of being all of it. When reading is measured,
+    answers before character `begin` (in a title, say) don't count.
     """
 
     question: str
@@ -69,10 +69,10 @@ class _Section:
 
 
 class Sources:
-    """All labelled data, with the part that is held out for evaluation."""
+    """The labelled data of a folder; a part of it is held out for evaluation."""
 
     def __init__(self, folder: Path, neighbours: Callable[[Sequence[str]], Sequence[Sequence[int]]]) -> None:
-        """`neighbours` gives for each of some sentences the numbers of those nearest in meaning. Raises TrainingError."""
+        """Read the files. `neighbours` returns for each text the numbers of those nearest in meaning. Raises TrainingError."""
         self._sentences, self._asked = _qamr(folder, neighbours)
         squad, tales = _paragraphs(folder / "squad.jsonl"), _paragraphs(folder / "fairytaleqa.jsonl")
         self._squad, held_squad = _divided(squad)
@@ -88,13 +88,13 @@ class Sources:
         }
 
     def sentence_examples(self, count: int, seed: int) -> list[Example]:
-        """Questions about one sentence, in paragraphs made of sentences that are near it in meaning or are not."""
+        """Make questions about single sentences, in paragraphs of sentences that are near in meaning or random."""
         chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
         asked = _cycled(self._asked, count, chance)
         return [self._finished(self._among_others(question, chance), chance) for question in asked]
 
     def paragraph_examples(self, count: int, seed: int) -> list[Example]:
-        """Questions about real paragraphs and sections, some of them beside paragraphs that don't answer."""
+        """Make questions about real paragraphs and sections, some of them with a paragraph that doesn't answer."""
         chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
         share = {"squad": 0.4, "tales": 0.17, "sections": 0.08, "sentences": 0.32, "chatter": 0.03}
         amounts = {name: round(count * part) for name, part in share.items()}
@@ -131,7 +131,7 @@ class Sources:
         example = Example(item.question, item.context, item.targets)
         if item.targets:
             fate = chance.random()
-            if item.others and fate < 0.14:  # a paragraph beside the right one, mostly the one that looks most alike
+            if item.others and fate < 0.14:  # another paragraph of the article, mostly the most similar one
                 nearest = max(chance.sample(item.others, min(6, len(item.others))), key=_likeness(item.question))
                 if not any(item.context[slice(*span)].lower() in nearest.lower() for span in item.targets):
                     example = Example(item.question, nearest)
@@ -142,7 +142,7 @@ class Sources:
         return example
 
     def _twisted(self, item: _Labelled, chance: random.Random) -> str | None:
-        """The question with one name, number or opposite put in, so that the context no longer answers it."""
+        """Return the question with a name, number or word replaced, so that the context no longer answers it; or None."""
         ways = [self._other_number, self._other_name, _opposite]
         chance.shuffle(ways)
         for way in ways:
@@ -166,7 +166,7 @@ class Sources:
         return None if other in item.context else item.question.replace(name, other)
 
     def _chatter(self, chance: random.Random) -> Example:
-        """What has nothing to do with the context: small talk, commands, questions about something else."""
+        """Make a question that is unrelated to its context: small talk, a command, or about something else."""
         if chance.random() < 0.6:
             return Example(_chatter(chance), chance.choice(self._contexts))
         question = chance.choice((chance.choice(self._squad), chance.choice(self._tales))).question
@@ -180,7 +180,7 @@ class Sources:
 
 
 def _rows(file: Path, *fields: str) -> Iterator[dict[str, Any]]:
-    """The objects of a file, each of which has these fields."""
+    """Yield the objects in a file. Raises TrainingError if one lacks a field."""
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
     except OSError as error:
@@ -204,7 +204,7 @@ def _rows(file: Path, *fields: str) -> Iterator[dict[str, Any]]:
 def _qamr(
     folder: Path, neighbours: Callable[[Sequence[str]], Sequence[Sequence[int]]]
 ) -> tuple[list[_Sentence], list[tuple[int, str, Span]]]:
-    """The sentences, and each question as (number of its sentence, text, span of the answer)."""
+    """Return the sentences, and each question as (number of its sentence, text, span of the answer)."""
     rows = list(_rows(folder / "qamr-sentences.jsonl", "id", "text"))
     texts = [row["text"] for row in rows]
     sentences = [_Sentence(text, tuple(near)) for text, near in zip(texts, neighbours(texts), strict=True)]
@@ -245,7 +245,7 @@ def _selqa(file: Path) -> list[_Section]:
 
 
 def _divided(items: list[_Labelled]) -> tuple[list[_Labelled], list[_Labelled]]:
-    """(for training, held out), whole contexts to one side; those held out stand beside no question either."""
+    """Return (for training, held out). Each context is on one side only, also in `others`."""
     contexts = list(dict.fromkeys(item.context for item in items))
     held_out = set(contexts[::_HELD_OUT])
     training = [
@@ -260,7 +260,7 @@ def _divided(items: list[_Labelled]) -> tuple[list[_Labelled], list[_Labelled]]:
 
 
 def _cycled(items: Sequence[Any], count: int, chance: random.Random) -> list[Any]:
-    """`count` items in random order: all of them equally often, but for one time more or less."""
+    """Return `count` items in random order, each of them equally often, give or take one."""
     chosen: list[Any] = []
     while len(chosen) < count:
         chosen += chance.sample(items, min(len(items), count - len(chosen)))
@@ -268,7 +268,7 @@ def _cycled(items: Sequence[Any], count: int, chance: random.Random) -> list[Any
 
 
 def _joined(texts: Sequence[str], chance: random.Random) -> tuple[str, list[int]]:
-    """Sentences as a paragraph, or now and then as a list or as paragraphs of their own, and where each begins."""
+    """Join sentences to a paragraph, or sometimes a list or several paragraphs. Returns the text and where each begins."""
     form = chance.random()
     before, between = ("- ", "\n- ") if form < 0.12 else ("", "\n\n") if form < 0.2 else ("", " ")
     context, starts = before, []
@@ -280,7 +280,7 @@ def _joined(texts: Sequence[str], chance: random.Random) -> tuple[str, list[int]
 
 
 def _about_section(section: _Section, chance: random.Random) -> Example:
-    """Some consecutive sentences of the section, mostly with one that answers."""
+    """Make an example of some consecutive sentences of a section, mostly including one that answers."""
     place = chance.choice(section.answers) if section.answers else 0
     first = max(0, place - chance.randint(0, 5))
     window = list(range(first, min(len(section.sentences), place + chance.randint(1, 6))))
@@ -330,7 +330,8 @@ _OPPOSITES = [
     ("always", "never"),
 ]
 _OPPOSITE = {word: other for pair in _OPPOSITES for word, other in (pair, pair[::-1])}
-_DECISIVE = {"not", *_OPPOSITE}  # stop words among them; without these, a twisted question would be the right one again
+# Kept in keyword questions: without these words a twisted question would be the right one again.
+_DECISIVE = {"not", *_OPPOSITE}
 
 
 def _names_in(question: str) -> list[str]:
@@ -378,7 +379,7 @@ def _chatter(chance: random.Random) -> str:
 
 
 def as_in_chat(question: str, chance: random.Random) -> str:
-    """The question as people type it. (Upper and lower case are the same to the tokenizer.)"""
+    """Return the question as people type it. (The tokenizer ignores case.)"""
     if chance.random() < 0.05:
         question = " ".join(word for word in words(question) if word not in STOP_WORDS or word in _DECISIVE)
     elif chance.random() < 0.3:
@@ -390,7 +391,7 @@ def as_in_chat(question: str, chance: random.Random) -> str:
 
 
 def _mistyped(text: str, chance: random.Random) -> str:
-    """One letter within a longer word left out, doubled or exchanged with the next."""
+    """Return the text with one letter within a word left out, doubled, or exchanged with the next."""
     places = [match.start() for match in re.finditer(r"(?<=[a-z])[a-z](?=[a-z]{2})", text)]
     if not places:
         return text
@@ -400,7 +401,7 @@ def _mistyped(text: str, chance: random.Random) -> str:
 
 
 def _marked_up(example: Example, chance: random.Random) -> Example:
-    """The context with the marks that Markdown documents have around a word here and there, or under a heading."""
+    """Return the example with Markdown marks around some words of its context, or with a heading above it, or unchanged."""
     if chance.random() < 0.1:
         insertions: list[tuple[int, str]] = []
         for word in re.finditer(r"[A-Za-z]{4,}", example.context):
@@ -415,7 +416,7 @@ def _marked_up(example: Example, chance: random.Random) -> Example:
 
 
 def _with_insertions(example: Example, insertions: Sequence[tuple[int, str]]) -> Example:
-    """Texts put into the context at places in rising order; what is put in at the border of a target stays outside it."""
+    """Insert texts into the context at rising positions. Text inserted at the border of a target stays outside it."""
     pieces, done = [], 0
     for place, text in insertions:
         pieces += [example.context[done:place], text]

@@ -1,4 +1,4 @@
-"""Small JSON files beside a training, each written as a whole or not at all."""
+"""JSON files of trainings, each written as a whole or not at all."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from bot.core.errors import TrainingError
 
 
 def read_json(file: Path) -> dict[str, Any] | None:
-    """The object in a file, None where there is no file. Raises TrainingError over a damaged one."""
+    """Read the object in a file; None if there is no file. Raises TrainingError if it is damaged."""
     try:
         return cast(dict[str, Any], json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -19,7 +19,7 @@ def read_json(file: Path) -> dict[str, Any] | None:
 
 
 def write_json(file: Path, data: object) -> None:
-    """Raises OSError."""
+    """Write a file and sync it to the disk. Raises OSError."""
     unfinished = file.with_name(f".{file.name}.unfinished")
     with unfinished.open("w", encoding="utf-8") as stream:
         stream.write(json.dumps(data, indent=2) + "\n")

@@ -1,8 +1,8 @@
-"""The gate: a tuned model goes live only where it is better than its base, on questions that it has not learnt from.
+"""The gate: a tuned model goes live only if it is better than its base on held-out questions.
 
-Both answer the held-out questions through the whole engine, twice: with the documents that answer them, and without those, when
-the questions are to be refused. Better is a higher F1 of the answers with 95 % certainty, by a paired bootstrap over the
-questions (Efron and Tibshirani, 1993), without a loss in what the documents support or in what is refused.
+Both answer the questions through the whole engine, twice: with the documents that answer them, and without those, when they
+should be declined. Better means a higher F1 of the answers with 95 % certainty, by a paired bootstrap over the questions (Efron
+and Tibshirani, 1993), with no lower share of supported drafts or of questions declined.
 """
 
 import asyncio
@@ -44,25 +44,25 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], None]
 
 _CERTAINTY = 0.95
-_TOLERANCE = 0.02  # that support and refusals may lose
+_TOLERANCE = 0.02  # by which support and refusals may fall
 _RESAMPLES = 10_000
 _SEED = 20
 _FEWEST = 10
-# What takes long on a busy machine is slow, but not wrong: the deadlines of serving would judge the machine.
+# In place of the deadlines of serving, which would judge the speed of the machine.
 _PATIENCE = 600.0  # seconds
 _DENIED = "no_answer"
-# What the record of a finished training has, of which use is made.
+# The fields of the record of a finished training that are used.
 _TOLD = frozenset({"base", "revision", "base_weights", "method", "style", "prompt", "data", "data_folder"})
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How a model does on the held-out questions; shares between 0 and 1.
+    """The figures of a model on the held-out questions; shares are between 0 and 1.
 
-    `f1`: mean over the questions of the words that the given answer and the right one share; what was declined counts 0.
-    `drafted`: share of the questions for which the model was asked to write. `kept`, `trimmed`, `replaced`, `failed`: of these
-    drafts. `refused`: share of the questions without their documents that were declined, or whose draft said that the
-    documents don't answer. `seconds`: median of an answer that was drafted; 0 where none was.
+    `f1`: mean word F1 of the given answers and the right ones, 0 for a declined question. `drafted`: share of the questions
+    for which the model wrote a draft. `kept`, `trimmed`, `replaced`, `failed`: shares of these drafts. `refused`: share of the
+    questions without their documents that were declined, or whose draft said that the documents don't answer. `seconds`:
+    median time of an answer with a draft, 0 without any.
     """
 
     f1: float
@@ -76,14 +76,17 @@ class Figures:
 
     @property
     def shown(self) -> float:
-        """Of the drafts, the share of which the documents support something: it was shown."""
+        """The share of the drafts of which something was shown, because the documents support it."""
         return self.kept + self.trimmed
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A tuned model against its base. `interval` holds the gain in F1 with 95 %; `certainty` is the share of the resamples in
-    which there is one. `reasons` say why the tuned model is not better; there are none where it is."""
+    """A tuned model compared with its base.
+
+    `interval` is the 95 % interval of the gain in F1, and `certainty` the share of the resamples with a gain. `reasons` say why
+    the tuned model is not better; empty if it is.
+    """
 
     base: Figures
     tuned: Figures
@@ -100,7 +103,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """The result as a clause: better, or not and why."""
         return "better" if self.better else "not better: " + "; ".join(self.reasons)
 
 
@@ -116,9 +119,9 @@ def compare(
     models: Models | None = None,
     progress: Progress = lambda _done, _total, _words: None,
 ) -> Comparison:
-    """Ask both models up to `most` held-out questions, and write `comparison.json` into the folder of the tuned one.
+    """Ask both models up to `most` held-out questions, and write `comparison.json` into the tuned model's folder.
 
-    Blocking. `data`: the prepared folder, if it isn't where it was in training. Raises TrainingError and WeightsError.
+    `data` is the prepared folder, if it has moved since the training. Blocking. Raises TrainingError and WeightsError.
     """
     training = training_of(folder)
     data = data or Path(training["data_folder"])
@@ -159,7 +162,7 @@ def compare(
 
 
 def _require_base(settings: Settings, folder: Path, training: Mapping[str, Any]) -> None:
-    """Raises TrainingError where what is there under the base's name is not what was tuned."""
+    """Raise TrainingError if the base's weights have changed since the training."""
     base = complete_folder(training["base"], training["revision"], auto_download=settings.models.auto_download)
     if base is not None and fingerprint(base) != training["base_weights"]:
         raise TrainingError(
@@ -175,7 +178,7 @@ async def _ask_both(
     examples: Sequence[Example],
     progress: Progress,
 ) -> list["Asked"]:
-    """The base, then the tuned model, over one index in a folder of its own."""
+    """Ask the base, then the tuned model, over one temporary index."""
     told = []
     with TemporaryDirectory(prefix="knowledge-bot-") as storage:
         for name, generator in zip(("base", "tuned"), generators, strict=True):
@@ -185,7 +188,7 @@ async def _ask_both(
 
 
 def training_of(folder: Path) -> dict[str, Any]:
-    """What a finished training says of itself. Raises TrainingError."""
+    """Read the record of a finished training. Raises TrainingError."""
     training = read_json(folder / TRAINING)
     if training is None or _TOLD - training.keys():
         raise TrainingError(
@@ -196,7 +199,7 @@ def training_of(folder: Path) -> dict[str, Any]:
 
 
 def _chosen(examples: Sequence[Example], most: int) -> list[Example]:
-    """Up to `most` questions that have an answer, the same ones each time."""
+    """Choose up to `most` questions with an answer, always the same ones."""
     answered = [example for example in examples if example.kind is not pairs.Kind.REFUSAL]
     order = sorted(answered, key=lambda example: hashlib.sha256(example.question.encode()).digest())
     if len(order) < _FEWEST:
@@ -216,7 +219,7 @@ def _counting(progress: Progress, name: str) -> Callable[[int, int], None]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What became of the questions, in their order: with their documents, and without them."""
+    """The examples, in order, and their results with their documents and without them."""
 
     examples: Sequence[Example]
     answered: Sequence[Result]
@@ -226,7 +229,7 @@ class Asked:
 async def _asked(
     settings: Settings, models: Models, examples: Sequence[Example], progress: Callable[[int, int], None]
 ) -> Asked:
-    """Index the documents, and ask. Raises WeightsError where the model can't be loaded."""
+    """Index the documents and ask the questions. Raises WeightsError if the model can't be loaded."""
     async with AsyncExitStack() as stack:
         application = await stack.enter_async_context(open_application(settings, models, golden=False))
         await application.indexer.index_folder(settings.knowledge.folder)
@@ -279,7 +282,7 @@ def _question(number: int, example: Example) -> EvaluationQuestion:
 
 
 def compared(base: Asked, tuned: Asked) -> Comparison:
-    """The figures of both, and the verdict."""
+    """Compare the results of the base with those of the tuned model."""
     before, after = figures(base), figures(tuned)
     gains = np.array(_f1s(tuned)) - np.array(_f1s(base))
     chance = np.random.default_rng(_SEED)
@@ -352,8 +355,10 @@ def _points(difference: float) -> str:
 
 
 def objection(folder: Path) -> str:
-    """Why a tuned model should not go live; empty where it should. Raises TrainingError where it was never compared, or
-    has changed since."""
+    """Say why a tuned model should not go live; empty if it should.
+
+    Raises TrainingError if it was never compared, or has changed since.
+    """
     training_of(folder)
     record = read_json(folder / COMPARISON)
     if record is None:
@@ -382,7 +387,7 @@ ROWS: tuple[tuple[str, Callable[[Figures], float], str], ...] = (
 
 
 def write_report(folder: Path, comparison: Comparison, title: str) -> Path:
-    """Write `comparison.html`, with the table and two plots, into a folder; its path. Raises TrainingError and BotError."""
+    """Write `comparison.html`, with the table and two plots, and return its path. Raises TrainingError and BotError."""
     require_matplotlib()
     rows = "".join(
         f'<tr><th scope="row">{name}</th><td>{of(comparison.base):.1%}</td><td>{of(comparison.tuned):.1%}</td>'

@@ -1,8 +1,8 @@
 """Fine-tuning of a language model on prepared questions and answers, by the Trainer of transformers.
 
-The prompts are those of serving, token for token, for both come from `inference.prompter`; the loss counts for the answer
-alone. `lora` trains small matrices beside the linear layers (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models",
-2021), `full` all weights. What has the lowest loss on the validation examples is kept.
+Prompts are those of serving, token for token, because both come from `inference.prompter`; the loss is of the answer alone.
+`lora` trains small matrices beside the linear layers (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021),
+`full` trains all weights. The checkpoint with the lowest loss on the validation examples is kept.
 """
 
 import json
@@ -44,13 +44,13 @@ from bot.training.files import read_json, write_json
 from bot.training.pairs import TRAIN, VALIDATION, Example
 
 Progress = Callable[[int, int, str], None]
-"""Told (steps done, all steps, a few words on how it goes); must return at once."""
+"""Called with (steps done, all steps, the losses in words); must return at once."""
 Tell = Callable[[str], None]
 
 _PLAN = "plan.json"
-_COMPLETE = "complete.json"  # names the files of a checkpoint, and is written when they are
-_IGNORED = -100  # the label of tokens that no loss counts for
-# Where the loss has not fallen for so many looks at the validation examples, it won't.
+_COMPLETE = "complete.json"  # lists the files of a checkpoint; written after them
+_IGNORED = -100  # the label of tokens without a loss
+# Validations without a lower loss after which training stops.
 _PATIENCE = 4
 _LOOKS_PER_EPOCH = 2
 _WARM_UP = 0.1  # share of the steps
@@ -59,7 +59,7 @@ _RATES = {"lora": 5e-4, "full": 5e-5}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What decides the outcome of a training, apart from the data. `rate` 0: that of the method. `max_tokens` 0: any length."""
+    """The options of a training. `rate` 0 is the default of the method; `max_tokens` 0 means no limit."""
 
     base: str
     revision: str = ""
@@ -68,14 +68,14 @@ class Plan:
     rate: float = 0
     rank: int = 16
     batch: int = 8  # examples a step
-    accumulate: int = 4  # in so many parts
+    accumulate: int = 4  # parts in which a step is computed
     max_tokens: int = 0
     seed: int = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An example as tokens. For a model of two parts the prompt is read and the answer written; others go on with it."""
+    """An example as tokens. An encoder-decoder reads the prompt and writes the answer; a decoder continues the prompt."""
 
     prompt: list[int]
     answer: list[int]
@@ -86,7 +86,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a training takes, about."""
+    """An estimate of what a training takes."""
 
     memory: int  # bytes
     seconds: float
@@ -102,10 +102,10 @@ def tune(
     tell: Tell = lambda _: None,
     progress: Progress = lambda _done, _total, _words: None,
 ) -> dict[str, Any]:
-    """Tune a model, or go on from the last whole checkpoint in `output`, and write it there; what `training.json` says of it.
+    """Tune a model, or go on from the last whole checkpoint in `output`, and write it there.
 
-    `settings` say how prompts are made. `tell` gets what there is to know before it starts. Raises TrainingError and
-    WeightsError.
+    `settings` shape the prompts. `tell` is called with sentences for the operator. Returns the content of `training.json`.
+    Raises TrainingError and WeightsError.
     """
     _require_libraries()
     train, validation = pairs.load_for_training(data)
@@ -164,7 +164,7 @@ def _require_libraries() -> None:
 
 
 def _of_the_prompt(settings: GeneratorSettings, examples: Sequence[Example]) -> dict[str, Any]:
-    """The settings that decide what the model is given to read; how many passages, the data have decided."""
+    """Return the settings that shape the prompts, with the number of passages that the data have."""
     passages = max(len(example.passages) for example in examples)
     chosen = settings.model_dump(include={"style", "persona", "language", "prompt_tokens", "max_new_tokens"})
     return chosen | {"passages": passages}
@@ -174,10 +174,10 @@ def _of_the_prompt(settings: GeneratorSettings, examples: Sequence[Example]) -> 
 
 
 class _Base:
-    """What is to be tuned: known by its configuration and its tokenizer until `load`."""
+    """The model to be tuned. Its weights are loaded by `load`, its configuration and tokenizer at once."""
 
     def __init__(self, plan: Plan, settings: GeneratorSettings, weights: Weights) -> None:
-        """`settings` name the base as the plan does. Raises WeightsError."""
+        """`settings` name the same base as the plan. Raises WeightsError."""
         self.plan = plan
         self.weights = weights
         folder = weights.folder
@@ -195,7 +195,7 @@ class _Base:
         self._settings = settings
 
     def rows(self, examples: Sequence[Example], longest: int) -> tuple[list[Row], int]:
-        """The examples as tokens, and how many were left out, because they or their answers are too long."""
+        """Return the examples as tokens, and the number left out because they or their answers are too long."""
         rows = []
         for example in examples:
             encoded = self.prompter.encode(
@@ -212,7 +212,7 @@ class _Base:
         return rows, len(examples) - len(rows)
 
     def examine(self, rows: Sequence[Row], tell: Tell) -> None:
-        """Tell what the training will take. Raises TrainingError if that is more memory than there is."""
+        """Tell the memory and time that the training takes. Raises TrainingError if the memory isn't free."""
         count = parameter_count(self.weights.folder)
         needed = needs(self.config, count, rows, self.plan, bfloat16=self.bfloat16)
         free = free_memory()
@@ -232,8 +232,8 @@ class _Base:
             )
 
     def load(self) -> Any:
-        """The model, ready to learn. Raises WeightsError."""
-        small = self.bfloat16 and self.plan.method == "lora"  # what isn't trained may be coarse
+        """Load the model, ready for training. Raises WeightsError."""
+        small = self.bfloat16 and self.plan.method == "lora"  # frozen weights may be coarse
         try:
             model, _ = load_parts(self.weights.folder, torch.bfloat16 if small else torch.float32)
         except Exception as error:
@@ -248,43 +248,43 @@ def _generation_config(folder: Path, config: Any) -> Any:
 
 
 def with_lora(model: Any, rank: int) -> Any:
-    """The model with trainable matrices beside every linear layer but the one that chooses the words."""
+    """Return the model with trainable LoRA matrices beside every linear layer except the output layer."""
     from peft import LoraConfig, TaskType, get_peft_model
 
-    # Those of GPT-2 kinds keep their weights the other way round.
+    # The layers of GPT-2 models hold their weights transposed.
     transposed = any(isinstance(layer, Conv1D) for layer in model.modules())
     kind = TaskType.SEQ_2_SEQ_LM if model.config.is_encoder_decoder else TaskType.CAUSAL_LM
     config = LoraConfig(
         task_type=kind, r=rank, lora_alpha=2 * rank, target_modules="all-linear", fan_in_fan_out=transposed
     )
     with warnings.catch_warnings():
-        # peft asks by the old name, which is no concern of an operator's.
+        # peft uses the old name, which doesn't concern operators.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
         return get_peft_model(model, config)
 
 
-# --- what it takes ----------------------------------------------------------------------------------------------------
+# --- memory and time --------------------------------------------------------------------------------------------------
 
-# Numbers of a layer, in widths of the model, that are kept for each token until the way back.
+# Activations that a layer keeps of each token for the backward pass, in widths of the model.
 _KEPT_PER_TOKEN = 24
 _LOGIT_COPIES = 4
-# What attention keeps of each pair of tokens where some of it is dropped; else it is computed without keeping any. With both, a
-# GPT-2 of 124 million parameters took 4.8 GB where 4.5 were expected.
+# Numbers that attention with dropout keeps of each pair of tokens; without dropout it keeps none. With both constants, a GPT-2
+# of 124 million parameters took 4.8 GB where 4.5 were expected.
 _KEPT_PER_PAIR = 8
 _ATTENTION_DROPOUT = ("attn_pdrop", "attention_dropout", "dropout_rate")  # by architecture
 _LIBRARIES = 500 * 2**20  # bytes
-# Small products don't reach the speed of large ones.
+# Share of the speed of large matrix products that the smaller ones of a training reach.
 _EFFICIENCY = 0.4
 # Narrower models lose more by converting than they gain: at a width of 128 a whole step took six times as long.
 _NARROW = 512
-# So much faster must bfloat16 be in a trial to be worth its coarseness.
+# bfloat16 must be this much faster in a trial to be worth its coarseness.
 _CLEARLY = 1.3
-# What a layer takes in each part of a step, however small it is.
+# The least time that a layer takes in each part of a step.
 _OVERHEAD = 0.005  # seconds
 
 
 def needs(config: Any, parameters: int, rows: Sequence[Row], plan: Plan, *, bfloat16: bool) -> Needs:
-    """Memory and time of a training, from the size of the model. The time takes a second for a trial."""
+    """Estimate memory and time of a training from the size of the model. Takes a second, for a trial."""
     full = plan.method == "full"
     width, layers = config.hidden_size, config.num_hidden_layers
     trained = parameters if full else plan.rank * width * layers * 22
@@ -303,7 +303,7 @@ def needs(config: Any, parameters: int, rows: Sequence[Row], plan: Plan, *, bflo
 
 
 def _learns_faster(width: int) -> bool:
-    """Whether a layer of this width learns faster in bfloat16: what computes faster in it may still be slow on the way back."""
+    """Whether a layer of this width trains faster in bfloat16, by a trial: its backward pass may be slow."""
     if width < _NARROW:
         return False
     layer = torch.nn.Sequential(
@@ -325,7 +325,7 @@ def _learns_faster(width: int) -> bool:
 
 
 def _speed(bfloat16: bool) -> float:
-    """Operations a second of a large matrix product."""
+    """Measure the operations per second of a large matrix product."""
     size = 768
     matrix = torch.ones(size, size, dtype=torch.bfloat16 if bfloat16 else torch.float32)
     best = math.inf
@@ -337,7 +337,7 @@ def _speed(bfloat16: bool) -> float:
 
 
 def free_memory() -> int | None:
-    """Bytes that can still be used, the limits of a container counted in; None where the system doesn't say."""
+    """Return the free memory in bytes, within the limits of a container."""
     import psutil  # accelerate brings it along
 
     free = int(psutil.virtual_memory().available)
@@ -348,13 +348,13 @@ def free_memory() -> int | None:
         try:
             left = int((folder / limit).read_text()) - int((folder / used).read_text())
             free = min(free, left + _given_back(folder / "memory.stat"))
-        except (OSError, ValueError):  # there is none, or it is "max"
+        except (OSError, ValueError):  # no limit: no such file, or "max"
             continue
     return free
 
 
 def _given_back(statistics: Path) -> int:
-    """Bytes of files that a container holds in memory, but would give up."""
+    """Return the bytes of cached files that a container can free."""
     told = dict(line.split(" ", 1) for line in statistics.read_text().splitlines())
     return int(told.get("inactive_file", 0))
 
@@ -443,7 +443,7 @@ def _trainer(
 
 
 def collated(rows: Sequence[Row], padding: int, *, two_parts: bool) -> dict[str, torch.Tensor]:
-    """int64 [rows, tokens] inputs, mask and labels. No loss counts for the prompt, nor for what fills the rows up."""
+    """Return inputs, mask and labels, int64 [rows, tokens]. Prompts and padding have no loss."""
     if two_parts:
         inputs, labels = [row.prompt for row in rows], [row.answer for row in rows]
     else:
@@ -462,7 +462,7 @@ def _filled(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
 
 
 class _Watch(TrainerCallback):
-    """Shows how it goes, and marks checkpoints that are whole."""
+    """Reports progress, and marks complete checkpoints."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -483,7 +483,7 @@ class _Watch(TrainerCallback):
 
 
 def last_checkpoint(output: Path) -> Path | None:
-    """The newest checkpoint that is whole. Ones that were being written when the process was killed are removed."""
+    """Return the newest complete checkpoint, or None. Removes those that were cut off when the process was killed."""
     found: list[tuple[int, Path]] = []
     for folder in output.glob("checkpoint-*"):
         if _is_whole(folder):
@@ -503,7 +503,7 @@ def _is_whole(folder: Path) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the libraries tell of themselves: an operator is shown a progress bar."""
+    """Silence the output of the libraries; operators see a progress bar instead."""
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -515,11 +515,11 @@ def _quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(before)
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- the output folder ------------------------------------------------------------------------------------------------
 
 
 def _begin(output: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """Claim the folder for this training; what `training.json` says if it is finished. Raises TrainingError."""
+    """Claim the folder for this training; return `training.json` if it is finished, else None. Raises TrainingError."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         there = read_json(output / _PLAN)
@@ -538,7 +538,7 @@ def _begin(output: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _different(one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
-    """What differs between two trainings, as an operator names it."""
+    """Yield the differences between two trainings, in the words of options and settings."""
     plan, wanted = one.get("plan", {}), other["plan"]
     for name in wanted:
         if plan.get(name) != wanted[name]:
@@ -554,7 +554,7 @@ def _different(one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
 
 
 def _finish(model: Any, tokenizer: Any, output: Path, told: dict[str, Any]) -> None:
-    """Write the model, then the record that it is finished; checkpoints have served then."""
+    """Write the model, then the record that marks it as finished, and remove the checkpoints."""
     try:
         with _quiet():
             if told["method"] == "full":

@@ -1,8 +1,8 @@
-"""Data for fine-tuning: questions, their answers in the documents' own words, and the passages that a model is shown for them.
+"""Data for fine-tuning: questions, answers in the documents' own words, and the passages that a model is shown for them.
 
-Made from the index: stored pairs, headings with the words below them, and, where the operator allows it, answers that people
-found helpful. Refusals are questions with passages of *other* documents that search finds for them. Split by document, so
-that what is held out was never seen. A folder of JSON Lines that a person can read and edit, and `datasets` can open.
+The index gives stored pairs and headings with the text below them; if the operator allows it, chats give answers that people
+found helpful. Refusals are questions with passages of *other* documents. The split is by document, so that the model sees
+nothing of the held-out ones. The result is a folder of JSON Lines that a person can edit and `datasets` can open.
 """
 
 import asyncio
@@ -35,34 +35,34 @@ Progress = Callable[[int, int], None]
 
 TRAIN, VALIDATION, HELD_OUT = "train", "validation", "held_out"
 SPLITS = (TRAIN, VALIDATION, HELD_OUT)
-# Of the questions; a document is never divided.
+# Shares of the questions; a document is never divided.
 _SHARES = {HELD_OUT: 0.2, VALIDATION: 0.1}
 _FEWEST_DOCUMENTS = 3
 FEWEST_QUESTIONS = 30
-# An answer of a paragraph is as short as models are told to be; a list is given whole.
+# An answer from a paragraph is as short as prompts ask for; a list is whole.
 _MOST_SENTENCES = 3
 _LONGEST_ANSWER = 600  # characters
 _SHORTEST_ANSWER = 3  # words
-# One refusal for so many answers.
+# One refusal for this many answers.
 _ANSWERS_A_REFUSAL = 4
-# Passages with so many words of the answer may well answer.
+# A passage with this share of the answer's words may well answer.
 _ANSWERED = 0.6
 _MOST_FEEDBACK = 10_000
-_SIDE_BY_SIDE = 8  # questions that are asked at once
+_SIDE_BY_SIDE = 8  # questions asked at once
 
 
 class Kind(StrEnum):
-    """Where a question comes from."""
+    """The origin of a question."""
 
     PAIR = "pair"  # a stored pair
     HEADING = "heading"
-    CHAT = "chat"  # was asked, and the answer was found helpful
+    CHAT = "chat"  # from a chat, with an answer that was found helpful
     REFUSAL = "refusal"  # the passages don't answer it
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """`passages` are what a model is shown, best first; `document` is where the answer stands, or would."""
+    """A question and the answer to learn. `passages` are shown to the model, best first; `document` holds the answer."""
 
     question: str
     answer: str
@@ -73,7 +73,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """How many examples of each kind went into each split, and how many questions stood there twice."""
+    """The numbers of examples and documents in each split, and of repeated questions, which were left out."""
 
     counts: Mapping[str, Counter[Kind]]
     documents: Mapping[str, int]
@@ -82,7 +82,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A question with its answer, and the passage that it stands in: a document and a place there."""
+    """A question with its answer, and the passage that holds it: number `place` of `document`."""
 
     question: str
     answer: str
@@ -99,9 +99,9 @@ class _Draft:
 
 
 async def prepare(application: Application, output: Path, progress: Progress = lambda _done, _total: None) -> Prepared:
-    """Make the data from the index, in a new folder. The application must have no generator, for it is asked every question.
+    """Make the data from the index, in a new folder. Asks `application` every question, so it must have no generator.
 
-    Raises TrainingError where the folder is there already, or where the documents give too little.
+    Raises TrainingError if the folder exists, or if the documents give too few questions.
     """
     if await asyncio.to_thread(output.exists):
         raise TrainingError(f"{output} is there already: name another folder (--output), or remove it.")
@@ -139,7 +139,7 @@ def _by_document(stored: Sequence[StoredPassage]) -> dict[str, list[StoredPassag
 
 
 def _likeliest_first(drafts: Sequence[_Draft]) -> list[_Draft]:
-    """Of the same question from two places, the one that a person wrote with its answer counts."""
+    """Sort stored pairs first, so that they win over headings with the same question."""
     return sorted(drafts, key=lambda draft: list(Kind).index(draft.kind))
 
 
@@ -154,7 +154,7 @@ def _require_enough(drafts: Sequence[_Draft]) -> None:
 
 
 def split_of(documents: Sequence[str]) -> dict[str, str]:
-    """The split of each document, by a hash of its path: the same each time. `documents` has one entry a question."""
+    """Assign documents to splits by a hash of their paths. `documents` has one entry per question."""
     sizes = Counter(documents)
     order = sorted(sizes, key=lambda path: hashlib.sha256(path.encode()).digest())
     splits = dict.fromkeys(order, TRAIN)
@@ -162,7 +162,7 @@ def split_of(documents: Sequence[str]) -> dict[str, str]:
         wanted, got = share * len(documents), 0
         left = [path for path in order if splits[path] == TRAIN]
         for path in left:
-            # The first one that fits, whatever its size if none does: no split may be empty.
+            # The first that fits, or the last of all: no split may be empty.
             if abs(got + sizes[path] - wanted) < abs(got - wanted) or (not got and path == left[-1]):
                 splits[path] = split
                 got += sizes[path]
@@ -170,13 +170,13 @@ def split_of(documents: Sequence[str]) -> dict[str, str]:
 
 
 def _visible(split: str, splits: Mapping[str, str]) -> frozenset[str]:
-    """The documents whose passages an example may show: a model that is trained sees nothing of what is held out."""
+    """Return the documents whose passages examples of a split may show: training shows none that are held out."""
     seen = SPLITS[: SPLITS.index(split) + 1]
     return frozenset(document for document, other in splits.items() if other in seen)
 
 
 def _questions(document: str, passages: Sequence[StoredPassage]) -> Iterator[_Draft]:
-    """Every stored pair, and every heading with what stands right below it."""
+    """Yield every stored pair, and every heading, as a question, with the beginning of the text below it."""
     blocks = [(place, block) for place, stored in enumerate(passages) for block in stored.passage.blocks]
     for place, block in blocks:
         if block.form is Form.PAIR and block.part == (0, 1):
@@ -194,8 +194,10 @@ def _draft(question: str, answer: str, kind: Kind, document: str, place: int) ->
 
 
 def _beginning(blocks: Sequence[Block]) -> str:
-    """The answer at the beginning of a section, as a model may write it: some sentences, or a whole list. Code and tables
-    are never phrased, so they are nothing to learn."""
+    """Return the answer at the beginning of a section: some sentences or a whole list, empty for code and tables.
+
+    A model never phrases code or tables, so it doesn't learn them.
+    """
     first = blocks[0]
     if first.form is Form.LIST and first.part == (0, 1):
         return first.text.strip()
@@ -208,12 +210,12 @@ def _beginning(blocks: Sequence[Block]) -> str:
 
 
 def _line(text: str) -> str:
-    """Without the line breaks of a file, which no model should learn."""
+    """Return the text without the line breaks of its file, which a model shouldn't learn."""
     return " ".join(text.split())
 
 
 async def _from_chats(application: Application, stored: Mapping[str, Sequence[StoredPassage]]) -> list[_Draft]:
-    """Questions whose answers people found helpful, if what the answers were taken from still stands there."""
+    """Return questions whose answers people found helpful, if the quoted passage is still in the index."""
     drafts: list[_Draft] = []
     for one in await application.stores.journal.answers.feedback(_MOST_FEEDBACK):
         if not one.helpful or one.stored is None or not one.stored.answer.citations:
@@ -223,7 +225,7 @@ async def _from_chats(application: Application, stored: Mapping[str, Sequence[St
         texts = ["\n".join(block.text for block in found.passage.blocks) for found in stored.get(cited.document, ())]
         place = next((place for place, text in enumerate(texts) if cited.quote in text), None)
         if place is not None:
-            said = answer.text.replace("**", "")  # the words that the bot has put into bold
+            said = answer.text.replace("**", "")  # the bold marks are the bot's own
             drafts += _draft(question.text, said, Kind.CHAT, cited.document, place)
     return drafts
 
@@ -235,7 +237,7 @@ async def _examples(
     split: str,
     visible: Mapping[str, Collection[str]],
 ) -> list[Example]:
-    """The question with the passages that the bot would show a model for it; and perhaps with others, to be refused."""
+    """Return the question with the passages that the bot would show a model, and for some questions a refusal."""
     count = application.settings.generator.passages
     considered = await application.answering.engine.consider(lone_question(draft.question))
     hits = considered.judged.hits if considered.judged else []
@@ -261,7 +263,7 @@ def _may_answer(found: FoundPassage, draft: _Draft) -> bool:
 
 
 def _chosen(draft: _Draft) -> bool:
-    """One question of some, the same ones each time."""
+    """Whether a question gets a refusal: one in `_ANSWERS_A_REFUSAL`, always the same ones."""
     return hashlib.sha256(draft.key.encode()).digest()[0] % _ANSWERS_A_REFUSAL == 0
 
 
@@ -322,7 +324,7 @@ class _Row(BaseModel):
 
 
 def write(folder: Path, examples: Mapping[str, Sequence[Example]]) -> None:
-    """Make the folder, with all of its files or not at all. Raises TrainingError."""
+    """Write the folder, with all of its files or not at all. Raises TrainingError."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
@@ -340,7 +342,7 @@ def write(folder: Path, examples: Mapping[str, Sequence[Example]]) -> None:
 
 
 def load(folder: Path, split: str) -> list[Example]:
-    """The examples of a split, as they stand in the folder now. Raises TrainingError with file and line."""
+    """Read the examples of a split. Raises TrainingError with file and line."""
     file = folder / f"{split}.jsonl"
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
@@ -363,7 +365,7 @@ def _parsed(file: Path, number: int, line: str) -> Example:
 
 
 def load_for_training(folder: Path) -> tuple[list[Example], list[Example]]:
-    """(train, validation). Raises TrainingError, also where a question of these is among those held out."""
+    """Return (train, validation). Raises TrainingError, also if one of their questions is held out."""
     held_out = {" ".join(words(example.question)) for example in load(folder, HELD_OUT)}
     both = load(folder, TRAIN), load(folder, VALIDATION)
     for split, examples in zip((TRAIN, VALIDATION), both, strict=True):
@@ -382,6 +384,6 @@ def load_for_training(folder: Path) -> tuple[list[Example], list[Example]]:
 
 
 def fingerprint(folder: Path, *splits: str) -> str:
-    """A hash of what stands in the files of some splits. Raises TrainingError."""
+    """Return a hash of the files of some splits. Raises TrainingError."""
     examples = [asdict(example) for split in splits for example in load(folder, split)]
     return hashlib.sha256(json.dumps(examples, ensure_ascii=False).encode()).hexdigest()

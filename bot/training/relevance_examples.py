@@ -1,15 +1,15 @@
-"""Training examples for the relevance model: a question with passages of one body of documents, some of which answer it.
+"""Training examples for the relevance model: questions with passages of documents, some of which answer them.
 
 The data are JSON Lines in one folder:
 
-    sections*.jsonl    {"source", "path", "title", "headings", "text"}: what stands under one heading path, in reading order
+    sections*.jsonl    {"source", "path", "title", "headings", "text"}: the text under one heading path, in reading order
     questions*.jsonl   {"id", "question", "subtype", "key", "answer"}: a question about the section of that id (`section_id`);
                        `answer` are the first and past-the-last character of the part of its text that answers, `key` those
                        of the words that matter most; null and empty where `subtype` is "unanswerable"
     squad.jsonl        paragraphs of encyclopedia articles with questions, some of which look answerable and are not
 
-Each source is indexed as the bot would index it and asked through its own search, so that the passages that don't answer are
-those that the search confuses with the ones that do.
+Each source is indexed and searched by the bot's own code, so that the passages that don't answer are those that the search
+confuses with the right ones.
 """
 
 import hashlib
@@ -32,19 +32,19 @@ from bot.knowledge.search import Retriever
 from bot.storage.base import Hit
 
 UNANSWERABLE = "unanswerable"
-_PASSAGES = 12  # a question, about as many as the bot reads
-# A passage that isn't labelled but holds the key words may answer too: it is left out. Shorter key words prove nothing.
+_PASSAGES = 12  # of a question, about as many as the bot reads
+# An unlabelled passage with the key words may answer too, so it is left out. Shorter key words prove nothing.
 _TELLING_KEY = 8  # characters
-# One heading of so many is put as a question: they are easy, for the heading stands above the passage.
+# One section in this many gives its heading as a question. These are easy, because the passage holds the heading.
 _HEADINGS = 12
-# Of questions that nobody had to write there are far more than enough: at most so many a source, and of the encyclopedia.
+# Generated questions abound; these limits are per source, and for the encyclopedia.
 _MOST = {"faq": 60, "heading": 22}
 _MOST_OF_ENCYCLOPEDIA = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage as the model reads it, from `begin` on its own text. `spans` are the words that matter in a right one."""
+    """A passage as the model reads it; its own text starts at `begin`. `spans` are the key words of a right passage."""
 
     text: str
     begin: int
@@ -58,7 +58,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A question with the passages that the search found for it, best first; none is right where it has no answer."""
+    """A question with the passages that the search found, best first. None is right if the question has no answer."""
 
     question: str
     source: str
@@ -86,18 +86,18 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question about a section, with the lines of its document that answer it; None where nothing does."""
+    """A question about a section, with the lines of its document that answer it, or None."""
 
     question: str
     subtype: str
     document: str
     keys: tuple[str, ...]
     lines: tuple[int, int] | None
-    without_heading: bool = False  # for a question that is the heading itself
+    without_heading: bool = False  # the heading is the question, so it is taken off the right passage
 
 
 def section_id(source: str, path: str, headings: Sequence[str], text: str) -> str:
-    """What names a section in the files of questions."""
+    """Return the id of a section in the files of questions."""
     return hashlib.sha1("\x1f".join([source, path, *headings, text[:80]]).encode()).hexdigest()[:12]  # noqa: S324
 
 
@@ -106,7 +106,7 @@ def load_groups(file: Path) -> list[Group]:
 
 
 def save_groups(file: Path, groups: Sequence[Group]) -> None:
-    """As a whole or not at all."""
+    """Write the groups to a file, as a whole or not at all."""
     beside = file.with_name(f"{file.name}.new")
     lines = (json.dumps(asdict(group), ensure_ascii=False) for group in groups)
     beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -114,10 +114,10 @@ def save_groups(file: Path, groups: Sequence[Group]) -> None:
 
 
 class Documentation:
-    """The sections of a folder of training data, by source, with the questions about them."""
+    """The sections and questions in a folder of training data, by source."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises TrainingError where a file is missing or is not what it should be."""
+        """Read the files. Raises TrainingError if one is missing or malformed."""
         self._sections: dict[str, list[Section]] = defaultdict(list)
         for row in _rows(folder, "sections*.jsonl", ("source", "path", "title", "headings", "text")):
             section = Section(row["source"], row["path"], row["title"], tuple(row["headings"]), row["text"])
@@ -131,7 +131,7 @@ class Documentation:
         return sorted(self._sections)
 
     def documents(self, source: str) -> "tuple[list[Document], list[_Asked]]":
-        """The documents of a source, put together from its sections, and what is asked about them."""
+        """Return the documents of a source, built from its sections, and the questions about them."""
         texts: dict[str, list[str]] = {}
         titles: dict[str, str] = {}
         above: dict[str, tuple[str, ...]] = {}
@@ -154,7 +154,7 @@ class Documentation:
         return documents, asked
 
     def _asked_about(self, section: Section, first: int, number: int) -> "Iterator[_Asked]":
-        """`first` is the line of the document on which the section's text begins."""
+        """Yield the questions about a section whose text begins on line `first` of the document."""
         for row in self._questions[section.id]:
             lines = None
             if row["subtype"] != UNANSWERABLE:
@@ -169,13 +169,14 @@ class Documentation:
             if heading.endswith("?"):
                 yield _Asked(heading, "faq", section.path, (), whole, without_heading=True)
             elif number % _HEADINGS == 0 and len(heading.split()) > 1:
-                yield _Asked(f"{heading}?", "heading", section.path, (), whole, without_heading=number % 2 == 0)
+                every_other = number // _HEADINGS % 2 == 0
+                yield _Asked(f"{heading}?", "heading", section.path, (), whole, without_heading=every_other)
 
 
 async def ask(
     retriever: Retriever, source: str, asked: Sequence[_Asked], progress: Callable[[int], None]
 ) -> list[Group]:
-    """What the search finds for each question, with what is right of it. Those whose answer it doesn't find are left out."""
+    """Search for each question and label the passages found. Questions whose answer isn't found are left out."""
     groups = []
     for number, one in enumerate(asked):
         variants = [QueryVariant(one.question)]
@@ -205,7 +206,7 @@ def _group(source: str, one: _Asked, hits: Sequence[Hit]) -> Group | None:
 
 
 def _is_right(one: _Asked, found: FoundPassage) -> bool:
-    """Whether a passage holds the answer: its lines, and the key words, where there are any."""
+    """Whether a passage holds the lines of the answer, and its key words if it has any."""
     if one.lines is None or found.document != one.document:
         return False
     places = [block.locator.lines for block in found.passage.blocks]
@@ -217,7 +218,7 @@ def _is_right(one: _Asked, found: FoundPassage) -> bool:
 
 
 def _may_answer(one: _Asked, found: FoundPassage) -> bool:
-    """Whether a passage elsewhere may answer as well."""
+    """Whether a passage that isn't labelled right may answer as well."""
     if one.without_heading and found.document == one.document and one.lines is not None:
         lines = found.passage.blocks[0].locator.lines
         return lines is not None and one.lines[0] <= lines[0] <= one.lines[1]
@@ -242,9 +243,9 @@ def _candidate(one: _Asked, found: FoundPassage, *, right: bool) -> Candidate:
 
 
 def encyclopedia_groups(file: Path, chance: random.Random, size: int = 4) -> list[Group]:
-    """Questions about a paragraph, beside other paragraphs of the same article.
+    """Make a group of each question in squad.jsonl: its paragraph and others of the same article, `size` in all.
 
-    `file` is squad.jsonl: a paragraph that only looks as if it answered is among the passages of a question without an answer.
+    The paragraph of a question without an answer looks right and isn't.
     """
     rows = list(_rows(file.parent, file.name, ("context_id", "question", "answer", "start", "context")))
     article: dict[str, list[str]] = defaultdict(list)
@@ -268,7 +269,7 @@ def encyclopedia_groups(file: Path, chance: random.Random, size: int = 4) -> lis
 
 
 def sampled(groups: Mapping[str, Sequence[Group]], encyclopedia: Path, chance: random.Random) -> list[Group]:
-    """What to train on, of the groups of each source and of the encyclopedia (squad.jsonl). Raises TrainingError."""
+    """Choose the groups to train on, from each source and the encyclopedia (squad.jsonl). Raises TrainingError."""
     chosen: list[Group] = []
     for of_source in groups.values():
         chosen += (group for group in of_source if group.subtype not in _MOST)
@@ -280,12 +281,12 @@ def sampled(groups: Mapping[str, Sequence[Group]], encyclopedia: Path, chance: r
 
 
 def written(groups: Sequence[Group]) -> list[Group]:
-    """The groups whose question somebody has written: those to measure a model with."""
+    """Return the groups whose question a person wrote, which measure a model."""
     return [group for group in groups if group.subtype not in _MOST]
 
 
 def _rows(folder: Path, pattern: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The objects in the files of this pattern, each of which must have all `keys`."""
+    """Yield the objects in the files of this pattern. Raises TrainingError if one lacks a key."""
     files = sorted(folder.glob(pattern))
     if not files:
         raise TrainingError(f"{folder}: there is no {pattern} in it, which the training needs.")

@@ -21,8 +21,7 @@ class FakeReader:
         self.relevance = relevance
         self.asked: list[tuple[str, list[str]]] = []
 
-    async def read(self, question, passages, deadline_seconds=None):
-        assert deadline_seconds is None
+    async def read(self, question, passages):
         self.asked.append((question, [found.document for found in passages]))
         logits = [self.relevance.get(found.document, 0.0) for found in passages]
         return [None if logit is None else Reading(logit, 0, (0, 1)) for logit in logits]

@@ -210,10 +210,7 @@ class ScriptedReader:
         self.script = script
         self.asked = asked
 
-    async def read(
-        self, question: str, passages: Sequence[FoundPassage], deadline_seconds: float | None = None
-    ) -> list[Reading | None]:
-        assert deadline_seconds is None
+    async def read(self, question: str, passages: Sequence[FoundPassage]) -> list[Reading | None]:
         self.asked[question] = len(passages)
         return [self._reading(found, *self.script.get(question, ("\0", IRRELEVANT))) for found in passages]
 

@@ -35,24 +35,24 @@ def load(model: str, **settings) -> LocalModel:
 
 
 @pytest.fixture
-async def lane_of():
-    lanes = []
+async def worker_of():
+    workers = []
 
     def make(model: LocalModel, **options) -> GenerationWorker:
-        lanes.append(GenerationWorker(model, **{"side_by_side": 4, "capacity": 8} | options))
-        return lanes[-1]
+        workers.append(GenerationWorker(model, **{"side_by_side": 4, "capacity": 8} | options))
+        return workers[-1]
 
     yield make
-    for lane in lanes:
-        await lane.close()
+    for worker in workers:
+        await worker.close()
 
 
 async def written(generator: Generator, prompt: Material | str) -> str:
     return "".join([piece async for piece in generator.stream(prompt)])
 
 
-async def idle(lane: GenerationWorker) -> None:
-    while lane._running:  # noqa: ASYNC110 - of its thread
+async def idle(worker: GenerationWorker) -> None:
+    while worker._running:  # noqa: ASYNC110 - of its thread
         await asyncio.sleep(0.01)
 
 
@@ -81,13 +81,13 @@ def alone(model: LocalModel, prompt: str) -> str:
         ("t5", Style.QUESTION, "question: how hot should the water be? context: Use water"),
     ],
 )
-async def test_every_kind_of_model_is_prompted_in_its_own_form_and_writes(tiny, lane_of, kind, style, part):
+async def test_every_kind_of_model_is_prompted_in_its_own_form_and_writes(tiny, worker_of, kind, style, part):
     """Causal and encoder-decoder, with and without a template, a system role, a pad token, safetensors."""
     model = load(tiny(kind))
     assert model.style is style
     prompt = model._tokenizer.decode(model.encode(MATERIAL).tokens)
     assert part in prompt
-    assert isinstance(await written(lane_of(model), MATERIAL), str)
+    assert isinstance(await written(worker_of(model), MATERIAL), str)
 
 
 def test_dialogpt_is_known_by_its_name_and_an_operator_may_decide_otherwise(tiny, tmp_path):
@@ -98,45 +98,45 @@ def test_dialogpt_is_known_by_its_name_and_an_operator_may_decide_otherwise(tiny
     assert load(tiny("llama"), style="completion").style is Style.COMPLETION
 
 
-async def test_texts_written_side_by_side_are_those_written_alone(tiny, lane_of):
+async def test_texts_written_side_by_side_are_those_written_alone(tiny, worker_of):
     """Whatever the length of the prompts; so are those of plain `generate`."""
     model = load(tiny("llama"), repetition_penalty=1.0)
     prompts = ["The quick brown", "Hi", "Use water at 92 to 96 degrees. It should be soft. Hard water"]
-    together = await asyncio.gather(*(written(lane_of(model), prompt) for prompt in prompts))
+    together = await asyncio.gather(*(written(worker_of(model), prompt) for prompt in prompts))
     assert together == [alone(model, prompt) for prompt in prompts]
 
 
-async def test_text_comes_while_it_is_written(tiny, lane_of):
+async def test_text_comes_while_it_is_written(tiny, worker_of):
     """Token by token, in pieces that make up the whole."""
-    pieces = [piece async for piece in lane_of(load(tiny("llama"))).stream("The quick brown fox")]
+    pieces = [piece async for piece in worker_of(load(tiny("llama"))).stream("The quick brown fox")]
     assert len(pieces) > 5
-    assert "".join(pieces) == await written(lane_of(load(tiny("llama"))), "The quick brown fox")
+    assert "".join(pieces) == await written(worker_of(load(tiny("llama"))), "The quick brown fox")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="niceness of one thread")
-async def test_reading_goes_before_writing(tiny, lane_of):
+async def test_reading_goes_before_writing(tiny, worker_of):
     """Where both want a core; the rest of the process is as nice as it was."""
     seen: list[int] = []
     before = os.getpriority(os.PRIO_PROCESS, 0)
-    lane = lane_of(load(tiny("gpt2")), pause=lambda: seen.append(os.getpriority(os.PRIO_PROCESS, 0)))
-    await written(lane, MATERIAL)
+    worker = worker_of(load(tiny("gpt2")), pause=lambda: seen.append(os.getpriority(os.PRIO_PROCESS, 0)))
+    await written(worker, MATERIAL)
     assert min(seen) > before == os.getpriority(os.PRIO_PROCESS, 0)
 
 
-async def test_sampling_repeats_with_a_seed_and_differs_without(tiny, lane_of):
+async def test_sampling_repeats_with_a_seed_and_differs_without(tiny, worker_of):
     """Chance can be repeated."""
     sampled = {"do_sample": True, "temperature": 1.5, "top_p": 1.0}
-    one, two = [await written(lane_of(load(tiny("llama"), seed=7, **sampled)), "The") for _ in range(2)]
+    one, two = [await written(worker_of(load(tiny("llama"), seed=7, **sampled)), "The") for _ in range(2)]
     assert one == two
-    lane = lane_of(load(tiny("llama"), **sampled))
-    assert len({await written(lane, "The") for _ in range(4)}) > 1
+    worker = worker_of(load(tiny("llama"), **sampled))
+    assert len({await written(worker, "The") for _ in range(4)}) > 1
 
 
-async def test_writing_ends_at_a_stop(tiny, lane_of):
+async def test_writing_ends_at_a_stop(tiny, worker_of):
     """Which is left out, also where it comes in two tokens."""
-    whole = await written(lane_of(load(tiny("llama"))), "The quick")
+    whole = await written(worker_of(load(tiny("llama"))), "The quick")
     stop = whole[4:7]
-    cut = await written(lane_of(load(tiny("llama"), stop=(stop,))), "The quick")
+    cut = await written(worker_of(load(tiny("llama"), stop=(stop,))), "The quick")
     assert cut == whole[: whole.index(stop)]
 
 
@@ -205,10 +205,10 @@ def adapter(tiny, tmp_path) -> Path:
     return tmp_path / "adapter"
 
 
-async def test_an_adapter_changes_what_the_model_writes(tiny, tmp_path, adapter, lane_of):
+async def test_an_adapter_changes_what_the_model_writes(tiny, tmp_path, adapter, worker_of):
     """A LoRA folder of peft; one that is none is refused with its name."""
     base, changed = load(tiny("llama")), load(tiny("llama"), adapter=adapter)
-    assert await written(lane_of(changed), "The quick") != await written(lane_of(base), "The quick")
+    assert await written(worker_of(changed), "The quick") != await written(worker_of(base), "The quick")
     with pytest.raises(WeightsError, match=r"adapter_config\.json"):
         load(tiny("llama"), adapter=tmp_path)
 
@@ -242,23 +242,23 @@ def test_a_pickle_that_runs_code_is_not_run(tiny, tmp_path):
 # --- control ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_stream_that_is_closed_stops_the_model(tiny, lane_of):
+async def test_a_stream_that_is_closed_stops_the_model(tiny, worker_of):
     """Between two tokens, so that the next text can begin."""
     model = load(tiny("llama"), max_new_tokens=4000)
-    lane = lane_of(model, pause=lambda: time.sleep(0.005))
-    async with aclosing(lane.stream("The")) as pieces:
+    worker = worker_of(model, pause=lambda: time.sleep(0.005))
+    async with aclosing(worker.stream("The")) as pieces:
         await anext(pieces)
-        rows = [job.row for job in lane._running]
+        rows = [job.row for job in worker._running]
     async with asyncio.timeout(5):
-        await written(lane_of(load(tiny("llama"))), "The")
-        await idle(lane)
+        await written(worker_of(load(tiny("llama"))), "The")
+        await idle(worker)
     assert len(rows[0].tokens) < 1000
 
 
-async def test_a_model_that_raises_fails_its_own_text_only(tiny, lane_of):
+async def test_a_model_that_raises_fails_its_own_text_only(tiny, worker_of):
     """The next one is written."""
     model = load(tiny("llama"))
-    lane = lane_of(model)
+    worker = worker_of(model)
     generate = model._model.generate
 
     def fail(**_):
@@ -266,54 +266,54 @@ async def test_a_model_that_raises_fails_its_own_text_only(tiny, lane_of):
 
     model._model.generate = fail
     with pytest.raises(GenerationFailed, match="RuntimeError"):
-        await written(lane, "The")
+        await written(worker, "The")
     model._model.generate = generate
-    assert await written(lane, "The")
+    assert await written(worker, "The")
 
 
-async def test_a_model_that_hangs_hurts_no_later_question(tiny, lane_of, monkeypatch):
+async def test_a_model_that_hangs_hurts_no_later_question(tiny, worker_of, monkeypatch):
     """Who waits can give up, and another thread writes the next text. When the first one comes back, it ends."""
     monkeypatch.setattr("bot.inference.generator._STOPS_WITHIN", 0.05)
     hang, hanging = threading.Event(), iter([True])
-    lane = lane_of(load(tiny("llama")), pause=lambda: next(hanging, False) and bool(hang.wait(20)))
-    stuck = lane._thread
+    worker = worker_of(load(tiny("llama")), pause=lambda: next(hanging, False) and bool(hang.wait(20)))
+    stuck = worker._thread
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
-            await written(lane, "The")
+            await written(worker, "The")
     await asyncio.sleep(0.1)
     async with asyncio.timeout(5):
-        assert await written(lane, "The")
+        assert await written(worker, "The")
         hang.set()
         await asyncio.to_thread(stuck.join)
-        assert await written(lane, "The")
+        assert await written(worker, "The")
 
 
-async def test_a_model_that_always_hangs_is_given_up(tiny, lane_of, monkeypatch):
+async def test_a_model_that_always_hangs_is_given_up(tiny, worker_of, monkeypatch):
     """No more than a few threads are spent on it; others are told at once. Afterwards it works again."""
     monkeypatch.setattr("bot.inference.generator._STOPS_WITHIN", 0.05)
     hang = threading.Event()
-    lane = lane_of(load(tiny("llama")), pause=lambda: bool(hang.wait(20)))
+    worker = worker_of(load(tiny("llama")), pause=lambda: bool(hang.wait(20)))
     for _ in range(4):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
-                await written(lane, "The")
+                await written(worker, "The")
         await asyncio.sleep(0.1)
     with pytest.raises(GenerationFailed, match="hangs"):
-        await written(lane, "The")
+        await written(worker, "The")
     hang.set()
     async with asyncio.timeout(5):
-        await idle(lane)
-        assert await written(lane, "The")
+        await idle(worker)
+        assert await written(worker, "The")
 
 
-async def test_too_many_texts_are_refused(tiny, lane_of):
+async def test_too_many_texts_are_refused(tiny, worker_of):
     """At once, so that the documents can be quoted."""
     hold = threading.Event()
-    lane = lane_of(load(tiny("llama")), capacity=2, side_by_side=1, pause=lambda: bool(hold.wait(20)))
-    waiting = [asyncio.create_task(written(lane, "The")) for _ in range(2)]
+    worker = worker_of(load(tiny("llama")), capacity=2, side_by_side=1, pause=lambda: bool(hold.wait(20)))
+    waiting = [asyncio.create_task(written(worker, "The")) for _ in range(2)]
     await asyncio.sleep(0.1)
     with pytest.raises(EngineBusy):
-        await written(lane, "The")
+        await written(worker, "The")
     hold.set()
     assert all(await asyncio.gather(*waiting))
 
@@ -321,14 +321,14 @@ async def test_too_many_texts_are_refused(tiny, lane_of):
 async def test_closing_tells_who_waits_and_does_not_wait_for_a_model_that_hangs(tiny):
     """A stop of the bot takes no longer for it."""
     hold = threading.Event()
-    lane = GenerationWorker(load(tiny("llama")), side_by_side=1, capacity=4, pause=lambda: bool(hold.wait(20)))
-    waiting = [asyncio.create_task(written(lane, "The")) for _ in range(2)]
+    worker = GenerationWorker(load(tiny("llama")), side_by_side=1, capacity=4, pause=lambda: bool(hold.wait(20)))
+    waiting = [asyncio.create_task(written(worker, "The")) for _ in range(2)]
     await asyncio.sleep(0.1)
     started = time.monotonic()
-    await lane.close(wait_seconds=0.2)
+    await worker.close(wait_seconds=0.2)
     assert time.monotonic() - started < 2
     for result in await asyncio.gather(*waiting, return_exceptions=True):
         assert isinstance(result, GenerationFailed)
     with pytest.raises(GenerationFailed):
-        await written(lane, "The")
+        await written(worker, "The")
     hold.set()

@@ -18,9 +18,9 @@ def paragraph(text: str) -> FoundPassage:
 
 @pytest.fixture
 async def reader(models):
-    lane = InferenceWorker("inference", lambda: models, capacity=8)
-    yield ExtractiveReader(AsyncReader(lane))
-    await lane.close()
+    worker = InferenceWorker("inference", lambda: models, capacity=8)
+    yield ExtractiveReader(AsyncReader(worker))
+    await worker.close()
 
 
 def words(passage: FoundPassage, reading) -> str:

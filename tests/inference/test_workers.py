@@ -185,15 +185,6 @@ async def test_a_job_whose_waiter_gave_up_is_never_run(worker, machine):
     assert ["nobody waits"] not in machine.batches
 
 
-async def test_a_deadline_ends_the_wait(worker, machine):
-    """The waiter hears of it in time; the job itself can't be stopped."""
-    machine.may_run.clear()
-    with pytest.raises(DeadlineExceeded) as exceeded:
-        await worker.run(["slow"], deadline_seconds=0.05)
-    assert exceeded.value.seconds == 0.05
-    machine.may_run.set()
-
-
 async def test_closing_cancels_what_waits_and_refuses_what_comes(worker, machine):
     """A stop is not held up by a queue."""
     first = await held_up(worker, machine)

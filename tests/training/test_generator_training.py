@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from bot.cli import app
 from bot.core.errors import TrainingError, WeightsError
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.engine.qa import REFUSAL
@@ -198,37 +200,36 @@ def test_a_base_that_is_not_there_and_data_that_is_too_small_are_named(tiny, dat
 
 # --- going on ---------------------------------------------------------------------------------------------------------
 
-PLAN = {"epochs": 6.0, "rate": 0.005, "batch": 8, "accumulate": 2}
+PLAN = {"epochs": 3.0, "rate": 0.01, "batch": 8, "accumulate": 2}
 
 
 def command(output: Path, model: str, data: Path) -> list[str]:
     options = [word for name, value in PLAN.items() for word in (f"--{name}", str(value))]
-    places = ["--base", model, "--data", str(data), "--output", str(output)]
-    return [sys.executable, "-m", "bot", "finetune", "run", *options, *places]
+    return ["finetune", "run", *options, "--base", model, "--data", str(data), "--output", str(output)]
 
 
 @pytest.mark.timeout(300)
-def test_a_training_that_is_killed_goes_on_and_ends_as_one_that_was_not(tiny, data, tmp_path):
+def test_a_training_that_is_killed_goes_on_and_ends_as_one_that_was_not(tiny, data, tmp_path, monkeypatch):
     """kill -9 of the real process, in mid-training; then the same command."""
+    monkeypatch.setenv("BOT_GENERATOR__DTYPE", "float32")
+    monkeypatch.chdir(tmp_path)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    environment |= {"BOT_GENERATOR__DTYPE": "float32"}
     killed = tmp_path / "killed"
-    with subprocess.Popen(command(killed, tiny("llama"), data), env=environment, cwd=tmp_path) as process:
+    call = command(killed, tiny("llama"), data)
+    with subprocess.Popen([sys.executable, "-m", "bot", *call], env=environment) as process:
         while not list(killed.glob("checkpoint-*/complete.json")):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert not (killed / "training.json").exists()
-    done = subprocess.run(
-        command(killed, tiny("llama"), data), env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = CliRunner().invoke(app, call, catch_exceptions=False)
     assert "Going on from step" in done.stdout
     assert "Next: knowledge-bot finetune compare" in done.stdout
     plan = Plan(tiny("llama"), **PLAN)
     settings = GeneratorSettings(provider="none", dtype="float32")
     left_alone = tune(data, tmp_path / "alone", plan, settings, ModelsSettings())
     told = json.loads((killed / "training.json").read_text())
-    assert told["steps"] == left_alone["steps"] == 36
+    assert told["steps"] == left_alone["steps"] == 18
     assert told["validation_loss"] == pytest.approx(left_alone["validation_loss"], abs=0.01)
     one, other = (load_file(folder / "adapter_model.safetensors") for folder in (killed, tmp_path / "alone"))
     assert all(torch.allclose(one[name], other[name], atol=0.01) for name in one)

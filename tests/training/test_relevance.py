@@ -1,11 +1,10 @@
 """Training the relevance model with its real base, on so little that it learns nothing: examples from the bot's own search,
-what is written, and going on after a kill."""
+and the model that is written."""
 
 import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +102,6 @@ def group(number: int) -> Group:
 
 
 GROUPS = [group(number) for number in range(8)]
-
-
-def far(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    """The distance of two sets of weights."""
-    assert one.keys() == other.keys()
-    return sum(float((one[name].float() - other[name].float()).square().sum()) for name in one) ** 0.5
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -211,36 +204,6 @@ def test_a_training_leaves_a_record(trained: Trained) -> None:
     assert record["plan"]["seed"] == PLAN.seed
     assert trained.figures["lake/boats"].keys() == {"questions", "search_hit_1", "hit_1", "hit_3"}
     assert (trained.figures["lake/boats"]["questions"], trained.figures["lake/boats"]["search_hit_1"]) == (3, 0)
-
-
-class Killed(BaseException):
-    """No error that anything would catch."""
-
-
-def test_a_training_that_was_killed_goes_on_where_it_was(trained: Trained, tmp_path: Path) -> None:
-    """The step that the kill comes in is lost and done again; it ends with the same weights."""
-    steps = count(1)
-
-    def killing(_done: int, _total: int, _words: str) -> None:
-        if next(steps) == 3:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(GROUPS, [], tmp_path, PLAN, killing, save_every_seconds=0)
-    assert not (tmp_path / "model.safetensors").exists()
-    told: list[int] = []
-    train(GROUPS, [], tmp_path, PLAN, lambda done, _total, _words: told.append(done))
-    assert told == [6, 8]
-    start = {name: weight for name, weight in weights_of(SHIPPED).items() if not name.startswith("relevance")}
-    right, found = weights_of(trained.folder), weights_of(tmp_path)
-    way = far({name: right[name] for name in start}, start)
-    assert way > 0
-    assert far(right, found) < 0.02 * way
-
-
-def test_another_plan_does_not_go_on_with_a_training(trained: Trained) -> None:
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt is from a training with other options"):
-        train(GROUPS, [], trained.folder, replace(PLAN, seed=PLAN.seed + 1), lambda *_: None)
 
 
 def test_what_holds_no_model_is_no_beginning(tmp_path: Path) -> None:

@@ -93,6 +93,29 @@ def test_an_answer_is_at_its_lines_of_the_document(folder: Path) -> None:
     assert [one.question for one in questions if one.lines is None] == ["which glaze is safe for food?"]
 
 
+def test_of_the_headings_put_as_questions_every_other_one_stays_on_its_passage(tmp_path: Path) -> None:
+    """One section of twelve gives such a question."""
+    rows = [
+        {
+            "source": SOURCE,
+            "path": "a.md",
+            "title": "A",
+            "headings": [f"Glaze number {number}"],
+            "text": f"Shelf {number}.",
+        }
+        for number in range(48)
+    ]
+    write_rows(tmp_path / "sections.jsonl", rows)
+    write_rows(tmp_path / "questions.jsonl", [])
+    _, questions = Documentation(tmp_path).documents(SOURCE)
+    assert [(one.question, one.without_heading) for one in questions] == [
+        ("Glaze number 0?", True),
+        ("Glaze number 12?", False),
+        ("Glaze number 24?", True),
+        ("Glaze number 36?", False),
+    ]
+
+
 # --- groups -----------------------------------------------------------------------------------------------------------
 
 
@@ -152,8 +175,7 @@ class FindsNothing(Retriever):
     def __init__(self) -> None:
         pass
 
-    async def encode(self, variants: Sequence[QueryVariant], deadline_seconds: float | None = None) -> Vectors:
-        assert deadline_seconds is None
+    async def encode(self, variants: Sequence[QueryVariant]) -> Vectors:
         return np.zeros((len(variants), 1), dtype=np.float32)
 
     async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int | None = None) -> list[Hit]:

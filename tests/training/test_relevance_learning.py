@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from bot.core.errors import TrainingError
 from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.inference import weights
 from bot.inference.span_model import Task, load_span_model
-from bot.training.relevance import RelevanceTraining, _drawn, _figures, _Trainer, train
+from bot.training.relevance import RelevanceTraining, _drawn, _figures, _RelevanceModel, train
 from bot.training.relevance_examples import Candidate, Group
 from tests import tiny_readers
 
@@ -90,7 +89,9 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> RelevanceTraining:
     folder = tmp_path_factory.mktemp("begin")
     base = tiny_readers.encoder(folder / "base", CORPUS)
     start = tiny_readers.reader(folder / "reader", base)
-    return RelevanceTraining(str(start), str(base), epochs=1, groups=2, passages=3, longest=32, frozen_layers=1)
+    return RelevanceTraining(
+        start=str(start), base=str(base), epochs=1, groups=2, passages=3, longest=32, frozen_layers=1
+    )
 
 
 @pytest.fixture(scope="module")
@@ -184,25 +185,18 @@ def test_a_relevance_model_is_a_beginning_with_its_head(trained: Trained, tmp_pa
     assert differing(trained.folder, tmp_path) == []
 
 
-def test_a_damaged_checkpoint_is_named(plan: RelevanceTraining, tmp_path: Path) -> None:
-    """With what to do about it."""
-    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt can't be read .*remove it to begin anew"):
-        train(GROUPS, [], tmp_path, plan, lambda *_: None)
-
-
-def test_the_tokens_of_the_words_that_matter_are_to_be_found(plan: RelevanceTraining, tmp_path: Path) -> None:
+def test_the_tokens_of_the_words_that_matter_are_to_be_found(plan: RelevanceTraining) -> None:
     """Their first and their last, behind the title; of words that are cut off, none. Groups may have fewer passages."""
-    trainer = _Trainer(plan, tmp_path)
+    model = _RelevanceModel(plan)
     cut = Candidate("guide\n" + "the shelf . " * 20 + "two grams", 6, right=True, spans=((246, 255),))
     whole = group_of("jar")
-    batch = trainer._batch([Group("how heavy is the jar ?", "pots", "fact", (cut,)), whole])
-    assert batch.there.tolist() == [[True, False, False, False], [True, True, True, True]]
+    batch = model.batch([Group("how heavy is the jar ?", "pots", "fact", (cut,)), whole])
+    assert batch.present.tolist() == [[True, False, False, False], [True, True, True, True]]
     assert batch.right.tolist() == [[True, False, False, False], [False, True, False, False]]
 
     def pieces(mask: torch.Tensor) -> list[list[str]]:
         rows = zip(batch.inputs["input_ids"], mask, strict=True)
-        return [trainer.tokenizer.convert_ids_to_tokens(ids[places].tolist()) for ids, places in rows]
+        return [model.tokenizer.convert_ids_to_tokens(ids[places].tolist()) for ids, places in rows]
 
     assert pieces(batch.starts) == [[], [], ["two"], [], []]
     assert pieces(batch.ends) == [[], [], ["grams"], [], []]
