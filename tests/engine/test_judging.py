@@ -63,6 +63,21 @@ async def test_all_passages_are_read_in_one_batch_up_to_the_limit():
     assert [one.found.document for one in found.hits] == ["b", "a", "c", "d"]
 
 
+async def test_what_the_search_puts_far_behind_is_not_read():
+    """It may lead no more; a passage just in reach is read."""
+    reader = FakeReader({"c": 9.0})
+    hits = [hit("a", 0.8), hit("b", 0.61), hit("c", 0.59)]
+    found = await Judge(reader, CALIBRATION, 9).judge(taken(), hits)
+    assert reader.asked == [("how?", ["a", "b"])]
+    assert list(found.unread) == hits[2:]
+
+
+async def test_the_lead_over_what_is_unread_is_that_of_the_search():
+    """By hand: 0.8 - 0.5, as if the unread one were as relevant. A passage of the same section is no rival."""
+    found = await judged(hit("a", 0.8), hit("a", 0.7, text="More."), hit("b", 0.5), a=2.0)
+    assert found.candidates[0].features.lead == pytest.approx(0.3)
+
+
 async def test_the_confidence_is_that_of_the_best():
     """The calibration makes it of the features."""
     found = await judged(hit("a", 0.9), hit("b", 0.1), a=1.0, b=2.0)
