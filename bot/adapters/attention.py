@@ -1,4 +1,4 @@
-"""Tells questions from other messages, where a message doesn't address the bot."""
+"""Distinguishes questions from other messages, if a message doesn't address the bot."""
 
 import re
 

@@ -6,7 +6,7 @@ from bot.core.settings import Settings
 
 
 def privacy_text(settings: Settings) -> str:
-    """The sentences that say, as plain text, to whom questions are passed on and whether they train a model."""
+    """Return sentences, as plain text, on whom questions are passed to and whether they train a model."""
     return f"{_recipients(settings)} {_training(settings)}"
 
 

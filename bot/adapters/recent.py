@@ -1,4 +1,4 @@
-"""A dictionary that forgets: for what an adapter remembers of the latest events, chats and people."""
+"""A dictionary of limited size, for an adapter's memory of recent events, chats and people."""
 
 from collections import OrderedDict
 from typing import TypeVar

@@ -1,6 +1,6 @@
 """The terminal: typed lines, or lines from a pipe, are questions; answers are printed.
 
-One question is asked at a time: at a prompt, or a line of the pipe after the other.
+It asks one question at a time.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ Type a question and press Enter. The answer comes from the documents, with its s
 - `/help` shows this
 - `/quit` leaves (so do Ctrl-D and Ctrl-C)
 """
-# What leaves other programs, typed by habit; no document answers it.
+# Commands that leave other programs, typed by habit; no document answers them.
 _FAREWELLS = frozenset({"quit", "exit"})
 _STAGES = {
     Stage.STARTING: STARTING,
@@ -56,7 +56,7 @@ class TerminalAdapter:
         greeting: str = "",
         console: Console | None = None,
     ) -> None:
-        """`accept` takes a question in; `history` is the file that typed lines are kept in for the arrow keys."""
+        """`accept` admits a question. `history` is the file of typed lines for the arrow keys."""
         self._accept = accept
         self._history = history
         self._greeting = greeting
@@ -168,25 +168,25 @@ class TerminalAdapter:
             yield line.strip()
 
     async def _piped_lines(self) -> AsyncGenerator[str, None]:
-        """Lines of standard input, read by a thread that a stop doesn't wait for."""
+        """Yield the lines of standard input, read by a thread that doesn't delay a stop."""
         loop = asyncio.get_running_loop()
         lines: asyncio.Queue[str | None] = asyncio.Queue()
 
         def read() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            with suppress(RuntimeError):  # the loop is closed
                 for line in sys.stdin:
                     loop.call_soon_threadsafe(lines.put_nowait, line)
                 loop.call_soon_threadsafe(lines.put_nowait, None)
 
         if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(errors="replace")  # a pipe may hold anything
+            sys.stdin.reconfigure(errors="replace")  # a pipe may hold bytes that aren't UTF-8
         threading.Thread(target=read, name="stdin", daemon=True).start()
         while (line := await lines.get()) is not None:
             yield line.strip()
 
 
 def rendered(answer: Answer) -> RenderableType:
-    """An answer as people like to read it: its Markdown, then where it stands."""
+    """Render an answer for people: its Markdown, then its sources."""
     if answer.outcome is Outcome.DECLINED:
         return Padding(Text(safe(answer.text), style="yellow"), (0, 0, 1, 0))
     if answer.outcome in (Outcome.FAILED, Outcome.STOPPED):
@@ -213,7 +213,7 @@ def _new_id() -> str:
 
 
 def _private_file(path: Path) -> str:
-    """The path, as a file that only its owner can read: it holds what was asked."""
+    """Make the file readable by its owner alone, because it holds questions; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     return str(path)

@@ -84,7 +84,7 @@ def find_weights(model: str, revision: str = "", *, auto_download: bool = False,
     if auto_download:
         return download(model, revision)
     raise WeightsError(
-        f"The weights of {model} are not on this machine. Put the model's folder there as the model's name, copy it into the "
+        f"The weights of {model} are not on this machine. Name the folder that holds them instead of the id, copy it into the "
         f"Hugging Face cache (HF_HOME), fetch it with `knowledge-bot models download {model}`, or set "
         "models.auto_download = true."
     )

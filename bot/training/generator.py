@@ -386,9 +386,9 @@ def _require_rows(rows: Sequence[Row], validation: Sequence[Row], left_out: int,
     if len(rows) >= pairs.FEWEST_QUESTIONS // 2 and validation:
         return
     raise TrainingError(
-        f"{data}: of the examples, {len(rows)} remain to learn from and {len(validation)} to tell when to stop, for {left_out} "
-        "are too long for the model: raise generator.max_new_tokens (or --max-tokens), shorten the answers, or take a base "
-        "with a larger window."
+        f"{data}: of the examples, {len(rows)} remain to learn from and {len(validation)} to tell when to stop, because "
+        f"{left_out} are too long for the model: raise generator.max_new_tokens (or --max-tokens), shorten the answers, or "
+        "take a base with a larger window."
     )
 
 

@@ -74,7 +74,7 @@ def train(
     Returns the figures of `measure_reading` for each held-out source. Raises TrainingError and WeightsError.
     """
     if not (plan.start or plan.sentence_examples or plan.paragraph_examples):
-        raise TrainingError("There is nothing to train on: with no examples it takes readers to begin with (--start).")
+        raise TrainingError("There is nothing to train on: without examples, name readers to start from (--start).")
     torch.manual_seed(plan.seed)
     reader = _Reader(plan)
     loop = Loop(reader.model, reader.loss, plan, output)

@@ -46,10 +46,10 @@ def order(found: Judged) -> list[str]:
 
 
 async def test_relevance_and_search_rank_together():
-    """By hand: 0.5 + 0.05 * 4 is more than 0.6, and less than 0.8."""
-    found = await judged(hit("a", 0.8), hit("b", 0.6), hit("c", 0.5), c=4.0)
+    """By hand: 0.55 + 0.05 * 3 is more than 0.6, and less than 0.72."""
+    found = await judged(hit("a", 0.72), hit("b", 0.6), hit("c", 0.55), c=3.0)
     assert order(found) == ["a", "c", "b"]
-    assert [candidate.rank for candidate in found.candidates] == pytest.approx([0.8, 0.7, 0.6])
+    assert [candidate.rank for candidate in found.candidates] == pytest.approx([0.72, 0.7, 0.6])
 
 
 async def test_all_passages_are_read_in_one_batch_up_to_the_limit():
@@ -100,15 +100,19 @@ async def test_features_are_those_that_confidence_is_made_of():
 async def test_the_lead_is_over_the_best_of_another_section():
     """Two passages of one section don't compete; what is behind has a negative lead, and none is beyond a half."""
     found = await judged(
-        hit("a", 0.9, heading="One"), hit("a", 0.8, heading="One"), hit("a", 0.6, heading="Two"), hit("b", 0.1)
+        hit("a", 0.9, heading="One"),
+        hit("a", 0.85, heading="One"),
+        hit("a", 0.75, heading="Two"),
+        hit("b", 0.71),
+        b=-12.0,
     )
-    assert [candidate.features.lead for candidate in found.candidates] == pytest.approx([0.3, 0.2, -0.3, -0.5])
+    assert [candidate.features.lead for candidate in found.candidates] == pytest.approx([0.15, 0.1, -0.15, -0.5])
     assert found.candidates[0].section == found.candidates[1].section == ("a", ("One",))
 
 
 async def test_a_passage_without_words_is_no_candidate():
     """It is passed over."""
-    assert order(await judged(hit("a", 0.9), hit("b", 0.1), a=None)) == ["b"]
+    assert order(await judged(hit("a", 0.9), hit("b", 0.8), a=None)) == ["b"]
 
 
 async def test_nothing_found_is_no_confidence():

@@ -2,7 +2,7 @@
 
 adapter       composes the parts and hands each event to one of them
 connection    logs in, stays connected, notices when that ends
-addressing    is a message for the bot, and what does it ask
+addressing    whether a message is for the bot, and its question
 incoming      takes questions, edits and deletions in, also after an absence
 outgoing      sends, edits and deletes messages
 places        channels, direct conversations, interactions, and their refusals
@@ -12,7 +12,7 @@ commands      slash commands and the context menu
 buttons       the buttons below answers
 actions       the operations that commands and buttons call
 interactions  carries these operations out
-responses     what interactions get besides answers
+responses     responses to interactions besides answers
 checking      token and intents, for the doctor
 """
 

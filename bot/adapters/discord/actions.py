@@ -23,7 +23,7 @@ class Actions(Protocol):
         """Take a question; its answer becomes the response to the interaction. Raises nothing that the user should see."""
 
     async def stop(self, address: Address) -> bool:
-        """Stop the work on a question. False: there is none."""
+        """Stop the work on a question; return whether there was any."""
 
     async def stored(self, reference: str) -> KeptAnswer | None:
         """The question and the answer with this reference; None where they are not kept (any more)."""

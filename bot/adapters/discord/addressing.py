@@ -86,7 +86,7 @@ class MessageReader:
         return conversation_in(message.channel, message.author.id)
 
 
-_WRITTEN = (discord.MessageType.default, discord.MessageType.reply)  # by people; the others tell of events
+_WRITTEN = (discord.MessageType.default, discord.MessageType.reply)  # by people; other types report events
 
 
 def conversation_in(channel: object, author: int, *, private: bool = False) -> str:

@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def client(self) -> Client:
-        """The client of this moment. Raises ConnectionError where there is none."""
+        """The current client. Raises ConnectionError if there is none."""
         if self._client is None:
             raise ConnectionError("not connected to Discord")
         return self._client

@@ -28,7 +28,7 @@ _CODE_SPAN = re.compile(r"(?<![\\`])(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 _LINK = re.compile(r"!?\[((?:[^\[\]\\]|\\.)*+)\]\(\s*<?([^\s<>()]*+(?:\([^\s<>()]*+\)[^\s<>()]*+)*+)>?[^()\n]*+\)")
 _ADDRESS = re.compile(r"<?(https?://[^\s<>]+)>?", re.IGNORECASE)
 _MENTION = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
-# Each with the backslashes before it, which might undo the one that is put there.
+# Each with the backslashes before it, which might undo an added one.
 _TICK = re.compile(r"\\*`")
 _ANGLE = re.compile(r"\\*<")
 # At the beginning of a line: small print like the bot's own, and a quote that takes in all that follows.
@@ -65,7 +65,7 @@ def render(answer: Answer, *, question: str | None = None) -> Rendered:
 
 
 def render_more(answer: Answer) -> Rendered:
-    """Render what follows an answer in its section, like an answer. The message of the answer names the source."""
+    """Render the rest of an answer's section, without sources, which the message of the answer has."""
     return render(replace(answer, text=answer.more, citations=(), late=False))
 
 

@@ -48,7 +48,7 @@ async def respond_in_parts(interaction: Interaction, rendered: Rendered) -> None
 
 
 async def respond_anyway(interaction: Interaction, text: str) -> None:
-    """Respond, whether or not there was a response before. Raises nothing where Discord refuses."""
+    """Respond, also after an earlier response. Raises nothing if Discord refuses."""
     with suppress(discord.HTTPException):
         if interaction.response.is_done():
             await interaction.edit_original_response(content=text, allowed_mentions=NOBODY)

@@ -1,4 +1,4 @@
-"""HTTP as a platform: questions are requests to the bot's own server, and answers are their responses."""
+"""HTTP as a platform: questions are requests to the bot's own server, answers its responses."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,7 +17,7 @@ from bot.storage.base import AnswerStore
 
 
 class HttpAdapter:
-    """The Adapter of those who ask by HTTP. It runs the server, which serves other routers beside its own."""
+    """The Adapter for HTTP clients. It runs the server, which serves other routers too."""
 
     name = PLATFORM
 
@@ -31,13 +31,13 @@ class HttpAdapter:
         webhooks: Sequence[APIRouter] = (),
         health: Health,
     ) -> None:
-        """`count_tokens` is called in a thread. `webhooks`: routers of others, which check themselves who may use them."""
+        """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves."""
         self.requests = Requests(admission, answers, count_tokens, settings)
         api = (answers_router(self.requests), openai_router(self.requests))
         self.server = HttpServer(settings, health, api=api, webhooks=webhooks)
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises SettingsError where the port can't be had."""
+        """Serve until cancelled. Raises SettingsError if the port can't be used."""
         await self.server.run()
 
     @property
@@ -45,15 +45,15 @@ class HttpAdapter:
         return None if self.server.listening.is_set() else "it doesn't listen yet"
 
     async def close(self) -> None:
-        """Tell those who still wait that the bot stops, and end."""
+        """End the waiting requests with a problem, and stop."""
         self.requests.refuse()
         await self.server.close()
         await self.requests.close()
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
-        """Hand the answer to those who wait. With a key it counts as delivered in any case: it can be asked for again."""
+        """Pass the answer to the waiting requests. With a key it always counts as delivered, as it can be fetched later."""
         if not self.requests.waits(address) and not address.details.get("keyed"):
-            raise Undeliverable("whoever asked is gone")
+            raise Undeliverable("the client has disconnected")
 
         async def hand_over(_: Sending) -> str:
             self.requests.put(address, answer)

@@ -1,4 +1,4 @@
-"""`POST /v1/answers`: a question as JSON; the same object as of `ask --json`, or events."""
+"""`POST /v1/answers`: takes a question as JSON, and returns the object of `ask --json`, or events."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated

@@ -1,8 +1,7 @@
-"""Requests -> questions, and answers -> the requests that wait for them.
+"""Turns requests into questions, and passes answers to the requests that wait for them.
 
-A question comes with its request and its answer goes with the response: a client that goes away withdraws its question. One
-that gives an `Idempotency-Key` may come back for the answer, even after a restart: such a question is finished in any case, and
-the same key never asks twice.
+The answer goes into the response, so a client that disconnects withdraws its question. A client with an `Idempotency-Key` may
+come back for the answer, even after a restart: its question is always finished, and the same key never asks twice.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ from bot.storage.base import AnswerStore
 
 PLATFORM = "http"
 _log = structlog.stdlib.get_logger(__name__)
-# Seconds of silence after which a stream says that it is still there, so that no proxy gives it up.
+# Seconds of silence after which a stream sends a sign of life, so that proxies keep it open.
 _KEEP_ALIVE = 15.0
 
 IdempotencyKey = Annotated[
@@ -40,7 +39,7 @@ Event = Update | Answer | Problem
 
 
 class Waiting:
-    """A request that waits for its answer, and the events that have come for it."""
+    """A request that waits for its answer, with its queue of events."""
 
     def __init__(self, question: Question, *, keyed: bool) -> None:
         self.question = question
@@ -52,7 +51,7 @@ class Waiting:
         self._events.put_nowait(event)
 
     async def next(self) -> Event | None:
-        """The next event, or None where nothing comes for a while."""
+        """Return the next event, or None after `_KEEP_ALIVE` seconds without one."""
         try:
             async with asyncio.timeout(_KEEP_ALIVE):
                 return await self._events.get()
@@ -61,7 +60,7 @@ class Waiting:
 
 
 class Requests:
-    """Requests that wait: asks their questions, and hands each answer to those who wait for it."""
+    """The waiting requests: asks their questions, and passes each answer to all requests that wait for it."""
 
     def __init__(
         self,
@@ -84,18 +83,18 @@ class Requests:
         return address.key in self._waiting
 
     def put(self, address: Address, event: Update | Answer) -> None:
-        """Hand something to all requests that wait for a question."""
+        """Pass an event to all requests that wait for a question."""
         for waiting in self._waiting.get(address.key, ()):
             waiting.put(event)
 
     def refuse(self) -> None:
-        """Take in nothing more, and tell all who still wait. Those with a key may come back for their answer."""
+        """Refuse new requests, and end the waiting ones with a problem. Clients with a key may come back for their answer."""
         self._stopping = True
         for waiting in [one for several in self._waiting.values() for one in several]:
             waiting.put(_stopping())
 
     async def close(self) -> None:
-        """Wait until every question is withdrawn that nobody waits for any more."""
+        """Wait until all abandoned questions are withdrawn."""
         await asyncio.gather(*self._withdrawals)
 
     async def begin(
@@ -108,7 +107,7 @@ class Requests:
         conversation: str | None = None,
         earlier: tuple[Turn, ...] | None = None,
     ) -> Waiting:
-        """Ask a question; `answer` or `events` give what comes of it. Raises Problem where it isn't taken in."""
+        """Ask a question, for `answer` or `events`. Raises Problem if it isn't admitted."""
         if self._stopping:
             raise _stopping()
         message = uuid.uuid4().hex
@@ -135,7 +134,7 @@ class Requests:
         return waiting
 
     async def _join(self, waiting: Waiting) -> None:
-        """Wait for the answer to a question that was asked before with the same key, or take it where it is there."""
+        """Wait for the answer to an earlier question with the same key, or take it if it exists already."""
         known = await self._answers.asked(waiting.question.address)
         if known is None:
             raise Problem(
@@ -152,7 +151,7 @@ class Requests:
             waiting.put(answer)
 
     async def answer(self, waiting: Waiting) -> Answer:
-        """The answer. Raises Problem where there will be none, or one that says what went wrong."""
+        """Wait for the answer. Raises Problem if the question fails."""
         async for event in self.events(waiting):
             if isinstance(event, Problem):
                 raise event
@@ -161,7 +160,7 @@ class Requests:
         raise AssertionError("events end with an answer or a problem")
 
     async def events(self, waiting: Waiting) -> AsyncIterator[Event | None]:
-        """The events for a request: progress, then an answer or a problem. None: there was no event for a while."""
+        """Yield the events for a request: progress, then an answer or a problem; None after a while without one."""
         done = False
         try:
             while not done:
@@ -177,7 +176,7 @@ class Requests:
                 self._abandon(waiting)
 
     async def _watch(self, waiting: Waiting, request: Request) -> None:
-        """Give the question up when the client goes away, or when it has taken too long."""
+        """Abandon the question when the client disconnects, or after the time limit."""
         try:
             async with asyncio.timeout(self._timeout):
                 while (await request.receive())["type"] != "http.disconnect":
@@ -190,7 +189,7 @@ class Requests:
         self._abandon(waiting)
 
     def _leave(self, waiting: Waiting) -> bool:
-        """Take a request out of those that wait. False: it was not among them any more."""
+        """Remove a request from the waiting ones; return whether it was one of them."""
         key = waiting.question.address.key
         others = self._waiting.get(key, [])
         if waiting not in others:
@@ -203,7 +202,7 @@ class Requests:
         return True
 
     def _abandon(self, waiting: Waiting) -> None:
-        """Stop waiting for the answer, and withdraw the question, unless a client with its key may come back for it."""
+        """Stop waiting for the answer, and withdraw the question unless a client may come back for it with a key."""
         if self._leave(waiting) and not waiting.keyed:
             withdrawal = asyncio.create_task(self._withdraw(waiting.question.address), name="http-withdrawal")
             self._withdrawals.add(withdrawal)
@@ -217,7 +216,7 @@ class Requests:
 
 
 def _checked(event: Event | None) -> Event | None:
-    """An answer that only says what went wrong is a problem."""
+    """Return the event, an answer that reports an error as a problem."""
     if isinstance(event, Answer) and event.outcome in (Outcome.FAILED, Outcome.STOPPED):
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, event.text, reference=event.reference)
     return event

@@ -1,7 +1,7 @@
-"""The OpenAI API, as far as it asks for a text: chat completions, and the list of models. Any OpenAI client can ask the bot.
+"""The chat completions and the list of models of the OpenAI API, for any OpenAI client.
 
-The last message is the question; what the user and the bot have said before it is what a follow-up refers to. System
-messages and the settings of other models (temperature and the like) change nothing: the documents answer.
+The last message is the question; a follow-up may refer to the earlier messages of the user and the bot. System messages and
+settings of language models (temperature and the like) are ignored, because the documents answer.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """What the bot understands of a request; everything else in it is passed over."""
+    """The fields of a request that the bot uses; all others are ignored."""
 
     model: str
     messages: list[Message] = Field(min_length=1, max_length=2_000)
@@ -131,7 +131,7 @@ class _Completion:
         return {"id": self._id, "object": kind, "created": self._created, "model": MODEL, "choices": choices}
 
     async def _usage(self, text: str) -> dict[str, int]:
-        """In tokens of the encoder."""
+        """Return the usage in tokens of the encoder."""
         said = [message.text for message in self._ask.messages]
         *prompt, completion = await asyncio.to_thread(self._requests.count_tokens, [*said, text])
         total = sum(prompt) + completion
@@ -143,7 +143,7 @@ def _model() -> dict[str, Any]:
 
 
 def _shown(answer: Answer) -> str:
-    """The answer as people see it in a client that shows text only: with where it stands."""
+    """Return the answer with its sources, as Markdown for a client that shows only text."""
     sources = [
         f"— {source_line(citation)}" + (f" {citation.url}" if citation.url else "") for citation in answer.citations
     ]
@@ -151,7 +151,7 @@ def _shown(answer: Answer) -> str:
 
 
 def _turns(messages: Sequence[Message]) -> tuple[Turn, ...]:
-    """Each message of the user with what was answered to it."""
+    """Return each message of the user with its answer."""
     turns: list[Turn] = []
     for message in messages:
         if message.role == "user":

@@ -45,7 +45,7 @@ def caller_of(message: Message, author: str, *, shared_conversations: bool) -> C
 
 
 def author_of(message: Message) -> str | None:
-    """The id of the person, or of the chat in whose name a person writes; None for bots and for the service itself."""
+    """Return the id of the person, or of the chat in whose name a person writes; None for bots and the service itself."""
     sender = message.from_user
     if message.is_automatic_forward or message.via_bot or (sender and sender.id == _SERVICE_USER):
         return None
@@ -126,7 +126,7 @@ def replies_to(message: Message, me: User) -> bool:
 
 
 def replied_text(message: Message) -> str | None:
-    """The quoted words of the message replied to, or its whole text; None where the message is no reply."""
+    """Return the quoted words of the message replied to, or its whole text; None if the message is no reply."""
     if message.quote is not None:
         return message.quote.text
     replied = message.reply_to_message

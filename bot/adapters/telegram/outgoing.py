@@ -1,4 +1,4 @@
-"""Answers on their way out: their parts are sent, edited into messages that stand there already, or deleted."""
+"""Delivery of answers: sends their parts, edits existing messages, or deletes them."""
 
 import asyncio
 from functools import partial

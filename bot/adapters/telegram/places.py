@@ -1,4 +1,4 @@
-"""Where the bot shows something in Telegram, and the messages that it has sent there."""
+"""Places in Telegram where the bot shows something, and the messages it has sent to them."""
 
 from dataclasses import dataclass
 from typing import Self

@@ -29,7 +29,7 @@ POLL_SECONDS = 25
 GRACE = 10.0
 # Seconds for a pool to close; one that takes longer is abandoned.
 _CLOSING = 2.0
-# How often a pool is built anew before the adapter as a whole is.
+# Times that the pool is rebuilt before the whole adapter is.
 _MOST_REBUILDS = 1
 _LONGEST_PAUSE = 15.0
 # Seconds before polling again beside another bot that polls too, and after the journal could not be written.

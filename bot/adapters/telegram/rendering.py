@@ -55,7 +55,7 @@ def passages_of(answer: Answer) -> list[RichText]:
 
 
 def more_of(answer: Answer) -> list[RichText]:
-    """What follows an answer in its section, as messages; none where nothing does. Call this in a thread."""
+    """Render the rest of an answer's section as messages, none if there is no more. Call this in a thread."""
     return split(from_markdown(answer.more))
 
 
