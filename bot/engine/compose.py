@@ -43,6 +43,7 @@ _LEANS_BACK = re.compile(
     r"otherwise|instead|however|but|and|also|in (?:this|that|which) (?:case|way)|if (?:so|not)|to do (?:so|this|that))\b",
     re.IGNORECASE,
 )
+_SAYS_NOTHING = re.compile(r"[^\n]*[:?][*_`\s]*")
 _MARKS = re.compile(r"\*+|_+|`+|~+")
 _LIST_MARKER = re.compile(r"\n[ \t]*+(?:[-*+•]|\d{1,9}[.)])\s")
 _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
@@ -58,6 +59,11 @@ class Composed:
     citation: Citation
     form: Form
     more: str = ""
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it is more than the announcement of what doesn't follow, or a question."""
+        return _SAYS_NOTHING.fullmatch(self.text) is None
 
 
 def wants_steps(question: str) -> bool:

@@ -141,9 +141,8 @@ class QAEngine:
             with timings.stage("read"):
                 judged = _in_force(await self._judged(question.text, interpretations, found))
             with timings.stage("compose"):
+                judged, composed = await self._composed(judged, forced=forced)
                 outcome = self._decided(judged)
-                wanted = forced or outcome is not Outcome.DECLINED
-                composed = await self._composed(judged) if judged.candidates and wanted else None
                 given = _given(composed, reference, judged) if composed else None
                 answer = _as_decided(outcome, given, reference, judged)
             if self._phraser and answer.answered and composed and composed.form not in _NOT_PHRASED:
@@ -178,10 +177,19 @@ class QAEngine:
         sure = judged.confidence >= self._settings.threshold and not judged.candidates[0].contradicts
         return Outcome.ANSWERED if sure else Outcome.SUGGESTED
 
-    async def _composed(self, judged: Judged) -> Composed:
-        best = judged.candidates[0]
-        section = await section_of(self._retriever, best.hit.found, best.reading.block, best.reading.span)
-        return compose(judged.interpretation.variants[0].text, section, self._base_url)
+    async def _composed(self, judged: Judged, *, forced: bool) -> tuple[Judged, Composed | None]:
+        """The answer of the best candidate that says something, and `judged` without those before it.
+
+        None where there is none that may be shown, unless `forced`.
+        """
+        while judged.candidates and (forced or self._decided(judged) is not Outcome.DECLINED):
+            best = judged.candidates[0]
+            section = await section_of(self._retriever, best.hit.found, best.reading.block, best.reading.span)
+            composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
+            if composed.says_something:
+                return judged, composed
+            judged = replace(judged, candidates=judged.candidates[1:], older=None)
+        return judged, None
 
     async def _phrase(
         self,

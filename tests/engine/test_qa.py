@@ -113,9 +113,27 @@ async def test_a_message_without_words_is_asked_for_some(scripted, text):
     assert "in words" in answer.text
 
 
+@pytest.mark.parametrize(
+    "empty", ["The following discounts are there:", "What do members pay?", "**Members pay as follows:**"]
+)
+async def test_an_announcement_of_nothing_or_a_question_is_no_answer(application, folder_of, empty):
+    """However well it fits: the next candidate is taken."""
+    folder_of(
+        {
+            "discount.md": f"# Discounts for members\n\n{empty}\n",
+            "fees.md": "# Fees\n\nMembers get a discount of 9 euros.\n",
+        }
+    )
+    await application.indexer.index_folder(application.settings.knowledge.folder)
+    considered = await application.answering.engine.consider(ask("What discount do members get?"), forced=True)
+    assert "discount of" in considered.forced.text.replace("**", "")
+
+
 async def test_two_questions_in_one_message_get_two_answers(application):
     """Each below its question, with its own citation."""
-    answer = await application.engine.answer(ask("What temperature should the water have, and when is the shop open?"))
+    answer = await application.answering.engine.answer(
+        ask("What temperature should the water have, and when is the shop open?")
+    )
     assert answer.outcome in HELPFUL
     first, second = answer.text.replace("**", "").split("when is the shop open?")
     assert first.startswith("What temperature should the water have?")
@@ -124,14 +142,16 @@ async def test_two_questions_in_one_message_get_two_answers(application):
 
 
 async def test_two_questions_about_one_section_get_it_once(application):
-    answer = await application.engine.answer(ask("What temperature should the water have, and should it be soft?"))
+    answer = await application.answering.engine.answer(
+        ask("What temperature should the water have, and should it be soft?")
+    )
     assert answer.text.count("should be soft") == 1
     assert len(answer.citations) == 1
 
 
 @pytest.mark.parametrize("text", ["help", "What documents do you have?", "what can I ask you about"])
 async def test_who_asks_for_the_documents_gets_their_titles(application, text):
-    answer = await application.engine.answer(ask(text))
+    answer = await application.answering.engine.answer(ask(text))
     assert answer.outcome is Outcome.SMALL_TALK
     assert answer.text == "Ask me in your own words about what is in my 2 documents: “Faq”, “Brewing guide”."
 
@@ -145,10 +165,10 @@ async def test_the_newer_of_two_documents_is_quoted_and_the_older_named(applicat
         }
     )
     await application.indexer.index_folder(application.settings.knowledge.folder)
-    answer = await application.engine.answer(ask("How much may a night cost?"))
+    answer = await application.answering.engine.answer(ask("How much may a night cost?"))
     assert "124 euros" in answer.text.replace("**", "")
     assert answer.text.endswith("_There is an older section about this: “Travel rules 2021”._")
-    answer = await application.engine.answer(ask("How much was a night allowed to cost in 2021?"))
+    answer = await application.answering.engine.answer(ask("How much was a night allowed to cost in 2021?"))
     assert "121 euros" in answer.text.replace("**", "")
     assert "older" not in answer.text
 
@@ -162,9 +182,13 @@ async def test_a_table_is_looked_up_by_row_and_column(application, folder_of):
     )
     await application.indexer.index_folder(application.settings.knowledge.folder)
     assert (
-        "| Heron | B-2 | **Otto** |" in (await application.engine.answer(ask("Who is the skipper of the Heron?"))).text
+        "| Heron | B-2 | **Otto** |"
+        in (await application.answering.engine.answer(ask("Who is the skipper of the Heron?"))).text
     )
-    assert "| **Tern** | B-1 | Anna |" in (await application.engine.answer(ask("Which boat has the berth B-1?"))).text
+    assert (
+        "| **Tern** | B-1 | Anna |"
+        in (await application.answering.engine.answer(ask("Which boat has the berth B-1?"))).text
+    )
 
 
 async def test_small_talk_is_neither_answered_nor_declined(application):
@@ -304,10 +328,11 @@ async def test_another_product_s_price_is_never_sure(application, scripted, fold
 
 
 async def test_as_many_passages_are_read_as_the_settings_say(scripted):
-    """In one batch; the others are named as unread."""
+    """In one batch, at most; the others are named as unread."""
     asked: dict[str, int] = {}
-    considered = await scripted({WATER: ("92", ANSWERS)}, asked, read_passages=2).consider(ask(WATER))
-    assert asked == {WATER: 2}
+    brewing = "the guide to brewing"  # all of it is
+    considered = await scripted({brewing: ("92", ANSWERS)}, asked, read_passages=2).consider(ask(brewing))
+    assert asked == {brewing: 2}
     assert (len(considered.candidates), len(considered.judged.unread)) == (2, 2)
 
 
