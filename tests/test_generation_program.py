@@ -78,14 +78,14 @@ def hub(tiny):
     server.server_close()
 
 
-def test_a_model_is_got_to_know_from_the_command_line(tiny, tmp_path):
+def test_a_model_is_got_to_know_from_the_command_line(tiny, command):
     """Raw text goes on as the settings say; wrong ones are named like their options."""
-    written = knowledge_bot("generate", "The quick", "--model", tiny("llama"), "--max-new-tokens", "6", folder=tmp_path)
+    written = command("generate", "The quick", "--model", tiny("llama"), "--max-new-tokens", "6")
     assert written.returncode == 0, written.stderr
     assert written.stdout.strip()
-    again = knowledge_bot("generate", "The quick", "--model", tiny("llama"), "--max-new-tokens", "6", folder=tmp_path)
+    again = command("generate", "The quick", "--model", tiny("llama"), "--max-new-tokens", "6")
     assert again.stdout == written.stdout
-    wrong = knowledge_bot("generate", "x", "--temperature", "9", "--max-new-tokens", "0", folder=tmp_path)
+    wrong = command("generate", "x", "--temperature", "9", "--max-new-tokens", "0")
     assert wrong.returncode == 2
     assert "--temperature: " in wrong.stderr
     assert "--max-new-tokens: " in wrong.stderr
