@@ -15,11 +15,11 @@ from bot.inference.reader import Reader, Reading
 from bot.storage.base import Hit
 
 # What a logit of the reader is worth beside the score of the search.
-_RELEVANCE_WEIGHT = 0.05
+_RELEVANCE_WEIGHT = 0.03
 # So much in rank costs a candidate that speaks of P-300 where the question asks for P-400.
 _CONTRADICTION = 0.3
 # What the search scores so much lower than its best passage is not read: the reader hardly ever brings it to the front.
-_REACH = 0.2
+_REACH = 0.15
 # A lead counts up to this, in either direction.
 _FULL_LEAD = 0.5
 # The lead of the only section there is: with nothing to compare it with it says little.
@@ -73,13 +73,17 @@ class Judge:
 
     async def judge(self, interpretation: Interpretation, hits: Sequence[Hit]) -> Judged:
         """Raises EngineBusy and DeadlineExceeded."""
-        read = [hit for hit in hits[: self._read_passages] if hit.score >= hits[0].score - _REACH]
-        unread = hits[len(read) :]
-        readings = await self._reader.read(interpretation.text, [hit.found for hit in read])
+        text = interpretation.text
+        against = [contradicts(text, _text(hit.found)) for hit in hits[: self._read_passages]]
+        scores = [hit.score - _CONTRADICTION * wrong for hit, wrong in zip(hits, against, strict=False)]
+        # Up to the last one that may win, for the lead over those before it counts too.
+        reached = max((number + 1 for number, score in enumerate(scores) if score >= max(scores) - _REACH), default=0)
+        read, unread = hits[:reached], hits[reached:]
+        readings = await self._reader.read(text, [hit.found for hit in read])
         ranked = sorted(
             (
-                _Ranked(hit, reading, *_rank(interpretation.text, hit, reading))
-                for hit, reading in zip(read, readings, strict=True)
+                _Ranked(hit, reading, score + _RELEVANCE_WEIGHT * reading.relevance, wrong)
+                for hit, reading, score, wrong in zip(read, readings, scores, against, strict=False)
                 if reading is not None
             ),
             key=lambda one: -one.rank,
@@ -110,12 +114,6 @@ class _Ranked:
     reading: Reading
     rank: float
     contradicts: bool
-
-
-def _rank(question: str, hit: Hit, reading: Reading) -> tuple[float, bool]:
-    """(what the candidates are ordered by, whether the passage contradicts a detail of the question)."""
-    against = contradicts(question, _text(hit.found))
-    return hit.score + _RELEVANCE_WEIGHT * reading.relevance - _CONTRADICTION * against, against
 
 
 def _text(found: FoundPassage) -> str:

@@ -42,6 +42,9 @@ _NOT_PHRASED = (Form.CODE, Form.TABLE)
 REFUSAL = "The documents don't answer this."
 NOT_FOUND = "I found no answer to this."  # where a section comes near, which may say more than the bot sees in it
 UNSURE = "I'm not sure this is it:"
+UNSURE_OF_TWO = "I'm not sure, but one of these may be it:"
+# A section that comes so close to the best one is suggested beside it.
+_CLOSE = 0.15  # in rank
 OLDER = "There is an older section about this:"
 # A model may take so much of the time that is left for a question.
 _UNTIL_PHRASED = 0.9
@@ -144,7 +147,9 @@ class QAEngine:
                 judged, composed = await self._composed(judged, forced=forced)
                 outcome = self._decided(judged)
                 given = _given(composed, reference, judged) if composed else None
-                answer = _as_decided(outcome, given, reference, judged)
+                answer = given if given and outcome is not Outcome.DECLINED else _declined(judged, reference)
+                if outcome is Outcome.SUGGESTED and given:
+                    answer = _suggested(given, judged, await self._close(judged))
             if self._phraser and answer.answered and composed and composed.form not in _NOT_PHRASED:
                 with timings.stage("phrase"):
                     left = _UNTIL_PHRASED * question.seconds_left
@@ -190,6 +195,15 @@ class QAEngine:
                 return judged, composed
             judged = replace(judged, candidates=judged.candidates[1:], older=None)
         return judged, None
+
+    async def _close(self, judged: Judged) -> tuple[Candidate, Composed] | None:
+        """The section that comes next to the best one, if it is close and says something."""
+        best, *others = judged.candidates
+        other = next((one for one in others if one.section != best.section), None)
+        if other is None or other.rank < best.rank - _CLOSE or other.contradicts or other is judged.older:
+            return None
+        _, composed = await self._composed(replace(judged, candidates=(other,)), forced=True)
+        return (other, composed) if composed else None
 
     async def _phrase(
         self,
@@ -242,13 +256,15 @@ def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
     )
 
 
-def _as_decided(outcome: Outcome, given: Answer | None, reference: str, judged: Judged) -> Answer:
-    """The answer as it stands, marked as a suggestion, or declined."""
-    if given is None or outcome is Outcome.DECLINED:
-        return _declined(judged, reference)
-    if outcome is Outcome.SUGGESTED:
-        return replace(given, outcome=outcome, text=f"{UNSURE}\n\n{given.text}")
-    return given
+def _suggested(given: Answer, judged: Judged, close: tuple[Candidate, Composed] | None) -> Answer:
+    """The answer marked as a suggestion, with the other section that may be it, each below its name."""
+    if close is None:
+        return replace(given, outcome=Outcome.SUGGESTED, text=f"{UNSURE}\n\n{given.text}")
+    other, composed = close
+    names = [_place(candidate.hit.found) for candidate in (judged.candidates[0], other)]
+    parts = (UNSURE_OF_TWO, f"**{names[0]}**", given.text, f"**{names[1]}**", composed.text)
+    citations = (*given.citations, composed.citation)
+    return replace(given, outcome=Outcome.SUGGESTED, text="\n\n".join(parts), citations=citations)
 
 
 def _declined(judged: Judged, reference: str) -> Answer:
@@ -258,7 +274,11 @@ def _declined(judged: Judged, reference: str) -> Answer:
 
 
 def _name(found: FoundPassage) -> str:
-    return f"“{' › '.join((found.title, *found.passage.heading))}”"
+    return f"“{_place(found)}”"
+
+
+def _place(found: FoundPassage) -> str:
+    return " › ".join((found.title, *found.passage.heading))
 
 
 def _documents(hits: Sequence[Hit]) -> tuple[str, ...]:

@@ -46,10 +46,10 @@ def order(found: Judged) -> list[str]:
 
 
 async def test_relevance_and_search_rank_together():
-    """By hand: 0.55 + 0.05 * 3 is more than 0.6, and less than 0.72."""
-    found = await judged(hit("a", 0.72), hit("b", 0.6), hit("c", 0.55), c=3.0)
+    """By hand: 0.6 + 0.03 * 3 is more than 0.65, and less than 0.72."""
+    found = await judged(hit("a", 0.72), hit("b", 0.65), hit("c", 0.6), c=3.0)
     assert order(found) == ["a", "c", "b"]
-    assert [candidate.rank for candidate in found.candidates] == pytest.approx([0.72, 0.7, 0.6])
+    assert [candidate.rank for candidate in found.candidates] == pytest.approx([0.72, 0.69, 0.65])
 
 
 async def test_all_passages_are_read_in_one_batch_up_to_the_limit():
@@ -66,7 +66,7 @@ async def test_all_passages_are_read_in_one_batch_up_to_the_limit():
 async def test_what_the_search_puts_far_behind_is_not_read():
     """It may lead no more; a passage just in reach is read."""
     reader = FakeReader({"c": 9.0})
-    hits = [hit("a", 0.8), hit("b", 0.61), hit("c", 0.59)]
+    hits = [hit("a", 0.8), hit("b", 0.66), hit("c", 0.64)]
     found = await Judge(reader, CALIBRATION, 9).judge(taken(), hits)
     assert reader.asked == [("how?", ["a", "b"])]
     assert list(found.unread) == hits[2:]
@@ -103,8 +103,8 @@ async def test_the_lead_is_over_the_best_of_another_section():
         hit("a", 0.9, heading="One"),
         hit("a", 0.85, heading="One"),
         hit("a", 0.75, heading="Two"),
-        hit("b", 0.71),
-        b=-12.0,
+        hit("b", 0.76),
+        b=-20.0,
     )
     assert [candidate.features.lead for candidate in found.candidates] == pytest.approx([0.15, 0.1, -0.15, -0.5])
     assert found.candidates[0].section == found.candidates[1].section == ("a", ("One",))
@@ -130,6 +130,12 @@ async def test_what_speaks_of_a_sibling_comes_behind():
     )
     assert order(found) == ["b", "a"]
     assert [candidate.contradicts for candidate in found.candidates] == [False, True]
+
+
+async def test_what_agrees_is_read_behind_what_contradicts():
+    """However far ahead the search puts the sibling."""
+    found = await judged(hit("a", 0.9, "The P-300."), hit("b", 0.65, "The P-400."), question="The P-400?")
+    assert order(found) == ["b", "a"]
 
 
 @pytest.mark.parametrize(

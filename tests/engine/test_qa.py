@@ -10,7 +10,7 @@ from bot.core.errors import IndexUnavailable
 from bot.core.messages import Address, Outcome, Question, Stage
 from bot.core.settings import AnswerSettings
 from bot.engine.confidence import Calibration
-from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, QAEngine
+from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_TWO, QAEngine
 from bot.inference.reader import Reading
 from bot.runtime.application import open_application
 
@@ -276,6 +276,29 @@ async def test_what_may_answer_is_suggested(scripted):
     assert answer.text.startswith(f"{UNSURE}\n\nUse water at **92 to 96 degrees**.")
     assert answer.citations[0].lines == (5, 5)
     assert answer.confidence == pytest.approx(0.269, abs=0.001)
+
+
+async def test_two_sections_that_come_close_are_suggested_together(application, scripted, folder_of):
+    """Each below its name and with its citation; one of the same section, or far behind, is not."""
+    prices = {
+        f"{place}.md": f"# The {place}\n\nA cup of tea costs {n} euros." for n, place in enumerate(("gate", "pond"), 3)
+    }
+    folder_of({**prices, "trains.md": "# Trains\n\nTrains leave at noon."})
+    await application.indexer.index_folder(application.settings.knowledge.folder)
+    tea = "What does a cup of tea cost?"
+    answer = await scripted({tea: ("costs", MAY_ANSWER)}).answer(ask(tea))
+    assert answer.outcome is Outcome.SUGGESTED
+    [one, other] = sorted(
+        ("The gate", "A cup of tea **costs** 3 euros.", "The pond", "A cup of tea **costs** 4 euros.")[n : n + 2]
+        for n in (0, 2)
+    )
+    texts = [
+        f"{UNSURE_OF_TWO}\n\n**{a[0]}**\n\n{a[1]}\n\n**{b[0]}**\n\n{b[1]}" for a, b in ((one, other), (other, one))
+    ]
+    assert answer.text in texts
+    assert {citation.document for citation in answer.citations} == {"gate.md", "pond.md"}
+    answer = await scripted({tea: ("costs", ANSWERS)}).answer(ask(tea))
+    assert (answer.outcome, len(answer.citations)) == (Outcome.ANSWERED, 1)
 
 
 async def test_what_is_neither_is_declined(scripted):
