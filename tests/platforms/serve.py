@@ -26,7 +26,7 @@ _LOADING = 0.2  # seconds, in which the platforms are served already
 class EchoModel:
     """What the rooms need of an encoder and of a reader, and nothing more."""
 
-    identity, window, dimension = "echo", 254, 4
+    identity, window, dimension, by_meaning = "echo", 254, 4, True
 
     def __init__(self) -> None:
         self.description = {"model": "echo", "dtype_reason": "none"}
