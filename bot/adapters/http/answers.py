@@ -5,8 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
+from bot.adapters.http.bodies import Body
 from bot.adapters.http.incoming import PLATFORM, IdempotencyKey, Requests, Waiting
 from bot.core.messages import Answer, Update
 from bot.http.problems import Problem
@@ -15,7 +16,7 @@ from bot.http.streaming import EVENT_STREAM, KEEP_ALIVE, event, event_stream
 Name = Annotated[str, StringConstraints(max_length=200)]
 
 
-class Ask(BaseModel):
+class Ask(Body):
     """One question."""
 
     model_config = ConfigDict(extra="forbid")
