@@ -148,6 +148,9 @@ async def test_without_the_right_token_nothing_is_asked(closed_application, head
     for response in (
         await closed_application.ask("q", headers=header),
         await closed_application.client.get("/metrics", headers=header),
+        await closed_application.client.get("/docs", headers=header),
+        await closed_application.client.get("/openapi.json", headers=header),
+        await closed_application.client.get("/", headers=header),
         await closed_application.client.get("/v1/models", headers=header),
         await closed_application.client.post("/v1/chat/completions", content=b"{", headers=header),
         await closed_application.client.get("//v1/models", headers=header),

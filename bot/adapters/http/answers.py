@@ -1,5 +1,6 @@
 """`POST /v1/answers`: takes a question as JSON, and returns the object of `ask --json`, or events."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -83,7 +84,9 @@ def answers_router(requests: Requests) -> APIRouter:
         },
     )
     async def answers(ask: Ask, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
-        conversation = f"{PLATFORM}:{ask.user}:{ask.conversation}" if ask.conversation else None
+        # As JSON, for with a character between them another user and conversation could have the same name.
+        named = f"{PLATFORM}:{json.dumps([ask.user, ask.conversation])}"
+        conversation = named if ask.conversation else None
         waiting = await requests.begin(request, ask.question, ask.user, idempotency_key, conversation=conversation)
         if EVENT_STREAM in request.headers.get("accept", ""):
             return event_stream(_events(requests, waiting))
