@@ -8,7 +8,7 @@ import typer
 
 from bot import __version__
 from bot.commands import answers, documents, evaluation, finetune, models, operations, serving
-from bot.commands.common import ExitCode, complain
+from bot.commands.common import ExitCode, complain, say
 from bot.core.errors import BotError, SettingsError
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ def options(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
 ) -> None:
     if version:
-        typer.echo(f"knowledge-bot {__version__}")
+        say(f"knowledge-bot {__version__}")
         raise typer.Exit
 
 

@@ -9,10 +9,13 @@ from bot.core.documents import Locator
 from bot.core.messages import Citation
 
 # Control characters could drive a terminal, bidirectional ones change the order in which text is read, and invisible ones hide
-# in a word or an address. Joiners stay: emoji and some scripts need them.
-_UNSAFE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+# in a word or an address; tags, which are invisible too, can carry whole sentences. Joiners stay: emoji and some scripts need
+# them. Half a surrogate pair is no character, and can't be sent or printed.
+UNSAFE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e0fff\ud800-\udfff]"
 )
+_LINE_ENDS = str.maketrans("\u2028\u2029", "  ")
 # Shown with an answer that comes very late.
 LATE = "This took a while: I was away when you asked."
 # Shown until the models and the index are loaded.
@@ -23,7 +26,7 @@ _GRAPHEME = regex.compile(r"\X")
 
 def safe(text: str) -> str:
     """Text of a document or a user without control characters, invisible characters and changes of direction."""
-    return _UNSAFE.sub("", text)
+    return UNSAFE.sub("", text.translate(_LINE_ENDS))
 
 
 def source_line(citation: Citation) -> str:

@@ -13,13 +13,13 @@ from contextlib import aclosing, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
-from rich.markdown import Markdown
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
 from bot.adapters.layout import LATE, STARTING, safe, source_line
+from bot.adapters.screen import Screen, markdown
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update
 
@@ -54,13 +54,13 @@ class TerminalAdapter:
         *,
         history: Path,
         greeting: str = "",
-        console: Console | None = None,
+        console: Screen | None = None,
     ) -> None:
         """`accept` admits a question. `history` is the file of typed lines for the arrow keys."""
         self._accept = accept
         self._history = history
         self._greeting = greeting
-        self._console = console or Console(highlight=False)
+        self._console = console or Screen()
         self._interactive = sys.stdin.isatty()
         self._conversation = _new_id()
         self._awaited: dict[str, asyncio.Event] = {}  # message id -> set when its answer is printed
@@ -132,7 +132,7 @@ class TerminalAdapter:
             case "/sources":
                 self._console.print(_sources(self._last))
             case "/help":
-                self._console.print(Markdown(_HELP))
+                self._console.print(markdown(_HELP))
             case unknown:
                 self._console.print(Text(f"There is no command {safe(unknown)}; /help lists them.", style="red"))
         return True
@@ -193,7 +193,7 @@ def rendered(answer: Answer) -> RenderableType:
         return Padding(Text(safe(answer.text), style="red"), (0, 0, 1, 0))
     sources = [Text(f"— {source_line(citation)}", style="dim") for citation in answer.citations]
     links = [Text(f"  {safe(citation.url)}", style="dim") for citation in answer.citations if citation.url]
-    return Padding(Group(Markdown(safe(answer.text)), *sources, *links), (0, 0, 1, 0))
+    return Padding(Group(markdown(answer.text), *sources, *links), (0, 0, 1, 0))
 
 
 def _sources(answer: Answer | None) -> RenderableType:
@@ -203,7 +203,7 @@ def _sources(answer: Answer | None) -> RenderableType:
     for citation in answer.citations:
         parts += [Rule(source_line(citation), style="dim", align="left"), Text(safe(citation.quote))]
     if answer.more:
-        parts += [Rule("More of the same section", style="dim", align="left"), Markdown(safe(answer.more))]
+        parts += [Rule("More of the same section", style="dim", align="left"), markdown(answer.more)]
     found = ", ".join(map(safe, answer.retrieved)) or "none"
     return Group(*parts, Text(f"Documents found: {found}. Confidence {answer.confidence:.2f}.", style="dim"))
 

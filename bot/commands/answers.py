@@ -34,11 +34,11 @@ def explain(
 
 
 def _print_explanation(told: "Explanation") -> None:
-    from rich.markdown import Markdown
     from rich.table import Table
     from rich.text import Text
 
     from bot.adapters.layout import safe, source_line
+    from bot.adapters.screen import markdown
 
     screen = console()
     for text, weight in told.variants:
@@ -61,7 +61,7 @@ def _print_explanation(told: "Explanation") -> None:
         screen.print(Text(f"Found but not read: {safe(', '.join(told.unread))}", style="dim"))
     for sentence in told.advice:
         screen.print(Text(sentence, style="bold"))
-    screen.print(Markdown(safe(told.answer)))
+    screen.print(markdown(told.answer))
 
 
 def gaps(

@@ -1,7 +1,6 @@
 """What the commands share: options, settings, the application around a piece of work, progress and printing."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +13,7 @@ import typer
 from bot.core.settings import CONFIG_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from bot.adapters.screen import Screen
     from bot.core.messages import Citation
     from bot.knowledge.indexer import IndexReport
     from bot.runtime.application import Application
@@ -92,7 +90,6 @@ def progress_bar(what: str) -> Iterator["Callable[..., None]"]:
 
     Yields a function that is told (done, total) and maybe a few words.
     """
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -104,18 +101,20 @@ def progress_bar(what: str) -> Iterator["Callable[..., None]"]:
     )
     from rich.text import Text
 
+    from bot.adapters.screen import Screen
+
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed or 0:.0f}/s")
 
-    screen = Console(stderr=True)
+    screen = Screen(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         Rate(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}", style="dim"),
+        TextColumn("{task.fields[words]}", style="dim", markup=False),
     )
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(what, total=None, visible=False, words="")
@@ -126,10 +125,11 @@ def progress_bar(what: str) -> Iterator["Callable[..., None]"]:
         yield show
 
 
-def console() -> "Console":
-    from rich.console import Console
+def console() -> "Screen":
+    """Standard output, for what has a layout."""
+    from bot.adapters.screen import Screen
 
-    return Console(highlight=False)
+    return Screen()
 
 
 def printable(text: str) -> str:
@@ -138,9 +138,21 @@ def printable(text: str) -> str:
 
 
 def print_json(data: Any) -> None:
-    typer.echo(json.dumps(data, ensure_ascii=False))
+    from bot.adapters.screen import json_line
+
+    typer.echo(json_line(data))
+
+
+def say(text: str = "", *, aside: bool = False, end: str = "\n") -> None:
+    """Print text of any origin to standard output, or `aside`, to standard error."""
+    from bot.adapters.layout import safe
+
+    typer.echo(safe(text) + end, err=aside, nl=False)
 
 
 def complain(*lines: str) -> None:
+    """Print lines to standard error, in red on a terminal."""
+    from bot.adapters.layout import safe
+
     for line in lines:
-        typer.secho(line, err=True, fg="red" if sys.stderr.isatty() else None)
+        typer.secho(safe(line), err=True, fg="red" if sys.stderr.isatty() else None)

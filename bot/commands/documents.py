@@ -15,6 +15,7 @@ from bot.commands.common import (
     console,
     print_json,
     refresh_index,
+    say,
     settings_of,
     with_application,
 )
@@ -73,13 +74,13 @@ def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
     screen.print(table)
     for finding in findings:
         place = ", ".join(filter(None, (finding.document, str(finding.locator))))
-        screen.print(_line(f"{place}: {finding.text}."), style="yellow", markup=False)
+        screen.print(_line(f"{place}: {finding.text}."), style="yellow")
     if report.verdict is not None and report.verdict.accepted:
         for sentence in report.verdict.findings:
-            screen.print(_line(sentence), markup=False)
+            screen.print(_line(sentence))
     if report.passed_over:
         formats = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
-        screen.print(f"Passed over, because their formats aren't read: {', '.join(formats)}.", markup=False)
+        screen.print(f"Passed over, because their formats aren't read: {', '.join(formats)}.")
     screen.print(report.summary)
     if not report.passages:
         screen.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
@@ -111,16 +112,16 @@ def search(
 
 
 def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
-    from rich.markdown import Markdown
     from rich.padding import Padding
     from rich.rule import Rule
 
-    from bot.adapters.layout import safe, source_line
+    from bot.adapters.layout import source_line
+    from bot.adapters.screen import markdown
 
     screen = console()
     for score, citation in found:
         screen.print(Rule(f"{score:.2f}  {source_line(citation)}", align="left", style="dim"))
-        screen.print(Padding(Markdown(safe(citation.quote)), (0, 0, 1, 2)))
+        screen.print(Padding(markdown(citation.quote), (0, 0, 1, 2)))
     if not found:
         screen.print("Nothing found.")
 
@@ -136,7 +137,7 @@ def add(
         from bot.runtime.application import administration_of
 
         report = await administration_of(application).add_document(path or file.name, file.read_bytes())
-        typer.echo(f"{report.path}: {counted(report.passages, 'passage')}")
+        say(f"{report.path}: {counted(report.passages, 'passage')}")
 
     with_application(settings_of(config), put, fresh=False)
 
@@ -151,6 +152,6 @@ def remove(
         from bot.runtime.application import administration_of
 
         await administration_of(application).remove_document(path)
-        typer.echo(f"{path}: removed")
+        say(f"{path}: removed")
 
     with_application(settings_of(config), delete, fresh=False)

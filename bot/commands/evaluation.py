@@ -14,6 +14,7 @@ from bot.commands.common import (
     console,
     print_json,
     progress_bar,
+    say,
     settings_of,
     with_application,
 )
@@ -89,12 +90,12 @@ def evaluate(
             predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         if report is not None:
             page = write_report(report, figures, answers, threshold=settings.answer.threshold, title=title)
-            typer.echo(f"Report: {page}", err=True)
+            say(f"Report: {page}", aside=True)
     if calibrate is not None:
         fitted = fit(results)
         fitted.calibration.save(calibrate)
         console().print(render_calibration(fitted))
-        typer.echo(f"Calibration: {calibrate}", err=True)
+        say(f"Calibration: {calibrate}", aside=True)
 
 
 def _ask(

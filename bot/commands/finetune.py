@@ -14,6 +14,7 @@ from bot.commands.common import (
     console,
     print_json,
     progress_bar,
+    say,
     settings_of,
     with_application,
 )
@@ -91,14 +92,14 @@ def run(
         seed=seed,
     )
     with progress_bar("Learning, steps") as show:
-        told = tune(data, output, plan, settings.generator, settings.models, tell=typer.echo, progress=show)
+        told = tune(data, output, plan, settings.generator, settings.models, tell=say, progress=show)
     left_out = told["examples"]["too_long"]
-    typer.echo(
+    say(
         f"{output}: tuned in {counted(told['steps'], 'step')}; loss on validation {told['validation_loss']:.3f}, at step "
         f"{told['best_step']}."
         + (f" {counted(left_out, 'example was', 'examples were')} too long and left out." if left_out else "")
     )
-    typer.echo(f"Next: knowledge-bot finetune compare --tuned {output}")
+    say(f"Next: knowledge-bot finetune compare --tuned {output}")
 
 
 @app.command()
@@ -125,7 +126,7 @@ def compare(
         _print_comparison(comparison)
     if report is not None:
         page = gate.write_report(report, comparison, f"{tuned.resolve().name} against its base")
-        typer.echo(f"Report: {page}", err=True)
+        say(f"Report: {page}", aside=True)
 
 
 @app.command()
@@ -148,7 +149,7 @@ def activate(
             complain("It was not activated. To activate it all the same: --anyway")
             raise typer.Exit(ExitCode.FAILURE)
     active = put_in(settings.storage.folder, folder, training_of(folder), why)
-    typer.echo(f"Active: {active.name}. Start the bot again; `knowledge-bot finetune revert` goes back.")
+    say(f"Active: {active.name}. Start the bot again; `knowledge-bot finetune revert` goes back.")
     if warning := chosen(settings).warning:
         complain(warning)
 
@@ -160,7 +161,7 @@ def revert(config: ConfigOption = None) -> None:
 
     record = put_back(settings_of(config).storage.folder)
     now = record.active.name if record.active else "no tuned model, the base writes"
-    typer.echo(f"Active: {now}. Start the bot again.")
+    say(f"Active: {now}. Start the bot again.")
 
 
 # --- printing ---------------------------------------------------------------------------------------------------------
@@ -181,8 +182,8 @@ def _print_prepared(prepared: "Prepared", output: Path) -> None:
         repeated = counted(
             prepared.repeated, "question stood there twice and was", "questions stood there twice and were"
         )
-        typer.echo(f"{repeated} left out.")
-    typer.echo(f"{output}: read the examples there, and mend them where they are wrong, before you train.")
+        say(f"{repeated} left out.")
+    say(f"{output}: read the examples there, and mend them where they are wrong, before you train.")
 
 
 def _print_comparison(comparison: "Comparison") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands.common import ConfigOption, JsonOption, console, print_json, printable, progress_bar, settings_of
+from bot.commands.common import ConfigOption, JsonOption, console, print_json, printable, progress_bar, say, settings_of
 from bot.core.errors import SettingsError, TrainingError
 from bot.core.settings import Settings
 
@@ -59,7 +59,7 @@ def download_model(
 
     settings = settings_of(config).generator
     fetched = download(model or settings.model, revision or ("" if model else settings.revision))
-    typer.echo(f"{model or settings.model}: {fetched.folder}")
+    say(f"{model or settings.model}: {fetched.folder}")
 
 
 @app.command("remove")
@@ -67,7 +67,7 @@ def remove_model(model: Annotated[str, typer.Argument(help="The model's id.")]) 
     """Delete a model from the Hugging Face cache."""
     from bot.inference.inventory import remove
 
-    typer.echo(f"{model}: removed, {remove(model) / 1e6:.0f} MB freed")
+    say(f"{model}: removed, {remove(model) / 1e6:.0f} MB freed")
 
 
 def generate(
@@ -122,15 +122,14 @@ async def _write(settings: Settings, prompt: str) -> None:
     """Print what the generator writes, as it comes."""
     from contextlib import aclosing
 
-    from bot.adapters.layout import safe
     from bot.runtime.loading import make_generator
 
     generator = await asyncio.to_thread(make_generator, settings)
     try:
         async with aclosing(generator.stream(prompt)) as pieces:
             async for piece in pieces:
-                typer.echo(safe(piece), nl=False)
-        typer.echo()
+                say(piece, end="")
+        say()
     finally:
         await generator.close()
 
@@ -163,7 +162,7 @@ def train_reader(
     with progress_bar("Training on examples") as show:
         figures = train(data, output, plan, show)
     for name, measured in figures.items():
-        typer.echo(f"{name}: " + ", ".join(f"{what} {value:g}" for what, value in measured.items()))
+        say(f"{name}: " + ", ".join(f"{what} {value:g}" for what, value in measured.items()))
 
 
 def train_relevance(
@@ -204,7 +203,7 @@ def train_relevance(
     with progress_bar("Training on questions") as show:
         figures = train(learnt, measured, output, plan, show)
     for name, figure in figures.items():
-        typer.echo(f"{name}: " + ", ".join(f"{what} {value:g}" for what, value in figure.items()))
+        say(f"{name}: " + ", ".join(f"{what} {value:g}" for what, value in figure.items()))
 
 
 async def _asked(documentation: "Documentation", folder: Path, show: Callable[..., None]) -> "dict[str, list[Group]]":

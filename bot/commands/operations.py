@@ -14,6 +14,7 @@ from bot.commands.common import (
     console,
     print_json,
     progress_bar,
+    say,
     settings_of,
     with_application,
 )
@@ -40,7 +41,7 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         if as_json:
             print_json(asdict(status))
         else:
-            console().print("\n".join(status.lines()), markup=False, soft_wrap=True)
+            console().print("\n".join(status.lines()), soft_wrap=True)
 
     with_application(settings_of(config), show, fresh=False)
 
@@ -60,7 +61,7 @@ def health(
     if as_json:
         print_json(answer.told)
     else:
-        typer.echo("\n".join(answer.lines()))
+        say("\n".join(answer.lines()))
     if ready and not answer.ready:
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -89,7 +90,7 @@ def policy(
             await administration.set_policy(platform, chat, wanted)
         for known, kept in (await administration.policies(platform)).items():
             if known == chat or not chat:
-                typer.echo(f"{known}: {kept}")
+                say(f"{known}: {kept}")
 
     with_application(settings_of(config), change, fresh=False)
 
@@ -105,7 +106,7 @@ def forget(
         from bot.runtime.application import administration_of
 
         forgotten = await administration_of(application).forget(platform, author)
-        typer.echo(
+        say(
             f"Erased: {counted(forgotten.questions, 'question')}, {counted(forgotten.turns, 'conversation turn')}, "
             f"{counted(forgotten.feedback, 'piece of feedback', 'pieces of feedback')}."
         )
@@ -119,6 +120,8 @@ def doctor(
     config: ConfigOption = None,
 ) -> None:
     """Look for everything that can be wrong, and say what to do about it."""
+    from rich.text import Text
+
     from bot.core.diagnosis import Level
     from bot.runtime.doctor import examine
 
@@ -129,7 +132,8 @@ def doctor(
                 found.append(one)
                 if not as_json:
                     colour = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}[one.level]
-                    typer.echo(f"{typer.style(f'{one.level:7}', fg=colour)}  {one.subject}: {one.text}")
+                    line = Text.assemble((f"{one.level:7}", colour), f"  {one.subject}: {one.text}")
+                    console().print(line, soft_wrap=True)
         return found
 
     found = asyncio.run(run())
@@ -152,7 +156,7 @@ def bench(as_json: JsonOption = False, config: ConfigOption = None) -> None:
             print_json(asdict(figures) | {"recommended": advice})
             return
         told = (f"  {line}" for line in advice) if advice else ["  nothing: the settings suit this machine"]
-        typer.echo("\n".join([*figures.lines(), "recommended settings:", *told]))
+        say("\n".join([*figures.lines(), "recommended settings:", *told]))
 
     with_application(settings_of(config), run)
 
@@ -164,7 +168,7 @@ def backup(
     """Write the data folder into one archive, also while the bot runs."""
     from bot.storage.data_folder import back_up
 
-    typer.echo(f"{archive}: {', '.join(back_up(settings_of(config).storage.folder, archive))}")
+    say(f"{archive}: {', '.join(back_up(settings_of(config).storage.folder, archive))}")
 
 
 def restore(
@@ -176,4 +180,4 @@ def restore(
 
     folder = settings_of(config).storage.folder
     before = put_back(archive, folder)
-    typer.echo(f"{folder}: restored." + (f" What stood there before is in {before}." if before else ""))
+    say(f"{folder}: restored." + (f" What stood there before is in {before}." if before else ""))

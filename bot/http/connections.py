@@ -1,17 +1,24 @@
 """uvicorn, set up for this server: its connections, and how long the head of a request may take."""
 
 import asyncio
+import errno
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# How many connections there may be at once; further ones are refused.
+# How many connections there may be at once; for a further one an idle one is closed.
 _MOST_CONNECTIONS = 512
 # Seconds that a client may take to send the head of a request.
 _HEAD_SECONDS = 10.0
+# Errors of accepting a connection where descriptors or memory have run out, and how long it is not tried again then.
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE_SECONDS = 0.9  # less than the second that the event loop waits
 
 
 def configuration(app: ASGIApp) -> uvicorn.Config:
@@ -24,7 +31,7 @@ def configuration(app: ASGIApp) -> uvicorn.Config:
         lifespan="off",
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
+        limit_concurrency=None,  # see `_Protocol`: uvicorn takes surplus connections in, and then answers nobody
     )
 
 
@@ -36,14 +43,35 @@ class Server(uvicorn.Server):
         yield
 
 
+class Listener(socket.socket):
+    """A listening socket that pauses while no descriptor is left for a connection.
+
+    The event loop tries again at once, as many times as connections may wait, and logs an error each time.
+    """
+
+    _paused_until = 0.0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if time.monotonic() < self._paused_until:
+            raise BlockingIOError
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno in _NO_DESCRIPTORS:
+                self._paused_until = time.monotonic() + _PAUSE_SECONDS
+            raise  # so that the event loop waits a second, too
+
+
 class _Protocol(H11Protocol):
-    """Closes a connection on which the head of a request doesn't arrive in time."""
+    """Closes a connection on which the head of a request doesn't arrive in time, or that another one needs the place of."""
 
     _patience: asyncio.TimerHandle | None = None
+    _idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
         super().connection_made(transport)
         self._expect_head()
+        self._keep_to_limit()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -57,8 +85,19 @@ class _Protocol(H11Protocol):
     def _expect_head(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
+        self._idle_since = self.loop.time()
         self._patience = self.loop.call_later(_HEAD_SECONDS, self._lose_patience)
 
     def _lose_patience(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        if self._is_idle:
             self.transport.close()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _keep_to_limit(self) -> None:
+        """Close the connection that has been idle for longest, where there are too many; this one, if all others ask."""
+        there = [one for one in self.connections if isinstance(one, _Protocol) and not one.transport.is_closing()]
+        if len(there) > _MOST_CONNECTIONS:
+            min((one for one in there if one._is_idle), key=lambda one: one._idle_since).transport.abort()

@@ -13,7 +13,7 @@ from bot.http.problems import Problem
 
 # In the description of the API only: `Guard` looks at the header before a body is read.
 BEARER = HTTPBearer(auto_error=False, description="http.token, where one is set")
-_FOR_EVERYBODY = frozenset({"/health/live", "/health/ready", "/", "/docs", "/openapi.json"})
+_FOR_EVERYBODY = frozenset({"/health/live", "/health/ready"})
 
 
 class Guard:

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from bot.core.errors import SettingsError
 from bot.core.settings import HttpSettings
 from bot.http.asgi import make_application
-from bot.http.connections import Server, configuration
+from bot.http.connections import Listener, Server, configuration
 from bot.observability.health import Health
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -48,7 +48,7 @@ class HttpServer:
         host, port = self._settings.host, self._settings.port
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            self._listener = socket.create_server((host, port), family=family)
+            self._listener = Listener(fileno=socket.create_server((host, port), family=family).detach())
         except OSError as error:
             raise SettingsError(
                 [f"http.host, http.port: {host}:{port} can't be listened on ({error.strerror}); choose another port"]

@@ -4,24 +4,19 @@ A backup is one compressed archive with a manifest that has the sum of each file
 moment, also while a bot writes to them. Tuned models are in it too.
 """
 
-import hashlib
-import io
-import json
 import shutil
 import sqlite3
-import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import IO
 
 import structlog
 from filelock import FileLock, Timeout
 
-from bot import __version__
 from bot.core.errors import StorageError
+from bot.storage.archive import MANIFEST, pack, unpack
 from bot.storage.base import GENERATORS
 from bot.storage.sqlite.connection import damage, damaged, put_aside
 from bot.storage.sqlite.journal import FILE as JOURNAL
@@ -96,15 +91,7 @@ def back_up(folder: Path, archive: Path) -> list[str]:
             files = {file.name: _copied(file, Path(place)) for file in _worth_keeping(folder)}
             files |= _tuned_models(folder, Path(place))
             unfinished.touch(mode=0o600)  # it holds what people have asked
-            with tarfile.open(unfinished, "w:gz") as tar:
-                manifest = json.dumps(
-                    {"version": __version__, "files": {name: _sum_of(file) for name, file in files.items()}}
-                )
-                entry = tarfile.TarInfo(_MANIFEST)
-                entry.size = len(manifest)
-                tar.addfile(entry, io.BytesIO(manifest.encode()))
-                for name, file in files.items():
-                    tar.add(file, name)
+            pack(unfinished, files)
         unfinished.rename(archive)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"{archive}: the backup could not be written: {error}") from error
@@ -116,31 +103,60 @@ def back_up(folder: Path, archive: Path) -> list[str]:
 def restore(archive: Path, folder: Path) -> Path | None:
     """Put the files of a backup into the folder; where those go that stood there before, None if there were none.
 
-    Raises StorageError where a bot runs there or the backup isn't whole; then the folder is as it was.
+    Raises StorageError where a bot runs there, the backup isn't whole or a file can't be moved; then the folder is as it was.
     """
     with alone_in(folder), TemporaryDirectory(dir=folder, prefix=CANDIDATE) as place:
-        _unpack(archive, Path(place))
+        unpack(archive, Path(place), _belongs)
         restored = list(Path(place).iterdir())
         for file in restored:
             if file.name in (JOURNAL, INDEX) and (found := damage(file)):
                 raise StorageError(f"{archive}: {file.name} in it is damaged ({found}). Use another backup.")
-        before = [*_worth_keeping(folder), *folder.glob("*.sqlite3-*"), *folder.glob(GENERATORS)]
-        aside = folder / f"{_REPLACED}{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-        if before:
-            aside.mkdir()
-        for file in before:
-            file.rename(aside / file.name)
-        for file in restored:
-            file.rename(folder / file.name)
-    return aside if before else None
+        before = _to_be_replaced(folder)
+        aside = _new_folder(folder) if before else None
+        moves = [(file, aside / file.name) for file in before] if aside else []
+        _move(moves + [(file, folder / file.name) for file in restored])
+    return aside
+
+
+def _to_be_replaced(folder: Path) -> list[Path]:
+    files = [*_worth_keeping(folder), *folder.glob("*.sqlite3-*"), *folder.glob(GENERATORS)]
+    return list(dict.fromkeys(files))
+
+
+def _new_folder(folder: Path) -> Path:
+    """A folder for what a backup replaces, made now."""
+    moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    names = (f"{_REPLACED}{moment}{number}" for number in ("", *(f"-{n}" for n in range(2, 100))))
+    aside = next(folder / name for name in names if not (folder / name).exists())
+    aside.mkdir(mode=0o700)
+    return aside
+
+
+def _move(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move all files, or none. Raises StorageError."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            if target.exists():
+                raise FileExistsError(0, "stands in the way: move it elsewhere", str(target))
+            source.rename(target)
+            done.append((source, target))
+    except OSError as error:
+        for source, target in reversed(done):
+            target.rename(source)
+        for emptied in {target.parent for _, target in done if target.parent.name.startswith(_REPLACED)}:
+            emptied.rmdir()
+        raise StorageError(f"{error.filename}: {error.strerror}. Nothing was restored.") from error
 
 
 def _worth_keeping(folder: Path) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.is_file() and file.name != LOCK and ".sqlite3-" not in file.name and ".damaged-" not in file.name
-    )
+    return sorted(file for file in folder.iterdir() if _is_kept(file.name) and file.is_file())
+
+
+def _is_kept(name: str) -> bool:
+    """Whether a file of this name in the data folder belongs into a backup."""
+    passing = name.startswith((CANDIDATE, _REPLACED)) or ".sqlite3-" in name or ".damaged-" in name
+    return name not in (LOCK, MANIFEST, GENERATORS) and not passing
 
 
 def _tuned_models(folder: Path, place: Path) -> dict[str, Path]:
@@ -162,46 +178,17 @@ def _copied(file: Path, place: Path) -> Path:
             closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
+            # What was erased leaves empty pages, which would make the archive grow more than others when it is unpacked.
+            target.executescript("PRAGMA incremental_vacuum")
     else:
         shutil.copyfile(file, copy)
     return copy
-
-
-def _unpack(archive: Path, place: Path) -> None:
-    """Write the files of a backup, each as its sum says. Raises StorageError."""
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            manifest = json.load(_member(tar, _MANIFEST))
-            for name, digest in manifest["files"].items():
-                if not _belongs(name):
-                    raise ValueError(f"{name!r} is no file of a data folder")
-                file = place / name
-                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                file.touch(mode=0o600)
-                with _member(tar, name) as packed, file.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
-                if _sum_of(file) != digest:
-                    raise ValueError(f"{name} is not what was packed")
-    except FileNotFoundError as error:
-        raise StorageError(f"{archive}: there is no such backup.") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, tarfile.TarError) as error:
-        raise StorageError(f"{archive} is no whole backup of this program: {error}") from error
 
 
 def _belongs(name: str) -> bool:
     """Whether a name in a backup is that of a file in the data folder or of one of its tuned models."""
     parts = PurePosixPath(name).parts
     plain = name == "/".join(parts) and parts == Path(name).parts and ".." not in parts  # no drive of Windows either
-    return plain and (len(parts) == 1 or (len(parts) <= 3 and parts[0] == GENERATORS))
-
-
-def _member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
-    member = tar.extractfile(name)
-    if member is None:
-        raise ValueError(f"{name} is no file")
-    return member
-
-
-def _sum_of(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    if len(parts) == 1:
+        return plain and _is_kept(name)
+    return plain and len(parts) in (2, 3) and parts[0] == GENERATORS

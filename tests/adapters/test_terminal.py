@@ -7,8 +7,8 @@ import sys
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
+from bot.adapters.screen import Screen
 from bot.adapters.terminal import TerminalAdapter
 from bot.core.errors import EngineBusy
 from bot.core.messages import Address, Answer, Citation, Outcome, Question, Sending, Stage, Update
@@ -70,7 +70,7 @@ def adapter_on(desk, screen, tmp_path, monkeypatch):
 
     def make(stdin) -> TerminalAdapter:
         monkeypatch.setattr(sys, "stdin", stdin)
-        console = Console(file=screen, width=100, highlight=False)
+        console = Screen(file=screen, width=100)
         desk.adapter = TerminalAdapter(
             desk.accept, history=tmp_path / "data" / "history", greeting="Hi.", console=console
         )

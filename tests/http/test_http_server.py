@@ -1,6 +1,9 @@
 """The HTTP server around the questions: who may ask, how much, how long, and what an operator sees."""
 
 import asyncio
+import os
+import resource
+import socket
 
 import httpx
 import pytest
@@ -145,6 +148,9 @@ async def test_without_the_right_token_nothing_is_asked(closed_application, head
     for response in (
         await closed_application.ask("q", headers=header),
         await closed_application.client.get("/metrics", headers=header),
+        await closed_application.client.get("/docs", headers=header),
+        await closed_application.client.get("/openapi.json", headers=header),
+        await closed_application.client.get("/", headers=header),
         await closed_application.client.get("/v1/models", headers=header),
         await closed_application.client.post("/v1/chat/completions", content=b"{", headers=header),
         await closed_application.client.get("//v1/models", headers=header),
@@ -284,16 +290,63 @@ async def test_a_head_that_never_comes_is_given_up(application, monkeypatch):
     assert told.count(b"HTTP/1.1") == 1
 
 
-async def test_too_many_connections_are_refused(tmp_path, monkeypatch):
-    """Those that are there go on."""
-    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 3)
+async def test_idle_connections_lock_nobody_out(tmp_path, monkeypatch):
+    """Beyond the limit the one that has been idle for longest is closed at once; those that ask go on."""
+    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 20)
     async with HttpApplication(tmp_path, http={"port": 0}) as application:
-        idle = [await asyncio.open_connection("127.0.0.1", application.server.port) for _ in range(3)]
-        assert (await application.client.get("/health/live")).status_code == 503
+        application.engine.may_answer.clear()
+        asking = asyncio.create_task(application.ask("q"))
+        await until(lambda: application.engine.asked)
+        idle = [await asyncio.open_connection("127.0.0.1", application.server.port) for _ in range(300)]
+        there = application.server._server.server_state.connections
+        await until(lambda: len(there) == 20)
+        closed = [reader for reader, _ in idle[:281]]
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(*(reader.read() for reader in closed)) == [b""] * 281
+        async with httpx.AsyncClient(base_url=application.address, verify=TLS) as another:
+            assert (await another.get("/health/live")).status_code == 200
+        application.engine.may_answer.set()
+        assert (await asking).status_code == 200
         for _, writer in idle:
             writer.close()
-        await until(lambda: len(application.server._server.server_state.connections) <= 1)
-        assert (await application.client.get("/health/live")).status_code == 200
+
+
+async def test_where_all_connections_ask_a_further_one_is_closed(tmp_path, monkeypatch):
+    """At once, and none of the others."""
+    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 2)
+    async with HttpApplication(tmp_path, http={"port": 0}) as application:
+        application.engine.may_answer.clear()
+        asking = [asyncio.create_task(application.ask(text)) for text in ("a", "b")]
+        await until(lambda: len(application.engine.asked) == 2)
+        assert await raw(application) == b""
+        application.engine.may_answer.set()
+        assert [response.status_code for response in await asyncio.gather(*asking)] == [200, 200]
+
+
+async def test_with_few_descriptors_accepting_pauses(application, monkeypatch):
+    """One line a pause, where the event loop would write thousands; then all are served."""
+    loop, lines = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, context: lines.append(context["message"]))
+    monkeypatch.setattr(connections, "_PAUSE_SECONDS", 0.5)
+    clients = [socket.socket() for _ in range(50)]
+    for client in clients:
+        client.setblocking(False)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(next_one := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one + 5, limit[1]))
+    try:
+        for client in clients:
+            client.connect_ex(("127.0.0.1", application.server.port))
+        await asyncio.sleep(2.5)
+        held = len(application.server._server.server_state.connections)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert held < 50
+    assert 1 <= len(lines) <= 4
+    await until(lambda: len(application.server._server.server_state.connections) >= 50)
+    assert (await application.client.get("/health/live")).status_code == 200
+    for client in clients:
+        client.close()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """`POST /v1/answers`: takes a question as JSON, and returns the object of `ask --json`, or events."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
+from bot.adapters.http.bodies import Body
 from bot.adapters.http.incoming import PLATFORM, IdempotencyKey, Requests, Waiting
 from bot.core.messages import Answer, Update
 from bot.http.problems import Problem
@@ -15,7 +17,7 @@ from bot.http.streaming import EVENT_STREAM, KEEP_ALIVE, event, event_stream
 Name = Annotated[str, StringConstraints(max_length=200)]
 
 
-class Ask(BaseModel):
+class Ask(Body):
     """One question."""
 
     model_config = ConfigDict(extra="forbid")
@@ -82,7 +84,9 @@ def answers_router(requests: Requests) -> APIRouter:
         },
     )
     async def answers(ask: Ask, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
-        conversation = f"{PLATFORM}:{ask.user}:{ask.conversation}" if ask.conversation else None
+        # As JSON, for with a character between them another user and conversation could have the same name.
+        named = f"{PLATFORM}:{json.dumps([ask.user, ask.conversation])}"
+        conversation = named if ask.conversation else None
         waiting = await requests.begin(request, ask.question, ask.user, idempotency_key, conversation=conversation)
         if EVENT_STREAM in request.headers.get("accept", ""):
             return event_stream(_events(requests, waiting))

@@ -14,6 +14,7 @@ from typing import Annotated
 import structlog
 from fastapi import Header, Request
 
+from bot.adapters.http.bodies import require_short
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Outcome, Question, Turn, Update
 from bot.core.settings import HttpSettings
@@ -107,9 +108,10 @@ class Requests:
         conversation: str | None = None,
         earlier: tuple[Turn, ...] | None = None,
     ) -> Waiting:
-        """Ask a question, for `answer` or `events`. Raises Problem if it isn't admitted."""
+        """Ask a question, for `answer` or `events`. Raises Problem if it is too long or isn't admitted."""
         if self._stopping:
             raise _stopping()
+        require_short(text, earlier or ())
         message = uuid.uuid4().hex
         question = Question(
             text=text,

@@ -15,9 +15,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from bot.adapters.http.bodies import Body, latest
 from bot.adapters.http.incoming import IdempotencyKey, Requests, Waiting
 from bot.adapters.layout import source_line
-from bot.core.messages import Answer, Turn
+from bot.core.messages import Answer, Question, Turn
 from bot.http.problems import Problem
 from bot.http.streaming import KEEP_ALIVE, event, event_stream
 
@@ -45,7 +46,7 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(Body):
     """The fields of a request that the bot uses; all others are ignored."""
 
     model: str
@@ -74,10 +75,9 @@ def openai_router(requests: Requests) -> APIRouter:
     async def completions(ask: ChatRequest, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
         _require_answerable(ask)
         question = ask.messages[-1].text.strip()
-        waiting = await requests.begin(
-            request, question, ask.user or "", idempotency_key, earlier=_turns(ask.messages[:-1])
-        )
-        completion = _Completion(requests, ask)
+        earlier = latest(_turns(ask.messages[:-1]))
+        waiting = await requests.begin(request, question, ask.user or "", idempotency_key, earlier=earlier)
+        completion = _Completion(requests, ask, waiting.question)
         if ask.stream:
             return event_stream(completion.chunks(waiting))
         return JSONResponse(await completion.whole(await requests.answer(waiting)))
@@ -88,8 +88,9 @@ def openai_router(requests: Requests) -> APIRouter:
 class _Completion:
     """The response to one request."""
 
-    def __init__(self, requests: Requests, ask: ChatRequest) -> None:
+    def __init__(self, requests: Requests, ask: ChatRequest, question: Question) -> None:
         self._requests = requests
+        self._question = question
         self._ask = ask
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
         self._created = int(time.time())
@@ -131,8 +132,9 @@ class _Completion:
         return {"id": self._id, "object": kind, "created": self._created, "model": MODEL, "choices": choices}
 
     async def _usage(self, text: str) -> dict[str, int]:
-        """Return the usage in tokens of the encoder."""
-        said = [message.text for message in self._ask.messages]
+        """Return the usage in tokens of the encoder: what was read, and the answer."""
+        earlier = self._question.earlier or ()
+        said = [self._question.text, *(text for turn in earlier for text in (turn.question, turn.answer))]
         *prompt, completion = await asyncio.to_thread(self._requests.count_tokens, [*said, text])
         total = sum(prompt) + completion
         return {"prompt_tokens": sum(prompt), "completion_tokens": completion, "total_tokens": total}
@@ -152,13 +154,13 @@ def _shown(answer: Answer) -> str:
 
 def _turns(messages: Sequence[Message]) -> tuple[Turn, ...]:
     """Return each message of the user with its answer."""
-    turns: list[Turn] = []
+    turns: list[tuple[str, list[str]]] = []
     for message in messages:
         if message.role == "user":
-            turns.append(Turn(message.text, ""))
-        elif message.role == "assistant" and turns:
-            turns[-1] = Turn(turns[-1].question, "\n".join(filter(None, (turns[-1].answer, message.text))))
-    return tuple(turn for turn in turns if turn.question and turn.answer)
+            turns.append((message.text, []))
+        elif message.role == "assistant" and turns and message.text:
+            turns[-1][1].append(message.text)
+    return tuple(Turn(question, "\n".join(answers)) for question, answers in turns if question and answers)
 
 
 def _require_known(model: str) -> None:

@@ -1,14 +1,17 @@
 """Inline queries: `@bot words`, typed in any chat, offers the best passages to be put into that chat with their sources."""
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from telegram import InlineQuery
 from telegram.error import TelegramError
 
+from bot.adapters.recent import Recent
 from bot.adapters.telegram.rendering import inline_result
-from bot.core.errors import BotError
+from bot.core.errors import BotError, EngineBusy, RateLimited
 from bot.core.messages import Citation
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -18,6 +21,11 @@ Search = Callable[[str], Awaitable[Sequence[Citation]]]
 _SETTLED = 0.3  # seconds
 _SHORTEST = 3  # characters
 _CACHED = 30  # seconds that the service may answer the same query by itself
+# A search takes the machine as long as a question does. More than these are answered with nothing.
+_MOST_A_MINUTE = 60  # by one person, who types without a break
+_MOST_AT_ONCE = 4  # by all together
+_MINUTE = 60.0  # seconds
+_REMEMBERED = 5000  # people whose searches are counted
 
 
 class InlineQueries:
@@ -26,6 +34,8 @@ class InlineQueries:
     def __init__(self, search: Search) -> None:
         self._search = search
         self._latest: dict[int, asyncio.Task[None]] = {}  # by user
+        self._searched = Recent[int, deque[float]](_REMEMBERED)  # when, within the last minute, by user
+        self._searching = 0
 
     def take(self, query: InlineQuery) -> None:
         """Answer a query, unless another one of the same person comes within a moment."""
@@ -47,12 +57,27 @@ class InlineQueries:
         if len(text) >= _SHORTEST:
             await asyncio.sleep(_SETTLED)
             try:
-                found = await self._search(text)
+                found = await self._search_within_limits(query.from_user.id, text)
             except BotError as error:  # busy, or no index: the next query may succeed
-                _log.warning("no passages for an inline query", error=type(error).__name__)
+                _log.debug("no passages for an inline query", error=type(error).__name__)
                 cached = 0
         results = [inline_result(number, citation) for number, citation in enumerate(found)]
         try:
             await query.answer(results, cache_time=cached, is_personal=False)
         except TelegramError as error:  # too late: another query has come, or the service was slow
             _log.debug("an inline query was not answered", error=type(error).__name__)
+
+    async def _search_within_limits(self, user: int, text: str) -> Sequence[Citation]:
+        """Search. Raises RateLimited or EngineBusy where the person, or all together, search too much."""
+        now = time.monotonic()
+        searched = deque(at for at in self._searched.get(user, ()) if at > now - _MINUTE)
+        if len(searched) >= _MOST_A_MINUTE:
+            raise RateLimited(searched[0] + _MINUTE - now)
+        if self._searching >= _MOST_AT_ONCE:
+            raise EngineBusy(self._searching)
+        self._searched[user] = deque((*searched, now))
+        self._searching += 1
+        try:
+            return await self._search(text)
+        finally:
+            self._searching -= 1

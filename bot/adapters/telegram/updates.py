@@ -25,6 +25,8 @@ from bot.core.settings import TelegramSettings
 _log = structlog.stdlib.get_logger(__name__)
 _REMEMBERED = 5000  # updates whose repetition is recognised; a webhook repeats them
 _FAILED = "Something went wrong on our side. Please ask again, or tell the operator."
+# Whoever forwards a message lends it no rights of theirs: somebody else has written it.
+_FORWARDED = "This was forwarded, so I don't act on it. Write the command, or send the file, yourself."
 
 
 class Updates:
@@ -90,10 +92,14 @@ class Updates:
         await self._chats.mark_reachable(message.chat_id)
         caller = caller_of(message, author, shared_conversations=self._settings.shared_conversations)
         command = command_in(message, self._bot.bot)
-        if command is not None and command.name != "ask":
+        adds_document = message.document and caller.private and self._commands.is_operator(caller)
+        if message.forward_origin is not None and (adds_document or (command is not None and command.name != "ask")):
+            if caller.private and not edited:
+                self._replies.say(message, _FORWARDED)
+        elif command is not None and command.name != "ask":
             if not edited:
                 await self._take_command(message, caller, command)
-        elif message.document and caller.private and self._commands.is_operator(caller):
+        elif message.document and adds_document:
             if not edited:
                 work = self._commands.add_document(self._bot, message.document, message.caption or "")
                 self._replies.say_result(message, carried_out(work))

@@ -90,6 +90,14 @@ async def test_a_silent_stream_shows_that_it_lives(application, monkeypatch):
     assert any(line == "event: answer" for line in lines)
 
 
+async def test_no_name_of_user_and_conversation_is_that_of_others(application):
+    """Whatever characters are in them."""
+    names = [("team:alice", "secret"), ("team", "alice:secret"), ("", "team:alice:secret"), ('team", "alice', "secret")]
+    for user, conversation in names:
+        await application.ask("q", user=user, conversation=conversation)
+    assert len({question.conversation for question in application.engine.asked}) == len(names)
+
+
 async def test_a_named_conversation_is_one_and_the_others_are_apart(application):
     """What a follow-up refers to; the same name of another user is another conversation."""
     for more in ({"conversation": "a"}, {"conversation": "a"}, {"conversation": "a", "user": "u"}, {}, {}):

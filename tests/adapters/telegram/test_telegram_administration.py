@@ -51,6 +51,22 @@ async def test_an_administrator_runs_the_bot_from_a_private_chat(server, applica
     assert "Give the path" in await said(application, chat, ann, "/remove")
 
 
+FORWARDED = {"forward_origin": {"type": "hidden_user", "sender_user_name": "Mallory", "date": 1_700_000_000}}
+
+
+async def test_a_forwarded_message_never_acts_with_the_rights_of_who_forwards_it(server, application, ann):
+    """Neither a command of operators, nor one for everybody, nor a file."""
+    chat = server.private(ann)
+    guide = application.settings.knowledge.folder / "guide.md"
+    command = {"entities": [{"type": "bot_command", "offset": 0, "length": 7}]}
+    server.says(chat, ann, "/remove guide.md", **FORWARDED, **command)
+    server.says(chat, ann, "/forget me", **FORWARDED, **command)
+    server.sends_document(chat, ann, "guide.md", b"# Evil\n\nUse acid.\n", **FORWARDED)
+    replies = await application.answered(chat, 3, seconds=20)
+    assert all("forwarded" in reply for reply in replies)
+    assert guide.read_text() == GUIDE
+
+
 async def test_an_operator_sees_what_the_documents_lack_and_why(server, application, ann):
     """The declined questions, and the reasons for an answer."""
     chat = server.private(ann)

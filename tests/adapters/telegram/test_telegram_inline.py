@@ -1,8 +1,11 @@
 """Inline queries in Telegram."""
 
+import asyncio
+
 import pytest
 from telegram_application import TelegramApplication, until
 
+from bot.adapters.telegram import inline
 from bot.core.errors import EngineBusy
 from bot.core.messages import Citation
 
@@ -48,6 +51,48 @@ async def test_an_inline_query_that_can_not_be_answered_is_answered_with_nothing
     long = server.types_inline(ann, "how hot?")
     await until(lambda: long in server.inline_answers)
     assert (server.inline_answers[long]["results"], server.inline_answers[long]["cache_time"]) == ([], 0)
+
+
+async def test_inline_queries_of_one_person_are_limited(server, application, ann, bob, monkeypatch):
+    """Those beyond it are answered with nothing and are not cached; other people's go on."""
+    monkeypatch.setattr(inline, "_MOST_A_MINUTE", 3)
+    asked: list[str] = []
+
+    async def search(text: str) -> list[Citation]:
+        asked.append(text)
+        return [found(1)]
+
+    application.search = search
+    for number in range(5):
+        query = server.types_inline(ann, f"how hot {number}")
+        await until(lambda query=query: query in server.inline_answers)
+    assert asked == ["how hot 0", "how hot 1", "how hot 2"]
+    assert (server.inline_answers[query]["results"], server.inline_answers[query]["cache_time"]) == ([], 0)
+    other = server.types_inline(bob, "how cold?")
+    await until(lambda: other in server.inline_answers)
+    assert asked[-1] == "how cold?"
+
+
+async def test_few_inline_queries_are_searched_at_once(server, application, ann, bob, monkeypatch):
+    """However many people type: questions must not wait for them."""
+    monkeypatch.setattr(inline, "_MOST_AT_ONCE", 1)
+    may_go_on = asyncio.Event()
+    asked: list[str] = []
+
+    async def search(text: str) -> list[Citation]:
+        asked.append(text)
+        await may_go_on.wait()
+        return [found(1)]
+
+    application.search = search
+    first = server.types_inline(ann, "how hot?")
+    await until(lambda: asked)
+    second = server.types_inline(bob, "how cold?")
+    await until(lambda: second in server.inline_answers)
+    assert server.inline_answers[second]["results"] == []
+    may_go_on.set()
+    await until(lambda: first in server.inline_answers)
+    assert (asked, len(server.inline_answers[first]["results"])) == (["how hot?"], 1)
 
 
 async def test_inline_queries_can_be_switched_off(server, tmp_path, ann):

@@ -1,0 +1,57 @@
+"""The border between text and the terminal: text of documents, users and errors is shown as it stands and drives nothing."""
+
+import json
+from collections.abc import Iterable
+from typing import IO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markdown import Markdown
+from rich.segment import Segment
+
+from bot.adapters.layout import UNSAFE, safe
+
+
+class Screen(Console):
+    """A rich console that takes no text for markup.
+
+    `[red]` and `:smile:` are shown as they stand, wherever they are: in a line, a rule, a cell or a title. Styles are given by
+    `Text` or by the parameter `style`. No text reaches the terminal with control characters, invisible characters or as a
+    clickable link, which could hide where it leads.
+    """
+
+    def __init__(
+        self,
+        *,
+        file: IO[str] | None = None,
+        stderr: bool = False,
+        width: int | None = None,
+        force_terminal: bool | None = None,
+    ) -> None:
+        super().__init__(
+            file=file,
+            stderr=stderr,
+            width=width,
+            force_terminal=force_terminal,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else _harmless(segment)
+
+
+def _harmless(segment: Segment) -> Segment:
+    style = segment.style
+    return Segment(safe(segment.text), style.update_link(None) if style is not None and style.link else style)
+
+
+def markdown(text: str) -> Markdown:
+    """Markdown of a document or a user; each link is followed by its address."""
+    return Markdown(safe(text), hyperlinks=False)
+
+
+def json_line(data: object) -> str:
+    """Data as JSON in one line, where what is unsafe to print is escaped; it is the same to who parses it."""
+    return UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(data, ensure_ascii=False))

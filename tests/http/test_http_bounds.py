@@ -1,0 +1,97 @@
+"""What a stranger sends is bounded before any work is done on it."""
+
+import json
+
+import pytest
+from adapters.http.http_application import HttpApplication
+
+from bot.core.messages import Turn
+
+JSON = {"Content-Type": "application/json"}
+OPENAI, OWN = "/v1/chat/completions", "/v1/answers"
+
+
+@pytest.fixture
+async def application(tmp_path):
+    async with HttpApplication(tmp_path) as application:
+        yield application
+
+
+def said(*texts: str) -> dict[str, object]:
+    """A conversation in which user and bot speak in turn; the last text is the question."""
+    roles = ("user", "assistant")
+    return {
+        "model": "knowledge-bot",
+        "messages": [{"role": roles[number % 2], "content": text} for number, text in enumerate(texts)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "which"),
+    [
+        (OWN, {"question": "a" * 20_001}, "The question"),
+        (OPENAI, said("a" * 20_001), "The question"),
+        (OPENAI, said("a" * 20_001, "b", "q"), "An earlier message"),
+        (OPENAI, said("a", "b" * 20_001, "q"), "An earlier message"),
+        (OPENAI, said("a" * 450_000, "b" * 450_000, "q"), "An earlier message"),
+    ],
+)
+async def test_texts_that_are_too_long_are_refused(application, path, body, which):
+    """The response names the limit, and no engine has seen the question."""
+    response = await application.client.post(path, json=body)
+    assert response.status_code == 413
+    assert which in response.json()["detail"]
+    assert "000 characters" in response.json()["detail"]
+    assert not application.engine.asked
+
+
+async def test_many_messages_of_one_side_take_no_time(application):
+    """2,000 are joined at once; the test fails where the event loop is blocked."""
+    body = said("q", "a")
+    body["messages"][1:1] = [{"role": "assistant", "content": "b" * 400}] * 1_990
+    body["messages"].append({"role": "user", "content": "last"})
+    assert (await application.client.post(OPENAI, json=body)).status_code == 413
+
+
+async def test_what_is_long_but_within_the_limits_is_asked(application):
+    """Of a very long conversation the last turns."""
+    texts = [f"{word} {number} " + "x" * 2_000 for number in range(100) for word in ("q", "a")]
+    response = await application.client.post(OPENAI, json=said(*texts, "last"))
+    assert response.status_code == 200
+    [asked] = application.engine.asked
+    assert asked.earlier[-1] == Turn(*texts[-2:])
+    assert len(asked.earlier) == 9
+    assert sum(len(turn.question) + len(turn.answer) for turn in asked.earlier) <= 40_000
+    assert (await application.ask("a" * 20_000)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (OWN, {"question": "a\ud800b"}),
+        (OWN, {"question": "q", "user": "\udfff"}),
+        (OWN, {"question": "q", "conversation": "\udfff"}),
+        (OWN, {"question": "q", "\ud800": 1}),
+        (OPENAI, said("a\ud800b")),
+        (OPENAI, said("a", "\ud800", "q")),
+        (OPENAI, said("q") | {"user": "\ud800"}),
+        (OPENAI, said("q") | {"response_format": {"type": "\ud800"}}),
+        (OPENAI, said("q") | {"tool_choice": "\ud800"}),
+        (OPENAI, {"model": "\ud800", "messages": [{"role": "user", "content": "q"}]}),
+        (OPENAI, {"model": "knowledge-bot", "messages": [{"role": "\ud800", "content": "q"}]}),
+        (OPENAI, {"model": "knowledge-bot", "messages": [{"role": "user", "content": [{"type": "\ud800"}]}]}),
+    ],
+)
+async def test_half_a_surrogate_pair_is_refused(application, path, body):
+    """It is no text, and can't be stored or sent."""
+    response = await application.client.post(path, content=json.dumps(body).encode(), headers=JSON)
+    assert response.status_code == 422
+    assert response.json()["status"] == 422
+    assert not application.engine.asked
+
+
+async def test_the_refusal_of_a_large_body_reaches_a_client_that_still_sends(application):
+    """The connection is not reset while the client writes."""
+    for _ in range(20):
+        response = await application.client.post(OWN, content=b"x" * 3_000_000, headers=JSON)
+        assert response.status_code == 413
