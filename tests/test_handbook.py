@@ -312,7 +312,7 @@ NUMBERS_IN_PROSE = [
     ("http.md", "has more than {largest_body} bytes"),
     ("http.md", "no answer within {http.timeout_seconds:g} seconds"),
     ("how-it-works.md", "keeps the best {retrieval.passages}"),
-    ("how-it-works.md", "takes the best {answer.read_passages} passages"),
+    ("how-it-works.md", "takes those of the best {answer.read_passages} passages"),
     ("how-it-works.md", "Meaning counts for {meaning:g} percent"),
     ("models.md", "made of single sentences: {training.sentence_examples} by default"),
     ("models.md", "with real paragraphs: {training.paragraph_examples} by default"),

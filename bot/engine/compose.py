@@ -35,6 +35,8 @@ _LONGEST_ANSWER = 900  # characters
 _SHORT_SECTION = 700  # characters
 # Of a longer section a fact is shown with what stands around it.
 _AROUND_FACT = 450  # characters
+# Of code up to a length, only so much counts towards these limits: a log is skimmed, and what to do about it stands below.
+_SKIMMED, _SKIMMED_UP_TO = 300, 1500  # characters
 # Nobody reads a longer block in a chat, not even where all of it is asked for.
 _LONGEST_BLOCK = 3000  # characters
 # What begins so needs what stands before it to be understood.
@@ -113,7 +115,7 @@ def _below_heading(section: Section, number: int, first: int, text: str) -> str:
 def _extent(section: Section, *, steps: bool) -> tuple[int, int]:
     """The numbers of the first and the last block that are shown."""
     blocks, place = section.blocks, section.place
-    sizes = [len(block.text) for block in blocks]
+    sizes = [_size(block) for block in blocks]
     if sum(sizes) <= (_LONGEST_ANSWER if steps else _SHORT_SECTION):
         return 0, len(blocks) - 1
     first = last = place
@@ -133,6 +135,12 @@ def _extent(section: Section, *, steps: bool) -> tuple[int, int]:
     if last > place and last + 1 < len(blocks) and introduces(blocks[last], blocks[last + 1]):
         last -= 1  # an announcement without what it announces
     return first, last
+
+
+def _size(block: Block) -> int:
+    """What a block counts towards the limits, in characters."""
+    size = len(block.text)
+    return min(size, _SKIMMED) if block.form is Form.CODE and size <= _SKIMMED_UP_TO else size
 
 
 def _unit(block: Block, words: Span, steps: bool) -> Span:

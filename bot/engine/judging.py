@@ -5,7 +5,7 @@ search compares the question with everything there is, the reader looks closely 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.core.documents import FoundPassage
 from bot.engine.confidence import Calibration, Features
@@ -90,6 +90,12 @@ class Judge:
         )
         candidates = tuple(self._candidate(interpretation, one, ranked, unread) for one in ranked)
         return Judged(interpretation, candidates, tuple(unread))
+
+    def without_best(self, judged: Judged) -> Judged:
+        """The others, judged as if the best candidate had not been found."""
+        ranked = [_Ranked(one.hit, one.reading, one.rank, one.contradicts) for one in judged.candidates[1:]]
+        candidates = (self._candidate(judged.interpretation, one, ranked, judged.unread) for one in ranked)
+        return replace(judged, candidates=tuple(candidates), older=None)
 
     def _candidate(
         self, interpretation: Interpretation, one: "_Ranked", ranked: Sequence["_Ranked"], unread: Sequence[Hit]

@@ -193,7 +193,7 @@ class QAEngine:
             composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
             if composed.says_something:
                 return judged, composed
-            judged = replace(judged, candidates=judged.candidates[1:], older=None)
+            judged = self._judge.without_best(judged)
         return judged, None
 
     async def _close(self, judged: Judged) -> tuple[Candidate, Composed] | None:

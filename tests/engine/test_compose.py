@@ -247,6 +247,17 @@ def test_no_answer_ends_with_an_announcement():
     assert composed.more == f"Then run this:\n\n{announced}"
 
 
+def test_a_log_does_not_crowd_out_what_to_do_about_it():
+    """The error message is shown with the fix that stands below it."""
+    log = "\n".join(["```", *("a line of the log" for _ in range(50)), "error: no gate", "```"])
+    composed = answer(
+        "error: no gate. What now?",
+        f"If the gate is missing:\n\n{log}\n\nThen order a gate.\n\n{words_of(150)}",
+        "no gate",
+    )
+    assert composed.text.endswith("```\n\nThen order a gate.")
+
+
 def test_a_fact_from_a_long_list_stands_among_whole_items():
     """With its announcement and those around it that fit, and with their lines alone; the rest follows on request."""
     composed = answer(FACT, f"Do this:\n\n{LONG_LIST}", "number 10 ")

@@ -150,3 +150,13 @@ async def test_a_detail_may_stand_anywhere_in_a_passage(one):
     """In a heading or in the question of a stored pair too."""
     [candidate] = (await judged(one, question="How much is the P-400?")).candidates
     assert not candidate.contradicts
+
+
+async def test_without_the_best_the_next_one_leads():
+    """Its lead is over those behind it."""
+    judge = Judge(FakeReader({}), CALIBRATION, 9)
+    found = await judge.judge(taken(), [hit("a", 0.9), hit("b", 0.85), hit("c", 0.8)])
+    assert [one.features.lead for one in found.candidates] == pytest.approx([0.05, -0.05, -0.1])
+    without = judge.without_best(found)
+    assert order(without) == ["b", "c"]
+    assert [one.features.lead for one in without.candidates] == pytest.approx([0.05, -0.05])
