@@ -94,6 +94,7 @@ class DiscordServer:
         self.gateway_down = False
         self.fatal_close: int | None = None  # answer to the next IDENTIFY
         self.forbidden: set[str] = set()  # channels
+        self.files_forbidden: set[str] = set()  # channels
         self.closed_dms: set[str] = set()  # users
         self.latency = 0.0  # seconds
         self.faults: deque[tuple[Callable[[str, str], bool], Callable[[], BaseException]]] = deque()
@@ -328,6 +329,12 @@ class DiscordServer:
         if not resumable:
             self._session = ""
         await self._to_all({"op": 9, "d": resumable})
+
+    async def change_roles(self, guild: Json, roles: list[str]) -> None:
+        """The bot gets more roles. It is told this of itself without any intent."""
+        member = guild["members"][0]
+        member["roles"] = [*member["roles"], *roles]
+        await self.dispatch("GUILD_MEMBER_UPDATE", member | {"guild_id": guild["id"], "nick": None, "avatar": None})
 
     async def remove_channel(self, channel: str) -> None:
         data = self.channels.pop(channel)
@@ -569,6 +576,8 @@ class DiscordServer:
 
     async def _post_message(self, channel: str, call: Request) -> Json:
         self._allowed(channel)
+        if call.files and channel in self.files_forbidden:
+            raise Fault(403, 50013)
         self._limited(channel)
         body = call.body
         key = (channel, str(body.get("nonce")))

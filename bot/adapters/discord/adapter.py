@@ -98,6 +98,8 @@ class DiscordAdapter:
             self.on_guild_remove,
             self.on_guild_channel_update,
             self.on_guild_role_update,
+            self.on_raw_thread_update,
+            self.on_member_update,
             self.on_error,
         ):
             client.event(handler)
@@ -116,6 +118,14 @@ class DiscordAdapter:
         self._outbox.forbidden.clear()
 
     async def on_guild_role_update(self, *_: object) -> None:
+        self._outbox.forbidden.clear()
+
+    async def on_raw_thread_update(self, payload: discord.RawThreadUpdateEvent) -> None:
+        """A thread was unlocked or reopened, maybe."""
+        self._outbox.forbidden.discard(payload.thread_id)
+
+    async def on_member_update(self, *_: object) -> None:
+        """The bot has got or lost a role, or a time-out. It is the only member that the library remembers and reports."""
         self._outbox.forbidden.clear()
 
     async def on_error(self, event: str, *_: object) -> None:

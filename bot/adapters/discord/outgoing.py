@@ -131,11 +131,13 @@ def _content(
 ) -> Content:
     """The content of one part. A file goes with the first part, the buttons stand below the last one."""
     text = rendered.parts[part]
+    mark = rendering.repeated if repeated else str
     return Content(
-        rendering.repeated(text) if repeated else text,
+        mark(text),
         nonce,
         buttons if part == len(rendered.parts) - 1 else None,
         rendered.file if part == 0 else None,
+        mark(rendered.without_file) if rendered.without_file and part == 0 else None,
     )
 
 

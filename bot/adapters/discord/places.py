@@ -10,13 +10,15 @@ import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import discord
+import structlog
 
 from bot.core.errors import Undeliverable
 
+_log = structlog.stdlib.get_logger(__name__)
 NOBODY = discord.AllowedMentions.none()
 # How long Discord takes answers to an interaction, less a margin for the way.
 _TOKEN_LIVES = 14.5 * 60  # seconds
@@ -25,18 +27,23 @@ _FILE_NAME = "answer.md"
 
 # The codes that a decision depends on, of https://docs.discord.com/developers/topics/opcodes-and-status-codes
 _UNKNOWN_CHANNEL, _UNKNOWN_MESSAGE, _UNKNOWN_WEBHOOK, _UNKNOWN_INTERACTION = 10003, 10008, 10015, 10062
+_MISSING_ACCESS, _MISSING_PERMISSIONS = 50001, 50013
 _INVALID_WEBHOOK_TOKEN, _NO_REPLY_WITHOUT_HISTORY, _UNKNOWN_REFERENCE = 50027, 160002, 50035
 ALREADY_ACKNOWLEDGED, THREAD_EXISTS = 40060, 160004
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of one message. A channel takes several messages with the same `nonce` for one."""
+    """The content of one message. A channel takes several messages with the same `nonce` for one.
+
+    `without_file` is the text where the channel takes no `file`.
+    """
 
     text: str
     nonce: str
     view: discord.ui.View | None = None
     file: str | None = None
+    without_file: str | None = None
 
     def files(self) -> list[discord.File]:
         """New file objects for one try: sending consumes them."""
@@ -64,7 +71,12 @@ class ForbiddenChannels:
         self._until: dict[int, float] = {}
 
     def add(self, channel: int) -> None:
+        _log.warning("the bot may not write in a channel and leaves it alone", channel=channel, seconds=_FORBIDDEN_FOR)
         self._until[channel] = time.monotonic() + _FORBIDDEN_FOR
+
+    def discard(self, channel: int) -> None:
+        """Try a channel again, because it has changed."""
+        self._until.pop(channel, None)
 
     def clear(self) -> None:
         """Try all channels again, because permissions have changed in some server."""
@@ -88,19 +100,15 @@ class InChannel:
         self._forbidden = forbidden
 
     async def send(self, content: Content, replaces: str | None) -> str:
-        with self._refusals():
-            if replaces is not None:
-                try:
-                    return await self._edit(content, int(replaces))
-                except discord.NotFound as error:
-                    if error.code != _UNKNOWN_MESSAGE:
-                        raise
+        with self._refusals(closing=True):
             try:
-                return await self._send(content, self._reply_to)
+                return await self._put(content, replaces)
             except discord.HTTPException as error:
-                if self._reply_to is None or error.code not in (_NO_REPLY_WITHOUT_HISTORY, _UNKNOWN_REFERENCE):
+                if content.file is None or error.status not in (403, 413):
                     raise
-                return await self._send(content, None)
+            _log.warning("a channel takes no file; the bot needs Attach Files", channel=self._channel.id)
+            plain = replace(content, text=content.without_file or content.text, file=None)
+            return await self._put(plain, replaces)
 
     async def delete(self, message: str) -> None:
         with self._refusals():
@@ -108,6 +116,21 @@ class InChannel:
                 await self._channel.get_partial_message(int(message)).delete()
             except discord.NotFound:
                 return
+
+    async def _put(self, content: Content, replaces: str | None) -> str:
+        """Edit the message `replaces`, or send a new one where it is gone; as no reply where replies are refused."""
+        if replaces is not None:
+            try:
+                return await self._edit(content, int(replaces))
+            except discord.NotFound as error:
+                if error.code != _UNKNOWN_MESSAGE:
+                    raise
+        try:
+            return await self._send(content, self._reply_to)
+        except discord.HTTPException as error:
+            if self._reply_to is None or error.code not in (_NO_REPLY_WITHOUT_HISTORY, _UNKNOWN_REFERENCE):
+                raise
+            return await self._send(content, None)
 
     async def _send(self, content: Content, reply_to: int | None) -> str:
         options = _optional(content)
@@ -127,11 +150,13 @@ class InChannel:
         return str(there)
 
     @contextmanager
-    def _refusals(self) -> Iterator[None]:
+    def _refusals(self, *, closing: bool = False) -> Iterator[None]:
+        """Raise refusals as errors of a place. With `closing`, a missing permission makes the channel a forbidden one."""
         try:
             yield
         except discord.Forbidden as error:
-            self._forbidden.add(self._channel.id)
+            if closing and error.code in (_MISSING_ACCESS, _MISSING_PERMISSIONS):
+                self._forbidden.add(self._channel.id)
             raise PlaceClosed("the bot may not write in this channel") from error
         except discord.NotFound as error:
             raise PlaceClosed("the channel is gone") from error

@@ -19,6 +19,11 @@ _LONGEST_QUOTED_QUESTION = 200  # characters
 _LONGEST_LABEL = 60  # characters of the language behind a fence
 REPEATED = "-# ↻ sent again: it is not known whether this arrived the first time"
 _SMALL_PRINT = "-# "
+_IN_FILE = "-# This is the beginning of a long answer; all of it is in the file."
+# Longer than _IN_FILE, so that there is room for either.
+_NO_FILE = (
+    "-# This is the beginning of a long answer. I may not attach files here; ask me in a direct message for all of it."
+)
 # They show the outcome at a glance.
 _MARKS = {Outcome.DECLINED: "🔍 ", Outcome.FAILED: "⚠️ ", Outcome.STOPPED: "⏹️ "}
 
@@ -39,10 +44,11 @@ _SPECIAL = re.compile(r"([\\*_~`|<>\[\]()#@:])")
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """The messages of an answer, each at most 2000 units long. The last one takes the buttons, the first one takes `file`,
-    the whole text of an answer that is too long for messages."""
+    the whole text of an answer that is too long for messages. `without_file` replaces the first one where files are refused."""
 
     parts: tuple[str, ...]
     file: str | None = None
+    without_file: str | None = None
 
 
 def render(answer: Answer, *, question: str | None = None) -> Rendered:
@@ -53,10 +59,10 @@ def render(answer: Answer, *, question: str | None = None) -> Rendered:
     text = head + body(answer)
     parts = split_markdown(text, LONGEST_MESSAGE - utf16_length(REPEATED) - 1)
     if len(parts) > _MOST_PARTS:
-        note = "-# This is the beginning of a long answer; all of it is in the file."
-        room = LONGEST_MESSAGE - utf16_length(f"{REPEATED}\n{note}\n{sources}") - 2
+        room = LONGEST_MESSAGE - utf16_length(f"{REPEATED}\n{_NO_FILE}\n{sources}") - 2
         [first, *_] = split_markdown(text, max(room, LONGEST_MESSAGE // 2))
-        return Rendered((f"{first}\n{note}\n{sources}".rstrip(),), safe(answer.text))
+        with_file, without = (f"{first}\n{note}\n{sources}".rstrip() for note in (_IN_FILE, _NO_FILE))
+        return Rendered((with_file,), safe(answer.text), without)
     if sources and parts and utf16_length(f"{parts[-1]}\n{sources}\n{REPEATED}") <= LONGEST_MESSAGE:
         parts[-1] = f"{parts[-1]}\n{sources}"
     elif sources:

@@ -100,6 +100,52 @@ async def test_a_channel_in_which_the_bot_may_not_write_gets_no_second_try(bot, 
     await first(server, channel)
 
 
+async def test_a_channel_that_takes_no_files_gets_the_beginning_of_a_long_answer(bot, server, channel, ann):
+    """With a word about the rest. Others are answered in that channel as before."""
+    server.files_forbidden.add(channel)
+    bot.engine.answers["manual?"] = answered("y" * 30_000, "manual")
+    await server.say(channel, "@bot manual?", ann)
+    [beginning] = await first(server, channel)
+    assert beginning["content"].startswith("yyy")
+    assert "I may not attach files here" in beginning["content"]
+    assert "in the file" not in beginning["content"]
+    assert "files" not in beginning
+    assert beginning["components"]
+    await server.say(channel, "@bot which pump?", server.user("cem"))
+    assert (await first(server, channel, 2))[1]["content"].startswith("re: which pump?")
+
+
+async def test_a_refusal_of_one_message_closes_no_channel(bot, server, channel, ann):
+    """Such as one for its content: only a missing permission says something about the next one."""
+    server.fail("POST", f"{channel}/messages", status=403, code=20009)
+    await server.say(channel, "@bot one?", ann)
+    await first(server, server.direct(ann))
+    await server.say(channel, "@bot which pump?", ann)
+    assert (await first(server, channel))[0]["content"].startswith("re: which pump?")
+
+
+async def test_a_role_for_the_bot_opens_its_channels_again(bot, server, channel, guild, ann):
+    server.forbidden.add(channel)
+    await server.say(channel, "@bot one?", ann)
+    await first(server, server.direct(ann))
+    server.forbidden.clear()
+    await server.change_roles(guild, [guild["id"]])
+    await server.say(channel, "@bot which pump?", ann)
+    assert (await first(server, channel))[0]["content"].startswith("re: which pump?")
+
+
+async def test_an_unlocked_thread_is_listened_to_again(bot, server, channel, guild, ann):
+    """The channel above it is open all the time."""
+    thread = (await server._open_thread(channel, server._id(), "pumps", ann["id"]))["id"]
+    server.forbidden.add(thread)
+    await server.say(thread, "@bot one?", ann)
+    await first(server, server.direct(ann))
+    server.forbidden.clear()
+    await server.dispatch("THREAD_UPDATE", server.channels[thread])
+    await server.say(thread, "@bot which pump?", ann)
+    assert (await first(server, thread))[0]["content"].startswith("re: which pump?")
+
+
 async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann, application):
     """The channel is deleted in mid-answer, and the asker takes no messages: its texts are erased."""
     bot.engine.may_answer.clear()
