@@ -1,21 +1,17 @@
 """A test of the threshold on the operator's own documents, without questions that somebody has to write.
 
-Answerable questions are made from headings and stored questions. Unrelated questions are built in; those on a subject of the
-documents are left out. The confidences of both kinds show whether `answer.threshold` fits, and which threshold would.
+Answerable questions are made from headings and stored questions, and asked in other words; an answer is right if it cites the
+section that its question was made from. Unrelated questions are built in; those on a subject of the documents are left out.
 """
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
-from uuid import uuid4
 
-from bot.core.documents import Form
-from bot.core.messages import Address, Question
+from bot.core.messages import Outcome, Question
 from bot.core.text import share_of_words, stems
 from bot.engine.qa import Considered
-from bot.storage.base import StoredPassage
+from bot.evaluation.own_questions import OwnQuestion, lone_question
 
 # Questions that documents on one subject don't answer, on subjects as different as possible.
 UNRELATED = (
@@ -54,33 +50,55 @@ UNRELATED = (
 _COVERED = 0.75
 # Fewer questions give no result.
 _FEWEST = 8
-_TOO_FEW_ANSWERED = 0.6
+_TOO_FEW_RIGHT = 0.5
+_TOO_MANY_WRONG = 0.15
 _TOO_MANY_UNRELATED = 0.1
+# A threshold that gains less than this share of the questions is not worth a change.
+_WORTH_IT = 0.1
 
 
 class ConsideringEngine(Protocol):
     """An engine that also returns how it came to its answer."""
 
-    async def consider(self, question: Question) -> Considered: ...
+    async def consider(self, question: Question, *, forced: bool) -> Considered: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of a question. `right`: its section is what is answered, suggested, or withheld.
+
+    `confidence` is that of the answer, given or withheld; 0 where no threshold would give it.
+    """
+
+    outcome: Outcome
+    right: bool
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdFit:
-    """The confidences of own and of unrelated questions, and how well a threshold separates them."""
+    """What became of own and of unrelated questions at a threshold."""
 
     threshold: float
-    own: tuple[float, ...]
-    unrelated: tuple[float, ...]
+    own: tuple[Asked, ...]
+    unrelated: tuple[Asked, ...]
+
+    def share(self, outcome: Outcome, *, right: bool) -> float:
+        """The share of own questions with this outcome, from the section they were made from or from another one."""
+        found = sum(asked.outcome is outcome and asked.right == right for asked in self.own)
+        return found / len(self.own) if self.own else 0.0
 
     @property
-    def answered(self) -> float:
-        """The share of own questions that is answered."""
-        return _share(self.own, self.threshold)
+    def declined(self) -> float:
+        """The share of own questions that get no section at all."""
+        shown = (Outcome.ANSWERED, Outcome.SUGGESTED)
+        return sum(asked.outcome not in shown for asked in self.own) / len(self.own) if self.own else 0.0
 
     @property
-    def wrongly_answered(self) -> float:
+    def unrelated_answered(self) -> float:
         """The share of unrelated questions that is answered."""
-        return _share(self.unrelated, self.threshold)
+        found = sum(asked.outcome is Outcome.ANSWERED for asked in self.unrelated)
+        return found / len(self.unrelated) if self.unrelated else 0.0
 
     @property
     def enough(self) -> bool:
@@ -89,58 +107,64 @@ class ThresholdFit:
 
     @property
     def fits(self) -> bool:
-        return self.answered >= _TOO_FEW_ANSWERED and self.wrongly_answered <= _TOO_MANY_UNRELATED
+        """Whether answers are right often enough, and no other threshold is clearly better."""
+        return (
+            self.share(Outcome.ANSWERED, right=True) >= _TOO_FEW_RIGHT
+            and self.share(Outcome.ANSWERED, right=False) <= _TOO_MANY_WRONG
+            and self.unrelated_answered <= _TOO_MANY_UNRELATED
+            and not self.is_improved
+        )
+
+    @property
+    def is_improved(self) -> bool:
+        """Whether the suggested threshold is worth a change."""
+        gained = self.gain(self.suggested) - self.gain(self.threshold)
+        return gained > _WORTH_IT * (len(self.own) + len(self.unrelated))
 
     @property
     def suggested(self) -> float:
-        """The threshold that separates both best; of several, the middle one."""
+        """The threshold with the most gain; of several, the middle one."""
         steps = [step / 100 for step in range(5, 96)]
-        gains = [_share(self.own, step) - _share(self.unrelated, step) for step in steps]
-        best = [step for step, gain in zip(steps, gains, strict=True) if gain >= max(gains) - 1e-9]
+        gains = [self.gain(step) for step in steps]
+        best = [step for step, gain in zip(steps, gains, strict=True) if gain == max(gains)]
         return best[len(best) // 2]
 
-
-def _share(confidences: Sequence[float], threshold: float) -> float:
-    return sum(confidence >= threshold for confidence in confidences) / len(confidences) if confidences else 0.0
-
-
-def heading_question(heading: str, title: str) -> str:
-    """A heading as a question about the text below it: as it stands, or as keywords."""
-    return heading if heading.endswith("?") else f"{heading} ({title})"
-
-
-def own_questions(stored: Sequence[StoredPassage], most: int) -> list[str]:
-    """Questions that the documents answer: stored questions, and headings as questions. The same ones each time."""
-    questions = []
-    for passage in stored:
-        for block in passage.passage.blocks:
-            if block.form is Form.PAIR:
-                questions.append(block.context)
-            elif block.heading:
-                questions.append(heading_question(block.heading[-1], passage.title))
-    distinct = sorted({question for question in questions if question.strip()})
-    return random.Random(1).sample(distinct, min(most, len(distinct)))  # noqa: S311 - not for secrets
+    def gain(self, threshold: float) -> int:
+        """How many answers are right at a threshold, less those that are wrong; unrelated questions have wrong ones only."""
+        given = [asked.right for asked in (*self.own, *self.unrelated) if asked.confidence >= threshold]
+        return 2 * sum(given) - len(given)
 
 
 async def fit_threshold(
     engine: ConsideringEngine,
-    stored: Sequence[StoredPassage],
+    own: Sequence[OwnQuestion],
+    reworded: Sequence[str],
     threshold: float,
-    *,
-    most: int = 40,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ThresholdFit:
-    """Ask up to `most` own questions and the unrelated ones. Raises the engine's errors."""
-    own = own_questions(stored, most)
+    """Ask the own questions, each as it is reworded, and the unrelated ones. Raises the engine's errors."""
     total = len(own) + len(UNRELATED)
-    confidences: list[list[float]] = [[], []]
-    for number, text in enumerate((*own, *UNRELATED)):
-        considered = await engine.consider(lone_question(text))
-        is_own = number < len(own)
-        if is_own or not _is_spoken_of(considered, text):
-            confidences[0 if is_own else 1].append(considered.answer.confidence)
-        progress(number + 1, total)
-    return ThresholdFit(threshold, tuple(confidences[0]), tuple(confidences[1]))
+    answered, beside = [], []
+    for number, (question, text) in enumerate(zip(own, reworded, strict=True), start=1):
+        answered.append(_asked(await engine.consider(lone_question(text), forced=True), question))
+        progress(number, total)
+    for number, text in enumerate(UNRELATED, start=len(own) + 1):
+        considered = await engine.consider(lone_question(text), forced=True)
+        if not _is_spoken_of(considered, text):
+            beside.append(_asked(considered, None))
+        progress(number, total)
+    return ThresholdFit(threshold, tuple(answered), tuple(beside))
+
+
+def _asked(considered: Considered, question: OwnQuestion | None) -> Asked:
+    """`question`: None for one that is unrelated."""
+    given, forced = considered.answer, considered.forced
+    never_sure = any(candidate.contradicts for candidate in considered.candidates[:1])
+    return Asked(
+        outcome=given.outcome,
+        right=bool(question and forced and question.is_answered_by(forced)),
+        confidence=forced.confidence if forced and not never_sure else 0.0,
+    )
 
 
 def _is_spoken_of(considered: Considered, question: str) -> bool:
@@ -149,9 +173,3 @@ def _is_spoken_of(considered: Considered, question: str) -> bool:
         share_of_words(wanted, stems(candidate.hit.found.passage.body)) >= _COVERED
         for candidate in considered.candidates[:1]
     )
-
-
-def lone_question(text: str) -> Question:
-    """A question that the bot asks itself, in a conversation of its own."""
-    nobody = uuid4().hex
-    return Question(text, nobody, "doctor", Address("doctor", "doctor", nobody), datetime.now(UTC))

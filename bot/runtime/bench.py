@@ -18,7 +18,8 @@ from uuid import uuid4
 from bot.core.documents import embedded_text
 from bot.core.messages import Address, Question
 from bot.core.settings import Settings
-from bot.evaluation.threshold import UNRELATED, own_questions
+from bot.evaluation.own_questions import own_questions
+from bot.evaluation.threshold import UNRELATED
 from bot.inference.prompts import Excerpt, Material
 from bot.runtime.application import Application
 from bot.storage.base import StoredPassage
@@ -67,7 +68,7 @@ class Figures:
 async def measure(application: Application, progress: _Progress = lambda _done, _total: None) -> Figures:
     """Takes some seconds to a minute. Raises what the engine raises."""
     stored = await application.stores.knowledge.stored()
-    questions = (own_questions(stored, 40) or list(UNRELATED))[:40]
+    questions = [one.text for one in own_questions(stored, 40)] or list(UNRELATED)
     total = len(questions) * 2 + 3
     encoded = await _encoding_rate(application, stored)
     progress(1, total)

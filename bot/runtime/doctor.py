@@ -20,10 +20,13 @@ from bot.adapters.discord.checking import check as check_discord
 from bot.adapters.telegram.checking import check as check_telegram
 from bot.core.diagnosis import Diagnosis, error, ok, warning
 from bot.core.errors import BotError, WeightsError
+from bot.core.messages import Outcome
 from bot.core.settings import Settings
 from bot.core.text import counted
 from bot.engine.phrasing import Phraser
-from bot.evaluation.threshold import fit_threshold
+from bot.evaluation.own_questions import own_questions
+from bot.evaluation.rewording import reworded
+from bot.evaluation.threshold import ThresholdFit, fit_threshold
 from bot.inference.tuned import chosen
 from bot.inference.workers import Models
 from bot.runtime.application import Application, open_application
@@ -37,6 +40,7 @@ _LITTLE_SPACE, _NO_SPACE = 500 * 2**20, 20 * 2**20  # bytes
 _FEW_FILES = 256
 # A question that has waited for so long was forgotten by everybody.
 _LONG_AGO = 3600.0  # seconds
+_OWN_QUESTIONS = 40  # that the threshold is tried with
 # Nobody has run this before it was written.
 _EARLIEST = 1_760_000_000.0  # seconds since the epoch
 _Progress = Callable[[int, int], None]
@@ -241,18 +245,28 @@ def _generator(application: Application, phraser: Phraser) -> Diagnosis:
 
 
 async def _threshold(application: Application, progress: _Progress) -> Diagnosis:
-    threshold = application.settings.answer.threshold
-    fit = await fit_threshold(
-        application.answering.engine, await application.stores.knowledge.stored(), threshold, progress=progress
-    )
+    own = own_questions(await application.stores.knowledge.stored(), _OWN_QUESTIONS)
+    phraser, settings = application.answering.phraser, application.settings
+    texts, by_model = await reworded(own, phraser.generator if phraser else None, settings.generator.deadline_seconds)
+    fit = await fit_threshold(application.answering.engine, own, texts, settings.answer.threshold, progress)
     if not fit.enough:
         return ok("threshold", "there are too few headings and stored questions to try it")
-    told = (
-        f"at {threshold:g}, {fit.answered:.0%} of {len(fit.own)} questions made from the documents are answered, and "
-        f"{fit.wrongly_answered:.0%} of {len(fit.unrelated)} unrelated ones"
+    by = f"{by_model} by the generator" if by_model else "by rules"
+    told = f"at {fit.threshold:g}, of {len(own)} questions made from the documents and reworded, {by}, {_outcomes(fit)}"
+    return ok("threshold", told) if fit.fits else warning("threshold", f"{told}: {_threshold_advice(fit)}")
+
+
+def _outcomes(fit: ThresholdFit) -> str:
+    answered, suggested = Outcome.ANSWERED, Outcome.SUGGESTED
+    return (
+        f"{fit.share(answered, right=True):.0%} are answered right, {fit.share(answered, right=False):.0%} from another "
+        f"section, {fit.share(suggested, right=True):.0%} get the right section suggested, "
+        f"{fit.share(suggested, right=False):.0%} another one, and {fit.declined:.0%} are declined; of {len(fit.unrelated)} "
+        f"unrelated ones {fit.unrelated_answered:.0%} are answered"
     )
-    if fit.fits:
-        return ok("threshold", told)
-    return warning(
-        "threshold", f"{told}: try answer.threshold = {fit.suggested:g}, and `knowledge-bot explain` on questions."
-    )
+
+
+def _threshold_advice(fit: ThresholdFit) -> str:
+    if fit.is_improved:
+        return f"try answer.threshold = {fit.suggested:g}, and `knowledge-bot explain` on questions."
+    return "no other threshold is clearly better; `knowledge-bot explain` shows for a question why it is answered so."

@@ -25,7 +25,7 @@ from bot.core.errors import TrainingError
 from bot.core.text import counted, sentences, share_of_words, stems, words
 from bot.engine.phrasing import excerpts
 from bot.engine.qa import REFUSAL
-from bot.evaluation.threshold import heading_question, lone_question
+from bot.evaluation.own_questions import heading_question, lone_question
 from bot.inference.prompts import Excerpt
 from bot.knowledge.passages import introduces
 from bot.runtime.application import Application
