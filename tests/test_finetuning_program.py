@@ -47,7 +47,7 @@ def shuffle_answers(data: Path) -> None:
 def test_a_model_is_tuned_compared_and_goes_live_only_if_it_is_better(operator, tmp_path):
     """The base copies one sentence where the documents' answers have two; the tuned one has learnt that."""
     assert "held out" in operator("finetune", "prepare")
-    options = ("--epochs", 8, "--rate", 0.005, "--batch", 4, "--accumulate", 1)
+    options = ("--epochs", 12, "--rate", 0.005, "--batch", 4, "--accumulate", 1)
     said = operator("finetune", "run", "--output", "mine", *options)
     assert "Next: knowledge-bot finetune compare --tuned mine" in said
     assert "was never compared" in operator("finetune", "activate", "mine", fails=True)
