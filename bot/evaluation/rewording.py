@@ -184,9 +184,14 @@ def _details(text: str) -> set[str]:
 def by_rules(question: OwnQuestion) -> str:
     """The question shortened, in lower case, with synonyms; without the document's title half of the time. Deterministic."""
     without_title = question.is_plain and _half(question.text)
-    named = question.subject if without_title else f"{question.subject} {question.title}"
-    short = [word for word in dict.fromkeys(words(named)) if word in _TELLING or word not in STOP_WORDS]
-    return " ".join(_EVERYDAY.get(word, word) for word in short) or question.text.lower()
+    asked = [_EVERYDAY.get(word, word) for word in _telling(question.subject)]
+    named = [] if without_title else _telling(question.title)  # a name is none in other words
+    return " ".join(dict.fromkeys((*asked, *named))) or question.text.lower()
+
+
+def _telling(text: str) -> list[str]:
+    """The lower-case words that carry meaning."""
+    return [word for word in words(text) if word in _TELLING or word not in STOP_WORDS]
 
 
 def _half(text: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.core.messages import Outcome, Question
+from bot.core.settings import AnswerSettings
 from bot.core.text import share_of_words, stems
 from bot.engine.qa import Considered
 from bot.evaluation.own_questions import OwnQuestion, lone_question
@@ -77,11 +78,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdFit:
-    """What became of own and of unrelated questions at a threshold."""
+    """What became of own and of unrelated questions at a threshold. One below `lowest` would have no effect."""
 
     threshold: float
     own: tuple[Asked, ...]
     unrelated: tuple[Asked, ...]
+    lowest: float = 0.0
 
     def share(self, outcome: Outcome, *, right: bool) -> float:
         """The share of own questions with this outcome, from the section they were made from or from another one."""
@@ -124,7 +126,7 @@ class ThresholdFit:
     @property
     def suggested(self) -> float:
         """The threshold with the most gain; of several, the middle one."""
-        steps = [step / 100 for step in range(5, 96)]
+        steps = [step / 100 for step in range(5, 96) if step / 100 >= self.lowest]
         gains = [self.gain(step) for step in steps]
         best = [step for step, gain in zip(steps, gains, strict=True) if gain == max(gains)]
         return best[len(best) // 2]
@@ -139,10 +141,13 @@ async def fit_threshold(
     engine: ConsideringEngine,
     own: Sequence[OwnQuestion],
     reworded: Sequence[str],
-    threshold: float,
+    bounds: AnswerSettings,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ThresholdFit:
-    """Ask the own questions, each as it is reworded, and the unrelated ones. Raises the engine's errors."""
+    """Ask the own questions, each as it is reworded, and the unrelated ones. `bounds`: those that the engine has.
+
+    Raises the engine's errors.
+    """
     total = len(own) + len(UNRELATED)
     answered, beside = [], []
     for number, (question, text) in enumerate(zip(own, reworded, strict=True), start=1):
@@ -153,7 +158,7 @@ async def fit_threshold(
         if not _is_spoken_of(considered, text):
             beside.append(_asked(considered, None))
         progress(number, total)
-    return ThresholdFit(threshold, tuple(answered), tuple(beside))
+    return ThresholdFit(bounds.threshold, tuple(answered), tuple(beside), min(0.95, bounds.suggest_threshold))
 
 
 def _asked(considered: Considered, question: OwnQuestion | None) -> Asked:

@@ -248,7 +248,7 @@ async def _threshold(application: Application, progress: _Progress) -> Diagnosis
     own = own_questions(await application.stores.knowledge.stored(), _OWN_QUESTIONS)
     phraser, settings = application.answering.phraser, application.settings
     texts, by_model = await reworded(own, phraser.generator if phraser else None, settings.generator.deadline_seconds)
-    fit = await fit_threshold(application.answering.engine, own, texts, settings.answer.threshold, progress)
+    fit = await fit_threshold(application.answering.engine, own, texts, settings.answer, progress)
     if not fit.enough:
         return ok("threshold", "there are too few headings and stored questions to try it")
     by = f"{by_model} by the generator" if by_model else "by rules"

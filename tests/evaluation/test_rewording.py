@@ -71,6 +71,11 @@ def test_the_title_is_left_out_half_of_the_time():
     assert all("handbook" in by_rules(question(subject, is_plain=False)) for subject in subjects)
 
 
+def test_a_title_is_a_name_that_stays():
+    """Though its words have others that are more everyday."""
+    assert by_rules(question("Error", "Installation", is_plain=False)) == "problem installation"
+
+
 def test_a_question_of_words_without_meaning_is_kept():
     assert by_rules(question("What is it?", title="")) == "what is it?"
 

@@ -52,6 +52,13 @@ def test_where_no_threshold_would_help_none_is_worth_a_change():
     assert not found.is_improved
 
 
+def test_no_threshold_is_suggested_that_would_have_no_effect():
+    """Below the bound of suggestions everything is declined."""
+    found = fit(0.9, [0.15] * 10, [], [0.05] * 10)
+    assert 0.05 < found.suggested <= 0.15
+    assert ThresholdFit(found.threshold, found.own, found.unrelated, lowest=0.2).suggested >= 0.2
+
+
 def test_the_shares_add_up():
     """Answered, suggested, and declined, from the right section or another one."""
     own = (
@@ -85,7 +92,7 @@ async def test_an_answer_from_another_section_is_wrong(settings: Settings, model
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
         texts = ["what acid removes limescale from the kettle?"] * 2
-        found = await fit_threshold(application.answering.engine, list(made_from.values()), texts, 0.45)
+        found = await fit_threshold(application.answering.engine, list(made_from.values()), texts, settings.answer)
     assert [one.right for one in found.own] == [True, False]
     assert found.own[0].confidence == found.own[1].confidence > 0.0
     assert len(found.unrelated) == len(UNRELATED)

@@ -1,7 +1,9 @@
 """What the doctor finds, and what this machine can do."""
 
 import os
+import re
 import time
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from bot.runtime.doctor import examine
 from bot.storage.data_folder import alone_in
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
 from tests.platforms.discord_server import DiscordServer
+from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN
 from tests.platforms.telegram_server import TelegramServer
 
@@ -106,6 +109,22 @@ async def test_a_threshold_that_does_not_fit_is_said_with_one_that_would(said, h
     assert "try answer.threshold = 0." in found.text
     found = worst(await said(answer=healthy.answer.model_copy(update={"threshold": 0.0})), "threshold")
     assert found.level is Level.WARNING
+
+
+async def test_the_questions_of_the_threshold_are_reworded_by_the_generator(said, healthy):
+    """A server that puts each heading into other words, and to which the phrasing of answers is nothing."""
+
+    def reworded(body: dict[str, Any]) -> list[str]:
+        asked = re.findall(r"^Question: (.*) \(Guide\)$", body["messages"][-1]["content"], re.MULTILINE)
+        return ["how should the ", f"{asked[-1].lower()} be cleaned every week?\n"] if asked else ["Nothing."]
+
+    async with OpenAIServer.running() as server:
+        server.answer = reworded
+        there = GeneratorSettings(provider="openai", model="any", base_url=server.address)
+        [threshold] = (await said(generator=there))["threshold"]
+    assert (
+        "of 9 questions made from the documents and reworded, 9 by the generator, 100% are answered" in threshold.text
+    )
 
 
 async def test_tokens_are_looked_at_and_tried(said, healthy, monkeypatch):
