@@ -1,8 +1,8 @@
 """Golden questions: what the operator wants answered right, asked of every new index before it goes live.
 
 The file is an evaluation's questions. A question is answered right if the bot answers from an expected document, if one is
-named, and says an expected phrase, if one is named; or if it declines, where the documents don't answer. What was right
-before and is no longer counts as lost, and more than a set number of losses keeps the previous index.
+named, and says an expected phrase and the keys, if any are named; or if it declines, where the documents don't answer. What
+was right before and is no longer counts as lost, and more than a set number of losses keeps the previous index.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bot.core.errors import DocumentError
 from bot.core.text import counted
-from bot.evaluation.metrics import contains
+from bot.evaluation.metrics import contains, helps
 from bot.evaluation.questions import EvaluationQuestion, load_questions
 from bot.evaluation.run import ConsideringEngine, Result, ask_all
 from bot.knowledge.indexer import IndexChange, Review
@@ -104,6 +104,8 @@ def is_as_expected(result: Result) -> bool:
         return False
     if question.doc_ids and not question.doc_ids & {citation.document for citation in answer.citations}:
         return False
+    if question.key and not helps(question, answer):
+        return False
     return not question.answers or any(contains(answer.text, phrase) for phrase in question.answers)
 
 
@@ -129,4 +131,6 @@ def _told(result: Result) -> str:
     source = answer.citations[0].document if answer.citations else "no document"
     if question.doc_ids and source not in question.doc_ids:
         return f"is answered from {source} instead of {' or '.join(sorted(question.doc_ids))}"
+    if question.key and not helps(question, answer):
+        return f"is answered from {source} without “{(' and ' if question.key_all else ' or ').join(question.key)}”"
     return f"is answered from {source} without “{' or '.join(question.answers or ())}”"

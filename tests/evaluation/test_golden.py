@@ -2,12 +2,14 @@
 
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result, suggested
 
 from bot.core.errors import IndexUnavailable
 from bot.evaluation.golden import is_as_expected
+from bot.evaluation.questions import EvaluationQuestion, Kind
 from bot.runtime.application import open_application
 
 GUIDE = "# Brewing guide\n\n## Water\n\nUse water at 92 to 96 degrees. It should be soft.\n"
@@ -167,3 +169,31 @@ async def test_the_copy_that_is_examined_leaves_nothing_behind(application, sett
 def test_a_suggestion_is_no_answer(question, answer, expected):
     """It says by itself that it may be wrong: neither what was promised, nor what must not be said."""
     assert is_as_expected(result(question, answer)) is expected
+
+
+HELP = EvaluationQuestion("h", "How?", Kind.ANSWERABLE, None, frozenset({"gold.md"}), key=("Turn the wheel", "lever"))
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "expected"),
+    [
+        (HELP, "First **turn** the wheel.", True),
+        (HELP, "Ask somebody.", False),
+        (replace(HELP, key_all=True), "Turn the wheel.", False),
+        (replace(HELP, key_all=True), "Turn the wheel and pull the lever.", True),
+        (replace(HELP, answers=("twice",)), "Turn the wheel.", False),
+        (replace(HELP, answers=("twice",)), "Turn the wheel twice.", True),
+        (replace(HELP, doc_ids=frozenset({"other.md"})), "Turn the wheel.", False),
+    ],
+)
+def test_the_keys_of_a_question_must_be_in_its_answer(question, text, expected):
+    """Beside the document and the phrases that its line names."""
+    assert is_as_expected(result(question, answered("", text=text))) is expected
+
+
+async def test_a_missing_key_is_named(application):
+    """As a missing phrase is."""
+    wanted = {"question": WATER["question"], "key": ["rain water"]}
+    async with application({"guide.md": GUIDE}, golden=[wanted]) as (opened, folder):
+        report = await indexed(opened, folder)
+    assert report.verdict.findings[1].endswith("is answered from guide.md without “rain water”.")
