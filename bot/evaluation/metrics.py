@@ -9,7 +9,7 @@ import string
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -87,14 +87,25 @@ def says_right(question: EvaluationQuestion, answer: Answer) -> bool:
     return any(_says(answer.span or "", answer.text, gold) for gold in question.answers or ())
 
 
+def is_useful(result: Result) -> bool:
+    """Whether the answer is right, or would be if it weren't a suggestion."""
+    answer = result.answer
+    sure = replace(answer, outcome=Outcome.ANSWERED) if answer.outcome is Outcome.SUGGESTED else answer
+    return says_right(result.question, sure)
+
+
 def helps(question: EvaluationQuestion, answer: Answer) -> bool:
     """Whether the text of an answer, be it sure or suggested, holds the keys that a useful one has.
 
-    White space and Markdown's marks are folded.
+    White space and Markdown's marks are folded, except for a key that is nothing else.
     """
-    text = _without_marks(answer.text)
-    held = [_without_marks(key).strip() in text for key in question.key]
+    held = [_holds(answer.text, key) for key in question.key]
     return bool(held) and (all(held) if question.key_all else any(held))
+
+
+def _holds(text: str, key: str) -> bool:
+    folded = _without_marks(key).strip()
+    return folded in _without_marks(text) if folded else key.strip() in text
 
 
 def _without_marks(text: str) -> str:

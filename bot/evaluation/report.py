@@ -10,9 +10,9 @@ from html import escape
 from pathlib import Path
 
 from bot.core.errors import BotError
-from bot.core.messages import Citation
+from bot.core.messages import Citation, Outcome
 from bot.core.text import counted
-from bot.evaluation.metrics import Figures, can_be_judged, is_right
+from bot.evaluation.metrics import Figures, can_be_judged, is_right, is_useful
 from bot.evaluation.plots import Plot, plots
 from bot.evaluation.questions import EvaluationQuestion
 from bot.evaluation.run import Result
@@ -40,15 +40,22 @@ def write_report(folder: Path, figures: Figures, results: Sequence[Result], *, t
 
 
 def worst(results: Sequence[Result], limit: int = _WORST) -> list[Result]:
-    """The worst mistakes first: wrong answers, the surest first, then answerable questions declined, the least sure first.
+    """The worst mistakes first: wrong answers, the surest first, then answerable questions missed, the least sure first.
 
-    Answers of which it can't be told whether they are right are left out.
+    Missed is what is declined, or gets a suggestion of no use. Answers and suggestions of which it can't be told whether they
+    are right are left out.
     """
     wrong = [r for r in results if r.answer.answered and can_be_judged(r.question) and not is_right(r)]
-    declined = [r for r in results if not r.answer.answered and r.question.kind.expects_answer]
+    missed = [r for r in results if r.question.kind.expects_answer and _is_missed(r)]
     wrong.sort(key=lambda result: -result.answer.confidence)
-    declined.sort(key=lambda result: result.answer.confidence)
-    return (wrong + declined)[:limit]
+    missed.sort(key=lambda result: result.answer.confidence)
+    return (wrong + missed)[:limit]
+
+
+def _is_missed(result: Result) -> bool:
+    if result.answer.outcome is Outcome.SUGGESTED:
+        return can_be_judged(result.question) and not is_useful(result)
+    return not result.answer.answered
 
 
 def _page(title: str, figures: Figures, results: Sequence[Result], threshold: float) -> str:
@@ -73,7 +80,8 @@ def _page(title: str, figures: Figures, results: Sequence[Result], threshold: fl
 <h2>Plots</h2>
 {"".join(map(figure, plots(figures, results, threshold)))}
 <h2>Worst mistakes</h2>
-<p>Wrong answers first, the surest first; then answerable questions that were declined. {_WORST} at most.</p>
+<p>Wrong answers first, the surest first; then answerable questions declined, or with a suggestion of no use. {_WORST} at
+most.</p>
 {mistakes}
 </body>
 </html>

@@ -112,6 +112,9 @@ def wanting(
         (wanting("valve", "tap", key_all=True), "Turn the tap.", False),
         (wanting("valve", "tap", key_all=True), "Turn the valve, then the tap.", True),
         (wanting("valve"), "Nothing about it.", False),
+        (wanting("\\"), "Nothing about it.", False),
+        (wanting("\\"), "Put a \\ before it.", True),
+        (wanting("valve", "|", key_all=True), "Turn the valve.", False),
         (wanting(), "Anything.", False),
     ],
 )

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, dec
 from rich.console import Console
 
 from bot.core.errors import BotError
+from bot.core.messages import Outcome
 from bot.engine.confidence import Calibration
 from bot.evaluation.calibration import Fitted, ThresholdPoint
 from bot.evaluation.metrics import measure
@@ -164,6 +166,17 @@ def test_the_worst_come_first() -> None:
     """Wrong and sure, wrong and less sure, then declined."""
     assert [r.answer.confidence for r in worst(RESULTS)] == [0.8, 0.7, 0.2]
     assert len(worst(RESULTS * 20)) == 20
+
+
+def test_a_useful_suggestion_is_no_mistake() -> None:
+    """By its key words or by a gold span; nor is one of which nobody can say. One of no use stands with the declined ones."""
+    span = answerable("citric acid")
+    useful = replace(answered("citric acid", text="Unsure:\n\nUse **citric acid**."), outcome=Outcome.SUGGESTED)
+    free = EvaluationQuestion("free", "What?", Kind.ANSWERABLE, None, reference="It depends.")
+    useless = [result(HELP, suggested("Paint the wheel.")), result(span, suggested("Use vinegar.", confidence=0.35))]
+    fine = [result(HELP, suggested("Pull the lever.")), result(span, useful), result(free, suggested("It depends."))]
+    missed = result(span, declined(0.32))
+    assert worst([*fine, *useless, missed]) == [useless[0], missed, useless[1]]
 
 
 def test_the_page_is_sound_and_loads_nothing(tmp_path: Path) -> None:
