@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -65,7 +66,7 @@ def evaluate(
     from bot.evaluation.run import prediction
     from bot.evaluation.table import render_calibration, render_table
 
-    chosen = [QuestionSet.of_folder(folder) for folder in sets or ()]
+    chosen = QuestionSet.of_folders(sets or ())
     if questions is not None and (documents is None) != (knowledge is None):
         chosen.append(QuestionSet(str(questions), questions, documents, knowledge))
     elif questions is not None or documents is not None or knowledge is not None or not chosen:
@@ -94,7 +95,10 @@ def evaluate(
     if calibrate is not None:
         fitted = fit(results)
         fitted.calibration.save(calibrate)
-        console().print(render_calibration(fitted))
+        if as_json:
+            print_json(asdict(fitted))
+        else:
+            console().print(render_calibration(fitted))
         say(f"Calibration: {calibrate}", aside=True)
 
 

@@ -28,7 +28,7 @@ _SHARE_OF_CHATTER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPoint:
-    """What a threshold gives on the held-out half of all sets that can be judged."""
+    """What a threshold gives on the held-out halves of the sets, each of which weighs the same."""
 
     threshold: float
     answered: float  # share of the questions
@@ -73,8 +73,8 @@ def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
     )
     held_out = {name: [_under(calibration, *scored) for scored in _scored(half)] for name, (_, half) in halves.items()}
     errors = {name: calibration_error(reliability(results)) for name, results in held_out.items()}
-    everything = [result for results in held_out.values() for result in results]
-    return Fitted(calibration, errors, [_threshold_point(everything, step / 20) for step in range(1, 20)])
+    measured = [results for results in held_out.values() if results]
+    return Fitted(calibration, errors, [_threshold_point(measured, step / 20) for step in range(1, 20)])
 
 
 def _logistic(
@@ -110,10 +110,14 @@ def _scored(results: Sequence[Result]) -> Iterator[tuple[Result, Answer, Feature
             yield result, result.forced, result.features
 
 
-def _threshold_point(results: Sequence[Result], threshold: float) -> ThresholdPoint:
-    given = [result for result in results if result.forced and result.forced.confidence >= threshold]
-    right = sum(map(_is_right, given)) / len(given) if given else None
-    return ThresholdPoint(threshold, len(given) / max(1, len(results)), right)
+def _threshold_point(sets: Sequence[Sequence[Result]], threshold: float) -> ThresholdPoint:
+    """`sets`: none of them empty."""
+    answered = right = 0.0
+    for results in sets:
+        given = [result for result in results if result.forced and result.forced.confidence >= threshold]
+        answered += len(given) / len(results)
+        right += sum(map(_is_right, given)) / len(results)
+    return ThresholdPoint(threshold, answered / max(1, len(sets)), right / answered if answered else None)
 
 
 _NAMES = [field.name for field in fields(Features)]

@@ -5,7 +5,8 @@ DocumentError that names the file, the line and the fix. Everything here blocks:
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -88,6 +89,13 @@ class QuestionSet:
             if not file.is_file():
                 raise DocumentError(f"{file}: not there; a set is a folder with questions.jsonl and documents.jsonl")
         return cls(folder.name, *files)
+
+    @classmethod
+    def of_folders(cls, folders: Sequence[Path]) -> "list[QuestionSet]":
+        """The sets in some folders, by their paths where two have the same name. Raises DocumentError."""
+        names = Counter(folder.name for folder in folders)
+        found = [(folder, cls.of_folder(folder)) for folder in folders]
+        return [each if names[folder.name] == 1 else replace(each, name=str(folder)) for folder, each in found]
 
 
 def load_questions(file: Path) -> list[EvaluationQuestion]:

@@ -108,6 +108,31 @@ def test_every_set_weighs_the_same() -> None:
     assert fitted.calibration.intercept == pytest.approx(0.0, abs=0.001)
 
 
+def test_every_set_weighs_the_same_in_what_thresholds_give() -> None:
+    """All of the small one are right, all of the large one wrong: of both together, half are."""
+    fitted = fit(
+        {
+            "small": [judged(n, right=True) for n in range(150)],
+            "large": [judged(n, right=False) for n in range(150, 1150)],
+        }
+    )
+    lowest = fitted.thresholds[0]
+    assert (lowest.answered, lowest.right) == (pytest.approx(1.0), pytest.approx(0.5))
+
+
+def test_a_set_of_unsure_answers_is_half_of_the_questions_however_small() -> None:
+    """Of the small one nothing is answered at a threshold that the other reaches."""
+    sure, unsure = Features(2.0, 0.0, 0.0, 0.0), Features(-2.0, 0.0, 0.0, 0.0)
+    fitted = fit(
+        {
+            "small": [judged(n, right=False, features=unsure) for n in range(150)],
+            "large": [judged(n, right=True, features=sure) for n in range(150, 1150)],
+        }
+    )
+    middle = fitted.thresholds[9]
+    assert (middle.answered, middle.right) == (pytest.approx(0.5), pytest.approx(1.0))
+
+
 def chatty() -> Fitted:
     """Many wrong answers to chatter, which together weigh a fifth, and right ones to all questions that have one."""
     return fit({"set": CHATTY})

@@ -220,3 +220,14 @@ def test_a_folder_with_both_files_is_a_set(tmp_path: Path) -> None:
     assert QuestionSet.of_folder(folder) == QuestionSet(
         "faq", folder / "questions.jsonl", documents=folder / "documents.jsonl"
     )
+
+
+def test_sets_of_the_same_folder_name_keep_apart(tmp_path: Path) -> None:
+    """By their whole paths, or one would take the other's place; others have their short names."""
+    folders = [tmp_path / "old" / "uv", tmp_path / "new" / "uv", tmp_path / "new" / "faq"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for name in ("questions.jsonl", "documents.jsonl"):
+            (folder / name).touch()
+    named = [each.name for each in QuestionSet.of_folders(folders)]
+    assert named == [str(folders[0]), str(folders[1]), "faq"]
