@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import regex
 
-from bot.core.documents import Locator
+from bot.core.documents import Locator, trail
 from bot.core.messages import Citation
 
 # Control characters could drive a terminal, bidirectional ones change the order in which text is read, and invisible ones hide
@@ -31,7 +31,7 @@ def safe(text: str) -> str:
 
 def source_line(citation: Citation) -> str:
     """`knowledge-bot › Installing › Update (installing.md, lines 12-14)`."""
-    place = " › ".join((citation.title, *citation.heading))
+    place = trail(citation.title, citation.heading)
     return safe(f"{place} ({', '.join(filter(None, (citation.document, locator_text(citation))))})").replace("\n", " ")
 
 

@@ -99,6 +99,11 @@ def embedded_text(title: str, heading: Sequence[str], body: str) -> str:
     return "\n".join(filter(None, (title, " > ".join(heading), body)))
 
 
+def trail(title: str, heading: Sequence[str]) -> str:
+    """Where something stands, for people: `Guide › Setup › Linux`."""
+    return " › ".join((title, *heading))
+
+
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
     """A passage that the search has found. `positions` are its first and last place in the document, from 0, which differ if

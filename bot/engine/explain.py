@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bot.core.documents import trail
 from bot.core.messages import Citation, Outcome
 from bot.core.settings import Settings
 from bot.engine.compose import cite
@@ -80,6 +81,20 @@ def _explained(candidate: Candidate, settings: Settings) -> ExplainedCandidate:
 
 
 def _advice(considered: Considered, settings: Settings) -> list[str]:
+    advice = _bounds(considered, settings)
+    if considered.questions:
+        advice.insert(
+            0, f"Taken as {len(considered.questions)} questions; the passages below were read for the first one."
+        )
+    if considered.judged and considered.judged.older:
+        older = considered.judged.older.hit.found
+        name = trail(older.title, older.passage.heading)
+        advice.append(f"“{name}” ({older.document}) is older than the first passage or replaced by it.")
+    return advice
+
+
+def _bounds(considered: Considered, settings: Settings) -> list[str]:
+    """Which bound decided, and what would change the outcome."""
     answer, bounds = considered.answer, settings.answer
     if answer.outcome is Outcome.SMALL_TALK:
         return ["This is small talk: it gets a short reply, and nothing is searched for."]

@@ -46,13 +46,15 @@ class Candidate:
 class Judged:
     """One interpretation of a question with what was found for it: `candidates`, best first, and `unread` passages.
 
-    `older` is a candidate that the best one is in the place of (`bot.engine.versions`).
+    `older` is a candidate that the best one is in the place of (`bot.engine.versions`). `passed_over` are passages of better
+    candidates, which say nothing.
     """
 
     interpretation: Interpretation
     candidates: tuple[Candidate, ...]
     unread: tuple[Hit, ...]
     older: Candidate | None = None
+    passed_over: tuple[Hit, ...] = ()
 
     @property
     def confidence(self) -> float:
@@ -61,7 +63,7 @@ class Judged:
 
     @property
     def hits(self) -> list[Hit]:
-        return [*(candidate.hit for candidate in self.candidates), *self.unread]
+        return [*(candidate.hit for candidate in self.candidates), *self.passed_over, *self.unread]
 
 
 class Judge:
@@ -91,11 +93,14 @@ class Judge:
         candidates = tuple(self._candidate(interpretation, one, ranked, unread) for one in ranked)
         return Judged(interpretation, candidates, tuple(unread))
 
-    def without_best(self, judged: Judged) -> Judged:
-        """The others, judged as if the best candidate had not been found."""
+    async def without_best(self, judged: Judged) -> Judged:
+        """The others, judged as if the best candidate had not been found. Raises as `judge` does."""
+        passed_over = (*judged.passed_over, judged.candidates[0].hit)
+        if len(judged.candidates) == 1:
+            return replace(await self.judge(judged.interpretation, judged.unread), passed_over=passed_over)
         ranked = [_Ranked(one.hit, one.reading, one.rank, one.contradicts) for one in judged.candidates[1:]]
         candidates = (self._candidate(judged.interpretation, one, ranked, judged.unread) for one in ranked)
-        return replace(judged, candidates=tuple(candidates), older=None)
+        return replace(judged, candidates=tuple(candidates), older=None, passed_over=passed_over)
 
     def _candidate(
         self, interpretation: Interpretation, one: "_Ranked", ranked: Sequence["_Ranked"], unread: Sequence[Hit]

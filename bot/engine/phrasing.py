@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
-from bot.core.documents import FoundPassage
+from bot.core.documents import FoundPassage, trail
 from bot.core.errors import BotError, GenerationFailed
 from bot.core.messages import Phrased, Phrasing, Progress, Stage, Turn, Update
 from bot.core.settings import GeneratorSettings
@@ -121,7 +121,7 @@ def excerpts(passages: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
     """What a model is shown of the passages."""
     return tuple(
         Excerpt(
-            " › ".join((found.title, *found.passage.heading)),
+            trail(found.title, found.passage.heading),
             "\n\n".join(block.text for block in found.passage.blocks),
         )
         for found in passages

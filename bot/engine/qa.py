@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bot.core.documents import Form, FoundPassage
+from bot.core.documents import Form, FoundPassage, trail
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.references import new_reference
 from bot.core.settings import AnswerSettings
@@ -55,11 +55,13 @@ class Considered:
     """An answer with what it was chosen from. `judged` is None for small talk.
 
     `forced` is what would have been answered with every bound at 0; None where nothing was found, or nobody asked for it.
+    `questions`: those that the message was taken apart into, none for a single one; `judged` is of the first then.
     """
 
     answer: Answer
     forced: Answer | None = None
     judged: Judged | None = None
+    questions: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> Sequence[Candidate]:
@@ -118,17 +120,26 @@ class QAEngine:
             text, question = announced, replace(question, earlier=(), replied_to=None)
         parts = questions_in(text)
         if len(parts) > 1:
-            # A later one may point back to the first: "What is LoRA, and how do I use it?"
-            asked = [
-                replace(question, text=part, replied_to=question.replied_to if part is parts[0] else parts[0])
-                for part in parts
-            ]
-            several = await asyncio.gather(*(self._considered(one, progress, forced=forced) for one in asked))
+            several = await self._several(question, parts, progress, forced=forced)
             answers = [one.answer for one in several]
             if are_about_different_things(answers):
                 answer = together(parts, answers)
-                return Considered(answer, answer, several[0].judged)
+                return Considered(answer, answer, several[0].judged, tuple(parts))
         return await self._considered(replace(question, text=text), progress, forced=forced)
+
+    async def _several(
+        self, question: Question, parts: Sequence[str], progress: Progress, *, forced: bool
+    ) -> list[Considered]:
+        """What each question of a message gets by itself."""
+
+        def without_drafts(update: Update) -> None:  # those of two answers would take turns
+            if not update.text:
+                progress(update)
+
+        # A later one may point back to the first: "What is LoRA, and how do I use it?"
+        first, *later = parts
+        asked = [replace(question, text=first), *(replace(question, text=part, replied_to=first) for part in later)]
+        return await asyncio.gather(*(self._considered(one, without_drafts, forced=forced) for one in asked))
 
     async def _considered(self, question: Question, progress: Progress, *, forced: bool) -> Considered:
         """The answer to one question."""
@@ -193,7 +204,7 @@ class QAEngine:
             composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
             if composed.says_something:
                 return judged, composed
-            judged = self._judge.without_best(judged)
+            judged = await self._judge.without_best(judged)
         return judged, None
 
     async def _close(self, judged: Judged) -> tuple[Candidate, Composed] | None:
@@ -261,8 +272,8 @@ def _suggested(given: Answer, judged: Judged, close: tuple[Candidate, Composed] 
     if close is None:
         return replace(given, outcome=Outcome.SUGGESTED, text=f"{UNSURE}\n\n{given.text}")
     other, composed = close
-    names = [_place(candidate.hit.found) for candidate in (judged.candidates[0], other)]
-    parts = (UNSURE_OF_TWO, f"**{names[0]}**", given.text, f"**{names[1]}**", composed.text)
+    names = [f"**{_trail(candidate.hit.found)}**" for candidate in (judged.candidates[0], other)]
+    parts = (UNSURE_OF_TWO, names[0], given.text, names[1], composed.text)
     citations = (*given.citations, composed.citation)
     return replace(given, outcome=Outcome.SUGGESTED, text="\n\n".join(parts), citations=citations)
 
@@ -274,11 +285,11 @@ def _declined(judged: Judged, reference: str) -> Answer:
 
 
 def _name(found: FoundPassage) -> str:
-    return f"“{_place(found)}”"
+    return f"“{_trail(found)}”"
 
 
-def _place(found: FoundPassage) -> str:
-    return " › ".join((found.title, *found.passage.heading))
+def _trail(found: FoundPassage) -> str:
+    return trail(found.title, found.passage.heading)
 
 
 def _documents(hits: Sequence[Hit]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.core.documents import FoundPassage
+from bot.core.documents import FoundPassage, trail
 from bot.core.text import stems
 from bot.engine.judging import Candidate
 
@@ -31,7 +31,7 @@ def in_force(question: str, candidates: Sequence[Candidate]) -> tuple[Sequence[C
     if not candidates:
         return candidates, None
     best = candidates[0]
-    if _editions(question) & _editions(_name(best.hit.found)):
+    if _editions(question) & _editions(trail(best.hit.found.title, best.hit.found.passage.heading)):
         return candidates, None
     near = [
         other
@@ -74,10 +74,6 @@ def _names(text: str, found: FoundPassage) -> bool:
         if wanted and len(wanted & stems(text)) >= _NAMED * len(wanted) and _editions(name) <= _editions(text):
             return True
     return False
-
-
-def _name(found: FoundPassage) -> str:
-    return " › ".join((found.title, *found.passage.heading))
 
 
 def _text(found: FoundPassage) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+from bot.core.documents import trail
 from bot.core.errors import BotError
 from bot.core.messages import Citation, Outcome
 from bot.core.text import counted
@@ -151,7 +152,7 @@ def _right_answers(question: EvaluationQuestion) -> tuple[str, ...]:
 
 def _place(citation: Citation) -> str:
     """`guide.md › Install › Windows, lines 3-9`."""
-    place = " › ".join((citation.document, *citation.heading))
+    place = trail(citation.document, citation.heading)
     if citation.lines:
         first, last = citation.lines
         return f"{place}, line {first}" if first == last else f"{place}, lines {first}-{last}"

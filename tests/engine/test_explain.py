@@ -135,6 +135,17 @@ def test_small_talk_is_explained_as_such():
     assert (told.variants, told.candidates, told.unread) == ([], [], [])
 
 
+def test_an_older_section_and_several_questions_are_named():
+    """Which one was preferred can't be seen from the numbers."""
+    taken = Interpretation((QueryVariant("with what?"),), "with what?")
+    newest, older = candidate(0.875, document="b.md"), candidate(0.5)
+    judged = Judged(taken, (newest, older), (), older)
+    answer = Answer(Outcome.ANSWERED, "What it says.", "ref", confidence=0.875)
+    advice = explanation(Considered(answer, None, judged, ("With what?", "When?")), Settings()).advice
+    assert advice[0] == "Taken as 2 questions; the passages below were read for the first one."
+    assert advice[-1] == "“Guide › Care” (a.md) is older than the first passage or replaced by it."
+
+
 def test_lines_are_for_a_chat():
     """The advice, then each candidate with its place."""
     told = declined(candidate(0.2), candidate(0.1, document="b.md"))

@@ -157,6 +157,19 @@ async def test_without_the_best_the_next_one_leads():
     judge = Judge(FakeReader({}), CALIBRATION, 9)
     found = await judge.judge(taken(), [hit("a", 0.9), hit("b", 0.85), hit("c", 0.8)])
     assert [one.features.lead for one in found.candidates] == pytest.approx([0.05, -0.05, -0.1])
-    without = judge.without_best(found)
+    without = await judge.without_best(found)
     assert order(without) == ["b", "c"]
+    assert [one.found.document for one in without.hits] == ["b", "c", "a"]
     assert [one.features.lead for one in without.candidates] == pytest.approx([0.05, -0.05])
+
+
+async def test_without_the_only_one_the_next_passages_are_read():
+    """They were far behind it, and are judged among themselves."""
+    reader = FakeReader({})
+    judge = Judge(reader, CALIBRATION, 9)
+    found = await judge.judge(taken(), [hit("a", 0.9), hit("b", 0.5), hit("c", 0.45)])
+    assert order(found) == ["a"]
+    without = await judge.without_best(found)
+    assert order(without) == ["b", "c"]
+    assert [documents for _, documents in reader.asked] == [["a"], ["b", "c"]]
+    assert [one.found.document for one in without.hits] == ["b", "c", "a"]

@@ -7,7 +7,7 @@ import pytest
 
 from bot.core.documents import FoundPassage
 from bot.core.errors import IndexUnavailable
-from bot.core.messages import Address, Outcome, Question, Stage
+from bot.core.messages import Address, Outcome, Question, Stage, Update
 from bot.core.settings import AnswerSettings
 from bot.engine.confidence import Calibration
 from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_TWO, QAEngine
@@ -139,6 +139,21 @@ async def test_two_questions_in_one_message_get_two_answers(application):
     assert first.startswith("What temperature should the water have?")
     assert "92 to 96" in first and "Monday to Friday" in second
     assert [citation.document for citation in answer.citations] == ["guide.md", "faq.csv"]
+
+
+async def test_of_two_questions_no_drafts_are_shown(application, monkeypatch):
+    """They would take turns; that the bot searches and reads is shown."""
+    engine, seen = application.answering.engine, []
+    considered = engine._considered
+
+    async def drafting(question, progress, *, forced):
+        progress(Update(Stage.WRITING, "A draft."))
+        return await considered(question, progress, forced=forced)
+
+    monkeypatch.setattr(engine, "_considered", drafting)
+    asked = ask("What temperature should the water have, and when is the shop open?")
+    assert len((await engine.consider(asked, seen.append)).questions) == 2
+    assert {update.stage for update in seen} == {Stage.SEARCHING, Stage.READING}
 
 
 async def test_two_questions_about_one_section_get_it_once(application):

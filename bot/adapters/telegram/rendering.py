@@ -13,6 +13,7 @@ from telegram import (
 
 from bot.adapters.layout import LATE, safe, source_line
 from bot.adapters.telegram.formatting import LONGEST_MESSAGE, RichText, from_markdown, joined, linked, plain, split
+from bot.core.documents import trail
 from bot.core.messages import Answer, Citation, Outcome
 
 HELPFUL, NOT_HELPFUL, PASSAGE, MORE = "y", "n", "p", "m"
@@ -89,7 +90,7 @@ def inline_result(number: int, citation: Citation) -> InlineQueryResultArticle:
     first, *_ = split(content, LONGEST_MESSAGE)
     return InlineQueryResultArticle(
         id=str(number),
-        title=safe(" › ".join((citation.title, *citation.heading)))[:_DESCRIPTION],
+        title=safe(trail(citation.title, citation.heading))[:_DESCRIPTION],
         description=" ".join(quote.text.split())[:_DESCRIPTION],
         input_message_content=InputTextMessageContent(
             first.text, entities=first.entities, link_preview_options=LinkPreviewOptions(is_disabled=True)
