@@ -199,13 +199,17 @@ class QAEngine:
         None where there is none that may be shown, unless `forced`.
         """
         while judged.candidates and (forced or self._decided(judged) is not Outcome.DECLINED):
-            best = judged.candidates[0]
-            section = await section_of(self._retriever, best.hit.found, best.reading.block, best.reading.span)
-            composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
-            if composed.says_something:
+            if composed := await self._compose(judged, judged.candidates[0]):
                 return judged, composed
             judged = await self._judge.without_best(judged)
         return judged, None
+
+    async def _compose(self, judged: Judged, candidate: Candidate) -> Composed | None:
+        """The answer of a candidate; None where it says nothing."""
+        reading = candidate.reading
+        section = await section_of(self._retriever, candidate.hit.found, reading.block, reading.span)
+        composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
+        return composed if composed.says_something else None
 
     async def _close(self, judged: Judged) -> tuple[Candidate, Composed] | None:
         """The section that comes next to the best one, if it is close and says something."""
@@ -213,7 +217,7 @@ class QAEngine:
         other = next((one for one in others if one.section != best.section), None)
         if other is None or other.rank < best.rank - _CLOSE or other.contradicts or other is judged.older:
             return None
-        _, composed = await self._composed(replace(judged, candidates=(other,)), forced=True)
+        composed = await self._compose(judged, other)
         return (other, composed) if composed else None
 
     async def _phrase(

@@ -65,6 +65,18 @@ async def test_only_sentences_that_have_been_checked_are_shown_while_the_model_w
     assert answer.text == BOILER
 
 
+async def test_of_two_questions_no_drafts_are_shown(application_with, copying):
+    """They would take turns. That the bot searches, reads and writes is shown."""
+    async with application_with(copying) as application:
+        shown = []
+        asked = ask(f"{ASKS_FOR_ALL} When does the lamp open?")
+        considered = await application.answering.engine.consider(asked, shown.append)
+    assert len(considered.questions) == 2
+    assert BOILER in considered.answer.text
+    assert {update.stage for update in shown} == {Stage.SEARCHING, Stage.READING, Stage.WRITING}
+    assert not any(update.text for update in shown)
+
+
 async def test_declining_is_decided_before_any_text_is_generated(application_with, copying):
     """No model is asked, and none can talk the bot into an answer."""
     async with application_with(copying) as application:

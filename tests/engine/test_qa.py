@@ -7,10 +7,10 @@ import pytest
 
 from bot.core.documents import FoundPassage
 from bot.core.errors import IndexUnavailable
-from bot.core.messages import Address, Outcome, Question, Stage, Update
+from bot.core.messages import Address, Outcome, Question, Stage
 from bot.core.settings import AnswerSettings
 from bot.engine.confidence import Calibration
-from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_TWO, QAEngine
+from bot.engine.qa import _CLOSE, NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_TWO, QAEngine
 from bot.inference.reader import Reading
 from bot.runtime.application import open_application
 
@@ -139,21 +139,6 @@ async def test_two_questions_in_one_message_get_two_answers(application):
     assert first.startswith("What temperature should the water have?")
     assert "92 to 96" in first and "Monday to Friday" in second
     assert [citation.document for citation in answer.citations] == ["guide.md", "faq.csv"]
-
-
-async def test_of_two_questions_no_drafts_are_shown(application, monkeypatch):
-    """They would take turns; that the bot searches and reads is shown."""
-    engine, seen = application.answering.engine, []
-    considered = engine._considered
-
-    async def drafting(question, progress, *, forced):
-        progress(Update(Stage.WRITING, "A draft."))
-        return await considered(question, progress, forced=forced)
-
-    monkeypatch.setattr(engine, "_considered", drafting)
-    asked = ask("What temperature should the water have, and when is the shop open?")
-    assert len((await engine.consider(asked, seen.append)).questions) == 2
-    assert {update.stage for update in seen} == {Stage.SEARCHING, Stage.READING}
 
 
 async def test_two_questions_about_one_section_get_it_once(application):
@@ -314,6 +299,25 @@ async def test_two_sections_that_come_close_are_suggested_together(application, 
     assert {citation.document for citation in answer.citations} == {"gate.md", "pond.md"}
     answer = await scripted({tea: ("costs", ANSWERS)}).answer(ask(tea))
     assert (answer.outcome, len(answer.citations)) == (Outcome.ANSWERED, 1)
+
+
+async def test_a_section_that_says_nothing_is_not_suggested_beside(application, scripted, folder_of):
+    """Nor does another passage stand below its name."""
+    folder_of(
+        {
+            "gate.md": "# The gate\n\nA cup of tea costs 3 euros.",
+            "pond.md": "# The pond\n\nA cup of tea costs:",
+            "trains.md": "# Trains\n\nTrains leave at noon.",
+        }
+    )
+    await application.indexer.index_folder(application.settings.knowledge.folder)
+    tea = "What does a cup of tea cost in euros?"
+    considered = await scripted({tea: ("A cup of tea costs", MAY_ANSWER)}).consider(ask(tea))
+    gate, pond = considered.candidates[:2]
+    assert (gate.hit.found.document, pond.hit.found.document) == ("gate.md", "pond.md")
+    assert gate.rank - pond.rank < _CLOSE
+    assert considered.answer.text == f"{UNSURE}\n\n**A cup of tea costs** 3 euros."
+    assert [citation.document for citation in considered.answer.citations] == ["gate.md"]
 
 
 async def test_what_is_neither_is_declined(scripted):
