@@ -23,6 +23,7 @@ from bot.storage.base import Journal, KeptAnswer
 
 _LONGEST_BEFORE_DEFERRAL = 0.1  # seconds; Discord gives three, but people see nothing until then
 _SEEN = 2000  # interactions that are remembered in order to drop repeated events
+_SHARED = 1000  # answers that are remembered in order to share each once
 
 
 class Interactions:
@@ -46,6 +47,7 @@ class Interactions:
         self._journal = journal
         self._forget_conversation = forget_conversation
         self._seen = Recent[int, None](_SEEN)
+        self._shared = Recent[str, None](_SHARED)  # by reference
 
     async def ask(self, interaction: Interaction, text: str, *, private: bool) -> None:
         """Take a question; its answer becomes the response to the interaction. Raises nothing that the user should see.
@@ -86,6 +88,9 @@ class Interactions:
         return await self._journal.answers.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=reason)
 
     async def share(self, interaction: Interaction, reference: str) -> None:
+        if reference in self._shared:
+            return
+        self._shared[reference] = None  # before the first await, during which the second press of a double tap may come
         stored = await self.stored(reference)
         if stored is None or interaction.channel_id is None:
             return
