@@ -16,7 +16,7 @@ from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import PlaceClosed
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import failure
-from bot.adapters.recent import Recent
+from bot.adapters.rates import Rate, ReplyLimits
 from bot.core.errors import EngineBusy, RateLimited, StorageError, Undeliverable
 from bot.core.messages import Address, Question
 from bot.core.settings import DiscordSettings
@@ -25,8 +25,10 @@ from bot.storage.base import PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
 _LATE_EDIT = 900.0  # seconds after which an edit makes no new question
-_REFUSAL_EVERY = 30.0  # seconds between two refusals in words to the same person; in between, a reaction is enough
-_REFUSED = 2000  # people whose last refusal is remembered
+# Hints and refusals in words, to one person and in one channel; a reaction takes the place of the others. Discord takes five
+# messages in five seconds in a channel, and the answers wait for each of them.
+_PERSON = Rate(1, 30.0)
+_CHANNEL = Rate(5, 30.0)
 _DIRECT = "direct_chats"  # the note with the latest direct conversations, which Discord doesn't list
 _MOST_DIRECT = 200
 _SILENCE_UNNOTICED = 60.0  # seconds for which a connection may have been dead before the bot noticed
@@ -51,7 +53,7 @@ class Incoming:
         self._admission = admission
         self._store = store
         self._settings = settings
-        self._refused_at = Recent[int, float](_REFUSED)  # by author
+        self._refusals = ReplyLimits(person=_PERSON, chat=_CHANNEL)
 
     # --- events
 
@@ -114,17 +116,14 @@ class Incoming:
                 await self._outbox.delete(place, sent)
 
     async def _refuse(self, message: discord.Message, text: str, question: Question) -> None:
-        """Reply with text instead of an answer, or react only, where the same person got such a reply just now."""
+        """Reply with text instead of an answer, or react only, where the person or the channel got enough of such replies."""
         if question.address.details.get("unprompted"):
             return
-        author, now = message.author.id, time.monotonic()
-        refused_at = self._refused_at.get(author)
         with suppress(discord.HTTPException, PlaceClosed, Undeliverable):
-            if refused_at is not None and now - refused_at < _REFUSAL_EVERY:
+            if self._refusals.take(message.channel.id, message.author.id):
+                await self._outbox.reply(message, text)
+            else:
                 await message.add_reaction("⏳")
-                return
-            self._refused_at[author] = now
-            await self._outbox.reply(message, text)
 
     # --- catching up
 

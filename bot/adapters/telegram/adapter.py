@@ -56,10 +56,10 @@ class TelegramAdapter:
         self._background = Background()
         chats = Chats(journal.platforms, telegram.policy)
         sender = Sender(self._bot, self.flood, chats)
-        replies = Replies(sender, self._background)
+        self._replies = Replies(sender, self._background, self._operators)
         self._outbox = Outbox(sender, chats, buttons=settings.storage.answer_days > 0)
         self._display = ProgressDisplay(sender, journal.parts, _LONGEST_PROGRESS * settings.queue.deadline_seconds)
-        self._incoming = Incoming(self._bot, telegram, admission, journal, chats, replies)
+        self._incoming = Incoming(self._bot, telegram, admission, journal, chats, self._replies)
         updates = Updates(
             self._bot,
             telegram,
@@ -68,7 +68,7 @@ class TelegramAdapter:
             buttons=Buttons(journal.answers, sender, chats),
             inline=InlineQueries(search),
             chats=chats,
-            replies=replies,
+            replies=self._replies,
             background=self._background,
         )
         self._connection = Connection(self._bot, polling, telegram, updates.handle)
@@ -127,5 +127,6 @@ class TelegramAdapter:
         return forgotten
 
     def describe(self) -> str:
-        """The state of the connection and of flood control, in one line for an operator."""
-        return "; ".join(filter(None, (self._connection.describe(), self.flood.describe())))
+        """The state of the connection, of flood control and of short replies, in one line for an operator."""
+        described = (self._connection.describe(), self.flood.describe(), self._replies.describe())
+        return "; ".join(filter(None, described))

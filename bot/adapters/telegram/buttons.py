@@ -52,7 +52,7 @@ class Buttons:
         if kind in (HELPFUL, NOT_HELPFUL):
             return await self._note_feedback(reference, str(query.from_user.id), helpful=kind == HELPFUL)
         if kind in (PASSAGE, MORE):
-            return await self._show(kind, query.message, kept)
+            return await self._show(kind, query.message, kept, str(query.from_user.id))
         return "I don't know this button any more.", True
 
     async def _kept(self, reference: str, chat: int) -> KeptAnswer | None:
@@ -68,7 +68,9 @@ class Buttons:
             return _TOO_OLD, True
         return "Thank you!" if helpful else "Thank you. The operator will see it.", False
 
-    async def _show(self, kind: str, below: MaybeInaccessibleMessage, kept: KeptAnswer) -> tuple[str, bool]:
+    async def _show(
+        self, kind: str, below: MaybeInaccessibleMessage, kept: KeptAnswer, person: str
+    ) -> tuple[str, bool]:
         """Reply with the passages behind an answer, or with the rest of its section. A second press sends nothing."""
         key = kind, kept.answer.reference
         if key in self._shown:
@@ -77,7 +79,7 @@ class Buttons:
             return _TOO_OLD, True
         self._shown[key] = None  # before the first await, during which the second press of a double tap may come
         topic = topic_of(below) if isinstance(below, Message) else kept.question.address.details["topic"]
-        place = Place(below.chat.id, topic, below.message_id)
+        place = Place(below.chat.id, topic, below.message_id, person)
         try:
             for part in await asyncio.to_thread(passages_of if kind == PASSAGE else more_of, kept.answer):
                 await self._sender.send(place, part)

@@ -37,10 +37,11 @@ class Outbox:
             raise Undeliverable("the bot was blocked or removed there")
         parts = await asyncio.to_thread(rendering.parts_of, answer, late=answer.late or address.details["late"])
         keyboard = rendering.buttons(answer) if answer.from_documents and self._buttons else None
+        place = place_of_answer(address)
         for number, part in enumerate(parts):
             below = keyboard if number == len(parts) - 1 else None
-            await self._sender.acquire(chat)
-            await delivery.send_part(number, partial(self._send_part, place_of_answer(address), part, below))
+            await self._sender.acquire(place)
+            await delivery.send_part(number, partial(self._send_part, place, part, below))
         await self._delete_left_over(delivery, len(parts))
 
     async def withdraw(self, delivery: Delivery) -> None:

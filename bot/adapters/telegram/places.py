@@ -10,11 +10,15 @@ from bot.core.messages import Address
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A chat, the topic of a forum (None: General, or no forum), and the message to reply to."""
+    """A chat, the topic of a forum (None: General, or no forum), the message to reply to, and the person whose answer it is.
+
+    The messages in a chat wait for each other, and the persons take turns. All that is no answer counts as one person's ("").
+    """
 
     chat: int
     topic: int | None = None
     reply_to: int | None = None
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +38,15 @@ class Sent:
 
 
 def place_of_reply(message: Message) -> Place:
-    """The place of a reply to a message."""
+    """The place of a short reply to a message."""
     return Place(message.chat_id, topic_of(message), message.message_id)
 
 
 def place_of_answer(address: Address) -> Place:
     """The place of the answer to a question. In a private chat the answer replies to the question only if it comes late."""
     replies = not address.details["private"] or address.details["late"]
-    return Place(int(address.chat), address.details["topic"], int(address.message) if replies else None)
+    reply_to = int(address.message) if replies else None
+    return Place(int(address.chat), address.details["topic"], reply_to, address.details["author"])
 
 
 def topic_of(message: Message) -> int | None:

@@ -45,9 +45,13 @@ class Sender:
         self._moved: dict[int, int] = {}
         self.counts: Counter[str] = Counter()
 
-    async def acquire(self, chat: int) -> None:
-        """Wait until a message may be sent to the chat. The next call with `acquired` is that message, and doesn't wait."""
-        await self._flood.acquire(chat)
+    async def acquire(self, place: Place) -> None:
+        """Wait until a message may be sent to a place. The next call with `acquired` is that message, and doesn't wait."""
+        await self._flood.acquire(place.chat, place.person)
+
+    def must_wait(self, place: Place) -> bool:
+        """Whether a message to a place would have to wait now."""
+        return self._flood.must_wait(self._current(place).chat)
 
     async def send(
         self, place: Place, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, acquired: bool = False
@@ -55,7 +59,7 @@ class Sender:
         """Send one message. Raises Undeliverable and NotSent; after any other error it may have arrived."""
         place = self._current(place)
         try:
-            return await self._limited(place.chat, lambda: self._send(place, rich, keyboard), acquired=acquired)
+            return await self._limited(place, lambda: self._send(place, rich, keyboard), acquired=acquired)
         except ChatMigrated as error:
             await self._note_move(place.chat, error.new_chat_id)
             return await self.send(place, rich, keyboard)
@@ -64,7 +68,7 @@ class Sender:
             self.counts["sent_plain"] += 1
             _log.warning("formatting refused, sent as plain text", reason=error.message)
         try:
-            return await self._limited(place.chat, lambda: self._send(place, RichText(rich.text), None))
+            return await self._limited(place, lambda: self._send(place, RichText(rich.text), None))
         except BadRequest as error:
             raise Undeliverable(f"Telegram refuses the message: {error.message}") from error
 
@@ -75,7 +79,7 @@ class Sender:
         if sent.chat in self._moved:
             raise MessageGone  # messages have other numbers in the new group
         try:
-            await self._limited(sent.chat, lambda: self._edit(sent, rich, keyboard), acquired=acquired)
+            await self._limited(Place(sent.chat), lambda: self._edit(sent, rich, keyboard), acquired=acquired)
         except ChatMigrated as error:
             await self._note_move(sent.chat, error.new_chat_id)
             raise MessageGone from error
@@ -87,7 +91,7 @@ class Sender:
             if "entit" not in reason:
                 raise MessageGone from error
             self.counts["sent_plain"] += 1
-            await self._limited(sent.chat, lambda: self._edit(sent, RichText(rich.text), None))
+            await self._limited(Place(sent.chat), lambda: self._edit(sent, RichText(rich.text), None))
 
     async def edit_if_possible(self, sent: Sent, text: str) -> None:
         """Edit a placeholder if the flood limits allow it right now; a failure is ignored."""
@@ -104,7 +108,7 @@ class Sender:
     async def delete(self, sent: Sent) -> None:
         """Delete a message that the bot has sent; one that is gone already is ignored."""
         try:
-            await self._limited(sent.chat, lambda: self._bot.delete_message(sent.chat, sent.number))
+            await self._limited(Place(sent.chat), lambda: self._bot.delete_message(sent.chat, sent.number))
         except (BadRequest, ChatMigrated, Undeliverable, NotSent):
             return
 
@@ -142,16 +146,16 @@ class Sender:
             reply_markup=keyboard,
         )
 
-    async def _limited(self, chat: int, call: Callable[[], Awaitable[T]], *, acquired: bool = False) -> T:
+    async def _limited(self, place: Place, call: Callable[[], Awaitable[T]], *, acquired: bool = False) -> T:
         """Make the call when the flood limits allow it, and again after each wait that the service asks for."""
         while True:
             if not acquired:
-                await self._flood.acquire(chat)
+                await self.acquire(place)
             try:
-                return await self._connected(chat, call)
+                return await self._connected(place.chat, call)
             except RetryAfter as error:
                 acquired = False
-                self._note_wait(chat, error)
+                self._note_wait(place.chat, error)
 
     async def _connected(self, chat: int, call: Callable[[], Awaitable[T]]) -> T:
         """Make the call, and try again where the connection failed before it was sent. Raises NotSent after the last try."""

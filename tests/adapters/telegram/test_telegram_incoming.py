@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 from telegram_application import until
 
+from bot.adapters.rates import Rate
 from bot.adapters.telegram import flood, incoming, progress, updates
-from bot.adapters.telegram.flood import Rate
 from bot.core.messages import Policy
 from tests.platforms.telegram_server import ANONYMOUS_ADMIN, AS_CHANNEL, BOT, SERVICE
 
