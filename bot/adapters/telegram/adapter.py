@@ -116,9 +116,9 @@ class TelegramAdapter:
         """Erase the turns of a conversation."""
         await self._forget_conversation(conversation)
 
-    async def stop_last(self, conversation: str) -> bool:
-        """Stop the work on the last question of a conversation. False: nothing is being worked on."""
-        return await self._incoming.stop_last(conversation)
+    async def stop(self, conversation: str) -> bool:
+        """Stop the question of a conversation that is in work. False: none is in work."""
+        return await self._incoming.stop(conversation)
 
     async def forget(self, author: str) -> Forgotten:
         """Erase the questions, turns and feedback of an author, and the progress shown for their questions."""

@@ -69,8 +69,8 @@ class Actions(Protocol):
     async def forget_conversation(self, conversation: str) -> None:
         """Erase the turns of a conversation."""
 
-    async def stop_last(self, conversation: str) -> bool:
-        """Stop the work on the last question of a conversation. False: nothing is being worked on."""
+    async def stop(self, conversation: str) -> bool:
+        """Stop the question of a conversation that is in work. False: none is in work."""
 
     async def forget(self, author: str) -> Forgotten:
         """Erase the questions, turns and feedback of an author."""
@@ -92,7 +92,7 @@ class Commands:
             "help": self._help,
             "privacy": self._privacy,
             "new": self._new,
-            "stop": self._stopped,
+            "stop": self._stop,
             "forget": self._forget,
         }
         self._for_operators: Mapping[str, Handler] = {
@@ -135,8 +135,8 @@ class Commands:
         await self._actions.forget_conversation(caller.conversation)
         return "Let's begin anew: what we were talking about is forgotten."
 
-    async def _stopped(self, caller: Caller, _: str) -> str:
-        return "" if await self._actions.stop_last(caller.conversation) else "There is nothing to stop."
+    async def _stop(self, caller: Caller, _: str) -> str:
+        return "" if await self._actions.stop(caller.conversation) else "There is nothing to stop."
 
     async def _forget(self, caller: Caller, rest: str) -> str:
         if rest.lower() != "me":
