@@ -2,6 +2,7 @@
 
 adapter       composes the parts and hands each event to one of them
 connection    logs in, stays connected, notices when that ends
+absences      the times since which messages may have been missed
 addressing    whether a message is for the bot, and its question
 incoming      takes questions, edits and deletions in, also after an absence
 outgoing      sends, edits and deletes messages

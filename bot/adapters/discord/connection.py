@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ import discord
 import structlog
 from discord.gateway import KeepAliveHandler
 
+from bot.adapters.discord.absences import Absences
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.addressing import PLATFORM
 from bot.adapters.discord.places import NOBODY
@@ -50,18 +51,18 @@ class _ShardedClient(discord.AutoShardedClient, Client):
 
 
 Prepare = Callable[[Client], None]
-CatchUp = Callable[[float], Coroutine[Any, Any, None]]
+CatchUp = Callable[[Mapping[int, float]], Coroutine[Any, Any, None]]
 
 
 class Connection:
-    """Keeps one client connected at a time, and notes how long it is. Belongs to the event loop."""
+    """Keeps one client connected at a time, in one shard or several, and notes how long it is. Belongs to the event loop."""
 
     def __init__(self, settings: DiscordSettings, store: PlatformStore) -> None:
         self._settings = settings
         self._store = store
         self._client: Client | None = None
-        self._connected = False
-        self._missed_since: float | None = None  # seconds since the epoch
+        self._absences = Absences(None)
+        self._all_ready = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -74,13 +75,13 @@ class Connection:
     @property
     def trouble(self) -> str | None:
         """See `Connecting.trouble`."""
-        return None if self._connected else "there is no connection to Discord"
+        return None if self._absences.connected else "there is no connection to Discord"
 
     async def run(self, prepare: Prepare, catch_up: CatchUp) -> None:
         """Stay connected. Raises SettingsError for an error that starting again can't cure.
 
-        `prepare` registers handlers of events with each new client. `catch_up` takes in the messages since a time (seconds
-        since the epoch); it runs at the beginning of each session.
+        `prepare` registers handlers of events with each new client. `catch_up` takes in the messages that shards have missed,
+        each since a time (seconds since the epoch); it runs at the beginning of each session.
         """
         content = self._settings.message_content
         while True:
@@ -107,7 +108,8 @@ class Connection:
 
     async def _serve(self, client: Client) -> None:
         """Run a client from its login to its end. Raises the reason of the end."""
-        self._client, self._connected = client, False
+        alive_at = await self._store.note(PLATFORM, _ALIVE)
+        self._client, self._absences, self._all_ready = client, Absences(float(alive_at) if alive_at else None), False
         try:
             async with client:
                 serving = asyncio.create_task(client.start(self._settings.token.get_secret_value()))
@@ -121,7 +123,7 @@ class Connection:
                         task.cancel()
                     await asyncio.gather(serving, watching, return_exceptions=True)
         finally:
-            self._client, self._connected = None, False
+            self._client, self._absences = None, Absences(None)
             for work in self._tasks:
                 work.cancel()
             _stop_heartbeats(client)
@@ -137,12 +139,25 @@ class Connection:
         )
 
         async def on_ready() -> None:
+            """All shards are ready; a single one that begins a new session later is reported by `on_shard_ready` only."""
             _announce(client)
-            if self._missed_since is not None:
-                self.start(catch_up(self._missed_since))
+            self._all_ready = True
+            if missed := self._absences.take():
+                self.start(catch_up(missed))
 
-        for handler in (self.on_connect, on_ready, self.on_resumed, self.on_disconnect):
-            client.event(handler)
+        async def on_shard_ready(shard: int) -> None:
+            if self._all_ready and (missed := self._absences.take(shard)):
+                self.start(catch_up(missed))
+
+        prefix = "on_shard_" if self._settings.sharded else "on_"
+        client.event(on_ready)
+        client.event(on_shard_ready)
+        for event, handler in (
+            ("connect", self._session_began),
+            ("resumed", self._session_resumed),
+            ("disconnect", self._connection_lost),
+        ):
+            setattr(client, f"{prefix}{event}", handler)
         prepare(client)
         return client
 
@@ -150,26 +165,28 @@ class Connection:
         """Note the time while the bot is connected. Raises ConnectionError after too long a time without a connection."""
         silent_since = time.monotonic()
         while True:
-            if self._connected:
+            if self._absences.connected:
                 silent_since = time.monotonic()
                 with suppress(StorageError):
-                    await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
+                    await self._note_alive()
             elif time.monotonic() - silent_since > _LONGEST_SILENCE:
                 raise ConnectionError(f"no connection to Discord for {_LONGEST_SILENCE:g} seconds")
             await asyncio.sleep(_ALIVE_EVERY)
 
-    async def on_connect(self) -> None:
-        """A new session begins: Discord doesn't repeat the events since the end of the last one."""
-        missed_since = await self._store.note(PLATFORM, _ALIVE)
-        self._missed_since = float(missed_since) if missed_since else None
-        self._connected = True
-        await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
+    async def _note_alive(self) -> None:
+        """Note the time, unless a shard is away: what that misses would not be caught up after a restart."""
+        if self._client is not None and self._absences.connected == (self._client.shard_count or 1):
+            await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
 
-    async def on_resumed(self) -> None:
-        self._connected = True
+    async def _session_began(self, shard: int = 0) -> None:
+        self._absences.session_began(shard)
+        await self._note_alive()
 
-    async def on_disconnect(self) -> None:
-        self._connected = False
+    async def _session_resumed(self, shard: int = 0) -> None:
+        self._absences.resumed(shard)
+
+    async def _connection_lost(self, shard: int = 0) -> None:
+        self._absences.lost(shard)
 
 
 def _incurable(error: Exception) -> SettingsError | None:

@@ -1,7 +1,7 @@
 """Takes messages in, with their edits and deletions, and those that came while the bot was away."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -127,22 +127,38 @@ class Incoming:
 
     # --- catching up
 
-    async def catch_up(self, since: float) -> None:
-        """Take the messages since a time (seconds since the epoch), unless that is too long ago. The journal knows those
-        that were taken before."""
-        away = time.time() - since
-        if not 0 < away <= self._settings.catch_up_seconds:
-            return
-        after = datetime.fromtimestamp(since - _SILENCE_UNNOTICED, UTC)
+    async def catch_up(self, missed_since: Mapping[int, float]) -> None:
+        """Take the messages that each shard has missed since a time (seconds since the epoch), unless that is too long ago.
+
+        The journal knows those that were taken before.
+        """
+        now, looked_at = time.time(), 0
+        missed = {shard: at for shard, at in missed_since.items() if 0 < now - at <= self._settings.catch_up_seconds}
+        for shard, at in missed.items():
+            after = datetime.fromtimestamp(at - _SILENCE_UNNOTICED, UTC)
+            for channel in await self._channels(shard, after):
+                looked_at += await self._catch_up_in(channel, after)
+        if missed:
+            _log.info("caught up", seconds_away=round(now - min(missed.values())), messages_looked_at=looked_at)
+
+    async def _channels(self, shard: int, after: datetime) -> list[discord.abc.Messageable]:
+        """The channels of a shard with news, and the direct conversations, which are all in the first shard."""
         client = self._connection.client
-        direct = [client.get_partial_messageable(chat) for chat in await self._direct_chats()]
+        direct = await self._direct_chats() if shard == 0 else []
+        return [*_channels_with_news(client, shard, after), *map(client.get_partial_messageable, direct)]
+
+    async def _catch_up_in(self, channel: discord.abc.Messageable, after: datetime) -> int:
+        """Take the messages of one channel, and return how many there were. A failure ends it for this channel only."""
         looked_at = 0
-        for channel in (*_channels_with_news(client, after), *direct):
-            with suppress(discord.HTTPException):
-                async for message in channel.history(after=after, limit=_HISTORY, oldest_first=True):
-                    looked_at += 1
-                    await self._take(message)
-        _log.info("caught up", seconds_away=round(away), messages_looked_at=looked_at)
+        try:
+            async for message in channel.history(after=after, limit=_HISTORY, oldest_first=True):
+                looked_at += 1
+                await self._take(message)
+        except discord.HTTPException as error:
+            _log.debug("a channel was not caught up", error=type(error).__name__)
+        except Exception:
+            _log.exception("a channel was not caught up")
+        return looked_at
 
     async def _direct_chats(self) -> list[int]:
         return [int(chat) for chat in (await self._store.note(PLATFORM, _DIRECT) or "").split()]
@@ -153,12 +169,13 @@ class Incoming:
             await self._store.set_note(PLATFORM, _DIRECT, " ".join(map(str, [*chats, chat][-_MOST_DIRECT:])))
 
 
-def _channels_with_news(client: discord.Client, after: datetime) -> Sequence[discord.abc.Messageable]:
-    """The channels whose last message is newer than `after`."""
+def _channels_with_news(client: discord.Client, shard: int, after: datetime) -> Sequence[discord.abc.Messageable]:
+    """The channels in the servers of a shard whose last message is newer than `after`."""
     newer = discord.utils.time_snowflake(after)
     return [
         channel
         for guild in client.guilds
+        if guild.shard_id == shard
         for channel in _channels_of(guild)
         if channel.last_message_id and channel.last_message_id > newer
     ]

@@ -1,5 +1,6 @@
 """Messages that ask the bot, their edits and deletions, and those that came while it was away."""
 
+import asyncio
 import time
 
 import pytest
@@ -286,6 +287,41 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
         await bot.dispatcher.idle()
     texts = [message["content"].split("\n")[0] for message in (*server.from_bot(channel), *server.from_bot(direct))]
     assert texts == ["re: before?", "re: missed?", "re: direct before?", "re: direct missed?"]
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+async def test_each_shard_catches_up(running, server, ann, application, shard):
+    """At the start, and one that has lost its session alone later."""
+    guild = server.guild()
+    while (int(guild["id"]) >> 22) % 2 != shard:
+        await asyncio.sleep(0.001)
+        guild = server.guild()
+    channel = server.channel(guild)
+    missed = await server.say(channel, "@bot missed?", ann, event=False)
+    await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time() - 60))
+    async with running(sharded=True) as bot:
+        await first(server, channel)
+        await bot.dispatcher.idle()
+        await server.drop_gateway(resumable=False, shard=shard)
+        later = await server.say(channel, "@bot and meanwhile?", ann, event=False)
+        await first(server, channel, 2)
+    replied_to = [str(message["message_reference"]["message_id"]) for message in server.from_bot(channel)]
+    assert replied_to == [missed["id"], later["id"]]
+
+
+async def test_a_failing_history_keeps_no_other_channel_from_catching_up(
+    running, server, guild, channel, ann, application, log
+):
+    """A message that the library can't read, for example; the log says so."""
+    await server.say(channel, "@bot unreadable?", ann, event=False)
+    server.messages[channel][-1]["author"] = {"id": ann["id"]}
+    other = server.channel(guild, "other")
+    await server.say(other, "@bot missed?", ann, event=False)
+    await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time() - 60))
+    async with running():
+        await first(server, other)
+    [line] = [line for line in log if line["event"] == "a channel was not caught up"]
+    assert line["log_level"] == "error"
 
 
 async def test_a_crowd_is_served_through_faults_and_a_restart(running, server):
