@@ -1,9 +1,11 @@
 """Takes messages in, with their edits and deletions, and those that came while the bot was away."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from weakref import WeakValueDictionary
 
 import discord
 import structlog
@@ -54,6 +56,7 @@ class Incoming:
         self._store = store
         self._settings = settings
         self._refusals = ReplyLimits(person=_PERSON, chat=_CHANNEL)
+        self._order = WeakValueDictionary[int, asyncio.Lock]()  # by channel, as long as somebody holds or awaits it
 
     # --- events
 
@@ -75,50 +78,61 @@ class Incoming:
     # --- questions
 
     async def _take(self, message: discord.Message, *, edited: bool = False) -> None:
-        """Accept the question of a message that is addressed to the bot. Failures are shown in reply to it."""
+        """Accept the question of a message that is addressed to the bot. Hints and failures are shown in reply to it."""
         me = self._connection.client.user
         if message.channel.id in self._outbox.forbidden or me is None:
             return
+        async with self._in_order(message.channel.id):
+            said = await self._accept_question(message, me, edited=edited)
+        if said:  # sending it may have to wait, and holds up no other message
+            await self._say_instead(message, said)
+
+    def _in_order(self, channel: int) -> asyncio.Lock:
+        """The lock under which the messages of a channel are taken in the order of their events, which come in a task each."""
+        return self._order.setdefault(channel, asyncio.Lock())
+
+    async def _accept_question(self, message: discord.Message, me: discord.abc.User, *, edited: bool) -> str:
+        """Accept the question of a message, if it asks one. Returns the text of a reply in place of an answer, or nothing."""
         try:
             question = await self._reader.question_in(message, me)
         except StorageError as error:  # reply only where the bot is addressed for certain
-            if message.guild is None or me in message.mentions:
-                await self._outbox.reply(message, rendering.escaped(failure(error)))
-            return
+            certain = message.guild is None or me in message.mentions
+            return rendering.escaped(failure(error)) if certain else ""
         if question is None:
-            return
+            return ""
         try:
             if message.guild is None:
                 await self._remember_direct(message.channel.id)
-            await self._accept(message, question, edited=edited)
+            said = await self._accept(message, question, edited=edited)
         except (EngineBusy, RateLimited) as error:
-            await self._refuse(message, f"⏳ {rendering.escaped(str(error))}", question)
+            said = f"⏳ {rendering.escaped(str(error))}"
         except Exception as error:
-            await self._refuse(message, rendering.escaped(failure(error)), question)
+            said = rendering.escaped(failure(error))
+        return "" if question.address.details.get("unprompted") else said
 
-    async def _accept(self, message: discord.Message, question: Question, *, edited: bool) -> None:
+    async def _accept(self, message: discord.Message, question: Question, *, edited: bool) -> str:
+        """Accept a question, or return a hint where it has no words."""
         if not question.text:
-            if not edited:
-                await self._refuse(message, HELP, question)
-            return
+            return "" if edited else HELP
         if edited:
             revised = await self._admission.revise(question)
             if revised or (discord.utils.utcnow() - message.created_at).total_seconds() > _LATE_EDIT:
-                return
+                return ""
         await self._admission.accept(question)
+        return ""
 
     async def _withdraw(self, channel: int, message: int) -> None:
         """Withdraw the question of a deleted message, and delete its answer, wherever that was sent."""
         address = Address(PLATFORM, str(channel), str(message))
         self._display.end(address)
+        async with self._in_order(channel):
+            pass  # the message is taken in, if its own event came just before
         for sent in await self._admission.withdraw(address):
             for place in (channel, message):  # a thread of the question has its id
                 await self._outbox.delete(place, sent)
 
-    async def _refuse(self, message: discord.Message, text: str, question: Question) -> None:
+    async def _say_instead(self, message: discord.Message, text: str) -> None:
         """Reply with text instead of an answer, or react only, where the person or the channel got enough of such replies."""
-        if question.address.details.get("unprompted"):
-            return
         with suppress(discord.HTTPException, PlaceClosed, Undeliverable):
             if self._refusals.take(message.channel.id, message.author.id):
                 await self._outbox.reply(message, text)
