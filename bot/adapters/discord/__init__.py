@@ -7,6 +7,7 @@ addressing    whether a message is for the bot, and its question
 incoming      takes questions, edits and deletions in, also after an absence
 outgoing      sends, edits and deletes messages
 places        channels, direct conversations, interactions, and their refusals
+threads       threads that could not be opened
 rendering     an answer in Discord's Markdown, made harmless
 progress      typing, placeholders, and their edits
 commands      slash commands and the context menu

@@ -45,7 +45,7 @@ class DiscordAdapter:
         self._connection = Connection(settings, journal.platforms)
         self._outbox = Outbox(self._connection)
         self._display = ProgressDisplay(self._connection, self._outbox, journal.parts)
-        reader = MessageReader(journal.answers, journal.platforms, settings)
+        reader = MessageReader(journal.answers, journal.platforms, self._outbox.threads, settings)
         self._incoming = Incoming(
             self._connection, self._outbox, self._display, reader, admission, journal.platforms, settings
         )
@@ -108,17 +108,17 @@ class DiscordAdapter:
         await take_reason(self._interactions, interaction)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        self._outbox.forbidden.clear()
+        self._outbox.permissions_changed()
         _log.info("joined a server", server=guild.id)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         _log.info("left a server", server=guild.id)
 
     async def on_guild_channel_update(self, *_: object) -> None:
-        self._outbox.forbidden.clear()
+        self._outbox.permissions_changed()
 
     async def on_guild_role_update(self, *_: object) -> None:
-        self._outbox.forbidden.clear()
+        self._outbox.permissions_changed()
 
     async def on_raw_thread_update(self, payload: discord.RawThreadUpdateEvent) -> None:
         """A thread was unlocked or reopened, maybe."""
@@ -126,7 +126,7 @@ class DiscordAdapter:
 
     async def on_member_update(self, *_: object) -> None:
         """The bot has got or lost a role, or a time-out. It is the only member that the library remembers and reports."""
-        self._outbox.forbidden.clear()
+        self._outbox.permissions_changed()
 
     async def on_error(self, event: str, *_: object) -> None:
         _log.exception("event failed", event_name=event)

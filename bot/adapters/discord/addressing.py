@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.adapters.attention import looks_like_a_question
+from bot.adapters.discord.threads import RefusedThreads
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
 from bot.storage.base import AnswerStore, PlatformStore
@@ -19,9 +20,12 @@ _USER = re.compile(r"<@!?(\d+)>")
 class MessageReader:
     """Makes Questions of the messages that are addressed to the bot."""
 
-    def __init__(self, answers: AnswerStore, chats: PlatformStore, settings: DiscordSettings) -> None:
+    def __init__(
+        self, answers: AnswerStore, chats: PlatformStore, threads: RefusedThreads, settings: DiscordSettings
+    ) -> None:
         self._answers = answers
         self._chats = chats
+        self._threads = threads
         self._settings = settings
 
     async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | None:
@@ -40,7 +44,7 @@ class MessageReader:
         if not text and replied_to and not followed:  # "@bot" below somebody's question
             text, replied_to = replied_to, None
         prompted = addressed or _opens_post(message) or looks_like_a_question(text)
-        opens_thread = self._settings.threads and message.channel.type is discord.ChannelType.text and prompted
+        opens_thread = prompted and not followed and self._may_open_thread(message, me)
         return Question(
             text=text,
             conversation=followed.conversation if followed else self._conversation(message, opens_thread),
@@ -80,10 +84,21 @@ class MessageReader:
             return None
         return await self._answers.answered_by(PLATFORM, str(reference.message_id))
 
+    def _may_open_thread(self, message: discord.Message, me: discord.abc.User) -> bool:
+        """Whether the question of a message gets a thread: by the settings, and by the permissions as far as they are known."""
+        channel = message.channel
+        if not self._settings.threads or not isinstance(channel, discord.TextChannel):
+            return False
+        if channel.type is not discord.ChannelType.text or channel.id in self._threads.forbidden:
+            return False
+        member = channel.guild.get_member(me.id)
+        allowed = channel.permissions_for(member) if member else discord.Permissions.all()
+        return allowed.create_public_threads and allowed.send_messages_in_threads
+
     def _conversation(self, message: discord.Message, opens_thread: bool) -> str:
         if opens_thread:  # the thread will have the id of the message
-            return f"{PLATFORM}:{message.id}"
-        return conversation_in(message.channel, message.author.id)
+            return thread_conversation(str(message.id))
+        return self._threads.conversation(conversation_in(message.channel, message.author.id))
 
 
 _WRITTEN = (discord.MessageType.default, discord.MessageType.reply)  # by people; other types report events
@@ -95,7 +110,17 @@ def conversation_in(channel: object, author: int, *, private: bool = False) -> s
     if private:
         return f"{PLATFORM}:{chat}:{author}:private"
     shared = isinstance(channel, discord.Thread | discord.DMChannel | discord.GroupChannel)
-    return f"{PLATFORM}:{chat}" if shared else f"{PLATFORM}:{chat}:{author}"
+    return thread_conversation(str(chat)) if shared else channel_conversation(str(chat), str(author))
+
+
+def thread_conversation(thread: str) -> str:
+    """The id of the conversation of all people in a thread or a direct chat."""
+    return f"{PLATFORM}:{thread}"
+
+
+def channel_conversation(channel: str, author: str) -> str:
+    """The id of the conversation of one person in a channel."""
+    return f"{PLATFORM}:{channel}:{author}"
 
 
 def _chats(channel: object) -> list[str]:

@@ -58,7 +58,8 @@ class Interactions:
         if interaction.id in self._seen:
             return
         self._seen[interaction.id] = None
-        question = _question(interaction, text, private)
+        conversation = conversation_in(interaction.channel, interaction.user.id, private=private)
+        question = _question(interaction, text, self._outbox.threads.conversation(conversation), private=private)
         with self._outbox.deferring(question.address):
             accepting = asyncio.create_task(self._accept(interaction, question))
             try:
@@ -101,7 +102,7 @@ class Interactions:
             await interaction.followup.send(f"⚠️ This can't be shared: {error}.", ephemeral=True)
 
     async def forget_conversation(self, conversation: str) -> None:
-        await self._forget_conversation(conversation)
+        await self._forget_conversation(self._outbox.threads.forget(conversation))
 
     def is_operator(self, user: discord.abc.User) -> bool:
         if self.settings.operators:
@@ -113,10 +114,10 @@ class Interactions:
         return user.id in ({member.id for member in team.members} if team else {application.owner.id})
 
 
-def _question(interaction: Interaction, text: str, private: bool) -> Question:
+def _question(interaction: Interaction, text: str, conversation: str, *, private: bool) -> Question:
     return Question(
         text=text,
-        conversation=conversation_in(interaction.channel, interaction.user.id, private=private),
+        conversation=conversation,
         author=str(interaction.user.id),
         address=Address(
             PLATFORM,

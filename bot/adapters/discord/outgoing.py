@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 import discord
 
 from bot.adapters.discord import rendering
+from bot.adapters.discord.addressing import channel_conversation, thread_conversation
 from bot.adapters.discord.buttons import answer_buttons, stop_button
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.places import (
@@ -22,6 +23,7 @@ from bot.adapters.discord.places import (
     token_lives,
 )
 from bot.adapters.discord.rendering import Rendered
+from bot.adapters.discord.threads import RefusedThreads
 from bot.adapters.layout import split_markdown
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending
@@ -32,6 +34,12 @@ class Outbox:
         self._connection = connection
         self._deferrals: dict[str, asyncio.Event] = {}  # by interaction, set at the end of each
         self.forbidden = ForbiddenChannels()
+        self.threads = RefusedThreads()
+
+    def permissions_changed(self) -> None:
+        """Try again what was forbidden."""
+        self.forbidden.clear()
+        self.threads.forbidden.clear()
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         """Send an answer part by part. Raises Undeliverable where no place takes it."""
@@ -112,14 +120,19 @@ class Outbox:
 
     async def _thread(self, address: Address) -> int | None:
         """The thread of a question, opened if need be; None where that is not allowed."""
+        number = int(address.message)
+        if number in self.threads:
+            return None
         channel = self._connection.client.get_partial_messageable(int(address.chat), guild_id=address.details["server"])
-        message = channel.get_partial_message(int(address.message))
         try:
-            await message.create_thread(name=address.details["thread"])
+            await channel.get_partial_message(number).create_thread(name=address.details["thread"])
         except discord.HTTPException as error:
             if error.code != THREAD_EXISTS:
+                self.threads.add(channel.id, number, forbidden=isinstance(error, discord.Forbidden))
+                author = str(address.details["author"])
+                self.threads.go_on(channel_conversation(address.chat, author), thread_conversation(address.message))
                 return None
-        return int(address.message)
+        return number
 
 
 def _buttons(answer: Answer, *, shareable: bool) -> discord.ui.View | None:

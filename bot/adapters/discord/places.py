@@ -65,13 +65,13 @@ class Place(Protocol):
 
 
 class ForbiddenChannels:
-    """Channels that refused the bot lately. Nothing is read or sent in them for a while."""
+    """Channels that have refused something lately, which is not tried there again for a while."""
 
     def __init__(self) -> None:
         self._until: dict[int, float] = {}
 
     def add(self, channel: int) -> None:
-        _log.warning("the bot may not write in a channel and leaves it alone", channel=channel, seconds=_FORBIDDEN_FOR)
+        """Leave a channel alone for a while."""
         self._until[channel] = time.monotonic() + _FORBIDDEN_FOR
 
     def discard(self, channel: int) -> None:
@@ -156,6 +156,7 @@ class InChannel:
             yield
         except discord.Forbidden as error:
             if closing and error.code in (_MISSING_ACCESS, _MISSING_PERMISSIONS):
+                _log.warning("the bot may not write in a channel and leaves it alone", channel=self._channel.id)
                 self._forbidden.add(self._channel.id)
             raise PlaceClosed("the bot may not write in this channel") from error
         except discord.NotFound as error:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import discord
 import pytest
 
 from benchmarks.discord_load import Crowd
@@ -149,6 +150,47 @@ async def test_a_question_may_get_a_thread_of_its_own(running, server, channel, 
         await first(server, asked["id"], 2)
         assert len({question.conversation for question in bot.engine.asked}) == 1
         assert server.from_bot(channel) == []
+
+
+async def test_a_conversation_goes_on_where_threads_are_refused(running, server, channel, ann, application):
+    """In the channel, for each person by themselves; once it is known, no thread is tried any more. /new begins anew."""
+    async with running(threads=True) as bot:
+        server.fail("POST", "/threads", status=403, code=50013, times=9)
+        await server.say(channel, "@bot one?", ann)
+        await first(server, channel)
+        await server.say(channel, "@bot and why?", ann)
+        await first(server, channel, 2)
+        await server.say(channel, "@bot another?", server.user("ben"))
+        await first(server, channel, 3)
+        asked = await server.slash(channel, ann, "ask", {"question": "and how?"})
+        await server.until(lambda: asked.message)
+        one, and_why, another, and_how = [question.conversation for question in bot.engine.asked]
+        assert one == and_why == and_how != another
+        assert server.count("POST", "/threads") == 1
+        await bot.dispatcher.idle()
+        new = await server.slash(channel, ann, "new", {})
+        await server.until(lambda: new.message)
+        await server.say(channel, "@bot three?", ann)
+        await server.until(lambda: len(bot.engine.asked) == 5)
+        assert bot.engine.asked[-1].conversation not in (one, another)
+
+
+async def test_no_thread_is_tried_without_the_permission(running, server, guild, channel, ann):
+    """It is tried again when the bot gets it."""
+    everyone = guild["roles"][0]
+    permissions = discord.Permissions(int(everyone["permissions"]))
+    permissions.update(administrator=False, create_public_threads=False)
+    everyone["permissions"] = str(permissions.value)
+    async with running(threads=True) as bot:
+        await server.say(channel, "@bot one?", ann)
+        await server.say(channel, "@bot and why?", ann)
+        await first(server, channel, 2)
+        assert len({question.conversation for question in bot.engine.asked}) == 1
+        assert server.count("POST", "/threads") == 0
+        everyone["permissions"] = str(2**40 - 1)
+        await server.dispatch("GUILD_ROLE_UPDATE", {"guild_id": guild["id"], "role": everyone})
+        asked = await server.say(channel, "@bot two?", ann)
+        await first(server, asked["id"])
 
 
 async def test_two_hundred_members_ask_at_once(running, server, channel):

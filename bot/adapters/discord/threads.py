@@ -1,0 +1,40 @@
+"""Threads that the bot could not open: their questions are answered in the channel, and their conversations go on there."""
+
+import structlog
+
+from bot.adapters.discord.places import ForbiddenChannels
+from bot.adapters.recent import Recent
+
+_log = structlog.stdlib.get_logger(__name__)
+_REMEMBERED = 2000  # questions without a thread, and conversations
+
+
+class RefusedThreads:
+    """Remembers refused threads for a while. `forbidden`: the channels in which the bot may not open any."""
+
+    def __init__(self) -> None:
+        self.forbidden = ForbiddenChannels()
+        self._messages = Recent[int, None](_REMEMBERED)
+        self._conversations = Recent[str, str](_REMEMBERED)
+
+    def add(self, channel: int, message: int, *, forbidden: bool) -> None:
+        """Note that the thread of a message was refused; `forbidden`: because of a missing permission."""
+        self._messages[message] = None
+        if forbidden:
+            _log.warning("the bot may not open threads in a channel and answers beside them", channel=channel)
+            self.forbidden.add(channel)
+
+    def __contains__(self, message: int) -> bool:
+        return message in self._messages
+
+    def go_on(self, conversation: str, begun: str) -> None:
+        """Let a conversation of the channel go on with the one that has begun in a question without a thread."""
+        self._conversations[conversation] = begun
+
+    def conversation(self, conversation: str) -> str:
+        """The conversation that goes on under the id of a conversation of the channel; mostly that one itself."""
+        return self._conversations.get(conversation, conversation)
+
+    def forget(self, conversation: str) -> str:
+        """Begin a conversation of the channel anew, and return the one that went on under its id."""
+        return self._conversations.pop(conversation, conversation)
