@@ -9,7 +9,7 @@ from telegram import Bot, Message
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller, Command, asked_in, is_unasked, replied_text, replies_to
 from bot.adapters.telegram.chats import Chats
-from bot.adapters.telegram.places import Sent, topic_of
+from bot.adapters.telegram.places import Sent, message_key, topic_of
 from bot.adapters.telegram.replies import Replies
 from bot.core.errors import EngineBusy, RateLimited
 from bot.core.messages import Address, Policy, Question
@@ -89,7 +89,7 @@ class Incoming:
             text=text,
             conversation=earlier.conversation if earlier else caller.conversation,
             author=caller.author,
-            address=Address(PLATFORM, str(message.chat_id), str(message.message_id), details),
+            address=Address(PLATFORM, str(message.chat_id), message_key(message.message_id, self._bot.id), details),
             received_at=datetime.now(UTC),
             replied_to=earlier.text if earlier and message.quote is None else replied_text(message),
         )
@@ -99,7 +99,8 @@ class Incoming:
         replied = message.reply_to_message
         if replied is None or not replies_to(message, self._bot.bot):
             return None
-        return await self._journal.answers.answered_by(PLATFORM, str(Sent(message.chat_id, replied.message_id)))
+        sent = Sent(message.chat_id, replied.message_id, self._bot.id)
+        return await self._journal.answers.answered_by(PLATFORM, str(sent))
 
     # --- admission
 

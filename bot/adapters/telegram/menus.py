@@ -66,7 +66,7 @@ _OPERATOR_MENU = {
 
 async def publish_menus_if_changed(bot: Bot, store: PlatformStore, operators: frozenset[str]) -> None:
     """Set the menus where they differ from those set last. A failure is logged; the next start tries again."""
-    key = _menus_hash(operators)
+    key = f"{bot.id}:{_menus_hash(operators)}"  # another bot has menus of its own
     try:
         if await store.note(PLATFORM, "menus") != key and await _publish(bot, operators):
             await store.set_note(PLATFORM, "menus", key)

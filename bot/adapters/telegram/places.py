@@ -23,18 +23,25 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that the bot has sent. Its text form `chat:number` is unique: numbers alone are counted by chat."""
+    """A message that a bot has sent. Its text form `chat:number@bot` is unique: numbers are counted by chat and by bot."""
 
     chat: int
     number: int
+    bot: int
 
     def __str__(self) -> str:
-        return f"{self.chat}:{self.number}"
+        return f"{self.chat}:{message_key(self.number, self.bot)}"
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        chat, _, number = text.partition(":")
-        return cls(int(chat), int(number))
+        chat, _, key = text.partition(":")
+        number, _, bot = key.partition("@")
+        return cls(int(chat), int(number), int(bot or 0))
+
+
+def message_key(number: int, bot: int) -> str:
+    """The id of a message within its chat, as `number@bot`: another bot over the same data counts from 1 again."""
+    return f"{number}@{bot}"
 
 
 def place_of_reply(message: Message) -> Place:
@@ -45,7 +52,7 @@ def place_of_reply(message: Message) -> Place:
 def place_of_answer(address: Address) -> Place:
     """The place of the answer to a question. In a private chat the answer replies to the question only if it comes late."""
     replies = not address.details["private"] or address.details["late"]
-    reply_to = int(address.message) if replies else None
+    reply_to = int(address.message.partition("@")[0]) if replies else None
     return Place(int(address.chat), address.details["topic"], reply_to, address.details["author"])
 
 

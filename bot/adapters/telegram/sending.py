@@ -76,8 +76,8 @@ class Sender:
         self, sent: Sent, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, acquired: bool = False
     ) -> None:
         """Replace the text of a message. Raises MessageGone and Undeliverable; after any other error it may be repeated."""
-        if sent.chat in self._moved:
-            raise MessageGone  # messages have other numbers in the new group
+        if sent.chat in self._moved or sent.bot != self._bot.id:
+            raise MessageGone  # messages have other numbers in the new group, and for another bot
         try:
             await self._limited(Place(sent.chat), lambda: self._edit(sent, rich, keyboard), acquired=acquired)
         except ChatMigrated as error:
@@ -106,7 +106,9 @@ class Sender:
         return await self._once(place.chat, lambda: self._send(place, RichText(text), None))
 
     async def delete(self, sent: Sent) -> None:
-        """Delete a message that the bot has sent; one that is gone already is ignored."""
+        """Delete a message that the bot has sent; one that is gone already, or that another bot has sent, is ignored."""
+        if sent.bot != self._bot.id:
+            return
         try:
             await self._limited(Place(sent.chat), lambda: self._bot.delete_message(sent.chat, sent.number))
         except (BadRequest, ChatMigrated, Undeliverable, NotSent):
@@ -134,7 +136,7 @@ class Sender:
             link_preview_options=_NO_PREVIEW,
             reply_markup=keyboard,
         )
-        return Sent(place.chat, message.message_id)
+        return Sent(place.chat, message.message_id, self._bot.id)
 
     async def _edit(self, sent: Sent, rich: RichText, keyboard: InlineKeyboardMarkup | None) -> None:
         await self._bot.edit_message_text(
