@@ -1,10 +1,10 @@
-"""The times since which messages may have been missed: Discord repeats no events to a new session."""
+"""When each shard was away: Discord repeats no events to a new session, so the messages must be fetched."""
 
 import time
 
 
 class Absences:
-    """Notes when each shard of a client was away; a client without shards is shard 0. Times are seconds since the epoch."""
+    """Notes when each shard was away; a client without shards is shard 0. Times are seconds since the epoch."""
 
     def __init__(self, alive_at: float | None) -> None:
         """`alive_at`: when the client before this one was last connected; None: there was none."""
@@ -37,6 +37,6 @@ class Absences:
         return len(self._connected)
 
     def take(self, shard: int | None = None) -> dict[int, float]:
-        """Return, and forget, since when each shard has missed messages; with `shard`, for that one only."""
+        """Return the beginnings of past absences, by shard, or that of one `shard`, and forget them."""
         shards = list(self._missed_since) if shard is None else [shard]
         return {one: self._missed_since.pop(one) for one in shards if one in self._missed_since}

@@ -1,7 +1,7 @@
-"""The adapter for Discord: it composes the parts, and hands each event of the library to the part that handles it.
+"""The adapter for Discord: composes its parts, and passes each event of the library to the part that handles it.
 
-Everything runs on the event loop. discord.py starts a task for each event; the parts show the user an error in such a task,
-and the others are logged here.
+Everything runs on the event loop. discord.py starts a task for each event; errors that a part doesn't show to the user are
+logged here.
 """
 
 from collections.abc import Awaitable, Callable
@@ -61,7 +61,7 @@ class DiscordAdapter:
         )
 
     async def run(self) -> None:
-        """Stay connected. Raises SettingsError for an error that starting again can't cure."""
+        """Stay connected until cancelled. Raises SettingsError for an error that a restart can't cure."""
         await self._connection.run(self._prepare, self._incoming.catch_up)
 
     @property
@@ -121,11 +121,11 @@ class DiscordAdapter:
         self._outbox.permissions_changed()
 
     async def on_raw_thread_update(self, payload: discord.RawThreadUpdateEvent) -> None:
-        """A thread was unlocked or reopened, maybe."""
+        """Try a thread again, because it may have been unlocked or reopened."""
         self._outbox.forbidden.discard(payload.thread_id)
 
     async def on_member_update(self, *_: object) -> None:
-        """The bot has got or lost a role, or a time-out. It is the only member that the library remembers and reports."""
+        """Try all channels again, because the bot's roles have changed: the library reports no other member."""
         self._outbox.permissions_changed()
 
     async def on_error(self, event: str, *_: object) -> None:
@@ -133,7 +133,7 @@ class DiscordAdapter:
 
 
 def _stays_silent(address: Address, answer: Answer) -> bool:
-    """Whether an answer is not worth a message, because nobody has asked the bot for it."""
+    """Whether an answer is not sent, because its question didn't address the bot."""
     if answer.outcome is Outcome.SUGGESTED:
         return bool(address.details.get("unasked") or address.details.get("unprompted"))
     return bool(address.details.get("unprompted")) and not answer.answered

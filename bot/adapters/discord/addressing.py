@@ -1,4 +1,4 @@
-"""Whether a message is addressed to the bot, and the Question that it asks."""
+"""Reads Discord messages: decides whether one addresses the bot, and makes a Question of it."""
 
 import re
 from collections.abc import Sequence
@@ -29,9 +29,9 @@ class MessageReader:
         self._settings = settings
 
     async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | None:
-        """The question that a message asks the bot `me`; None where it isn't addressed to the bot.
+        """Return the question that a message asks the bot `me`, or None if the message doesn't address the bot.
 
-        Its text is empty where the message only mentions the bot.
+        The text of the question is empty if the message only mentions the bot.
         """
         if message.author.bot or message.webhook_id or message.type not in _WRITTEN:
             return None
@@ -67,11 +67,11 @@ class MessageReader:
         )
 
     async def policy(self, channel: object) -> Policy:
-        """The policy of a thread, else of its channel, else of its category, else of its server, else the default."""
+        """Return the most specific policy: of the thread, its channel, its category, its server, or the default."""
         return await self._chats.policy(PLATFORM, _chats(channel)) or self._settings.policy
 
     async def _followed(self, message: discord.Message, me: discord.abc.User) -> Question | None:
-        """The question that the message follows up, by a reply to its answer."""
+        """Return the question whose answer the message replies to, or None."""
         reference = message.reference
         if (
             reference is None
@@ -85,7 +85,7 @@ class MessageReader:
         return await self._answers.answered_by(PLATFORM, str(reference.message_id))
 
     def _may_open_thread(self, message: discord.Message, me: discord.abc.User) -> bool:
-        """Whether the question of a message gets a thread: by the settings, and by the permissions as far as they are known."""
+        """Whether the question of a message gets a thread, by the settings and the known permissions."""
         channel = message.channel
         if not self._settings.threads or not isinstance(channel, discord.TextChannel):
             return False
@@ -105,7 +105,7 @@ _WRITTEN = (discord.MessageType.default, discord.MessageType.reply)  # by people
 
 
 def conversation_in(channel: object, author: int, *, private: bool = False) -> str:
-    """The id of a conversation: one for each thread and direct chat, and one for each author in any other channel."""
+    """Return the id of a conversation: each thread and direct chat is one, in other channels each author has one."""
     chat = getattr(channel, "id", 0)
     if private:
         return f"{PLATFORM}:{chat}:{author}:private"
@@ -124,14 +124,14 @@ def channel_conversation(channel: str, author: str) -> str:
 
 
 def _chats(channel: object) -> list[str]:
-    """The ids under which the policy of a channel may be stored, the most specific one first."""
+    """Return the ids of a channel and of its parents, under which a policy may be stored, the most specific first."""
     ids = [getattr(channel, name, None) for name in ("id", "parent_id", "category_id")]
     guild = getattr(channel, "guild", None)
     return [str(chat) for chat in (*ids, guild and guild.id) if chat]
 
 
 def _may_answer(message: discord.Message, policy: Policy, me: discord.abc.User) -> bool:
-    """Whether the bot may answer a message that doesn't address it. It never interrupts a conversation between people."""
+    """Whether the bot may answer a message that doesn't address it: never one within a talk between people."""
     if _opens_post(message):
         return policy in (Policy.FORUM, Policy.ALWAYS)
     if message.reference is not None or message.mention_everyone or message.role_mentions:
@@ -151,7 +151,7 @@ def _takes_part(channel: object, me: discord.abc.User) -> bool:
 
 
 def _opens_post(message: discord.Message) -> bool:
-    """Whether this is the first message of a forum post. It has the id of the post."""
+    """Whether a message is the first one of a forum post, whose id it has."""
     channel = message.channel
     return (
         isinstance(channel, discord.Thread)
@@ -171,7 +171,7 @@ def _replies_to(message: discord.Message, me: discord.abc.User) -> bool:
 
 
 def _replied_text(message: discord.Message, me: discord.abc.User) -> str | None:
-    """The text of another person's message that this one replies to."""
+    """Return the text of the message that this one replies to, if another person than the bot wrote it."""
     replied = message.reference.resolved if message.reference else None
     if not isinstance(replied, discord.Message) or replied.author.id == me.id:
         return None
@@ -189,7 +189,7 @@ def _text(message: discord.Message, me: discord.abc.User) -> str:
 
 
 def _readable(text: str, mentions: Sequence[discord.abc.User]) -> str:
-    """Text with names in place of Discord's codes for emoji and users."""
+    """Replace Discord's codes for emoji and users by their names."""
     names = {str(user.id): user.display_name for user in mentions}
     text = _EMOJI.sub(r":\1:", text)
     return " ".join(_USER.sub(lambda match: f"@{names.get(match[1], 'somebody')}", text).split(" ")).strip()

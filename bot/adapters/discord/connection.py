@@ -1,4 +1,4 @@
-"""The connection to Discord: one client after the other, each from its login to its end, under a watch."""
+"""The connection to Discord: runs one client after the other, each from its login to its end, under a watchdog."""
 
 import asyncio
 import threading
@@ -36,18 +36,18 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot
 
 
 class Client(discord.Client):
-    """A client that carries the operations for buttons, whose classes the library instantiates by itself."""
+    """A client with the operations for buttons: the library instantiates their classes, so they find them here."""
 
     actions: Actions
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
-        """Drop the events that the library itself makes after the end, and fails over."""
+        """Drop events after the end, which the library itself dispatches and then fails to handle."""
         if not self.is_closed():
             super().dispatch(event, *args, **kwargs)
 
 
 class _ShardedClient(discord.AutoShardedClient, Client):
-    """The same in several shards."""
+    """A client with several shards."""
 
 
 Prepare = Callable[[Client], None]
@@ -55,7 +55,7 @@ CatchUp = Callable[[Mapping[int, float]], Coroutine[Any, Any, None]]
 
 
 class Connection:
-    """Keeps one client connected at a time, in one shard or several, and notes how long it is. Belongs to the event loop."""
+    """Keeps one client connected, with one shard or several, and notes in the store when it was connected last."""
 
     def __init__(self, settings: DiscordSettings, store: PlatformStore) -> None:
         self._settings = settings
@@ -74,11 +74,11 @@ class Connection:
 
     @property
     def trouble(self) -> str | None:
-        """See `Connecting.trouble`."""
+        """Why the bot is not connected, in words for an operator; None if it is."""
         return None if self._absences.connected else "there is no connection to Discord"
 
     async def run(self, prepare: Prepare, catch_up: CatchUp) -> None:
-        """Stay connected. Raises SettingsError for an error that starting again can't cure.
+        """Stay connected until cancelled. Raises SettingsError for an error that a restart can't cure.
 
         `prepare` registers handlers of events with each new client. `catch_up` takes in the messages that shards have missed,
         each since a time (seconds since the epoch); it runs at the beginning of each session.
@@ -100,14 +100,14 @@ class Connection:
                 return
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do something beside the events. It is cancelled with the client."""
+        """Run `work` as a task, which is cancelled when the client ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def _serve(self, client: Client) -> None:
-        """Run a client from its login to its end. Raises the reason of the end."""
+        """Run a client from its login to its end. Raises the error that has ended it."""
         alive_at = await self._store.note(PLATFORM, _ALIVE)
         self._client, self._absences, self._all_ready = client, Absences(float(alive_at) if alive_at else None), False
         try:
@@ -139,7 +139,7 @@ class Connection:
         )
 
         async def on_ready() -> None:
-            """All shards are ready; a single one that begins a new session later is reported by `on_shard_ready` only."""
+            """Catch up after the start. `on_shard_ready` follows when a single shard begins a new session later."""
             _announce(client)
             self._all_ready = True
             if missed := self._absences.take():
@@ -162,7 +162,7 @@ class Connection:
         return client
 
     async def _watch(self) -> None:
-        """Note the time while the bot is connected. Raises ConnectionError after too long a time without a connection."""
+        """Note the time at intervals while connected. Raises ConnectionError after a long time without connection."""
         silent_since = time.monotonic()
         while True:
             if self._absences.connected:
@@ -174,7 +174,7 @@ class Connection:
             await asyncio.sleep(_ALIVE_EVERY)
 
     async def _note_alive(self) -> None:
-        """Note the time, unless a shard is away: what that misses would not be caught up after a restart."""
+        """Note the time, from which the bot catches up after a restart, unless a shard is away."""
         if self._client is not None and self._absences.connected == (self._client.shard_count or 1):
             await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
 
@@ -190,7 +190,7 @@ class Connection:
 
 
 def _incurable(error: Exception) -> SettingsError | None:
-    """The error for the operator, where starting again is of no use."""
+    """Return the error for the operator if a restart can't cure it, else None."""
     if isinstance(error, discord.ConnectionClosed):
         return SettingsError([f"Discord: {_FATAL[error.code]}"]) if error.code in _FATAL else None
     # Which of the two states it is depends on the fault of the token.
@@ -218,7 +218,7 @@ def _ways_off(application: int | None) -> str:
 
 
 def _stop_heartbeats(client: Client) -> None:
-    """Stop the heartbeats of a client. The library leaves them running where a connection breaks while it is made."""
+    """Stop the heartbeats of a client, which the library leaves running if a connection breaks while it is made."""
     for thread in threading.enumerate():
         if isinstance(thread, KeepAliveHandler) and thread.ws._connection is client._connection:
             thread.stop()

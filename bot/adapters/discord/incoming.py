@@ -1,4 +1,4 @@
-"""Takes messages in, with their edits and deletions, and those that came while the bot was away."""
+"""Takes in messages, their edits and deletions, and the messages of an absence."""
 
 import asyncio
 import time
@@ -38,6 +38,8 @@ _HISTORY = 100  # messages of one channel that are looked through after an absen
 
 
 class Incoming:
+    """Turns messages that address the bot into questions and has them accepted, revised, withdrawn or refused."""
+
     def __init__(
         self,
         connection: Connection,
@@ -78,7 +80,7 @@ class Incoming:
     # --- questions
 
     async def _take(self, message: discord.Message, *, edited: bool = False) -> None:
-        """Accept the question of a message that is addressed to the bot. Hints and failures are shown in reply to it."""
+        """Accept the question of a message, if it addresses the bot, or reply with a hint, a refusal or an error."""
         me = self._connection.client.user
         if message.channel.id in self._outbox.forbidden or me is None:
             return
@@ -88,11 +90,11 @@ class Incoming:
             await self._say_instead(message, said)
 
     def _in_order(self, channel: int) -> asyncio.Lock:
-        """The lock under which the messages of a channel are taken in the order of their events, which come in a task each."""
+        """Return the lock of a channel. Each event has a task of its own; the lock keeps their order."""
         return self._order.setdefault(channel, asyncio.Lock())
 
     async def _accept_question(self, message: discord.Message, me: discord.abc.User, *, edited: bool) -> str:
-        """Accept the question of a message, if it asks one. Returns the text of a reply in place of an answer, or nothing."""
+        """Accept the question of a message, if it asks one. Returns a hint or refusal to reply with, else ""."""
         try:
             question = await self._reader.question_in(message, me)
         except StorageError as error:  # reply only where the bot is addressed for certain
@@ -111,7 +113,7 @@ class Incoming:
         return "" if question.address.details.get("unprompted") else said
 
     async def _accept(self, message: discord.Message, question: Question, *, edited: bool) -> str:
-        """Accept a question, or return a hint where it has no words."""
+        """Accept or revise a question. Returns a hint if it has no words, else ""."""
         if not question.text:
             return "" if edited else HELP
         if edited:
@@ -122,7 +124,7 @@ class Incoming:
         return ""
 
     async def _withdraw(self, channel: int, message: int) -> None:
-        """Withdraw the question of a deleted message, and delete its answer, wherever that was sent."""
+        """Withdraw the question of a deleted message, and delete its answer in the channel and in its thread."""
         address = Address(PLATFORM, str(channel), str(message))
         self._display.end(address)
         async with self._in_order(channel):
@@ -132,7 +134,7 @@ class Incoming:
                 await self._outbox.delete(place, sent)
 
     async def _say_instead(self, message: discord.Message, text: str) -> None:
-        """Reply with text instead of an answer, or react only, where the person or the channel got enough of such replies."""
+        """Reply with a hint or refusal, or with a reaction if the person or the channel got several lately."""
         with suppress(discord.HTTPException, PlaceClosed, Undeliverable):
             if self._refusals.take(message.channel.id, message.author.id):
                 await self._outbox.reply(message, text)
@@ -142,9 +144,9 @@ class Incoming:
     # --- catching up
 
     async def catch_up(self, missed_since: Mapping[int, float]) -> None:
-        """Take the messages that each shard has missed since a time (seconds since the epoch), unless that is too long ago.
+        """Take in the messages of each shard since a time (seconds since the epoch), unless that is too long ago.
 
-        The journal knows those that were taken before.
+        Those that were taken in before are in the journal, and are not accepted again.
         """
         now, looked_at = time.time(), 0
         missed = {shard: at for shard, at in missed_since.items() if 0 < now - at <= self._settings.catch_up_seconds}
@@ -156,13 +158,13 @@ class Incoming:
             _log.info("caught up", seconds_away=round(now - min(missed.values())), messages_looked_at=looked_at)
 
     async def _channels(self, shard: int, after: datetime) -> list[discord.abc.Messageable]:
-        """The channels of a shard with news, and the direct conversations, which are all in the first shard."""
+        """Return the channels of a shard with newer messages, and for the first shard all direct conversations."""
         client = self._connection.client
         direct = await self._direct_chats() if shard == 0 else []
         return [*_channels_with_news(client, shard, after), *map(client.get_partial_messageable, direct)]
 
     async def _catch_up_in(self, channel: discord.abc.Messageable, after: datetime) -> int:
-        """Take the messages of one channel, and return how many there were. A failure ends it for this channel only."""
+        """Take in the messages of one channel and return their number. A failure is logged."""
         looked_at = 0
         try:
             async for message in channel.history(after=after, limit=_HISTORY, oldest_first=True):
@@ -184,7 +186,7 @@ class Incoming:
 
 
 def _channels_with_news(client: discord.Client, shard: int, after: datetime) -> Sequence[discord.abc.Messageable]:
-    """The channels in the servers of a shard whose last message is newer than `after`."""
+    """Return the channels in the servers of a shard whose last message is newer than `after`."""
     newer = discord.utils.time_snowflake(after)
     return [
         channel

@@ -1,4 +1,4 @@
-"""Carries out what commands and buttons call: see `Actions`."""
+"""Carries out the operations of commands and buttons."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,6 +27,8 @@ _SHARED = 1000  # answers that are remembered in order to share each once
 
 
 class Interactions:
+    """Implements `Actions` with the admission, the journal and the outbox."""
+
     def __init__(
         self,
         connection: Connection,
@@ -50,10 +52,10 @@ class Interactions:
         self._shared = Recent[str, None](_SHARED)  # by reference
 
     async def ask(self, interaction: Interaction, text: str, *, private: bool) -> None:
-        """Take a question; its answer becomes the response to the interaction. Raises nothing that the user should see.
+        """Accept a question. Its answer, or an error, becomes the response to the interaction.
 
-        The journal has the question before Discord shows that the bot is thinking, so that a crash in between leaves no bot
-        that thinks for ever. A slow disk delays the sign by a tenth of a second at most.
+        The question is written to the journal before Discord shows that the bot is thinking: otherwise a crash in between
+        would leave that sign for ever. A slow disk delays the sign by a tenth of a second at most.
         """
         if interaction.id in self._seen:
             return

@@ -1,4 +1,4 @@
-"""Threads that the bot could not open: their questions are answered in the channel, and their conversations go on there."""
+"""Refused threads: their questions are answered in the channel, and their conversations go on there."""
 
 import structlog
 
@@ -10,7 +10,7 @@ _REMEMBERED = 2000  # questions without a thread, and conversations
 
 
 class RefusedThreads:
-    """Remembers refused threads for a while. `forbidden`: the channels in which the bot may not open any."""
+    """Remembers the latest refused threads. `forbidden`: the channels in which the bot may not open threads."""
 
     def __init__(self) -> None:
         self.forbidden = ForbiddenChannels()
@@ -18,7 +18,7 @@ class RefusedThreads:
         self._conversations = Recent[str, str](_REMEMBERED)
 
     def add(self, channel: int, message: int, *, forbidden: bool) -> None:
-        """Note that the thread of a message was refused; `forbidden`: because of a missing permission."""
+        """Note that the thread of a message was refused; `forbidden`: for lack of a permission."""
         self._messages[message] = None
         if forbidden:
             _log.warning("the bot may not open threads in a channel and answers beside them", channel=channel)
@@ -28,13 +28,13 @@ class RefusedThreads:
         return message in self._messages
 
     def go_on(self, conversation: str, begun: str) -> None:
-        """Let a conversation of the channel go on with the one that has begun in a question without a thread."""
+        """Let a person's conversation in the channel be the one `begun` by a question whose thread was refused."""
         self._conversations[conversation] = begun
 
     def conversation(self, conversation: str) -> str:
-        """The conversation that goes on under the id of a conversation of the channel; mostly that one itself."""
+        """Return the id of the conversation that a person's next question in the channel belongs to."""
         return self._conversations.get(conversation, conversation)
 
     def forget(self, conversation: str) -> str:
-        """Begin a conversation of the channel anew, and return the one that went on under its id."""
+        """Begin a person's conversation in the channel anew, and return the id of the one until now."""
         return self._conversations.pop(conversation, conversation)
