@@ -1,4 +1,4 @@
-"""The Adapter for Telegram, wired together from its parts. All of them run on the event loop and never block it."""
+"""The adapter for Telegram: composes its parts. Everything runs on the event loop."""
 
 from collections.abc import Awaitable, Callable
 
@@ -76,7 +76,7 @@ class TelegramAdapter:
     # --- Adapter
 
     async def run(self) -> None:
-        """Take updates in until cancelled. Raises SettingsError where the token is refused, and PollingStalled."""
+        """Take in updates until cancelled. Raises SettingsError if the token is refused, and PollingStalled."""
         try:
             await self._connection.open()
             self._background.start(publish_menus_if_changed(self._bot, self._notes, self._operators), long=True)
@@ -107,7 +107,7 @@ class TelegramAdapter:
 
     @property
     def webhook(self) -> Webhook | None:
-        """The webhook to be mounted in the HTTP server; None where the bot polls."""
+        """The webhook, which the HTTP server mounts; None if the bot polls."""
         return self._connection.webhook
 
     # --- Actions of the commands
@@ -117,7 +117,7 @@ class TelegramAdapter:
         await self._forget_conversation(conversation)
 
     async def stop(self, conversation: str) -> bool:
-        """Stop the question of a conversation that is in work. False: none is in work."""
+        """Stop the question of a conversation that is in work. Returns False if none is."""
         return await self._incoming.stop(conversation)
 
     async def forget(self, author: str) -> Forgotten:

@@ -1,4 +1,4 @@
-"""The buttons below an answer. They work after a restart, because everything they need is kept under the answer's reference."""
+"""The buttons below an answer. They hold its reference only, so that they work after a restart."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ _REMEMBERED = 1000  # answers of which something was shown lately that is not sh
 
 
 class Buttons:
-    """Carries out the presses of buttons: feedback, and showing the passages behind an answer and the rest of its section."""
+    """Carries out presses of buttons: rating an answer, showing its passages, and showing the rest of its section."""
 
     def __init__(self, answers: AnswerStore, sender: Sender, chats: Chats) -> None:
         self._answers = answers
@@ -30,7 +30,7 @@ class Buttons:
         self._shown = Recent[tuple[str, str], None](_REMEMBERED)  # by kind of button and reference
 
     async def pressed(self, query: CallbackQuery) -> None:
-        """Carry out a press and answer its query, also after a failure: until then the app shows that it waits."""
+        """Carry out a press and answer its query, also after an error: the app shows that it waits until then."""
         said, alert = "Something went wrong on our side.", True
         try:
             said, alert = await self._carry_out(query)
@@ -44,7 +44,7 @@ class Buttons:
             _log.debug("a button press was not answered", error=type(error).__name__)
 
     async def _carry_out(self, query: CallbackQuery) -> tuple[str, bool]:
-        """(the text to show, whether it has to be dismissed)"""
+        """Return the text to show, and whether it has to be dismissed."""
         kind, _, reference = (query.data or "").partition(":")
         kept = await self._kept(reference, query.message.chat.id) if query.message else None
         if query.message is None or kept is None:
@@ -56,7 +56,7 @@ class Buttons:
         return "I don't know this button any more.", True
 
     async def _kept(self, reference: str, chat: int) -> KeptAnswer | None:
-        """The answer, if it is kept and was given in this chat: a forged reference must not open another one."""
+        """Return the answer if it is kept and was given in this chat, so that a forged reference opens no other one."""
         kept = await self._answers.stored(PLATFORM, reference)
         if kept is None:
             return None

@@ -70,7 +70,7 @@ class Actions(Protocol):
         """Erase the turns of a conversation."""
 
     async def stop(self, conversation: str) -> bool:
-        """Stop the question of a conversation that is in work. False: none is in work."""
+        """Stop the question of a conversation that is in work. Returns False if none is."""
 
     async def forget(self, author: str) -> Forgotten:
         """Erase the questions, turns and feedback of an author."""
@@ -106,7 +106,7 @@ class Commands:
         }
 
     def handler(self, name: str, caller: Caller) -> Handler | None:
-        """The handler of a command; None where the command doesn't exist for this caller."""
+        """Return the handler of a command; None if the command doesn't exist for this caller."""
         if self.is_operator(caller) and (caller.private or name == "policy"):
             if name == "policy":
                 return self._policy
@@ -116,7 +116,7 @@ class Commands:
 
     @staticmethod
     def takes_long(name: str) -> bool:
-        """Whether a command reads documents, runs a model or waits for answers, so that other messages must not wait for it."""
+        """Whether a command reads documents, runs a model or waits for answers, and so runs in the background."""
         return name in ("reload", "remove", "forget", "gaps", "explain")
 
     def is_operator(self, caller: Caller) -> bool:
@@ -232,7 +232,7 @@ def _privacy(settings: Settings, caller: Caller) -> str:
 
 
 async def carried_out(work: Awaitable[str]) -> str:
-    """The text that `work` returns, or in place of an error one that may be shown to people."""
+    """Return the text of `work`, or after an error a text about it for people."""
     try:
         return await work
     except BotError as error:

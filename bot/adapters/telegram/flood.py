@@ -24,7 +24,7 @@ _QUIET = 120.0
 
 
 def seconds(duration: timedelta | int) -> float:
-    """A duration in seconds; its type depends on the version of the library."""
+    """Return a duration in seconds; its type depends on the version of the library."""
     return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
 
 
@@ -51,7 +51,7 @@ class FloodControl:
     async def acquire(self, chat: int, person: str = "") -> None:
         """Wait until something may be sent to the chat for a person, and count it as sent.
 
-        The people in a chat take turns: a message for one waits for few of those that are for another.
+        The people in a chat take turns, so that messages for one don't wait for all that are for another.
         """
         known = self._chat(chat)
         started = time.monotonic()
@@ -71,7 +71,7 @@ class FloodControl:
             self.counts["seconds_waited"] = round(self._waited)
 
     def try_acquire(self, chat: int) -> bool:
-        """Count an optional message as sent, if it may be sent to the chat right now. False: it may not."""
+        """Count an optional message as sent, if it may be sent to the chat now. Returns False if it may not."""
         if self.must_wait(chat):
             return False
         self._count(self._chat(chat))
@@ -83,7 +83,7 @@ class FloodControl:
         return known.waiting > 0 or self._wait(known) > 0
 
     def refused(self, chat: int, seconds: float) -> None:
-        """Send nothing to the chat for so many seconds, because the service refused a message."""
+        """Send nothing to the chat for `seconds`, because the service refused a message."""
         known = self._chat(chat)
         known.not_before = max(known.not_before, time.monotonic() + seconds)
         self.counts["refused"] += 1

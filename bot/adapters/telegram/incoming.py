@@ -1,4 +1,4 @@
-"""Messages that may ask something: whether they address the bot, the Question in them, and its admission."""
+"""Takes in messages: makes Questions of those that address the bot, and has them accepted or refused."""
 
 import asyncio
 import time
@@ -46,9 +46,9 @@ class Incoming:
         self._not_ready_at = 0.0  # when the bot was last seen getting ready, in seconds since the epoch
 
     async def take(self, message: Message, caller: Caller, command: Command | None, *, edited: bool) -> None:
-        """Take in a message; `command` is its /ask. When this returns, a question in it is in the journal or refused.
+        """Take in a message; `command` is its /ask. On return, its question is in the journal or refused.
 
-        Raises StorageError where it could not be kept.
+        Raises StorageError if it could not be kept.
         """
         policy = await self._chats.policy_for(message)
         if policy is Policy.OFF:
@@ -64,7 +64,7 @@ class Incoming:
             self._replies.say(message, _TEXT_ONLY if caller.private else _HINT)
 
     async def stop(self, conversation: str) -> bool:
-        """Stop the question of a conversation that is in work; those behind it stay. False: none is in work."""
+        """Stop the question of a conversation that is in work; those behind it stay. Returns False if none is."""
         for pending in await self._journal.questions.pending():
             question = pending.question
             asked_in = question.address.details.get("asked_in", question.conversation)
@@ -95,7 +95,7 @@ class Incoming:
         )
 
     async def _followed_up(self, message: Message) -> Question | None:
-        """The question, of any author, whose answer the message replies to."""
+        """Return the question, of any author, whose answer the message replies to."""
         replied = message.reply_to_message
         if replied is None or not replies_to(message, self._bot.bot):
             return None
@@ -118,8 +118,10 @@ class Incoming:
             self._replies.say(message, str(refusal))
 
     async def _accept(self, question: Question, asked_at: datetime) -> None:
-        """Accept a question. One of a backlog, or asked while the bot got ready, waits for room in the queue: Telegram keeps
-        the updates behind it meanwhile, and refusing it would help nobody."""
+        """Accept a question. While the queue is full, one of a backlog or from before the bot was ready waits for room.
+
+        Telegram keeps the updates behind it meanwhile. Raises EngineBusy for any other question, and RateLimited.
+        """
         while True:
             if not self._admission.ready:
                 self._not_ready_at = time.time()

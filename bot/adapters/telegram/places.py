@@ -1,4 +1,4 @@
-"""Places in Telegram where the bot shows something, and the messages it has sent to them."""
+"""Places to which the bot sends messages, and the messages that it has sent."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -10,9 +10,9 @@ from bot.core.messages import Address
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A chat, the topic of a forum (None: General, or no forum), the message to reply to, and the person whose answer it is.
+    """A chat, its topic (None: General, or no forum), the message to reply to, and the person whose answer it is.
 
-    The messages in a chat wait for each other, and the persons take turns. All that is no answer counts as one person's ("").
+    The messages of a chat wait for each other by turns of `person`; all that are no answers have the person "".
     """
 
     chat: int
@@ -23,7 +23,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that a bot has sent. Its text form `chat:number@bot` is unique: numbers are counted by chat and by bot."""
+    """A message that a bot has sent. Its text form is `chat:number@bot`: numbers are counted by chat and by bot."""
 
     chat: int
     number: int
@@ -40,23 +40,23 @@ class Sent:
 
 
 def message_key(number: int, bot: int) -> str:
-    """The id of a message within its chat, as `number@bot`: another bot over the same data counts from 1 again."""
+    """Return the id of a message in its chat, `number@bot`: each bot counts the messages of its chats from 1."""
     return f"{number}@{bot}"
 
 
 def place_of_reply(message: Message) -> Place:
-    """The place of a short reply to a message."""
+    """Return the place of a short reply to a message."""
     return Place(message.chat_id, topic_of(message), message.message_id)
 
 
 def place_of_answer(address: Address) -> Place:
-    """The place of the answer to a question. In a private chat the answer replies to the question only if it comes late."""
+    """Return the place of the answer to a question. In a private chat it is a reply only if it comes late."""
     replies = not address.details["private"] or address.details["late"]
     reply_to = int(address.message.partition("@")[0]) if replies else None
     return Place(int(address.chat), address.details["topic"], reply_to, address.details["author"])
 
 
 def topic_of(message: Message) -> int | None:
-    """The topic of a forum; None for the General topic, which must not be named when sending."""
+    """Return the topic of a message; None for General, which must not be named when sending."""
     topic = message.message_thread_id if message.is_topic_message else None
     return None if topic == 1 else topic

@@ -46,7 +46,7 @@ class Background:
             self._short.add(task)
 
     async def settle(self) -> None:
-        """Wait a moment for the short tasks that were started since the last call."""
+        """Wait for the short tasks that were started since the last call, for 1.5 seconds at most."""
         if self._short:
             await asyncio.wait(self._short, timeout=_SETTLING)
             self._short.clear()
@@ -61,8 +61,8 @@ class Background:
 class Replies:
     """Replies to messages in the background. A reply that can't be sent is dropped and logged.
 
-    One person gets few replies a minute, and so does one group; those beyond that are left out and counted. Operators are not
-    limited in their private chats.
+    One person and one group get few replies a minute; further ones are left out and counted. Operators are not limited in their
+    private chats.
     """
 
     def __init__(self, sender: Sender, background: Background, operators: frozenset[str]) -> None:
@@ -73,7 +73,7 @@ class Replies:
         self._in_private = ReplyLimits(person=_PERSON_IN_PRIVATE, chat=_PERSON_IN_PRIVATE)
 
     def say(self, message: Message, text: str) -> None:
-        """Reply with `text`; an empty one sends nothing."""
+        """Reply with `text`, unless it is empty or one reply too many."""
         if not text or not self._may_reply(message):
             return
         place = place_of_reply(message)
