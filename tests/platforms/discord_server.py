@@ -313,9 +313,16 @@ class DiscordServer:
         """The next call of this kind is carried out, but its answer never arrives."""
         self.lost_answers.append(lambda m, p: m == method and p.endswith(ending))
 
-    async def drop_gateway(self, code: int | None = None) -> None:
-        """Break the connection: as a cable is pulled, or closed with a code."""
-        for socket in list(self._sockets):
+    async def drop_gateway(self, code: int | None = None, *, shard: int | None = None, resumable: bool = True) -> None:
+        """Break the connection, or that of one shard: as a cable is pulled, or closed with a code.
+
+        `resumable`: whether the session can be resumed.
+        """
+        if not resumable:
+            self._session = ""
+        for socket, identity in list(self._sockets.items()):
+            if shard is not None and identity.get("shard", [0])[0] != shard:
+                continue
             del self._sockets[socket]
             if code is not None:
                 await socket.close(code=code)

@@ -56,7 +56,8 @@ class Chat:
     @property
     def from_bot(self) -> list[Json]:
         """What the bot has said here and is still there, oldest first."""
-        return [message for message in self.messages.values() if (message.get("from") or {}).get("id") == BOT["id"]]
+        name = BOT["username"]
+        return [message for message in self.messages.values() if (message.get("from") or {}).get("username") == name]
 
     @property
     def texts(self) -> list[str]:
@@ -95,7 +96,10 @@ class Limits:
 class TelegramServer:
     """Use as an async context manager, once it is listening `base_url` and `file_url` are what the library takes."""
 
-    def __init__(self, *, privacy: bool = True, limits: Limits | None = None, port: int = 0) -> None:
+    def __init__(self, *, privacy: bool = True, limits: Limits | None = None, port: int = 0, bot: int = 123456) -> None:
+        """`bot`: the id of the bot. Each bot has a token of its own."""
+        self.me = BOT | {"id": bot}
+        self.token = TOKEN.replace(str(BOT["id"]), str(bot))
         self.privacy = privacy
         self.limits = limits
         self.chats: dict[int, Chat] = {}
@@ -323,9 +327,9 @@ class TelegramServer:
         if not chat.is_group or not self.privacy:
             return True
         text = message.get("text") or message.get("caption") or ""
-        if (message.get("reply_to_message", {}).get("from") or {}).get("id") == BOT["id"]:
+        if (message.get("reply_to_message", {}).get("from") or {}).get("id") == self.me["id"]:
             return True
-        if (message.get("via_bot") or {}).get("id") == BOT["id"]:
+        if (message.get("via_bot") or {}).get("id") == self.me["id"]:
             return True
         if re.match(r"/\w+", text):
             return "@" not in text.split()[0] or text.split()[0].lower().endswith(f"@{BOT['username']}")
@@ -356,8 +360,8 @@ class TelegramServer:
                 "chat": chat.data,
                 "from": person,
                 "date": int(time.time()),
-                "old_chat_member": _membership(old),
-                "new_chat_member": _membership(status),
+                "old_chat_member": _membership(self.me, old),
+                "new_chat_member": _membership(self.me, status),
             },
         )
 
@@ -370,7 +374,7 @@ class TelegramServer:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
-        if request.match_info["token"] != TOKEN:
+        if request.match_info["token"] != self.token:
             return _refusal(Refused(401, "Unauthorized"))
         try:
             parameters = await _parameters(request, method)
@@ -416,7 +420,7 @@ class TelegramServer:
     async def _download(self, request: web.Request) -> web.Response:
         path = request.match_info["path"]
         found = [content for name, content in self._files.values() if name == path]
-        if request.match_info["token"] != TOKEN or not found:
+        if request.match_info["token"] != self.token or not found:
             raise web.HTTPNotFound
         return web.Response(body=found[0])
 
@@ -424,7 +428,7 @@ class TelegramServer:
 
     async def _do_getMe(self, _: Json) -> Json:  # noqa: N802
         return {
-            **BOT,
+            **self.me,
             "can_join_groups": True,
             "can_read_all_group_messages": not self.privacy,
             "supports_inline_queries": True,
@@ -510,7 +514,7 @@ class TelegramServer:
         if (thread or 1) in chat.closed_topics:
             raise Refused(400, "Bad Request: TOPIC_CLOSED")
         text = formatted(wanted["text"], wanted.get("parse_mode"), wanted.get("entities"))
-        message = {"from": BOT, "text": text.text.rstrip()} | _if_any("entities", text.entities)
+        message = {"from": self.me, "text": text.text.rstrip()} | _if_any("entities", text.entities)
         reply = wanted.get("reply_parameters")
         if reply and reply["message_id"] in chat.messages:
             message["reply_to_message"] = _shallow(chat.messages[reply["message_id"]])
@@ -561,7 +565,7 @@ class TelegramServer:
         self._count(chat)
         caption = wanted.get("caption")
         text = formatted(caption, None, None, LONGEST_CAPTION).text if caption else None
-        return self._message(chat, {"from": BOT, "document": wanted["document"]} | _if_any("caption", text))
+        return self._message(chat, {"from": self.me, "document": wanted["document"]} | _if_any("caption", text))
 
     async def _do_answerCallbackQuery(self, wanted: Json) -> bool:  # noqa: N802
         self._close_query(wanted["callback_query_id"])
@@ -616,7 +620,7 @@ class TelegramServer:
         message = chat.messages.get(wanted["message_id"])
         if message is None:
             raise Refused(400, "Bad Request: message to edit not found")
-        if (message.get("from") or {}).get("id") != BOT["id"]:
+        if (message.get("from") or {}).get("id") != self.me["id"]:
             raise Refused(400, "Bad Request: message can't be edited")
         return chat, message
 
@@ -722,8 +726,8 @@ def _typed_entities(which: str, text: str) -> Json:
     return _if_any(name, found)
 
 
-def _membership(status: str) -> Json:
-    return {"user": BOT, "status": status} | ({"until_date": 0} if status == "kicked" else {})
+def _membership(bot: Json, status: str) -> Json:
+    return {"user": bot, "status": status} | ({"until_date": 0} if status == "kicked" else {})
 
 
 def _scope(wanted: Json) -> tuple[str, str]:

@@ -1,19 +1,21 @@
 """Discord, through discord.py: its events become Questions, Answers become its messages.
 
 adapter       composes the parts and hands each event to one of them
-connection    logs in, stays connected, notices when that ends
-addressing    whether a message is for the bot, and its question
-incoming      takes questions, edits and deletions in, also after an absence
+connection    logs in, stays connected, and starts a new client when a connection ends
+absences      when each shard was away
+addressing    makes Questions of the messages that address the bot
+incoming      takes in messages, edits and deletions, also those of an absence
 outgoing      sends, edits and deletes messages
 places        channels, direct conversations, interactions, and their refusals
-rendering     an answer in Discord's Markdown, made harmless
+threads       remembers the threads that could not be opened
+rendering     renders an answer in Discord's Markdown
 progress      typing, placeholders, and their edits
 commands      slash commands and the context menu
 buttons       the buttons below answers
 actions       the operations that commands and buttons call
-interactions  carries these operations out
-responses     responses to interactions besides answers
-checking      token and intents, for the doctor
+interactions  carries out these operations
+responses     responds to interactions with text that is no answer
+checking      checks token and intents for `knowledge-bot doctor`
 """
 
 from bot.adapters.discord.adapter import DiscordAdapter

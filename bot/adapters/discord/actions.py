@@ -1,4 +1,4 @@
-"""The operations that commands and buttons call, as a protocol: they know nothing else of the adapter."""
+"""The protocol of the operations that commands and buttons call."""
 
 from typing import Protocol
 
@@ -13,6 +13,8 @@ Interaction = discord.Interaction[discord.Client]
 
 
 class Actions(Protocol):
+    """The operations of the adapter that commands and buttons call."""
+
     @property
     def settings(self) -> DiscordSettings: ...
 
@@ -20,19 +22,19 @@ class Actions(Protocol):
     def administration(self) -> Administration: ...
 
     async def ask(self, interaction: Interaction, text: str, *, private: bool) -> None:
-        """Take a question; its answer becomes the response to the interaction. Raises nothing that the user should see."""
+        """Accept a question. Its answer, or an error, becomes the response to the interaction."""
 
     async def stop(self, address: Address) -> bool:
-        """Stop the work on a question; return whether there was any."""
+        """Stop the work on a question. Returns False if it has ended already."""
 
     async def stored(self, reference: str) -> KeptAnswer | None:
-        """The question and the answer with this reference; None where they are not kept (any more)."""
+        """Return the question and the answer with this reference, or None if they are not kept."""
 
     async def rate(self, interaction: Interaction, reference: str, *, helpful: bool, reason: str = "") -> bool:
-        """Keep the user's rating of an answer. False: the answer is not kept (any more)."""
+        """Keep the user's rating of an answer. Returns False if the answer is not kept."""
 
     async def share(self, interaction: Interaction, reference: str) -> None:
-        """Send a private answer to the channel of the interaction."""
+        """Send a private answer to the channel of the interaction, once."""
 
     async def forget_conversation(self, conversation: str) -> None:
         """Erase the turns of a conversation."""

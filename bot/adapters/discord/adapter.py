@@ -1,7 +1,7 @@
-"""The adapter for Discord: it composes the parts, and hands each event of the library to the part that handles it.
+"""The adapter for Discord: composes its parts, and passes each event of the library to the part that handles it.
 
-Everything runs on the event loop. discord.py starts a task for each event; the parts show the user an error in such a task,
-and the others are logged here.
+Everything runs on the event loop. discord.py starts a task for each event; errors that a part doesn't show to the user are
+logged here.
 """
 
 from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ class DiscordAdapter:
         self._connection = Connection(settings, journal.platforms)
         self._outbox = Outbox(self._connection)
         self._display = ProgressDisplay(self._connection, self._outbox, journal.parts)
-        reader = MessageReader(journal.answers, journal.platforms, settings)
+        reader = MessageReader(journal.answers, journal.platforms, self._outbox.threads, settings)
         self._incoming = Incoming(
             self._connection, self._outbox, self._display, reader, admission, journal.platforms, settings
         )
@@ -61,7 +61,7 @@ class DiscordAdapter:
         )
 
     async def run(self) -> None:
-        """Stay connected. Raises SettingsError for an error that starting again can't cure."""
+        """Stay connected until cancelled. Raises SettingsError for an error that a restart can't cure."""
         await self._connection.run(self._prepare, self._incoming.catch_up)
 
     @property
@@ -108,32 +108,32 @@ class DiscordAdapter:
         await take_reason(self._interactions, interaction)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        self._outbox.forbidden.clear()
+        self._outbox.permissions_changed()
         _log.info("joined a server", server=guild.id)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         _log.info("left a server", server=guild.id)
 
     async def on_guild_channel_update(self, *_: object) -> None:
-        self._outbox.forbidden.clear()
+        self._outbox.permissions_changed()
 
     async def on_guild_role_update(self, *_: object) -> None:
-        self._outbox.forbidden.clear()
+        self._outbox.permissions_changed()
 
     async def on_raw_thread_update(self, payload: discord.RawThreadUpdateEvent) -> None:
-        """A thread was unlocked or reopened, maybe."""
+        """Try a thread again, because it may have been unlocked or reopened."""
         self._outbox.forbidden.discard(payload.thread_id)
 
     async def on_member_update(self, *_: object) -> None:
-        """The bot has got or lost a role, or a time-out. It is the only member that the library remembers and reports."""
-        self._outbox.forbidden.clear()
+        """Try all channels again, because the bot's roles have changed: the library reports no other member."""
+        self._outbox.permissions_changed()
 
     async def on_error(self, event: str, *_: object) -> None:
         _log.exception("event failed", event_name=event)
 
 
 def _stays_silent(address: Address, answer: Answer) -> bool:
-    """Whether an answer is not worth a message, because nobody has asked the bot for it."""
+    """Whether an answer is not sent, because its question didn't address the bot."""
     if answer.outcome is Outcome.SUGGESTED:
         return bool(address.details.get("unasked") or address.details.get("unprompted"))
     return bool(address.details.get("unprompted")) and not answer.answered

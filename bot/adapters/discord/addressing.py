@@ -1,4 +1,4 @@
-"""Whether a message is addressed to the bot, and the Question that it asks."""
+"""Reads Discord messages: decides whether one addresses the bot, and makes a Question of it."""
 
 import re
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.adapters.attention import looks_like_a_question
+from bot.adapters.discord.threads import RefusedThreads
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
 from bot.storage.base import AnswerStore, PlatformStore
@@ -19,15 +20,18 @@ _USER = re.compile(r"<@!?(\d+)>")
 class MessageReader:
     """Makes Questions of the messages that are addressed to the bot."""
 
-    def __init__(self, answers: AnswerStore, chats: PlatformStore, settings: DiscordSettings) -> None:
+    def __init__(
+        self, answers: AnswerStore, chats: PlatformStore, threads: RefusedThreads, settings: DiscordSettings
+    ) -> None:
         self._answers = answers
         self._chats = chats
+        self._threads = threads
         self._settings = settings
 
     async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | None:
-        """The question that a message asks the bot `me`; None where it isn't addressed to the bot.
+        """Return the question that a message asks the bot `me`, or None if the message doesn't address the bot.
 
-        Its text is empty where the message only mentions the bot.
+        The text of the question is empty if the message only mentions the bot.
         """
         if message.author.bot or message.webhook_id or message.type not in _WRITTEN:
             return None
@@ -40,7 +44,7 @@ class MessageReader:
         if not text and replied_to and not followed:  # "@bot" below somebody's question
             text, replied_to = replied_to, None
         prompted = addressed or _opens_post(message) or looks_like_a_question(text)
-        opens_thread = self._settings.threads and message.channel.type is discord.ChannelType.text and prompted
+        opens_thread = prompted and not followed and self._may_open_thread(message, me)
         return Question(
             text=text,
             conversation=followed.conversation if followed else self._conversation(message, opens_thread),
@@ -63,11 +67,11 @@ class MessageReader:
         )
 
     async def policy(self, channel: object) -> Policy:
-        """The policy of a thread, else of its channel, else of its category, else of its server, else the default."""
+        """Return the most specific policy: of the thread, its channel, its category, its server, or the default."""
         return await self._chats.policy(PLATFORM, _chats(channel)) or self._settings.policy
 
     async def _followed(self, message: discord.Message, me: discord.abc.User) -> Question | None:
-        """The question that the message follows up, by a reply to its answer."""
+        """Return the question whose answer the message replies to, or None."""
         reference = message.reference
         if (
             reference is None
@@ -80,33 +84,54 @@ class MessageReader:
             return None
         return await self._answers.answered_by(PLATFORM, str(reference.message_id))
 
+    def _may_open_thread(self, message: discord.Message, me: discord.abc.User) -> bool:
+        """Whether the question of a message gets a thread, by the settings and the known permissions."""
+        channel = message.channel
+        if not self._settings.threads or not isinstance(channel, discord.TextChannel):
+            return False
+        if channel.type is not discord.ChannelType.text or channel.id in self._threads.forbidden:
+            return False
+        member = channel.guild.get_member(me.id)
+        allowed = channel.permissions_for(member) if member else discord.Permissions.all()
+        return allowed.create_public_threads and allowed.send_messages_in_threads
+
     def _conversation(self, message: discord.Message, opens_thread: bool) -> str:
         if opens_thread:  # the thread will have the id of the message
-            return f"{PLATFORM}:{message.id}"
-        return conversation_in(message.channel, message.author.id)
+            return thread_conversation(str(message.id))
+        return self._threads.conversation(conversation_in(message.channel, message.author.id))
 
 
 _WRITTEN = (discord.MessageType.default, discord.MessageType.reply)  # by people; other types report events
 
 
 def conversation_in(channel: object, author: int, *, private: bool = False) -> str:
-    """The id of a conversation: one for each thread and direct chat, and one for each author in any other channel."""
+    """Return the id of a conversation: each thread and direct chat is one, in other channels each author has one."""
     chat = getattr(channel, "id", 0)
     if private:
         return f"{PLATFORM}:{chat}:{author}:private"
     shared = isinstance(channel, discord.Thread | discord.DMChannel | discord.GroupChannel)
-    return f"{PLATFORM}:{chat}" if shared else f"{PLATFORM}:{chat}:{author}"
+    return thread_conversation(str(chat)) if shared else channel_conversation(str(chat), str(author))
+
+
+def thread_conversation(thread: str) -> str:
+    """The id of the conversation of all people in a thread or a direct chat."""
+    return f"{PLATFORM}:{thread}"
+
+
+def channel_conversation(channel: str, author: str) -> str:
+    """The id of the conversation of one person in a channel."""
+    return f"{PLATFORM}:{channel}:{author}"
 
 
 def _chats(channel: object) -> list[str]:
-    """The ids under which the policy of a channel may be stored, the most specific one first."""
+    """Return the ids of a channel and of its parents, under which a policy may be stored, the most specific first."""
     ids = [getattr(channel, name, None) for name in ("id", "parent_id", "category_id")]
     guild = getattr(channel, "guild", None)
     return [str(chat) for chat in (*ids, guild and guild.id) if chat]
 
 
 def _may_answer(message: discord.Message, policy: Policy, me: discord.abc.User) -> bool:
-    """Whether the bot may answer a message that doesn't address it. It never interrupts a conversation between people."""
+    """Whether the bot may answer a message that doesn't address it: never one within a talk between people."""
     if _opens_post(message):
         return policy in (Policy.FORUM, Policy.ALWAYS)
     if message.reference is not None or message.mention_everyone or message.role_mentions:
@@ -126,7 +151,7 @@ def _takes_part(channel: object, me: discord.abc.User) -> bool:
 
 
 def _opens_post(message: discord.Message) -> bool:
-    """Whether this is the first message of a forum post. It has the id of the post."""
+    """Whether a message is the first one of a forum post, whose id it has."""
     channel = message.channel
     return (
         isinstance(channel, discord.Thread)
@@ -146,7 +171,7 @@ def _replies_to(message: discord.Message, me: discord.abc.User) -> bool:
 
 
 def _replied_text(message: discord.Message, me: discord.abc.User) -> str | None:
-    """The text of another person's message that this one replies to."""
+    """Return the text of the message that this one replies to, if another person than the bot wrote it."""
     replied = message.reference.resolved if message.reference else None
     if not isinstance(replied, discord.Message) or replied.author.id == me.id:
         return None
@@ -164,7 +189,7 @@ def _text(message: discord.Message, me: discord.abc.User) -> str:
 
 
 def _readable(text: str, mentions: Sequence[discord.abc.User]) -> str:
-    """Text with names in place of Discord's codes for emoji and users."""
+    """Replace Discord's codes for emoji and users by their names."""
     names = {str(user.id): user.display_name for user in mentions}
     text = _EMOJI.sub(r":\1:", text)
     return " ".join(_USER.sub(lambda match: f"@{names.get(match[1], 'somebody')}", text).split(" ")).strip()

@@ -1,4 +1,4 @@
-"""The buttons below answers. A button's id holds its purpose, so that it works after a restart too."""
+"""The buttons below answers. The id of a button names its action and its answer, so that it works after a restart."""
 
 import re
 from typing import Any, cast
@@ -21,8 +21,10 @@ Button = discord.ui.Button[discord.ui.View]
 
 
 def answer_buttons(answer: Answer, *, shareable: bool) -> discord.ui.View:
-    """The buttons below an answer or a suggestion: to rate it, to show the passage, to show more of the section if there is
-    more and, if `shareable`, to share a private answer."""
+    """Return the buttons below an answer or a suggestion.
+
+    They are Helpful, Not helpful, Show the passage, More if its section goes on, and Share if it is `shareable`.
+    """
     view = discord.ui.View(timeout=None)
     suggested = answer.outcome is Outcome.SUGGESTED
     for action in ("yes", "no", "source", *(("more",) if answer.more else ()), *(("share",) if shareable else ())):
@@ -31,7 +33,7 @@ def answer_buttons(answer: Answer, *, shareable: bool) -> discord.ui.View:
 
 
 def stop_button(address: Address, author: str) -> discord.ui.View:
-    """The button below an unfinished answer. `author` may press it, and everybody who may manage messages."""
+    """Return the button below an unfinished answer. Its `author` and people who may manage messages can press it."""
     view = discord.ui.View(timeout=None)
     view.add_item(StopButton(address.chat, address.message, author))
     return view
@@ -50,6 +52,8 @@ _LOOKS_BELOW_SUGGESTIONS = _LOOKS | {"yes": ("👍", "That's it"), "no": ("👎"
 class AnswerButton(
     discord.ui.DynamicItem[Button], template=r"kb:(?P<action>yes|no|source|more|share):(?P<reference>\w+)"
 ):
+    """A button below an answer; its id is `kb:ACTION:REFERENCE`."""
+
     def __init__(self, action: str, reference: str, *, suggested: bool = False) -> None:
         """`suggested`: whether the button stands below a suggestion, where those for rating have other labels."""
         emoji, label = (_LOOKS_BELOW_SUGGESTIONS if suggested else _LOOKS)[action]
@@ -100,6 +104,8 @@ class AnswerButton(
 
 
 class StopButton(discord.ui.DynamicItem[Button], template=r"kb:stop:(?P<chat>\d+):(?P<message>\d+):(?P<author>\d+)"):
+    """The button that stops the work on a question; its id holds the question's address and author."""
+
     def __init__(self, chat: str, message: str, author: str) -> None:
         super().__init__(discord.ui.Button(custom_id=f"kb:stop:{chat}:{message}:{author}", emoji="⏹️", label="Stop"))
         self._address = Address(PLATFORM, chat, message)
@@ -136,7 +142,7 @@ class _ReasonModal(discord.ui.Modal, title="What was wrong with the answer?"):
 
 
 async def take_reason(actions: Actions, interaction: Interaction) -> None:
-    """Keep the reason for an unhelpful answer, where the interaction is a submission of that form."""
+    """Keep the reason for a bad rating, if the interaction submits the form for it; ignore other interactions."""
     data: Any = interaction.data or {}
     match = _REASON.fullmatch(data.get("custom_id", ""))
     if interaction.type is not discord.InteractionType.modal_submit or match is None:
@@ -149,7 +155,7 @@ async def take_reason(actions: Actions, interaction: Interaction) -> None:
 
 
 def _values(components: Any) -> list[str]:
-    """The values of the fields of a form, which may be nested."""
+    """Return the values of the fields of a form, which may be nested."""
     found = []
     for component in components:
         if isinstance(component.get("value"), str):

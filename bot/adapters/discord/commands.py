@@ -65,7 +65,7 @@ Delete your question to erase it with its answer; `/forget me` erases all of you
 
 
 def command_tree(client: discord.Client, actions: Actions) -> "KnowledgeTree":
-    """All commands of a client."""
+    """Return the tree of all commands of a client."""
     tree = KnowledgeTree(client)
     for command in (_ask(actions), _answer_this(actions), _help(actions), _new(actions), _privacy(actions)):
         tree.add_command(command)
@@ -75,10 +75,10 @@ def command_tree(client: discord.Client, actions: Actions) -> "KnowledgeTree":
 
 
 class KnowledgeTree(app_commands.CommandTree[discord.Client]):
-    """The commands. They are sent to Discord only when they have changed: it takes 200 changes a day."""
+    """The commands. They are sent to Discord only if they have changed, because it accepts about 200 changes a day."""
 
     async def sync_if_changed(self, store: PlatformStore) -> None:
-        """Send the commands to Discord if they differ from those that it has. Logs a failure: the old ones still work."""
+        """Send the commands to Discord if they have changed. A failure is logged; Discord keeps the old ones."""
         described = json.dumps([command.to_dict(self) for command in self.get_commands()], sort_keys=True, default=str)
         state = f"{self.client.application_id}:{hashlib.sha256(described.encode()).hexdigest()}"
         if await store.note(PLATFORM, _SYNCED) == state:
@@ -92,7 +92,7 @@ class KnowledgeTree(app_commands.CommandTree[discord.Client]):
         _log.info("commands sent to Discord")
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
-        """Respond to a command that failed, so that nobody waits in vain."""
+        """Respond to a command that failed with a line about the error."""
         cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
         if isinstance(cause, app_commands.CheckFailure | app_commands.CommandNotFound):
             text = "This command is not there any more, or not for you."
@@ -191,7 +191,7 @@ class _Forget(app_commands.Group):
 
 
 class _Bot(app_commands.Group):
-    """The commands for operators. Discord shows them to everybody who may manage the server; only the policy is theirs too."""
+    """The commands for operators. Managers of a server see them too, and may set its policy."""
 
     def __init__(self, actions: Actions) -> None:
         super().__init__(
@@ -308,7 +308,7 @@ class _Bot(app_commands.Group):
     async def _operate(
         self, interaction: Interaction, work: Callable[[], Awaitable[str]], *, server_matter: bool = False
     ) -> None:
-        """Respond with the result of the work, if the user is an operator, or manages the server of a `server_matter`."""
+        """Respond with the result of `work`, if the user is an operator or manages the server of a `server_matter`."""
         await interaction.response.defer(ephemeral=True)
         allowed = self._actions.is_operator(interaction.user) or (
             server_matter and interaction.permissions.manage_guild

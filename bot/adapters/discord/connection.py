@@ -1,9 +1,9 @@
-"""The connection to Discord: one client after the other, each from its login to its end, under a watch."""
+"""The connection to Discord: runs one client after the other, each from its login to its end, under a watchdog."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ import discord
 import structlog
 from discord.gateway import KeepAliveHandler
 
+from bot.adapters.discord.absences import Absences
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.addressing import PLATFORM
 from bot.adapters.discord.places import NOBODY
@@ -35,33 +36,33 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot
 
 
 class Client(discord.Client):
-    """A client that carries the operations for buttons, whose classes the library instantiates by itself."""
+    """A client with the operations for buttons: the library instantiates their classes, so they find them here."""
 
     actions: Actions
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
-        """Drop the events that the library itself makes after the end, and fails over."""
+        """Drop events after the end, which the library itself dispatches and then fails to handle."""
         if not self.is_closed():
             super().dispatch(event, *args, **kwargs)
 
 
 class _ShardedClient(discord.AutoShardedClient, Client):
-    """The same in several shards."""
+    """A client with several shards."""
 
 
 Prepare = Callable[[Client], None]
-CatchUp = Callable[[float], Coroutine[Any, Any, None]]
+CatchUp = Callable[[Mapping[int, float]], Coroutine[Any, Any, None]]
 
 
 class Connection:
-    """Keeps one client connected at a time, and notes how long it is. Belongs to the event loop."""
+    """Keeps one client connected, with one shard or several, and notes in the store when it was connected last."""
 
     def __init__(self, settings: DiscordSettings, store: PlatformStore) -> None:
         self._settings = settings
         self._store = store
         self._client: Client | None = None
-        self._connected = False
-        self._missed_since: float | None = None  # seconds since the epoch
+        self._absences = Absences(None)
+        self._all_ready = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -73,14 +74,14 @@ class Connection:
 
     @property
     def trouble(self) -> str | None:
-        """See `Connecting.trouble`."""
-        return None if self._connected else "there is no connection to Discord"
+        """Why the bot is not connected, in words for an operator; None if it is."""
+        return None if self._absences.connected else "there is no connection to Discord"
 
     async def run(self, prepare: Prepare, catch_up: CatchUp) -> None:
-        """Stay connected. Raises SettingsError for an error that starting again can't cure.
+        """Stay connected until cancelled. Raises SettingsError for an error that a restart can't cure.
 
-        `prepare` registers handlers of events with each new client. `catch_up` takes in the messages since a time (seconds
-        since the epoch); it runs at the beginning of each session.
+        `prepare` registers handlers of events with each new client. `catch_up` takes in the messages that shards have missed,
+        each since a time (seconds since the epoch); it runs at the beginning of each session.
         """
         content = self._settings.message_content
         while True:
@@ -99,15 +100,16 @@ class Connection:
                 return
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do something beside the events. It is cancelled with the client."""
+        """Run `work` as a task, which is cancelled when the client ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def _serve(self, client: Client) -> None:
-        """Run a client from its login to its end. Raises the reason of the end."""
-        self._client, self._connected = client, False
+        """Run a client from its login to its end. Raises the error that has ended it."""
+        alive_at = await self._store.note(PLATFORM, _ALIVE)
+        self._client, self._absences, self._all_ready = client, Absences(float(alive_at) if alive_at else None), False
         try:
             async with client:
                 serving = asyncio.create_task(client.start(self._settings.token.get_secret_value()))
@@ -121,7 +123,7 @@ class Connection:
                         task.cancel()
                     await asyncio.gather(serving, watching, return_exceptions=True)
         finally:
-            self._client, self._connected = None, False
+            self._client, self._absences = None, Absences(None)
             for work in self._tasks:
                 work.cancel()
             _stop_heartbeats(client)
@@ -137,43 +139,58 @@ class Connection:
         )
 
         async def on_ready() -> None:
+            """Catch up after the start. `on_shard_ready` follows when a single shard begins a new session later."""
             _announce(client)
-            if self._missed_since is not None:
-                self.start(catch_up(self._missed_since))
+            self._all_ready = True
+            if missed := self._absences.take():
+                self.start(catch_up(missed))
 
-        for handler in (self.on_connect, on_ready, self.on_resumed, self.on_disconnect):
-            client.event(handler)
+        async def on_shard_ready(shard: int) -> None:
+            if self._all_ready and (missed := self._absences.take(shard)):
+                self.start(catch_up(missed))
+
+        prefix = "on_shard_" if self._settings.sharded else "on_"
+        client.event(on_ready)
+        client.event(on_shard_ready)
+        for event, handler in (
+            ("connect", self._session_began),
+            ("resumed", self._session_resumed),
+            ("disconnect", self._connection_lost),
+        ):
+            setattr(client, f"{prefix}{event}", handler)
         prepare(client)
         return client
 
     async def _watch(self) -> None:
-        """Note the time while the bot is connected. Raises ConnectionError after too long a time without a connection."""
+        """Note the time at intervals while connected. Raises ConnectionError after a long time without connection."""
         silent_since = time.monotonic()
         while True:
-            if self._connected:
+            if self._absences.connected:
                 silent_since = time.monotonic()
                 with suppress(StorageError):
-                    await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
+                    await self._note_alive()
             elif time.monotonic() - silent_since > _LONGEST_SILENCE:
                 raise ConnectionError(f"no connection to Discord for {_LONGEST_SILENCE:g} seconds")
             await asyncio.sleep(_ALIVE_EVERY)
 
-    async def on_connect(self) -> None:
-        """A new session begins: Discord doesn't repeat the events since the end of the last one."""
-        missed_since = await self._store.note(PLATFORM, _ALIVE)
-        self._missed_since = float(missed_since) if missed_since else None
-        self._connected = True
-        await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
+    async def _note_alive(self) -> None:
+        """Note the time, from which the bot catches up after a restart, unless a shard is away."""
+        if self._client is not None and self._absences.connected == (self._client.shard_count or 1):
+            await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
 
-    async def on_resumed(self) -> None:
-        self._connected = True
+    async def _session_began(self, shard: int = 0) -> None:
+        self._absences.session_began(shard)
+        await self._note_alive()
 
-    async def on_disconnect(self) -> None:
-        self._connected = False
+    async def _session_resumed(self, shard: int = 0) -> None:
+        self._absences.resumed(shard)
+
+    async def _connection_lost(self, shard: int = 0) -> None:
+        self._absences.lost(shard)
 
 
 def _incurable(error: Exception) -> SettingsError | None:
-    """The error for the operator, where starting again is of no use."""
+    """Return the error for the operator if a restart can't cure it, else None."""
     if isinstance(error, discord.ConnectionClosed):
         return SettingsError([f"Discord: {_FATAL[error.code]}"]) if error.code in _FATAL else None
     # Which of the two states it is depends on the fault of the token.
@@ -201,7 +218,7 @@ def _ways_off(application: int | None) -> str:
 
 
 def _stop_heartbeats(client: Client) -> None:
-    """Stop the heartbeats of a client. The library leaves them running where a connection breaks while it is made."""
+    """Stop the heartbeats of a client, which the library leaves running if a connection breaks while it is made."""
     for thread in threading.enumerate():
         if isinstance(thread, KeepAliveHandler) and thread.ws._connection is client._connection:
             thread.stop()

@@ -1,9 +1,11 @@
-"""Takes messages in, with their edits and deletions, and those that came while the bot was away."""
+"""Takes in messages, their edits and deletions, and the messages of an absence."""
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from weakref import WeakValueDictionary
 
 import discord
 import structlog
@@ -16,7 +18,7 @@ from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import PlaceClosed
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import failure
-from bot.adapters.recent import Recent
+from bot.adapters.rates import Rate, ReplyLimits
 from bot.core.errors import EngineBusy, RateLimited, StorageError, Undeliverable
 from bot.core.messages import Address, Question
 from bot.core.settings import DiscordSettings
@@ -25,8 +27,10 @@ from bot.storage.base import PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
 _LATE_EDIT = 900.0  # seconds after which an edit makes no new question
-_REFUSAL_EVERY = 30.0  # seconds between two refusals in words to the same person; in between, a reaction is enough
-_REFUSED = 2000  # people whose last refusal is remembered
+# Hints and refusals in words, to one person and in one channel; a reaction takes the place of the others. Discord takes five
+# messages in five seconds in a channel, and the answers wait for each of them.
+_PERSON = Rate(1, 30.0)
+_CHANNEL = Rate(5, 30.0)
 _DIRECT = "direct_chats"  # the note with the latest direct conversations, which Discord doesn't list
 _MOST_DIRECT = 200
 _SILENCE_UNNOTICED = 60.0  # seconds for which a connection may have been dead before the bot noticed
@@ -34,6 +38,8 @@ _HISTORY = 100  # messages of one channel that are looked through after an absen
 
 
 class Incoming:
+    """Turns messages that address the bot into questions and has them accepted, revised, withdrawn or refused."""
+
     def __init__(
         self,
         connection: Connection,
@@ -51,7 +57,8 @@ class Incoming:
         self._admission = admission
         self._store = store
         self._settings = settings
-        self._refused_at = Recent[int, float](_REFUSED)  # by author
+        self._refusals = ReplyLimits(person=_PERSON, chat=_CHANNEL)
+        self._order = WeakValueDictionary[int, asyncio.Lock]()  # by channel, as long as somebody holds or awaits it
 
     # --- events
 
@@ -73,77 +80,101 @@ class Incoming:
     # --- questions
 
     async def _take(self, message: discord.Message, *, edited: bool = False) -> None:
-        """Accept the question of a message that is addressed to the bot. Failures are shown in reply to it."""
+        """Accept the question of a message, if it addresses the bot, or reply with a hint, a refusal or an error."""
         me = self._connection.client.user
         if message.channel.id in self._outbox.forbidden or me is None:
             return
+        async with self._in_order(message.channel.id):
+            said = await self._accept_question(message, me, edited=edited)
+        if said:  # sending it may have to wait, and holds up no other message
+            await self._say_instead(message, said)
+
+    def _in_order(self, channel: int) -> asyncio.Lock:
+        """Return the lock of a channel. Each event has a task of its own; the lock keeps their order."""
+        return self._order.setdefault(channel, asyncio.Lock())
+
+    async def _accept_question(self, message: discord.Message, me: discord.abc.User, *, edited: bool) -> str:
+        """Accept the question of a message, if it asks one. Returns a hint or refusal to reply with, else ""."""
         try:
             question = await self._reader.question_in(message, me)
         except StorageError as error:  # reply only where the bot is addressed for certain
-            if message.guild is None or me in message.mentions:
-                await self._outbox.reply(message, rendering.escaped(failure(error)))
-            return
+            certain = message.guild is None or me in message.mentions
+            return rendering.escaped(failure(error)) if certain else ""
         if question is None:
-            return
+            return ""
         try:
             if message.guild is None:
                 await self._remember_direct(message.channel.id)
-            await self._accept(message, question, edited=edited)
+            said = await self._accept(message, question, edited=edited)
         except (EngineBusy, RateLimited) as error:
-            await self._refuse(message, f"⏳ {rendering.escaped(str(error))}", question)
+            said = f"⏳ {rendering.escaped(str(error))}"
         except Exception as error:
-            await self._refuse(message, rendering.escaped(failure(error)), question)
+            said = rendering.escaped(failure(error))
+        return "" if question.address.details.get("unprompted") else said
 
-    async def _accept(self, message: discord.Message, question: Question, *, edited: bool) -> None:
+    async def _accept(self, message: discord.Message, question: Question, *, edited: bool) -> str:
+        """Accept or revise a question. Returns a hint if it has no words, else ""."""
         if not question.text:
-            if not edited:
-                await self._refuse(message, HELP, question)
-            return
+            return "" if edited else HELP
         if edited:
             revised = await self._admission.revise(question)
             if revised or (discord.utils.utcnow() - message.created_at).total_seconds() > _LATE_EDIT:
-                return
+                return ""
         await self._admission.accept(question)
+        return ""
 
     async def _withdraw(self, channel: int, message: int) -> None:
-        """Withdraw the question of a deleted message, and delete its answer, wherever that was sent."""
+        """Withdraw the question of a deleted message, and delete its answer in the channel and in its thread."""
         address = Address(PLATFORM, str(channel), str(message))
         self._display.end(address)
+        async with self._in_order(channel):
+            pass  # the message is taken in, if its own event came just before
         for sent in await self._admission.withdraw(address):
             for place in (channel, message):  # a thread of the question has its id
                 await self._outbox.delete(place, sent)
 
-    async def _refuse(self, message: discord.Message, text: str, question: Question) -> None:
-        """Reply with text instead of an answer, or react only, where the same person got such a reply just now."""
-        if question.address.details.get("unprompted"):
-            return
-        author, now = message.author.id, time.monotonic()
-        refused_at = self._refused_at.get(author)
+    async def _say_instead(self, message: discord.Message, text: str) -> None:
+        """Reply with a hint or refusal, or with a reaction if the person or the channel got several lately."""
         with suppress(discord.HTTPException, PlaceClosed, Undeliverable):
-            if refused_at is not None and now - refused_at < _REFUSAL_EVERY:
+            if self._refusals.take(message.channel.id, message.author.id):
+                await self._outbox.reply(message, text)
+            else:
                 await message.add_reaction("⏳")
-                return
-            self._refused_at[author] = now
-            await self._outbox.reply(message, text)
 
     # --- catching up
 
-    async def catch_up(self, since: float) -> None:
-        """Take the messages since a time (seconds since the epoch), unless that is too long ago. The journal knows those
-        that were taken before."""
-        away = time.time() - since
-        if not 0 < away <= self._settings.catch_up_seconds:
-            return
-        after = datetime.fromtimestamp(since - _SILENCE_UNNOTICED, UTC)
+    async def catch_up(self, missed_since: Mapping[int, float]) -> None:
+        """Take in the messages of each shard since a time (seconds since the epoch), unless that is too long ago.
+
+        Those that were taken in before are in the journal, and are not accepted again.
+        """
+        now, looked_at = time.time(), 0
+        missed = {shard: at for shard, at in missed_since.items() if 0 < now - at <= self._settings.catch_up_seconds}
+        for shard, at in missed.items():
+            after = datetime.fromtimestamp(at - _SILENCE_UNNOTICED, UTC)
+            for channel in await self._channels(shard, after):
+                looked_at += await self._catch_up_in(channel, after)
+        if missed:
+            _log.info("caught up", seconds_away=round(now - min(missed.values())), messages_looked_at=looked_at)
+
+    async def _channels(self, shard: int, after: datetime) -> list[discord.abc.Messageable]:
+        """Return the channels of a shard with newer messages, and for the first shard all direct conversations."""
         client = self._connection.client
-        direct = [client.get_partial_messageable(chat) for chat in await self._direct_chats()]
+        direct = await self._direct_chats() if shard == 0 else []
+        return [*_channels_with_news(client, shard, after), *map(client.get_partial_messageable, direct)]
+
+    async def _catch_up_in(self, channel: discord.abc.Messageable, after: datetime) -> int:
+        """Take in the messages of one channel and return their number. A failure is logged."""
         looked_at = 0
-        for channel in (*_channels_with_news(client, after), *direct):
-            with suppress(discord.HTTPException):
-                async for message in channel.history(after=after, limit=_HISTORY, oldest_first=True):
-                    looked_at += 1
-                    await self._take(message)
-        _log.info("caught up", seconds_away=round(away), messages_looked_at=looked_at)
+        try:
+            async for message in channel.history(after=after, limit=_HISTORY, oldest_first=True):
+                looked_at += 1
+                await self._take(message)
+        except discord.HTTPException as error:
+            _log.debug("a channel was not caught up", error=type(error).__name__)
+        except Exception:
+            _log.exception("a channel was not caught up")
+        return looked_at
 
     async def _direct_chats(self) -> list[int]:
         return [int(chat) for chat in (await self._store.note(PLATFORM, _DIRECT) or "").split()]
@@ -154,12 +185,13 @@ class Incoming:
             await self._store.set_note(PLATFORM, _DIRECT, " ".join(map(str, [*chats, chat][-_MOST_DIRECT:])))
 
 
-def _channels_with_news(client: discord.Client, after: datetime) -> Sequence[discord.abc.Messageable]:
-    """The channels whose last message is newer than `after`."""
+def _channels_with_news(client: discord.Client, shard: int, after: datetime) -> Sequence[discord.abc.Messageable]:
+    """Return the channels in the servers of a shard whose last message is newer than `after`."""
     newer = discord.utils.time_snowflake(after)
     return [
         channel
         for guild in client.guilds
+        if guild.shard_id == shard
         for channel in _channels_of(guild)
         if channel.last_message_id and channel.last_message_id > newer
     ]

@@ -1,4 +1,4 @@
-"""Carries out what commands and buttons call: see `Actions`."""
+"""Carries out the operations of commands and buttons."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,9 +23,12 @@ from bot.storage.base import Journal, KeptAnswer
 
 _LONGEST_BEFORE_DEFERRAL = 0.1  # seconds; Discord gives three, but people see nothing until then
 _SEEN = 2000  # interactions that are remembered in order to drop repeated events
+_SHARED = 1000  # answers that are remembered in order to share each once
 
 
 class Interactions:
+    """Implements `Actions` with the admission, the journal and the outbox."""
+
     def __init__(
         self,
         connection: Connection,
@@ -46,17 +49,19 @@ class Interactions:
         self._journal = journal
         self._forget_conversation = forget_conversation
         self._seen = Recent[int, None](_SEEN)
+        self._shared = Recent[str, None](_SHARED)  # by reference
 
     async def ask(self, interaction: Interaction, text: str, *, private: bool) -> None:
-        """Take a question; its answer becomes the response to the interaction. Raises nothing that the user should see.
+        """Accept a question. Its answer, or an error, becomes the response to the interaction.
 
-        The journal has the question before Discord shows that the bot is thinking, so that a crash in between leaves no bot
-        that thinks for ever. A slow disk delays the sign by a tenth of a second at most.
+        The question is written to the journal before Discord shows that the bot is thinking: otherwise a crash in between
+        would leave that sign for ever. A slow disk delays the sign by a tenth of a second at most.
         """
         if interaction.id in self._seen:
             return
         self._seen[interaction.id] = None
-        question = _question(interaction, text, private)
+        conversation = conversation_in(interaction.channel, interaction.user.id, private=private)
+        question = _question(interaction, text, self._outbox.threads.conversation(conversation), private=private)
         with self._outbox.deferring(question.address):
             accepting = asyncio.create_task(self._accept(interaction, question))
             try:
@@ -86,6 +91,9 @@ class Interactions:
         return await self._journal.answers.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=reason)
 
     async def share(self, interaction: Interaction, reference: str) -> None:
+        if reference in self._shared:
+            return
+        self._shared[reference] = None  # before the first await, during which the second press of a double tap may come
         stored = await self.stored(reference)
         if stored is None or interaction.channel_id is None:
             return
@@ -96,7 +104,7 @@ class Interactions:
             await interaction.followup.send(f"⚠️ This can't be shared: {error}.", ephemeral=True)
 
     async def forget_conversation(self, conversation: str) -> None:
-        await self._forget_conversation(conversation)
+        await self._forget_conversation(self._outbox.threads.forget(conversation))
 
     def is_operator(self, user: discord.abc.User) -> bool:
         if self.settings.operators:
@@ -108,10 +116,10 @@ class Interactions:
         return user.id in ({member.id for member in team.members} if team else {application.owner.id})
 
 
-def _question(interaction: Interaction, text: str, private: bool) -> Question:
+def _question(interaction: Interaction, text: str, conversation: str, *, private: bool) -> Question:
     return Question(
         text=text,
-        conversation=conversation_in(interaction.channel, interaction.user.id, private=private),
+        conversation=conversation,
         author=str(interaction.user.id),
         address=Address(
             PLATFORM,

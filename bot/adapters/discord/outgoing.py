@@ -1,4 +1,4 @@
-"""Sends, edits and deletes the bot's messages, each in the best place that is open."""
+"""Sends, edits and deletes the bot's messages, each in the best place that accepts it."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 import discord
 
 from bot.adapters.discord import rendering
+from bot.adapters.discord.addressing import channel_conversation, thread_conversation
 from bot.adapters.discord.buttons import answer_buttons, stop_button
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.places import (
@@ -22,19 +23,28 @@ from bot.adapters.discord.places import (
     token_lives,
 )
 from bot.adapters.discord.rendering import Rendered
+from bot.adapters.discord.threads import RefusedThreads
 from bot.adapters.layout import split_markdown
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending
 
 
 class Outbox:
+    """Delivers answers and other messages. `forbidden`: the channels that have refused the bot lately."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._deferrals: dict[str, asyncio.Event] = {}  # by interaction, set at the end of each
         self.forbidden = ForbiddenChannels()
+        self.threads = RefusedThreads()
+
+    def permissions_changed(self) -> None:
+        """Try forbidden channels and threads again."""
+        self.forbidden.clear()
+        self.threads.forbidden.clear()
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
-        """Send an answer part by part. Raises Undeliverable where no place takes it."""
+        """Send an answer part by part. Raises Undeliverable if no place accepts it."""
         details = address.details
         rendered = rendering.render(answer, question=details.get("question"))
         places = await self._places(address)
@@ -58,7 +68,7 @@ class Outbox:
                 await _delete(place, message)
 
     async def send_placeholder(self, address: Address, text: str, *, replaces: str | None) -> str:
-        """Send a text that the answer will replace, with a button to stop, or edit the one that was sent; its message id."""
+        """Send, or edit, the placeholder that the answer will replace, with a button to stop. Returns its id."""
         places = await self._places(address)
         [beginning, *_] = split_markdown(rendering.harmless(text), rendering.LONGEST_MESSAGE - 2) or ["…"]
         buttons = stop_button(address, str(address.details.get("author", 0)))
@@ -66,7 +76,7 @@ class Outbox:
         return await _send(places[:1], content, replaces, first=True)
 
     async def reply(self, message: discord.Message, text: str) -> None:
-        """Reply to a message with something else than an answer. Raises PlaceClosed and Undeliverable."""
+        """Reply to a message with a text that is no answer. Raises PlaceClosed and Undeliverable."""
         place = InChannel(self._connection.client, message.channel.id, message.id, self.forbidden)
         await place.send(Content(text, nonce_of(message.id, "line")), None)
 
@@ -79,12 +89,12 @@ class Outbox:
             await place.send(_content(rendered, part, nonce, _buttons(answer, shareable=False)), None)
 
     async def delete(self, channel: int, message: str) -> None:
-        """Delete a message, as far as that is possible."""
+        """Delete a message; a refusal is ignored."""
         await _delete(InChannel(self._connection.client, channel, None, ForbiddenChannels()), message)
 
     @contextmanager
     def deferring(self, address: Address) -> Iterator[None]:
-        """Hold back the answer to an interaction during the block: there is no response yet that it could replace."""
+        """Hold back the answer to an interaction during the block, in which the response that it replaces is made."""
         over = self._deferrals[address.message] = asyncio.Event()
         try:
             yield
@@ -93,7 +103,7 @@ class Outbox:
             self._deferrals.pop(address.message, None)
 
     async def _places(self, address: Address) -> list[Place]:
-        """The places for an answer, the best one first; the others are for when that is closed."""
+        """Return the places for an answer, best first; each is used if those before it are closed."""
         client, details = self._connection.client, address.details
         places: list[Place] = []
         if details["kind"] == "interaction":
@@ -111,15 +121,20 @@ class Outbox:
         return [*places, InDirect(client, details["author"])]
 
     async def _thread(self, address: Address) -> int | None:
-        """The thread of a question, opened if need be; None where that is not allowed."""
+        """Return the thread of a question, and open it if needed; None if that is refused."""
+        number = int(address.message)
+        if number in self.threads:
+            return None
         channel = self._connection.client.get_partial_messageable(int(address.chat), guild_id=address.details["server"])
-        message = channel.get_partial_message(int(address.message))
         try:
-            await message.create_thread(name=address.details["thread"])
+            await channel.get_partial_message(number).create_thread(name=address.details["thread"])
         except discord.HTTPException as error:
             if error.code != THREAD_EXISTS:
+                self.threads.add(channel.id, number, forbidden=isinstance(error, discord.Forbidden))
+                author = str(address.details["author"])
+                self.threads.go_on(channel_conversation(address.chat, author), thread_conversation(address.message))
                 return None
-        return int(address.message)
+        return number
 
 
 def _buttons(answer: Answer, *, shareable: bool) -> discord.ui.View | None:
@@ -129,7 +144,7 @@ def _buttons(answer: Answer, *, shareable: bool) -> discord.ui.View | None:
 def _content(
     rendered: Rendered, part: int, nonce: str, buttons: discord.ui.View | None, *, repeated: bool = False
 ) -> Content:
-    """The content of one part. A file goes with the first part, the buttons stand below the last one."""
+    """Return the content of one part: a file goes with the first part, the buttons with the last one."""
     text = rendered.parts[part]
     mark = rendering.repeated if repeated else str
     return Content(
@@ -142,7 +157,7 @@ def _content(
 
 
 async def _send(places: Sequence[Place], content: Content, replaces: str | None, *, first: bool) -> str:
-    """Send to the best place that is open; the message id. Raises Undeliverable where none is."""
+    """Send to the first open place, and return the id of the message. Raises Undeliverable if all are closed."""
     reason = "there is no place left to write to"
     for place in places:
         edited = replaces if replaces != InInteraction.ORIGINAL or isinstance(place, InInteraction) else None

@@ -1,8 +1,8 @@
-"""The places that take messages: a channel, a direct conversation, and an interaction for as long as its token lives.
+"""The places that accept messages: a channel, a direct conversation, and an interaction until its token expires.
 
 A message in a channel carries a nonce that is derived from its question and its answer, so that Discord drops a repeated send
 within a few minutes. A response to an interaction is edited, which may be repeated. A place that refuses the bot raises
-PlaceClosed, and a message that Discord will never take raises Undeliverable.
+PlaceClosed, and a message that Discord will never accept raises Undeliverable.
 """
 
 import hashlib
@@ -34,9 +34,9 @@ ALREADY_ACKNOWLEDGED, THREAD_EXISTS = 40060, 160004
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of one message. A channel takes several messages with the same `nonce` for one.
+    """The content of one message. Discord drops a second message with the same `nonce` in a channel.
 
-    `without_file` is the text where the channel takes no `file`.
+    `without_file` is the text for a channel that refuses `file`.
     """
 
     text: str
@@ -46,40 +46,40 @@ class Content:
     without_file: str | None = None
 
     def files(self) -> list[discord.File]:
-        """New file objects for one try: sending consumes them."""
+        """Return new file objects for one try: sending consumes them."""
         return [discord.File(io.BytesIO(self.file.encode()), _FILE_NAME)] if self.file is not None else []
 
 
 class PlaceClosed(Exception):
-    """The bot can't write to a place (any more). The text names the reason."""
+    """A place refuses the bot. The text names the reason."""
 
 
 class Place(Protocol):
-    """A destination of messages. Its methods raise PlaceClosed, and Undeliverable where the message itself is refused."""
+    """A destination of messages. Its methods raise PlaceClosed, and Undeliverable if the message itself is refused."""
 
     async def send(self, content: Content, replaces: str | None) -> str:
         """Send a message, or edit the one with the id `replaces`. Returns the message's id."""
 
     async def delete(self, message: str) -> None:
-        """Delete a message of the bot. Does nothing where it is gone already."""
+        """Delete a message of the bot. Does nothing if it is gone already."""
 
 
 class ForbiddenChannels:
-    """Channels that refused the bot lately. Nothing is read or sent in them for a while."""
+    """Channels that have refused the bot lately. An entry expires after an hour."""
 
     def __init__(self) -> None:
         self._until: dict[int, float] = {}
 
     def add(self, channel: int) -> None:
-        _log.warning("the bot may not write in a channel and leaves it alone", channel=channel, seconds=_FORBIDDEN_FOR)
+        """Add a channel for an hour."""
         self._until[channel] = time.monotonic() + _FORBIDDEN_FOR
 
     def discard(self, channel: int) -> None:
-        """Try a channel again, because it has changed."""
+        """Remove a channel, because it has changed."""
         self._until.pop(channel, None)
 
     def clear(self) -> None:
-        """Try all channels again, because permissions have changed in some server."""
+        """Remove all channels, because permissions have changed in a server."""
         self._until.clear()
 
     def __contains__(self, channel: int) -> bool:
@@ -90,7 +90,7 @@ class ForbiddenChannels:
 
 
 class InChannel:
-    """A channel, a thread or a direct conversation. Messages reply to the message `reply_to`, if that is set."""
+    """A channel, a thread or a direct conversation. Messages reply to `reply_to`, if that is set."""
 
     def __init__(
         self, client: discord.Client, channel: int, reply_to: int | None, forbidden: ForbiddenChannels
@@ -118,7 +118,7 @@ class InChannel:
                 return
 
     async def _put(self, content: Content, replaces: str | None) -> str:
-        """Edit the message `replaces`, or send a new one where it is gone; as no reply where replies are refused."""
+        """Edit the message `replaces`, or send a new one if it is gone; without a reference if replies are refused."""
         if replaces is not None:
             try:
                 return await self._edit(content, int(replaces))
@@ -151,11 +151,12 @@ class InChannel:
 
     @contextmanager
     def _refusals(self, *, closing: bool = False) -> Iterator[None]:
-        """Raise refusals as errors of a place. With `closing`, a missing permission makes the channel a forbidden one."""
+        """Raise refusals as PlaceClosed or Undeliverable. With `closing`, a missing permission forbids the channel."""
         try:
             yield
         except discord.Forbidden as error:
             if closing and error.code in (_MISSING_ACCESS, _MISSING_PERMISSIONS):
+                _log.warning("the bot may not write in a channel and leaves it alone", channel=self._channel.id)
                 self._forbidden.add(self._channel.id)
             raise PlaceClosed("the bot may not write in this channel") from error
         except discord.NotFound as error:
@@ -190,7 +191,7 @@ class InDirect:
 
 
 class InInteraction:
-    """The response to an interaction. Its first message was sent with the deferral and is edited; others follow it."""
+    """The response to an interaction: the message of the deferral, which is edited, and further ones below it."""
 
     ORIGINAL = "@original"
 
@@ -239,12 +240,12 @@ class InInteraction:
 
 
 def token_lives(taken_at: float) -> bool:
-    """Whether the token of an interaction that came at this time (seconds since the epoch) is still valid."""
+    """Whether the token of an interaction that came at `taken_at` (seconds since the epoch) is still valid."""
     return time.time() - taken_at < _TOKEN_LIVES
 
 
 def nonce_of(*names: object) -> str:
-    """A nonce of at most 25 characters, the same for the same names, also after a restart."""
+    """Return a nonce of at most 25 characters: a hash of the names."""
     return hashlib.sha256("/".join(map(str, names)).encode()).hexdigest()[:24]
 
 

@@ -22,6 +22,8 @@ Key = tuple[str, str, str]
 
 
 class ProgressDisplay:
+    """Shows the progress of questions."""
+
     def __init__(self, connection: Connection, outbox: Outbox, parts: PartStore) -> None:
         self._connection = connection
         self._outbox = outbox
@@ -31,7 +33,7 @@ class ProgressDisplay:
         self._last_edit = Recent[str, float](_CHANNELS)  # by channel
 
     async def show(self, address: Address, update: Update) -> None:
-        """Show how far a question has come, as far as it was addressed to the bot."""
+        """Show the progress of a question, if it was addressed to the bot."""
         if address.details.get("unprompted"):
             return
         if update.stage is Stage.WRITING:
@@ -45,13 +47,13 @@ class ProgressDisplay:
             await self._show_text(address, f"⏳ Number {update.text} in the line…")
 
     def end(self, address: Address) -> None:
-        """Show nothing more of a question. A placeholder stays until the answer replaces it."""
+        """End the display of a question. Its placeholder stays until the answer replaces it."""
         self._placeholders.pop(address.key, None)
         if typing := self._typing.pop(address.key, None):
             typing.cancel()
 
     async def _type(self, address: Address) -> None:
-        """Show that the bot is typing, until this is cancelled or for some minutes."""
+        """Show that the bot is typing until cancelled, for three minutes at most."""
         channel = self._connection.client.get_partial_messageable(int(address.chat))
         await asyncio.sleep(_TYPING_AFTER)
         try:
@@ -63,7 +65,7 @@ class ProgressDisplay:
     async def _show_text(self, address: Address, text: str) -> None:
         """Put text into the placeholder, at most once a second in a channel.
 
-        The pause comes after the edit, so that the next text is the latest one then; the answer waits for it too.
+        The pause comes after the edit, so that the text of the next edit is the latest one. The answer waits for it too.
         """
         last = self._last_edit.get(address.chat, 0.0)
         await asyncio.sleep(max(0.0, last + _EDIT_EVERY - time.monotonic()))

@@ -43,8 +43,11 @@ _SPECIAL = re.compile(r"([\\*_~`|<>\[\]()#@:])")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The messages of an answer, each at most 2000 units long. The last one takes the buttons, the first one takes `file`,
-    the whole text of an answer that is too long for messages. `without_file` replaces the first one where files are refused."""
+    """The messages of an answer, each at most 2000 units long.
+
+    `file` is the whole text of an answer that is too long for messages; it is attached to the first one, or `without_file`
+    replaces that one if files are refused. The buttons stand below the last one.
+    """
 
     parts: tuple[str, ...]
     file: str | None = None
@@ -52,7 +55,7 @@ class Rendered:
 
 
 def render(answer: Answer, *, question: str | None = None) -> Rendered:
-    """Render an answer as messages and its sources. `question` is quoted above it."""
+    """Render an answer with its sources as messages. `question`, if given, is quoted above it."""
     head = f"> {_one_line(question, _LONGEST_QUOTED_QUESTION)}\n" if question else ""
     head += f"{_SMALL_PRINT}{LATE}\n" if answer.late else ""
     sources = _sources(answer.citations)
@@ -71,24 +74,24 @@ def render(answer: Answer, *, question: str | None = None) -> Rendered:
 
 
 def render_more(answer: Answer) -> Rendered:
-    """Render the rest of an answer's section, without sources, which the message of the answer has."""
+    """Render the rest of an answer's section without sources, which stand below the answer."""
     return render(replace(answer, text=answer.more, citations=(), late=False))
 
 
 def body(answer: Answer) -> str:
-    """The text of an answer without its sources: Markdown where it is from the documents, else plain text of the bot."""
+    """Return the text of an answer without its sources; text of the bot itself is escaped."""
     if answer.from_documents:
         return harmless(answer.text)
     return _MARKS.get(answer.outcome, "") + escaped(answer.text)
 
 
 def repeated(part: str) -> str:
-    """A part with a note that it may have arrived before."""
+    """Add a note to a part that it may have arrived before."""
     return f"{part}\n{REPEATED}"
 
 
 def passages(citations: Sequence[Citation]) -> str:
-    """The quoted words of citations, each with its source below."""
+    """Render the quotes of citations, each with its source below."""
     quotes = []
     for citation in citations:
         quoted = "\n".join(f"> {line}" for line in harmless(citation.quote).split("\n"))
@@ -97,7 +100,7 @@ def passages(citations: Sequence[Citation]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text in which Discord finds no Markdown and no mention."""
+    """Escape text so that Discord finds no Markdown and no mention in it."""
     return _MENTION.sub("@\u200b", _SPECIAL.sub(r"\\\1", safe(text)))
 
 
@@ -124,7 +127,7 @@ def _plain_address(url: str | None) -> str:
 
 
 def harmless(text: str) -> str:
-    """Turn the Markdown of a document into Discord's Markdown, which shows all of it and does nothing else."""
+    """Turn the Markdown of a document into Discord's, without mentions, hidden addresses and previews."""
     return "\n".join(_pieces(safe(text).split("\n")))
 
 
@@ -165,7 +168,7 @@ def _closes(line: str, mark: str) -> bool:
 
 
 def _table_end(lines: Sequence[str], start: int) -> int:
-    """The place after the last line of the table that begins at `start`; `start` where no table begins."""
+    """Return the index behind the last line of the table that begins at `start`, or `start` if none begins."""
     if "|" not in lines[start] or start + 1 >= len(lines) or "|" not in lines[start + 1]:
         return start
     if not _TABLE_RULE.fullmatch(lines[start + 1]):
@@ -227,7 +230,7 @@ def _harmless_prose(text: str) -> str:
 
 
 def _unlinked(text: str) -> str:
-    """Text with bare addresses without previews, and no other mark that acts."""
+    """Put bare addresses in brackets, which prevent previews, and make the rest inert."""
     said: list[str] = []
     end = 0
     for address in _ADDRESS.finditer(text):

@@ -1,4 +1,4 @@
-"""Responses to interactions other than answers: deferrals, lines of text, and failures, which are logged and shown."""
+"""Responses to interactions that are no answers: deferrals, lines of text, and errors, which are logged and shown."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +17,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 async def defer(interaction: Interaction, *, private: bool) -> None:
-    """Show that the response will come. Raises nothing: where Discord refuses, the answer goes to the channel instead."""
+    """Show that the response will come. A refusal is logged; the answer goes to the channel then."""
     try:
         await interaction.response.defer(ephemeral=private, thinking=True)
     except discord.HTTPException as error:
@@ -28,7 +28,7 @@ async def defer(interaction: Interaction, *, private: bool) -> None:
 
 
 async def respond(interaction: Interaction, text: str) -> None:
-    """Replace a deferred response by text; text that is too long for a message goes into a file."""
+    """Replace a deferred response by text, with all of it in a file if it is too long for a message."""
     with suppress(discord.NotFound):  # the token has expired meanwhile
         first, *more = split_markdown(text, LONGEST_MESSAGE) or ["…"]
         content = Content(first, "", file=text if more else None)
@@ -48,7 +48,7 @@ async def respond_in_parts(interaction: Interaction, rendered: Rendered) -> None
 
 
 async def respond_anyway(interaction: Interaction, text: str) -> None:
-    """Respond, also after an earlier response. Raises nothing if Discord refuses."""
+    """Respond, or edit the response if there is one. A refusal is ignored."""
     with suppress(discord.HTTPException):
         if interaction.response.is_done():
             await interaction.edit_original_response(content=text, allowed_mentions=NOBODY)
@@ -58,7 +58,7 @@ async def respond_anyway(interaction: Interaction, text: str) -> None:
 
 @asynccontextmanager
 async def visible_failures(interaction: Interaction) -> AsyncIterator[None]:
-    """Log every error of the block, and respond to the interaction with a line about it."""
+    """Log an error of the block, and respond to the interaction with a line about it."""
     try:
         yield
     except discord.NotFound:  # the message or the interaction is gone, so nobody would see a response
@@ -71,7 +71,7 @@ async def visible_failures(interaction: Interaction) -> AsyncIterator[None]:
 
 
 def failure(error: BaseException) -> str:
-    """Log an error, and return a line about it for the user."""
+    """Log an error and return a line about it for the user."""
     reference = new_reference()
     if isinstance(error, BotError):
         _log.warning("not done", reference=reference, error=type(error).__name__)

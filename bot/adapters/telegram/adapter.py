@@ -1,4 +1,4 @@
-"""The Adapter for Telegram, wired together from its parts. All of them run on the event loop and never block it."""
+"""The adapter for Telegram: composes its parts. Everything runs on the event loop."""
 
 from collections.abc import Awaitable, Callable
 
@@ -56,10 +56,10 @@ class TelegramAdapter:
         self._background = Background()
         chats = Chats(journal.platforms, telegram.policy)
         sender = Sender(self._bot, self.flood, chats)
-        replies = Replies(sender, self._background)
+        self._replies = Replies(sender, self._background, self._operators)
         self._outbox = Outbox(sender, chats, buttons=settings.storage.answer_days > 0)
         self._display = ProgressDisplay(sender, journal.parts, _LONGEST_PROGRESS * settings.queue.deadline_seconds)
-        self._incoming = Incoming(self._bot, telegram, admission, journal, chats, replies)
+        self._incoming = Incoming(self._bot, telegram, admission, journal, chats, self._replies)
         updates = Updates(
             self._bot,
             telegram,
@@ -68,7 +68,7 @@ class TelegramAdapter:
             buttons=Buttons(journal.answers, sender, chats),
             inline=InlineQueries(search),
             chats=chats,
-            replies=replies,
+            replies=self._replies,
             background=self._background,
         )
         self._connection = Connection(self._bot, polling, telegram, updates.handle)
@@ -76,7 +76,7 @@ class TelegramAdapter:
     # --- Adapter
 
     async def run(self) -> None:
-        """Take updates in until cancelled. Raises SettingsError where the token is refused, and PollingStalled."""
+        """Take in updates until cancelled. Raises SettingsError if the token is refused, and PollingStalled."""
         try:
             await self._connection.open()
             self._background.start(publish_menus_if_changed(self._bot, self._notes, self._operators), long=True)
@@ -107,7 +107,7 @@ class TelegramAdapter:
 
     @property
     def webhook(self) -> Webhook | None:
-        """The webhook to be mounted in the HTTP server; None where the bot polls."""
+        """The webhook, which the HTTP server mounts; None if the bot polls."""
         return self._connection.webhook
 
     # --- Actions of the commands
@@ -116,9 +116,9 @@ class TelegramAdapter:
         """Erase the turns of a conversation."""
         await self._forget_conversation(conversation)
 
-    async def stop_last(self, conversation: str) -> bool:
-        """Stop the work on the last question of a conversation. False: nothing is being worked on."""
-        return await self._incoming.stop_last(conversation)
+    async def stop(self, conversation: str) -> bool:
+        """Stop the question of a conversation that is in work. Returns False if none is."""
+        return await self._incoming.stop(conversation)
 
     async def forget(self, author: str) -> Forgotten:
         """Erase the questions, turns and feedback of an author, and the progress shown for their questions."""
@@ -127,5 +127,6 @@ class TelegramAdapter:
         return forgotten
 
     def describe(self) -> str:
-        """The state of the connection and of flood control, in one line for an operator."""
-        return "; ".join(filter(None, (self._connection.describe(), self.flood.describe())))
+        """The state of the connection, of flood control and of short replies, in one line for an operator."""
+        described = (self._connection.describe(), self.flood.describe(), self._replies.describe())
+        return "; ".join(filter(None, described))

@@ -45,7 +45,7 @@ def caller_of(message: Message, author: str, *, shared_conversations: bool) -> C
 
 
 def author_of(message: Message) -> str | None:
-    """Return the id of the person, or of the chat in whose name a person writes; None for bots and the service itself."""
+    """Return the id of the person, or of the chat in whose name they write; None for bots and the service itself."""
     sender = message.from_user
     if message.is_automatic_forward or message.via_bot or (sender and sender.id == _SERVICE_USER):
         return None
@@ -60,7 +60,7 @@ def text_of(message: Message) -> str:
 
 
 def command_in(message: Message, me: User) -> Command | None:
-    """The command that a message begins with; None where it begins with none, or with one for another bot."""
+    """Return the command at the beginning of a message; None if there is none, or if it is for another bot."""
     word = _command_word(message)
     name, _, target = word.removeprefix("/").partition("@")
     if not word or not _is_name_of(target, me):
@@ -74,7 +74,7 @@ def for_another_bot(message: Message, me: User) -> bool:
 
 
 def _command_word(message: Message) -> str:
-    """`/ask@name` at the beginning of a message, or nothing. Commands are ASCII, so units are characters."""
+    """Return `/ask@name` at the beginning of a message, or "". Commands are ASCII, so units are characters."""
     for entity in message.entities or message.caption_entities:
         if entity.type == MessageEntity.BOT_COMMAND and entity.offset == 0:
             return text_of(message)[: entity.length]
@@ -86,9 +86,9 @@ def _is_name_of(target: str, me: User) -> bool:
 
 
 def asked_in(message: Message, me: User, policy: Policy) -> str | None:
-    """The question in a message that is no command, without mentions of the bot; None where the bot is not addressed.
+    """Return the question in a message that is no command, without mentions; None if it doesn't address the bot.
 
-    For a mention without other words, in reply to a message, it is the text of that message.
+    If a reply consists of a mention only, the question is the text of the message that it replies to.
     """
     if message.chat.type == ChatType.PRIVATE:
         return text_of(message).strip()
@@ -102,18 +102,18 @@ def asked_in(message: Message, me: User, policy: Policy) -> str | None:
 
 
 def _may_answer_unasked(message: Message, text: str) -> bool:
-    """Whether a message that doesn't address the bot begins a topic or asks everybody."""
+    """Whether a message that doesn't address the bot begins a topic, or asks a question of everybody."""
     return not _is_to_somebody_else(message) and (begins_topic(message) or looks_like_a_question(text))
 
 
 def is_unasked(message: Message, me: User) -> bool:
-    """Whether a message that is no command neither addresses the bot nor begins a topic, but asks everybody in a group."""
+    """Whether a message that is no command neither addresses the bot nor begins a topic."""
     addressed = message.chat.type == ChatType.PRIVATE or _without_mentions(message, me)[1] or replies_to(message, me)
     return not addressed and not begins_topic(message)
 
 
 def begins_topic(message: Message) -> bool:
-    """Whether a message may be the first of a new topic: it replies to the creation of the topic and came soon after it."""
+    """Whether a message may be the first of a topic: it replies to the creation of the topic, within an hour."""
     replied = message.reply_to_message
     if not message.is_topic_message or replied is None or replied.forum_topic_created is None:
         return False
@@ -121,12 +121,12 @@ def begins_topic(message: Message) -> bool:
 
 
 def replies_to(message: Message, me: User) -> bool:
-    """Whether a message replies to one of the bot."""
+    """Whether a message replies to a message of the bot."""
     return message.reply_to_message is not None and _is_from(message.reply_to_message, me)
 
 
 def replied_text(message: Message) -> str | None:
-    """Return the quoted words of the message replied to, or its whole text; None if the message is no reply."""
+    """Return the words that a reply quotes, or the whole text that it replies to; None if the message is no reply."""
     if message.quote is not None:
         return message.quote.text
     replied = message.reply_to_message
@@ -136,7 +136,7 @@ def replied_text(message: Message) -> str | None:
 
 
 def _without_mentions(message: Message, me: User) -> tuple[str, bool]:
-    """(the text without the mentions of the bot, whether it mentions the bot)"""
+    """Return the text without the mentions of the bot, and whether it mentions the bot."""
     text = text_of(message)
     found = message.parse_entities() if message.text else message.parse_caption_entities()
     mine = [

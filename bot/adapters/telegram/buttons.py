@@ -1,4 +1,4 @@
-"""The buttons below an answer. They work after a restart, because everything they need is kept under the answer's reference."""
+"""The buttons below an answer. They hold its reference only, so that they work after a restart."""
 
 import asyncio
 
@@ -12,9 +12,8 @@ from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Place, topic_of
 from bot.adapters.telegram.rendering import HELPFUL, MORE, NOT_HELPFUL, PASSAGE, more_of, passages_of
 from bot.adapters.telegram.sending import Sender
-from bot.core.errors import BotError, Undeliverable
-from bot.core.messages import NotSent
-from bot.storage.base import AnswerStore
+from bot.core.errors import BotError
+from bot.storage.base import AnswerStore, KeptAnswer
 
 _log = structlog.stdlib.get_logger(__name__)
 _TOO_OLD = "This answer isn't kept any more."
@@ -22,7 +21,7 @@ _REMEMBERED = 1000  # answers of which something was shown lately that is not sh
 
 
 class Buttons:
-    """Carries out the presses of buttons: feedback, and showing the passages behind an answer and the rest of its section."""
+    """Carries out presses of buttons: rating an answer, showing its passages, and showing the rest of its section."""
 
     def __init__(self, answers: AnswerStore, sender: Sender, chats: Chats) -> None:
         self._answers = answers
@@ -31,7 +30,7 @@ class Buttons:
         self._shown = Recent[tuple[str, str], None](_REMEMBERED)  # by kind of button and reference
 
     async def pressed(self, query: CallbackQuery) -> None:
-        """Carry out a press and answer its query, also after a failure: until then the app shows that it waits."""
+        """Carry out a press and answer its query, also after an error: the app shows that it waits until then."""
         said, alert = "Something went wrong on our side.", True
         try:
             said, alert = await self._carry_out(query)
@@ -45,43 +44,46 @@ class Buttons:
             _log.debug("a button press was not answered", error=type(error).__name__)
 
     async def _carry_out(self, query: CallbackQuery) -> tuple[str, bool]:
-        """(the text to show, whether it has to be dismissed)"""
+        """Return the text to show, and whether it has to be dismissed."""
         kind, _, reference = (query.data or "").partition(":")
-        if query.message is None or not await self._belongs(reference, str(query.message.chat.id)):
+        kept = await self._kept(reference, query.message.chat.id) if query.message else None
+        if query.message is None or kept is None:
             return _TOO_OLD, True
         if kind in (HELPFUL, NOT_HELPFUL):
             return await self._note_feedback(reference, str(query.from_user.id), helpful=kind == HELPFUL)
         if kind in (PASSAGE, MORE):
-            return await self._show(kind, query.message, reference)
+            return await self._show(kind, query.message, kept, str(query.from_user.id))
         return "I don't know this button any more.", True
 
-    async def _belongs(self, reference: str, chat: str) -> bool:
-        """Whether the answer is kept and was given in this chat: a forged reference must not open another one."""
-        stored = await self._answers.stored(PLATFORM, reference)
-        return stored is not None and chat in (
-            stored.question.address.chat,
-            await self._chats.current_id(stored.question.address.chat),
-        )
+    async def _kept(self, reference: str, chat: int) -> KeptAnswer | None:
+        """Return the answer if it is kept and was given in this chat, so that a forged reference opens no other one."""
+        kept = await self._answers.stored(PLATFORM, reference)
+        if kept is None:
+            return None
+        given_in = kept.question.address.chat
+        return kept if str(chat) in (given_in, await self._chats.current_id(given_in)) else None
 
     async def _note_feedback(self, reference: str, author: str, *, helpful: bool) -> tuple[str, bool]:
         if not await self._answers.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=""):
             return _TOO_OLD, True
         return "Thank you!" if helpful else "Thank you. The operator will see it.", False
 
-    async def _show(self, kind: str, below: MaybeInaccessibleMessage, reference: str) -> tuple[str, bool]:
-        """Reply with the passages behind an answer, or with the rest of its section."""
-        if (kind, reference) in self._shown:
+    async def _show(
+        self, kind: str, below: MaybeInaccessibleMessage, kept: KeptAnswer, person: str
+    ) -> tuple[str, bool]:
+        """Reply with the passages behind an answer, or with the rest of its section. A second press sends nothing."""
+        key = kind, kept.answer.reference
+        if key in self._shown:
             return "It is shown further down already.", False
-        stored = await self._answers.stored(PLATFORM, reference)
-        if stored is None or (kind == MORE and not stored.answer.more):
+        if kind == MORE and not kept.answer.more:
             return _TOO_OLD, True
-        self._shown[kind, reference] = None
-        topic = topic_of(below) if isinstance(below, Message) else stored.question.address.details["topic"]
-        place = Place(below.chat.id, topic, below.message_id)
+        self._shown[key] = None  # before the first await, during which the second press of a double tap may come
+        topic = topic_of(below) if isinstance(below, Message) else kept.question.address.details["topic"]
+        place = Place(below.chat.id, topic, below.message_id, person)
         try:
-            for part in await asyncio.to_thread(passages_of if kind == PASSAGE else more_of, stored.answer):
+            for part in await asyncio.to_thread(passages_of if kind == PASSAGE else more_of, kept.answer):
                 await self._sender.send(place, part)
-        except (TelegramError, Undeliverable, NotSent):
-            self._shown.pop((kind, reference), None)
+        except Exception:
+            self._shown.pop(key, None)
             raise
         return "", False

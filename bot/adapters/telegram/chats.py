@@ -55,11 +55,11 @@ class Chats:
         _log.info("a group has got another id, its settings went along")
 
     async def current_id(self, chat: str) -> str:
-        """The present id of a chat that may have moved."""
+        """Return the present id of a chat that may have moved."""
         return await self._store.note(PLATFORM, f"moved:{chat}") or chat
 
     async def policy_for(self, message: Message) -> Policy:
-        """When to answer in the chat of a message: MENTION, ALWAYS or OFF.
+        """Return when to answer in the chat of a message: MENTION, ALWAYS or OFF.
 
         FORUM becomes ALWAYS for the first message of a new topic, and MENTION for every other message.
         """

@@ -69,8 +69,8 @@ class Actions(Protocol):
     async def forget_conversation(self, conversation: str) -> None:
         """Erase the turns of a conversation."""
 
-    async def stop_last(self, conversation: str) -> bool:
-        """Stop the work on the last question of a conversation. False: nothing is being worked on."""
+    async def stop(self, conversation: str) -> bool:
+        """Stop the question of a conversation that is in work. Returns False if none is."""
 
     async def forget(self, author: str) -> Forgotten:
         """Erase the questions, turns and feedback of an author."""
@@ -92,7 +92,7 @@ class Commands:
             "help": self._help,
             "privacy": self._privacy,
             "new": self._new,
-            "stop": self._stopped,
+            "stop": self._stop,
             "forget": self._forget,
         }
         self._for_operators: Mapping[str, Handler] = {
@@ -106,7 +106,7 @@ class Commands:
         }
 
     def handler(self, name: str, caller: Caller) -> Handler | None:
-        """The handler of a command; None where the command doesn't exist for this caller."""
+        """Return the handler of a command; None if the command doesn't exist for this caller."""
         if self.is_operator(caller) and (caller.private or name == "policy"):
             if name == "policy":
                 return self._policy
@@ -116,7 +116,7 @@ class Commands:
 
     @staticmethod
     def takes_long(name: str) -> bool:
-        """Whether a command reads documents, runs a model or waits for answers, so that other messages must not wait for it."""
+        """Whether a command reads documents, runs a model or waits for answers, and so runs in the background."""
         return name in ("reload", "remove", "forget", "gaps", "explain")
 
     def is_operator(self, caller: Caller) -> bool:
@@ -135,8 +135,8 @@ class Commands:
         await self._actions.forget_conversation(caller.conversation)
         return "Let's begin anew: what we were talking about is forgotten."
 
-    async def _stopped(self, caller: Caller, _: str) -> str:
-        return "" if await self._actions.stop_last(caller.conversation) else "There is nothing to stop."
+    async def _stop(self, caller: Caller, _: str) -> str:
+        return "" if await self._actions.stop(caller.conversation) else "There is nothing to stop."
 
     async def _forget(self, caller: Caller, rest: str) -> str:
         if rest.lower() != "me":
@@ -232,7 +232,7 @@ def _privacy(settings: Settings, caller: Caller) -> str:
 
 
 async def carried_out(work: Awaitable[str]) -> str:
-    """The text that `work` returns, or in place of an error one that may be shown to people."""
+    """Return the text of `work`, or after an error a text about it for people."""
     try:
         return await work
     except BotError as error:

@@ -1,4 +1,4 @@
-"""The connection to Telegram: reaching the service, then polling or having updates sent to the webhook."""
+"""The connection to Telegram: reaches the service, then polls or registers the webhook."""
 
 import asyncio
 
@@ -32,10 +32,10 @@ def bot_of(settings: TelegramSettings, polling: BaseRequest) -> Bot:
 
 
 class Connection:
-    """Keeps updates coming. `webhook` is None where the bot polls."""
+    """Receives updates by polling or by the webhook. `webhook` is None if the bot polls."""
 
     def __init__(self, bot: Bot, polling: BaseRequest, settings: TelegramSettings, handle: HandleUpdates) -> None:
-        """`handle` takes updates in, and raises StorageError where they are to come again."""
+        """`handle` takes in updates; after a StorageError they are received again."""
         self._bot = bot
         self._polling = polling
         self._settings = settings
@@ -47,7 +47,7 @@ class Connection:
             self.webhook = Webhook(bot, settings.webhook_url, handle)
 
     async def open(self) -> None:
-        """Reach the service, however long it takes. Raises InvalidToken."""
+        """Try to reach the service until that succeeds. Raises InvalidToken."""
         self._reached = False
         pauses = iter(_CONNECT_PAUSES)
         await self._polling.initialize()
@@ -73,7 +73,7 @@ class Connection:
 
     @property
     def trouble(self) -> str | None:
-        """Why no updates come at the moment; None where they do."""
+        """Why no updates are received, in words for an operator; None if they are."""
         if not self._reached:
             return "Telegram has not been reached yet"
         if self.webhook is not None or self._poller is None:
@@ -104,7 +104,7 @@ class Connection:
         await self._poller.run()
 
     async def _listen(self, webhook: Webhook) -> None:
-        """Have updates sent to the webhook until cancelled, then remove it: Telegram keeps updates while the bot is away."""
+        """Register the webhook until cancelled, then remove it: Telegram keeps updates while the bot is away."""
         try:
             await webhook.register()
             await asyncio.Event().wait()

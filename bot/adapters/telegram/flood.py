@@ -1,26 +1,19 @@
 """Flood control: limits how often the bot sends and edits, and keeps the waits that the service asks for.
 
 The service allows about one message a second in a chat, 20 a minute in a group and 30 a second in all; edits count. Each chat
-waits by itself and holds up no other. Times are seconds of time.monotonic().
+waits by itself and holds up no other, and the people in it take turns. Times are seconds of time.monotonic().
 """
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from bot.adapters.rates import Rate, Window
 from bot.core.text import counted
 from bot.observability import metrics
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """At most `count` within `seconds`."""
-
-    count: int
-    seconds: float
-
+from bot.questions.scheduler import FairScheduler
 
 # A little less than the service allows, because messages that leave evenly may arrive unevenly.
 CHAT_RATE = Rate(3, 3.5)
@@ -31,28 +24,15 @@ _QUIET = 120.0
 
 
 def seconds(duration: timedelta | int) -> float:
-    """A duration in seconds; its type depends on the version of the library."""
+    """Return a duration in seconds; its type depends on the version of the library."""
     return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
 
 
 @dataclass(slots=True)
-class _Window:
-    """The times of the latest messages under one rate."""
-
-    rate: Rate
-    sent: deque[float] = field(default_factory=deque)
-
-    def wait(self, now: float) -> float:
-        """Seconds until one more may be sent."""
-        while self.sent and self.sent[0] <= now - self.rate.seconds:
-            self.sent.popleft()
-        return self.sent[0] + self.rate.seconds - now if len(self.sent) >= self.rate.count else 0.0
-
-
-@dataclass(slots=True)
 class _Chat:
-    windows: tuple[_Window, ...]
-    waiting: asyncio.Lock = field(default_factory=asyncio.Lock)  # passed on in the order of asking
+    windows: tuple[Window, ...]
+    turns: FairScheduler = field(default_factory=lambda: FairScheduler(1))
+    waiting: int = 0  # messages that wait for a turn or hold it
     not_before: float = 0.0  # the end of the wait that the service has asked for
 
 
@@ -63,19 +43,26 @@ class FloodControl:
     """
 
     def __init__(self) -> None:
-        self._overall = _Window(OVERALL_RATE)
+        self._overall = Window(OVERALL_RATE)
         self._chats: dict[int, _Chat] = {}
         self.counts: Counter[str] = Counter()
         self._waited = 0.0
 
-    async def acquire(self, chat: int) -> None:
-        """Wait until something may be sent to the chat, and count it as sent."""
+    async def acquire(self, chat: int, person: str = "") -> None:
+        """Wait until something may be sent to the chat for a person, and count it as sent.
+
+        The people in a chat take turns, so that messages for one don't wait for all that are for another.
+        """
         known = self._chat(chat)
         started = time.monotonic()
-        async with known.waiting:
-            while (wait := self._wait(known)) > 0:  # noqa: ASYNC110  (time is what is waited for)
-                await asyncio.sleep(wait)
-            self._count(known)
+        known.waiting += 1
+        try:
+            async with known.turns.turn(("person", person), "chat", lambda _place: None):
+                while (wait := self._wait(known)) > 0:  # noqa: ASYNC110  (time is what is waited for)
+                    await asyncio.sleep(wait)
+                self._count(known)
+        finally:
+            known.waiting -= 1
         if (waited := time.monotonic() - started) > 0.01:
             metrics.FLOOD_WAITS.labels("telegram").inc()
             metrics.FLOOD_WAIT_SECONDS.labels("telegram").inc(waited)
@@ -84,15 +71,19 @@ class FloodControl:
             self.counts["seconds_waited"] = round(self._waited)
 
     def try_acquire(self, chat: int) -> bool:
-        """Count an optional message as sent, if it may be sent to the chat right now. False: it may not."""
-        known = self._chat(chat)
-        if known.waiting.locked() or self._wait(known) > 0:
+        """Count an optional message as sent, if it may be sent to the chat now. Returns False if it may not."""
+        if self.must_wait(chat):
             return False
-        self._count(known)
+        self._count(self._chat(chat))
         return True
 
+    def must_wait(self, chat: int) -> bool:
+        """Whether a message to the chat would have to wait now."""
+        known = self._chat(chat)
+        return known.waiting > 0 or self._wait(known) > 0
+
     def refused(self, chat: int, seconds: float) -> None:
-        """Send nothing to the chat for so many seconds, because the service refused a message."""
+        """Send nothing to the chat for `seconds`, because the service refused a message."""
         known = self._chat(chat)
         known.not_before = max(known.not_before, time.monotonic() + seconds)
         self.counts["refused"] += 1
@@ -111,19 +102,19 @@ class FloodControl:
 
     def _count(self, chat: _Chat) -> None:
         for window in (self._overall, *chat.windows):
-            window.sent.append(time.monotonic())
+            window.count(time.monotonic())
 
     def _chat(self, chat: int) -> _Chat:
         if chat not in self._chats:
             self._forget_quiet_ones()
             group = chat < 0  # as the ids of groups are
-            windows = (_Window(CHAT_RATE), _Window(GROUP_RATE)) if group else (_Window(CHAT_RATE),)
+            windows = (Window(CHAT_RATE), Window(GROUP_RATE)) if group else (Window(CHAT_RATE),)
             self._chats[chat] = _Chat(windows)
         return self._chats[chat]
 
     def _forget_quiet_ones(self) -> None:
         now = time.monotonic()
         for chat, known in list(self._chats.items()):
-            last = max((sent for window in known.windows for sent in window.sent), default=0.0)
-            if now - max(last, known.not_before) > _QUIET and not known.waiting.locked():
+            last = max((sent for window in known.windows for sent in window.events), default=0.0)
+            if now - max(last, known.not_before) > _QUIET and not known.waiting:
                 del self._chats[chat]

@@ -80,7 +80,7 @@ class RichText:
         ]
 
     def within(self, kind: str, detail: str | None = None) -> RichText:
-        """The text with one more kind of formatting over all of it, in place of the same kind within."""
+        """Return the text with one more kind of formatting over all of it, in place of the same kind within."""
         if not self.text:
             return self
         others = (mark for mark in self.marks if mark.kind != kind)
@@ -88,7 +88,7 @@ class RichText:
 
 
 def joined(pieces: Iterable[RichText], separator: str = "") -> RichText:
-    """The pieces that are not empty, in one text."""
+    """Join the pieces that are not empty."""
     texts: list[str] = []
     marks: list[Mark] = []
     length = 0
@@ -105,12 +105,12 @@ def joined(pieces: Iterable[RichText], separator: str = "") -> RichText:
 
 
 def plain(text: str) -> RichText:
-    """Text without formatting."""
+    """Return text without formatting."""
     return RichText(safe(text))
 
 
 def linked(shown: RichText, url: str | None) -> RichText:
-    """The text as a link to the address, where that is one that Telegram accepts."""
+    """Make the text a link to the address, if Telegram accepts that."""
     return shown.within(MessageEntity.TEXT_LINK, url) if url and _LINK.match(url) else shown
 
 
@@ -126,7 +126,7 @@ def _offsets(text: str) -> list[int]:
 
 
 def from_markdown(text: str) -> RichText:
-    """Markdown as formatted text. Markup that is not valid is shown as it is."""
+    """Render Markdown as formatted text. Markup that is not valid is shown as it is."""
     rendered = _blocks(SyntaxTreeNode(_MARKDOWN.parse(safe(text))).children)
     return rendered.part(0, len(rendered.text))
 
@@ -185,7 +185,7 @@ def _inline_piece(node: SyntaxTreeNode) -> RichText:
 
 
 def _table(node: SyntaxTreeNode) -> RichText:
-    """A narrow table in columns; a wide one row by row, each cell behind the name of its column."""
+    """Render a narrow table in columns, and a wide one row by row, each cell behind the name of its column."""
     rows = [[_inline(cell.children) for cell in row.children] for part in node.children for row in part.children]
     widths = [max(_width(cell.text) for cell in column) for column in zip(*rows, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) <= _WIDEST_TABLE:
@@ -220,7 +220,7 @@ def _padded(text: str, width: int) -> str:
 
 
 def split(rich: RichText, limit: int = LONGEST_MESSAGE) -> list[RichText]:
-    """The text in parts of at most `limit` UTF-16 units, cut on the borders of blocks where that is possible.
+    """Cut a text into parts of at most `limit` UTF-16 units, between blocks if possible.
 
     A block that fits into a part is kept whole. Nothing but white space is left out between the parts.
     """

@@ -1,4 +1,4 @@
-"""Messages that may ask something: whether they address the bot, the Question in them, and its admission."""
+"""Takes in messages: makes Questions of those that address the bot, and has them accepted or refused."""
 
 import asyncio
 import time
@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 
 from telegram import Bot, Message
 
-from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller, Command, asked_in, is_unasked, replied_text, replies_to
 from bot.adapters.telegram.chats import Chats
-from bot.adapters.telegram.places import Sent, topic_of
+from bot.adapters.telegram.places import Sent, message_key, topic_of
 from bot.adapters.telegram.replies import Replies
 from bot.core.errors import EngineBusy, RateLimited
 from bot.core.messages import Address, Policy, Question
@@ -21,7 +20,6 @@ from bot.storage.base import Journal
 # Seconds between the tries to have a question of a backlog accepted while the queue is full.
 _BACKLOG_PAUSE = 0.5
 _STALE = 600.0  # seconds after which a question that waited while the bot was away counts as late
-_REMEMBERED = 5000  # conversations whose last question can be stopped
 _CLOSED = "I was away when you asked this. If it still matters, please ask again."
 _TEXT_ONLY = "I answer questions that are written. Just write one; /help says more."
 _HINT = "Yes? Write your question behind my name, or reply to a message that asks it. /help says more."
@@ -45,13 +43,12 @@ class Incoming:
         self._journal = journal
         self._chats = chats
         self._replies = replies
-        self._last = Recent[str, Address](_REMEMBERED)  # the last question asked in each conversation
         self._not_ready_at = 0.0  # when the bot was last seen getting ready, in seconds since the epoch
 
     async def take(self, message: Message, caller: Caller, command: Command | None, *, edited: bool) -> None:
-        """Take in a message; `command` is its /ask. When this returns, a question in it is in the journal or refused.
+        """Take in a message; `command` is its /ask. On return, its question is in the journal or refused.
 
-        Raises StorageError where it could not be kept.
+        Raises StorageError if it could not be kept.
         """
         policy = await self._chats.policy_for(message)
         if policy is Policy.OFF:
@@ -62,14 +59,18 @@ class Incoming:
         if text:
             unasked = command is None and is_unasked(message, self._bot.bot)
             question = await self._question(message, caller, text, unasked=unasked, edited=edited)
-            await self._admit(message, caller, question, edited=edited)
+            await self._admit(message, question, edited=edited)
         elif text is not None and not edited and (message.effective_attachment or command or not caller.private):
             self._replies.say(message, _TEXT_ONLY if caller.private else _HINT)
 
-    async def stop_last(self, conversation: str) -> bool:
-        """Stop the work on the last question of a conversation. False: nothing is being worked on."""
-        address = self._last.get(conversation)
-        return address is not None and await self._admission.stop(address)
+    async def stop(self, conversation: str) -> bool:
+        """Stop the question of a conversation that is in work; those behind it stay. Returns False if none is."""
+        for pending in await self._journal.questions.pending():
+            question = pending.question
+            asked_in = question.address.details.get("asked_in", question.conversation)
+            if asked_in == conversation and await self._admission.stop(question.address):
+                return True
+        return False
 
     # --- the question
 
@@ -82,26 +83,28 @@ class Incoming:
             "late": time.time() - asked_at.timestamp() > _STALE,
             "author": caller.author,
             "unasked": unasked,
+            "asked_in": caller.conversation,  # another one than the question's, if that follows up an answer to somebody else
         }
         return Question(
             text=text,
             conversation=earlier.conversation if earlier else caller.conversation,
             author=caller.author,
-            address=Address(PLATFORM, str(message.chat_id), str(message.message_id), details),
+            address=Address(PLATFORM, str(message.chat_id), message_key(message.message_id, self._bot.id), details),
             received_at=datetime.now(UTC),
             replied_to=earlier.text if earlier and message.quote is None else replied_text(message),
         )
 
     async def _followed_up(self, message: Message) -> Question | None:
-        """The question, of any author, whose answer the message replies to."""
+        """Return the question, of any author, whose answer the message replies to."""
         replied = message.reply_to_message
         if replied is None or not replies_to(message, self._bot.bot):
             return None
-        return await self._journal.answers.answered_by(PLATFORM, str(Sent(message.chat_id, replied.message_id)))
+        sent = Sent(message.chat_id, replied.message_id, self._bot.id)
+        return await self._journal.answers.answered_by(PLATFORM, str(sent))
 
     # --- admission
 
-    async def _admit(self, message: Message, caller: Caller, question: Question, *, edited: bool) -> None:
+    async def _admit(self, message: Message, question: Question, *, edited: bool) -> None:
         """Revise or accept a question, or reply with the reason why it isn't accepted."""
         try:
             if edited and await self._admission.revise(question):
@@ -110,19 +113,21 @@ class Incoming:
                 if not await self._journal.questions.known(question.address):
                     self._replies.say(message, _CLOSED)
                 return
-            if await self._accept(question, _asked_at(message, edited=edited)):
-                self._last[caller.conversation] = question.address
+            await self._accept(question, _asked_at(message, edited=edited))
         except (EngineBusy, RateLimited) as refusal:
             self._replies.say(message, str(refusal))
 
-    async def _accept(self, question: Question, asked_at: datetime) -> bool:
-        """Accept a question. One of a backlog, or asked while the bot got ready, waits for room in the queue: Telegram keeps
-        the updates behind it meanwhile, and refusing it would help nobody."""
+    async def _accept(self, question: Question, asked_at: datetime) -> None:
+        """Accept a question. While the queue is full, one of a backlog or from before the bot was ready waits for room.
+
+        Telegram keeps the updates behind it meanwhile. Raises EngineBusy for any other question, and RateLimited.
+        """
         while True:
             if not self._admission.ready:
                 self._not_ready_at = time.time()
             try:
-                return await self._admission.accept(question)
+                await self._admission.accept(question)
+                return
             except EngineBusy:
                 if not question.address.details["late"] and asked_at.timestamp() > self._not_ready_at:
                     raise

@@ -1,4 +1,4 @@
-"""Inline queries: `@bot words`, typed in any chat, offers the best passages to be put into that chat with their sources."""
+"""Inline queries: `@bot words`, typed in any chat, offers the best passages, with sources, to be put into that chat."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ class InlineQueries:
         self._searching = 0
 
     def take(self, query: InlineQuery) -> None:
-        """Answer a query, unless another one of the same person comes within a moment."""
+        """Answer a query, unless another one of the same person follows within 0.3 seconds."""
         if earlier := self._latest.get(query.from_user.id):
             earlier.cancel()
         task = self._latest[query.from_user.id] = asyncio.create_task(self._answer(query))
@@ -68,7 +68,7 @@ class InlineQueries:
             _log.debug("an inline query was not answered", error=type(error).__name__)
 
     async def _search_within_limits(self, user: int, text: str) -> Sequence[Citation]:
-        """Search. Raises RateLimited or EngineBusy where the person, or all together, search too much."""
+        """Search. Raises RateLimited if the person searches too often, and EngineBusy if too many search at once."""
         now = time.monotonic()
         searched = deque(at for at in self._searched.get(user, ()) if at > now - _MINUTE)
         if len(searched) >= _MOST_A_MINUTE:

@@ -65,8 +65,8 @@ _OPERATOR_MENU = {
 
 
 async def publish_menus_if_changed(bot: Bot, store: PlatformStore, operators: frozenset[str]) -> None:
-    """Set the menus where they differ from those set last. A failure is logged; the next start tries again."""
-    key = _menus_hash(operators)
+    """Set the menus, if they differ from those set last. A failure is logged; the next start tries again."""
+    key = f"{bot.id}:{_menus_hash(operators)}"  # another bot has menus of its own
     try:
         if await store.note(PLATFORM, "menus") != key and await _publish(bot, operators):
             await store.set_note(PLATFORM, "menus", key)
@@ -75,7 +75,7 @@ async def publish_menus_if_changed(bot: Bot, store: PlatformStore, operators: fr
 
 
 def menus(operators: frozenset[str]) -> list[tuple[BotCommandScope, str, list[BotCommand]]]:
-    """(scope, language, commands) of every menu; language "" is for languages without a menu of their own."""
+    """Return (scope, language, commands) of every menu; "" stands for the languages without a menu of their own."""
     found: list[tuple[BotCommandScope, str, list[BotCommand]]] = []
     for language, described in _MENU.items():
         for scope, left_out in ((BotCommandScopeAllPrivateChats(), "ask"), (BotCommandScopeAllGroupChats(), "")):
@@ -89,7 +89,7 @@ def menus(operators: frozenset[str]) -> list[tuple[BotCommandScope, str, list[Bo
 
 
 def _menus_hash(operators: frozenset[str]) -> str:
-    """A hash that changes with the menus."""
+    """Return a hash of the menus."""
     described = [
         (scope.to_json(), language, [command.to_json() for command in menu])
         for scope, language, menu in menus(operators)
@@ -98,7 +98,7 @@ def _menus_hash(operators: frozenset[str]) -> str:
 
 
 async def _publish(bot: Bot, operators: frozenset[str]) -> bool:
-    """Set the menus. False: one was refused, because an operator has not written to the bot yet."""
+    """Set the menus. Returns False if one was refused, because an operator has not written to the bot yet."""
     complete = True
     for scope, language, commands in menus(operators):
         try:

@@ -29,7 +29,7 @@ class Outbox:
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         """Send the parts that have not been sent, and delete the messages of a longer earlier answer.
 
-        Raises Undeliverable where trying again is of no use, NotSent where a part has certainly not gone out, and Superseded.
+        Raises Undeliverable if no other try can succeed, NotSent if a part was certainly not sent, and Superseded.
         After any other error the part may have arrived.
         """
         chat = int(address.chat)
@@ -37,10 +37,11 @@ class Outbox:
             raise Undeliverable("the bot was blocked or removed there")
         parts = await asyncio.to_thread(rendering.parts_of, answer, late=answer.late or address.details["late"])
         keyboard = rendering.buttons(answer) if answer.from_documents and self._buttons else None
+        place = place_of_answer(address)
         for number, part in enumerate(parts):
             below = keyboard if number == len(parts) - 1 else None
-            await self._sender.acquire(chat)
-            await delivery.send_part(number, partial(self._send_part, place_of_answer(address), part, below))
+            await self._sender.acquire(place)
+            await delivery.send_part(number, partial(self._send_part, place, part, below))
         await self._delete_left_over(delivery, len(parts))
 
     async def withdraw(self, delivery: Delivery) -> None:
@@ -54,7 +55,7 @@ class Outbox:
     async def _send_part(
         self, place: Place, part: RichText, keyboard: InlineKeyboardMarkup | None, sending: Sending
     ) -> str:
-        """Send or edit one part, for which the flood limits were waited for, and return the id of its message."""
+        """Send or edit one part, for which `Sender.acquire` has waited, and return the id of its message."""
         if sending.replaces is not None:
             try:
                 await self._sender.edit(Sent.from_text(sending.replaces), part, keyboard, acquired=True)

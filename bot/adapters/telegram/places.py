@@ -1,4 +1,4 @@
-"""Places in Telegram where the bot shows something, and the messages it has sent to them."""
+"""Places to which the bot sends messages, and the messages that it has sent."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -10,41 +10,53 @@ from bot.core.messages import Address
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A chat, the topic of a forum (None: General, or no forum), and the message to reply to."""
+    """A chat, its topic (None: General, or no forum), the message to reply to, and the person whose answer it is.
+
+    The messages of a chat wait for each other by turns of `person`; all that are no answers have the person "".
+    """
 
     chat: int
     topic: int | None = None
     reply_to: int | None = None
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that the bot has sent. Its text form `chat:number` is unique: numbers alone are counted by chat."""
+    """A message that a bot has sent. Its text form is `chat:number@bot`: numbers are counted by chat and by bot."""
 
     chat: int
     number: int
+    bot: int
 
     def __str__(self) -> str:
-        return f"{self.chat}:{self.number}"
+        return f"{self.chat}:{message_key(self.number, self.bot)}"
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        chat, _, number = text.partition(":")
-        return cls(int(chat), int(number))
+        chat, _, key = text.partition(":")
+        number, _, bot = key.partition("@")
+        return cls(int(chat), int(number), int(bot or 0))
+
+
+def message_key(number: int, bot: int) -> str:
+    """Return the id of a message in its chat, `number@bot`: each bot counts the messages of its chats from 1."""
+    return f"{number}@{bot}"
 
 
 def place_of_reply(message: Message) -> Place:
-    """The place of a reply to a message."""
+    """Return the place of a short reply to a message."""
     return Place(message.chat_id, topic_of(message), message.message_id)
 
 
 def place_of_answer(address: Address) -> Place:
-    """The place of the answer to a question. In a private chat the answer replies to the question only if it comes late."""
+    """Return the place of the answer to a question. In a private chat it is a reply only if it comes late."""
     replies = not address.details["private"] or address.details["late"]
-    return Place(int(address.chat), address.details["topic"], int(address.message) if replies else None)
+    reply_to = int(address.message.partition("@")[0]) if replies else None
+    return Place(int(address.chat), address.details["topic"], reply_to, address.details["author"])
 
 
 def topic_of(message: Message) -> int | None:
-    """The topic of a forum; None for the General topic, which must not be named when sending."""
+    """Return the topic of a message; None for General, which must not be named when sending."""
     topic = message.message_thread_id if message.is_topic_message else None
     return None if topic == 1 else topic

@@ -1,7 +1,7 @@
-"""Polling that can't stall: updates are fetched, handed over and then confirmed, under a watchdog.
+"""Polling under a watchdog: fetches updates, hands them over, and then confirms them.
 
-The library's own loop waits for ever when its connection pool hangs. Here a poll that overruns its time is given up and its
-pool is built anew; when that doesn't help, `run` raises, and the daemon starts the adapter again.
+The library's own loop waits for ever when its connection pool hangs. Here a poll that overruns its time is cancelled and its
+pool is built anew; if the next one hangs too, `run` raises, and the daemon starts the adapter again.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ class PollingHealth:
 
     @property
     def silent(self) -> bool:
-        """Whether a poll should have come back by now."""
+        """Whether the last poll is overdue."""
         return self.silent_seconds > POLL_SECONDS + GRACE
 
 
@@ -98,7 +98,7 @@ class Poller:
             self._offset = updates[-1].update_id + 1
 
     async def _poll(self) -> Sequence[Update]:
-        """The next updates. A failure gives none, after a pause."""
+        """Return the next updates; after a failure none, and after a pause."""
         try:
             async with asyncio.timeout(POLL_SECONDS + GRACE):
                 updates = await self._fetch()
@@ -127,7 +127,7 @@ class Poller:
             return await self._fetch_readable()
 
     async def _fetch_readable(self) -> Sequence[Update]:
-        """The updates, with an empty one in place of each that the library can't read, so that none holds up the others."""
+        """Fetch the updates, with an empty one, to be confirmed too, for each that the library can't read."""
         offset = f"&offset={self._offset}" if self._offset is not None else ""
         raw = await self._request.post(f"{self._bot.base_url}/getUpdates?limit={_BATCH}{offset}")
         updates = []
@@ -149,7 +149,7 @@ class Poller:
         self.health.conflict = False
 
     async def _yield_to_the_other(self) -> None:
-        """Pause because another program polls with the same token: each message reaches only one of the two."""
+        """Pause, because another program polls with the same token: each message reaches one of the two only."""
         if not self.health.conflict:
             _log.error(
                 "another program polls with this bot's token, or has set a webhook: stop the other one, or give this one "
@@ -169,7 +169,7 @@ class Poller:
         await asyncio.sleep(pause)
 
     async def _rebuild(self) -> None:
-        """Build the connection pool anew. Raises PollingStalled, with the pool closed, where that was tried before."""
+        """Build the connection pool anew. Raises PollingStalled, with the pool closed, if that was tried before."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING):
                 await self._request.shutdown()

@@ -1,6 +1,6 @@
-"""Shows that an answer is coming: a typing sign after a moment, and after two seconds a placeholder, which the answer replaces.
+"""Shows that an answer is coming: a typing sign, and after two seconds a placeholder, which the answer replaces.
 
-Both end when the answer comes, and by themselves after the longest time that an answer may take.
+Both end with the answer, or else after the longest time that an answer may take.
 """
 
 import asyncio
@@ -109,7 +109,7 @@ class ProgressDisplay:
             self._showing.pop(showing.address.key, None)
 
     async def _send_placeholder(self, showing: _Showing, text: str) -> bool:
-        """Try to send the placeholder. False: the answer replaces another message, or the journal failed."""
+        """Try to send the placeholder. Returns False if the answer edits a message, or if the journal failed."""
         try:
             if await self._parts.place(showing.address) is not None:
                 return False
@@ -122,7 +122,7 @@ class ProgressDisplay:
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait until the event is set, or so many seconds. False: it is not set."""
+    """Wait until the event is set, for `seconds` at most. Returns whether it is set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -23,7 +23,7 @@ _DESCRIPTION = 120  # characters
 
 
 def parts_of(answer: Answer, *, late: bool) -> list[RichText]:
-    """The messages of an answer. A long one takes milliseconds, so call this in a thread."""
+    """Render an answer as messages. A long one takes milliseconds, so call this in a thread."""
     # The other outcomes have texts of the bot's own, in which the name of a document may look like Markdown.
     is_markdown = answer.from_documents or answer.outcome is Outcome.SMALL_TALK
     body = from_markdown(answer.text) if is_markdown else plain(answer.text)
@@ -42,12 +42,12 @@ def _source(citation: Citation) -> RichText:
 
 
 def marked_as_repeated(part: RichText) -> list[RichText]:
-    """A part with a line that says that it may have arrived before, in two messages where both don't fit into one."""
+    """Add a line to a part that it may have arrived before, in two messages if both don't fit into one."""
     return split(joined((plain(AGAIN).within(MessageEntity.ITALIC), part), "\n\n"))
 
 
 def passages_of(answer: Answer) -> list[RichText]:
-    """The quotes behind an answer, each below its source, as messages."""
+    """Render the quotes behind an answer as messages, each below its source."""
     quotes = (
         joined((_source(citation).within(MessageEntity.BOLD), _quoted(citation.quote)), "\n")
         for citation in answer.citations
@@ -66,7 +66,7 @@ def _quoted(text: str) -> RichText:
 
 
 def buttons(answer: Answer) -> InlineKeyboardMarkup:
-    """The buttons below an answer or a suggestion. They work as long as it is kept."""
+    """Return the buttons below an answer or a suggestion. They work as long as it is kept."""
     suggested = answer.outcome is Outcome.SUGGESTED
     helpful, not_helpful = ("👍 That's it", "👎 No") if suggested else ("👍 Helpful", "👎 Not helpful")
     below = [(PASSAGE, "📄 Show the passage"), *([(MORE, "➕ More")] if answer.more else [])]
@@ -83,7 +83,7 @@ def _button(kind: str, label: str, answer: Answer) -> InlineKeyboardButton:
 
 
 def inline_result(number: int, citation: Citation) -> InlineQueryResultArticle:
-    """One passage, with its source, as a result of an inline query."""
+    """Render a passage with its source as a result of an inline query."""
     quote, *_ = split(from_markdown(citation.quote), _LONGEST_RESULT)
     content = joined((quote, joined((plain("— "), _source(citation)))), "\n\n")
     content = content.part(0, len(content.text)) if content.text else plain(citation.title)

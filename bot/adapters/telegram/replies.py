@@ -7,15 +7,22 @@ import structlog
 from telegram import Message
 from telegram.error import TelegramError
 
+from bot.adapters.rates import Rate, ReplyLimits
+from bot.adapters.telegram.addressing import author_of, is_group
 from bot.adapters.telegram.formatting import plain, split
-from bot.adapters.telegram.places import place_of_reply
+from bot.adapters.telegram.places import Place, place_of_reply
 from bot.adapters.telegram.sending import Sender
 from bot.core.errors import Undeliverable
 from bot.core.messages import NotSent
+from bot.core.text import counted
 
 _log = structlog.stdlib.get_logger(__name__)
 # Seconds for which confirming updates waits for short replies to them.
 _SETTLING = 1.5
+# Replies to one person, and to all in one chat: in a group half of its messages are left for answers.
+_PERSON_IN_GROUP = Rate(3, 60.0)
+_GROUP = Rate(9, 60.0)
+_PERSON_IN_PRIVATE = Rate(12, 60.0)
 
 
 class Background:
@@ -39,7 +46,7 @@ class Background:
             self._short.add(task)
 
     async def settle(self) -> None:
-        """Wait a moment for the short tasks that were started since the last call."""
+        """Wait for the short tasks that were started since the last call, for 1.5 seconds at most."""
         if self._short:
             await asyncio.wait(self._short, timeout=_SETTLING)
             self._short.clear()
@@ -52,27 +59,51 @@ class Background:
 
 
 class Replies:
-    """Replies to messages in the background. A reply that can't be sent is dropped and logged."""
+    """Replies to messages in the background. A reply that can't be sent is dropped and logged.
 
-    def __init__(self, sender: Sender, background: Background) -> None:
+    One person and one group get few replies a minute; further ones are left out and counted. Operators are not limited in their
+    private chats.
+    """
+
+    def __init__(self, sender: Sender, background: Background, operators: frozenset[str]) -> None:
         self._sender = sender
         self._background = background
+        self._operators = operators
+        self._in_groups = ReplyLimits(person=_PERSON_IN_GROUP, chat=_GROUP)
+        self._in_private = ReplyLimits(person=_PERSON_IN_PRIVATE, chat=_PERSON_IN_PRIVATE)
 
     def say(self, message: Message, text: str) -> None:
-        """Reply with `text`; an empty one sends nothing."""
-        self._background.start(self._send(message, text))
+        """Reply with `text`, unless it is empty or one reply too many."""
+        if not text or not self._may_reply(message):
+            return
+        place = place_of_reply(message)
+        self._background.start(self._send(place, text), long=self._sender.must_wait(place))
 
     def say_result(self, message: Message, work: Awaitable[str]) -> None:
         """Run `work`, which may take long, and reply with the text that it returns."""
-        self._background.start(self._send_result(message, work), long=True)
+        self._background.start(self._say_result(message, work), long=True)
 
-    async def _send_result(self, message: Message, work: Awaitable[str]) -> None:
-        await self._send(message, await work)
+    def describe(self) -> str:
+        """How many replies were left out, in a few words for an operator; empty if none was."""
+        left_out = self._in_groups.counts["left_out"] + self._in_private.counts["left_out"]
+        return f"{counted(left_out, 'hint or refusal', 'hints and refusals')} left out" if left_out else ""
 
-    async def _send(self, message: Message, text: str) -> None:
-        place = place_of_reply(message)
+    async def _say_result(self, message: Message, work: Awaitable[str]) -> None:
+        self.say(message, await work)
+
+    def _may_reply(self, message: Message) -> bool:
+        person = author_of(message)
+        if is_group(message.chat):
+            allowed = self._in_groups.take(message.chat_id, person)
+        else:
+            allowed = person in self._operators or self._in_private.take(message.chat_id, person)
+        if not allowed:
+            _log.debug("a reply was left out, for there were too many")
+        return allowed
+
+    async def _send(self, place: Place, text: str) -> None:
         try:
-            for part in split(plain(text)) if text else ():
+            for part in split(plain(text)):
                 await self._sender.send(place, part)
         except (TelegramError, Undeliverable, NotSent) as error:
             _log.warning("a reply was not sent", error=type(error).__name__)

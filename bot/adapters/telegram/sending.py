@@ -1,7 +1,7 @@
-"""Calls that show something in a chat: within the flood limits, tried again where that helps, with each refusal classified.
+"""Calls that send, edit and delete messages: within the flood limits, and again after failures to connect.
 
-An error that leaves this module is Undeliverable where trying again is of no use, NotSent where the service could not be
-reached, and otherwise one after which the message may or may not have arrived.
+They raise Undeliverable if no other try can succeed and NotSent if the service could not be reached. After any other error the
+message may or may not have arrived.
 """
 
 import asyncio
@@ -45,9 +45,13 @@ class Sender:
         self._moved: dict[int, int] = {}
         self.counts: Counter[str] = Counter()
 
-    async def acquire(self, chat: int) -> None:
-        """Wait until a message may be sent to the chat. The next call with `acquired` is that message, and doesn't wait."""
-        await self._flood.acquire(chat)
+    async def acquire(self, place: Place) -> None:
+        """Wait until a message may be sent to a place. The next call with `acquired` doesn't wait again."""
+        await self._flood.acquire(place.chat, place.person)
+
+    def must_wait(self, place: Place) -> bool:
+        """Whether a message to a place would have to wait now."""
+        return self._flood.must_wait(self._current(place).chat)
 
     async def send(
         self, place: Place, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, acquired: bool = False
@@ -55,7 +59,7 @@ class Sender:
         """Send one message. Raises Undeliverable and NotSent; after any other error it may have arrived."""
         place = self._current(place)
         try:
-            return await self._limited(place.chat, lambda: self._send(place, rich, keyboard), acquired=acquired)
+            return await self._limited(place, lambda: self._send(place, rich, keyboard), acquired=acquired)
         except ChatMigrated as error:
             await self._note_move(place.chat, error.new_chat_id)
             return await self.send(place, rich, keyboard)
@@ -64,18 +68,18 @@ class Sender:
             self.counts["sent_plain"] += 1
             _log.warning("formatting refused, sent as plain text", reason=error.message)
         try:
-            return await self._limited(place.chat, lambda: self._send(place, RichText(rich.text), None))
+            return await self._limited(place, lambda: self._send(place, RichText(rich.text), None))
         except BadRequest as error:
             raise Undeliverable(f"Telegram refuses the message: {error.message}") from error
 
     async def edit(
         self, sent: Sent, rich: RichText, keyboard: InlineKeyboardMarkup | None = None, *, acquired: bool = False
     ) -> None:
-        """Replace the text of a message. Raises MessageGone and Undeliverable; after any other error it may be repeated."""
-        if sent.chat in self._moved:
-            raise MessageGone  # messages have other numbers in the new group
+        """Replace the text of a message. Raises MessageGone, Undeliverable and NotSent; after any error it may be repeated."""
+        if sent.chat in self._moved or sent.bot != self._bot.id:
+            raise MessageGone  # messages have other numbers in the new group, and for another bot
         try:
-            await self._limited(sent.chat, lambda: self._edit(sent, rich, keyboard), acquired=acquired)
+            await self._limited(Place(sent.chat), lambda: self._edit(sent, rich, keyboard), acquired=acquired)
         except ChatMigrated as error:
             await self._note_move(sent.chat, error.new_chat_id)
             raise MessageGone from error
@@ -87,24 +91,26 @@ class Sender:
             if "entit" not in reason:
                 raise MessageGone from error
             self.counts["sent_plain"] += 1
-            await self._limited(sent.chat, lambda: self._edit(sent, RichText(rich.text), None))
+            await self._limited(Place(sent.chat), lambda: self._edit(sent, RichText(rich.text), None))
 
     async def edit_if_possible(self, sent: Sent, text: str) -> None:
-        """Edit a placeholder if the flood limits allow it right now; a failure is ignored."""
+        """Edit a placeholder if the flood limits allow it now. A failure is ignored."""
         if self._flood.try_acquire(sent.chat):
             await self._once(sent.chat, lambda: self._edit(sent, RichText(text), None))
 
     async def placeholder(self, place: Place, text: str) -> Sent | None:
-        """Send a placeholder if the flood limits allow it right now; None where they don't, or where the call fails."""
+        """Send a placeholder if the flood limits allow it now. Returns None if they don't, or if the call fails."""
         place = self._current(place)
         if not self._flood.try_acquire(place.chat):
             return None
         return await self._once(place.chat, lambda: self._send(place, RichText(text), None))
 
     async def delete(self, sent: Sent) -> None:
-        """Delete a message that the bot has sent; one that is gone already is ignored."""
+        """Delete a message of the bot. One that is gone, or that another bot has sent, is ignored."""
+        if sent.bot != self._bot.id:
+            return
         try:
-            await self._limited(sent.chat, lambda: self._bot.delete_message(sent.chat, sent.number))
+            await self._limited(Place(sent.chat), lambda: self._bot.delete_message(sent.chat, sent.number))
         except (BadRequest, ChatMigrated, Undeliverable, NotSent):
             return
 
@@ -130,7 +136,7 @@ class Sender:
             link_preview_options=_NO_PREVIEW,
             reply_markup=keyboard,
         )
-        return Sent(place.chat, message.message_id)
+        return Sent(place.chat, message.message_id, self._bot.id)
 
     async def _edit(self, sent: Sent, rich: RichText, keyboard: InlineKeyboardMarkup | None) -> None:
         await self._bot.edit_message_text(
@@ -142,19 +148,19 @@ class Sender:
             reply_markup=keyboard,
         )
 
-    async def _limited(self, chat: int, call: Callable[[], Awaitable[T]], *, acquired: bool = False) -> T:
-        """Make the call when the flood limits allow it, and again after each wait that the service asks for."""
+    async def _limited(self, place: Place, call: Callable[[], Awaitable[T]], *, acquired: bool = False) -> T:
+        """Make a call as soon as the flood limits allow it, and again after each wait that the service asks for."""
         while True:
             if not acquired:
-                await self._flood.acquire(chat)
+                await self.acquire(place)
             try:
-                return await self._connected(chat, call)
+                return await self._connected(place.chat, call)
             except RetryAfter as error:
                 acquired = False
-                self._note_wait(chat, error)
+                self._note_wait(place.chat, error)
 
     async def _connected(self, chat: int, call: Callable[[], Awaitable[T]]) -> T:
-        """Make the call, and try again where the connection failed before it was sent. Raises NotSent after the last try."""
+        """Make a call, and again if the connection failed before it was sent. Raises NotSent after the last try."""
         for pause in (*_PAUSES, None):
             try:
                 return await call()
@@ -170,7 +176,7 @@ class Sender:
         raise AssertionError("the last try returns or raises")
 
     async def _once(self, chat: int, call: Callable[[], Awaitable[T]]) -> T | None:
-        """Make an optional call once; None where it fails."""
+        """Make an optional call once. Returns None if it fails."""
         try:
             return await call()
         except RetryAfter as error:
@@ -191,7 +197,7 @@ class Sender:
     # --- groups that have moved
 
     def _current(self, place: Place) -> Place:
-        """The place with the present id of its chat, without topic and reply: these have other ids in the new group."""
+        """Return the place in the group that its chat has become: without topic and reply, whose ids differ there."""
         while place.chat in self._moved:
             place = replace(place, chat=self._moved[place.chat], topic=None, reply_to=None)
         return place
@@ -202,7 +208,7 @@ class Sender:
 
     @staticmethod
     def _raise_if_useless(error: BadRequest) -> None:
-        """Raise Undeliverable where no other form of the message would be taken either."""
+        """Raise Undeliverable if no other form of the message would be accepted either."""
         reason = error.message.lower()
         if any(phrase in reason for phrase in _USELESS):
             raise Undeliverable(f"Telegram: {error.message}") from error

@@ -1,7 +1,7 @@
 """Updates from the poll or the webhook: each is taken in once, and passed to the part that handles its kind.
 
-An update is confirmed only when what it asks for is in the journal. Replies such as help are sent in the background, but
-confirming waits a moment for them too.
+An update is confirmed when its question is in the journal. Short replies such as help are sent in the background; confirming
+waits for them for 1.5 seconds at most.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _FORWARDED = "This was forwarded, so I don't act on it. Write the command, or se
 
 
 class Updates:
-    """Takes updates in and passes them on: messages, commands, documents, button presses, inline queries, memberships."""
+    """Takes in updates and passes them on: messages, commands, documents, presses, inline queries, memberships."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Updates:
         self._handled = Recent[int, None](_REMEMBERED)
 
     async def handle(self, updates: Sequence[Update]) -> None:
-        """Take updates in; when this returns, they may be confirmed. Raises StorageError where they could not be kept."""
+        """Take in updates. On return they may be confirmed. Raises StorageError if they could not be kept."""
         for update in updates:
             if update.update_id in self._handled:
                 continue

@@ -1,4 +1,4 @@
-"""The webhook, to which Telegram sends updates. Telegram repeats an update until it is acknowledged, once it is durable."""
+"""The webhook, to which Telegram sends updates. An update is acknowledged once it is durable, and repeated until then."""
 
 import hmac
 import json
@@ -46,7 +46,7 @@ class Webhook:
         _log.info("webhook registered", path=urlsplit(self._url).path)
 
     async def remove(self) -> None:
-        """Have Telegram keep updates until the webhook is registered again, or the bot polls."""
+        """Remove the webhook. Telegram keeps updates until it is registered again, or the bot polls."""
         self._registered = False
         await self._bot.delete_webhook(drop_pending_updates=False)
         _log.info("webhook removed")
@@ -84,7 +84,7 @@ class Webhook:
 
 
 async def _body(request: Request) -> bytes | None:
-    """The body of a request, or None where it is larger than any update."""
+    """Return the body of a request, or None if it is larger than any update."""
     body = b""
     async for chunk in request.stream():
         body += chunk

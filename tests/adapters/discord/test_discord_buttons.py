@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bot.adapters.discord import rendering
-from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, suggested
+from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, silence, suggested
 
 EPHEMERAL = 1 << 6
 
@@ -23,6 +23,18 @@ async def test_a_private_answer_is_for_the_asker_only_and_can_be_shared_once(bot
     [shared] = await first(server, channel)
     assert shared["content"] == f"> ann\\: how hot?\nre: how hot?\n{SOURCE}"
     assert labels(pressed.message) == ["Helpful", "Not helpful", "Show the passage"]
+
+
+async def test_a_double_tap_shares_once(bot, server, channel, ann):
+    """Both presses come before the button is gone."""
+    asked = await server.slash(channel, ann, "ask", {"question": "how hot?", "private": True})
+    answer = await server.until(lambda: asked.message)
+    for _ in range(2):
+        await server.press(answer, "Share", ann)
+    await first(server, channel)
+    await silence(server, bot, ann, channel)
+    assert len(server.from_bot(channel)) == 2
+    assert server.count("POST", f"/channels/{channel}/messages") == 2
 
 
 async def test_buttons_work_after_a_restart(running, server, channel, ann, application):

@@ -7,7 +7,7 @@ import discord
 import pytest
 from discord.gateway import DiscordWebSocket, KeepAliveHandler
 
-from tests.adapters.discord.discord_application import first
+from tests.adapters.discord.discord_application import first, silence
 from tests.platforms.discord_server import TOKEN
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
@@ -80,6 +80,29 @@ async def test_a_dropped_connection_is_resumed_and_nothing_is_lost(bot, server, 
     await server.say(channel, "@bot two?", ann)
     await first(server, channel, 2)
     assert (server.resumes, server.identifies) == (1, 1)
+
+
+async def test_messages_that_come_together_keep_their_order(bot, server, channel, ann):
+    """The first one is a reply, whose answer is looked up, and the second one isn't."""
+    direct = server.direct(ann)
+    await server.say(direct, "zero?", ann)
+    [answer] = await first(server, direct)
+    await bot.dispatcher.idle()
+    await server.drop_gateway()
+    await server.say(direct, "one?", ann, reply_to=answer)
+    await server.say(direct, "two?", ann)
+    await first(server, direct, 3)
+    assert [question.text for question in bot.engine.asked] == ["zero?", "one?", "two?"]
+
+
+async def test_a_message_that_was_deleted_while_the_connection_was_down_is_not_answered(bot, server, channel, ann):
+    """Both events are replayed at once."""
+    bot.engine.may_answer.clear()
+    await server.drop_gateway()
+    await server.delete(await server.say(channel, "@bot one?", ann))
+    await server.connected()
+    bot.engine.may_answer.set()
+    await silence(server, bot, ann, channel)
 
 
 async def test_discord_may_ask_to_reconnect(bot, server, channel, ann):

@@ -1,7 +1,9 @@
 """Messages that ask the bot, their edits and deletions, and those that came while it was away."""
 
+import asyncio
 import time
 
+import discord
 import pytest
 
 from benchmarks.discord_load import Crowd
@@ -150,21 +152,65 @@ async def test_a_question_may_get_a_thread_of_its_own(running, server, channel, 
         assert server.from_bot(channel) == []
 
 
+async def test_a_conversation_goes_on_where_threads_are_refused(running, server, channel, ann, application):
+    """In the channel, for each person by themselves; once it is known, no thread is tried any more. /new begins anew."""
+    async with running(threads=True) as bot:
+        server.fail("POST", "/threads", status=403, code=50013, times=9)
+        await server.say(channel, "@bot one?", ann)
+        await first(server, channel)
+        await server.say(channel, "@bot and why?", ann)
+        await first(server, channel, 2)
+        await server.say(channel, "@bot another?", server.user("ben"))
+        await first(server, channel, 3)
+        asked = await server.slash(channel, ann, "ask", {"question": "and how?"})
+        await server.until(lambda: asked.message)
+        one, and_why, another, and_how = [question.conversation for question in bot.engine.asked]
+        assert one == and_why == and_how != another
+        assert server.count("POST", "/threads") == 1
+        await bot.dispatcher.idle()
+        new = await server.slash(channel, ann, "new", {})
+        await server.until(lambda: new.message)
+        await server.say(channel, "@bot three?", ann)
+        await server.until(lambda: len(bot.engine.asked) == 5)
+        assert bot.engine.asked[-1].conversation not in (one, another)
+
+
+async def test_no_thread_is_tried_without_the_permission(running, server, guild, channel, ann):
+    """It is tried again when the bot gets it."""
+    everyone = guild["roles"][0]
+    permissions = discord.Permissions(int(everyone["permissions"]))
+    permissions.update(administrator=False, create_public_threads=False)
+    everyone["permissions"] = str(permissions.value)
+    async with running(threads=True) as bot:
+        await server.say(channel, "@bot one?", ann)
+        await server.say(channel, "@bot and why?", ann)
+        await first(server, channel, 2)
+        assert len({question.conversation for question in bot.engine.asked}) == 1
+        assert server.count("POST", "/threads") == 0
+        everyone["permissions"] = str(2**40 - 1)
+        await server.dispatch("GUILD_ROLE_UPDATE", {"guild_id": guild["id"], "role": everyone})
+        asked = await server.say(channel, "@bot two?", ann)
+        await first(server, asked["id"])
+
+
 async def test_two_hundred_members_ask_at_once(running, server, channel):
     """Each is answered or visibly refused, although Discord takes five messages in five seconds only."""
     server.message_limit = (50, 1.0)
     users = [server.user(f"member {n}") for n in range(200)]
     async with running(queue={"capacity": 100}) as bot:
         asked = [await server.say(channel, "@bot how hot?", user) for user in users]
-        await server.until(
-            lambda: len({str(m["message_reference"]["message_id"]) for m in server.from_bot(channel)}) == 200,
-            seconds=60,
-        )
-        answers = server.from_bot(channel)
-        assert len(answers) == 200
-        assert {str(answer["message_reference"]["message_id"]) for answer in answers} == {m["id"] for m in asked}
-        refused = [answer for answer in answers if answer["content"].startswith("⏳")]
-        assert bot.dispatcher.counts["refused_busy"] + bot.dispatcher.counts["refused_limited"] == len(refused)
+
+        def marked() -> list[str]:
+            return [message["id"] for message in asked if "reactions" in message]
+
+        await server.until(lambda: len(server.from_bot(channel)) + len(marked()) == 200, seconds=60)
+        messages = server.from_bot(channel)
+        replied_to = [str(message["message_reference"]["message_id"]) for message in messages]
+        assert sorted(replied_to + marked()) == sorted(message["id"] for message in asked)
+        in_words = [message for message in messages if message["content"].startswith("⏳")]
+        assert len(in_words) == 5
+        refused = len(in_words) + len(marked())
+        assert bot.dispatcher.counts["refused_busy"] + bot.dispatcher.counts["refused_limited"] == refused
 
 
 async def test_who_asks_too_often_is_told_once_and_then_by_a_mark(running, server, channel, ann):
@@ -175,6 +221,20 @@ async def test_who_asks_too_often_is_told_once_and_then_by_a_mark(running, serve
         told = [message["content"] for message in server.from_bot(channel) if message["content"].startswith("⏳")]
         assert len(told) == 1
         assert "Please ask again in" in told[0]
+
+
+async def test_empty_mentions_hold_up_no_answer(bot, server, channel, ann):
+    """One person gets one hint, several people get some, the others a mark; the answer to a question doesn't wait for them."""
+    server.message_limit = (5, 5.0)
+    for _ in range(30):
+        await server.say(channel, "@bot", ann)
+    for n in range(30):
+        await server.say(channel, "@bot", server.user(f"member {n}"))
+    asked = await server.say(channel, "@bot how hot?", server.user("ben"))
+    await server.until(
+        lambda: asked["id"] in [str(m["message_reference"]["message_id"]) for m in server.from_bot(channel)], seconds=8
+    )
+    assert len(server.from_bot(channel)) <= 6
 
 
 async def test_the_same_event_twice_is_one_question(bot, server, channel, ann):
@@ -269,6 +329,41 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
         await bot.dispatcher.idle()
     texts = [message["content"].split("\n")[0] for message in (*server.from_bot(channel), *server.from_bot(direct))]
     assert texts == ["re: before?", "re: missed?", "re: direct before?", "re: direct missed?"]
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+async def test_each_shard_catches_up(running, server, ann, application, shard):
+    """At the start, and one that has lost its session alone later."""
+    guild = server.guild()
+    while (int(guild["id"]) >> 22) % 2 != shard:
+        await asyncio.sleep(0.001)
+        guild = server.guild()
+    channel = server.channel(guild)
+    missed = await server.say(channel, "@bot missed?", ann, event=False)
+    await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time() - 60))
+    async with running(sharded=True) as bot:
+        await first(server, channel)
+        await bot.dispatcher.idle()
+        await server.drop_gateway(resumable=False, shard=shard)
+        later = await server.say(channel, "@bot and meanwhile?", ann, event=False)
+        await first(server, channel, 2)
+    replied_to = [str(message["message_reference"]["message_id"]) for message in server.from_bot(channel)]
+    assert replied_to == [missed["id"], later["id"]]
+
+
+async def test_a_failing_history_keeps_no_other_channel_from_catching_up(
+    running, server, guild, channel, ann, application, log
+):
+    """A message that the library can't read, for example; the log says so."""
+    await server.say(channel, "@bot unreadable?", ann, event=False)
+    server.messages[channel][-1]["author"] = {"id": ann["id"]}
+    other = server.channel(guild, "other")
+    await server.say(other, "@bot missed?", ann, event=False)
+    await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time() - 60))
+    async with running():
+        await first(server, other)
+    [line] = [line for line in log if line["event"] == "a channel was not caught up"]
+    assert line["log_level"] == "error"
 
 
 async def test_a_crowd_is_served_through_faults_and_a_restart(running, server):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from telegram_application import TelegramApplication
 
+from bot.adapters.rates import Rate
 from bot.adapters.telegram import flood, polling
 from tests.platforms.telegram_server import Json, TelegramServer
 
@@ -41,7 +42,7 @@ async def application(application_of: Callable[..., TelegramApplication]) -> Asy
 @pytest.fixture
 def quick_chats(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lift the limit of a chat, for tests whose subject is not flood control."""
-    monkeypatch.setattr(flood, "CHAT_RATE", flood.Rate(100, 1.0))
+    monkeypatch.setattr(flood, "CHAT_RATE", Rate(100, 1.0))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from bot.engine.qa import UNSURE, new_reference
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
-from tests.platforms.telegram_server import TOKEN, Chat, Json, TelegramServer
+from tests.platforms.telegram_server import Chat, Json, TelegramServer
 
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use *soft* water.", "https://example.org/guide.md"
@@ -63,7 +63,7 @@ class TelegramApplication:
         self.engine = ScriptedEngine()
         self.ready = asyncio.Event()
         self.ready.set()
-        defaults = {"token": TOKEN, "api_url": server.address}
+        defaults = {"token": server.token, "api_url": server.address}
         self.settings = Settings(
             telegram=defaults | telegram, storage={"folder": folder}, knowledge={"folder": folder / "knowledge"}
         )

@@ -13,6 +13,7 @@ from telegram_application import ScriptedEngine, TelegramApplication
 
 from bot.adapters.telegram import progress
 from bot.core.messages import Answer, Progress, Question
+from tests.platforms.telegram_server import TOKEN
 
 
 class SlowEngine(ScriptedEngine):
@@ -24,7 +25,7 @@ class SlowEngine(ScriptedEngine):
 
 async def main(address: str, folder: str) -> None:
     progress._PLACEHOLDER_AFTER = 0.2
-    application = TelegramApplication(cast("Any", SimpleNamespace(address=address)), Path(folder))
+    application = TelegramApplication(cast("Any", SimpleNamespace(address=address, token=TOKEN)), Path(folder))
     application.engine = SlowEngine()
     async with application.with_settings(limits={"author_questions": 0, "chat_questions": 0}):
         await application.start()

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from telegram_application import CITATION, pressed
+from telegram_application import CITATION, pressed, until
 
 from tests.platforms.telegram_markup import piece
 
@@ -37,6 +37,34 @@ async def test_buttons_take_feedback_and_show_the_passage(server, application, a
     assert piece(shown["text"], next(e for e in shown["entities"] if e["type"] == "blockquote")) == CITATION.quote
     assert "further down" in await pressed(server, chat, ann, answer, PASSAGE)
     assert len(chat.from_bot) == 2
+
+
+@pytest.mark.parametrize("label", [PASSAGE, "More"])
+async def test_a_double_tap_shows_once(server, application, ann, label):
+    """Both presses come with the same poll; the second one sends nothing, and says so."""
+    chat = server.private(ann)
+    application.engine.more["how hot?"] = "And wait."
+    server.says(chat, ann, "how hot?")
+    await application.answered(chat)
+    await application.quiet()
+    queries = [server.presses(chat, ann, chat.from_bot[0], label) for _ in range(2)]
+    await until(lambda: all(query in server.callback_answers for query in queries))
+    await application.quiet()
+    assert len(chat.from_bot) == 2
+    said = [server.callback_answers[query].get("text", "") for query in queries]
+    assert sorted(said) == ["", "It is shown further down already."]
+
+
+async def test_a_press_after_a_failed_one_shows_the_passage(server, application, ann):
+    """Only what has arrived counts as shown."""
+    chat = server.private(ann)
+    server.says(chat, ann, "how hot?")
+    await application.answered(chat)
+    server.break_next("sendMessage", "400:Bad Request: not enough rights")
+    await pressed(server, chat, ann, chat.from_bot[0], PASSAGE)
+    assert len(chat.from_bot) == 1
+    await pressed(server, chat, ann, chat.from_bot[0], PASSAGE)
+    assert CITATION.quote in chat.texts[1]
 
 
 async def test_buttons_work_after_a_restart(server, application_of, ann):

@@ -38,6 +38,51 @@ async def test_a_question_is_stopped_on_demand(server, application, ann):
     assert (await application.answered(chat, 2))[1] == "There is nothing to stop."
 
 
+async def test_stop_means_the_question_in_work(server, application, ann):
+    """The one behind it is answered."""
+    application.engine.may_answer.clear()
+    chat = server.private(ann)
+    server.says(chat, ann, "first?")
+    await until(lambda: application.engine.asked)
+    server.says(chat, ann, "second?")
+    await until(lambda: application.dispatcher.unfinished == 2)
+    server.says(chat, ann, "/stop")
+    assert await application.answered(chat) == ["Stopped."]
+    application.engine.may_answer.set()
+    assert (await application.answered(chat, 2))[1].startswith("re: second?")
+
+
+async def test_a_question_from_before_a_restart_is_stopped(server, application_of, ann):
+    """It is in work again then."""
+    chat = server.private(ann)
+    async with application_of() as application:
+        application.ready.clear()
+        await application.start()
+        server.says(chat, ann, "slow")
+        await until(lambda: application.dispatcher.unfinished)
+    async with application_of() as application:
+        application.engine.may_answer.clear()
+        await application.start()
+        await until(lambda: application.engine.asked)
+        server.says(chat, ann, "/stop")
+        await until(lambda: chat.texts[-1:] == ["Stopped."])
+
+
+async def test_nobody_stops_the_question_of_somebody_else(server, application, ann, bob):
+    """A question that follows up an answer to somebody else is stopped by its own author."""
+    group = server.group()
+    server.says(group, ann, "/ask one")
+    await application.answered(group)
+    await application.quiet()
+    application.engine.may_answer.clear()
+    server.says(group, bob, "and two?", reply_to=group.from_bot[0])
+    await until(lambda: len(application.engine.asked) == 2)
+    server.says(group, ann, "/stop")
+    assert (await application.answered(group, 2))[1] == "There is nothing to stop."
+    server.says(group, bob, "/stop")
+    assert (await application.answered(group, 3))[2] == "Stopped."
+
+
 async def test_the_apps_are_told_the_commands_when_they_change(server, application_of, ann):
     """By scope and language; an operator sees more, as soon as they have written to the bot."""
     async with application_of(operators=[ann["id"]]) as application:

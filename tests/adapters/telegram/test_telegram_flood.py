@@ -6,8 +6,9 @@ import time
 import pytest
 from telegram_application import until
 
+from bot.adapters.rates import Rate
 from bot.adapters.telegram import flood
-from bot.adapters.telegram.flood import FloodControl, Rate
+from bot.adapters.telegram.flood import FloodControl
 from tests.platforms.telegram_server import Limits
 
 
@@ -71,3 +72,76 @@ async def test_flood_control_keeps_the_order_and_forgets_quiet_chats(monkeypatch
     await asyncio.sleep(0.35)
     await control.acquire(2)
     assert list(control._chats) == [2]
+
+
+async def test_the_people_in_a_chat_take_turns(monkeypatch):
+    """Who waits for one message doesn't wait for all that are for somebody else; those for one person keep their order."""
+    monkeypatch.setattr(flood, "CHAT_RATE", Rate(1, 0.02))
+    control = FloodControl()
+    order: list[str] = []
+
+    async def send(person: str, number: int) -> None:
+        await control.acquire(1, person)
+        order.append(f"{person}{number}")
+
+    await asyncio.gather(*(send("a", n) for n in range(20)), *(send("b", n) for n in range(2)))
+    assert order.index("b0") <= 3
+    assert order.index("b1") <= 6
+    assert [sent for sent in order if sent[0] == "a"] == [f"a{n}" for n in range(20)]
+
+
+@pytest.mark.parametrize("spam", ["@keeper_bot", "/ask q{n}", "/help@keeper_bot", "/stop", "/forget me"])
+async def test_one_person_holds_up_nobody_else_in_a_group(server, application, ann, bob, spam):
+    """Of what isn't answered, few replies are sent; the answer to another person doesn't wait for the others."""
+    await application.start()
+    group = server.group()
+    for n in range(60):
+        server.says(group, ann, spam.format(n=n))
+    asked = server.says(group, bob, "/ask how hot?")
+    started = time.monotonic()
+    await until(lambda: any("how hot" in text for text in group.texts), 15)
+    assert time.monotonic() - started < 10
+    others = [text for text in group.texts if not text.startswith("re: ")]
+    assert 0 < len(others) <= 3
+    assert asked["message_id"] in [sent["reply_to_message"]["message_id"] for sent in group.from_bot]
+    assert "left out" in application.adapter.describe()
+
+
+async def test_many_people_who_call_for_hints_leave_room_for_answers(server, application, bob):
+    """Each person calls once, so that only the limit of the group counts."""
+    await application.start()
+    group = server.group()
+    for n in range(30):
+        server.says(group, server.person(f"Person {n}"), "@keeper_bot")
+    server.says(group, bob, "/ask how hot?")
+    await until(lambda: any("how hot" in text for text in group.texts), 6)
+    assert "21 hints and refusals left out" in application.adapter.describe()
+
+
+async def test_a_private_chat_has_its_replies_beside_a_group_that_has_to_wait(server, application, ann):
+    """Updates are confirmed without waiting for replies that can't be sent now."""
+    await application.start()
+    group, chat = server.group(), server.private(ann)
+    server.break_next("sendMessage", "429:30", 1, lambda call: call["chat_id"] == group.id)
+    server.says(group, ann, "/help@keeper_bot")
+    await until(lambda: application.adapter.flood.counts["refused"] == 1)
+    started = time.monotonic()
+    for n in range(3):
+        for _ in range(2):
+            server.says(group, server.person(f"Person {n}"), "/help@keeper_bot")
+            await until(lambda: not server.pending)
+        server.says(chat, ann, f"{n}?")
+        await application.answered(chat, n + 1)
+    assert time.monotonic() - started < 3
+    for task in application.adapter._background._tasks:
+        task.cancel()
+
+
+async def test_an_operator_gets_every_reply_in_private(server, application_of, ann, monkeypatch):
+    """Twenty documents sent at once have twenty results."""
+    monkeypatch.setattr(flood, "CHAT_RATE", Rate(100, 1.0))
+    async with application_of(operators=[ann["id"]]) as application:
+        await application.start()
+        for _ in range(20):
+            server.says(server.private(ann), ann, "/help")
+        await application.answered(server.private(ann), 20)

@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 from telegram_application import until
 
+from bot.adapters.rates import Rate
 from bot.adapters.telegram import flood, incoming, progress, updates
-from bot.adapters.telegram.flood import Rate
 from bot.core.messages import Policy
 from tests.platforms.telegram_server import ANONYMOUS_ADMIN, AS_CHANNEL, BOT, SERVICE
 
@@ -123,7 +123,8 @@ async def test_topics_are_conversations_of_their_own(server, application, ann, b
         server.says(forum, person, "/ask x", topic=topic)
     await application.answered(forum, 4)
     conversations = [
-        question.conversation for question in sorted(application.engine.asked, key=lambda q: int(q.address.message))
+        question.conversation
+        for question in sorted(application.engine.asked, key=lambda q: int(q.address.message.partition("@")[0]))
     ]
     assert len(set(conversations)) == 3
     assert conversations[0] == conversations[3]
