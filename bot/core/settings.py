@@ -195,7 +195,7 @@ class RetrievalSettings(Section):
 
 class AnswerSettings(Section):
     threshold: float = Field(
-        0.45,
+        0.4,
         ge=0,
         le=1,
         description="Confidence from which on an answer is given as sure; below it, it is only suggested. Raise it where a "

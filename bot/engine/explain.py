@@ -86,11 +86,19 @@ def _advice(considered: Considered, settings: Settings) -> list[str]:
         advice.insert(
             0, f"Taken as {len(considered.questions)} questions; the passages below were read for the first one."
         )
-    if considered.judged and considered.judged.older:
-        older = considered.judged.older.hit.found
-        name = trail(older.title, older.passage.heading)
-        advice.append(f"“{name}” ({older.document}) is older than the first passage or replaced by it.")
+    judged = considered.judged
+    if judged and judged.beside and considered.answer.from_documents:
+        advice.append(
+            f"{_name(judged.beside)} comes so close that it is shown too; the confidence is that one of the two is right."
+        )
+    if judged and judged.older:
+        advice.append(f"{_name(judged.older)} is older than the first passage or replaced by it.")
     return advice
+
+
+def _name(candidate: Candidate) -> str:
+    found = candidate.hit.found
+    return f"“{trail(found.title, found.passage.heading)}” ({found.document})"
 
 
 def _bounds(considered: Considered, settings: Settings) -> list[str]:

@@ -43,8 +43,6 @@ REFUSAL = "The documents don't answer this."
 NOT_FOUND = "I found no answer to this."  # where a section comes near, which may say more than the bot sees in it
 UNSURE = "I'm not sure this is it:"
 UNSURE_OF_TWO = "I'm not sure, but one of these may be it:"
-# A section that comes so close to the best one is suggested beside it.
-_CLOSE = 0.15  # in rank
 OLDER = "There is an older section about this:"
 # A model may take so much of the time that is left for a question.
 _UNTIL_PHRASED = 0.9
@@ -157,14 +155,14 @@ class QAEngine:
             with timings.stage("compose"):
                 judged, composed = await self._composed(judged, forced=forced)
                 outcome = self._decided(judged)
-                given = _given(composed, reference, judged) if composed else None
+                given = await self._given(judged, composed, reference) if composed else None
                 answer = given if given and outcome is not Outcome.DECLINED else _declined(judged, reference)
                 if outcome is Outcome.SUGGESTED and given:
-                    answer = _suggested(given, judged, await self._close(judged))
+                    answer = _suggested(given)
             if self._phraser and answer.answered and composed and composed.form not in _NOT_PHRASED:
                 with timings.stage("phrase"):
                     left = _UNTIL_PHRASED * question.seconds_left
-                    answer = await self._phrase(self._phraser, question, answer, judged.hits, progress, left)
+                    answer = await self._phrase(self._phraser, question, answer, judged, progress, left)
         return Considered(replace(answer, timings_ms=timings.milliseconds), given, judged)
 
     async def _found(self, interpretations: Sequence[Interpretation]) -> list[list[Hit]]:
@@ -211,26 +209,28 @@ class QAEngine:
         composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
         return composed if composed.says_something else None
 
-    async def _close(self, judged: Judged) -> tuple[Candidate, Composed] | None:
-        """The section that comes next to the best one, if it is close and says something."""
-        best, *others = judged.candidates
-        other = next((one for one in others if one.section != best.section), None)
-        if other is None or other.rank < best.rank - _CLOSE or other.contradicts or other is judged.older:
-            return None
-        composed = await self._compose(judged, other)
-        return (other, composed) if composed else None
+    async def _given(self, judged: Judged, composed: Composed, reference: str) -> Answer:
+        """The answer, whichever the outcome: of the best candidate, with the one beside it and the name of an older section."""
+        given = _given(composed, reference, judged)
+        if judged.beside and (other := await self._compose(judged, judged.beside)) and other.text not in given.text:
+            given = _with_other(given, other, [_trail(one.hit.found) for one in judged.shown])
+        if judged.older:
+            given = replace(given, text=f"{given.text}\n\n_{OLDER} {_name(judged.older.hit.found)}._")
+        return given
 
     async def _phrase(
         self,
         phraser: Phraser,
         question: Question,
         answer: Answer,
-        hits: Sequence[Hit],
+        judged: Judged,
         progress: Progress,
         seconds: float,
     ) -> Answer:
         """The answer in a model's words, or as it is with the reason why."""
-        passages = [hit.found for hit in hits[: self._phrased_passages]]
+        cited = [candidate.hit for candidate in judged.shown[: len(answer.citations)]]
+        others = [hit for hit in judged.hits if hit not in cited]
+        passages = [hit.found for hit in (*cited, *others)[: max(len(cited), self._phrased_passages)]]
         turns = await self._conversations.turns(question)
         text, phrasing = await phraser.phrase(question.text, turns, passages, progress, within_seconds=seconds)
         if not text:
@@ -239,29 +239,30 @@ class QAEngine:
             answer,
             text=text,
             span=answer.span if answer.span and answer.span in text else None,
-            citations=(*answer.citations, *self._further_sources(text, passages)),
+            citations=(*answer.citations, *self._further_sources(text, passages, len(cited))),
             phrasing=phrasing,
         )
 
-    def _further_sources(self, text: str, passages: Sequence[FoundPassage]) -> Iterator[Citation]:
-        """The passages, beside the first, which is cited anyway, that some sentence of a text has most of its words from."""
+    def _further_sources(self, text: str, passages: Sequence[FoundPassage], cited: int) -> Iterator[Citation]:
+        """The passages that some sentence of a text has most of its words from, beside the first ones, `cited` anyway."""
         there = [stems("\n".join(block.text for block in found.passage.blocks)) for found in passages]
         said = [stems(text[slice(*span)]) for span in sentences(text)]
         nearest = {max(range(len(there)), key=lambda n: (share_of_words(words, there[n]), -n)) for words in said}
-        return (cite_passage(passages[number], self._base_url) for number in sorted(nearest - {0}))
+        return (cite_passage(passages[number], self._base_url) for number in sorted(nearest) if number >= cited)
 
 
 def _in_force(judged: Judged) -> Judged:
-    """With the best candidate that no newer one replaces in front."""
+    """With the best candidate that no newer one replaces in front. The older one is named only, not shown."""
     candidates, older = in_force(judged.interpretation.text, judged.candidates)
-    return replace(judged, candidates=tuple(candidates), older=older)
+    named = [one.hit for one in (*candidates[:1], older) if one]
+    beside = judged.beside if judged.beside and judged.beside.hit not in named else None
+    return replace(judged, candidates=tuple(candidates), beside=beside, older=older)
 
 
 def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
-    older = f"\n\n_{OLDER} {_name(judged.older.hit.found)}._" if judged.older else ""
     return Answer(
         Outcome.ANSWERED,
-        f"{composed.text}{older}",
+        composed.text,
         reference,
         span=composed.span if composed.span in composed.text else None,
         confidence=judged.confidence,
@@ -271,15 +272,22 @@ def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
     )
 
 
-def _suggested(given: Answer, judged: Judged, close: tuple[Candidate, Composed] | None) -> Answer:
-    """The answer marked as a suggestion, with the other section that may be it, each below its name."""
-    if close is None:
-        return replace(given, outcome=Outcome.SUGGESTED, text=f"{UNSURE}\n\n{given.text}")
-    other, composed = close
-    names = [f"**{_trail(candidate.hit.found)}**" for candidate in (judged.candidates[0], other)]
-    parts = (UNSURE_OF_TWO, names[0], given.text, names[1], composed.text)
-    citations = (*given.citations, composed.citation)
-    return replace(given, outcome=Outcome.SUGGESTED, text="\n\n".join(parts), citations=citations)
+def _with_other(given: Answer, other: Composed, names: Sequence[str]) -> Answer:
+    """The answer with that of another section, each below its name."""
+    first, second = (f"**{name}**" for name in names)
+    rests = [f"{name}\n\n{more}" for name, more in ((first, given.more), (second, other.more)) if more]
+    return replace(
+        given,
+        text="\n\n".join((first, given.text, second, other.text)),
+        citations=(*given.citations, other.citation),
+        more="\n\n".join(rests),
+    )
+
+
+def _suggested(given: Answer) -> Answer:
+    """The answer marked as a suggestion."""
+    remark = UNSURE_OF_TWO if len(given.citations) > 1 else UNSURE
+    return replace(given, outcome=Outcome.SUGGESTED, text=f"{remark}\n\n{given.text}")
 
 
 def _declined(judged: Judged, reference: str) -> Answer:

@@ -11,7 +11,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,13 @@ TOKENS_PER_BATCH = 1_000
 # it, memory doubled within a thousand questions, and compiling took a sixth of their time.
 LENGTH_STEP = 16
 _CHARACTERS_PER_TOKEN = 4
+
+
+class Pair(NamedTuple):
+    """A question and the text of a passage that may answer it."""
+
+    question: str
+    passage: str
 
 
 class Encoder:
@@ -62,6 +69,8 @@ class Encoder:
         self._counter = copy.deepcopy(self._model.tokenizer.backend_tokenizer)
         self._counter.no_truncation()
         self._counter.no_padding()
+        # The tokens that stand for no word of a text: its beginning, its end, padding.
+        self._marks = torch.tensor(self._model.tokenizer.all_special_ids)
         self.dimension: int = self._model.get_embedding_dimension() or 0
         special_tokens = self._counter.num_special_tokens_to_add(False)
         self.window: int = int(self._model.max_seq_length or 512) - special_tokens
@@ -79,14 +88,41 @@ class Encoder:
         """Return one unit vector per text, in order. Texts longer than the window are truncated."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         with self._torch.inference_mode():
-            for positions in self._batches(texts):
-                features = self._model.preprocess(
-                    [texts[position] for position in positions],
-                    processing_kwargs={"text": {"pad_to_multiple_of": LENGTH_STEP}},
-                )
-                embedding = self._model(features)["sentence_embedding"].float()
+            for positions, output in self._outputs(texts):
+                embedding = output["sentence_embedding"].float()
                 vectors[positions] = self._torch.nn.functional.normalize(embedding, dim=1).numpy()
         return vectors
+
+    def match(self, pairs: Sequence[Pair]) -> list[float]:
+        """Return how well each passage matches its question, word by word: 1 where it has all of its words, 0 for no words.
+
+        Late interaction (Khattab and Zaharia, "ColBERT: Efficient and Effective Passage Search via Contextualized Late
+        Interaction over BERT", 2020): the mean over the tokens of the question of the best cosine with a token of the passage,
+        each with the meaning that it has in its text. Here with the tokens of the encoder as it is. The one vector of a passage
+        mixes all that it says; here a detail counts as much as the rest.
+        """
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        words: dict[str, Any] = {}
+        with self._torch.inference_mode():
+            for positions, output in self._outputs(texts):
+                states = self._torch.nn.functional.normalize(output["token_embeddings"].float(), dim=2)
+                is_word = output["attention_mask"].bool() & ~self._torch.isin(output["input_ids"], self._marks)
+                words |= {texts[position]: states[row, is_word[row]] for row, position in enumerate(positions)}
+            return [
+                float((words[passage] @ words[question].T).amax(0).mean())
+                if len(words[question]) and len(words[passage])
+                else 0.0
+                for question, passage in pairs
+            ]
+
+    def _outputs(self, texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, Any]]]:
+        """Yield what the model makes of each batch of texts, with their positions."""
+        for positions in self._batches(texts):
+            features = self._model.preprocess(
+                [texts[position] for position in positions],
+                processing_kwargs={"text": {"pad_to_multiple_of": LENGTH_STEP}},
+            )
+            yield positions, self._model(features)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens in each text, without special tokens."""
@@ -130,6 +166,10 @@ class WordEncoder:
         vectors[~vectors.any(axis=1), 0] = 1  # a text without words
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
+
+    def match(self, pairs: Sequence[Pair]) -> list[float]:
+        """Return 0 for each: what words mean is not known."""
+        return [0.0] * len(pairs)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of words and punctuation marks in each text."""

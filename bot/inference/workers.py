@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading
-from bot.inference.encoder import AnyEncoder, Vector, Vectors
+from bot.inference.encoder import AnyEncoder, Pair, Vector, Vectors
 from bot.inference.span_model import Judgement, SpanModel, Task
 
 Item = TypeVar("Item")
@@ -278,12 +278,15 @@ class AsyncEncoder:
 
     # This many sentences of ordinary length take about a tenth of a second on two cores.
     _LARGEST_BATCH = 128
+    # And so many passages, those of four questions, half a second.
+    _MOST_PAIRS = 48
 
     def __init__(self, worker: InferenceWorker[Models]) -> None:
         self._worker = worker
         self._encode: ModelCall[str, Vector] = ModelCall(
             lambda texts: list(self._encoder.encode(texts)), self._LARGEST_BATCH
         )
+        self._match: ModelCall[Pair, float] = ModelCall(lambda pairs: self._encoder.match(pairs), self._MOST_PAIRS)
 
     @property
     def identity(self) -> str:
@@ -305,6 +308,10 @@ class AsyncEncoder:
         """Return one unit vector per text. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
         rows = await self._worker.run(self._encode, texts, priority=priority)
         return np.stack(rows) if rows else np.empty((0, self._encoder.dimension), dtype=np.float32)
+
+    async def match(self, pairs: Sequence[Pair]) -> Sequence[float]:
+        """Return how well each passage matches its question. Raises EngineBusy and DeadlineExceeded as `encode` does."""
+        return await self._worker.run(self._match, pairs)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens in each text. Blocking; safe from any thread."""

@@ -139,11 +139,22 @@ def test_an_older_section_and_several_questions_are_named():
     """Which one was preferred can't be seen from the numbers."""
     taken = Interpretation((QueryVariant("with what?"),), "with what?")
     newest, older = candidate(0.875, document="b.md"), candidate(0.5)
-    judged = Judged(taken, (newest, older), (), older)
+    judged = Judged(taken, (newest, older), (), older=older)
     answer = Answer(Outcome.ANSWERED, "What it says.", "ref", confidence=0.875)
     advice = explanation(Considered(answer, None, judged, ("With what?", "When?")), Settings()).advice
     assert advice[0] == "Taken as 2 questions; the passages below were read for the first one."
     assert advice[-1] == "“Guide › Care” (a.md) is older than the first passage or replaced by it."
+
+
+def test_a_section_that_is_shown_beside_the_first_is_named():
+    taken = Interpretation((QueryVariant("with what?"),), "with what?")
+    first, beside = candidate(0.875, document="b.md"), candidate(0.5)
+    judged = Judged(taken, (first, beside), (), beside)
+    answer = Answer(Outcome.ANSWERED, "What they say.", "ref", confidence=0.875)
+    advice = explanation(Considered(answer, None, judged), Settings()).advice
+    assert advice[-1] == (
+        "“Guide › Care” (a.md) comes so close that it is shown too; the confidence is that one of the two is right."
+    )
 
 
 def test_lines_are_for_a_chat():

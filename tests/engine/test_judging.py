@@ -46,8 +46,8 @@ def order(found: Judged) -> list[str]:
 
 
 async def test_relevance_and_search_rank_together():
-    """By hand: 0.6 + 0.03 * 3 is more than 0.65, and less than 0.72."""
-    found = await judged(hit("a", 0.72), hit("b", 0.65), hit("c", 0.6), c=3.0)
+    """By hand: 0.63 + 0.02 * 3 is more than 0.65, and less than 0.72."""
+    found = await judged(hit("a", 0.72), hit("b", 0.65), hit("c", 0.63), c=3.0)
     assert order(found) == ["a", "c", "b"]
     assert [candidate.rank for candidate in found.candidates] == pytest.approx([0.72, 0.69, 0.65])
 
@@ -66,7 +66,7 @@ async def test_all_passages_are_read_in_one_batch_up_to_the_limit():
 async def test_what_the_search_puts_far_behind_is_not_read():
     """It may lead no more; a passage just in reach is read."""
     reader = FakeReader({"c": 9.0})
-    hits = [hit("a", 0.8), hit("b", 0.66), hit("c", 0.64)]
+    hits = [hit("a", 0.8), hit("b", 0.71), hit("c", 0.69)]
     found = await Judge(reader, CALIBRATION, 9).judge(taken(), hits)
     assert reader.asked == [("how?", ["a", "b"])]
     assert list(found.unread) == hits[2:]
@@ -102,11 +102,11 @@ async def test_the_lead_is_over_the_best_of_another_section():
     found = await judged(
         hit("a", 0.9, heading="One"),
         hit("a", 0.85, heading="One"),
-        hit("a", 0.75, heading="Two"),
-        hit("b", 0.76),
-        b=-20.0,
+        hit("a", 0.81, heading="Two"),
+        hit("b", 0.82),
+        b=-30.0,
     )
-    assert [candidate.features.lead for candidate in found.candidates] == pytest.approx([0.15, 0.1, -0.15, -0.5])
+    assert [candidate.features.lead for candidate in found.candidates] == pytest.approx([0.09, 0.04, -0.09, -0.5])
     assert found.candidates[0].section == found.candidates[1].section == ("a", ("One",))
 
 
@@ -153,14 +153,36 @@ async def test_a_detail_may_stand_anywhere_in_a_passage(one):
 
 
 async def test_without_the_best_the_next_one_leads():
-    """Its lead is over those behind it."""
+    """Its lead is over those behind it that aren't shown."""
     judge = Judge(FakeReader({}), CALIBRATION, 9)
-    found = await judge.judge(taken(), [hit("a", 0.9), hit("b", 0.85), hit("c", 0.8)])
-    assert [one.features.lead for one in found.candidates] == pytest.approx([0.05, -0.05, -0.1])
+    found = await judge.judge(taken(), [hit("a", 0.9), hit("b", 0.87), hit("c", 0.84), hit("d", 0.82)])
+    assert [one.features.lead for one in found.candidates] == pytest.approx([0.06, -0.03, -0.06, -0.08])
     without = await judge.without_best(found)
-    assert order(without) == ["b", "c"]
-    assert [one.found.document for one in without.hits] == ["b", "c", "a"]
-    assert [one.features.lead for one in without.candidates] == pytest.approx([0.05, -0.05])
+    assert order(without) == ["b", "c", "d"]
+    assert [one.found.document for one in without.hits] == ["b", "c", "d", "a"]
+    assert [one.features.lead for one in without.candidates] == pytest.approx([0.05, -0.03, -0.05])
+
+
+async def test_the_best_of_another_section_that_comes_close_stands_beside():
+    """Not one of the same section, one that contradicts the question, or one that is far behind."""
+    found = await judged(hit("a", 0.9), hit("a", 0.89), hit("b", 0.88), hit("c", 0.87))
+    assert found.beside is not None
+    assert [one.hit.found.document for one in found.shown] == ["a", "b"]
+    assert found.beside is found.candidates[2]
+    alone = await judged(hit("a", 0.9), hit("a", 0.89), hit("b", 0.78))
+    assert (alone.beside, len(alone.shown)) == (None, 1)
+    other = await judged(hit("a", 0.9, "The P-400."), hit("b", 0.9, "The P-300."), question="The P-400?")
+    assert other.beside is None
+    assert (await judged()).shown == []
+
+
+async def test_where_none_of_the_best_says_anything_the_next_passages_are_read():
+    """They are judged among themselves; the others stand among what was found."""
+    reader = FakeReader({"a": None})
+    found = await Judge(reader, CALIBRATION, 9).judge(taken(), [hit("a", 0.9), hit("b", 0.5), hit("c", 0.45)])
+    assert order(found) == ["b", "c"]
+    assert [documents for _, documents in reader.asked] == [["a"], ["b", "c"]]
+    assert [one.found.document for one in found.hits] == ["b", "c", "a"]
 
 
 async def test_without_the_only_one_the_next_passages_are_read():

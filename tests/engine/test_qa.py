@@ -10,7 +10,8 @@ from bot.core.errors import IndexUnavailable
 from bot.core.messages import Address, Outcome, Question, Stage
 from bot.core.settings import AnswerSettings
 from bot.engine.confidence import Calibration
-from bot.engine.qa import _CLOSE, NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_TWO, QAEngine
+from bot.engine.judging import _CLOSE
+from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_TWO, QAEngine
 from bot.inference.reader import Reading
 from bot.runtime.application import open_application
 
@@ -219,7 +220,7 @@ async def test_an_empty_folder_answers_nothing(settings, models, folder_of):
 CALIBRATION = Calibration(0.0, {"relevance": 1.0, "lead": 0.0, "retrieval": 0.0, "cosine": 0.0}, {})
 ANSWERS = 3.0  # .95
 MAY_ANSWER = -1.0  # .27
-IRRELEVANT = -9.0
+IRRELEVANT = -20.0
 
 WATER = "what temperature should the water have?"
 DESCALING = "How often must I descale the machine?"
@@ -278,8 +279,8 @@ async def test_what_may_answer_is_suggested(scripted):
     assert answer.confidence == pytest.approx(0.269, abs=0.001)
 
 
-async def test_two_sections_that_come_close_are_suggested_together(application, scripted, folder_of):
-    """Each below its name and with its citation; one of the same section, or far behind, is not."""
+async def test_two_sections_that_come_close_are_shown_together(application, scripted, folder_of):
+    """Each below its name and with its citation, whether they are sure or not; one that is far behind is not shown."""
     prices = {
         f"{place}.md": f"# The {place}\n\nA cup of tea costs {n} euros." for n, place in enumerate(("gate", "pond"), 3)
     }
@@ -292,13 +293,12 @@ async def test_two_sections_that_come_close_are_suggested_together(application, 
         ("The gate", "A cup of tea **costs** 3 euros.", "The pond", "A cup of tea **costs** 4 euros.")[n : n + 2]
         for n in (0, 2)
     )
-    texts = [
-        f"{UNSURE_OF_TWO}\n\n**{a[0]}**\n\n{a[1]}\n\n**{b[0]}**\n\n{b[1]}" for a, b in ((one, other), (other, one))
-    ]
-    assert answer.text in texts
+    texts = [f"**{a[0]}**\n\n{a[1]}\n\n**{b[0]}**\n\n{b[1]}" for a, b in ((one, other), (other, one))]
+    assert answer.text in [f"{UNSURE_OF_TWO}\n\n{text}" for text in texts]
     assert {citation.document for citation in answer.citations} == {"gate.md", "pond.md"}
     answer = await scripted({tea: ("costs", ANSWERS)}).answer(ask(tea))
-    assert (answer.outcome, len(answer.citations)) == (Outcome.ANSWERED, 1)
+    assert (answer.outcome, answer.text in texts) == (Outcome.ANSWERED, True)
+    assert {citation.document for citation in answer.citations} == {"gate.md", "pond.md"}
 
 
 async def test_a_section_that_says_nothing_is_not_suggested_beside(application, scripted, folder_of):
@@ -306,17 +306,17 @@ async def test_a_section_that_says_nothing_is_not_suggested_beside(application, 
     folder_of(
         {
             "gate.md": "# The gate\n\nA cup of tea costs 3 euros.",
-            "pond.md": "# The pond\n\nA cup of tea costs:",
+            "pond.md": "# The pond\n\nA cup of tea by the old pond costs this much:",
             "trains.md": "# Trains\n\nTrains leave at noon.",
         }
     )
     await application.indexer.index_folder(application.settings.knowledge.folder)
-    tea = "What does a cup of tea cost in euros?"
-    considered = await scripted({tea: ("A cup of tea costs", MAY_ANSWER)}).consider(ask(tea))
+    tea = "What does a cup of tea cost?"
+    considered = await scripted({tea: ("A cup", MAY_ANSWER)}).consider(ask(tea))
     gate, pond = considered.candidates[:2]
     assert (gate.hit.found.document, pond.hit.found.document) == ("gate.md", "pond.md")
     assert gate.rank - pond.rank < _CLOSE
-    assert considered.answer.text == f"{UNSURE}\n\n**A cup of tea costs** 3 euros."
+    assert considered.answer.text == f"{UNSURE}\n\n**A cup** of tea costs 3 euros."
     assert [citation.document for citation in considered.answer.citations] == ["gate.md"]
 
 
@@ -470,7 +470,8 @@ async def test_what_is_surer_decides_whether_it_is_a_follow_up(scripted, questio
     script = {
         DESCALING: ("every three months", ANSWERS),
         question: ("92 to 96 degrees", alone),
-        f"{question} {DESCALING}": ("every three months", together),
+        # What the search puts first for the two together: with few words, a question leans on the one before.
+        f"{question} {DESCALING}": ("92 to 96 degrees" if question == WATER else "every three months", together),
     }
     asked: dict[str, int] = {}
     engine = scripted(script, asked)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bot.inference.encoder import Encoder
+from bot.inference.encoder import Encoder, Pair
 from bot.inference.weights import Precision, choose_precision, find_weights
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -66,3 +66,36 @@ def test_the_chosen_format_comes_with_its_reason():
     automatic = choose_precision("auto")
     assert automatic.dtype in ("float32", "bfloat16")
     assert "bfloat16" in automatic.reason or "times as fast" in automatic.reason
+
+
+# --- word by word -----------------------------------------------------------------------------------------------------
+
+BADGE = "i lost my badge"
+STOLEN = "Access\nKeys and cards\nReport a missing or stolen access card to the front desk at once."
+OTHERS = [
+    "Travel\nTrains\nBook train tickets with the travel desk. A seat reservation is paid for as well.",
+    "Access\nOpening hours\nThe front desk is open from 8 to 18 o'clock on working days.",
+    "Health\nLosing weight\nThe canteen marks light dishes with a green leaf.",
+]
+
+
+def test_what_is_said_in_other_words_matches_better_than_the_rest(encoder: Encoder) -> None:
+    right, *others = encoder.match([Pair(BADGE, text) for text in (STOLEN, *OTHERS)])
+    assert right > max(others)
+
+
+def test_a_text_has_all_of_its_own_words(encoder: Encoder) -> None:
+    assert encoder.match([Pair(STOLEN, STOLEN)]) == pytest.approx([1.0], abs=0.01)
+
+
+def test_a_match_does_not_depend_on_what_else_is_compared(encoder: Encoder) -> None:
+    """Nor on its place, or on padding."""
+    pairs = [Pair(BADGE, text) for text in (*OTHERS, STOLEN * 20)] + [Pair("is there a canteen?", OTHERS[2])]
+    together = encoder.match(pairs)
+    assert together == pytest.approx([encoder.match([pair])[0] for pair in pairs], abs=0.02)  # bfloat16
+    assert together == pytest.approx(encoder.match(pairs[::-1])[::-1], abs=0.02)
+
+
+def test_no_words_match_nothing(encoder: Encoder) -> None:
+    assert encoder.match([Pair("", STOLEN), Pair(BADGE, "")]) == [0.0, 0.0]
+    assert encoder.match([]) == []
