@@ -10,7 +10,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -32,6 +32,13 @@ TOKENS_PER_BATCH = 1_000
 # it, memory doubled within a thousand questions, and compiling took a sixth of their time.
 LENGTH_STEP = 16
 _CHARACTERS_PER_TOKEN = 4
+# Of so many passages the words are kept, 150 kB each, because people ask about the same ones again and again.
+_MOST_KNOWN = 300
+
+
+def _match(question: Any, passage: Any) -> float:
+    """The mean over the words of a question of the best cosine with a word of a passage, 0 for no words."""
+    return float((passage @ question.T).amax(0).mean()) if len(question) and len(passage) else 0.0
 
 
 class Pair(NamedTuple):
@@ -69,6 +76,8 @@ class Encoder:
         self._counter = copy.deepcopy(self._model.tokenizer.backend_tokenizer)
         self._counter.no_truncation()
         self._counter.no_padding()
+        # Those of the passages that were compared last, by their texts.
+        self._known_words: dict[str, Any] = {}
         # The tokens that stand for no word of a text: its beginning, its end, padding.
         self._marks = torch.tensor(self._model.tokenizer.all_special_ids)
         self.dimension: int = self._model.get_embedding_dimension() or 0
@@ -101,19 +110,24 @@ class Encoder:
         each with the meaning that it has in its text. Here with the tokens of the encoder as it is. The one vector of a passage
         mixes all that it says; here a detail counts as much as the rest.
         """
-        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
-        words: dict[str, Any] = {}
         with self._torch.inference_mode():
-            for positions, output in self._outputs(texts):
-                states = self._torch.nn.functional.normalize(output["token_embeddings"].float(), dim=2)
-                is_word = output["attention_mask"].bool() & ~self._torch.isin(output["input_ids"], self._marks)
-                words |= {texts[position]: states[row, is_word[row]] for row, position in enumerate(positions)}
-            return [
-                float((words[passage] @ words[question].T).amax(0).mean())
-                if len(words[question]) and len(words[passage])
-                else 0.0
-                for question, passage in pairs
-            ]
+            questions = self._words(dict.fromkeys(pair.question for pair in pairs))
+            passages = dict.fromkeys(pair.passage for pair in pairs)
+            known = {text: self._known_words.pop(text) for text in passages if text in self._known_words}
+            words = known | self._words(text for text in passages if text not in known)
+            # The last ones are those that were asked about last.
+            self._known_words = dict([*self._known_words.items(), *words.items()][-_MOST_KNOWN:])
+            return [_match(questions[question].float(), words[passage].float()) for question, passage in pairs]
+
+    def _words(self, texts: Iterable[str]) -> dict[str, Any]:
+        """The unit vectors of the words of each text, bfloat16 [tokens, dimension], without the tokens that are no word."""
+        every = list(texts)
+        words: dict[str, Any] = {}
+        for positions, output in self._outputs(every):
+            states = self._torch.nn.functional.normalize(output["token_embeddings"].float(), dim=2).bfloat16()
+            is_word = output["attention_mask"].bool() & ~self._torch.isin(output["input_ids"], self._marks)
+            words |= {every[position]: states[row, is_word[row]] for row, position in enumerate(positions)}
+        return words
 
     def _outputs(self, texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, Any]]]:
         """Yield what the model makes of each batch of texts, with their positions."""

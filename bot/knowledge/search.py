@@ -24,8 +24,10 @@ from bot.storage.base import Candidates, Hit, KnowledgeStore, Scores, SearchQuer
 
 # Of the likeness in meaning, so much is that of the best sentence and the rest that of the whole passage.
 _SENTENCE_SHARE = 0.4
-# So many of the best passages are compared word by word, and so much does that count in their score.
+# So many of the best passages are compared word by word, if their score is so near to the best one; those behind hardly ever
+# came to the front. So much does that count in their score.
 _MATCHED = 12
+_NEAR_BEST = 0.15
 _MATCH_SHARE = 0.5
 # So often a search is begun anew where the index changes under it.
 _TRIES = 5
@@ -82,7 +84,8 @@ class Retriever:
 
     async def _matched(self, variants: Sequence[QueryVariant], hits: Sequence[Hit]) -> list[Hit]:
         """The hits with the match in their scores, best first. Those that are not compared match no better than the rest."""
-        compared = [PassageText(hit.found).text for hit in hits[:_MATCHED]]
+        near = [hit for hit in hits[:_MATCHED] if hit.score >= hits[0].score - _NEAR_BEST]
+        compared = [PassageText(hit.found).text for hit in near]
         if not compared or not self._encoder.by_meaning:
             return list(hits)
         pairs = [Pair(variant.text, text) for variant in variants for text in compared]

@@ -96,6 +96,20 @@ def test_a_match_does_not_depend_on_what_else_is_compared(encoder: Encoder) -> N
     assert together == pytest.approx(encoder.match(pairs[::-1])[::-1], abs=0.02)
 
 
+def test_the_words_of_the_latest_passages_are_kept(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A passage that is compared again isn't encoded again; no more are kept than the limit says."""
+    monkeypatch.setattr("bot.inference.encoder._MOST_KNOWN", 2)
+    monkeypatch.setattr(encoder, "_known_words", {})
+    encoded: list[str] = []
+    batches = encoder._batches
+    monkeypatch.setattr(encoder, "_batches", lambda texts: encoded.extend(texts) or batches(texts))
+    first = encoder.match([Pair(BADGE, text) for text in OTHERS])
+    assert encoded == [BADGE, *OTHERS]
+    encoded.clear()
+    assert encoder.match([Pair(BADGE, text) for text in OTHERS]) == pytest.approx(first, abs=0.02)
+    assert (encoded[0], len(encoded)) == (BADGE, 2)
+
+
 def test_no_words_match_nothing(encoder: Encoder) -> None:
     assert encoder.match([Pair("", STOLEN), Pair(BADGE, "")]) == [0.0, 0.0]
     assert encoder.match([]) == []

@@ -40,12 +40,30 @@ async def test_a_detail_among_many_things_is_found(retriever):
     assert hits[0][1] <= 1
 
 
-async def test_the_match_is_that_of_all_variants_by_their_weights(retriever):
+async def test_the_match_is_that_of_all_variants_by_their_weights(retriever, monkeypatch):
+    """Where all passages are compared."""
+    monkeypatch.setattr("bot.knowledge.search._NEAR_BEST", 2.0)
     first, second = ("when are the goats fed", "how old is the pond")
     alone = [dict(await found(retriever, (text, 1.0))) for text in (first, second)]
     both = dict(await found(retriever, (first, 0.75), (second, 0.25)))
     for document in PAGES:
         assert both[document] == pytest.approx(0.75 * alone[0][document] + 0.25 * alone[1][document], abs=0.02)
+
+
+async def test_what_is_far_behind_is_not_compared(retriever, lane, monkeypatch):
+    """It stays behind, as if it matched as badly as the worst that was."""
+    compared: list[str] = []
+    match = lane.match
+
+    async def counting(pairs):
+        compared.extend(pair.passage for pair in pairs)
+        return await match(pairs)
+
+    monkeypatch.setattr(lane, "match", counting)
+    hits = await found(retriever, ("when are the goats fed", 1.0))
+    assert [text.split("\n")[0] for text in compared] == ["Animals"]
+    assert hits[0][0] == "animals.md"
+    assert len(hits) == len(PAGES)
 
 
 async def test_an_index_without_passages_finds_nothing(tmp_path, folder_of, lane):
