@@ -1,7 +1,7 @@
 """The extractive answer: which part of a section is shown, and the citation that proves it.
 
-A question for a fact gets the paragraph, list or table rows that hold it; a how-to or a symptom gets the section's steps with
-their commands, up to a length that people read in a chat; a stored pair gets its answer. Nothing is cut in the middle of a
+It is the whole section, or the part around the words that answer up to a length that people read in a chat: the paragraph, list
+or table rows with a fact, the steps with their commands. A stored pair gives its answer. Nothing is cut in the middle of a
 sentence, item, row or command, and every quote stands in the document exactly like this.
 """
 
@@ -29,12 +29,9 @@ _WANTS_STEPS = re.compile(
     r"find|show|run|get|see|log)|\b(?:errors?|fail(?:s|ed|ing)?|broken|crash(?:es|ed)?|stuck|problem|issue|not working)\b",
     re.IGNORECASE,
 )
-# As much as people read of an answer in a chat; the rest of a section follows on request.
+# As much as people read of an answer in a chat; the rest of a section follows on request. A fact gets no less: it is marked in
+# bold, and what stands around it answered more often than a guess at the one sentence.
 _LONGEST_ANSWER = 900  # characters
-# A section up to this length is easier to read whole than a part of it without the rest.
-_SHORT_SECTION = 700  # characters
-# Of a longer section a fact is shown with what stands around it.
-_AROUND_FACT = 450  # characters
 # Of code up to a length, only so much counts towards these limits: a log is skimmed, and what to do about it stands below.
 _SKIMMED, _SKIMMED_UP_TO = 300, 1500  # characters
 # Nobody reads a longer block in a chat, not even where all of it is asked for.
@@ -77,7 +74,7 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
     """The answer that a section gives."""
     if section.block.form is Form.TABLE and (cell := cell_asked_for(question, section.block)):
         section = replace(section, span=cell)
-    first, last = _extent(section, steps=wants_steps(question))
+    first, last = _extent(section)
     address = _address(section.found, base_url) or ""
     shown, quoted, rest = [], [], []
     for number in range(first, last + 1):
@@ -112,24 +109,23 @@ def _below_heading(section: Section, number: int, first: int, text: str) -> str:
     return f"**{block.heading[-1]}**\n\n{text}"
 
 
-def _extent(section: Section, *, steps: bool) -> tuple[int, int]:
+def _extent(section: Section) -> tuple[int, int]:
     """The numbers of the first and the last block that are shown."""
     blocks, place = section.blocks, section.place
     sizes = [_size(block) for block in blocks]
-    if sum(sizes) <= (_LONGEST_ANSWER if steps else _SHORT_SECTION):
+    if sum(sizes) <= _LONGEST_ANSWER:
         return 0, len(blocks) - 1
     first = last = place
     while first and (introduces(blocks[first - 1], blocks[first]) or _LEANS_BACK.match(blocks[first].text)):
         first -= 1
     filled = sum(sizes[first : place + 1])
-    limit = _LONGEST_ANSWER if steps else _AROUND_FACT
     while last + 1 < len(blocks):
         announced = introduces(blocks[last], blocks[last + 1]) and sizes[last + 1] <= _LONGEST_BLOCK
-        if not announced and filled + sizes[last + 1] > limit:
+        if not announced and filled + sizes[last + 1] > _LONGEST_ANSWER:
             break
         last += 1
         filled += sizes[last]
-    while first and filled + sizes[first - 1] <= limit:
+    while first and filled + sizes[first - 1] <= _LONGEST_ANSWER:
         first -= 1
         filled += sizes[first]
     if last > place and last + 1 < len(blocks) and introduces(blocks[last], blocks[last + 1]):
