@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.core.text import Span, line_spans, list_items, sentences
+
 
 class Form(StrEnum):
     """The form of a block, which decides how it may be split and how it is quoted."""
@@ -47,6 +49,14 @@ class Block:
     locator: Locator = Locator()
     context: str = ""
     part: tuple[int, int] = (0, 1)  # (number from 0, count) of the parts of a split block
+
+    def pieces(self) -> list[Span]:
+        """Return the smallest whole pieces of the text: sentences, list items, table rows, lines of code."""
+        if self.form is Form.LIST:
+            return list_items(self.text)
+        if self.form in (Form.TABLE, Form.CODE):
+            return line_spans(self.text)
+        return sentences(self.text)
 
     def located(self, start: int, end: int) -> Locator:
         """Return the place of a part of the text: lines or a row of its own, if the text keeps the lines of the file."""

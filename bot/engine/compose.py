@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from bot.core.documents import Block, Form, FoundPassage
 from bot.core.messages import Citation
-from bot.core.text import Span, line_spans, list_items, sentences, stripped
+from bot.core.text import Span, stripped
 from bot.engine.readable import readable
 from bot.engine.sections import Section
 from bot.engine.tables import cell_asked_for
@@ -145,7 +145,7 @@ def _unit(block: Block, words: Span, steps: bool) -> Span:
     longest = _LONGEST_BLOCK if block.form is Form.CODE or (steps and block.form is Form.LIST) else _LONGEST_ANSWER
     if block.form is Form.PAIR or len(block.text) <= longest:
         return whole
-    pieces = _pieces(block)
+    pieces = block.pieces()
     touched = [n for n, piece in enumerate(pieces) if piece[1] > words[0] and piece[0] < words[1]]
     if not touched:
         return whole
@@ -159,15 +159,6 @@ def _unit(block: Block, words: Span, steps: bool) -> Span:
             low -= 1
         else:
             return pieces[low][0], pieces[high][1]
-
-
-def _pieces(block: Block) -> list[Span]:
-    """The smallest whole pieces of a block: sentences, list items, table rows, lines of code."""
-    if block.form is Form.LIST:
-        return list_items(block.text)
-    if block.form in (Form.TABLE, Form.CODE):
-        return line_spans(block.text)
-    return sentences(block.text)
 
 
 def _shown(block: Block, span: Span, text: str, address: str) -> str:
