@@ -16,7 +16,7 @@ from bot.core.messages import Citation
 from bot.core.text import Span, stripped
 from bot.engine.readable import readable
 from bot.engine.sections import Section
-from bot.engine.tables import cell_asked_for
+from bot.engine.tables import cell_asked_for, header_of
 from bot.knowledge.passages import introduces
 
 # The questions that one sentence seldom answers: how to do something, what to do about a symptom, all of something.
@@ -34,6 +34,8 @@ _WANTS_STEPS = re.compile(
 _LONGEST_ANSWER = 900  # characters
 # Of code up to a length, only so much counts towards these limits: a log is skimmed, and what to do about it stands below.
 _SKIMMED, _SKIMMED_UP_TO = 300, 1500  # characters
+# In a longer table nobody wants to look for the row that they asked for.
+_MANY_ROWS = 10
 # Nobody reads a longer block in a chat, not even where all of it is asked for.
 _LONGEST_BLOCK = 3000  # characters
 # What begins so needs what stands before it to be understood.
@@ -72,21 +74,26 @@ def wants_steps(question: str) -> bool:
 
 def compose(question: str, section: Section, base_url: str = "") -> Composed:
     """The answer that a section gives."""
-    if section.block.form is Form.TABLE and (cell := cell_asked_for(question, section.block)):
-        section = replace(section, span=cell)
+    cell = cell_asked_for(question, section.block) if section.block.form is Form.TABLE else None
+    section = replace(section, span=cell or section.span)
     first, last = _extent(section)
     address = _address(section.found, base_url) or ""
-    shown, quoted, rest = [], [], []
+    shown, quoted = [], []
+    rest: list[str] = []
     for number in range(first, last + 1):
         block = section.blocks[number]
-        unit = _unit(block, section.span, wants_steps(question)) if number == section.place else (0, len(block.text))
+        unit = (0, len(block.text))
+        if number == section.place:
+            unit = _unit(block, section.span, wants_steps(question), only_row=cell is not None)
         text = block.text[slice(*unit)]
-        if number == section.place and block.form is not Form.CODE:
+        if number == section.place and _may_be_bold(block, section.span):
             text = _emphasised(block.text, unit, section.span)
         shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
         quoted.append((block, stripped(block.text, unit)))
-        if number == last and (left := block.text[unit[1] :].strip("\n")):
-            rest = [_shown(block, (unit[1], len(block.text)), left, address)]
+        if number == last:  # in a table, other rows may stand before the one that is shown
+            left = (0 if cell and unit[0] else unit[1], len(block.text))
+            text = block.text[slice(*left)].strip("\n")
+            rest = [_shown(block, left, text, address)] if text else []
     after = [
         _below_heading(section, number, 0, _shown(block, (0, len(block.text)), block.text, address))
         for number, block in enumerate(section.blocks[last + 1 :], start=last + 1)
@@ -139,13 +146,17 @@ def _size(block: Block) -> int:
     return min(size, _SKIMMED) if block.form is Form.CODE and size <= _SKIMMED_UP_TO else size
 
 
-def _unit(block: Block, words: Span, steps: bool) -> Span:
-    """The part of a block that is shown: all of it, unless it is too long for a chat."""
+def _unit(block: Block, words: Span, steps: bool, *, only_row: bool) -> Span:
+    """The part of a block that is shown: all of it, unless it is too long for a chat.
+
+    `only_row`: of a table with many rows the one that has the words.
+    """
     whole = (0, len(block.text))
     longest = _LONGEST_BLOCK if block.form is Form.CODE or (steps and block.form is Form.LIST) else _LONGEST_ANSWER
-    if block.form is Form.PAIR or len(block.text) <= longest:
-        return whole
     pieces = block.pieces()
+    one_of_many = only_row and len(pieces) > _MANY_ROWS
+    if block.form is Form.PAIR or (len(block.text) <= longest and not one_of_many):
+        return whole
     touched = [n for n, piece in enumerate(pieces) if piece[1] > words[0] and piece[0] < words[1]]
     if not touched:
         return whole
@@ -169,7 +180,7 @@ def _shown(block: Block, span: Span, text: str, address: str) -> str:
     if block.form is Form.CODE:
         return _fenced(block, text.rstrip())
     if block.form is Form.TABLE:
-        header = block.context or "\n".join(block.text.split("\n")[:2])
+        header = header_of(block)
         text = text if span[0] < len(header) and not block.context else f"{header}\n{text}"
     return readable(text, address)
 
@@ -185,6 +196,12 @@ def _fenced(block: Block, text: str) -> str:
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = (opening or closing or ["`" * max(3, longest + 1)])[0].strip()
     return "\n".join([*([] if opening else [fence]), text, *([] if closing else [fence])])
+
+
+def _may_be_bold(block: Block, words: Span) -> bool:
+    """Whether words of a block can be marked: not in code, and not in the head of a table, which answers nothing."""
+    in_head = block.form is Form.TABLE and not block.context and words[0] < len(header_of(block))
+    return block.form is not Form.CODE and not in_head
 
 
 def _emphasised(text: str, shown: Span, words: Span) -> str:

@@ -198,6 +198,24 @@ def test_words_in_a_list_are_bold_in_their_item():
 
 LIST = "1. Turn it off.\n2. Wait.\n   - a minute\n\n3. Turn it on."
 LONG_LIST = "\n".join(f"- item number {n} of a list that nobody wants to read" for n in range(40))
+
+
+def test_of_a_table_with_many_rows_the_one_that_was_asked_for_is_shown():
+    """Below its head; the whole table comes on request. A table that is read at a glance stays whole."""
+    rows = [f"| desk {number} | room {number}0 |" for number in range(12)]
+    table = "\n".join(["| Desk | Room |", "|---|---|", *rows])
+    composed = answer("Which room is desk 11 in?", table, "desk 3")
+    assert composed.text == "| Desk | Room |\n|---|---|\n| desk 11 | **room 110** |"
+    assert (composed.citation.quote, composed.more) == (rows[11], table)
+    short = "\n".join(["| Desk | Room |", "|---|---|", *rows[:4]])
+    assert answer("Which room is desk 2 in?", short, "desk 3").text == short.replace("room 20", "**room 20**")
+
+
+def test_the_head_of_a_table_is_never_marked():
+    """It answers nothing."""
+    assert answer("Where is the value?", TABLE, "Value").text == TABLE
+
+
 TABLE = "| Name | Value |\n|---|---|\n| a | 1 |\n| b | 2 |"
 LONG_TABLE = "\n".join([TABLE, *(f"| name of row {n} | its value is {n} |" for n in range(40))])
 
