@@ -35,11 +35,12 @@ def are_about_different_things(answers: Sequence[Answer]) -> bool:
 
 
 def together(questions: Sequence[str], answers: Sequence[Answer]) -> Answer:
-    """The answers as one, each below its question. As unsure as the least sure of them."""
+    """The answers as one, each below its question, and so is what follows of each. As unsure as the least sure of them."""
+    names = [f"**{question[:1].upper()}{question[1:]}**" for question in questions]
     return replace(
         answers[0],
         outcome=Outcome.ANSWERED if any(answer.answered for answer in answers) else Outcome.SUGGESTED,
-        text="\n\n".join(f"**{asked}**\n\n{answer.text}" for asked, answer in zip(questions, answers, strict=True)),
+        text="\n\n".join(f"{name}\n\n{answer.text}" for name, answer in zip(names, answers, strict=True)),
         confidence=min(answer.confidence for answer in answers),
         citations=tuple(citation for answer in answers for citation in answer.citations),
         retrieved=tuple(dict.fromkeys(document for answer in answers for document in answer.retrieved)),
@@ -47,5 +48,6 @@ def together(questions: Sequence[str], answers: Sequence[Answer]) -> Answer:
             stage: round(sum(answer.timings_ms.get(stage, 0.0) for answer in answers), 2)
             for stage in dict.fromkeys(stage for answer in answers for stage in answer.timings_ms)
         },
-        more="\n\n".join(answer.more for answer in answers if answer.more),
+        more="\n\n".join(f"{name}\n\n{answer.more}" for name, answer in zip(names, answers, strict=True) if answer.more),
+        phrasing=next((answer.phrasing for answer in answers if answer.phrasing), None),
     )
