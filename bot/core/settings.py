@@ -202,7 +202,7 @@ class AnswerSettings(Section):
         "wrong answer does harm.",
     )
     suggest_threshold: float = Field(
-        0.17,
+        0.18,
         ge=0,
         le=1,
         description="Confidence from which on a section is suggested, marked as unsure; below it the bot declines. The same as "

@@ -136,7 +136,7 @@ async def test_two_questions_in_one_message_get_two_answers(application):
         ask("What temperature should the water have, and when is the shop open?")
     )
     assert answer.outcome in HELPFUL
-    first, second = answer.text.replace("**", "").split("when is the shop open?")
+    first, second = answer.text.replace("**", "").split("When is the shop open?")
     assert first.startswith("What temperature should the water have?")
     assert "92 to 96" in first and "Monday to Friday" in second
     assert [citation.document for citation in answer.citations] == ["guide.md", "faq.csv"]
