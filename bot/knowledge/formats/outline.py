@@ -4,8 +4,9 @@ Lists and tables of formats with other markup are written as Markdown, which pas
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import PurePosixPath
 
 from bot.core.documents import Block, Document, Form, Locator
@@ -103,6 +104,12 @@ def title_from_path(path: str) -> str:
     return words[:1].upper() + words[1:] if words else path
 
 
+def listed(things: Iterable[object]) -> str:
+    """The first ten of some numbers or names, for a warning."""
+    first = list(islice(things, 11))
+    return ", ".join(map(str, first[:10])) + (", ..." if len(first) > 10 else "")
+
+
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
 
@@ -129,13 +136,15 @@ def _item_text(item: Item) -> str:
 
 def table_text(rows: Sequence[Sequence[str]]) -> str:
     """The rows as a Markdown table with the first row as header, all as wide as the widest. Empty rows are left out."""
-    cells = [[_cell(cell) for cell in row] for row in rows]
-    cells = [row for row in cells if any(row)]
-    if not cells:
-        return ""
-    width = max(map(len, cells))
-    lines = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in cells]
-    return "\n".join([lines[0], f"|{' --- |' * width}", *lines[1:]])
+    lines = table_rows(rows)
+    return "\n".join([lines[0], f"|{' --- |' * max(map(len, rows))}", *lines[1:]]) if lines else ""
+
+
+def table_rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table, all as wide as the widest. Empty rows are left out."""
+    width = max(map(len, rows), default=0)
+    cells = ([_cell(cell) for cell in row] + [""] * (width - len(row)) for row in rows)
+    return [f"| {' | '.join(row)} |" for row in cells if any(row)]
 
 
 def _cell(text: str) -> str:
