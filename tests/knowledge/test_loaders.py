@@ -374,7 +374,15 @@ def test_apostrophes_are_no_quotes():
 
 
 @pytest.mark.parametrize(
-    "header", ["question,answer", "Q,A", " prompt , response ", '"QUESTION", "ANSWER"', "\ufeffquestion,answer"]
+    "header",
+    [
+        "question,answer",
+        "Questions,Answers",
+        "Q,A",
+        " prompt , response ",
+        '"QUESTION", "ANSWER"',
+        "\ufeffquestion,answer",
+    ],
 )
 def test_columns_have_their_usual_names(header):
     """Case, spaces and a byte order mark don't matter."""
@@ -411,18 +419,31 @@ def test_many_rows_with_a_fault_are_not_all_listed():
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        ("a,b\n1,2\n", "found the columns: a, b"),
-        ("How?,So.\nWhy?,Thus.\n", "found the columns: How?, So."),
-        ("question\nx\n", "found the columns: question"),
+        ("question,answer\n,x\n", "found the columns: question, answer"),
         ("question,answer\n", "found the columns: question, answer; there are none"),
         ("", "there are none"),
         ("\n \n", "there are none"),
     ],
 )
-def test_a_csv_without_pairs_is_refused_with_what_was_found(content, found):
+def test_a_csv_of_pairs_without_any_is_refused_with_what_was_found(content, found):
     """So that its author sees the difference."""
     wanted = "expected question-answer pairs: each with a `question` and an `answer`"
     assert refusal("faq.csv", content) == f"{wanted}; {found}"
+
+
+def test_other_columns_are_a_table():
+    """As they are in a spreadsheet, with its numbers of rows; a line that only names the delimiter is none."""
+    document = read("boats.csv", "sep=;\nBoat;Berth\nHeron;7, south\n\nTern;9\n")
+    assert [(block.form, block.text, block.context, block.locator.row) for block in document.blocks] == [
+        (Form.TABLE, "| Boat | Berth |\n| --- | --- |\n| Heron | 7, south |", "", 1),
+        (Form.TABLE, "| Tern | 9 |", "| Boat | Berth |\n| --- | --- |", 4),
+    ]
+    assert document.title == "Boats"
+
+
+def test_a_tsv_is_read_like_a_csv():
+    """Its delimiter is the tab, whatever else stands in its cells."""
+    assert pairs(read("faq.tsv", "question\tanswer\nHow, when?\tNow, so.\n")) == [(2, "How, when?", "Now, so.")]
 
 
 @pytest.mark.parametrize("row", ['"never closed,y', 'x,"a" b "c"', 'x,"y" z'])
@@ -442,6 +463,42 @@ def test_json_may_be_a_list_or_a_mapping_or_one_pair():
     assert pairs(read("faq.json", json.dumps(listed))) == [(1, "x", "y"), (2, "a", "b")]
     assert pairs(read("faq.json", '{"x": "y", "a": "b"}')) == [(1, "x", "y"), (2, "a", "b")]
     assert pairs(read("faq.json", '{"question": "x", "answer": "y"}')) == [(1, "x", "y")]
+
+
+def test_pairs_are_found_within_other_objects():
+    """Exports wrap them, one list or several."""
+    wrapped = {"version": 2, "faqs": [{"question": "x", "answer": "y"}]}
+    assert pairs(read("faq.json", json.dumps(wrapped))) == [(1, "x", "y")]
+    grouped = {
+        "groups": [{"name": "A", "items": [{"q": "x", "a": "y"}]}, {"name": "B", "items": [{"q": "v", "a": "w"}]}]
+    }
+    assert pairs(read("faq.json", json.dumps(grouped))) == [(1, "x", "y"), (2, "v", "w")]
+
+
+def test_a_pair_may_have_several_phrasings():
+    """Each is searched; an answer of several texts is all of them."""
+    listed = [{"questions": ["x?", " y? "], "answers": ["One.", "Two."]}, {"question": ["z?"], "answer": "Three."}]
+    assert pairs(read("faq.json", json.dumps(listed))) == [(1, "x?\ny?", "One.\nTwo."), (2, "z?", "Three.")]
+
+
+def test_articles_are_sections():
+    """A title, a text, and what else the object says in words."""
+    listed = {"articles": [{"id": 7, "title": "Lift", "body": "It carries ten.", "floor": 2, "tags": ["a"]}]}
+    blocks = read("a.json", json.dumps(listed)).blocks
+    assert [(block.form, block.heading, block.text, block.locator.row) for block in blocks] == [
+        (Form.PARAGRAPH, ("Lift",), "It carries ten.", 1),
+        (Form.LIST, ("Lift",), "- floor: 2", 1),
+    ]
+
+
+@pytest.mark.parametrize("path", ["a.json", "a.jsonl"])
+def test_objects_of_plain_values_are_a_table(path):
+    """Of the columns that any of them has."""
+    records = [{"boat": "Heron", "berth": 7}, {"boat": "Tern", "berth": None, "owner": True}]
+    text = "\n".join(map(json.dumps, records)) if path.endswith("l") else json.dumps(records)
+    assert only(read(path, text)).text == (
+        "| boat | berth | owner |\n| --- | --- | --- |\n| Heron | 7 |  |\n| Tern |  | true |"
+    )
 
 
 def test_json_lines_count_their_lines():
@@ -484,7 +541,21 @@ def test_broken_json_is_refused_with_its_place(path, content, expected):
 # --- all formats ------------------------------------------------------------------------------------------------------
 
 
-TEXTS = [".csv", ".htm", ".html", ".json", ".jsonl", ".markdown", ".md", ".rst", ".text", ".txt", ".xhtml"]
+TEXTS = [
+    ".csv",
+    ".htm",
+    ".html",
+    ".json",
+    ".jsonl",
+    ".markdown",
+    ".md",
+    ".mdx",
+    ".rst",
+    ".text",
+    ".tsv",
+    ".txt",
+    ".xhtml",
+]
 
 
 @pytest.mark.parametrize("suffix", TEXTS)
