@@ -354,16 +354,6 @@ def test_notes_of_a_docx_follow_what_refers_to_them(kind):
     assert forms(read)[-2:] == [(Form.PARAGRAPH, ("Rules",))] * 2
 
 
-def test_merged_cells_of_a_docx_are_said_once():
-    """Word shows one cell, so one is written."""
-    document = docx.Document()
-    table = document.add_table(2, 3)
-    table.cell(0, 0).merge(table.cell(0, 1)).text = "wide"
-    table.cell(0, 2).text, table.cell(1, 0).text, table.cell(1, 1).text, table.cell(1, 2).text = "x", "a", "b", "c"
-    [block] = load("a.docx", saved(document)).blocks
-    assert block.text == "| wide | x |  |\n| --- | --- | --- |\n| a | b | c |"
-
-
 # --- PDF --------------------------------------------------------------------------------------------------------------
 
 

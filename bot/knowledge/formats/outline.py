@@ -4,6 +4,7 @@ Lists and tables of formats with other markup are written as Markdown, which pas
 """
 
 import re
+import urllib.parse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -13,6 +14,7 @@ from bot.core.documents import Block, Document, Form, Locator
 
 # A longer heading is a paragraph that was given the style of a heading.
 LONGEST_HEADING = 300  # characters
+_SAMPLE = 60  # characters of what was left out
 _NOWHERE = Locator()
 
 
@@ -110,6 +112,12 @@ def listed(things: Iterable[object]) -> str:
     return ", ".join(map(str, first[:10])) + (", ..." if len(first) > 10 else "")
 
 
+def left_out(what: str, texts: Sequence[str]) -> str:
+    """The warning that some texts were left out, with the first of them as a sample."""
+    sample = " ".join(texts[0].split())
+    return f"{what} was left out, such as “{sample[:_SAMPLE]}{'…' if len(sample) > _SAMPLE else ''}”"
+
+
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
 
@@ -132,6 +140,18 @@ def _item_text(item: Item) -> str:
     indent = "   " * item.depth
     first, *others = (line.strip() for line in item.text.strip().split("\n") if line.strip())
     return "\n".join([f"{indent}{marker} {first}", *(f"{indent}{' ' * len(marker)} {line}" for line in others)])
+
+
+def link_text(words: str, address: str) -> str:
+    """Words as a Markdown link; only the words where the address leads nowhere from a chat, or is what they say."""
+    shown = words.strip()
+    address = re.sub(r"[()<>\s]", lambda mark: urllib.parse.quote(mark[0]), address.strip())
+    if not re.match(r"(?:https?://|mailto:)\S", address, re.IGNORECASE) or not shown:
+        return words
+    if shown.rstrip("/") in (address.rstrip("/"), address.partition(":")[2].strip("/")):
+        return words
+    link = f"{shown} ({address})" if re.search(r"[\[\]\n]", shown) else f"[{shown}]({address})"
+    return words.replace(shown, link, 1)
 
 
 def table_text(rows: Sequence[Sequence[str]]) -> str:
