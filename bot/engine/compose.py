@@ -244,6 +244,6 @@ def cite_passage(found: FoundPassage, base_url: str = "") -> Citation:
 def _cite_all(found: FoundPassage, pieces: Sequence[tuple[Block, Span]], base_url: str) -> Citation:
     """The citation of pieces of consecutive blocks, which stand in the quote with an empty line between them."""
     citations = [cite(found, block, span, base_url) for block, span in pieces]
-    first, last = citations[0], citations[-1]
-    lines = (first.lines[0], last.lines[1]) if first.lines and last.lines else None
-    return replace(first, lines=lines, quote="\n\n".join(citation.quote for citation in citations))
+    spans = [citation.lines for citation in citations if citation.lines]  # a note may stand far below what refers to it
+    lines = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
+    return replace(citations[0], lines=lines, quote="\n\n".join(citation.quote for citation in citations))

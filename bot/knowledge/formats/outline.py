@@ -14,6 +14,8 @@ from bot.core.documents import Block, Document, Form, Locator
 
 # A longer heading is a paragraph that was given the style of a heading.
 LONGEST_HEADING = 300  # characters
+_FEWEST_WORDS = 3  # in a heading that says something by itself
+_QUESTION = re.compile(r"(?:how|what|when|where|who|why|which|can|do|does|is|are|should)\b", re.IGNORECASE)
 _SAMPLE = 60  # characters of what was left out
 _NOWHERE = Locator()
 
@@ -22,7 +24,7 @@ _NOWHERE = Locator()
 class _Heading:
     level: int
     text: str
-    place: str
+    locator: Locator
     used: bool = False
 
 
@@ -44,7 +46,7 @@ class Outline:
         """Add a heading; level 1 is the outermost. It ends those of the same and of deeper levels."""
         self._close(level)
         text = " ".join(text.split())
-        self._path.append(_Heading(level, text, _place(locator)))
+        self._path.append(_Heading(level, text, locator))
         self.headings.append(text)
         self._number = 0
 
@@ -57,8 +59,10 @@ class Outline:
         self._number += 1
         if self.numbered:
             locator = replace(locator, paragraph=self._number)
-        path = tuple(heading.text for heading in self._path if heading.text)
-        self.blocks.append(Block(form, text, path, locator, context))
+        self.blocks.append(Block(form, text, self._headings(), locator, context))
+
+    def _headings(self) -> tuple[str, ...]:
+        return tuple(heading.text for heading in self._path if heading.text)
 
     def document(
         self, path: str, title: str | None = None, url: str | None = None, language: str | None = None
@@ -80,11 +84,18 @@ class Outline:
         while self._path and self._path[-1].level >= level:
             ended = self._path.pop()
             if not ended.used and ended.text and (self._path or self.blocks):
-                self.warnings.append(f"there is no text below the heading “{ended.text}”{ended.place}")
+                self.warnings.append(f"there is no text below the heading “{ended.text}”{_place(ended.locator)}")
+                if _says_something(ended.text):
+                    self.blocks.append(Block(Form.PARAGRAPH, ended.text, self._headings(), ended.locator))
             for above in self._path:
                 above.used = True  # its lack of text has been told
         if level == 0 and not self.blocks:
             self.warnings.clear()  # there is no text at all, which is told instead
+
+
+def _says_something(heading: str) -> bool:
+    """Whether a heading without text below it may be a statement, such as `Closed on Fridays`, and not only a name."""
+    return len(heading.split()) >= _FEWEST_WORDS and not heading.endswith("?") and _QUESTION.match(heading) is None
 
 
 def _place(locator: Locator) -> str:
@@ -119,6 +130,21 @@ def left_out(what: str, texts: Sequence[str]) -> str:
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
+
+_FENCE = re.compile(r"[ \t]*(?:>[ \t]*)*(`{3,}|~{3,})")
+
+
+def fences(lines: Iterable[str]) -> list[bool]:
+    """Whether each line of Markdown belongs to fenced code, the fences included."""
+    found = []
+    fence = ""
+    for line in lines:
+        opening = _FENCE.match(line)
+        found.append(bool(fence or opening))
+        if opening:
+            mark = opening[1]
+            fence = ("" if mark.startswith(fence) else fence) if fence else mark
+    return found
 
 
 @dataclass(frozen=True, slots=True)
