@@ -79,14 +79,18 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
         section = replace(section, span=cell)
     first, last = _extent(section, steps=wants_steps(question))
     address = _address(section.found, base_url) or ""
-    shown, quoted, rest = [], [], []
+    shown: list[str] = []
+    quoted, rest = [], []
     for number in range(first, last + 1):
         block = section.blocks[number]
         unit = _unit(block, section.span, wants_steps(question)) if number == section.place else (0, len(block.text))
         text = block.text[slice(*unit)]
         if number == section.place and block.form is not Form.CODE:
             text = _emphasised(block.text, unit, section.span)
-        shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
+        if number > first and _goes_on(section.blocks[number - 1], block):
+            shown[-1] += f"\n{readable(text, address)}"
+        else:
+            shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
         quoted.append((block, stripped(block.text, unit)))
         if number == last and (left := block.text[unit[1] :].strip("\n")):
             rest = [_shown(block, (unit[1], len(block.text)), left, address)]
@@ -185,6 +189,13 @@ def _shown(block: Block, span: Span, text: str, address: str) -> str:
         header = block.context or "\n".join(block.text.split("\n")[:2])
         text = text if span[0] < len(header) and not block.context else f"{header}\n{text}"
     return readable(text, address)
+
+
+def _goes_on(above: Block, block: Block) -> bool:
+    """Whether a block has further rows of the table above, which an empty row divides from it."""
+    if block.form is not Form.TABLE or above.form is not Form.TABLE or block.heading != above.heading:
+        return False
+    return block.context == (above.context or "\n".join(above.text.split("\n")[:2]))
 
 
 def _fenced(block: Block, text: str) -> str:
