@@ -72,9 +72,10 @@ class _Writer:
                 continue
             # A line of dashes below it makes a heading even of a long paragraph.
             if token.type == "heading_open" and len(markdown := tokens[position + 1].content) <= LONGEST_HEADING:
-                locator = Locator(lines=(token.map[0] + 1, token.map[1]))
+                first = token.map[0] + 1
+                locator = Locator(lines=(first, first + markdown.count("\n")))
                 words = _plain_heading(self._notes.without_references(markdown), self._parsed)
-                self._outline.heading(int(token.tag[1:]), words, locator)
+                self._outline.heading(int(token.tag[1:]), words, locator, self._notes.without_references(markdown))
                 self._write_notes(markdown)
             elif token.type == "html_block":
                 passed = _end_of_html(tokens[position:])

@@ -24,6 +24,7 @@ _NOWHERE = Locator()
 class _Heading:
     level: int
     text: str
+    written: str
     locator: Locator
     used: bool = False
 
@@ -42,11 +43,15 @@ class Outline:
     _path: list[_Heading] = field(default_factory=list)
     _number: int = 0
 
-    def heading(self, level: int, text: str, locator: Locator = _NOWHERE) -> None:
-        """Add a heading; level 1 is the outermost. It ends those of the same and of deeper levels."""
+    def heading(self, level: int, text: str, locator: Locator = _NOWHERE, written: str = "") -> None:
+        """Add a heading; level 1 is the outermost. It ends those of the same and of deeper levels.
+
+        `written` is how it stands in the file, if that differs. It is read as a paragraph where it says something and has
+        nothing below it.
+        """
         self._close(level)
         text = " ".join(text.split())
-        self._path.append(_Heading(level, text, locator))
+        self._path.append(_Heading(level, text, written or text, locator))
         self.headings.append(text)
         self._number = 0
 
@@ -86,7 +91,7 @@ class Outline:
             if not ended.used and ended.text and (self._path or self.blocks):
                 self.warnings.append(f"there is no text below the heading “{ended.text}”{_place(ended.locator)}")
                 if _says_something(ended.text):
-                    self.blocks.append(Block(Form.PARAGRAPH, ended.text, self._headings(), ended.locator))
+                    self.blocks.append(Block(Form.PARAGRAPH, ended.written, self._headings(), ended.locator))
             for above in self._path:
                 above.used = True  # its lack of text has been told
         if level == 0 and not self.blocks:
