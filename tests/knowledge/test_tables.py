@@ -1,6 +1,7 @@
 """Sheets -> tables: whoever asks for a cell gets it with the names of its row and column, as the spreadsheet shows it."""
 
 import io
+import zipfile
 from collections.abc import Callable
 
 import pytest
@@ -179,6 +180,22 @@ def test_units_times_and_formulas_of_a_file():
     assert document.warnings == (
         "1 formula of the sheet “Prices” without a stored result: D2; open the file in a spreadsheet program and save it",
     )
+
+
+def test_a_sheet_with_broken_xml_is_read_as_far_as_it_goes():
+    """The marks are lost, the values aren't."""
+    stream = io.BytesIO()
+    with xlsxwriter.Workbook(stream, {"in_memory": True}) as book:
+        worksheet = book.add_worksheet()
+        worksheet.write_row(0, 0, ("Boat", "Share"))
+        worksheet.write(1, 0, "Heron")
+        worksheet.write(1, 1, 0.5, book.add_format({"num_format": "0%"}))
+    broken = io.BytesIO()
+    with zipfile.ZipFile(stream) as whole, zipfile.ZipFile(broken, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, whole.read(name).replace(b"</worksheet>", b"<pageSetup a='1' a='2'/></worksheet>"))
+    [block] = load("boats.xlsx", broken.getvalue()).blocks
+    assert block.text.split("\n")[2] == "| Heron | 0.5 |"
 
 
 def test_hidden_rows_and_columns_are_left_out_and_named():

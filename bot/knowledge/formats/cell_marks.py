@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from posixpath import join, normpath
 from typing import Any
-from xml.parsers.expat import ParserCreate
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from lxml import etree
 
@@ -87,7 +87,7 @@ class Marks:
             self._read_workbook()
 
     def of(self, sheet: str) -> SheetMarks:
-        """The marks of a sheet. Raises ExpatError, ValueError and what reading a damaged archive raises."""
+        """The marks of a sheet; none where its XML is broken. Raises what reading a damaged archive raises."""
         path = self._paths.get(sheet)
         if path is None:
             return SheetMarks()
@@ -95,7 +95,10 @@ class Marks:
         found = set(_MARK.findall(content))
         if b"" not in found and self._units.keys().isdisjoint(style.decode() for style in found):
             return SheetMarks()  # most sheets, which needn't be parsed
-        return _SheetReader(self._units, to_compute=self._to_compute).read(content)
+        try:
+            return _SheetReader(self._units, to_compute=self._to_compute).read(content)
+        except (ExpatError, ValueError):  # calamine reads on where it can
+            return SheetMarks()
 
     def _read_workbook(self) -> None:
         targets = {

@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from typing import Any
-from xml.parsers.expat import ExpatError
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum, load_workbook
 
@@ -24,7 +23,7 @@ from bot.knowledge.formats.tables import Merge, merged, write_sheet
 
 _DAMAGED = "this is no spreadsheet, or it is damaged or protected by a password; open it and save it again as XLSX"
 _NOT_COMPUTED = "(not calculated)"
-_BROKEN = (CalamineError, ValueError, OverflowError, zipfile.BadZipFile, zlib.error, EOFError, ExpatError)
+_BROKEN = (CalamineError, ValueError, OverflowError, zipfile.BadZipFile, zlib.error, EOFError)
 
 
 def load(path: str, content: bytes) -> Document:
