@@ -39,8 +39,8 @@ class Locator:
 class Block:
     """The smallest unit that keeps its form. `text` is in the document word for word.
 
-    `context` is the text that a part of a split block needs to be understood (a table's header rows): it is searched and shown
-    with the part, but not quoted. In a stored pair, `context` is the question and `text` the answer.
+    `context` is the text that a part of a table or of a split block needs to be understood (a table's header rows): it is
+    searched and shown with the part, but not quoted. In a stored pair, `context` is the question and `text` the answer.
     """
 
     form: Form
@@ -75,7 +75,7 @@ class Block:
                 yield replace(locator, lines=(first, first + self.text.count("\n", start, end)))
             elif locator.row is not None and self.form is Form.TABLE:
                 # The line between the header and the first row is no row.
-                yield replace(locator, row=locator.row + before - (self.part[0] == 0 and before > 0))
+                yield replace(locator, row=locator.row + before - (not self.context and before > 0))
             else:
                 yield locator
 

@@ -78,8 +78,9 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
     section = replace(section, span=cell or section.span)
     first, last = _extent(section)
     address = _address(section.found, base_url) or ""
-    shown, quoted = [], []
+    shown: list[str] = []
     rest: list[str] = []
+    quoted = []
     for number in range(first, last + 1):
         block = section.blocks[number]
         unit = (0, len(block.text))
@@ -88,7 +89,10 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
         text = block.text[slice(*unit)]
         if number == section.place and _may_be_bold(block, section.span):
             text = _emphasised(block.text, unit, section.span)
-        shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
+        if number > first and _goes_on(section.blocks[number - 1], block):
+            shown[-1] += f"\n{readable(text, address)}"
+        else:
+            shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
         quoted.append((block, stripped(block.text, unit)))
         if number == last:  # in a table, other rows may stand before the one that is shown
             left = (0 if cell and unit[0] else unit[1], len(block.text))
@@ -185,6 +189,13 @@ def _shown(block: Block, span: Span, text: str, address: str) -> str:
     return readable(text, address)
 
 
+def _goes_on(above: Block, block: Block) -> bool:
+    """Whether a block has further rows of the table above, which an empty row divides from it."""
+    if block.form is not Form.TABLE or above.form is not Form.TABLE or block.heading != above.heading:
+        return False
+    return block.context == (above.context or "\n".join(above.text.split("\n")[:2]))
+
+
 def _fenced(block: Block, text: str) -> str:
     """Code with the fences that it lacks: indented code has none, and a part of fenced code at most one."""
     number, count = block.part
@@ -248,6 +259,6 @@ def cite_passage(found: FoundPassage, base_url: str = "") -> Citation:
 def _cite_all(found: FoundPassage, pieces: Sequence[tuple[Block, Span]], base_url: str) -> Citation:
     """The citation of pieces of consecutive blocks, which stand in the quote with an empty line between them."""
     citations = [cite(found, block, span, base_url) for block, span in pieces]
-    first, last = citations[0], citations[-1]
-    lines = (first.lines[0], last.lines[1]) if first.lines and last.lines else None
-    return replace(first, lines=lines, quote="\n\n".join(citation.quote for citation in citations))
+    spans = [citation.lines for citation in citations if citation.lines]  # a note may stand far below what refers to it
+    lines = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
+    return replace(citations[0], lines=lines, quote="\n\n".join(citation.quote for citation in citations))

@@ -48,6 +48,8 @@ def together(questions: Sequence[str], answers: Sequence[Answer]) -> Answer:
             stage: round(sum(answer.timings_ms.get(stage, 0.0) for answer in answers), 2)
             for stage in dict.fromkeys(stage for answer in answers for stage in answer.timings_ms)
         },
-        more="\n\n".join(f"{name}\n\n{answer.more}" for name, answer in zip(names, answers, strict=True) if answer.more),
+        more="\n\n".join(
+            f"{name}\n\n{answer.more}" for name, answer in zip(names, answers, strict=True) if answer.more
+        ),
         phrasing=next((answer.phrasing for answer in answers if answer.phrasing), None),
     )

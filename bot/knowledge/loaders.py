@@ -49,6 +49,7 @@ def _reader(module: str, function: str = "load") -> Loader:
 LOADERS: Mapping[str, Loader] = {
     ".md": _reader("markdown"),
     ".markdown": _reader("markdown"),
+    ".mdx": _reader("markdown"),
     ".txt": _reader("text"),
     ".text": _reader("text"),
     ".html": _reader("html"),
@@ -64,9 +65,10 @@ LOADERS: Mapping[str, Loader] = {
     ".xls": _reader("xlsx"),
     ".ods": _reader("xlsx"),
     ".epub": _reader("epub"),
-    ".csv": _reader("pairs", "load_csv"),
-    ".json": _reader("pairs", "load_json"),
-    ".jsonl": _reader("pairs", "load_jsonl"),
+    ".csv": _reader("delimited"),
+    ".tsv": _reader("delimited"),
+    ".json": _reader("json_records"),
+    ".jsonl": _reader("json_records", "load_lines"),
 }
 
 _SAVE_AS = "this format isn't read; save it as {}"

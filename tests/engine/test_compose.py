@@ -415,6 +415,22 @@ def test_a_row_of_a_split_table_is_shown_below_the_header():
     assert composed.citation.quote in source and composed.citation.lines == (155, 155)
 
 
+def test_rows_below_an_empty_row_are_shown_in_the_table_above_them():
+    """With one header, as in the spreadsheet; alone they have it too."""
+    found = found_in("Boat,Berth\nHeron,7\n\nTern,8\n\nGull,9\n", "boats.csv")
+    table = "| Boat | Berth |\n| --- | --- |\n| Heron | 7 |\n| Tern | 8 |\n| Gull | **9** |"
+    assert compose("Which berth has Gull?", section_in(found, "Gull")).text == table
+    alone = Section(found, found.passage.blocks[2:], 0, (0, 1))
+    assert compose("Which berth has Gull?", alone).text == "| Boat | Berth |\n| --- | --- |\n| Gull | **9** |"
+
+
+def test_a_citation_reaches_to_a_note_wherever_that_stands():
+    """A footnote is read below what refers to it, and may stand far below in the file."""
+    composed = answer(FACT, "Open at six[^1].\n\nBring a towel.\n\n[^1]: Not on Sundays.", "six")
+    assert composed.text == "Open at **six**.\n\nNot on Sundays.\n\nBring a towel."
+    assert composed.citation.lines == (1, 5)
+
+
 # --- every citation is true -------------------------------------------------------------------------------------------
 
 BLOCKS = [

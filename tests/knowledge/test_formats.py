@@ -246,10 +246,42 @@ def test_what_sphinx_adds_is_read_as_its_text():
     )
     assert [(block.form, block.text) for block in document.blocks] == [
         (Form.PARAGRAPH, "See the doors, `bot.Door` and more."),
-        (Form.PARAGRAPH, "2.0 It opens by itself."),
+        (Form.PARAGRAPH, "Added in version 2.0: It opens by itself."),
         (Form.CODE, "door.open()"),
         (Form.PARAGRAPH, "Mind the gap."),
     ]
+
+
+def test_boxes_conditions_and_changes_of_rst_are_read():
+    """With their titles, the words that Sphinx writes, and the lines of the file; a table of contents says nothing."""
+    document = rst(
+        *("Doors", "=====", "", ".. contents:: Inside", "", ".. topic:: Keys", "", "   Ask *Ida*.", ""),
+        *(".. admonition:: Mind", "", "   It is heavy.", "", ".. only:: html", "", "   Shown on the web.", ""),
+        *(".. deprecated:: 3.1", "   Use ``gate.open``.", "", ".. versionadded:: 2.5", "", "Hinges", "------", "Two."),
+    )
+    assert [(block.text, block.locator.lines) for block in document.blocks] == [
+        ("Keys", (6, 6)),
+        ("Ask Ida.", (8, 8)),
+        ("Mind", (10, 10)),
+        ("It is heavy.", (12, 12)),
+        ("Shown on the web.", (16, 16)),
+        ("Deprecated since version 3.1: Use `gate.open`.", (18, 19)),
+        ("Added in version 2.5.", (21, 21)),
+        ("Two.", (25, 25)),
+    ]
+
+
+def test_notes_and_links_of_rst_are_no_marks_in_the_text():
+    """A note is a paragraph; an address stays with its words, a name of a heading doesn't need one."""
+    document = rst(
+        *("Doors [1]_ open at six, see `the plan <https://doors.example/plan>`_ and https://doors.example.", ""),
+        *(".. [1] Not on Sundays.", "", ".. include:: more.rst"),
+    )
+    assert texts(document) == [
+        "Doors open at six, see [the plan](https://doors.example/plan) and https://doors.example.",
+        "Not on Sundays.",
+    ]
+    assert document.warnings == ("other files that it includes aren't read with it: `more.rst`",)
 
 
 def test_lines_of_rst_are_found_again():
@@ -352,16 +384,6 @@ def test_notes_of_a_docx_follow_what_refers_to_them(kind):
         "No running.",
     ]
     assert forms(read)[-2:] == [(Form.PARAGRAPH, ("Rules",))] * 2
-
-
-def test_merged_cells_of_a_docx_are_said_once():
-    """Word shows one cell, so one is written."""
-    document = docx.Document()
-    table = document.add_table(2, 3)
-    table.cell(0, 0).merge(table.cell(0, 1)).text = "wide"
-    table.cell(0, 2).text, table.cell(1, 0).text, table.cell(1, 1).text, table.cell(1, 2).text = "x", "a", "b", "c"
-    [block] = load("a.docx", saved(document)).blocks
-    assert block.text == "| wide | x |  |\n| --- | --- | --- |\n| a | b | c |"
 
 
 # --- PDF --------------------------------------------------------------------------------------------------------------

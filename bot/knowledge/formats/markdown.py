@@ -1,22 +1,31 @@
-"""The loader for Markdown (CommonMark with tables and front matter). Blocks keep the text and the lines of the file."""
+"""The loader for Markdown (CommonMark with tables, footnotes and front matter), also of Obsidian and MDX.
+
+Blocks keep the text and the lines of the file, but HTML is read as what it says.
+"""
 
 import re
-import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
-import yaml
+from lxml import etree
+from lxml.html import defs
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import normalizeReference
+from markdown_it.token import Token
 
 from bot.core.documents import Document, Form, Locator
+from bot.core.errors import DocumentError
 from bot.core.text import HTML_COMMENT
-from bot.knowledge.formats.decoding import decode, well_formed
+from bot.knowledge.formats import html
+from bot.knowledge.formats.decoding import decode
 from bot.knowledge.formats.directives import without_directives
+from bot.knowledge.formats.footnotes import Footnotes, footnotes_apart
+from bot.knowledge.formats.front_matter import front_matter
 from bot.knowledge.formats.outline import LONGEST_HEADING, Outline
 
 # The parser of blocks. Inline markup is parsed in headings only, which saves time.
 _MARKDOWN = MarkdownIt("commonmark").enable("table").disable("inline")
 _INLINE = MarkdownIt("commonmark")
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _FORMS = {
     "paragraph_open": Form.PARAGRAPH,
     "blockquote_open": Form.PARAGRAPH,
@@ -28,36 +37,109 @@ _FORMS = {
     "table_open": Form.TABLE,
     "heading_open": Form.PARAGRAPH,  # one that is too long for a heading
 }
+_FIRST_TAG = re.compile(r"\s*</?([A-Za-z][\w-]*)")
+# Code, which stays, or [words][name], [name][] and [name], which a definition elsewhere makes links or images.
+_REFERENCE = re.compile(
+    r"(?P<code>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))|(?<![\\\]])(?P<image>!?)\[(?P<words>[^\[\]]+)\](?:\[(?P<name>[^\[\]]*)\])?(?![(:])",
+    re.DOTALL,
+)
 
 
 def load(path: str, content: bytes) -> Document:
     text, warnings = decode(content)
-    front_matter, source, remarks = _front_matter(text)
+    known, source, remarks = front_matter(text)
+    source, notes = footnotes_apart(without_directives(source))
     outline = Outline(warnings=[*warnings, *remarks])
-    _write_blocks(without_directives(source), outline)
-    return outline.document(path, front_matter.get("title"), front_matter.get("url"), front_matter.get("language"))
+    _Writer(source, outline, notes).write()
+    return outline.document(path, known.get("title"), known.get("url"), known.get("language"))
 
 
-def _write_blocks(source: str, outline: Outline) -> None:
-    lines = source.split("\n")
-    references: dict[str, Any] = {}
-    tokens = _MARKDOWN.parse(source, references)
-    for position, token in enumerate(tokens):
-        if token.level != 0 or token.map is None:
-            continue
-        # A line of dashes below it makes a heading even of a long paragraph.
-        if token.type == "heading_open" and len(markdown := tokens[position + 1].content) <= LONGEST_HEADING:
-            locator = Locator(lines=(token.map[0] + 1, token.map[1]))
-            outline.heading(int(token.tag[1:]), _plain_heading(markdown, references), locator)
-        elif form := _FORMS.get(token.type):
-            first, last = _without_blank_ends(lines, *token.map)
-            text = "\n".join(lines[first:last])
-            if token.type == "html_block" and not HTML_COMMENT.sub("", text).strip():
+class _Writer:
+    """Writes the headings and blocks of a source into the outline, with the notes that they refer to below them."""
+
+    def __init__(self, source: str, outline: Outline, notes: Footnotes) -> None:
+        self._source = source
+        self._lines = source.split("\n")
+        self._outline = outline
+        self._notes = notes
+        self._parsed: dict[str, Any] = {}  # with the definitions of links
+
+    def write(self) -> None:
+        tokens = _MARKDOWN.parse(self._source, self._parsed)
+        passed = 0  # the line up to which everything is written
+        for position, token in enumerate(tokens):
+            if token.level != 0 or token.map is None or token.map[0] < passed:
                 continue
-            outline.block(form, text, Locator(lines=(first + 1, last)))
+            # A line of dashes below it makes a heading even of a long paragraph.
+            if token.type == "heading_open" and len(markdown := tokens[position + 1].content) <= LONGEST_HEADING:
+                first = token.map[0] + 1
+                locator = Locator(lines=(first, first + markdown.count("\n")))
+                words = _plain_heading(self._notes.without_references(markdown), self._parsed)
+                self._outline.heading(int(token.tag[1:]), words, locator, self._notes.without_references(markdown))
+                self._write_notes(markdown)
+            elif token.type == "html_block":
+                passed = _end_of_html(tokens[position:])
+                self._write_html(token.map[0], passed)
+            elif form := _FORMS.get(token.type):
+                self._write_block(form, *_without_blank_ends(self._lines, *token.map))
+
+    def _write_block(self, form: Form, first: int, last: int) -> None:
+        text = "\n".join(self._lines[first:last])
+        shown = text if form is Form.CODE else self._with_addresses(self._notes.without_references(text))
+        self._outline.block(form, shown, Locator(lines=(first + 1, last)))
+        if form is not Form.CODE:
+            self._write_notes(text)
+
+    def _write_notes(self, text: str) -> None:
+        for note in self._notes.referred_to(text):
+            shown = self._with_addresses(self._notes.without_references(note.text))
+            self._outline.block(Form.PARAGRAPH, shown, Locator(lines=note.lines))
+            self._write_notes(note.text)
+
+    def _with_addresses(self, text: str) -> str:
+        """The text with the addresses of links that are defined elsewhere in the file."""
+        references = self._parsed.get("references")
+        if not references:
+            return text
+
+        def linked(found: re.Match[str]) -> str:
+            target = None if found["code"] else references.get(normalizeReference(found["name"] or found["words"]))
+            return f"{found['image']}[{found['words']}]({target['href']})" if target else found[0]
+
+        return _REFERENCE.sub(linked, text)
+
+    def _write_html(self, first: int, last: int) -> None:
+        """Write HTML as what it says; what isn't known to be HTML stays, because it may be a placeholder such as <name>."""
+        first, last = _without_blank_ends(self._lines, first, last)
+        text = HTML_COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), "\n".join(self._lines[first:last]))
+        tag = _FIRST_TAG.match(text)
+        if tag is None or tag[1].lower() not in defs.tags:
+            if text.strip():
+                self._write_block(Form.PARAGRAPH, first, last)
+            return
+        try:
+            root = html.parsed(text)
+        except DocumentError:  # nothing but the end of a tag
+            return
+        for element in root.iter(etree.Element):
+            element.sourceline = (element.sourceline or 1) + first
+        html.write_blocks(next(iter(root.iter("body")), root), self._outline, with_lines=True)
+        self._write_notes(text)
 
 
-def _without_blank_ends(lines: list[str], first: int, last: int) -> tuple[int, int]:
+def _end_of_html(tokens: Sequence[Token]) -> int:
+    """The line after HTML that begins with the first token. A table goes on over the empty lines in it."""
+    unclosed, end = 0, 0
+    for token in tokens:
+        if token.type != "html_block" or token.map is None or (end and unclosed <= 0):
+            break
+        written = token.content.lower()
+        unclosed += written.count("<table") - written.count("</table")
+        end = token.map[1]
+    return end
+
+
+def _without_blank_ends(lines: Sequence[str], first: int, last: int) -> tuple[int, int]:
     while last > first and not lines[last - 1].strip():
         last -= 1
     while first < last and not lines[first].strip():
@@ -71,53 +153,3 @@ def _plain_heading(markdown: str, references: dict[str, Any]) -> str:
     shown = ("text", "code_inline", "image", "softbreak", "hardbreak")
     kept = (child.content for child in inline.children or () if child.type in shown)
     return " ".join("".join(part or " " for part in kept).split())
-
-
-def _front_matter(text: str) -> tuple[dict[str, str], str, list[str]]:
-    """The keys that we know, the text without the front matter, and what is wrong with it.
-
-    It is emptied rather than cut off, so that line numbers stay those of the file. What stands between two rules at the
-    start and is no list of keys is ordinary text.
-    """
-    match = _FRONT_MATTER.match(text)
-    if match is None:
-        return {}, text, []
-    source = "\n" * match.group().count("\n") + text[match.end() :]
-    try:
-        # Every value is the text that stands there: 1.10 stays 1.10, and no date can be wrong.
-        data = yaml.load(match.group(1), Loader=yaml.BaseLoader) or {}  # noqa: S506  (it makes nothing but texts)
-    except (yaml.YAMLError, RecursionError):
-        return {}, source, ["the front matter is not valid YAML and was passed over"]
-    if not isinstance(data, dict):
-        return {}, text, []
-    known = {key: data[key] for key in ("title", "url", "language") if key in data}
-    warnings = [
-        f"`{key}` in the front matter is not a text and was passed over"
-        for key, value in known.items()
-        if not isinstance(value, str)
-    ]
-    texts = {key: well_formed(value).strip() for key, value in known.items() if isinstance(value, str)}
-    if (url := texts.get("url")) and not _is_web_address(url):
-        line = 1 + text[: match.start(1)].count("\n") + _line_of_key("url", match.group(1))
-        warnings.append(
-            f"`url` in the front matter is no web address and was passed over (line {line}); it should be like "
-            "https://example.org/page"
-        )
-        del texts["url"]
-    return texts, source, warnings
-
-
-def _line_of_key(key: str, front_matter: str) -> int:
-    """The line of a key in the front matter, from 0."""
-    lines = front_matter.split("\n")
-    return next((number for number, line in enumerate(lines) if line.strip().startswith(key)), 0)
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urllib.parse.urlsplit(url)
-        return (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url) and parts.port != 0
-        )
-    except ValueError:
-        return False
