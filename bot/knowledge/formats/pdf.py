@@ -15,6 +15,7 @@ from bot.core.errors import DocumentError
 from bot.knowledge.formats.outline import Outline, title_from_path
 from bot.knowledge.formats.pdf_blocks import write_blocks
 from bot.knowledge.formats.pdf_lines import Line, PageReader
+from bot.knowledge.formats.pdf_order import in_reading_order
 
 _PROTECTED = "it is protected by a password; save it without one"
 _DAMAGED = "this is no PDF file, or it is damaged; make it again, or open it and print it to a new PDF"
@@ -37,7 +38,8 @@ def load(path: str, content: bytes) -> Document:
     unread = []
     for number in range(len(pdf)):
         try:
-            pages.append(reader.read(pdf[number], number + 1))
+            lines, beside = reader.read(pdf[number], number + 1)
+            pages.append([*in_reading_order(lines), *beside])
         except pypdfium2.PdfiumError:
             unread.append(str(number + 1))
     if unread:

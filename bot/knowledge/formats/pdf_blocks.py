@@ -12,7 +12,7 @@ from bot.core.documents import Form, Locator
 from bot.core.text import plain
 from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text, table_text
 from bot.knowledge.formats.pdf_lines import Line
-from bot.knowledge.formats.pdf_tables import gap_below, table_end, table_rows
+from bot.knowledge.formats.pdf_tables import gap_below, ruled_rows, table_end, table_rows
 
 _BULLET = re.compile(r"(?:[•‣◦▪▫●○■□–∙·*-]|\u2043|\uf0b7|\uf0a7|o(?= ))\s+(?=\S)")
 _NUMBER = re.compile(r"(\d{1,3})[.)]\s+(?=\S)")
@@ -127,6 +127,9 @@ class _Joiner:
     def _piece(self, start: int) -> tuple[int, _Piece]:
         """The end of the lines of a piece, and the piece that begins at a line."""
         line = self._lines[start]
+        if line.rows:
+            end = self._ruled_end(start)
+            return end, _Piece(Form.TABLE, table_text(ruled_rows(self._lines[start:end])), line.page)
         if level := self._heading_level(start):
             end = self._heading_end(start)
             return end, _Piece(Form.PARAGRAPH, self._joined(start, end), line.page, line.size, level)
@@ -135,7 +138,7 @@ class _Joiner:
             return end, _Piece(Form.CODE, _code(self._lines[start:end]), line.page)
         if len(line.cells) > 1:
             end = table_end(self._lines, start, lambda number: self._heading_level(number) > 0)
-            if end > start + 1:
+            if sum(len(row.cells) > 1 for row in self._lines[start:end]) > 1:
                 return end, _Piece(Form.TABLE, table_text(table_rows(self._lines[start:end])), line.page)
         if _item(line):
             end = self._list_end(start)
@@ -146,7 +149,7 @@ class _Joiner:
     def _heading_level(self, start: int) -> int:
         """The level of the heading that begins at a line, larger than the text, or bold and alone; 0 if none does."""
         line = self._lines[start]
-        if line.code or not re.search(r"[^\W\d_]", line.text) or not _is_whole(line):
+        if line.code or line.rows or not re.search(r"[^\W\d_]", line.text) or not _is_whole(line):
             return 0
         if line.size in self._larger and (not self._large_is_text or line.size == self._larger[0]):
             end = self._heading_end(start)
@@ -173,6 +176,17 @@ class _Joiner:
         """Whether lines are each a whole, as on a poster, and not one text that is broken where the line was full."""
         return start > 0 and any(self._is_break(number) for number in range(start + 1, end))
 
+    def _ruled_end(self, start: int) -> int:
+        """The end of a table between rules, which may go on at the top of the next pages."""
+        end = start + 1
+        while (
+            end < len(self._lines) and self._lines[end].rows and self._lines[end].page == self._lines[end - 1].page + 1
+        ):
+            if len(self._lines[end].rows[0]) != len(self._lines[start].rows[0]):
+                break
+            end += 1
+        return end
+
     def _code_end(self, start: int) -> int:
         end = start + 1
         while (
@@ -185,7 +199,7 @@ class _Joiner:
         end = start + 1
         while end < len(self._lines):
             after = self._lines[end]
-            if after.code or len(after.cells) > 2 or not self._goes_on(end) or self._begins_list(end):
+            if after.code or after.rows or len(after.cells) > 2 or not self._goes_on(end) or self._begins_list(end):
                 break
             if self._heading_level(end) and not _same_look(self._lines[end - 1], after):
                 break
@@ -226,7 +240,7 @@ class _Joiner:
         first = self._lines[start]
         while end < len(self._lines):
             before, after = self._lines[end - 1], self._lines[end]
-            if after.code or self._heading_level(end):
+            if after.code or after.rows or self._heading_level(end):
                 break
             item = _item(after) is not None
             if item and after.left < first.left + 0.5 * after.size and _ordered(after) != _ordered(first):

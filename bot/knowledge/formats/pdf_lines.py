@@ -1,4 +1,4 @@
-"""The lines of text of a PDF's pages, by PDFium: upright, in reading order, with their cells, links and form fields."""
+"""The lines of text of a PDF's pages, by PDFium: turned upright, with their cells, links, form fields and ruled tables."""
 
 import math
 import re
@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from ctypes import byref, c_double, c_int, c_ushort, create_string_buffer
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import pairwise
 
 import pypdfium2
 import pypdfium2.raw as pdfium
+
+from bot.knowledge.formats.pdf_rules import Box, is_filled, ruled_tables
 
 _MONOSPACED = re.compile(r"courier|consol|mono|menlo|typewriter|inconsolata|\bcode|cmtt", re.IGNORECASE)
 _BOLD = re.compile(r"bold|black|heavy|semibold|demi", re.IGNORECASE)
@@ -34,10 +35,6 @@ _LARGEST_FIELD = 4000  # characters of a form field's value
 _MOST_LINKS = 2000  # on one page
 _LONGEST_ADDRESS = 2000  # bytes
 _SHORTEST_LINK = 3  # characters; less is a number of a note
-_FEWEST_LINES = 4  # of columns of running text
-_INDENT = 3.0  # of the size of the font: the lines of a column begin at most so far apart
-_UNEVEN = 0.3  # of the size of the font: the most that distances of lines of running text differ
-_GOING_ON = 0.35  # of the lines of running text begin with a small letter at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +48,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One line on a page. `bottom` is its baseline; y grows upwards. A word that it divides at its end ends with U+00AD."""
+    """One line on a page. `bottom` is its baseline; y grows upwards. A word that it divides at its end ends with U+00AD.
+
+    `rows` are those of a table between rules, which stands in the place of a line.
+    """
 
     page: int
     bottom: float
     size: float
     font: str
     cells: tuple[Cell, ...]
+    rows: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
     def text(self) -> str:
@@ -112,8 +113,8 @@ class PageReader:
         self.stamps: list[tuple[int, str]] = []
         """The text that was left out because it runs along the margin in another direction, with its pages."""
 
-    def read(self, page: pypdfium2.PdfPage, number: int) -> list[Line]:
-        """The lines of a page in reading order."""
+    def read(self, page: pypdfium2.PdfPage, number: int) -> tuple[list[Line], list[Line]]:
+        """The lines of a page in the order of the file, and those that run in another direction than most."""
         text_page = page.get_textpage()
         turned = list(_turned_lines(text_page, number))
         letters = Counter[int]()
@@ -125,7 +126,8 @@ class PageReader:
             _put_links(page, text_page, lines)
             for field in _fields(page, self._forms) if self._forms else ():
                 _put_field(field, lines, number)
-        return [*_in_reading_order(lines), *self._beside(turned, upright, page)]
+            lines = _with_tables(page, text_page, lines)
+        return lines, list(self._beside(turned, upright, page))
 
     def _beside(self, turned: Sequence[tuple[int, Line]], upright: int, page: pypdfium2.PdfPage) -> Iterator[Line]:
         """The lines that aren't upright, without those in the margin."""
@@ -331,71 +333,43 @@ def _links(page: pypdfium2.PdfPage) -> Iterator[tuple[tuple[float, float, float,
             yield (rectangle.left, rectangle.bottom, rectangle.right, rectangle.top), address
 
 
-# --- the order of lines -----------------------------------------------------------------------------------------------
+# --- tables between rules ---------------------------------------------------------------------------------------------
 
 
-def _in_reading_order(lines: list[Line]) -> list[Line]:
-    """The lines of a page from top to bottom; in the order of the file where some stand beside each other."""
-    by_height = sorted(lines, key=lambda line: (-line.bottom, line.left))
-    alone = all(above.bottom - below.bottom > 0.5 * below.size for above, below in pairwise(by_height))
-    return list(_by_columns(by_height if alone else lines))
+def _with_tables(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage, lines: list[Line]) -> list[Line]:
+    """The lines, with each table between rules as one of them, in the place of its first line."""
+    for table in ruled_tables(page):
+        within = [line for line in lines if _stands_in(line, table.box)]
+        rows = [[_cell_text(text) for text in row] for row in table.rows(text_page)] if within else []
+        if not is_filled(rows):
+            continue
+        first = within[0]
+        made = []
+        for number, part in enumerate(_titles_and_table(rows)):
+            cell = Cell(table.box.left, table.box.right, " ".join(filter(None, (text for row in part for text in row))))
+            bottom = table.box.bottom if len(part) > 1 else table.box.top - (number + 1) * first.size
+            made.append(replace(first, bottom=bottom, cells=(cell,), rows=part if len(part) > 1 else ()))
+        taken = set(map(id, within))
+        place = next(number for number, line in enumerate(lines) if line is first)
+        lines = [*lines[:place], *made, *(line for line in lines[place:] if id(line) not in taken)]
+    return lines
 
 
-def _by_columns(lines: Sequence[Line]) -> Iterator[Line]:
-    """The lines, with columns of running text that stand row by row divided, one column after the other."""
-    start = 0
-    while start < len(lines):
-        end = _columns_end(lines, start)
-        run = lines[start:end]
-        if len(run) >= _FEWEST_LINES and _is_prose(run):
-            for column in range(len(run[0].cells)):
-                yield from (
-                    replace(line, cells=(cell,))
-                    for line in run
-                    for cell in line.cells
-                    if _column(run[0], cell) == column
-                )
-        else:
-            yield from run
-        start = end
+def _titles_and_table(rows: list[list[str]]) -> Iterator[tuple[tuple[str, ...], ...]]:
+    """The rows that are titles of the table, each by itself, and the table, without what stands in it twice or not at all."""
+    rows = [row for above, row in zip([None, *rows], rows, strict=False) if any(row) and row != above]
+    columns = [number for number in range(len(rows[0])) if any(row[number] for row in rows)]
+    rows = [[row[number] for number in columns] for row in rows]
+    while len(rows) > 2 and not any(rows[0][1:]):
+        yield ((rows.pop(0)[0],),)
+    yield tuple(map(tuple, rows))
 
 
-def _columns_end(lines: Sequence[Line], start: int) -> int:
-    """The end of the lines that have their cells in the columns of the first one and stand equally far apart."""
-    first = lines[start]
-    rights = [cell.right for cell in first.cells]
-    end = start + 1
-    while end < len(lines) and len(first.cells) > 1:
-        before, line = lines[end - 1], lines[end]
-        pitch = before.bottom - line.bottom
-        if line.page != first.page or line.size != first.size or not 0 < pitch < 3 * line.size:
-            break
-        if end > start + 1 and abs(pitch - (first.bottom - lines[start + 1].bottom)) > _UNEVEN * line.size:
-            break
-        columns = [_column(first, cell) for cell in line.cells]
-        for column, cell in zip(columns, line.cells, strict=True):
-            rights[column] = max(rights[column], cell.right)
-        aligned = all(
-            abs(first.cells[column].left - cell.left) < _INDENT * line.size
-            for column, cell in zip(columns, line.cells, strict=True)
-        )
-        apart = all(right < cell.left for right, cell in zip(rights, first.cells[1:], strict=False))
-        if not aligned or not apart or len(set(columns)) < len(columns):
-            break
-        end += 1
-    return end
+def _stands_in(line: Line, box: Box) -> bool:
+    middle = line.bottom + 0.3 * line.size
+    return box.bottom < middle < box.top and box.left < (line.left + line.right) / 2 < box.right
 
 
-def _column(first: Line, cell: Cell) -> int:
-    """The column of a cell, by the cells of the first line."""
-    return min(range(len(first.cells)), key=lambda number: abs(first.cells[number].left - cell.left))
-
-
-def _is_prose(lines: Sequence[Line]) -> bool:
-    """Whether each column is running text: its lines hold several words and often go on in mid-sentence."""
-    for column in range(len(lines[0].cells)):
-        texts = [cell.text for line in lines for cell in line.cells if _column(lines[0], cell) == column]
-        going_on = sum(text[:1].islower() for text in texts[1:])
-        if sum(len(text.split()) for text in texts) < 3 * len(texts) or going_on < _GOING_ON * (len(texts) - 1):
-            return False
-    return True
+def _cell_text(text: str) -> str:
+    """The text of a cell in one line, with divided words put together."""
+    return " ".join(_cleaned(re.sub(r"[\x02\ufffe]\n?", "", text)).split())

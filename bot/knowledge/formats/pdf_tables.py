@@ -22,7 +22,7 @@ def table_end(lines: Sequence[Line], start: int, is_heading: Callable[[int], boo
         return end
     while end < len(lines):
         before, line = lines[end - 1], lines[end]
-        if is_heading(end) and not before.bold:
+        if line.rows or (is_heading(end) and not before.bold):
             break
         if line.page == before.page and not -0.5 < gap_below(before, line) < _WIDEST_GAP + before.size:
             break
@@ -62,6 +62,16 @@ def table_rows(lines: Sequence[Line]) -> list[list[str]]:
             rows.append(row)
     spanning = len(rows) > 2 and any(cell.columns > 1 for cell in rows[0])
     return with_one_header([[cell.text for cell in row] for row in expanded(rows)], 2 if spanning else 1)
+
+
+def ruled_rows(lines: Sequence[Line]) -> list[list[str]]:
+    """The rows of a table between rules, with its parts on further pages, which may begin with the header again."""
+    header = lines[0].rows[0]
+    rows = [
+        row for line in lines for number, row in enumerate(line.rows) if line is lines[0] or number or row != header
+    ]
+    spanning = len(rows) > 2 and any(one and one == other for one, other in pairwise(header))
+    return with_one_header(rows, 2 if spanning else 1)
 
 
 def _with(columns: Columns, line: Line, *, is_second: bool) -> Columns | None:
