@@ -85,7 +85,7 @@ def _without_repeated(pages: Sequence[Sequence[Line]]) -> list[Line]:
         id(line)
         for lines in outer
         for line in lines
-        if not line.code and (_place(line) in often or _PAGE_NUMBER.fullmatch(line.text))
+        if not line.code and not line.rows and (_place(line) in often or _PAGE_NUMBER.fullmatch(line.text))
     }
     kept = [line for lines in pages for line in lines if id(line) not in repeated and not _LEADER.search(line.text)]
     return kept or [line for lines in pages for line in lines]

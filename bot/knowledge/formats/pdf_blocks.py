@@ -11,12 +11,13 @@ from itertools import pairwise
 from bot.core.documents import Form, Locator
 from bot.core.text import plain
 from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text, table_text
-from bot.knowledge.formats.pdf_lines import Line
+from bot.knowledge.formats.pdf_lines import TICKS, Line
 from bot.knowledge.formats.pdf_tables import gap_below, ruled_rows, table_end, table_rows
 
 _BULLET = re.compile(r"(?:[•‣◦▪▫●○■□–∙·*-]|\u2043|\uf0b7|\uf0a7|o(?= ))\s+(?=\S)")
 _NUMBER = re.compile(r"(\d{1,3})[.)]\s+(?=\S)")
 _SECTION_NUMBER = re.compile(r"(?:\d{1,3}(?:\.\d{1,3})*|[A-Z])\.?")
+_ENDS_WITH_HYPHEN = re.compile(r"\w-$")
 _SENTENCE_END = re.compile(r"[.!?:…][\"'”’)\]]*$")
 _DIVIDED_AFTER = frozenset("self well ex e half all".split())  # keep their hyphen at the end of a line too
 _FLOAT = re.compile(r"(?:figure|fig\.|table|abbildung|abb\.|tabelle|\W*\d{1,3}[\s.:)]|[*†‡§])", re.IGNORECASE)
@@ -84,7 +85,7 @@ def _continuation(pieces: Sequence[_Piece], number: int, piece: _Piece, taken: s
         if other.level or other.page > piece.page + 1:
             return None
         similar = other.form is Form.PARAGRAPH and abs(other.size - piece.size) < 0.05 * piece.size
-        if similar and _begins_small(other.text):
+        if similar and _begins_small(other.text) and (further > number + 1 or other.page > piece.page):
             return further
         if similar and not _FLOAT.match(other.text):
             return None
@@ -308,13 +309,11 @@ def _breaks(lines: Sequence[Line]) -> Iterator[bool]:
 def _put_together(text: str, after: str, words: frozenset[str] = frozenset()) -> str:
     """A text and what goes on behind it, which may begin in the middle of a word."""
     if not text.endswith("\xad"):
-        return text + after if re.search(r"\w-$", text) and _begins_small(after) else f"{text} {after}"
+        return text + after if _ENDS_WITH_HYPHEN.search(text) and re.match(r"[^\W_A-Z]", after) else f"{text} {after}"
     text = text[:-1]
     [first] = re.findall(r"[\w-]*$", text)[:1]
     [second] = re.findall(r"^[\w-]*", after)
-    if _has_hyphen(first.lower(), second, words):
-        return f"{text}-{after}"
-    return text + after
+    return f"{text}-{after}" if _has_hyphen(first.lower(), second, words) else text + after
 
 
 def _has_hyphen(first: str, second: str, words: frozenset[str]) -> bool:
@@ -327,7 +326,7 @@ def _has_hyphen(first: str, second: str, words: frozenset[str]) -> bool:
 
 
 def _begins_small(text: str) -> bool:
-    return text.lstrip("[(“\"'")[:1].islower()
+    return not text.startswith(TICKS) and text.lstrip("[(“\"'")[:1].islower()
 
 
 def _same_look(one: Line, two: Line) -> bool:

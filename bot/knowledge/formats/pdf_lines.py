@@ -30,7 +30,9 @@ _FIELDS = frozenset(
     )
 )
 _BOXES = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
-_TICKS = ("[x]", "[ ]")
+TICKS = ("[x]", "[ ]")
+"""What stands for a box of a form, ticked or not."""
+
 _LARGEST_FIELD = 4000  # characters of a form field's value
 _MOST_LINKS = 2000  # on one page
 _LONGEST_ADDRESS = 2000  # bytes
@@ -265,7 +267,7 @@ def _fields(page: pypdfium2.PdfPage, forms: pypdfium2.PdfFormEnv) -> Iterator[_F
 
 
 def _tick(forms: pypdfium2.PdfFormEnv, annotation: pdfium.FPDF_ANNOTATION) -> str:
-    return "[x]" if pdfium.FPDFAnnot_IsChecked(forms, annotation) else "[ ]"
+    return TICKS[0 if pdfium.FPDFAnnot_IsChecked(forms, annotation) else 1]
 
 
 def _value(forms: pypdfium2.PdfFormEnv, annotation: pdfium.FPDF_ANNOTATION) -> str:
@@ -290,7 +292,7 @@ def _put_field(field: _Field, lines: list[Line], page: int) -> None:
     line = lines[number]
     before = [one for one in line.cells if one.left < field.left]
     after = [one for one in line.cells if one.left >= field.left]
-    if before and field.text not in _TICKS:
+    if before and field.text not in TICKS:
         before[-1] = Cell(before[-1].left, max(before[-1].right, cell.right), f"{before[-1].text} {field.text}")
     elif after:
         after[0] = Cell(field.left, after[0].right, f"{field.text} {after[0].text}")

@@ -13,6 +13,7 @@ _GOING_ON = 0.35  # of the lines of running text begin with a small letter at le
 _MOST_LINES = 8  # of a cell
 _FURTHEST = 5.0  # of the size of the font: the beginnings of two cells of a row are at most so far apart in height
 _NEXT_LINE = 1.7  # of the size of the font: the most from line to line within a cell
+_CLOSE = 1.35  # of the size of the font: the usual distance from line to line
 
 _Row = list[list[Cell]]
 """The cells of a row, each with its lines."""
@@ -130,24 +131,29 @@ def _drawn_row(lines: Sequence[Line], start: int) -> tuple[_Row, int]:
         before, line = lines[end - 1], lines[end]
         if line.rows or line.size != first.size or abs(line.bottom - first.bottom) > _FURTHEST * first.size:
             break
-        begun = row[-1][0]
         if line.left > max(cell.right for cell in row[-1]) and line.bottom > before.bottom - 0.3 * line.size:
             row += [[cell] for cell in line.cells]
-        elif (
-            (len(line.cells) == 1 or len(row) > 1)
-            and line.left < max(cell.right for cell in row[-1])
-            and line.cells[0].right > begun.left
-            and line.left > begun.left - 0.5 * line.size
-            and 0 < before.bottom - line.bottom < _NEXT_LINE * line.size
-            and len(row[-1]) < _MOST_LINES
-            and not (len(row) > 1 and line.left <= row[0][0].right)
-        ):
+        elif _goes_on_below(row, before, line):
             row[-1].append(line.cells[0])
             row += [[cell] for cell in line.cells[1:]]
         else:
             break
         end += 1
     return row, end
+
+
+def _goes_on_below(row: _Row, before: Line, line: Line) -> bool:
+    """Whether a line, with its first cell, goes on with the last cell of a row, and begins no new row."""
+    cell = row[-1]
+    pitch = before.bottom - line.bottom
+    if not 0 < pitch < _NEXT_LINE * line.size or len(cell) >= _MOST_LINES:
+        return False
+    # A line above a table stands farther from it than the lines of a cell from each other.
+    too_far = len(row) == 1 and len(line.cells) > 1 and pitch > _CLOSE * line.size
+    if too_far or (len(row) > 1 and line.left <= row[0][0].right):
+        return False
+    left, right = cell[0].left - 0.5 * line.size, max(one.right for one in cell)
+    return left < line.left < right and line.cells[0].right > cell[0].left
 
 
 def _same_columns(rows: Sequence[_Row], row: _Row) -> bool:

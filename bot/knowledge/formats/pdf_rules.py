@@ -9,7 +9,7 @@ import pypdfium2.raw as pdfium
 
 _THIN = 3.0  # points, up to which a filled rectangle is a rule
 _NEAR = 2.5  # points, within which rules meet
-_BELOW = 1.5  # points, that a comma of the last line may stand below the rule
+_WITHIN = 0.5  # points; text that crosses the edge of a cell counts, text that touches it doesn't
 _SHORTEST = 6.0  # points; less is no rule but a mark
 _MOST_OBJECTS = 4000  # on a page; more is a drawing
 _MOST_CORNERS = 200  # of one path
@@ -62,7 +62,9 @@ class RuledTable:
         rows = [[""] * self.width for _ in range(self.height)]
         for box, places in self.areas:
             text = "\n".join(
-                text_page.get_text_bounded(box.left, box.bottom - _BELOW, box.right, box.top - _BELOW).splitlines()
+                text_page.get_text_bounded(
+                    box.left + _WITHIN, box.bottom + _WITHIN, box.right - _WITHIN, box.top - _WITHIN
+                ).splitlines()
             )
             whole = len(places) == self.width and len({row for row, _ in places}) == 1
             for row, column in places[:1] if whole or len(text) > _LONGEST_REPEATED else places:
