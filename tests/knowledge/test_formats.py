@@ -717,6 +717,14 @@ def test_a_ruled_table_repeats_what_spans_and_goes_on_over_pages():
     assert block.text.count("Berth") == 1
 
 
+def test_rules_without_text_are_a_drawing():
+    """Diagrams and empty forms have grids too."""
+    document = drawn(
+        (60, 700, "The plan of the quay."), prepare=lambda canvas: canvas.grid([60, 90, 120], [300, 330, 360])
+    )
+    assert texts(document) == ["The plan of the quay."]
+
+
 def test_what_is_filled_into_a_form_is_read_beside_its_label():
     """The values aren't text of the page."""
 

@@ -33,6 +33,7 @@ _BOXES = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
 TICKS = ("[x]", "[ ]")
 """What stands for a box of a form, ticked or not."""
 
+_LONGEST_STAMP = 150  # characters on one page; more is text
 _LARGEST_FIELD = 4000  # characters of a form field's value
 _MOST_LINKS = 2000  # on one page
 _LONGEST_ADDRESS = 2000  # bytes
@@ -132,15 +133,19 @@ class PageReader:
         return lines, list(self._beside(turned, upright, page))
 
     def _beside(self, turned: Sequence[tuple[int, Line]], upright: int, page: pypdfium2.PdfPage) -> Iterator[Line]:
-        """The lines that aren't upright, without those in the margin."""
-        extent = page.get_height() if upright % 180 else page.get_width()
-        for angle, line in turned:
-            if angle != upright:
-                place = abs(line.bottom) / max(extent, 1.0)
-                if (angle - upright) % 180 and not _MARGIN < place < 1 - _MARGIN:
-                    self.stamps.append((line.page, line.text))
-                else:
-                    yield line
+        """The lines that aren't upright, without a stamp in the margin."""
+        extent = max(1.0, page.get_height() if upright % 180 else page.get_width())
+        beside = [(angle, line) for angle, line in turned if angle != upright]
+        stamps = [
+            line
+            for angle, line in beside
+            if (angle - upright) % 180 and not _MARGIN < abs(line.bottom) / extent < 1 - _MARGIN
+        ]
+        if sum(len(line.text) for line in stamps) > _LONGEST_STAMP:
+            stamps = []
+        self.stamps += [(line.page, line.text) for line in stamps]
+        left_out = set(map(id, stamps))
+        yield from (line for _, line in beside if id(line) not in left_out)
 
 
 # --- characters -> lines ----------------------------------------------------------------------------------------------

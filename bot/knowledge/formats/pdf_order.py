@@ -11,6 +11,7 @@ _INDENT = 3.0  # of the size of the font: the lines of a column begin at most so
 _UNEVEN = 0.3  # of the size of the font: the most that distances of lines of running text differ
 _GOING_ON = 0.35  # of the lines of running text begin with a small letter at least
 _MOST_LINES = 8  # of a cell
+_MOST_COLUMNS = 40
 _FURTHEST = 5.0  # of the size of the font: the beginnings of two cells of a row are at most so far apart in height
 _NEXT_LINE = 1.7  # of the size of the font: the most from line to line within a cell
 _CLOSE = 1.35  # of the size of the font: the usual distance from line to line
@@ -101,10 +102,10 @@ def _with_drawn_tables(lines: Sequence[Line]) -> Iterator[Line]:
             texts = tuple(tuple(_cell_text(cell) for cell in row) for row in rows)
             bottom = min(line.bottom for line in lines[start:end])
             yield replace(lines[start], bottom=bottom, cells=(whole,), rows=texts)
-            start = end
         else:
-            yield lines[start]
-            start += 1
+            end = end if len(rows) > 1 else start + 1
+            yield from lines[start:end]
+        start = end
 
 
 def _drawn_rows(lines: Sequence[Line], start: int) -> tuple[list[_Row], int]:
@@ -127,7 +128,7 @@ def _drawn_row(lines: Sequence[Line], start: int) -> tuple[_Row, int]:
         return [], start + 1
     row: _Row = [[cell] for cell in first.cells]
     end = start + 1
-    while end < len(lines):
+    while end < len(lines) and len(row) < _MOST_COLUMNS:
         before, line = lines[end - 1], lines[end]
         if line.rows or line.size != first.size or abs(line.bottom - first.bottom) > _FURTHEST * first.size:
             break

@@ -13,7 +13,7 @@ _WITHIN = 0.5  # points; text that crosses the edge of a cell counts, text that 
 _SHORTEST = 6.0  # points; less is no rule but a mark
 _MOST_OBJECTS = 4000  # on a page; more is a drawing
 _MOST_CORNERS = 200  # of one path
-_MOST_RULES = 1500
+_MOST_RULES = 600  # on a page
 _LARGEST_TABLE = 4000  # cells
 _LEAST_AREAS = 0.5  # of the cells; less is a form, whose boxes have many widths
 _LONGEST_REPEATED = 100  # characters
@@ -98,7 +98,7 @@ def ruled_tables(page: pypdfium2.PdfPage) -> Iterator[RuledTable]:
 def is_filled(rows: Sequence[Sequence[str]]) -> bool:
     """Whether enough cells hold text for a table, rather than a drawing."""
     cells = [cell for row in rows for cell in row]
-    return sum(bool(cell.strip()) for cell in cells) >= _LEAST_FILLED * len(cells)
+    return sum(bool(cell.strip()) for cell in cells) > _LEAST_FILLED * len(cells)
 
 
 def _table(xs: Sequence[float], ys: Sequence[float], rows: Sequence[_Rule], columns: Sequence[_Rule]) -> RuledTable:
