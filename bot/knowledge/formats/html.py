@@ -32,7 +32,7 @@ _BLOCKS = frozenset(
 )
 _LISTS = ("ul", "ol", "menu", "dir")
 _IN_ITEMS = ("table", "pre", *HEADINGS)  # what a list that is only layout holds
-_WHITE_SPACE = re.compile(r"[ \t\r\n\f\u200b\ufeff]+")
+_WHITE_SPACE = re.compile(r"[ \t\r\n\f\xa0\u200b\ufeff]+")
 _BESIDE_BREAK = re.compile(r" ?\x0b ?")
 _BREAKS = re.compile(r"\x0b(?:\s*\x0b)+")
 _BELOW_HEADINGS = 7  # the level of titles that are no headings: of panels, and of terms whose description is long
@@ -187,7 +187,7 @@ def _formula(element: etree._Element) -> str:
 
 
 def _collapsed(text: str) -> str:
-    """The text with white space folded as in a browser. A vertical tab stands for an explicit line break."""
+    """The text with white space folded, also such as may not be broken. A vertical tab stands for an explicit line break."""
     text = _WHITE_SPACE.sub(" ", text)
     return _BESIDE_BREAK.sub("\x0b", text) if "\x0b" in text else text
 

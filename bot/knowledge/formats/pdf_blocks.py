@@ -276,9 +276,10 @@ class _Joiner:
     def _joined(self, start: int, end: int) -> str:
         """The lines as running text, with words joined that a hyphen divides at a line's end."""
         text = self._lines[start].text
+        poster = self._large_is_text and self._lines[start].size in self._larger
         for number in range(start + 1, end):
             after = self._lines[number].text
-            broken = self._is_break(number) and not _begins_small(after) and not text.endswith("\xad")
+            broken = (poster or self._is_break(number)) and not _begins_small(after) and not text.endswith("\xad")
             text = f"{text}\n{after}" if broken else _put_together(text, after, self._words)
         return text
 
