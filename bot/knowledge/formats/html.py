@@ -1,37 +1,29 @@
-"""The loader for HTML: the content without navigation, headers, footers and scripts. Nothing is run or fetched.
+"""The loader for HTML: the content without the frame around it (`html_frame`). Nothing is run or fetched.
 
 `write_blocks` reads the content of any HTML into an outline; EPUB uses it chapter by chapter.
 """
 
 import re
-from collections.abc import Callable, Iterator
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from lxml import etree, html
+from lxml import etree
 
 from bot.core.documents import Document, Form, Locator
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.decoding import decode
+from bot.knowledge.formats.html_frame import HEADINGS, Frame
+from bot.knowledge.formats.html_tables import HtmlTable
 from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text, table_text
 
 _DECLARED = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?([\w-]+)|<\?xml[^>]+encoding=["']([\w-]+)""", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://|mailto:|tel:", re.IGNORECASE)
+_ANY_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_SAFE = "%/:?#[]@!$&'*+,;=~"  # of an address, in Markdown
 _SCHEME = re.compile(r"https?://[^\s/]+", re.IGNORECASE)
 
-_PASSED_OVER = frozenset(
-    """
-    script style template noscript svg math canvas nav aside form button select input textarea iframe object embed audio
-    video map dialog head title link meta
-    """.split()
-)
-_ROLES = frozenset("navigation banner contentinfo search complementary menu menubar toolbar alert dialog".split())
-# What a page's own template calls that which stands around the content.
-_AROUND = frozenset(
-    """
-    nav navbar navigation sidebar menu breadcrumb breadcrumbs footer site-footer page-footer site-header page-header
-    cookie cookies cookie-banner headerlink anchor-link hash-link skip-link edit-link toc table-of-contents pagination
-    related share social
-    """.split()
-)
 _BLOCKS = frozenset(
     """
     address article blockquote body center dd details div dl dt fieldset figcaption figure footer header h1 h2 h3 h4 h5 h6
@@ -39,6 +31,12 @@ _BLOCKS = frozenset(
     """.split()
 )
 _LISTS = ("ul", "ol", "menu", "dir")
+_IN_ITEMS = ("table", "pre", *HEADINGS)  # what a list that is only layout holds
+_WHITE_SPACE = re.compile(r"[ \t\r\n\f\xa0\u200b\ufeff]+")
+_BESIDE_BREAK = re.compile(r" ?\x0b ?")
+_BREAKS = re.compile(r"\x0b(?:\s*\x0b)+")
+_BELOW_HEADINGS = 7  # the level of titles that are no headings: of panels, and of terms whose description is long
+_LEAST_OF_A_NOTE = 3  # words of hidden text that are worth a warning
 
 
 def load(path: str, content: bytes) -> Document:
@@ -49,31 +47,50 @@ def load(path: str, content: bytes) -> Document:
     root = parsed(text)
     outline = Outline(warnings=warnings)
     main = _main(root)
-    write_blocks(main, outline, with_lines=True)
-    first = next((" ".join(text_of(element).replace("`", "").split()) for element in main.iter("h1")), "")
+    url = _canonical(root)
+    frame = write_blocks(main, outline, with_lines=True, url=url or "")
+    outline.warnings += _hidden(frame)
+    first = next((text for element in main.iter("h1") if (text := _heading_text(element, frame))), "")
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
-    return outline.document(path, first or _window_title(root), _canonical(root), language)
+    return outline.document(path, first or _window_title(root), url, language)
 
 
 def parsed(text: str) -> etree._Element:
     """Parse HTML, also broken HTML, and return its root. Raises DocumentError if there is none."""
-    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_pis=True)
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_pis=True, remove_comments=True)
     try:
-        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+        root = etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.LxmlError, ValueError) as error:
         raise DocumentError("there is no HTML in it; check that the file is complete") from error
-    if not isinstance(root.tag, str):
+    if root is None or not isinstance(root.tag, str):
         raise DocumentError("there is no HTML in it; check that the file is complete")
     return root
 
 
-def write_blocks(root: etree._Element, outline: Outline, *, with_lines: bool) -> None:
-    """Write the headings and blocks below an element into the outline, with the lines of the source if `with_lines`."""
-    _Writer(outline, with_lines).write(root)
+def write_blocks(root: etree._Element, outline: Outline, *, with_lines: bool, url: str | None = None) -> Frame:
+    """Write the headings and blocks below an element into the outline, with the lines of the source if `with_lines`.
+
+    Links are made absolute by `url`, the address of the page, or stay relative if it is empty; without it, relative ones are
+    left out. Returns the frame around the content, which was left out.
+    """
+    frame = Frame(root)
+    _Writer(outline, _Inline(frame, url), with_lines).write(root)
+    return frame
+
+
+def _hidden(frame: Frame) -> Iterator[str]:
+    """A warning with a sample of the text that was left out though it stands in the page."""
+    texts = [(element, " ".join("".join(element.itertext()).split())) for element in frame.hidden]
+    told = [(element, text) for element, text in texts if len(text.split()) >= _LEAST_OF_A_NOTE]
+    if told:
+        element, text = told[0]
+        sample = f"{text[:60]}…" if len(text) > 60 else text
+        others = f", and at {len(told) - 1} other places" if len(told) > 1 else ""
+        yield f"left out as hidden, or as a notice about cookies: “{sample}” (line {element.sourceline}){others}"
 
 
 def _window_title(root: etree._Element) -> str:
-    return next((text_of(element) for element in root.iter("title")), "")
+    return next((" ".join("".join(element.itertext()).split()) for element in root.iter("title")), "")
 
 
 def _canonical(root: etree._Element) -> str | None:
@@ -86,57 +103,97 @@ def _canonical(root: etree._Element) -> str | None:
 
 
 def _main(root: etree._Element) -> etree._Element:
-    """The element that the page marks as its main content, else the body."""
+    """The element that the page marks as its main content, or its only article if it holds most of the text, or the body."""
+    body = next(iter(root.iter("body")), root)
     mains = [element for element in root.iter(etree.Element) if element.tag == "main" or element.get("role") == "main"]
-    for candidates in (mains, list(root.iter("article"))):
-        if len(candidates) == 1 and any(text.strip() for text in candidates[0].itertext()):
-            return candidates[0]
-    return next(iter(root.iter("body")), root)
+    if len(mains) == 1 and _length(mains[0]):
+        return mains[0]
+    articles = list(root.iter("article"))
+    if len(articles) == 1 and 2 * _length(articles[0]) > _length(body):
+        return articles[0]
+    return body
 
 
-def _is_around(element: etree._Element) -> bool:
-    """Whether an element isn't content: it is hidden, or part of the frame around the content."""
-    tag = element.tag
-    if not isinstance(tag, str) or tag in _PASSED_OVER or element.get("role") in _ROLES:
-        return True
-    if tag in ("header", "footer") and all(above.tag not in ("article", "main") for above in element.iterancestors()):
-        # A page that puts its title into a header means it to be read.
-        return next(element.iter("h1"), None) is None
-    style = (element.get("style") or "").replace(" ", "").lower()
-    if element.get("hidden") is not None or element.get("aria-hidden") == "true" or "display:none" in style:
-        return True
-    names = f"{element.get('class') or ''} {element.get('id') or ''}".lower().split()
-    return tag not in ("body", "html", "main", "article") and not _AROUND.isdisjoint(names)
+def _length(element: etree._Element) -> int:
+    """How many letters of text an element holds outside of scripts and navigation."""
+    left_out = sum(len("".join(below.itertext())) for below in element.iter("script", "style", "nav", "footer"))
+    return len("".join(element.itertext()).strip()) - left_out
 
 
-def text_of(element: etree._Element, stop: Callable[[etree._Element], bool] = _is_around) -> str:
-    """The visible text of an element, with code in backticks and explicit line breaks."""
-    parts: list[str] = [element.text or ""]
-    for child in element:
-        if isinstance(child.tag, str) and not stop(child):
-            parts.append(_inline(child, stop))
-        parts.append(child.tail or "")
-    return _collapsed("".join(parts))
+def _heading_text(element: etree._Element, frame: Frame) -> str:
+    text = _Inline(frame, links=False).text_of(element)
+    return " ".join(_finished(text).removesuffix("¶").replace("`", "").split())
 
 
-def _inline(element: etree._Element, stop: Callable[[etree._Element], bool]) -> str:
-    if element.tag == "br":
-        return "\x0b"
-    if element.tag == "img":
-        return element.get("alt") or ""
-    text = text_of(element, stop)
-    if element.tag in ("code", "kbd", "samp", "tt") and text.strip() and "`" not in text:
-        return f"`{text.strip()}`"
-    return f" {text} " if element.tag in _BLOCKS else text
+@dataclass(frozen=True, slots=True)
+class _Inline:
+    """Reads the text of elements with code in backticks, links as in Markdown, and explicit line breaks."""
+
+    frame: Frame
+    url: str | None = None
+    links: bool = True
+
+    def text_of(self, element: etree._Element, passed_over: tuple[str, ...] = ()) -> str:
+        """The text of an element without those below it that have the tags `passed_over`."""
+        parts: list[str] = [element.text or ""]
+        for child in element:
+            if isinstance(child.tag, str) and child.tag not in passed_over and not self.frame.leaves_out(child):
+                parts.append(self.inline(child, passed_over))
+            parts.append(child.tail or "")
+        return _collapsed("".join(parts))
+
+    def inline(self, element: etree._Element, passed_over: tuple[str, ...] = ()) -> str:
+        tag = element.tag
+        if tag == "br":
+            return "\x0b"
+        if tag == "img":
+            return element.get("alt") or ""
+        if tag == "math":
+            return _formula(element)
+        if tag == "pre":
+            return " ".join(f"`{line.strip()}`" for line in _code(element).split("\n") if line.strip())
+        text = self.text_of(element, passed_over)
+        if tag in ("code", "kbd", "samp", "tt") and text.strip() and "`" not in text:
+            return f"`{text.strip()}`"
+        if tag == "a" and self.links:
+            return self._link(element, text)
+        return f" {text} " if tag in _BLOCKS else text
+
+    def _link(self, element: etree._Element, text: str) -> str:
+        address = (element.get("href") or "").strip()
+        words = text.strip()
+        if (
+            not words
+            or not address
+            or address.startswith("#")
+            or re.search(r"[\[\]\x0b|]", text)
+            or any(below.tag in _BLOCKS for below in element.iter())
+        ):
+            return text
+        if self.url:
+            with suppress(ValueError):
+                address = urllib.parse.urljoin(self.url, address)
+        leads = _ADDRESS.match(address) or (self.url is not None and not _ANY_SCHEME.match(address))
+        if not leads or words in (address, address.removeprefix("mailto:")):
+            return text
+        before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+        return f"{before}[{words}]({urllib.parse.quote(address, safe=_SAFE)}){after}"
+
+
+def _formula(element: etree._Element) -> str:
+    """A formula in the words of its author: as TeX, if the page has it."""
+    tex = next((below.text for below in element.iter("annotation") if "tex" in (below.get("encoding") or "")), None)
+    return tex or element.get("alttext") or "".join(element.itertext())
 
 
 def _collapsed(text: str) -> str:
-    """The text with white space folded as in a browser. A vertical tab stands for an explicit line break."""
-    return re.sub(r" ?\x0b ?", "\x0b", re.sub(r"[ \t\r\n\f\u200b\ufeff]+", " ", text))
+    """The text with white space folded, also such as may not be broken. A vertical tab stands for an explicit line break."""
+    text = _WHITE_SPACE.sub(" ", text)
+    return _BESIDE_BREAK.sub("\x0b", text) if "\x0b" in text else text
 
 
 def _finished(text: str) -> str:
-    return "\n".join(filter(None, (line.strip() for line in text.split("\x0b"))))
+    return "\n".join(filter(None, map(str.strip, text.split("\x0b"))))
 
 
 @dataclass(slots=True)
@@ -144,9 +201,11 @@ class _Writer:
     """Walks through the content in order. Text between blocks becomes paragraphs of its own."""
 
     outline: Outline
+    inline: _Inline
     with_lines: bool
     _loose: list[str] = field(default_factory=list)
     _loose_lines: list[int] = field(default_factory=list)
+    _panels: int = 0  # that are open, one within the other
 
     def write(self, root: etree._Element) -> None:
         self._children(root)
@@ -155,52 +214,94 @@ class _Writer:
     def _children(self, element: etree._Element) -> None:
         self._add_loose(element.text, element)
         for child in element:
-            if isinstance(child.tag, str) and not _is_around(child):
+            if isinstance(child.tag, str) and not self.inline.frame.leaves_out(child):
                 self._child(child)
             self._add_loose(child.tail, child)
 
     def _child(self, element: etree._Element) -> None:
         tag = element.tag
+        if self.inline.frame.opens(element):
+            self._title(element)
+            return
         if tag not in _BLOCKS and not any(below.tag in _BLOCKS for below in element.iterdescendants()):
-            self._add_loose(_inline(element, _is_around), element)
+            self._add_loose(self.inline.inline(element), element)
             return
         self._flush()
-        if re.fullmatch("h[1-6]", tag):
+        if tag in HEADINGS:
             self._heading(int(tag[1]), element)
         elif tag == "pre":
             self._block(Form.CODE, _code(element), element)
         elif tag in _LISTS:
             self._list(element)
         elif tag == "dl":
-            self._block(Form.LIST, list_text(list(_definitions(element))), element)
-        elif tag == "table" and not _is_layout(element):
-            self._table(element)
+            self._definitions(element)
+        elif tag == "table" and not (table := HtmlTable(element, self._cell_text)).is_layout:
+            self._table(element, table)
+        elif tag == "details" or self.inline.frame.opened(element):
+            self._panel(element)
+        elif label := self.inline.frame.label(element):
+            self._panel(element, label)
         else:
             self._children(element)
             self._flush()
 
     def _heading(self, level: int, element: etree._Element) -> None:
-        text = _finished(text_of(element)).removesuffix("¶").replace("`", "").strip()
+        text = _heading_text(element, self.inline.frame)
         if len(text) > LONGEST_HEADING:
             self._block(Form.PARAGRAPH, text, element)
         elif text:
             self.outline.heading(level, text, self._locator(element))
 
+    def _title(self, element: etree._Element) -> None:
+        """Write the title of a panel or of a description as a heading below all real ones."""
+        self._flush()
+        self._heading(_BELOW_HEADINGS + max(0, self._panels - 1), element)
+
+    def _panel(self, element: etree._Element, label: str = "") -> None:
+        """Write what is shown on demand, below its title."""
+        self._panels += 1
+        if label and not any(_heading_text(heading, self.inline.frame) == label for heading in element.iter(*HEADINGS)):
+            self.outline.heading(_BELOW_HEADINGS + self._panels - 1, label, self._locator(element))
+        self._children(element)
+        self._flush()
+        self.outline.heading(_BELOW_HEADINGS + self._panels - 1, "")
+        self._panels -= 1
+
     def _list(self, element: etree._Element) -> None:
         """Write a list. A list that holds headings or tables is layout, so its content is written instead."""
-        if any(
-            below.tag in ("table", "h1", "h2", "h3", "h4", "h5", "h6", "pre") for below in element.iterdescendants()
-        ):
+        if any(below.tag in _IN_ITEMS for below in element.iterdescendants()):
             self._children(element)
             self._flush()
         else:
-            self._block(Form.LIST, list_text(list(_items(element))), element)
+            self._block(Form.LIST, list_text(list(_items(element, self.inline))), element)
 
-    def _table(self, element: etree._Element) -> None:
+    def _definitions(self, element: etree._Element) -> None:
+        """Write each term with its descriptions as one item; as a heading, if a description holds lists, tables or code."""
+        if not any(below.tag in (*_IN_ITEMS, *_LISTS, "dl") for below in element.iterdescendants()):
+            self._block(Form.LIST, list_text(list(_definitions(element, self.inline))), element)
+            return
+        self._panels += 1
+        for child in _of_definitions(element):
+            if child.tag == "dt":
+                self._title(child)
+            else:
+                self._children(child)
+                self._flush()
+        self.outline.heading(_BELOW_HEADINGS + self._panels - 1, "")
+        self._panels -= 1
+
+    def _table(self, element: etree._Element, table: HtmlTable) -> None:
         for caption in element.iterchildren("caption"):
-            self._block(Form.PARAGRAPH, _finished(text_of(caption)), caption)
-        rows = [[_finished(text_of(cell)) for cell in row.iterchildren("td", "th")] for row in element.iter("tr")]
+            self._block(Form.PARAGRAPH, self._cell_text(caption), caption)
+        if pairs := table.pairs():
+            self._block(Form.LIST, list_text([Item(f"{name}: {value}") for name, value in pairs]), element)
+            return
+        title, rows = table.title_and_rows()
+        self._block(Form.PARAGRAPH, title, element)
         self._block(Form.TABLE, table_text(rows), element)
+
+    def _cell_text(self, cell: etree._Element) -> str:
+        return _finished(self.inline.text_of(cell))
 
     def _block(self, form: Form, text: str, element: etree._Element) -> None:
         self.outline.block(form, text, self._locator(element))
@@ -212,9 +313,10 @@ class _Writer:
                 self._loose_lines += _lines(element)
 
     def _flush(self) -> None:
-        text = _finished(_collapsed("".join(self._loose)))
+        """Write the text since the last block. An empty line in it divides paragraphs."""
         lines = (min(self._loose_lines), max(self._loose_lines)) if self.with_lines and self._loose_lines else None
-        self.outline.block(Form.PARAGRAPH, text, Locator(lines=lines))
+        for text in _BREAKS.split(_collapsed("".join(self._loose))):
+            self.outline.block(Form.PARAGRAPH, _finished(text), Locator(lines=lines))
         self._loose.clear()
         self._loose_lines.clear()
 
@@ -238,19 +340,19 @@ def _code(element: etree._Element) -> str:
     return "".join(element.itertext()).strip("\n")
 
 
-def _items(element: etree._Element, depth: int = 0) -> Iterator[Item]:
+def _items(element: etree._Element, inline: _Inline, depth: int = 0) -> Iterator[Item]:
     number = None
     if element.tag == "ol":
         start = element.get("start") or "1"
         number = int(start) if start.isdecimal() and len(start) < 9 else 1
     for item in element.iterchildren(etree.Element):
         if item.tag in _LISTS:
-            yield from _items(item, depth + 1)
-        elif not _is_around(item):
+            yield from _items(item, inline, depth + 1)
+        elif not inline.frame.leaves_out(item):
             inner = [below for below in item.iterdescendants(*_LISTS) if _nearest_list(below) is element]
-            yield Item(_finished(text_of(item, lambda child: child.tag in _LISTS or _is_around(child))), depth, number)
+            yield Item(_finished(inline.text_of(item, _LISTS)), depth, number)
             for below in inner:
-                yield from _items(below, depth + 1)
+                yield from _items(below, inline, depth + 1)
             number = None if number is None else number + 1
 
 
@@ -258,22 +360,24 @@ def _nearest_list(element: etree._Element) -> etree._Element | None:
     return next(element.iterancestors(*_LISTS), None)
 
 
-def _definitions(element: etree._Element) -> Iterator[Item]:
+def _of_definitions(element: etree._Element) -> Iterator[etree._Element]:
+    """The terms and descriptions of a definition list, also those in groups."""
+    for child in element.iterchildren("dt", "dd", "div"):
+        if child.tag == "div":
+            yield from child.iterchildren("dt", "dd")
+        else:
+            yield child
+
+
+def _definitions(element: etree._Element, inline: _Inline) -> Iterator[Item]:
     """Each term with its descriptions as one list item."""
     terms: list[str] = []
-    for child in element.iter("dt", "dd"):
-        text = _finished(text_of(child))
-        if child.tag == "dt":
-            terms.append(text)
-        else:
-            yield Item(f"{', '.join(terms)}: {text}" if terms else text)
-            terms = []
+    descriptions: list[str] = []
+    for child in (*_of_definitions(element), None):
+        if descriptions and (child is None or child.tag == "dt"):
+            yield Item(": ".join(filter(None, (", ".join(terms), "\n".join(descriptions)))))
+            terms, descriptions = [], []
+        if child is not None:
+            (terms if child.tag == "dt" else descriptions).append(_finished(inline.text_of(child)))
     if terms:
         yield Item(", ".join(terms))
-
-
-def _is_layout(table: etree._Element) -> bool:
-    """Whether a table is layout: it has at most one cell a row, or holds blocks."""
-    if any(below.tag in ("table", "h1", "h2", "h3", "pre") for below in table.iterdescendants()):
-        return True
-    return all(len(list(row.iterchildren("td", "th"))) < 2 for row in table.iter("tr"))
