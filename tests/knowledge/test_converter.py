@@ -56,13 +56,13 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_one_read():
 def test_a_file_that_fills_the_memory_is_refused_and_the_bot_keeps_its_own():
     """Fifty megabytes of text need more than the limit; the bot itself hardly grows."""
     before = psutil.Process().memory_info().rss
-    with Converter(Limits(seconds=300)) as converter:  # as slow as the machine may be
+    with Converter(Limits(300, 512 * 2**20)) as converter:  # as slow as the machine may be
         message = refusal(converter, "big.md", b"some words of text\n\n" * 2_500_000)
-    assert (
-        message == "reading it takes more than 512 megabytes of memory; divide it, or raise knowledge.convert_megabytes"
-    )
-    assert psutil.Process().memory_info().rss - before < 200 * 2**20
-    assert converter.read("b.md", b"text").blocks
+        assert message.startswith(
+            "reading it takes more than 512 megabytes of memory; divide it, or raise knowledge.convert_m"
+        )
+        assert psutil.Process().memory_info().rss - before < 200 * 2**20
+        assert converter.read("b.md", b"text").blocks
 
 
 def test_a_document_of_more_text_than_can_be_embedded_is_refused(converter):
