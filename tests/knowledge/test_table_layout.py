@@ -10,7 +10,7 @@ from xlsxwriter.workbook import Workbook
 
 from bot.core.documents import Block, Document, Form
 from bot.inference.encoder import WordEncoder
-from bot.knowledge.formats.cell_marks import unit_of
+from bot.knowledge.formats.office.cell_marks import unit_of
 from bot.knowledge.formats.outline import Outline
 from bot.knowledge.formats.tables import Cell, Merge, grid_text, laid_out, merged, write_sheet
 from bot.knowledge.loaders import load

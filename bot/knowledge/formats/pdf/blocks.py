@@ -11,8 +11,8 @@ from itertools import pairwise
 from bot.core.documents import Form, Locator
 from bot.core.text import plain
 from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text
-from bot.knowledge.formats.pdf_lines import TICKS, Line
-from bot.knowledge.formats.pdf_tables import aligned_grid, gap_below, ruled_grid, table_end
+from bot.knowledge.formats.pdf.lines import TICKS, Line
+from bot.knowledge.formats.pdf.tables import aligned_grid, gap_below, ruled_grid, table_end
 from bot.knowledge.formats.tables import grid_text
 
 _BULLET = re.compile(r"(?:[•‣◦▪▫●○■□–∙·*-]|\u2043|\uf0b7|\uf0a7|o(?= ))\s+(?=\S)")

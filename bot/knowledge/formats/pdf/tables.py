@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from bot.knowledge.formats.pdf_lines import Cell, Line
+from bot.knowledge.formats.pdf.lines import Cell, Line
 from bot.knowledge.formats.tables import Cell as GridCell
 from bot.knowledge.formats.tables import Grid, laid_out
 

@@ -1,4 +1,4 @@
-"""The loader for HTML: the content without the frame around it (`html_frame`). Nothing is run or fetched.
+"""The loader for HTML: the content without the frame around it (`frame`). Nothing is run or fetched.
 
 `write_blocks` reads the content of any HTML into an outline; EPUB uses it chapter by chapter.
 """
@@ -14,8 +14,8 @@ from lxml import etree
 from bot.core.documents import Document, Form, Locator
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.decoding import decode
-from bot.knowledge.formats.html_frame import HEADINGS, Frame
-from bot.knowledge.formats.html_tables import HtmlTable
+from bot.knowledge.formats.html.frame import HEADINGS, Frame
+from bot.knowledge.formats.html.tables import HtmlTable
 from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text
 from bot.knowledge.formats.tables import write_table
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from lxml import etree
 
-from bot.knowledge.formats.html_frame import HEADINGS
+from bot.knowledge.formats.html.frame import HEADINGS
 from bot.knowledge.formats.tables import Cell, Grid, laid_out
 
 _LONGEST_CELL = 400  # characters on average; more is a page laid out in a table
