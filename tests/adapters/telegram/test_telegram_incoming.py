@@ -334,6 +334,19 @@ async def test_a_backlog_is_answered_in_order_and_late_questions_with_regret(ser
         assert not server.private(ann).texts[0].startswith("This took a while")
 
 
+async def test_questions_of_an_absence_count_by_when_they_were_asked(server, application_of, ann, monkeypatch):
+    """Nobody has asked too often who asked once a minute, though all of it comes at once."""
+    monkeypatch.setattr(flood, "CHAT_RATE", Rate(100, 1.0))
+    application = application_of().with_settings(limits={"author_questions": 2})
+    async with application:
+        chat = server.private(ann)
+        for minutes in range(8, 0, -1):
+            server.says(chat, ann, f"{minutes}?", at=time.time() - 60 * minutes)
+        await application.start()
+        await application.answered(chat, 8)
+        assert len(application.engine.asked) == 8
+
+
 async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of, monkeypatch):
     """Telegram keeps the questions for which the queue has no room; refusing them would help nobody."""
     monkeypatch.setattr(incoming, "_BACKLOG_PAUSE", 0.02)
