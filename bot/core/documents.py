@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.core.markup import Markup
+
 
 class Form(StrEnum):
     """The form of a block, which decides how it may be split and how it is quoted."""
@@ -39,6 +41,8 @@ class Block:
 
     `context` is the text that a part of a split block needs to be understood (a table's header rows): it is searched and shown
     with the part, but not quoted. In a stored pair, `context` is the question and `text` the answer.
+
+    `markup` is that of the words. Lists and tables are written as Markdown in any case.
     """
 
     form: Form
@@ -47,6 +51,7 @@ class Block:
     locator: Locator = Locator()
     context: str = ""
     part: tuple[int, int] = (0, 1)  # (number from 0, count) of the parts of a split block
+    markup: Markup = Markup.MARKDOWN
 
     def located(self, start: int, end: int) -> Locator:
         """Return the place of a part of the text: lines or a row of its own, if the text keeps the lines of the file."""

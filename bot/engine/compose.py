@@ -8,10 +8,11 @@ sentence, item, row or command, and every quote stands in the document exactly l
 import re
 import urllib.parse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.documents import Block, Form, FoundPassage
+from bot.core.markup import Markup, Piece, inline_markdown, text_of
 from bot.core.messages import Citation
 from bot.core.text import Span, line_spans, list_items, sentences, stripped
 from bot.engine.readable import readable
@@ -53,14 +54,22 @@ _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """`text` is Markdown; `span` stands in it word for word and is what answers; `form` is that of the block it is from.
-    `more` is what follows in the same section, Markdown as well; empty where there is nothing."""
+    """`span` stands in `text` word for word and is what answers; `form` is that of the block it is from. `more` is what follows
+    in the same section; empty where there is nothing."""
 
-    text: str
+    pieces: tuple[Piece, ...]
     span: str
     citation: Citation
     form: Form
-    more: str = ""
+    more_pieces: tuple[Piece, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return text_of(self.pieces)
+
+    @property
+    def more(self) -> str:
+        return text_of(self.more_pieces)
 
     @property
     def says_something(self) -> bool:
@@ -79,37 +88,62 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
         section = replace(section, span=cell)
     first, last = _extent(section, steps=wants_steps(question))
     address = _address(section.found, base_url) or ""
-    shown, quoted, rest = [], [], []
+    shown: list[Piece] = []
+    rest: list[Piece] = []
+    quoted = []
     for number in range(first, last + 1):
         block = section.blocks[number]
         unit = _unit(block, section.span, wants_steps(question)) if number == section.place else (0, len(block.text))
-        text = block.text[slice(*unit)]
-        if number == section.place and block.form is not Form.CODE:
-            text = _emphasised(block.text, unit, section.span)
-        shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
+        words = section.span if number == section.place else None
+        shown += [*_heading(section, number, first), _piece(block, unit, address, words)]
         quoted.append((block, stripped(block.text, unit)))
-        if number == last and (left := block.text[unit[1] :].strip("\n")):
-            rest = [_shown(block, (unit[1], len(block.text)), left, address)]
-    after = [
-        _below_heading(section, number, 0, _shown(block, (0, len(block.text)), block.text, address))
-        for number, block in enumerate(section.blocks[last + 1 :], start=last + 1)
-    ]
+        if number == last and block.text[unit[1] :].strip("\n"):
+            rest = [_piece(block, (unit[1], len(block.text)), address)]
+    for number, block in enumerate(section.blocks[last + 1 :], start=last + 1):
+        rest += [*_heading(section, number, 0), _piece(block, (0, len(block.text)), address)]
     start, end = stripped(section.block.text, section.span)
     return Composed(
-        "\n\n".join(shown).strip("\n"),
+        merged(shown),
         section.block.text[start:end],
         _cite_all(section.found, quoted, base_url),
         section.block.form,
-        "\n\n".join([*rest, *after]).strip("\n"),
+        merged(rest),
     )
 
 
-def _below_heading(section: Section, number: int, first: int, text: str) -> str:
-    """The text of block `number`, with the heading of the subsection that it begins, unless it is the `first` that is shown."""
+def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """The pieces without empty ones, and with neighbours that are Markdown as one."""
+    found: list[Piece] = []
+    for piece in pieces:
+        if not piece.text:
+            continue
+        if found and found[-1].markup is piece.markup is Markup.MARKDOWN:
+            piece = Piece(text_of((found.pop(), piece)))
+        found.append(piece)
+    return tuple(found)
+
+
+def _heading(section: Section, number: int, first: int) -> list[Piece]:
+    """The heading of the subsection that block `number` begins, if any, unless it is the `first` that is shown."""
     block = section.blocks[number]
     if number == first or block.heading == section.blocks[number - 1].heading:
-        return text
-    return f"**{block.heading[-1]}**\n\n{text}"
+        return []
+    return [Piece(f"**{inline_markdown(block.heading[-1])}**")]
+
+
+def _piece(block: Block, span: Span, address: str, words: Span | None = None) -> Piece:
+    """A piece of a block, with the words that answer in bold."""
+    text = block.text[slice(*span)]
+    if block.markup is Markup.MARKDOWN or block.form is Form.TABLE:
+        if words and block.form is not Form.CODE and block.markup is Markup.MARKDOWN:
+            text = _emphasised(block.text, span, words)
+        return Piece(_shown(block, span, text.strip("\n"), address).strip("\n"))
+    if block.form is Form.CODE:
+        return Piece(text.strip("\n"), Markup.CODE)
+    start = span[0] + len(text) - len(text.lstrip("\n"))
+    low, high = stripped(block.text, (max(words[0], start), min(words[1], span[1]))) if words else (0, 0)
+    part_of_more = low < high and (low, high) != stripped(block.text, span)
+    return Piece(text.strip("\n"), block.markup, (low - start, high - start) if part_of_more else None)
 
 
 def _extent(section: Section, *, steps: bool) -> tuple[int, int]:
@@ -184,7 +218,19 @@ def _shown(block: Block, span: Span, text: str, address: str) -> str:
     if block.form is Form.TABLE:
         header = block.context or "\n".join(block.text.split("\n")[:2])
         text = text if span[0] < len(header) and not block.context else f"{header}\n{text}"
+        if block.markup is not Markup.MARKDOWN:
+            return _table_of_plain_cells(text, block.markup)
     return readable(text, address)
+
+
+def _table_of_plain_cells(text: str, markup: Markup) -> str:
+    """The rows as Markdown, for the cells of which each character stands for itself."""
+
+    def cell(words: str) -> str:
+        runs = Piece(words.replace("\\|", "|"), markup).runs
+        return "".join(f"`{said}`" if code else inline_markdown(said) for said, _, code in runs).replace("|", "\\|")
+
+    return "\n".join("|".join(map(cell, re.split(r"(?<!\\)\|", line))) for line in text.split("\n"))
 
 
 def _fenced(block: Block, text: str) -> str:
@@ -228,6 +274,7 @@ def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> C
         paragraph=locator.paragraph,
         quote=block.text[slice(*span)],
         url=_address(found, base_url),
+        markup=block.markup,
     )
 
 
