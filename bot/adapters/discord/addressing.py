@@ -60,6 +60,7 @@ class MessageReader:
                     "unasked": not (addressed or _opens_post(message) or _takes_part(message.channel, me)),
                     "thread": text[:_LONGEST_TITLE] if opens_thread else None,
                     "server": message.guild.id if message.guild else None,
+                    "asked": text[:_LONGEST_TITLE],  # named where the answer can't be sent to the channel
                 },
             ),
             received_at=message.created_at,
@@ -82,7 +83,10 @@ class MessageReader:
         replied = reference.resolved
         if isinstance(replied, discord.Message) and replied.author.id != me.id:
             return None
-        return await self._answers.answered_by(PLATFORM, str(reference.message_id))
+        sent = str(reference.message_id)
+        return await self._answers.answered_by(PLATFORM, sent) or await self._answers.answered_by(
+            PLATFORM, f"{sent}@{reference.channel_id}"
+        )
 
     def _may_open_thread(self, message: discord.Message, me: discord.abc.User) -> bool:
         """Whether the question of a message gets a thread, by the settings and the known permissions."""
