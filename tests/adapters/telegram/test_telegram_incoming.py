@@ -205,6 +205,33 @@ async def test_nobody_is_answered_who_is_no_person(server, application_of, ann):
         assert application.engine.asked == []
 
 
+async def test_a_comment_below_a_post_asks_everybody(server, application_of, ann, bob):
+    """It replies to the post that the service forwards; a reply to a comment is to its author."""
+    server.privacy = False
+    async with application_of(policy="always") as application:
+        await application.start()
+        channel, group = server.group("News", kind="channel"), server.group()
+        post = server.forwards_to_discussion(group, channel, "The new pump is here")
+        comment = server.says(group, ann, "how do I fit it?", reply_to=post, message_thread_id=post["message_id"])
+        await application.answered(group)
+        server.says(group, bob, "why do you ask?", reply_to=comment, message_thread_id=post["message_id"])
+        server.says(group, bob, "???")
+        await application.quiet()
+        assert [question.text for question in application.engine.asked] == ["how do I fit it?"]
+
+
+async def test_the_name_of_the_bot_asks_the_words_that_are_quoted(server, application_of, ann, bob):
+    """Not all of the message that they are from."""
+    async with application_of() as application:
+        await application.start()
+        group = server.group()
+        said = server.says(group, bob, "It rains. How warm is the water? I'd rather know.")
+        quote = {"text": "How warm is the water?", "position": 10}
+        server.says(group, ann, "@keeper_bot", reply_to=said, quote=quote)
+        await application.answered(group)
+        assert application.engine.asked[0].text == "How warm is the water?"
+
+
 async def test_a_policy_decides_when_a_group_is_answered(server, application_of, ann, bob):
     """Always: every question, but not what people say to each other. Off: not even when addressed."""
     server.privacy = False
