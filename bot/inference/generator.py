@@ -83,6 +83,7 @@ class LocalModel:
             raise
         except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
             raise WeightsError(f"{settings.model} can't be loaded from {weights.folder}: {error}") from error
+        self._model.generation_config.max_length = None  # it would be taken for a second limit, and warned of
         self._two_parts: bool = bool(self._model.config.is_encoder_decoder)
         self.prompter = Prompter(self._tokenizer, self._model.config, self._model.generation_config, settings)
         self.style = self.prompter.style
@@ -198,7 +199,7 @@ class Row:
         text, stop_there = prompts.until_stop(text, self.encoded.stops)
         if not (final or stop_there):
             text = prompts.certain(text, self.encoded.stops)
-        text = prompts.said(text, thinking=self.encoded.thinking)
+        text = prompts.said(text)
         self._tell(text[self._told :])
         self._told = max(self._told, len(text))
         return stop_there

@@ -21,12 +21,11 @@ _ANSWER = "(the answer)"
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A prompt as `tokens`. `new` is the number of tokens that may follow; `thinking`: the prompt ends within a thought."""
+    """A prompt as `tokens`, and the number of tokens that may follow."""
 
     tokens: list[int]
     new: int
     stops: tuple[str, ...] = ()
-    thinking: bool = False
 
 
 class Prompter:
@@ -54,22 +53,20 @@ class Prompter:
         if isinstance(prompt, str):
             return Encoded(self._tokens(prompt)[-budget:], new, settings.stop)
         material = prompts.harmless_material(prompt, self._special_tokens)
-        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material)[0]))
-        tokens, thinking = self._prompt(material)
+        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material)))
+        tokens = self._prompt(material)
         if len(tokens) > budget and self.style is Style.COMPLETION:
             tokens = self._tokens(prompts.completion(material, examples=False))
-        return Encoded(tokens[-budget:], new, self._stops, thinking)
+        return Encoded(tokens[-budget:], new, self._stops)
 
-    def _prompt(self, material: Material) -> tuple[list[int], bool]:
-        """Return the tokens of a prompt, and whether it ends within a thought for the model to continue."""
+    def _prompt(self, material: Material) -> list[int]:
         if self.style is Style.CHAT:
-            text = self._chat(prompts.chat(material))
             # The template has written the special tokens.
-            return self._tokens(text, special=False), text.rstrip().endswith("<think>")
+            return self._tokens(prompts.without_thinking(self._chat(prompts.chat(material))), special=False)
         if self.style is Style.DIALOGUE:
-            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token)), False
+            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token))
         make = {Style.QUESTION: prompts.question_and_context, Style.SUMMARY: prompts.summary}
-        return self._tokens(make.get(self.style, prompts.completion)(material)), False
+        return self._tokens(make.get(self.style, prompts.completion)(material))
 
     def _chat(self, messages: Sequence[prompts.Message]) -> str:
         """Return the messages in the model's template. Templates without a system role raise an error or drop its message."""

@@ -230,15 +230,17 @@ def _shortened(material: Material, surplus: int) -> Material:
 _THOUGHT_BEGINS, _THOUGHT_ENDS = "<think>", "</think>"
 
 
-def said(text: str, *, thinking: bool = False) -> str:
-    """Return a model's text without its thoughts (`<think> ... </think>`). `thinking`: the prompt has opened the thought."""
-    before, ended, after = text.partition(_THOUGHT_ENDS)
+def without_thinking(prompt: str) -> str:
+    """Return the prompt with an empty thought where it ends within one, because a thought takes longer than anybody waits."""
+    return f"{prompt.rstrip()}\n\n{_THOUGHT_ENDS}\n\n" if prompt.rstrip().endswith(_THOUGHT_BEGINS) else prompt
+
+
+def said(text: str) -> str:
+    """Return a model's text without its thoughts (`<think> ... </think>`)."""
     begins = text.lstrip()
-    if ended and (thinking or begins.startswith(_THOUGHT_BEGINS)):
-        return after.lstrip()
-    if thinking or begins.startswith(_THOUGHT_BEGINS) or (begins and _THOUGHT_BEGINS.startswith(begins)):
-        return ""
-    return before + ended + after
+    if begins.startswith(_THOUGHT_BEGINS):
+        return text.partition(_THOUGHT_ENDS)[2].lstrip()
+    return "" if begins and _THOUGHT_BEGINS.startswith(begins) else text
 
 
 def until_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:

@@ -31,7 +31,7 @@ from tests.tiny_models import _example
 from tests.writing import change_weights
 
 SETTINGS = GeneratorSettings(provider="local", dtype="float32", persona="You are kind.", max_new_tokens=80)
-KINDS = ["gpt2", "dialogpt", "llama", "gemma", "qwen", "t5"]
+KINDS = ["gpt2", "dialogpt", "llama", "gemma", "qwen", "deepseek-r1", "t5", "bart"]
 
 
 def base_of(model: str, **settings) -> _Base:
