@@ -57,6 +57,11 @@ class Generator(Protocol):
 # --- the model --------------------------------------------------------------------------------------------------------
 
 
+# Answers copy from the prompt: where the words last written stand in it, so many tokens behind them are tried at once. They are
+# kept as far as the model would have written them. Only one text at a time can be written so, and only by a decoder.
+_LOOKED_UP = 4
+
+
 class LocalModel:
     """A loaded causal or encoder-decoder language model, with its tokenizer."""
 
@@ -112,6 +117,8 @@ class LocalModel:
         with torch.inference_mode():
             ids, mask = self._padded([row.encoded.tokens for row in rows])
             config = self._generation_config(max(row.encoded.new for row in rows))
+            if not self._two_parts and len(rows) == 1:
+                config.prompt_lookup_num_tokens = _LOOKED_UP
             if config.do_sample and self._settings.seed:
                 torch.manual_seed(self._settings.seed)
             length = 1 if self._two_parts else ids.shape[1]
@@ -120,7 +127,7 @@ class LocalModel:
                 attention_mask=mask,
                 generation_config=config,
                 logits_processor=_penalty(self._settings.repetition_penalty, length),
-                stopping_criteria=StoppingCriteriaList([_watcher(rows, pause)]),
+                stopping_criteria=StoppingCriteriaList([_watcher(rows, length, pause)]),
             )
         for row in rows:
             row.finish()
@@ -188,6 +195,10 @@ class Row:
             stop_there = self._say(final=ended)
             self.done = ended or stop_there or len(self.tokens) >= self.encoded.new or self.stopped.is_set()
         return self.done
+
+    def take_all(self, tokens: Sequence[int]) -> bool:
+        """Add tokens up to the one that ends the row; return whether the row has ended."""
+        return any(map(self.take, tokens))
 
     def finish(self) -> None:
         """Pass on the text that was held back."""
@@ -262,16 +273,21 @@ def _penalty(penalty: float, prompt_length: int) -> Any:
     return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty, prompt_ignore_length=prompt_length)])
 
 
-def _watcher(rows: Sequence[Row], pause: Callable[[], None]) -> Any:
-    """Return a stopping criterion that passes each row its newest token and ends the rows that are done."""
+def _watcher(rows: Sequence[Row], length: int, pause: Callable[[], None]) -> Any:
+    """Return a stopping criterion that passes each row its new tokens, the first of which stands at `length`, and ends the rows
+    that are done."""
     import torch
     from transformers import StoppingCriteria
 
     class Watcher(StoppingCriteria):
+        def __init__(self) -> None:
+            self._seen = length
+
         def __call__(self, input_ids: Any, *_: Any, **__: Any) -> Any:
             pause()
-            newest = input_ids[:, -1].tolist()
-            return torch.tensor([row.take(token) for row, token in zip(rows, newest, strict=True)])
+            new = input_ids[:, self._seen :].tolist()
+            self._seen = input_ids.shape[1]
+            return torch.tensor([row.take_all(tokens) for row, tokens in zip(rows, new, strict=True)])
 
     return Watcher()
 

@@ -158,6 +158,18 @@ async def test_texts_written_side_by_side_are_those_written_alone(tiny, worker_o
     assert together == [alone(model, prompt) for prompt in prompts]
 
 
+async def test_a_text_that_copies_takes_fewer_steps_and_stays_the_same(copying, worker_of):
+    """Words are taken from the prompt where the model would have written them; each token is passed on by itself."""
+    model = load(copying, repetition_penalty=1.0)
+    passage = "The boiler weighs 62 kilograms. The boiler costs 42 euros."
+    prompt = f"{passage}<|endoftext|>What is known about the boiler?<|endoftext|>"
+    steps: list[None] = []
+    worker = worker_of(model, pause=lambda: steps.append(None))
+    pieces = [piece async for piece in worker.stream(prompt)]
+    assert "".join(pieces) == alone(model, prompt)
+    assert len(steps) < len(pieces)
+
+
 async def test_text_comes_while_it_is_written(tiny, worker_of):
     """Token by token, in pieces that make up the whole."""
     pieces = [piece async for piece in worker_of(load(tiny("llama"))).stream("The quick brown fox")]
