@@ -59,7 +59,7 @@ class Generator(Protocol):
 
 # Answers copy from the prompt: where the words last written stand in it, so many tokens behind them are tried at once. They are
 # kept as far as the model would have written them. Only one text at a time can be written so, and only by a decoder.
-_LOOKED_UP = 4
+_LOOKED_UP = 8
 
 
 class LocalModel:
