@@ -196,10 +196,6 @@ class Row:
             self.done = ended or stop_there or len(self.tokens) >= self.encoded.new or self.stopped.is_set()
         return self.done
 
-    def take_all(self, tokens: Sequence[int]) -> bool:
-        """Add tokens up to the one that ends the row; return whether the row has ended."""
-        return any(map(self.take, tokens))
-
     def finish(self) -> None:
         """Pass on the text that was held back."""
         if not self.stopped.is_set():
@@ -284,10 +280,12 @@ def _watcher(rows: Sequence[Row], length: int, pause: Callable[[], None]) -> Any
             self._seen = length
 
         def __call__(self, input_ids: Any, *_: Any, **__: Any) -> Any:
-            pause()
-            new = input_ids[:, self._seen :].tolist()
+            ended = [False] * len(rows)
+            for tokens in input_ids[:, self._seen :].T.tolist():
+                pause()
+                ended = [row.take(token) for row, token in zip(rows, tokens, strict=True)]
             self._seen = input_ids.shape[1]
-            return torch.tensor([row.take_all(tokens) for row, tokens in zip(rows, new, strict=True)])
+            return torch.tensor(ended)
 
     return Watcher()
 

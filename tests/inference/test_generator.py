@@ -163,11 +163,12 @@ async def test_a_text_that_copies_takes_fewer_steps_and_stays_the_same(copying, 
     model = load(copying, repetition_penalty=1.0)
     passage = "The boiler weighs 62 kilograms. The boiler costs 42 euros."
     prompt = f"{passage}<|endoftext|>What is known about the boiler?<|endoftext|>"
-    steps: list[None] = []
-    worker = worker_of(model, pause=lambda: steps.append(None))
-    pieces = [piece async for piece in worker.stream(prompt)]
+    steps: list[object] = []
+    model._model.register_forward_hook(lambda *_: steps.append(None))
+    pauses: list[object] = []
+    pieces = [piece async for piece in worker_of(model, pause=lambda: pauses.append(None)).stream(prompt)]
+    assert len(steps) < len(pauses) == 12
     assert "".join(pieces) == alone(model, prompt)
-    assert len(steps) < len(pieces)
 
 
 async def test_text_comes_while_it_is_written(tiny, worker_of):
