@@ -22,7 +22,7 @@ import numpy as np
 from bot.core.documents import FoundPassage
 from bot.core.settings import GroundingSettings
 from bot.core.text import plain, sentences, share_of_words, stems, words
-from bot.engine.claims import normalised
+from bot.engine.claims import Kind, normalised, tokens
 from bot.engine.support import Passages, Support, SupportModel, Text, compare
 from bot.inference.span_model import ScoredSpan, Task
 from bot.inference.workers import AsyncEncoder, AsyncReader
@@ -421,7 +421,7 @@ def _problem(piece: str, question: str, source: str) -> str:
         return "repetition"
     if _foreign_script(piece, source):
         return "language"
-    if said == words(question):
+    if said == words(question) or _restates(piece, question):
         return "echo"
     if piece.rstrip().endswith(("?", "？")):
         return "question"
@@ -429,6 +429,28 @@ def _problem(piece: str, question: str, source: str) -> str:
     if _FILLER.fullmatch(text):
         return "filler"
     return "no_answer" if _DENIAL.fullmatch(text) else ""
+
+
+# A question for yes or no, or for one of several things that it names, is answered with its own words.
+_ANSWERED_BY_ITSELF = re.compile(
+    r"(?:^|[.!?,;:]\s+|\b(?:so|and|but|hey|hi|hello)\s+)"
+    r"(?:is|are|am|was|were|do|does|did|can|could|will|would|should|shall|may|might|must|has|have|had|need)(?:n't)?\b|\bor\b",
+    re.IGNORECASE,
+)
+# "When you ..." begins a condition.
+_OPEN = re.compile(
+    r"\b(?:what|why|how|where|which|who|whose|whom|when(?!\s+(?:i|you|we|they|he|she|it|the|an?|my|your)\b))\b",
+    re.IGNORECASE,
+)
+
+
+def _restates(piece: str, question: str) -> bool:
+    """Whether a sentence only says again, as a statement, what an open question says."""
+    if _ANSWERED_BY_ITSELF.search(question) or ("?" in question and not _OPEN.search(question)):
+        return False
+    asked = {token.key for token in tokens(normalised(question))}
+    said = [token.key for token in tokens(normalised(plain(piece))) if token.carries or token.kind is Kind.NEGATION]
+    return bool(said) and asked.issuperset(said)
 
 
 def _loops(said: Sequence[str]) -> bool:

@@ -160,6 +160,29 @@ async def test_a_few_words_must_be_those_that_the_reader_marks(grounding: Ground
 
 
 @pytest.mark.parametrize(
+    ("question", "said", "restated"),
+    [
+        ("Why do all trains stop before the bridge?", "All trains stop before the bridge.", True),
+        ("Why do all trains stop before the bridge?", "All trains stop because they are before the bridge.", True),
+        ("The trains stop before the bridge and I don't know why", "The trains stop before the bridge.", True),
+        ("How high is the bridge?", 'The question is "How high is the bridge?".', False),  # a word of its own
+        ("How high is the bridge?", "The bridge is 134 metres high.", False),
+        ("Which trains stop before the bridge?", "No trains stop before the bridge.", False),
+        ("Do all trains stop before the bridge?", "All trains stop before the bridge.", False),
+        ("When I take a train, does it stop before the bridge?", "The train stops before the bridge.", False),
+        ("all trains stop before the bridge?", "All of the trains stop before the bridge.", False),
+        ("What stops before the bridge, cars or trains?", "Trains stop before the bridge.", False),
+    ],
+)
+async def test_what_only_says_the_question_again_answers_no_open_one(
+    by_words: Grounding, question: str, said: str, restated: bool
+) -> None:
+    """As a statement, with a "because" perhaps. A question for yes or no, or for one of two, is answered by its own words."""
+    checking = by_words.checking(PASSAGES, question)
+    assert (await checking.sentence(said) == ("echo",)) is restated
+
+
+@pytest.mark.parametrize(
     ("draft", "reason"),
     [
         ("", "empty"),
