@@ -153,7 +153,8 @@ class Checking:
             dict.fromkeys((*(["role"] if marked else []), *(reason for reasons in found for reason in reasons)))
         )
         kept = [not reasons for reasons in found]
-        if self.hopeless or not any(words(text) for text, keep in zip(texts, kept, strict=True) if keep):
+        lacks_step = any(_STEP.match(text) for text, keep in zip(texts, kept, strict=True) if not keep)
+        if self.hopeless or lacks_step or not any(words(text) for text, keep in zip(texts, kept, strict=True) if keep):
             return Grounded("", Verdict.REPLACED, why)
         text = _joined(draft, pieces, kept)
         if ended and not await self.answers(text):
@@ -282,6 +283,8 @@ def _liked(contexts: Sequence[str], readings: Sequence[Sequence[ScoredSpan]]) ->
 _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 _END = re.compile(r"[.!?:…。！？][\"'”’)\]*_`]*$")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]|[ \t]*[|#]")
+# Of a procedure, which misleads where one is left out.
+_STEP = re.compile(r"[ \t]*\d{1,3}[.)][ \t]")
 _HANGING = re.compile(
     r"(?:[,;(\-–]|\b(?:a|an|the|of|to|in|on|at|by|for|with|from|and|or|but|that|which|is|are|was|were|as|than|if|be|can|will))$",
     re.IGNORECASE,

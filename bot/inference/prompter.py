@@ -17,6 +17,7 @@ _SUMMARISERS = frozenset({"bart", "pegasus", "pegasus_x", "led", "bigbird_pegasu
 # A tokenizer without a limit has a huge number.
 _NO_LIMIT = 1_000_000
 _ANSWER = "(the answer)"
+_STOPS = {Style.COMPLETION: prompts.COMPLETION_STOPS, Style.CHAT: prompts.CHAT_STOPS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Prompter:
         self.context = _context(config, tokenizer)
         self.ends = _end_tokens(generation, config, tokenizer)
         self._special_tokens = sorted(_special_tokens(tokenizer), key=len, reverse=True)
-        self._stops = (*settings.stop, *(prompts.COMPLETION_STOPS if self.style is Style.COMPLETION else ()))
+        self._stops = (*settings.stop, *_STOPS.get(self.style, ()))
 
     def encode(self, prompt: Material | str) -> Encoded:
         """Return the prompt as tokens, shortened to fit."""

@@ -74,6 +74,8 @@ Answer: Children under six travel free of charge.
 """
 # Texts that end a completion: the model begins a new example.
 COMPLETION_STOPS = ("\n\n", "\nText:", "\nQuestion:", "\nAnswer:")
+# Texts that end an answer in a chat: a small model goes on as the prompt does.
+CHAT_STOPS = ("\nQuestion:", "\nDocument:")
 
 
 def chat(material: Material) -> list[Message]:

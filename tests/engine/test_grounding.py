@@ -159,6 +159,22 @@ async def test_a_few_words_must_be_those_that_the_reader_marks(grounding: Ground
     assert (await grounding.check("No.", PASSAGES, question)).verdict is Verdict.REPLACED
 
 
+async def test_steps_are_shown_all_or_not_at_all(by_words: Grounding) -> None:
+    """Whoever follows them would miss one; a point of another list may be left out."""
+    steps = "Drain the boiler. Remove the two screws of the lid. Close the valve."
+    passages = [
+        found("1. Drain the boiler.\n2. Remove the two screws of the lid.\n3. Close the valve.", form=Form.LIST)
+    ]
+    question = "How is the boiler opened?"
+    draft = "1. Drain the boiler.\n2. Call Mister Smith in Vienna.\n3. Close the valve."
+    assert await by_words.check(draft, passages, question) == Grounded("", Verdict.REPLACED, ("name",))
+    points = draft.replace("1.", "-").replace("2.", "-").replace("3.", "-")
+    left = await by_words.check(points, passages, question)
+    assert (left.text, left.verdict) == ("- Drain the boiler.\n\n- Close the valve.", Verdict.TRIMMED)
+    whole = "1. Drain the boiler.\n2. Remove the two screws of the lid.\n3. Close the valve."
+    assert (await by_words.check(whole, [found(steps)], question)).text == whole
+
+
 @pytest.mark.parametrize(
     ("question", "said", "restated"),
     [

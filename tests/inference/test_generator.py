@@ -205,6 +205,19 @@ async def test_writing_ends_at_a_stop(tiny, worker_of):
     assert cut == whole[: whole.index(stop)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"), [("llama", "Soft water.\n\nQuestion: And how much?"), ("gpt2", "Soft water.\n\nText: More.")]
+)
+def test_an_answer_ends_where_the_model_goes_on_with_the_prompt(tiny, kind, text):
+    """With another question or document of its own."""
+    model = load(tiny(kind))
+    said: list[str] = []
+    row = Row(replace(model.encode(MATERIAL), new=99), said.append)
+    row.begin(model._tokenizer, model.prompter.ends)
+    assert any(row.take(token) for token in model._tokenizer(text, add_special_tokens=False)["input_ids"])
+    assert "".join(said).strip() == "Soft water."
+
+
 def test_a_thought_is_not_said_aloud(tiny):
     """Models that think first write it down in a tag of their own."""
     tokenizer = load(tiny("llama"))._tokenizer
