@@ -448,8 +448,12 @@ _OPEN = re.compile(
 
 
 def _restates(piece: str, question: str) -> bool:
-    """Whether a sentence only says again, as a statement, what an open question says."""
-    if _ANSWERED_BY_ITSELF.search(question) or ("?" in question and not _OPEN.search(question)):
+    """Whether a sentence only says again, as a statement, what an open question says. One that announces something doesn't."""
+    if (
+        piece.rstrip().endswith(":")
+        or _ANSWERED_BY_ITSELF.search(question)
+        or ("?" in question and not _OPEN.search(question))
+    ):
         return False
     asked = {token.key for token in tokens(normalised(question))}
     said = [token.key for token in tokens(normalised(plain(piece))) if token.carries or token.kind is Kind.NEGATION]

@@ -184,6 +184,7 @@ async def test_steps_are_shown_all_or_not_at_all(by_words: Grounding) -> None:
         ("How high is the bridge?", 'The question is "How high is the bridge?".', False),  # a word of its own
         ("How high is the bridge?", "The bridge is 134 metres high.", False),
         ("Which trains stop before the bridge?", "No trains stop before the bridge.", False),
+        ("How do trains stop before the bridge?", "To stop trains before the bridge:", False),
         ("Do all trains stop before the bridge?", "All trains stop before the bridge.", False),
         ("When I take a train, does it stop before the bridge?", "The train stops before the bridge.", False),
         ("all trains stop before the bridge?", "All of the trains stop before the bridge.", False),
