@@ -171,9 +171,9 @@ def test_html_is_read_as_what_it_says():
         *("<tr><td>Adults</td><td>9</td></tr>", "</table>", "", "<!-- note --> <b>shown</b>"),
     )
     assert document.title == "Zoo"
+    assert [block.heading[-1:] for block in document.blocks] == [(), ("Fees?",), (), ()]
     assert [(block.text, block.locator.lines) for block in document.blocks] == [
         ("Open *daily*.", (3, 3)),
-        ("Fees?", (6, 6)),
         ("- five euros", (8, 8)),
         ("| Who | Fee |\n| --- | --- |\n| Adults | 9 |", (12, 15)),
         ("shown", (18, 18)),
