@@ -123,8 +123,7 @@ def test_an_error_and_a_told_line_drive_no_terminal(monkeypatch, text):
 
     monkeypatch.setattr(cli, "app", fails)
     with terminal() as screen:
-        with pytest.raises(SystemExit):
-            cli.main()
+        assert cli.run_command() == common.ExitCode.FAILURE
         common.say(f"{text}: removed")
     assert_harmless(screen.getvalue(), text)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.adapters.checking import check_platforms
 from bot.core.diagnosis import Diagnosis, Level
 from bot.core.settings import DiscordSettings, GeneratorSettings, Settings
 from bot.runtime.application import open_application
@@ -42,7 +43,7 @@ def said(settings, models):
     async def run(online: bool = False, **sections: object) -> dict[str, list[Diagnosis]]:
         changed = settings.model_copy(update=sections)
         found: dict[str, list[Diagnosis]] = {}
-        async for one in examine(changed, models, online=online):
+        async for one in examine(changed, check_platforms(changed, online=online), models):
             found.setdefault(one.subject, []).append(one)
         return found
 
