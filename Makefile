@@ -27,7 +27,7 @@ test: $(VENV)/.installed-dev  ## Set everything up and run the tests
 quick: $(VENV)/.installed-dev  ## The fast part of the tests, for between commits
 	@$(BIN)/python -m pytest -q -x -m "not slow" $(QUICK)
 
-lint: $(VENV)/.installed-dev  ## Style, types and the layers of the house
+lint: $(VENV)/.installed-dev  ## Style, types and layers
 	@echo "==> Checking style, types and layers"
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)

@@ -1,4 +1,4 @@
-"""The program: its options, its commands in the order of its help, and what becomes of errors."""
+"""The program: its options, its commands in the order of its help, and the handling of errors."""
 
 import os
 import sys

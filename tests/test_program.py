@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,8 +24,9 @@ QUESTION = "how hot should the water be?"
 ANSWER = "Use water at 92 to 96 degrees."
 PROMPT = "\x1b[?2004h"  # the terminal is told to mark pasted text: the prompt is ready
 CURSOR_QUERY = "\x1b[6n"
-# Processes start a few seconds sooner without the encoder.
+# Processes start a few seconds sooner without the encoder, and again so without any model.
 BY_WORDS = {"BOT_ENCODER__MODEL": "none"}
+ECHO = ("-W", "ignore", "-m", "tests.platforms.serve", "-", "-", "echo")
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_help_is_there_at_once(place):
 
 
 def test_ask_prints_one_json_object_with_everything(place, command):
-    """What a script needs: the fields, their types, and nothing else on standard output."""
+    """The fields that a script needs, with their types, and nothing else on standard output."""
     done = command("ask", "at what temperature should water be used?", "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
@@ -110,7 +111,7 @@ def test_index_reports_every_file(place, command):
 
 
 def test_search_shows_passages_with_scores(place, command):
-    """What the engine works from."""
+    """The passages that the engine works from."""
     [found] = json.loads(command("search", "water", "-k", "3", "--json").stdout)
     assert (found["document"], found["lines"]) == ("guide.md", [5, 5])
     assert 0 < found["cosine"] <= 1
@@ -182,7 +183,7 @@ def test_all_wrong_settings_are_told_at_once(place, command):
 
 
 def test_a_missing_folder_and_missing_weights_are_told_with_the_fix(place, command):
-    """What a newcomer runs into first."""
+    """The first mistakes of a newcomer."""
     done = command("ask", "x", BOT_KNOWLEDGE__FOLDER="elsewhere")
     assert (done.returncode, "knowledge.folder" in done.stderr) == (1, True)
     done = command("ask", "x", BOT_ENCODER__MODEL="nobody/nothing")
@@ -214,7 +215,7 @@ class Person:
     def types(self, text: str) -> None:
         os.write(self._terminal, text.encode())
 
-    def waits_for(self, text: str, seconds: float = 60) -> None:
+    def waits_for(self, text: str, seconds: float = 90) -> None:
         """Read the screen until the text has come since the last wait."""
         until = time.monotonic() + seconds
         while text not in self.seen:
@@ -222,7 +223,7 @@ class Person:
             self._read()
         self.seen = self.seen[self.seen.index(text) + len(text) :]
 
-    def sees_the_end(self, seconds: float = 60) -> int:
+    def sees_the_end(self, seconds: float = 90) -> int:
         """The exit status."""
         until = time.monotonic() + seconds
         while self.process.poll() is None:
@@ -243,15 +244,16 @@ class Person:
 
 
 @contextmanager
-def at_a_terminal(place: Path, *arguments: str) -> Iterator[Person]:
+def at_a_terminal(place: Path, *arguments: str, program: Sequence[str] = ("-m", "bot")) -> Iterator[Person]:
     person, program_side = pty.openpty()
+    screen = {"TERM": "xterm", "COLUMNS": "100", "LINES": "30", "PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen(
-        [sys.executable, "-m", "bot", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=place,
         stdin=program_side,
         stdout=program_side,
         stderr=program_side,
-        env=os.environ | BY_WORDS | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+        env=os.environ | BY_WORDS | screen,
         start_new_session=True,
     )
     os.close(program_side)
@@ -263,9 +265,8 @@ def at_a_terminal(place: Path, *arguments: str) -> Iterator[Person]:
         os.close(person)
 
 
-@pytest.mark.parametrize("ending", ["/quit\r", "\x04", "\x03"], ids=["quit", "Ctrl-D", "Ctrl-C"])
-def test_a_person_asks_and_leaves(place, ending):
-    """`run` without a platform is a conversation at the terminal, and every way out leaves cleanly."""
+def test_a_person_asks_and_leaves(place):
+    """`run` without a platform is a conversation at the terminal."""
     with at_a_terminal(place, "run") as person:
         person.waits_for("1 document, 1 passage")
         person.waits_for(PROMPT)
@@ -273,7 +274,22 @@ def test_a_person_asks_and_leaves(place, ending):
         person.waits_for("92 to 96 degrees")
         person.waits_for("guide.md, line 5")
         person.waits_for(PROMPT)
-        person.types(ending)
+        person.types("/quit\r")
+        assert person.sees_the_end() == 0
+        assert "Traceback" not in person.seen
+
+
+@pytest.mark.parametrize(
+    "ending", ["\x04", "\x03", signal.SIGTERM, signal.SIGINT], ids=["Ctrl-D", "Ctrl-C", "TERM", "INT"]
+)
+def test_every_way_out_leaves_cleanly(place, ending):
+    """By the keys of a terminal, and by the signals of a service manager."""
+    with at_a_terminal(place, "run", program=ECHO) as person:
+        person.waits_for(PROMPT)
+        if isinstance(ending, str):
+            person.types(ending)
+        else:
+            person.process.send_signal(ending)
         assert person.sees_the_end() == 0
         assert "Traceback" not in person.seen
 
@@ -281,23 +297,14 @@ def test_a_person_asks_and_leaves(place, ending):
 def test_the_arrow_keys_bring_back_what_was_typed(place):
     """Also what was typed in an earlier run; the file is for its owner only."""
     for typed in (f"{QUESTION}\r", "\x1b[A\r"):
-        with at_a_terminal(place, "chat") as person:
+        with at_a_terminal(place, "chat", program=ECHO) as person:
             person.waits_for(PROMPT)
             person.types(typed)
-            person.waits_for("guide.md, line 5")
+            person.waits_for(f"You asked: {QUESTION}")
             person.waits_for(PROMPT)
             person.types("\x04")
             assert person.sees_the_end() == 0
     assert (place / "data" / "terminal_history").stat().st_mode & 0o077 == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains_and_ends_with_success(place, number):
-    """As a service manager stops it."""
-    with at_a_terminal(place, "run") as person:
-        person.waits_for(PROMPT)
-        person.process.send_signal(number)
-        assert person.sees_the_end() == 0
 
 
 def test_two_bots_do_not_share_a_data_folder(place):
@@ -349,7 +356,7 @@ def _journal(place: Path) -> list[tuple[str | None]]:
 
 
 def test_index_checks_the_documents(place, command):
-    """What to mend comes with its place: for the changed files in the report, for all of them with --check."""
+    """Each fault comes with its place: for the changed files in the report, for all of them with --check."""
     (place / "knowledge" / "copy.txt").write_text("Use water at 92 to 96 degrees. It should be soft.\n")
     (place / "knowledge" / "picture.png").write_bytes(b"\x89PNG")
     said = "guide.md, line 5: says nearly the same as copy.txt, line 1: keep one of them."

@@ -1,4 +1,4 @@
-"""`knowledge-bot finetune`: data from the documents, training, comparison with the base, and what goes live."""
+"""`knowledge-bot finetune`: data from the documents, training, comparison with the base, activation."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Administration and operations: how the bot is, what it may do where, whom it forgets, its machine and its data."""
+"""Commands for operating the bot: status, health, policies, erasure, diagnosis, measurements and backups."""
 
 import asyncio
 from dataclasses import asdict

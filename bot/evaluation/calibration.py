@@ -28,7 +28,7 @@ _SHARE_OF_CHATTER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPoint:
-    """What a threshold gives on the held-out halves of the sets, each of which weighs the same."""
+    """The figures of a threshold on the held-out halves of the sets, each of which weighs the same."""
 
     threshold: float
     answered: float  # share of the questions

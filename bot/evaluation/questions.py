@@ -18,7 +18,7 @@ from bot.knowledge.formats.markdown import load as load_markdown
 
 
 class Kind(StrEnum):
-    """What is expected of the bot."""
+    """The expected behaviour of the bot."""
 
     ANSWERABLE = "answerable"
     FOLLOWUP = "followup"  # answerable together with what was said before
@@ -141,7 +141,7 @@ class _Line:
         return DocumentError(f"{self._file} line {self.number}: {problem}")
 
     def text(self, key: str) -> str:
-        """A text that must be there."""
+        """Return a required text."""
         text = self.optional_text(key)
         if text is None:
             raise self.wrong(f"`{key}` is missing or empty")

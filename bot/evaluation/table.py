@@ -136,7 +136,7 @@ def render_table(figures: Figures, title: str) -> Group:
 
 
 def render_calibration(fitted: Fitted) -> Group:
-    """What a calibration gives on the documents that it was not fitted on, for a rich Console."""
+    """Render the figures of a calibration on the documents that it was not fitted on, for a rich Console."""
     table = Table(
         title="On the documents that were held out", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False
     )

@@ -1,4 +1,4 @@
-"""The daemon: it serves the adapters until it is stopped. Wiring, signals and drain.
+"""The daemon: serves the adapters until it is stopped. Wiring, signals and drain.
 
 Nesting is the shutdown order: what is opened last is closed first.
 """
@@ -111,7 +111,7 @@ async def _serve(
 
 
 def _background_work(application: Application) -> dict[str, Callable[[], Awaitable[None]]]:
-    """What runs from the start to the end, by name."""
+    """Return the tasks that run from the start to the end, by name."""
     component, folder = application.health.component("journal"), application.settings.storage.folder
     return {
         "erasing": partial(keep_erasing, application),

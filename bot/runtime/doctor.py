@@ -1,6 +1,6 @@
 """`knowledge-bot doctor`: everything that can be wrong, one line each, with what to do about it.
 
-Nothing is changed. What needs no models comes first, so that it is told also where they can't be loaded.
+Nothing is changed. The checks that need no models come first, so that they are made also if the models can't be loaded.
 """
 
 import asyncio
@@ -53,8 +53,8 @@ async def examine(
 ) -> AsyncIterator[Diagnosis]:
     """Yield the result of every check, in order.
 
-    `platforms`: the results of the platforms' own checks. `models`: loaded ones, instead of those of the settings. `progress` is
-    called with the progress of the slowest check.
+    `platforms`: the results of the platforms' own checks. `models`: loaded ones, instead of those of the settings.
+    `progress` is called with the progress of the slowest check.
     """
     yield ok("settings", f"they are valid; platforms: {', '.join(settings.platforms) or 'none, so the terminal'}")
     for found in await asyncio.to_thread(lambda: [*_machine(), *_data_folder(settings.storage.folder)]):

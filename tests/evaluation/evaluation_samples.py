@@ -45,5 +45,5 @@ def result(
     forced: Answer | None = None,
     features: Features | None = None,
 ) -> Result:
-    """What was answered is what would have been answered at any rate; what was declined only if `forced` says so."""
+    """The result for an answer. A declined one would have been answered otherwise only if `forced` is given."""
     return Result(question, answer, latency_ms, forced or (answer if answer.answered else None), features)

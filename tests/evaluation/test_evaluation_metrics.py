@@ -340,7 +340,7 @@ def test_confidence_is_compared_with_what_is_right() -> None:
 
 
 def test_bins_begin_at_tenths() -> None:
-    """What is exactly 0.5 is in the bin above, and a confidence of 1 in the uppermost, not in one of its own."""
+    """A confidence of exactly 0.5 is in the bin above, and one of 1 in the uppermost bin, not in one of its own."""
     bins = reliability([result(answerable("x"), answered("x", confidence=c)) for c in (0.0, 0.49, 0.5, 0.59, 0.9, 1.0)])
     assert [each.questions for each in bins] == [1, 1, 2, 2]
 

@@ -1,4 +1,4 @@
-"""The files of an evaluation: what is read, what is filled in, and what is said about a malformed line."""
+"""The files of an evaluation: their fields, the defaults of these, and the messages about malformed lines."""
 
 import json
 from pathlib import Path

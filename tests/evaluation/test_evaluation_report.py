@@ -1,4 +1,4 @@
-"""What is shown of the figures: the table for the terminal, and the page, which must hold whatever people write."""
+"""Showing the figures: the table for the terminal, and the page, which must hold any text that people write."""
 
 import io
 import json
@@ -45,7 +45,7 @@ VOID = {"meta", "br"}
 
 
 class Page(HTMLParser):
-    """What a page is made of; closing the wrong element fails."""
+    """The elements of a page; closing the wrong element fails."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

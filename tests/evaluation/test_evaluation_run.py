@@ -153,7 +153,7 @@ async def test_what_would_be_answered_comes_with_what_is(
 async def test_where_nothing_is_found_nothing_would_be_answered(
     settings: Settings, models: Models, folder_of: Callable[..., Path]
 ) -> None:
-    """Whatever the threshold; small talk is not searched for either."""
+    """At any threshold; small talk is not searched for either."""
     folder_of({"picture.png": b""})
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)

@@ -50,7 +50,7 @@ async def test_the_first_index_is_accepted_and_told_how_it_answers(application):
 
 
 async def test_a_change_that_loses_an_answer_keeps_the_previous_index(application):
-    """What got worse is told; a deletion can be as bad as an edit."""
+    """The report names the lost answers; a deletion can be as bad as an edit."""
     async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
         (folder / "guide.md").write_text(GUIDE.replace("92 to 96", "50 to 60"))

@@ -59,7 +59,7 @@ def activated(settings: Settings, folder: Path) -> tuned.Tuned:
 
 
 def known(settings: Settings, active: tuned.Tuned) -> str:
-    """What answers and people call it."""
+    """The name of the model in answers."""
     return f"{settings.generator.model} + {active.name}"
 
 

@@ -1,4 +1,4 @@
-"""What the doctor finds, and what this machine can do."""
+"""The findings of the doctor, and the figures of the bench."""
 
 import os
 import re
@@ -38,7 +38,7 @@ GUIDE = "# Guide\n\n" + "".join(
 
 @pytest.fixture
 def said(settings, models):
-    """What the doctor says, by subject."""
+    """The findings of the doctor, by subject."""
 
     async def run(online: bool = False, **sections: object) -> dict[str, list[Diagnosis]]:
         changed = settings.model_copy(update=sections)
@@ -104,7 +104,7 @@ async def test_a_running_bot_is_seen_and_left_alone(said, healthy):
 
 
 async def test_a_threshold_that_does_not_fit_is_said_with_one_that_would(said, healthy):
-    """Too high: what the documents answer is declined."""
+    """Too high: questions that the documents answer are declined."""
     found = worst(await said(answer=healthy.answer.model_copy(update={"threshold": 0.999})), "threshold")
     assert found.level is Level.WARNING
     assert "try answer.threshold = 0." in found.text

@@ -1,4 +1,4 @@
-"""Fine-tuning of tiny models of every kind, with the real Trainer and real LoRA: what is learnt and kept, and going on."""
+"""Fine-tuning of tiny models of every kind, with the real Trainer and real LoRA: learning, keeping and continuing."""
 
 import json
 import os
@@ -124,7 +124,7 @@ def test_lora_finds_the_linear_layers_of_every_kind(tiny, kind, layers, count):
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
 def test_a_tuned_model_is_served_as_it_was_trained(tiny, data, tmp_path, kind):
-    """By lora and in full: what is loaded for serving gives the scores that training ended with."""
+    """By lora and in full: the model loaded for serving gives the scores that training ended with."""
     for method in ("lora", "full"):
         plan = Plan(tiny(kind), method=method, epochs=1, rate=0.01, batch=8, accumulate=2)
         folder = tmp_path / f"{kind}-{method}"

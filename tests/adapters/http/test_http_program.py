@@ -16,6 +16,7 @@ import httpx
 import openai
 import pytest
 
+pytestmark = pytest.mark.timeout(400)  # a machine that does much else takes a minute to start a process
 QUESTION = "how hot should the water be?"
 ANSWER = "92 to 96 degrees"
 
@@ -70,7 +71,7 @@ def running(
 
 
 def wait_until_ready(port: int) -> None:
-    end = time.monotonic() + 110
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         try:
             if httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).status_code == 200:
@@ -88,7 +89,6 @@ def journalled(place: Path) -> int:
     return 0
 
 
-@pytest.mark.timeout(180)
 def test_without_a_platform_and_a_terminal_the_program_answers_by_http(place, port, command):
     """It says how to ask, answers clients, tells how it is, and stops cleanly; nothing that was asked is in the log."""
     with running(place, port) as process:
@@ -114,20 +114,19 @@ def test_without_a_platform_and_a_terminal_the_program_answers_by_http(place, po
     assert "Traceback" not in log
 
 
-@pytest.mark.timeout(240)
 def test_a_key_gets_its_answer_after_kill_9(place, port):
-    """What was accepted is answered by the next start, once."""
+    """An accepted question is answered by the next start, once."""
     key = {"Idempotency-Key": "after-the-crash"}
     url = f"http://127.0.0.1:{port}/v1/answers"
-    with running(place, port) as process:
-        end = time.monotonic() + 60
+    with running(place, port, BOT_ENCODER__MODEL="none") as process:
+        end = time.monotonic() + 90
         while not journalled(place):  # as soon as it listens: the models are still being loaded, and questions wait
             assert time.monotonic() < end
             with suppress(httpx.TransportError):
                 httpx.post(url, json={"question": QUESTION}, headers=key, timeout=1)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    with running(place, port):
+    with running(place, port, BOT_ENCODER__MODEL="none"):
         wait_until_ready(port)
         first = httpx.post(url, json={"question": QUESTION}, headers=key, timeout=30).json()
         again = httpx.post(url, json={"question": QUESTION}, headers=key, timeout=30).json()
