@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 SOURCES := bot tests benchmarks
 # The tests that start no program, train no model and talk to no platform, but for those that are marked as slow.
-QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage)
+QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage test_structure.py)
 
 .PHONY: help run test quick lint check format bench load soak clean
 
