@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bot.core.messages import Answer, Outcome, Phrased
-from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 
 # An answer that shares this much with a gold span says the same.
@@ -140,7 +140,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MeanScores:
     """The mean scores of some questions."""
 
     questions: int
@@ -208,8 +208,8 @@ class Figures:
     language model was asked for any answer. `help`: of questions with keys, by subtype and for "all" together.
     """
 
-    overall: Row
-    kinds: Mapping[str, Row]
+    overall: MeanScores
+    kinds: Mapping[str, MeanScores]
     auroc: float | None
     precision: float | None
     precision_at_coverage: tuple[CoveragePoint, ...]
@@ -228,7 +228,7 @@ class Figures:
 def measure(results: Sequence[Result]) -> Figures:
     """The figures of a run, over all questions and for each kind that was asked. Blocking, but short."""
     scored = [(result.question.kind, _score(result)) for result in results]
-    by_kind = {kind: [score for other, score in scored if other is kind] for kind in Kind}
+    by_kind = {kind: [score for other, score in scored if other is kind] for kind in QuestionKind}
     given = [result for result in results if result.answer.answered and can_be_judged(result.question)]
     bins = reliability(results)
     p50, p95 = _percentiles([result.latency_ms for result in results], (50, 95))
@@ -271,9 +271,9 @@ def _help_shares(results: Sequence[Result]) -> HelpShares:
     )
 
 
-def _row(scores: Sequence[Scores]) -> Row:
+def _row(scores: Sequence[Scores]) -> MeanScores:
     means = {field.name: _mean(getattr(score, field.name) for score in scores) for field in fields(Scores)}
-    return Row(len(scores), Scores(**means))
+    return MeanScores(len(scores), Scores(**means))
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bot.core.text import counted
 from bot.evaluation.calibration import Fitted
-from bot.evaluation.metrics import Figures, HelpShares, PhrasedFigures, Row
+from bot.evaluation.metrics import Figures, HelpShares, MeanScores, PhrasedFigures
 
 NOT_APPLICABLE = "-"
 
@@ -161,7 +161,7 @@ def _number(figure: float | None) -> str:
     return NOT_APPLICABLE if figure is None else f"{figure:.3f}"
 
 
-def _cell(row: Row, column: Column) -> str:
+def _cell(row: MeanScores, column: Column) -> str:
     value: float | None = getattr(row.scores, column.score)
     if value is not None and column.score == "mrr_at_10":  # a mean of fractions, not a share of the questions
         return f"{value:.3f}"

@@ -2,16 +2,16 @@
 
 from bot.core.messages import Answer, Citation, Outcome
 from bot.engine.confidence import Features
-from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 
 
 def answerable(*golds: str, doc: str = "gold.md", question: str = "What is it?") -> EvaluationQuestion:
-    return EvaluationQuestion("q", question, Kind.ANSWERABLE, golds, frozenset({doc}))
+    return EvaluationQuestion("q", question, QuestionKind.ANSWERABLE, golds, frozenset({doc}))
 
 
-UNANSWERABLE = EvaluationQuestion("u", "Why not?", Kind.UNANSWERABLE, ())
-OFFTOPIC = EvaluationQuestion("o", "Who won?", Kind.OFFTOPIC, ())
+UNANSWERABLE = EvaluationQuestion("u", "Why not?", QuestionKind.UNANSWERABLE, ())
+OFFTOPIC = EvaluationQuestion("o", "Who won?", QuestionKind.OFFTOPIC, ())
 
 
 def answered(
