@@ -26,6 +26,7 @@ PROMPT = "\x1b[?2004h"  # the terminal is told to mark pasted text: the prompt i
 CURSOR_QUERY = "\x1b[6n"
 # Processes start a few seconds sooner without the encoder, and again so without any model.
 BY_WORDS = {"BOT_ENCODER__MODEL": "none"}
+IMPORTABLE = {"PYTHONPATH": str(Path(__file__).parents[1])}
 ECHO = ("-W", "ignore", "-m", "tests.platforms.serve", "-", "-", "echo")
 
 
@@ -143,15 +144,20 @@ def test_a_pipe_is_answered_line_by_line(place):
     assert done.stderr == ""
 
 
-def test_bytes_that_are_no_text_hurt_nothing(place):
+def test_bytes_that_are_no_text_hurt_nothing(place, command):
     """In a pipe or as an argument they become question marks, and the next question is answered."""
-    command = [sys.executable, "-m", "bot", "chat"]
     lines = b"\xff\xfe what\n" + QUESTION.encode() + b"\n"
     done = subprocess.run(
-        command, cwd=place, input=lines, capture_output=True, timeout=110, check=True, env=os.environ | BY_WORDS
+        [sys.executable, *ECHO, "chat"],
+        cwd=place,
+        input=lines,
+        capture_output=True,
+        timeout=110,
+        check=True,
+        env=os.environ | BY_WORDS | IMPORTABLE,
     )
-    assert ANSWER in done.stdout.decode()
-    assert program(place, "ask", "\udcff\udcfe what").returncode == 0
+    assert f"You asked: {QUESTION}" in done.stdout.decode()
+    assert command("ask", "\udcff\udcfe what").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -246,14 +252,14 @@ class Person:
 @contextmanager
 def at_a_terminal(place: Path, *arguments: str, program: Sequence[str] = ("-m", "bot")) -> Iterator[Person]:
     person, program_side = pty.openpty()
-    screen = {"TERM": "xterm", "COLUMNS": "100", "LINES": "30", "PYTHONPATH": str(Path(__file__).parents[1])}
+    screen = {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
     process = subprocess.Popen(
         [sys.executable, *program, *arguments],
         cwd=place,
         stdin=program_side,
         stdout=program_side,
         stderr=program_side,
-        env=os.environ | BY_WORDS | screen,
+        env=os.environ | BY_WORDS | IMPORTABLE | screen,
         start_new_session=True,
     )
     os.close(program_side)
@@ -309,7 +315,7 @@ def test_the_arrow_keys_bring_back_what_was_typed(place):
 
 def test_two_bots_do_not_share_a_data_folder(place):
     """Both would answer what a third one left undone; asking once beside a running bot is fine."""
-    with at_a_terminal(place, "run") as person:
+    with at_a_terminal(place, "run", program=ECHO) as person:
         person.waits_for(PROMPT)
         second = program(place, "chat")
         assert second.returncode == 1
@@ -320,7 +326,7 @@ def test_two_bots_do_not_share_a_data_folder(place):
 def test_what_kill_9_left_unanswered_is_answered_at_the_next_start(place, command):
     """A question in the journal survives the hardest stop, and its texts are erased once it is answered."""
     assert command("index", **BY_WORDS).returncode == 0
-    with at_a_terminal(place, "chat") as person:
+    with at_a_terminal(place, "chat", program=ECHO) as person:
         person.waits_for(PROMPT)
         _hold_journal_after_acceptance(place, person)
     assert [text for (text,) in _journal(place)] != [None]
