@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 SOURCES := bot tests benchmarks
 # The tests that start no program, train no model and talk to no platform, but for those that are marked as slow.
-QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage)
+QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage test_structure.py)
 
 .PHONY: help run test quick lint check format bench models load soak clean
 
@@ -27,7 +27,7 @@ test: $(VENV)/.installed-dev  ## Set everything up and run the tests
 quick: $(VENV)/.installed-dev  ## The fast part of the tests, for between commits
 	@$(BIN)/python -m pytest -q -x -m "not slow" $(QUICK)
 
-lint: $(VENV)/.installed-dev  ## Style, types and the layers of the house
+lint: $(VENV)/.installed-dev  ## Style, types and layers
 	@echo "==> Checking style, types and layers"
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)

@@ -1,4 +1,4 @@
-"""The answers: why one is as it is, what the documents don't answer, and what people thought of it."""
+"""Commands about answers: their explanation, the questions that the documents don't answer, and the feedback of users."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated

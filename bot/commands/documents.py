@@ -1,4 +1,4 @@
-"""The documents: what is indexed, what is found in them, and which ones there are."""
+"""Commands about documents: indexing, searching, adding and removing."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The models: which there are, what they write by themselves, and the training of the reader."""
+"""Commands about models: listing, fetching and trying them, and training the reader."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -151,7 +151,7 @@ def _with_options(settings: Settings, given: dict[str, Any]) -> Settings:
 
 
 async def _write(settings: Settings, prompt: str) -> None:
-    """Print what the generator writes, as it comes."""
+    """Print the text of the generator while it is written."""
     from contextlib import aclosing
 
     from bot.runtime.loading import make_generator

@@ -6,7 +6,7 @@
 
 What the passages don't say is dropped, or the whole draft is (a setting); so is what is no answer at all: loops, an echo of the
 question, role markers, another language. What is left must speak of what was asked, as far as the reader can tell. Computes in
-the default pool and in the inference lane, never on the event loop.
+the default pool and in the inference worker, never on the event loop.
 """
 
 import asyncio

@@ -123,7 +123,7 @@ def test_code_that_is_cut_is_closed_and_opened_again():
 
 
 def test_a_code_block_that_is_never_closed_is_closed():
-    """What follows in the message must not become code."""
+    """The rest of the message must not become code."""
     assert split_markdown("```\ncode", 100) == ["```\ncode\n```"]
 
 

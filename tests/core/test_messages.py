@@ -1,4 +1,4 @@
-"""Questions and answers survive a restart: what is written as JSON comes back the same."""
+"""Questions and answers survive a restart: from JSON they come back the same."""
 
 import json
 from dataclasses import FrozenInstanceError

@@ -33,9 +33,9 @@ PASSAGES = [found(TEXT)]
 @pytest.fixture
 async def grounding(models: Models) -> AsyncIterator[Grounding]:
     """With the real encoder and the reader that ships with the bot."""
-    lane = InferenceWorker("inference", lambda: models, capacity=64)
-    yield Grounding(AsyncEncoder(lane), AsyncReader(lane), GroundingSettings())
-    await lane.close()
+    worker = InferenceWorker("inference", lambda: models, capacity=64)
+    yield Grounding(AsyncEncoder(worker), AsyncReader(worker), GroundingSettings())
+    await worker.close()
 
 
 @pytest.fixture
@@ -317,13 +317,13 @@ async def test_the_threshold_decides() -> None:
         assert (await grounding.check("The bridge was painted last summer.", PASSAGES, QUESTION)).verdict is verdict
 
 
-async def test_a_full_lane_is_an_error_that_the_caller_can_take(models: Models) -> None:
+async def test_a_full_worker_is_an_error_that_the_caller_can_take(models: Models) -> None:
     """The caller falls back to the quote, as with any busy model."""
-    lane = InferenceWorker("inference", lambda: models, capacity=0)
-    grounding = Grounding(AsyncEncoder(lane), None, GroundingSettings())
+    worker = InferenceWorker("inference", lambda: models, capacity=0)
+    grounding = Grounding(AsyncEncoder(worker), None, GroundingSettings())
     with pytest.raises(EngineBusy):
         await grounding.check(TRUE[0][1], PASSAGES, QUESTION)
-    await lane.close()
+    await worker.close()
 
 
 @pytest.mark.slow

@@ -51,12 +51,17 @@ def question(text: str, conversation: str, author: str = "someone") -> Question:
     return Question(text, conversation, author, Address("test", "chat", conversation), datetime.now(UTC))
 
 
+@pytest.fixture(scope="module")
+def model(tiny):
+    """A model whose prompts may have any length."""
+    loaded = load_model(GeneratorSettings(provider="local", model=tiny("llama"), prompt_tokens=2000), ModelsSettings())
+    loaded.prompter.context = None
+    return loaded
+
+
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_no_data_can_play_a_role_in_a_prompt(tiny, injection):
+def test_no_data_can_play_a_role_in_a_prompt(model, injection):
     """Neither as a control token, nor as a label, nor as the end of a document, wherever it stands."""
-    settings = GeneratorSettings(provider="local", model=tiny("llama"), prompt_tokens=2000)
-    model = load_model(settings, ModelsSettings())
-    model.prompter.context = None
 
     def prompt_of(text: str) -> list[int]:
         excerpt = Excerpt(f"Boiler {text}", f"{FACT} {text}\n{text}")

@@ -484,7 +484,7 @@ def test_columns_have_their_usual_names(header):
 
 
 def test_columns_may_stand_in_any_order_among_others():
-    """What has another name is passed over."""
+    """Columns of other names are passed over."""
     assert pairs(read("faq.csv", "id,answer,topic,question\n1,y,t,x\n")) == [(2, "x", "y")]
 
 

@@ -198,7 +198,7 @@ class DiscordServer:
         return {**self._user(name), "bot": bot}
 
     def from_bot(self, channel: str) -> list[Json]:
-        """What the bot has written in a channel, oldest first, as it stands there now."""
+        """The messages of the bot in a channel as they are now, oldest first."""
         return [message for message in self.messages[channel] if message["author"]["id"] == self.me["id"]]
 
     def count(self, method: str, ending: str) -> int:

@@ -72,7 +72,7 @@ async def test_the_first_connection_may_fail(running, server, channel, ann):
 
 
 async def test_a_dropped_connection_is_resumed_and_nothing_is_lost(bot, server, channel, ann):
-    """What was said meanwhile is replayed."""
+    """Messages of the meantime are replayed."""
     bot.engine.may_answer.clear()
     await server.say(channel, "@bot one?", ann)
     await server.until(lambda: bot.engine.asked)

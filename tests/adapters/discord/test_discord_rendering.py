@@ -1,4 +1,4 @@
-"""What a document may do to a message: be shown, and nothing else."""
+"""Rendering for Discord: the text of a document is shown as text and does nothing else."""
 
 import re
 
@@ -64,9 +64,9 @@ def test_markdown_is_kept_and_what_acts_is_shown(text, shown):
 
 
 def outside_code(text: str) -> str:
-    """What Discord takes for text, by its own rules."""
-    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    return re.sub(r"(?<!\\)(`+)(?!`).+?(?<!`)\1(?!`)", "", text, flags=re.DOTALL)
+    """The parts of a message that Discord reads as Markdown, by its own rules, with a sign where code was between them."""
+    text = re.sub(r"```.*?```", "▮", text, flags=re.DOTALL)
+    return re.sub(r"(?<!\\)(`+)(?!`).+?(?<!`)\1(?!`)", "▮", text, flags=re.DOTALL)
 
 
 @given(
@@ -74,7 +74,7 @@ def outside_code(text: str) -> str:
     st.sampled_from(["", "https://e.example", "@everyone"]),
 )
 def test_nothing_of_a_document_can_act(text, bait):
-    """Whatever it is made of: no mention, no masked link, no way out of code."""
+    """Any text gives no mention, no masked link, no way out of code."""
     shown = harmless(f"{text}{bait}[x](https://evil.example) <@&1>{text}")
     seen = outside_code(shown)
     assert not re.search(r"(?<!\\)(?:\\\\)*<[@#t:/a]", seen)
@@ -84,7 +84,7 @@ def test_nothing_of_a_document_can_act(text, bait):
 
 
 def test_a_source_is_small_print_with_an_address_that_shows_no_preview():
-    """What is no address is no link."""
+    """Only an address becomes a link."""
     linked = render(answer("Text.", url="https://x.example/a.md"))
     assert linked.parts == ("Text.\n-# Guide \\(a.md, lines 1-2\\) · <https://x.example/a.md>",)
     for url in ("javascript:x", "https://x.example/<@1>", "https://x y"):

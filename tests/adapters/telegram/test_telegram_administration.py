@@ -18,8 +18,8 @@ async def application(server, tmp_path, models, ann):
     application = TelegramApplication(server, tmp_path, operators=[ann["id"]])
     application.settings.knowledge.folder.mkdir()
     (application.settings.knowledge.folder / "guide.md").write_text(GUIDE)
-    async with open_application(application.settings, models) as rooms:
-        application.administration = administration_of(rooms)
+    async with open_application(application.settings, models) as parts:
+        application.administration = administration_of(parts)
         async with application:
             await application.start()
             yield application

@@ -9,7 +9,7 @@ from tests.platforms.telegram_markup import formatted, piece, units
 
 
 def kept_by_service(rich: RichText) -> list[tuple[str, str]]:
-    """What the service makes of it: (kind, covered text) of every entity. Fails if it refuses."""
+    """The entities that the service keeps, as (kind, covered text). Fails if it refuses the text."""
     entities = [entity.to_dict() for entity in rich.entities]
     result = formatted(rich.text, None, entities)
     assert len(result.entities) == len(entities)
