@@ -9,9 +9,9 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 SOURCES := bot tests benchmarks
 # The tests that start no program, train no model and talk to no platform, but for those that are marked as slow.
-QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage)
+QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage test_structure.py)
 
-.PHONY: help run test quick lint check format bench load soak clean
+.PHONY: help run test quick lint check format bench models load soak clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do \
@@ -27,7 +27,7 @@ test: $(VENV)/.installed-dev  ## Set everything up and run the tests
 quick: $(VENV)/.installed-dev  ## The fast part of the tests, for between commits
 	@$(BIN)/python -m pytest -q -x -m "not slow" $(QUICK)
 
-lint: $(VENV)/.installed-dev  ## Style, types and the layers of the house
+lint: $(VENV)/.installed-dev  ## Style, types and layers
 	@echo "==> Checking style, types and layers"
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
@@ -46,6 +46,10 @@ bench: $(VENV)/.installed-dev  ## Measure indexing and answering on this machine
 	@$(BIN)/python benchmarks/fuzzing.py --files 50
 	@$(BIN)/python benchmarks/freshness.py --passages 1000
 	@$(BIN)/python benchmarks/answering.py
+
+models: $(VENV)/.installed-dev  ## Fetch small real language models (0.8 GB) to test and measure with
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[models]'
+	@$(BIN)/python benchmarks/language_models.py
 
 load: $(VENV)/.installed-dev  ## Measure Discord and Telegram under load and faults, on local servers
 	@$(BIN)/python benchmarks/discord_load.py

@@ -3,7 +3,7 @@
     python benchmarks/generating.py [--model FOLDER] [--tokens 64] [--seconds 20] [--passages 2]
 
 Without a model it makes one of the size of GPT-2 (124 million parameters, random weights: speed doesn't depend on what they
-say). Measures on an otherwise quiet machine: plain `model.generate` against the lane; several texts side by side against one
+say). Measures on an otherwise quiet machine: plain `model.generate` against the worker; several texts side by side against one
 after the other; and loop lag and reading while two texts are written and 16 questions a second are read.
 """
 
@@ -58,11 +58,11 @@ def plainly(model: LocalModel, tokens: int) -> float:
     return (written.shape[1] - ids.shape[1]) / (time.perf_counter() - started)
 
 
-async def write(lane: GenerationWorker) -> tuple[float, float, int]:
+async def write(worker: GenerationWorker) -> tuple[float, float, int]:
     """Seconds to the first piece, seconds in all, and pieces (one a token)."""
     started = time.perf_counter()
     first, count = 0.0, 0
-    async with aclosing(lane.stream(_PROMPT)) as pieces:
+    async with aclosing(worker.stream(_PROMPT)) as pieces:
         async for _ in pieces:
             first = first or time.perf_counter() - started
             count += 1
@@ -94,18 +94,18 @@ async def measure(model: LocalModel, tokens: int, seconds: float, passages: int)
     rows: list[tuple[str, str, str]] = []
     worker = InferenceWorker("inference", partial(load_models, Settings()), capacity=512)
     reading = AsyncReader(worker)
-    lane = GenerationWorker(model, side_by_side=4, capacity=64, pause=worker.let_pass)
+    together = GenerationWorker(model, side_by_side=4, capacity=64, pause=worker.let_pass)
     alone = GenerationWorker(model, side_by_side=1, capacity=64)
-    await write(lane)
+    await write(together)
     await asyncio.to_thread(plainly, model, 8)
     plain, ours, firsts = [], [], []
     for _ in range(3):  # in turn, so that whatever else runs disturbs both
         plain.append(await asyncio.to_thread(plainly, model, tokens))
-        first, whole, count = await write(lane)
+        first, whole, count = await write(together)
         ours.append(count / whole)
         firsts.append(first)
     rows.append(("plain model.generate", f"{max(plain):.1f} tokens/s", ""))
-    rows.append(("the lane", f"{max(ours):.1f} tokens/s", f"{max(ours) / max(plain):.2f} of plain (at least 0.9)"))
+    rows.append(("the worker", f"{max(ours):.1f} tokens/s", f"{max(ours) / max(plain):.2f} of plain (at least 0.9)"))
     rows.append(
         (
             "time to the first words",
@@ -113,7 +113,7 @@ async def measure(model: LocalModel, tokens: int, seconds: float, passages: int)
             f"prompt of {len(model.encode(_PROMPT).tokens)} tokens",
         )
     )
-    for name, one in (("four texts side by side", lane), ("four texts one after the other", alone)):
+    for name, one in (("four texts side by side", together), ("four texts one after the other", alone)):
         started = time.perf_counter()
         results = await asyncio.gather(*(write(one) for _ in range(4)))
         spent = time.perf_counter() - started
@@ -122,7 +122,7 @@ async def measure(model: LocalModel, tokens: int, seconds: float, passages: int)
     idle = await read(reading, seconds, passages)
     rows.append(("reading, 16 questions/s", f"p95 {p95(idle):.0f} ms", "idle"))
     async with LoopLagProbe() as lag:
-        writing = [asyncio.create_task(_keep_writing(lane)) for _ in range(2)]
+        writing = [asyncio.create_task(_keep_writing(together)) for _ in range(2)]
         busy = await read(reading, seconds, passages)
         counts = [task.cancel() for task in writing]
         await asyncio.gather(*writing, return_exceptions=True)
@@ -135,15 +135,15 @@ async def measure(model: LocalModel, tokens: int, seconds: float, passages: int)
             )
         )
         rows.append(("loop lag meanwhile", f"p99 {lag.percentile(0.99):.1f} ms", "at most 10 ms"))
-    for closing in (lane, alone):
+    for closing in (together, alone):
         await closing.close()
     await worker.close()
     return rows
 
 
-async def _keep_writing(lane: GenerationWorker) -> None:
+async def _keep_writing(worker: GenerationWorker) -> None:
     while True:
-        await write(lane)
+        await write(worker)
 
 
 def main() -> None:

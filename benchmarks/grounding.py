@@ -437,7 +437,7 @@ _REJECTED = 0.145
 
 
 async def examined(statements: Sequence[Statement], encoder: AsyncEncoder, reader: AsyncReader) -> list[Outcome]:
-    """What the check finds of each statement, through the real lanes."""
+    """What the check finds of each statement, through the real workers."""
     grounding = Grounding(encoder, reader, GroundingSettings())
     together: dict[tuple[tuple[FoundPassage, ...], str], list[int]] = defaultdict(list)
     for number, statement in enumerate(statements):
@@ -630,8 +630,8 @@ async def speed(true: Sequence[Statement], encoder: AsyncEncoder, reader: AsyncR
         if statement.kind == "restatement":
             drafts[statement.passages, statement.question].append(statement.text)
     table = Table("milliseconds a sentence", "p50", "p95")
-    for name, lanes in (("words only", (None, None)), ("with encoder and reader", (encoder, reader))):
-        grounding = Grounding(*lanes, GroundingSettings())
+    for name, parts in (("words only", (None, None)), ("with encoder and reader", (encoder, reader))):
+        grounding = Grounding(*parts, GroundingSettings())
         taken = []
         for (passages, question), texts in list(drafts.items())[:100]:
             started = time.perf_counter()

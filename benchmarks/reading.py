@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.core.settings import ModelsSettings, ReaderSettings
-from bot.evaluation.questions import EvaluationQuestion, Kind, load_documents, load_questions
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind, load_documents, load_questions
 from bot.inference.span_model import load_span_model
-from bot.training.examples import Example
+from bot.training.examples import ReadingExample
 from bot.training.reader import measure_reading
 
 
@@ -37,7 +37,7 @@ def main() -> None:
     Console().print(table)
 
 
-def examples_of(folder: Path) -> Iterator[Example]:
+def examples_of(folder: Path) -> Iterator[ReadingExample]:
     documents = {document.path: document for document in load_documents(folder / "documents.jsonl")}
     for question in load_questions(folder / "questions.jsonl"):
         path = document_of(question)
@@ -47,14 +47,14 @@ def examples_of(folder: Path) -> Iterator[Example]:
         context = "\n".join((document.title, *(block.text for block in document.blocks)))
         places = [(context.find(answer), answer) for answer in question.answers or ()]
         targets = tuple((start, start + len(answer)) for start, answer in places if start >= 0)
-        if targets or question.kind is Kind.UNANSWERABLE:
-            yield Example(question.question, context, targets, begin=len(document.title) + 1)
+        if targets or question.kind is QuestionKind.UNANSWERABLE:
+            yield ReadingExample(question.question, context, targets, begin=len(document.title) + 1)
 
 
 def document_of(question: EvaluationQuestion) -> str | None:
-    if question.kind is Kind.ANSWERABLE:
+    if question.kind is QuestionKind.ANSWERABLE:
         return min(question.doc_ids, default=None)
-    return min(question.related, default=None) if question.kind is Kind.UNANSWERABLE else None
+    return min(question.related, default=None) if question.kind is QuestionKind.UNANSWERABLE else None
 
 
 if __name__ == "__main__":

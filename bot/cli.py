@@ -1,7 +1,10 @@
-"""The program: its options, its commands in the order of its help, and what becomes of errors."""
+"""The program: its options, its commands in the order of its help, and the handling of errors."""
 
+import os
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -21,25 +24,40 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run a command; every error that has a cause a user can mend is one message without a traceback."""
+    """Run a command and end the process with its exit code."""
+    code = run_command()
+    if any(thread.daemon for thread in threading.enumerate()):
+        # A model that is being loaded, or hangs, can't be stopped, and its thread would crash the interpreter's own end.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # its reader has enough, or it is closed
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def run_command() -> int:
+    """Run a command and return its exit code. An error that its user can mend is one message without a traceback."""
     try:
         app()
+    except SystemExit as end:
+        return int(end.code or 0)
     except SettingsError as error:
         complain("Please correct the settings:", *error.problems)
-        sys.exit(ExitCode.WRONG_SETTINGS)
+        return ExitCode.WRONG_SETTINGS
     except BotError as error:
         complain(str(error))
-        sys.exit(ExitCode.FAILURE)
+        return ExitCode.FAILURE
     except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader of our output has enough
         sys.stderr.close()
-        sys.exit(ExitCode.FAILURE)
+        return ExitCode.FAILURE
     except OSError as error:
         if error.filename is None:
             raise
         complain(f"{error.filename}: {error.strerror}")  # a file or folder that the user has named
-        sys.exit(ExitCode.FAILURE)
+        return ExitCode.FAILURE
+    return 0
 
 
 @app.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""What the tests share: the real encoder, loaded once, and a watch on the event loop."""
+"""Fixtures for all tests: the real encoder, loaded once, and a watch on the event loop."""
 
 import asyncio
 import gc
@@ -109,7 +109,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, models: Models) -> 
 
 
 @pytest.fixture
-async def lane(encoder: Encoder):
+async def async_encoder(encoder: Encoder):
     worker = InferenceWorker("inference", lambda: Models(encoder, None), capacity=64)
     await worker.loaded()
     yield AsyncEncoder(worker)

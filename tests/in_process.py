@@ -31,7 +31,7 @@ class Commands:
         self._models = models
 
     def __call__(self, *arguments: str, **environment: str) -> CompletedProcess[str]:
-        said, complained, code = io.StringIO(), io.StringIO(), 0
+        said, complained = io.StringIO(), io.StringIO()
         configured = structlog.get_config()
         with self._monkeypatch.context() as patched, redirect_stdout(said), redirect_stderr(complained):
             patched.chdir(self._folder)
@@ -41,9 +41,7 @@ class Commands:
             for name, value in environment.items():
                 patched.setenv(name, value)
             try:
-                cli.main()
-            except SystemExit as end:
-                code = int(end.code or 0)
+                code = cli.run_command()
             finally:
                 structlog.configure(**configured)
         return CompletedProcess(arguments, code, said.getvalue(), complained.getvalue())

@@ -1,4 +1,4 @@
-"""A fixture for packages of tests that run small models: on a busy machine the threads of torch wait for each other."""
+"""A fixture for tests that run small models: on a busy machine the threads of torch wait for each other."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.catalogue import write_catalogue
-from tests.test_generation_program import knowledge_bot
+from tests.one_thread import one_thread
 
+__all__ = ["one_thread"]
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
-def operator(tmp_path, copying):
-    """Runs a command and returns what it says, with the tiny model that copies as the generator."""
+def operator(command, tmp_path, copying):
+    """Runs a command and returns its output, with the tiny model that copies as the generator."""
     write_catalogue(tmp_path / "knowledge")
     environment = {
         "BOT_GENERATOR__PROVIDER": "local",
@@ -27,7 +28,7 @@ def operator(tmp_path, copying):
     }
 
     def does(*arguments: object, fails: bool = False) -> str:
-        done = knowledge_bot(*map(str, arguments), folder=tmp_path, **environment)
+        done = command(*map(str, arguments), **environment)
         assert bool(done.returncode) is fails, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stderr if fails else done.stdout
@@ -47,8 +48,8 @@ def shuffle_answers(data: Path) -> None:
 def test_a_model_is_tuned_compared_and_goes_live_only_if_it_is_better(operator, tmp_path):
     """The base copies one sentence where the documents' answers have two; the tuned one has learnt that."""
     assert "held out" in operator("finetune", "prepare")
-    options = ("--epochs", 12, "--rate", 0.005, "--batch", 4, "--accumulate", 1)
-    said = operator("finetune", "run", "--output", "mine", *options)
+    options = ("--rate", 0.01, "--batch", 4, "--accumulate", 1)
+    said = operator("finetune", "run", "--output", "mine", "--epochs", 8, *options)
     assert "Next: knowledge-bot finetune compare --tuned mine" in said
     assert "was never compared" in operator("finetune", "activate", "mine", fails=True)
     comparison = json.loads(operator("finetune", "compare", "--tuned", "mine", "--report", "report", "--json"))
@@ -68,7 +69,7 @@ def test_a_model_is_tuned_compared_and_goes_live_only_if_it_is_better(operator, 
     # One that has learnt wrong answers does not.
     shutil.copytree(tmp_path / "finetuning-data", tmp_path / "wrong-data")
     shuffle_answers(tmp_path / "wrong-data")
-    operator("finetune", "run", "--output", "wrong", "--data", "wrong-data", *options)
+    operator("finetune", "run", "--output", "wrong", "--data", "wrong-data", "--epochs", 3, *options)
     assert "not better" in operator("finetune", "compare", "--tuned", "wrong")
     refused = operator("finetune", "activate", "wrong", fails=True)
     assert "is not better than its base: " in refused

@@ -114,7 +114,7 @@ def headings(page: str) -> list[tuple[str, str]]:
 
 
 def anchor(heading: str) -> str:
-    """What GitHub makes of a heading."""
+    """The anchor that GitHub makes of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -193,7 +193,7 @@ def test_every_page_is_listed_on_the_first_one() -> None:
 
 
 def test_the_handbook_speaks_of_this_version() -> None:
-    """What is said of a version is said of the one that the handbook ships with."""
+    """A version that is named is the one that the handbook ships with."""
     named = {match for _, text in texts() for match in re.findall(r"\b[Vv]ersion\s+(\d+\.\d+\.\d+)", text)}
     assert named == {__version__}
 
@@ -461,7 +461,7 @@ def test_the_example_of_an_evaluation_is_right(tmp_path: Path) -> None:
 
 
 def test_every_message_in_troubleshooting_is_one_of_the_program() -> None:
-    """What the page quotes as a message stands in the source, up to what is filled in."""
+    """Each message quoted on the page stands in the source, up to the values that are filled in."""
     page = " ".join(pages()[HANDBOOK / "troubleshooting.md"].split())
     quoted = [
         fragment.strip()

@@ -44,23 +44,23 @@ async def writing_application(
         yield application
 
 
-def lane_of(application: Application) -> GenerationWorker:
-    lane = application.answering.engine._phraser._generator
-    assert isinstance(lane, GenerationWorker)
-    return lane
+def generation_worker_of(application: Application) -> GenerationWorker:
+    worker = application.answering.engine._phraser._generator
+    assert isinstance(worker, GenerationWorker)
+    return worker
 
 
 def held(application: Application, after: int = 0) -> threading.Event:
     """Let the model hang when it has written so many tokens, until the event is set."""
     released = threading.Event()
     written = iter(range(after))
-    lane_of(application)._pause = lambda: next(written, None) is None and bool(released.wait(20))
+    generation_worker_of(application)._pause = lambda: next(written, None) is None and bool(released.wait(20))
     return released
 
 
 async def idle(application: Application, sleep: Callable[[float], Any]) -> None:
     """Wait until the model's thread has nothing to do."""
-    while lane_of(application)._running:
+    while generation_worker_of(application)._running:
         await sleep(0.01)
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: options, settings, the application around a piece of work, progress and printing."""
+"""Shared by the commands: options, settings, the application around a piece of work, progress and printing."""
 
 import asyncio
 import sys
@@ -34,7 +34,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 
 def settings_of(config: Path | None) -> Settings:
-    """The settings, with logging set up: a person at the terminal is told only what there is to worry about."""
+    """Return the settings, and set up logging: at a terminal, for warnings and errors only."""
     from bot.observability.logs import configure_logging
 
     settings = load_settings(config)
@@ -126,7 +126,7 @@ def progress_bar(what: str) -> Iterator["Callable[..., None]"]:
 
 
 def console() -> "Screen":
-    """Standard output, for what has a layout."""
+    """Standard output, for tables and other text with a layout."""
     from bot.adapters.screen import Screen
 
     return Screen()

@@ -1,4 +1,4 @@
-"""The documents: what is indexed, what is found in them, and which ones there are."""
+"""Commands about documents: indexing, searching, adding and removing."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -170,12 +170,13 @@ def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
     from rich.rule import Rule
 
     from bot.adapters.layout import source_line
-    from bot.adapters.screen import markdown
+    from bot.adapters.screen import shown
+    from bot.core.markup import Piece
 
     screen = console()
     for score, citation in found:
         screen.print(Rule(f"{score:.2f}  {source_line(citation)}", align="left", style="dim"))
-        screen.print(Padding(markdown(citation.quote), (0, 0, 1, 2)))
+        screen.print(Padding(shown([Piece(citation.quote, citation.markup)]), (0, 0, 1, 2)))
     if not found:
         screen.print("Nothing found.")
 

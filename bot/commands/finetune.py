@@ -1,4 +1,4 @@
-"""`knowledge-bot finetune`: data from the documents, training, comparison with the base, and what goes live."""
+"""`knowledge-bot finetune`: data from the documents, training, comparison with the base, activation."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -170,12 +170,12 @@ def revert(config: ConfigOption = None) -> None:
 def _print_prepared(prepared: "Prepared", output: Path) -> None:
     from rich.table import Table
 
-    from bot.training.pairs import SPLITS, Kind
+    from bot.training.pairs import SPLITS, Origin
 
-    table = Table("", "documents", *Kind, "all", box=None, pad_edge=False, header_style="bold")
+    table = Table("", "documents", *Origin, "all", box=None, pad_edge=False, header_style="bold")
     for split in SPLITS:
         counts = prepared.counts[split]
-        cells = [prepared.documents[split], *(counts[kind] for kind in Kind), counts.total()]
+        cells = [prepared.documents[split], *(counts[kind] for kind in Origin), counts.total()]
         table.add_row(split.replace("_", " "), *map(str, cells))
     console().print(table)
     if prepared.repeated:

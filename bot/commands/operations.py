@@ -1,4 +1,4 @@
-"""Administration and operations: how the bot is, what it may do where, whom it forgets, its machine and its data."""
+"""Commands for operating the bot: status, health, policies, erasure, diagnosis, measurements and backups."""
 
 import asyncio
 from dataclasses import asdict
@@ -122,13 +122,17 @@ def doctor(
     """Look for everything that can be wrong, and say what to do about it."""
     from rich.text import Text
 
+    from bot.adapters.checking import check_platforms
     from bot.core.diagnosis import Level
     from bot.runtime.doctor import examine
+
+    settings = settings_of(config)
 
     async def run() -> "list[Diagnosis]":
         found = []
         with progress_bar("Trying the threshold") as show:
-            async for one in examine(settings_of(config), online=not offline, progress=show):
+            platforms = check_platforms(settings, online=not offline)
+            async for one in examine(settings, platforms, progress=show):
                 found.append(one)
                 if not as_json:
                     colour = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}[one.level]

@@ -1,1 +1,1 @@
-"""What every package speaks: messages, documents, errors, settings and operations on text. Imports no other package."""
+"""The common ground of all packages: messages, documents, errors, settings and operations on text. Imports no other package."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.core.markup import Markup
 from bot.core.text import Span, line_spans, list_items, sentences
 
 
@@ -41,6 +42,8 @@ class Block:
 
     `context` is the text that a part of a table or of a split block needs to be understood (a table's header rows): it is
     searched and shown with the part, but not quoted. In a stored pair, `context` is the question and `text` the answer.
+
+    `markup` is that of the words. Lists and tables are written as Markdown in any case.
     """
 
     form: Form
@@ -49,6 +52,7 @@ class Block:
     locator: Locator = Locator()
     context: str = ""
     part: tuple[int, int] = (0, 1)  # (number from 0, count) of the parts of a split block
+    markup: Markup = Markup.MARKDOWN
 
     def pieces(self) -> list[Span]:
         """Return the smallest whole pieces of the text: sentences, list items, table rows, lines of code."""

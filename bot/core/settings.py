@@ -256,7 +256,11 @@ class GeneratorSettings(Section):
         "", description="The language to answer in, by its English name. Empty: that of the question."
     )
     passages: int = Field(
-        3, ge=1, le=20, description="How many of the passages that were read go into the prompt, best first."
+        1,
+        ge=1,
+        le=20,
+        description="How many of the passages that were read go into the prompt, best first; at least those that are quoted. "
+        "Small models mix up what several passages say.",
     )
     prompt_tokens: int = Field(
         1500, ge=64, description="How long a prompt gets at most, in tokens; the model's own window limits it too."

@@ -8,10 +8,11 @@ sentence, item, row or command, and every quote stands in the document exactly l
 import re
 import urllib.parse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.documents import Block, Form, FoundPassage
+from bot.core.markup import Markup, Piece, inline_markdown, text_of
 from bot.core.messages import Citation
 from bot.core.text import Span, stripped
 from bot.engine.readable import readable
@@ -52,14 +53,22 @@ _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """`text` is Markdown; `span` stands in it word for word and is what answers; `form` is that of the block it is from.
-    `more` is what follows in the same section, Markdown as well; empty where there is nothing."""
+    """`span` stands in `text` word for word and is what answers; `form` is that of the block it is from. `more` is what follows
+    in the same section; empty where there is nothing."""
 
-    text: str
+    pieces: tuple[Piece, ...]
     span: str
     citation: Citation
     form: Form
-    more: str = ""
+    more_pieces: tuple[Piece, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return text_of(self.pieces)
+
+    @property
+    def more(self) -> str:
+        return text_of(self.more_pieces)
 
     @property
     def says_something(self) -> bool:
@@ -78,46 +87,86 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
     section = replace(section, span=cell or section.span)
     first, last = _extent(section)
     address = _address(section.found, base_url) or ""
-    shown: list[str] = []
-    rest: list[str] = []
+    shown: list[Piece] = []
+    rest: list[Piece] = []
     quoted = []
     for number in range(first, last + 1):
         block = section.blocks[number]
-        unit = (0, len(block.text))
-        if number == section.place:
-            unit = _unit(block, section.span, wants_steps(question), only_row=cell is not None)
-        text = block.text[slice(*unit)]
-        if number == section.place and _may_be_bold(block, section.span):
-            text = _emphasised(block.text, unit, section.span)
-        if number > first and _goes_on(section.blocks[number - 1], block):
-            shown[-1] += f"\n{readable(text, address)}"
+        here = number == section.place
+        unit = (
+            _unit(block, section.span, wants_steps(question), only_row=cell is not None)
+            if here
+            else (0, len(block.text))
+        )
+        goes_on = number > first and _goes_on(section.blocks[number - 1], block)
+        piece = _piece(block, unit, address, section.span if here else None, with_header=not goes_on)
+        if goes_on:
+            shown[-1] = Piece(f"{shown[-1].text}\n{piece.text}")
         else:
-            shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
+            shown += [*_heading(section, number, first), piece]
         quoted.append((block, stripped(block.text, unit)))
         if number == last:  # in a table, other rows may stand before the one that is shown
             left = (0 if cell and unit[0] else unit[1], len(block.text))
-            text = block.text[slice(*left)].strip("\n")
-            rest = [_shown(block, left, text, address)] if text else []
-    after = [
-        _below_heading(section, number, 0, _shown(block, (0, len(block.text)), block.text, address))
-        for number, block in enumerate(section.blocks[last + 1 :], start=last + 1)
-    ]
+            rest = [_piece(block, left, address)] if block.text[slice(*left)].strip("\n") else []
+    for number, block in enumerate(section.blocks[last + 1 :], start=last + 1):
+        rest += [*_heading(section, number, 0), _piece(block, (0, len(block.text)), address)]
     start, end = stripped(section.block.text, section.span)
     return Composed(
-        "\n\n".join(shown).strip("\n"),
+        merged(shown),
         section.block.text[start:end],
         _cite_all(section.found, quoted, base_url),
         section.block.form,
-        "\n\n".join([*rest, *after]).strip("\n"),
+        merged(rest),
     )
 
 
-def _below_heading(section: Section, number: int, first: int, text: str) -> str:
-    """The text of block `number`, with the heading of the subsection that it begins, unless it is the `first` that is shown."""
+def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """The pieces without empty ones, and with neighbours that are Markdown as one."""
+    found: list[Piece] = []
+    for piece in pieces:
+        if not piece.text:
+            continue
+        if found and found[-1].markup is piece.markup is Markup.MARKDOWN:
+            piece = Piece(text_of((found.pop(), piece)))
+        found.append(piece)
+    return tuple(found)
+
+
+def _heading(section: Section, number: int, first: int) -> list[Piece]:
+    """The heading of the subsection that block `number` begins, if any, unless it is the `first` that is shown."""
     block = section.blocks[number]
     if number == first or block.heading == section.blocks[number - 1].heading:
-        return text
-    return f"**{block.heading[-1]}**\n\n{text}"
+        return []
+    return [Piece(f"**{inline_markdown(block.heading[-1])}**")]
+
+
+def _piece(block: Block, span: Span, address: str, words: Span | None = None, *, with_header: bool = True) -> Piece:
+    """A piece of a block, with the words that answer in bold, and rows of a table below its header."""
+    start, end = span[0] + len(block.text[slice(*span)]) - len(block.text[slice(*span)].lstrip("\n")), span[1]
+    text = block.text[start:end].rstrip("\n")
+    bold = stripped(block.text, (max(words[0], start), min(words[1], end))) if words else (0, 0)
+    may_be_bold = bold[0] < bold[1] and bold != stripped(block.text, span) and not _is_in_head(block, bold)
+    header = _header_above(block, start) if block.form is Form.TABLE and with_header else ""
+    if block.markup is Markup.MARKDOWN:
+        if words and may_be_bold and block.form is not Form.CODE:
+            text = _emphasised(block.text, (start, start + len(text)), words)
+        text = _fenced(block, text.rstrip()) if block.form is Form.CODE else readable(header + text, address)
+        return Piece(text.strip("\n"))
+    marked = (bold[0] - start + len(header), bold[1] - start + len(header)) if may_be_bold else None
+    if block.form is Form.TABLE:
+        return Piece(_table_of_plain_cells(header + text, block.markup, marked))
+    return Piece(text, Markup.CODE) if block.form is Form.CODE else Piece(text, block.markup, marked)
+
+
+def _header_above(block: Block, start: int) -> str:
+    """The header rows that the rows of a table from character `start` on are shown below; empty if they begin with it."""
+    header = header_of(block)
+    return f"{header}\n" if block.context or start >= len(header) else ""
+
+
+def _is_in_head(block: Block, words: Span) -> bool:
+    """Whether words are in the head of a table, which answers nothing."""
+    return block.form is Form.TABLE and not block.context and words[0] < len(header_of(block))
 
 
 def _extent(section: Section) -> tuple[int, int]:
@@ -176,24 +225,25 @@ def _unit(block: Block, words: Span, steps: bool, *, only_row: bool) -> Span:
             return pieces[low][0], pieces[high][1]
 
 
-def _shown(block: Block, span: Span, text: str, address: str) -> str:
-    """`text`, a piece of a block, as Markdown that can be understood on its own: rows below their header, code in a fence.
-
-    `address` is that of the document, for its links; empty where it isn't known.
-    """
-    if block.form is Form.CODE:
-        return _fenced(block, text.rstrip())
-    if block.form is Form.TABLE:
-        header = header_of(block)
-        text = text if span[0] < len(header) and not block.context else f"{header}\n{text}"
-    return readable(text, address)
-
-
 def _goes_on(above: Block, block: Block) -> bool:
     """Whether a block has further rows of the table above, which an empty row divides from it."""
     if block.form is not Form.TABLE or above.form is not Form.TABLE or block.heading != above.heading:
         return False
-    return block.context == (above.context or "\n".join(above.text.split("\n")[:2]))
+    return block.context == header_of(above)
+
+
+def _table_of_plain_cells(text: str, markup: Markup, bold: Span | None) -> str:
+    """The rows as Markdown, for the cells of which each character stands for itself; `bold` is marked within one cell."""
+    if bold and "|" in text[slice(*bold)]:
+        bold = None
+
+    def cell(found: re.Match[str]) -> str:
+        words, start = found[0], found.start()
+        low, high = (max(bold[0] - start, 0), min(bold[1] - start, len(words))) if bold else (0, 0)
+        marked = (low, high) if low < high and "\\|" not in words else None
+        return Piece(words.replace("\\|", "|"), markup, marked).within_markdown().replace("|", "\\|")
+
+    return re.sub(r"(?:[^|\n]|(?<=\\)\|)+", cell, text)
 
 
 def _fenced(block: Block, text: str) -> str:
@@ -207,12 +257,6 @@ def _fenced(block: Block, text: str) -> str:
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = (opening or closing or ["`" * max(3, longest + 1)])[0].strip()
     return "\n".join([*([] if opening else [fence]), text, *([] if closing else [fence])])
-
-
-def _may_be_bold(block: Block, words: Span) -> bool:
-    """Whether words of a block can be marked: not in code, and not in the head of a table, which answers nothing."""
-    in_head = block.form is Form.TABLE and not block.context and words[0] < len(header_of(block))
-    return block.form is not Form.CODE and not in_head
 
 
 def _emphasised(text: str, shown: Span, words: Span) -> str:
@@ -243,6 +287,7 @@ def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> C
         paragraph=locator.paragraph,
         quote=block.text[slice(*span)],
         url=_address(found, base_url),
+        markup=block.markup,
     )
 
 

@@ -17,7 +17,7 @@ from bot.core.errors import BotError
 from bot.core.messages import Answer
 from bot.engine.confidence import Calibration, Features
 from bot.evaluation.metrics import calibration_error, can_be_judged, reliability, says_right
-from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 
 _ENOUGH_FOLDERS = 5
@@ -28,7 +28,7 @@ _SHARE_OF_CHATTER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPoint:
-    """What a threshold gives on the held-out halves of the sets, each of which weighs the same."""
+    """The figures of a threshold on the held-out halves of the sets, each of which weighs the same."""
 
     threshold: float
     answered: float  # share of the questions
@@ -134,7 +134,7 @@ def _weighted(results: Sequence[Result]) -> list[tuple[Result, float]]:
 
 
 def _is_chatter(question: EvaluationQuestion) -> bool:
-    return question.kind is Kind.OFFTOPIC
+    return question.kind is QuestionKind.OFFTOPIC
 
 
 def _halves(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:

@@ -1,4 +1,4 @@
-"""Golden questions: what the operator wants answered right, asked of every new index before it goes live.
+"""Golden questions: questions of the operator that every new index must answer right before it goes live.
 
 The file is an evaluation's questions. A question is answered right if the bot answers from an expected document, if one is
 named, and says an expected phrase and the keys, if any are named; or if it declines, where the documents don't answer. What

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bot.core.messages import Answer, Outcome, Phrased
-from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 
 # An answer that shares this much with a gold span says the same.
@@ -63,7 +63,7 @@ def contains(said: str, gold: str) -> bool:
 
 
 def can_be_judged(question: EvaluationQuestion) -> bool:
-    """Whether it can be told if an answer is right: there are gold spans or keys, or any answer would be wrong."""
+    """Whether an answer can be judged: the question has gold spans or keys, or any answer to it would be wrong."""
     return not question.kind.expects_answer or bool(question.answers or question.key)
 
 
@@ -140,7 +140,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MeanScores:
     """The mean scores of some questions."""
 
     questions: int
@@ -149,7 +149,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class CoveragePoint:
-    """What a threshold would give: the share of questions answered, and the share of those answers that is right."""
+    """The figures of a threshold: the share of questions answered, and the share of those answers that is right."""
 
     threshold: float
     coverage: float
@@ -167,7 +167,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class PhrasedFigures:
-    """What a language model made of answers, beside the quotations that it was to phrase.
+    """The answers of a language model, beside the quotations that it was to phrase.
 
     `outcomes`: the share of its drafts that was kept, trimmed, replaced, or failed. `reasons`: for how many drafts each kind of
     objection was raised. `generated_f1`: the mean `answer_f1` of the texts of its own that were shown, and `quoted_f1` that of
@@ -183,7 +183,7 @@ class PhrasedFigures:
 
 @dataclass(frozen=True, slots=True)
 class HelpShares:
-    """What became of questions to a help desk, as shares of them.
+    """The outcomes of questions to a help desk, as shares of them.
 
     `useful` and `wrong` answers were given as sure, `suggested_useful` and `suggested_wrong` ones were marked as unsure.
     """
@@ -208,8 +208,8 @@ class Figures:
     language model was asked for any answer. `help`: of questions with keys, by subtype and for "all" together.
     """
 
-    overall: Row
-    kinds: Mapping[str, Row]
+    overall: MeanScores
+    kinds: Mapping[str, MeanScores]
     auroc: float | None
     precision: float | None
     precision_at_coverage: tuple[CoveragePoint, ...]
@@ -228,7 +228,7 @@ class Figures:
 def measure(results: Sequence[Result]) -> Figures:
     """The figures of a run, over all questions and for each kind that was asked. Blocking, but short."""
     scored = [(result.question.kind, _score(result)) for result in results]
-    by_kind = {kind: [score for other, score in scored if other is kind] for kind in Kind}
+    by_kind = {kind: [score for other, score in scored if other is kind] for kind in QuestionKind}
     given = [result for result in results if result.answer.answered and can_be_judged(result.question)]
     bins = reliability(results)
     p50, p95 = _percentiles([result.latency_ms for result in results], (50, 95))
@@ -271,9 +271,9 @@ def _help_shares(results: Sequence[Result]) -> HelpShares:
     )
 
 
-def _row(scores: Sequence[Scores]) -> Row:
+def _row(scores: Sequence[Scores]) -> MeanScores:
     means = {field.name: _mean(getattr(score, field.name) for score in scores) for field in fields(Scores)}
-    return Row(len(scores), Scores(**means))
+    return MeanScores(len(scores), Scores(**means))
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
@@ -308,7 +308,7 @@ def _answer_f1(question: EvaluationQuestion, text: str) -> float | None:
 
 
 def phrased(results: Sequence[Result]) -> PhrasedFigures | None:
-    """What became of the drafts of these results; None where there are none."""
+    """Return the figures of the drafts of these results; None without drafts."""
     drafts = [(result, result.answer.phrasing) for result in results if result.answer.phrasing]
     if not drafts:
         return None

@@ -124,7 +124,7 @@ def _legend_above(axes: "Axes") -> None:
 
 
 def drawn(name: str, draw: Callable[["Axes"], None]) -> str:
-    """What `draw` draws, as an SVG element. `name` keeps its ids apart from those of other plots."""
+    """Return the drawing of `draw` as an SVG element. `name` keeps its ids apart from those of other plots."""
     import matplotlib
     from matplotlib.figure import Figure  # without pyplot, which keeps every figure and asks for a window
 

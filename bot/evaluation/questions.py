@@ -17,8 +17,8 @@ from bot.core.errors import DocumentError
 from bot.knowledge.formats.markup.markdown import load as load_markdown
 
 
-class Kind(StrEnum):
-    """What is expected of the bot."""
+class QuestionKind(StrEnum):
+    """The expected behaviour of the bot."""
 
     ANSWERABLE = "answerable"
     FOLLOWUP = "followup"  # answerable together with what was said before
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
     @property
     def expects_answer(self) -> bool:
-        return self in (Kind.ANSWERABLE, Kind.FOLLOWUP)
+        return self in (QuestionKind.ANSWERABLE, QuestionKind.FOLLOWUP)
 
 
 class Place(NamedTuple):
@@ -60,7 +60,7 @@ class EvaluationQuestion:
 
     id: str
     question: str
-    kind: Kind
+    kind: QuestionKind
     answers: tuple[str, ...] | None = None
     doc_ids: frozenset[str] = frozenset()
     history: tuple[Said, ...] = ()
@@ -141,7 +141,7 @@ class _Line:
         return DocumentError(f"{self._file} line {self.number}: {problem}")
 
     def text(self, key: str) -> str:
-        """A text that must be there."""
+        """Return a required text."""
         text = self.optional_text(key)
         if text is None:
             raise self.wrong(f"`{key}` is missing or empty")
@@ -236,14 +236,16 @@ def _question(line: _Line) -> EvaluationQuestion:
     )
 
 
-def _kind(line: _Line, answers: tuple[str, ...] | None, history: tuple[Said, ...]) -> Kind:
+def _kind(line: _Line, answers: tuple[str, ...] | None, history: tuple[Said, ...]) -> QuestionKind:
     given = line.optional_text("kind")
     if given is None:
-        return Kind.UNANSWERABLE if answers == () else Kind.FOLLOWUP if history else Kind.ANSWERABLE
+        if answers == ():
+            return QuestionKind.UNANSWERABLE
+        return QuestionKind.FOLLOWUP if history else QuestionKind.ANSWERABLE
     try:
-        return Kind(given)
+        return QuestionKind(given)
     except ValueError as error:
-        raise line.wrong(f"`kind` is {given!r}; it must be one of {', '.join(Kind)}") from error
+        raise line.wrong(f"`kind` is {given!r}; it must be one of {', '.join(QuestionKind)}") from error
 
 
 def _document(line: _Line) -> Document:

@@ -126,7 +126,7 @@ def _mistake(result: Result) -> str:
 
 
 def _facts(result: Result) -> Iterator[tuple[str, str]]:
-    """(term, description as HTML) of what is to be known about a mistake."""
+    """Return the facts about a mistake as pairs (term, description as HTML)."""
     question, answer = result.question, result.answer
     if question.history:
         yield "Said before", "".join(_quoted(f"{said.role}: {said.text}") for said in question.history)

@@ -22,7 +22,7 @@ AskingProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was answered to a question. `latency_ms` is wall time, around the engine alone.
+    """The answer to a question. `latency_ms` is wall time, around the engine alone.
 
     `forced` is what a threshold of 0 would have answered, and `features` what spoke for that; None where nothing was found.
     """
@@ -35,7 +35,7 @@ class Result:
 
 
 class ConsideringEngine(Protocol):
-    """The engine, which tells more to an evaluation than to a user."""
+    """The engine as an evaluation uses it: with the features behind an answer."""
 
     async def consider(self, question: Question, *, forced: bool) -> Considered: ...
 

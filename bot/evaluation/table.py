@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bot.core.text import counted
 from bot.evaluation.calibration import Fitted
-from bot.evaluation.metrics import Figures, HelpShares, PhrasedFigures, Row
+from bot.evaluation.metrics import Figures, HelpShares, MeanScores, PhrasedFigures
 
 NOT_APPLICABLE = "-"
 
@@ -136,7 +136,7 @@ def render_table(figures: Figures, title: str) -> Group:
 
 
 def render_calibration(fitted: Fitted) -> Group:
-    """What a calibration gives on the documents that it was not fitted on, for a rich Console."""
+    """Render the figures of a calibration on the documents that it was not fitted on, for a rich Console."""
     table = Table(
         title="On the documents that were held out", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False
     )
@@ -161,7 +161,7 @@ def _number(figure: float | None) -> str:
     return NOT_APPLICABLE if figure is None else f"{figure:.3f}"
 
 
-def _cell(row: Row, column: Column) -> str:
+def _cell(row: MeanScores, column: Column) -> str:
     value: float | None = getattr(row.scores, column.score)
     if value is not None and column.score == "mrr_at_10":  # a mean of fractions, not a share of the questions
         return f"{value:.3f}"

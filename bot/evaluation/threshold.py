@@ -66,7 +66,7 @@ class ConsideringEngine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What became of a question. `right`: its section is what is answered, suggested, or withheld.
+    """The outcome of a question. `right`: the section that was answered, suggested or withheld is the one that was asked for.
 
     `confidence` is that of the answer, given or withheld; 0 where no threshold would give it.
     """
@@ -78,7 +78,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdFit:
-    """What became of own and of unrelated questions at a threshold. One below `lowest` would have no effect."""
+    """The outcomes of own and of unrelated questions at a threshold. One below `lowest` would have no effect."""
 
     threshold: float
     own: tuple[Asked, ...]

@@ -1,1 +1,1 @@
-"""The one HTTP server: who may ask, limits, health, metrics; the routers that it serves are passed in."""
+"""The one HTTP server: access, limits, health, metrics; the routers that it serves are passed in."""

@@ -1,4 +1,4 @@
-"""Exceptions -> problems: what a client is sent when a request fails."""
+"""Exceptions -> problems: the responses to requests that fail."""
 
 from http import HTTPStatus
 
@@ -36,7 +36,7 @@ async def on_bug(request: Request, error: Exception) -> Response:
 
 
 async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-    """What is wrong where, without what was sent."""
+    """Name each wrong field and its fault, without repeating its value."""
     wrong = [
         {"at": "/".join(map(str, detail["loc"][1:])), "problem": detail["msg"]}
         for detail in error.errors()[:_MOST_ERRORS]

@@ -1,4 +1,5 @@
-"""Who may ask: with a token, who sends it; without one, programs on this machine, and no web page through its browser."""
+"""Access: with a token set, for clients that send it; without one, for programs on this machine, but not for web pages in its
+browser."""
 
 import hmac
 from collections.abc import Collection

@@ -13,7 +13,7 @@ from bot.observability.health import Health
 
 
 def monitoring_router(health: Health, guard: Guard) -> APIRouter:
-    """What is wrong is shown only to those whom the guard admits; whether the bot lives and is ready, to everybody."""
+    """Serve liveness and readiness to everybody, and the problems only to clients that the guard admits."""
     router = APIRouter(tags=["monitoring"])
 
     @router.get("/health/live", summary="Whether the process lives")

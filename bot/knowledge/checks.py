@@ -36,7 +36,7 @@ class Finding:
 
 
 async def check(
-    store: KnowledgeStore, lane: AsyncEncoder, languages: Collection[str], documents: Collection[str] | None = None
+    store: KnowledgeStore, encoder: AsyncEncoder, languages: Collection[str], documents: Collection[str] | None = None
 ) -> list[Finding]:
     """The findings on these documents (None: on all), in the order of the index.
 
@@ -50,13 +50,13 @@ async def check(
         vectors = []
         for start in range(0, len(pairs), 16):
             questions = [_pair(passages[n]).context for n in pairs[start : start + 16]]
-            vectors.append(await lane.encode(questions, priority=Priority.INDEXING))
+            vectors.append(await encoder.encode(questions, priority=Priority.INDEXING))
         asked = np.concatenate(vectors)
 
     def find() -> list[Finding]:
         findings = [
             *_in_other_languages([passages[n] for n in wanted], languages),
-            *_beyond_the_window([passages[n] for n in wanted], lane),
+            *_beyond_the_window([passages[n] for n in wanted], encoder),
             *_near_duplicates(passages, wanted),
         ]
         if len(asked):
@@ -178,14 +178,14 @@ def _identifier():  # type: ignore[no-untyped-def]
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
-def _beyond_the_window(passages: Sequence[StoredPassage], lane: AsyncEncoder) -> Iterator[Finding]:
+def _beyond_the_window(passages: Sequence[StoredPassage], encoder: AsyncEncoder) -> Iterator[Finding]:
     texts = [embedded_text(passage.title, passage.passage.heading, passage.passage.body) for passage in passages]
-    for passage, tokens in zip(passages, lane.count_tokens(texts), strict=True):
-        if tokens > lane.window:
+    for passage, tokens in zip(passages, encoder.count_tokens(texts), strict=True):
+        if tokens > encoder.window:
             yield Finding(
                 passage.document,
                 _place(passage.passage),
-                f"with its title and headings it has {tokens} tokens, of which the encoder reads the first {lane.window}: "
+                f"with its title and headings it has {tokens} tokens, of which the encoder reads the first {encoder.window}: "
                 "shorten the headings, the table's header or the question",
             )
 

@@ -7,10 +7,12 @@ what to do, for content that it can't read. A format's libraries are imported wi
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from bot.core.documents import Document
 from bot.core.errors import DocumentError
+from bot.core.markup import Markup
 
 Loader = Callable[[str, bytes], Document]
 """(path relative to the folder, content) -> Document. Raises DocumentError."""
@@ -38,24 +40,27 @@ def load(path: str, content: bytes) -> Document:
     return document
 
 
-def _reader(module: str, function: str = "load") -> Loader:
+def _reader(module: str, function: str = "load", markup: Markup = Markup.PLAIN) -> Loader:
+    """The loader of a format. `markup` is that of the blocks that it makes."""
+
     def read(path: str, content: bytes) -> Document:
         loader: Loader = getattr(importlib.import_module(f"bot.knowledge.formats.{module}"), function)
-        return loader(path, content)
+        document = loader(path, content)
+        return replace(document, blocks=tuple(replace(block, markup=markup) for block in document.blocks))
 
     return read
 
 
 LOADERS: Mapping[str, Loader] = {
-    ".md": _reader("markup.markdown"),
-    ".markdown": _reader("markup.markdown"),
-    ".mdx": _reader("markup.markdown"),
+    ".md": _reader("markup.markdown", markup=Markup.MARKDOWN),
+    ".markdown": _reader("markup.markdown", markup=Markup.MARKDOWN),
+    ".mdx": _reader("markup.markdown", markup=Markup.MARKDOWN),
     ".txt": _reader("text"),
     ".text": _reader("text"),
-    ".html": _reader("html.loader"),
-    ".htm": _reader("html.loader"),
-    ".xhtml": _reader("html.loader"),
-    ".rst": _reader("markup.restructured"),
+    ".html": _reader("html.loader", markup=Markup.LITERALS),
+    ".htm": _reader("html.loader", markup=Markup.LITERALS),
+    ".xhtml": _reader("html.loader", markup=Markup.LITERALS),
+    ".rst": _reader("markup.restructured", markup=Markup.LITERALS),
     ".pdf": _reader("pdf.loader"),
     ".docx": _reader("office.docx"),
     ".docm": _reader("office.docx"),
@@ -64,7 +69,7 @@ LOADERS: Mapping[str, Loader] = {
     ".xlsm": _reader("office.xlsx"),
     ".xls": _reader("office.xlsx"),
     ".ods": _reader("office.xlsx"),
-    ".epub": _reader("epub"),
+    ".epub": _reader("epub", markup=Markup.LITERALS),
     ".csv": _reader("delimited"),
     ".tsv": _reader("delimited"),
     ".json": _reader("json_records"),

@@ -103,5 +103,5 @@ class Retriever:
         return await self._store.titles()
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
-        """What stands at these places of a document; see KnowledgeStore.passages."""
+        """Return the passages at these places of a document; see KnowledgeStore.passages."""
         return await self._store.passages(document, first, last)

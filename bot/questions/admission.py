@@ -1,4 +1,4 @@
-"""Admission: what adapters ask of the questions, and what is refused.
+"""Admission: accepts or refuses questions, and edits, stops and withdraws accepted ones.
 
 A question is acknowledged once the journal has it. It is refused where it could not be answered in time, where too many wait
 already, or where its author or chat asks too often.

@@ -1,4 +1,4 @@
-"""Answers that the queue gets: the engine's, or one that says why there is none."""
+"""Asks the engine, and makes an answer of its error if it raises one."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 async def ask(engine: Engine, question: Question, progress: Progress, *, seconds: float, deadline: float) -> Answer:
-    """Ask the engine and return its answer, or one that says what went wrong.
+    """Ask the engine and return its answer, or one that names the error.
 
     `seconds`: after which the engine is cancelled. `deadline`: seconds that a question may take, as the user is told.
     """

@@ -63,10 +63,12 @@ class Dispatcher:
         return self.admission.waiting
 
     async def resume(self) -> int:
-        """Take up what was left undone before the last stop, and return how many questions that is."""
+        """Queue the questions that were unanswered at the last stop, and return their number."""
         pending = await self._questions.pending()
         for one in pending:
             self.queue.add(one)
+        if pending:
+            self.counts["resumed"] += len(pending)
         return len(pending)
 
     async def idle(self) -> None:
@@ -74,6 +76,6 @@ class Dispatcher:
         await self.queue.idle()
 
     async def close(self, grace_seconds: float) -> None:
-        """Accept nothing more, let what runs finish within the grace, and leave the rest to the next start."""
+        """Accept no more questions, give running ones the grace to finish, and leave the rest to the next start."""
         self.admission.close()
         await self.queue.close(grace_seconds)

@@ -142,7 +142,7 @@ class QuestionQueue:
             await asyncio.wait(self._tasks)
 
     async def close(self, grace_seconds: float) -> None:
-        """Let what runs finish within the grace, and leave the rest to the next start."""
+        """Give running questions the grace to finish, and leave the rest to the next start."""
         self._open = False
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):

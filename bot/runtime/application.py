@@ -105,7 +105,7 @@ async def open_application(
 
 
 def administration_of(application: Application, dispatcher: Dispatcher | None = None) -> Administration:
-    """What an operator may do with this application; with the dispatcher of the daemon, if one runs in this process."""
+    """Return the operations of an operator on this application. `dispatcher`: the daemon's, if it runs in this process."""
     return Administration(
         application.settings,
         application.stores.knowledge,

@@ -38,7 +38,7 @@ _Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured. Rates are by second, times in milliseconds."""
+    """The measurements. Rates are by second, times in milliseconds."""
 
     passages_a_second: float
     one_question_ms: float  # median, one question at a time

@@ -1,4 +1,4 @@
-"""The daemon: it serves the adapters until it is stopped. Wiring, signals and drain.
+"""The daemon: serves the adapters until it is stopped. Wiring, signals and drain.
 
 Nesting is the shutdown order: what is opened last is closed first.
 """
@@ -12,7 +12,6 @@ from functools import partial
 
 import structlog
 
-from bot.adapters.http import HttpAdapter
 from bot.core.messages import Adapter, Closing, Outcome, Service
 from bot.core.settings import Settings
 from bot.observability.health import Health, Report, State
@@ -89,7 +88,7 @@ async def _serve(
     services = make_services(application, dispatcher, administration)
     adapters = [service for service in services if isinstance(service, Adapter)]
     # HTTP runs beside the platforms: it doesn't keep a bot going whose platforms have all ended, nor end one where they go on.
-    leading = [adapter for adapter in adapters if adapter.name != HttpAdapter.name] or adapters
+    leading = [adapter for adapter in adapters if adapter.name in settings.platforms] or adapters
     others = [service for service in services if service not in leading]
     dispatcher.register(adapters)
     beside = [asyncio.create_task(start_again(name, work)) for name, work in _background_work(application).items()]
@@ -112,7 +111,7 @@ async def _serve(
 
 
 def _background_work(application: Application) -> dict[str, Callable[[], Awaitable[None]]]:
-    """What runs from the start to the end, by name."""
+    """Return the tasks that run from the start to the end, by name."""
     component, folder = application.health.component("journal"), application.settings.storage.folder
     return {
         "erasing": partial(keep_erasing, application),

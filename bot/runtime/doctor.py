@@ -1,6 +1,6 @@
 """`knowledge-bot doctor`: everything that can be wrong, one line each, with what to do about it.
 
-Nothing is changed. What needs no models comes first, so that it is told also where they can't be loaded.
+Nothing is changed. The checks that need no models come first, so that they are made also if the models can't be loaded.
 """
 
 import asyncio
@@ -16,8 +16,6 @@ from tempfile import NamedTemporaryFile
 
 from filelock import FileLock, Timeout
 
-from bot.adapters.discord.checking import check as check_discord
-from bot.adapters.telegram.checking import check as check_telegram
 from bot.core.diagnosis import Diagnosis, error, ok, warning
 from bot.core.errors import BotError, WeightsError
 from bot.core.messages import Outcome
@@ -48,22 +46,22 @@ _Progress = Callable[[int, int], None]
 
 async def examine(
     settings: Settings,
+    platforms: AsyncIterator[Diagnosis],
     models: Models | None = None,
     *,
-    online: bool,
     progress: _Progress = lambda _done, _total: None,
 ) -> AsyncIterator[Diagnosis]:
-    """Every check, in order.
+    """Yield the result of every check, in order.
 
-    `models`: loaded ones, instead of those of the settings. `online`: also ask the platforms. `progress` is told of the slow
-    one.
+    `platforms`: the results of the platforms' own checks. `models`: loaded ones, instead of those of the settings.
+    `progress` is called with the progress of the slowest check.
     """
     yield ok("settings", f"they are valid; platforms: {', '.join(settings.platforms) or 'none, so the terminal'}")
     for found in await asyncio.to_thread(lambda: [*_machine(), *_data_folder(settings.storage.folder)]):
         yield found
     for found in await asyncio.to_thread(lambda: list(_tuned_model(settings))):
         yield found
-    async for found in _platforms(settings, online=online):
+    async for found in platforms:
         yield found
     try:
         async with open_application(settings, models, golden=False) as application:
@@ -171,15 +169,6 @@ def _running(folder: Path) -> Diagnosis:
             return ok("bot", "no bot is running with this data folder")
     except Timeout:
         return ok("bot", "a bot is running with this data folder")
-
-
-async def _platforms(settings: Settings, *, online: bool) -> AsyncIterator[Diagnosis]:
-    if "discord" in settings.platforms:
-        async for found in check_discord(settings.discord, online=online):
-            yield found
-    if "telegram" in settings.platforms:
-        async for found in check_telegram(settings.telegram, online=online):
-            yield found
 
 
 def _told(application: Application) -> dict[str, object]:

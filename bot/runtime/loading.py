@@ -4,7 +4,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
@@ -40,7 +40,7 @@ async def open_worker(settings: Settings, models: Models | None) -> AsyncIterato
     try:
         yield worker
     finally:
-        await worker.close(loading_seconds=settings.shutdown.grace_seconds)
+        await worker.close(loading_seconds=0)
 
 
 def make_generator(settings: Settings, pause: Callable[[], None] = lambda: None) -> Generator:
@@ -71,8 +71,7 @@ async def load_generator(
 
         async def load() -> None:
             try:
-                make = partial(make_generator, settings, pause)
-                generator = await _in_thread(make, settings.shutdown.grace_seconds)
+                generator = await _in_thread(partial(make_generator, settings, pause))
             except BotError as error:
                 _do_without(phraser, settings, component, error)
             else:
@@ -113,10 +112,10 @@ def _do_without(phraser: Phraser, settings: Settings, component: Component, erro
     _log.warning("no generator: the documents are quoted", model=settings.generator.model, error=str(error))
 
 
-async def _in_thread(load: Callable[[], T], grace_seconds: float) -> T:
+async def _in_thread(load: Callable[[], T]) -> T:
     """Load in a daemon thread, which doesn't keep the process alive, and return the result. Raises what `load` raises.
 
-    A load can't be stopped and must not meet the end of the interpreter: who cancels this waits for it within the grace.
+    A load can't be stopped: after a cancellation it goes on, and its result is thrown away.
     """
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()
@@ -128,8 +127,4 @@ async def _in_thread(load: Callable[[], T], grace_seconds: float) -> T:
             future.set_exception(error)
 
     threading.Thread(target=work, name="load", daemon=True).start()
-    try:
-        return await asyncio.wrap_future(future)
-    except asyncio.CancelledError:
-        await asyncio.to_thread(wait, (future,), grace_seconds)
-        raise
+    return await asyncio.wrap_future(future)

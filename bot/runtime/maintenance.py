@@ -1,4 +1,4 @@
-"""Erasing on time what is kept for some time only."""
+"""Erases questions, answers and conversations when their time is over."""
 
 import asyncio
 import time

@@ -20,7 +20,7 @@ class NotLive(BotError):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What `/health/ready` has told."""
+    """The response of `/health/ready`."""
 
     ready: bool
     told: dict[str, Any]

@@ -1,4 +1,5 @@
-"""Supervision: services that fail are started again, one by one, and what can fail silently is looked at all the time.
+"""Supervision: services that fail are started again, one by one, and the journal and the models, which can fail
+silently, are checked all the time.
 
 Each finding goes into the health of its component and ends none of the others.
 """

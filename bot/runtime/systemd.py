@@ -1,4 +1,4 @@
-"""What a service manager is told: that the bot is there, that it lives, that it stops.
+"""Notifications to a service manager: the bot is ready, it lives, it stops.
 
 The protocol is that of sd_notify(3): datagrams to the socket that NOTIFY_SOCKET names. Without that variable nothing happens.
 """

@@ -1,1 +1,1 @@
-"""What the application keeps: `base` says what, `sqlite*` keep it in two files under the data folder."""
+"""Storage: `base` has the protocols, `sqlite` implements them with two files in the data folder."""

@@ -60,7 +60,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def inspect(folder: Path, *, set_damaged_aside: bool = False) -> None:
-    """Take away what a killed process has left, and look whether the databases are whole.
+    """Remove the leftovers of a killed process, and check whether the databases are whole.
 
     Raises StorageError where one isn't and is not to be set aside.
     """

@@ -27,7 +27,7 @@ _HELD_OUT = 25  # one context in this many is held out for evaluation
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class ReadingExample:
     """One question about one context. Any of the `targets` answers it; without targets the context doesn't.
 
     `loose`: the answer lies somewhere within a target (a sentence, say) instead of being all of it. When reading is measured,
@@ -83,17 +83,17 @@ class Sources:
         self._contexts = [item.context for item in self._squad + self._tales]
         self._names = _names(self._squad)
         self.held_out = {
-            "squad": [Example(item.question, item.context, item.targets) for item in held_squad],
-            "fairytaleqa": [Example(item.question, item.context, item.targets) for item in held_tales],
+            "squad": [ReadingExample(item.question, item.context, item.targets) for item in held_squad],
+            "fairytaleqa": [ReadingExample(item.question, item.context, item.targets) for item in held_tales],
         }
 
-    def sentence_examples(self, count: int, seed: int) -> list[Example]:
+    def sentence_examples(self, count: int, seed: int) -> list[ReadingExample]:
         """Make questions about single sentences, in paragraphs of sentences that are near in meaning or random."""
         chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
         asked = _cycled(self._asked, count, chance)
         return [self._finished(self._among_others(question, chance), chance) for question in asked]
 
-    def paragraph_examples(self, count: int, seed: int) -> list[Example]:
+    def paragraph_examples(self, count: int, seed: int) -> list[ReadingExample]:
         """Make questions about real paragraphs and sections, some of them with a paragraph that doesn't answer."""
         chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
         share = {"squad": 0.4, "tales": 0.17, "sections": 0.08, "sentences": 0.32, "chatter": 0.03}
@@ -108,7 +108,7 @@ class Sources:
         chance.shuffle(examples)
         return [self._finished(example, chance) for example in examples]
 
-    def _among_others(self, asked: tuple[int, str, Span], chance: random.Random) -> Example:
+    def _among_others(self, asked: tuple[int, str, Span], chance: random.Random) -> ReadingExample:
         number, question, target = asked
         sentence = self._sentences[number]
         count = chance.randint(0, 4)
@@ -120,23 +120,23 @@ class Sources:
                 others.append(other)
         texts = [self._sentences[other].text for other in others]
         if texts and chance.random() < 0.25:
-            return Example(question, _joined(texts, chance)[0])
+            return ReadingExample(question, _joined(texts, chance)[0])
         place = chance.randint(0, len(texts))
         texts.insert(place, sentence.text)
         context, starts = _joined(texts, chance)
         start = starts[place]
-        return Example(question, context, ((start + target[0], start + target[1]),))
+        return ReadingExample(question, context, ((start + target[0], start + target[1]),))
 
-    def _about_paragraph(self, item: _Labelled, chance: random.Random) -> Example:
-        example = Example(item.question, item.context, item.targets)
+    def _about_paragraph(self, item: _Labelled, chance: random.Random) -> ReadingExample:
+        example = ReadingExample(item.question, item.context, item.targets)
         if item.targets:
             fate = chance.random()
             if item.others and fate < 0.14:  # another paragraph of the article, mostly the most similar one
                 nearest = max(chance.sample(item.others, min(6, len(item.others))), key=_likeness(item.question))
                 if not any(item.context[slice(*span)].lower() in nearest.lower() for span in item.targets):
-                    example = Example(item.question, nearest)
+                    example = ReadingExample(item.question, nearest)
             elif fate < 0.24 and (twisted := self._twisted(item, chance)):
-                example = Example(twisted, item.context)
+                example = ReadingExample(twisted, item.context)
         if item.title and chance.random() < 0.4:
             example = _below(f"{item.title}\n", example)
         return example
@@ -165,14 +165,14 @@ class Sources:
         name, other = chance.choice(names), chance.choice(self._names)
         return None if other in item.context else item.question.replace(name, other)
 
-    def _chatter(self, chance: random.Random) -> Example:
+    def _chatter(self, chance: random.Random) -> ReadingExample:
         """Make a question that is unrelated to its context: small talk, a command, or about something else."""
         if chance.random() < 0.6:
-            return Example(_chatter(chance), chance.choice(self._contexts))
+            return ReadingExample(_chatter(chance), chance.choice(self._contexts))
         question = chance.choice((chance.choice(self._squad), chance.choice(self._tales))).question
-        return Example(question, self._sentences[chance.randrange(len(self._sentences))].text)
+        return ReadingExample(question, self._sentences[chance.randrange(len(self._sentences))].text)
 
-    def _finished(self, example: Example, chance: random.Random) -> Example:
+    def _finished(self, example: ReadingExample, chance: random.Random) -> ReadingExample:
         return replace(_marked_up(example, chance), question=as_in_chat(example.question, chance))
 
 
@@ -279,7 +279,7 @@ def _joined(texts: Sequence[str], chance: random.Random) -> tuple[str, list[int]
     return context, starts
 
 
-def _about_section(section: _Section, chance: random.Random) -> Example:
+def _about_section(section: _Section, chance: random.Random) -> ReadingExample:
     """Make an example of some consecutive sentences of a section, mostly including one that answers."""
     place = chance.choice(section.answers) if section.answers else 0
     first = max(0, place - chance.randint(0, 5))
@@ -292,11 +292,11 @@ def _about_section(section: _Section, chance: random.Random) -> Example:
         for number, start in zip(window, starts, strict=True)
         if number in section.answers
     )
-    example = Example(section.question, context, targets, loose=True)
+    example = ReadingExample(section.question, context, targets, loose=True)
     return _below(f"{section.title}\n", example) if chance.random() < 0.4 else example
 
 
-def _below(prefix: str, example: Example) -> Example:
+def _below(prefix: str, example: ReadingExample) -> ReadingExample:
     targets = tuple((start + len(prefix), end + len(prefix)) for start, end in example.targets)
     return replace(example, context=prefix + example.context, targets=targets)
 
@@ -400,7 +400,7 @@ def _mistyped(text: str, chance: random.Random) -> str:
     return text[:place] + chance.choice((following, letter * 2 + following, following + letter)) + text[place + 2 :]
 
 
-def _marked_up(example: Example, chance: random.Random) -> Example:
+def _marked_up(example: ReadingExample, chance: random.Random) -> ReadingExample:
     """Return the example with Markdown marks around some words of its context, or with a heading above it, or unchanged."""
     if chance.random() < 0.1:
         insertions: list[tuple[int, str]] = []
@@ -415,7 +415,7 @@ def _marked_up(example: Example, chance: random.Random) -> Example:
     return example
 
 
-def _with_insertions(example: Example, insertions: Sequence[tuple[int, str]]) -> Example:
+def _with_insertions(example: ReadingExample, insertions: Sequence[tuple[int, str]]) -> ReadingExample:
     """Insert texts into the context at rising positions. Text inserted at the border of a target stays outside it."""
     pieces, done = [], 0
     for place, text in insertions:

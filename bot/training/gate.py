@@ -24,8 +24,7 @@ from bot.core.messages import Phrased
 from bot.core.settings import GeneratorSettings, Settings
 from bot.evaluation.metrics import phrased, token_f1
 from bot.evaluation.plots import Plot, drawn, require_matplotlib
-from bot.evaluation.questions import EvaluationQuestion
-from bot.evaluation.questions import Kind as Expected
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.report import STYLE, figure
 from bot.evaluation.run import Result, ask_all
 from bot.inference.tuned import COMPARISON, TRAINING, weights_hash, with_tuned
@@ -36,7 +35,7 @@ from bot.runtime.application import Application, open_application
 from bot.runtime.loading import load_models
 from bot.training import pairs
 from bot.training.files import read_json, write_json
-from bot.training.pairs import HELD_OUT, TRAIN, VALIDATION, Example
+from bot.training.pairs import HELD_OUT, TRAIN, VALIDATION, TuningExample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -175,7 +174,7 @@ async def _ask_both(
     settings: Settings,
     generators: tuple[GeneratorSettings, GeneratorSettings],
     models: Models,
-    examples: Sequence[Example],
+    examples: Sequence[TuningExample],
     progress: Progress,
 ) -> list["Asked"]:
     """Ask the base, then the tuned model, over one temporary index."""
@@ -198,9 +197,9 @@ def training_of(folder: Path) -> dict[str, Any]:
     return training
 
 
-def _chosen(examples: Sequence[Example], most: int) -> list[Example]:
+def _chosen(examples: Sequence[TuningExample], most: int) -> list[TuningExample]:
     """Choose up to `most` questions with an answer, always the same ones."""
-    answered = [example for example in examples if example.kind is not pairs.Kind.REFUSAL]
+    answered = [example for example in examples if example.kind is not pairs.Origin.REFUSAL]
     order = sorted(answered, key=lambda example: hashlib.sha256(example.question.encode()).digest())
     if len(order) < _FEWEST:
         raise TrainingError(f"{len(order)} held-out questions tell nothing; at least {_FEWEST} are needed.")
@@ -221,13 +220,13 @@ def _counting(progress: Progress, name: str) -> Callable[[int, int], None]:
 class Asked:
     """The examples, in order, and their results with their documents and without them."""
 
-    examples: Sequence[Example]
+    examples: Sequence[TuningExample]
     answered: Sequence[Result]
     without: Sequence[Result]
 
 
 async def _asked(
-    settings: Settings, models: Models, examples: Sequence[Example], progress: Callable[[int, int], None]
+    settings: Settings, models: Models, examples: Sequence[TuningExample], progress: Callable[[int, int], None]
 ) -> Asked:
     """Index the documents and ask the questions. Raises WeightsError if the model can't be loaded."""
     async with AsyncExitStack() as stack:
@@ -252,14 +251,14 @@ async def _asked(
         without = await ask_all(
             application.answering.engine,
             application.stores.journal.conversations,
-            [replace(question, kind=Expected.UNANSWERABLE) for question in questions],
+            [replace(question, kind=QuestionKind.UNANSWERABLE) for question in questions],
             parallel=parallel,
             progress=lambda done, _: progress(len(questions) + done, total),
         )
         return Asked(examples, answered, without)
 
 
-async def _require_documents(application: Application, examples: Sequence[Example]) -> None:
+async def _require_documents(application: Application, examples: Sequence[TuningExample]) -> None:
     there = {state.path for state, report in await application.stores.knowledge.files() if report.passages}
     if gone := sorted({example.document for example in examples} - there):
         raise TrainingError(
@@ -268,11 +267,11 @@ async def _require_documents(application: Application, examples: Sequence[Exampl
         )
 
 
-def _question(number: int, example: Example) -> EvaluationQuestion:
+def _question(number: int, example: TuningExample) -> EvaluationQuestion:
     return EvaluationQuestion(
         str(number),
         example.question,
-        Expected.ANSWERABLE,
+        QuestionKind.ANSWERABLE,
         doc_ids=frozenset({example.document}),
         reference=example.answer,
     )

@@ -35,13 +35,14 @@ from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.core.text import counted
 from bot.inference.generator import find_model, load_parts
 from bot.inference.inventory import parameter_count
+from bot.inference.memory import free_memory
 from bot.inference.prompter import Prompter
 from bot.inference.prompts import Material
 from bot.inference.tuned import TRAINING, Method, base_name
 from bot.inference.weights import Weights, choose_precision, fingerprint
 from bot.training import pairs
 from bot.training.files import read_json, write_json
-from bot.training.pairs import TRAIN, VALIDATION, Example
+from bot.training.pairs import TRAIN, VALIDATION, TuningExample
 
 Progress = Callable[[int, int, str], None]
 """Called with (steps done, all steps, the losses in words); must return at once."""
@@ -74,7 +75,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TokenisedExample:
     """An example as tokens. An encoder-decoder reads the prompt and writes the answer; a decoder continues the prompt."""
 
     prompt: list[int]
@@ -163,7 +164,7 @@ def _require_libraries() -> None:
         raise TrainingError(f"Fine-tuning needs {error.name}. Install it {to_install('finetuning')}") from error
 
 
-def _of_the_prompt(settings: GeneratorSettings, examples: Sequence[Example]) -> dict[str, Any]:
+def _of_the_prompt(settings: GeneratorSettings, examples: Sequence[TuningExample]) -> dict[str, Any]:
     """Return the settings that shape the prompts, with the number of passages that the data have."""
     passages = max(len(example.passages) for example in examples)
     chosen = settings.model_dump(include={"style", "persona", "language", "prompt_tokens", "max_new_tokens"})
@@ -194,7 +195,7 @@ class _Base:
         self.prompter = Prompter(self.tokenizer, self.config, generation, settings)
         self._settings = settings
 
-    def rows(self, examples: Sequence[Example], longest: int) -> tuple[list[Row], int]:
+    def rows(self, examples: Sequence[TuningExample], longest: int) -> tuple[list[TokenisedExample], int]:
         """Return the examples as tokens, and the number left out because they or their answers are too long."""
         rows = []
         for example in examples:
@@ -206,12 +207,12 @@ class _Base:
                     language=self._settings.language,
                 )
             )
-            row = Row(encoded.tokens, self.prompter.answer(example.answer))
+            row = TokenisedExample(encoded.tokens, self.prompter.answer(example.answer))
             if len(row.answer) <= encoded.new and len(row) <= (longest or len(row)):
                 rows.append(row)
         return rows, len(examples) - len(rows)
 
-    def examine(self, rows: Sequence[Row], tell: Tell) -> None:
+    def examine(self, rows: Sequence[TokenisedExample], tell: Tell) -> None:
         """Tell the memory and time that the training takes. Raises TrainingError if the memory isn't free."""
         count = parameter_count(self.weights.folder)
         needed = needs(self.config, count, rows, self.plan, bfloat16=self.bfloat16)
@@ -283,7 +284,7 @@ _CLEARLY = 1.3
 _OVERHEAD = 0.005  # seconds
 
 
-def needs(config: Any, parameters: int, rows: Sequence[Row], plan: Plan, *, bfloat16: bool) -> Needs:
+def needs(config: Any, parameters: int, rows: Sequence[TokenisedExample], plan: Plan, *, bfloat16: bool) -> Needs:
     """Estimate memory and time of a training from the size of the model. Takes a second, for a trial."""
     full = plan.method == "full"
     width, layers = config.hidden_size, config.num_hidden_layers
@@ -336,29 +337,6 @@ def _speed(bfloat16: bool) -> float:
     return 2 * size**3 / best
 
 
-def free_memory() -> int | None:
-    """Return the free memory in bytes, within the limits of a container."""
-    import psutil  # accelerate brings it along
-
-    free = int(psutil.virtual_memory().available)
-    for folder, limit, used in (
-        (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
-        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ):
-        try:
-            left = int((folder / limit).read_text()) - int((folder / used).read_text())
-            free = min(free, left + _given_back(folder / "memory.stat"))
-        except (OSError, ValueError):  # no limit: no such file, or "max"
-            continue
-    return free
-
-
-def _given_back(statistics: Path) -> int:
-    """Return the bytes of cached files that a container can free."""
-    told = dict(line.split(" ", 1) for line in statistics.read_text().splitlines())
-    return int(told.get("inactive_file", 0))
-
-
 def _advice(plan: Plan) -> str:
     ways = []
     if plan.method == "full":
@@ -382,7 +360,9 @@ def _duration(seconds: float) -> str:
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
-def _require_rows(rows: Sequence[Row], validation: Sequence[Row], left_out: int, data: Path) -> None:
+def _require_rows(
+    rows: Sequence[TokenisedExample], validation: Sequence[TokenisedExample], left_out: int, data: Path
+) -> None:
     if len(rows) >= pairs.FEWEST_QUESTIONS // 2 and validation:
         return
     raise TrainingError(
@@ -393,7 +373,12 @@ def _require_rows(rows: Sequence[Row], validation: Sequence[Row], left_out: int,
 
 
 def _trainer(
-    base: _Base, output: Path, plan: Plan, rows: list[Row], validation: list[Row], progress: Progress
+    base: _Base,
+    output: Path,
+    plan: Plan,
+    rows: list[TokenisedExample],
+    validation: list[TokenisedExample],
+    progress: Progress,
 ) -> Trainer:
     torch.manual_seed(plan.seed)
     size = math.ceil(plan.batch / plan.accumulate)
@@ -442,7 +427,7 @@ def _trainer(
     return trainer
 
 
-def collated(rows: Sequence[Row], padding: int, *, two_parts: bool) -> dict[str, torch.Tensor]:
+def collated(rows: Sequence[TokenisedExample], padding: int, *, two_parts: bool) -> dict[str, torch.Tensor]:
     """Return inputs, mask and labels, int64 [rows, tokens]. Prompts and padding have no loss."""
     if two_parts:
         inputs, labels = [row.prompt for row in rows], [row.answer for row in rows]

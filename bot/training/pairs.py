@@ -51,7 +51,7 @@ _MOST_FEEDBACK = 10_000
 _SIDE_BY_SIDE = 8  # questions asked at once
 
 
-class Kind(StrEnum):
+class Origin(StrEnum):
     """The origin of a question."""
 
     PAIR = "pair"  # a stored pair
@@ -61,12 +61,12 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TuningExample:
     """A question and the answer to learn. `passages` are shown to the model, best first; `document` holds the answer."""
 
     question: str
     answer: str
-    kind: Kind
+    kind: Origin
     document: str
     passages: tuple[Excerpt, ...]
 
@@ -75,7 +75,7 @@ class Example:
 class Prepared:
     """The numbers of examples and documents in each split, and of repeated questions, which were left out."""
 
-    counts: Mapping[str, Counter[Kind]]
+    counts: Mapping[str, Counter[Origin]]
     documents: Mapping[str, int]
     repeated: int
 
@@ -86,7 +86,7 @@ class _Draft:
 
     question: str
     answer: str
-    kind: Kind
+    kind: Origin
     document: str
     place: int
 
@@ -113,7 +113,7 @@ async def prepare(application: Application, output: Path, progress: Progress = l
     kept = [draft for draft in drafts if distinct.get(draft.key) is draft]
     _require_enough(kept)
     splits = split_of([draft.document for draft in kept])
-    examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
+    examples: dict[str, list[TuningExample]] = {split: [] for split in SPLITS}
     visible = {split: _visible(split, splits) for split in SPLITS}
     for first in range(0, len(kept), _SIDE_BY_SIDE):
         chosen = kept[first : first + _SIDE_BY_SIDE]
@@ -140,7 +140,7 @@ def _by_document(stored: Sequence[StoredPassage]) -> dict[str, list[StoredPassag
 
 def _likeliest_first(drafts: Sequence[_Draft]) -> list[_Draft]:
     """Sort stored pairs first, so that they win over headings with the same question."""
-    return sorted(drafts, key=lambda draft: list(Kind).index(draft.kind))
+    return sorted(drafts, key=lambda draft: list(Origin).index(draft.kind))
 
 
 def _require_enough(drafts: Sequence[_Draft]) -> None:
@@ -180,15 +180,17 @@ def _questions(document: str, passages: Sequence[StoredPassage]) -> Iterator[_Dr
     blocks = [(place, block) for place, stored in enumerate(passages) for block in stored.passage.blocks]
     for place, block in blocks:
         if block.form is Form.PAIR and block.part == (0, 1):
-            yield from _draft(block.context, block.text, Kind.PAIR, document, place)
+            yield from _draft(block.context, block.text, Origin.PAIR, document, place)
     below = [(place, block) for place, block in blocks if block.form is not Form.PAIR and block.heading]
     for heading, found in groupby(below, key=lambda one: one[1].heading):
         section = list(found)
         question = heading_question(heading[-1], passages[0].title)
-        yield from _draft(question, _beginning([block for _, block in section]), Kind.HEADING, document, section[0][0])
+        yield from _draft(
+            question, _beginning([block for _, block in section]), Origin.HEADING, document, section[0][0]
+        )
 
 
-def _draft(question: str, answer: str, kind: Kind, document: str, place: int) -> Iterator[_Draft]:
+def _draft(question: str, answer: str, kind: Origin, document: str, place: int) -> Iterator[_Draft]:
     if question.strip() and len(words(answer)) >= _SHORTEST_ANSWER and len(answer) <= _LONGEST_ANSWER:
         yield _Draft(question.strip(), answer, kind, document, place)
 
@@ -226,7 +228,7 @@ async def _from_chats(application: Application, stored: Mapping[str, Sequence[St
         place = next((place for place, text in enumerate(texts) if cited.quote in text), None)
         if place is not None:
             said = answer.text.replace("**", "")  # the bold marks are the bot's own
-            drafts += _draft(question.text, said, Kind.CHAT, cited.document, place)
+            drafts += _draft(question.text, said, Origin.CHAT, cited.document, place)
     return drafts
 
 
@@ -236,7 +238,7 @@ async def _examples(
     draft: _Draft,
     split: str,
     visible: Mapping[str, Collection[str]],
-) -> list[Example]:
+) -> list[TuningExample]:
     """Return the question with the passages that the bot would show a model, and for some questions a refusal."""
     count = application.settings.generator.passages
     considered = await application.answering.engine.consider(lone_question(draft.question))
@@ -247,10 +249,10 @@ async def _examples(
         right = stored[draft.document][draft.place]
         passage = FoundPassage(draft.document, right.title, None, (draft.place, draft.place), right.passage)
         shown = [*found[: count - 1], passage]
-    examples = [Example(draft.question, draft.answer, draft.kind, draft.document, excerpts(shown))]
+    examples = [TuningExample(draft.question, draft.answer, draft.kind, draft.document, excerpts(shown))]
     elsewhere = [one for one in found if one.document != draft.document and not _may_answer(one, draft)][:count]
     if split != HELD_OUT and elsewhere and _chosen(draft):
-        examples.append(Example(draft.question, REFUSAL, Kind.REFUSAL, draft.document, excerpts(elsewhere)))
+        examples.append(TuningExample(draft.question, REFUSAL, Origin.REFUSAL, draft.document, excerpts(elsewhere)))
     return examples
 
 
@@ -309,21 +311,21 @@ class _Passage(BaseModel):
     text: _Text
 
 
-class _Row(BaseModel):
+class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     question: _Text
     answer: _Text
-    kind: Annotated[Kind, Field(strict=False)]
+    kind: Annotated[Origin, Field(strict=False)]
     document: _Text
     passages: Annotated[list[_Passage], Field(min_length=1)]
 
-    def example(self) -> Example:
+    def example(self) -> TuningExample:
         shown = tuple(Excerpt(passage.place, passage.text) for passage in self.passages)
-        return Example(self.question, self.answer, self.kind, self.document, shown)
+        return TuningExample(self.question, self.answer, self.kind, self.document, shown)
 
 
-def write(folder: Path, examples: Mapping[str, Sequence[Example]]) -> None:
+def write(folder: Path, examples: Mapping[str, Sequence[TuningExample]]) -> None:
     """Write the folder, with all of its files or not at all. Raises TrainingError."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -341,7 +343,7 @@ def write(folder: Path, examples: Mapping[str, Sequence[Example]]) -> None:
         raise TrainingError(f"{folder} can't be written ({error.strerror}): name another folder (--output).") from error
 
 
-def load(folder: Path, split: str) -> list[Example]:
+def load(folder: Path, split: str) -> list[TuningExample]:
     """Read the examples of a split. Raises TrainingError with file and line."""
     file = folder / f"{split}.jsonl"
     try:
@@ -355,16 +357,16 @@ def load(folder: Path, split: str) -> list[Example]:
     return [_parsed(file, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def _parsed(file: Path, number: int, line: str) -> Example:
+def _parsed(file: Path, number: int, line: str) -> TuningExample:
     try:
-        return _Row.model_validate_json(line).example()
+        return _Record.model_validate_json(line).example()
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise TrainingError(f"{file} line {number}: {f'`{place}`: ' if place else ''}{first['msg']}") from error
 
 
-def load_for_training(folder: Path) -> tuple[list[Example], list[Example]]:
+def load_for_training(folder: Path) -> tuple[list[TuningExample], list[TuningExample]]:
     """Return (train, validation). Raises TrainingError, also if one of their questions is held out."""
     held_out = {" ".join(words(example.question)) for example in load(folder, HELD_OUT)}
     both = load(folder, TRAIN), load(folder, VALIDATION)

@@ -25,7 +25,7 @@ from bot.evaluation.metrics import exact_match, token_f1
 from bot.inference.encoder import load_encoder
 from bot.inference.span_model import SpanModel, Task
 from bot.inference.weights import Weights, choose_precision, find_weights
-from bot.training.examples import Example, Sources
+from bot.training.examples import ReadingExample, Sources
 from bot.training.loop import (
     Figures,
     Loop,
@@ -96,7 +96,7 @@ def _neighbours(base: str, texts: Sequence[str], count: int = 12) -> list[list[i
     ]
 
 
-def _phases(plan: ReaderTraining, sources: Sources) -> list[Phase[list[Example]]]:
+def _phases(plan: ReaderTraining, sources: Sources) -> list[Phase[list[ReadingExample]]]:
     """Return the phases: sentences among others, then real paragraphs, which alone count for the average."""
     sentences = sources.sentence_examples(plan.sentence_examples, plan.seed)
     paragraphs = sources.paragraph_examples(plan.paragraph_examples, plan.seed + 1)
@@ -106,7 +106,7 @@ def _phases(plan: ReaderTraining, sources: Sources) -> list[Phase[list[Example]]
     ]
 
 
-def _batches(examples: Sequence[Example], size: int, seed: int) -> Iterator[list[Example]]:
+def _batches(examples: Sequence[ReadingExample], size: int, seed: int) -> Iterator[list[ReadingExample]]:
     """Yield batches of examples of similar length, which need little padding, in random order."""
     pool = 32 * size
     chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
@@ -136,7 +136,7 @@ class _Reader:
         mean = {name: torch.stack([reader[name].float() for reader in readers]).mean(0) for name in shapes}
         self.model.load_state_dict(mean, strict=False)
 
-    def loss(self, examples: list[Example]) -> Loss:
+    def loss(self, examples: list[ReadingExample]) -> Loss:
         batch = self.batch(examples)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
             output = self.model(**batch.inputs)
@@ -145,7 +145,7 @@ class _Reader:
         total = (starts + ends) / 2
         return Loss(total, {"loss": total})
 
-    def batch(self, examples: Sequence[Example]) -> _Batch:
+    def batch(self, examples: Sequence[ReadingExample]) -> _Batch:
         encoded = self.tokenizer(
             [example.question for example in examples],
             [example.context for example in examples],
@@ -185,7 +185,7 @@ def _weights(folder: Path, shapes: Mapping[str, torch.Size]) -> dict[str, torch.
     return weights
 
 
-def measure_reading(model: SpanModel, examples: Sequence[Example]) -> dict[str, float]:
+def measure_reading(model: SpanModel, examples: Sequence[ReadingExample]) -> dict[str, float]:
     """Measure how well a model reads given contexts.
 
     Returns `examples`; `exact` and `f1` of the best span, over the examples with an answer; and `auroc` of the relevance, for

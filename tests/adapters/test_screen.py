@@ -48,7 +48,7 @@ hostile = pytest.mark.parametrize("text", HOSTILE)
 
 
 def shown(*renderables, style: str | None = None) -> str:
-    """What a colourful terminal gets."""
+    """The output for a colourful terminal."""
     screen = io.StringIO()
     Screen(file=screen, width=200, force_terminal=True).print(*renderables, style=style)
     return screen.getvalue()
@@ -123,15 +123,14 @@ def test_an_error_and_a_told_line_drive_no_terminal(monkeypatch, text):
 
     monkeypatch.setattr(cli, "app", fails)
     with terminal() as screen:
-        with pytest.raises(SystemExit):
-            cli.main()
+        assert cli.run_command() == common.ExitCode.FAILURE
         common.say(f"{text}: removed")
     assert_harmless(screen.getvalue(), text)
 
 
 @hostile
 def test_json_holds_every_character_and_drives_no_terminal(text):
-    """What can't be printed is escaped, as JSON can."""
+    """Unprintable characters are escaped, as JSON can."""
     with terminal() as screen:
         common.print_json({text: text})
     assert not DRIVES.search(screen.getvalue())

@@ -24,7 +24,7 @@ def written(text: str | bytes, name: str = "bot.toml") -> Path:
 
 
 def problems(text: str | bytes = "") -> list[str]:
-    """What is wrong, each problem without its place in the temporary folder."""
+    """The problems of the settings, each without its place in the temporary folder."""
     written(text)
     with pytest.raises(SettingsError) as raised:
         load_settings()
@@ -52,7 +52,7 @@ def test_every_setting_has_a_help_and_a_default_that_is_allowed():
 
 
 def test_the_file_of_the_working_folder_is_read():
-    """What it doesn't name keeps its default."""
+    """Settings that it doesn't name keep their defaults."""
     written("[answer]\nthreshold = 0.5\n")
     settings = load_settings()
     assert settings.answer.threshold == 0.5

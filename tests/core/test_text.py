@@ -1,4 +1,4 @@
-"""Sentences, words and Markdown without its markup: what they find, and that no text takes them long."""
+"""Sentences, words and Markdown without its markup: the results, and that no text takes long."""
 
 import time
 from itertools import pairwise
@@ -127,7 +127,7 @@ def test_a_stripped_span_stays_within_and_has_no_white_space_at_its_ends(text, d
     ],
 )
 def test_markup_is_taken_away(markdown, expected):
-    """What is left is what a reader of the rendered page sees."""
+    """The text of the rendered page is left."""
     assert plain(markdown) == expected
 
 
@@ -279,7 +279,7 @@ def test_spans_of_lines_and_items_lose_nothing(text):
     ],
 )
 def test_a_list_is_taken_apart_into_its_top_level_items(items):
-    """What is indented deeper, or has no marker, belongs to the item before it."""
+    """Lines that are indented deeper, or have no marker, belong to the item before them."""
     text = "\n".join(items)
     assert parts(text, list_items(text)) == items
 

@@ -47,7 +47,7 @@ def test_no_features_are_too_strong_to_compute(relevance, lead, retrieval, cosin
 
 
 def test_a_calibration_survives_its_file(tmp_path):
-    """What was saved is loaded, provenance included."""
+    """It is loaded as it was saved, provenance included."""
     calibration = Calibration(-1.5, WEIGHTS, {"sets": {"a": 3}})
     calibration.save(tmp_path / "c.json")
     assert Calibration.load(tmp_path / "c.json") == calibration

@@ -1,4 +1,4 @@
-"""What was said before: the ways to take a follow-up, and for how long it is remembered."""
+"""Earlier questions: the ways to take a follow-up, and how long they are remembered."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -86,7 +86,7 @@ def test_other_questions_say_what_they_mean(text):
 
 
 async def test_conversations_do_not_mix(store):
-    """What one asks is no context of another's question."""
+    """The questions of one person are no context for those of another."""
     conversations = Conversations(store, ConversationSettings())
     await conversations.remember(ask("first", "one"), ANSWERED)
     assert await follow_up(conversations, ask("now?", "another")) is None
@@ -128,7 +128,7 @@ async def test_a_suggestion_is_remembered_too(store):
 
 @pytest.mark.parametrize("outcome", [Outcome.DECLINED, Outcome.SMALL_TALK, Outcome.FAILED])
 async def test_only_answered_questions_are_remembered(store, outcome):
-    """What was not answered explains nothing."""
+    """A declined question explains nothing."""
     conversations = Conversations(store, ConversationSettings())
     await conversations.remember(ask("first"), Answer(outcome, "No.", "ref"))
     assert await follow_up(conversations, ask("now?")) is None

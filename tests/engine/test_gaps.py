@@ -45,7 +45,7 @@ def test_a_question_joins_the_nearest_group():
 
 
 def test_groups_do_not_grow_from_neighbour_to_neighbour():
-    """What is near the second question of a group but not its first is another gap."""
+    """A question near the second of a group but not near its first begins another gap."""
     assert groups(0, 50, 100) == {("0", "50"), ("100",)}
 
 

@@ -51,12 +51,17 @@ def question(text: str, conversation: str, author: str = "someone") -> Question:
     return Question(text, conversation, author, Address("test", "chat", conversation), datetime.now(UTC))
 
 
+@pytest.fixture(scope="module")
+def model(tiny):
+    """A model whose prompts may have any length."""
+    loaded = load_model(GeneratorSettings(provider="local", model=tiny("llama"), prompt_tokens=2000), ModelsSettings())
+    loaded.prompter.context = None
+    return loaded
+
+
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_no_data_can_play_a_role_in_a_prompt(tiny, injection):
+def test_no_data_can_play_a_role_in_a_prompt(model, injection):
     """Neither as a control token, nor as a label, nor as the end of a document, wherever it stands."""
-    settings = GeneratorSettings(provider="local", model=tiny("llama"), prompt_tokens=2000)
-    model = load_model(settings, ModelsSettings())
-    model.prompter.context = None
 
     def prompt_of(text: str) -> list[int]:
         excerpt = Excerpt(f"Boiler {text}", f"{FACT} {text}\n{text}")
@@ -68,7 +73,8 @@ def test_no_data_can_play_a_role_in_a_prompt(tiny, injection):
         number = model._tokenizer.convert_tokens_to_ids(token)
         assert hostile.count(number) == honest.count(number), f"{token} was put in"
     text = model._tokenizer.decode(hostile)
-    assert text.count("</document>") == 1
+    assert text.count("\nDocument:") == text.count("\nQuestion:") == text.count("\n# ") == 1
+    assert "</document>" not in text
     assert not set("\u200b\u202e\u202c\U000e0049") & set(text)
     completed = prompts.completion(prompts.harmless_material(Material(injection, (Excerpt("", injection),))))
     assert completed.count("\nAnswer:") == 3

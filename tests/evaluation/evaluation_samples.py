@@ -2,16 +2,16 @@
 
 from bot.core.messages import Answer, Citation, Outcome
 from bot.engine.confidence import Features
-from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 
 
 def answerable(*golds: str, doc: str = "gold.md", question: str = "What is it?") -> EvaluationQuestion:
-    return EvaluationQuestion("q", question, Kind.ANSWERABLE, golds, frozenset({doc}))
+    return EvaluationQuestion("q", question, QuestionKind.ANSWERABLE, golds, frozenset({doc}))
 
 
-UNANSWERABLE = EvaluationQuestion("u", "Why not?", Kind.UNANSWERABLE, ())
-OFFTOPIC = EvaluationQuestion("o", "Who won?", Kind.OFFTOPIC, ())
+UNANSWERABLE = EvaluationQuestion("u", "Why not?", QuestionKind.UNANSWERABLE, ())
+OFFTOPIC = EvaluationQuestion("o", "Who won?", QuestionKind.OFFTOPIC, ())
 
 
 def answered(
@@ -45,5 +45,5 @@ def result(
     forced: Answer | None = None,
     features: Features | None = None,
 ) -> Result:
-    """What was answered is what would have been answered at any rate; what was declined only if `forced` says so."""
+    """The result for an answer. A declined one would have been answered otherwise only if `forced` is given."""
     return Result(question, answer, latency_ms, forced or (answer if answer.answered else None), features)

@@ -13,7 +13,7 @@ from rich.console import Console
 from bot.core.errors import BotError
 from bot.engine.confidence import Calibration, Features
 from bot.evaluation.calibration import Fitted, _halves, fit
-from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 from bot.evaluation.table import render_calibration
 
@@ -24,7 +24,7 @@ def judged(
     number: int,
     right: bool,
     features: Features = NOTHING_TO_TELL,
-    kind: Kind = Kind.ANSWERABLE,
+    kind: QuestionKind = QuestionKind.ANSWERABLE,
     doc: str | None = None,
 ) -> Result:
     """The result of a question of its own, about a document of its own."""
@@ -38,9 +38,12 @@ def judged(
 def about(*documents: str, related: Sequence[str] = ()) -> list[Result]:
     """A question about each of these documents, and then one to which each of `related` only looks right."""
     questions = [
-        *(EvaluationQuestion(f"q{n}", "?", Kind.ANSWERABLE, ("x",), frozenset({d})) for n, d in enumerate(documents)),
         *(
-            EvaluationQuestion(f"r{n}", "?", Kind.UNANSWERABLE, (), related=frozenset({d}))
+            EvaluationQuestion(f"q{n}", "?", QuestionKind.ANSWERABLE, ("x",), frozenset({d}))
+            for n, d in enumerate(documents)
+        ),
+        *(
+            EvaluationQuestion(f"r{n}", "?", QuestionKind.UNANSWERABLE, (), related=frozenset({d}))
             for n, d in enumerate(related)
         ),
     ]
@@ -139,7 +142,7 @@ def chatty() -> Fitted:
 
 
 CHATTY = [judged(n, right=True) for n in range(200)] + [
-    judged(n, right=False, kind=Kind.OFFTOPIC, doc="") for n in range(200, 700)
+    judged(n, right=False, kind=QuestionKind.OFFTOPIC, doc="") for n in range(200, 700)
 ]
 
 
@@ -150,7 +153,7 @@ def test_chatter_weighs_a_fifth_however_much_there_is() -> None:
 
 def test_chatter_alone_weighs_as_any_set() -> None:
     """Another set is all right: even odds."""
-    chatter = [judged(n, right=False, kind=Kind.OFFTOPIC, doc="") for n in range(200)]
+    chatter = [judged(n, right=False, kind=QuestionKind.OFFTOPIC, doc="") for n in range(200)]
     fitted = fit({"chatter": chatter, "set": [judged(n, right=True) for n in range(200, 400)]})
     assert fitted.calibration.intercept == pytest.approx(0.0, abs=0.001)
 
@@ -159,7 +162,7 @@ def test_it_is_measured_on_the_other_half() -> None:
     """A confidence of 0.8 for each, so the error is the distance to the share that is right there, and a threshold lets all
     of them be answered or none."""
     _, held_out = _halves(CHATTY)
-    right = sum(r.question.kind is Kind.ANSWERABLE for r in held_out) / len(held_out)
+    right = sum(r.question.kind is QuestionKind.ANSWERABLE for r in held_out) / len(held_out)
     fitted = chatty()
     assert fitted.errors == {"set": pytest.approx(0.8 - right, abs=0.001)}
     points = {round(point.threshold, 2): (point.answered, point.right) for point in fitted.thresholds}
@@ -171,7 +174,7 @@ def test_it_is_measured_on_the_other_half() -> None:
 def test_only_what_can_be_judged_and_was_found_is_fitted_on() -> None:
     """The numbers stand in the provenance: of each set the half that was fitted on."""
     usable = [judged(n, right=n % 2 == 0) for n in range(400)]
-    free = EvaluationQuestion("free", "What?", Kind.ANSWERABLE, None, reference="It depends.")
+    free = EvaluationQuestion("free", "What?", QuestionKind.ANSWERABLE, None, reference="It depends.")
     unusable = [
         result(free, answered("right"), features=NOTHING_TO_TELL),
         result(usable[0].question, declined(0.0)),
@@ -235,7 +238,7 @@ def test_a_document_beside_the_folders_is_an_article_of_its_own() -> None:
 
 def test_questions_about_no_document_are_divided_one_by_one() -> None:
     """There is nothing that could stand on both sides."""
-    one, other = _halves([judged(n, right=False, kind=Kind.OFFTOPIC, doc="") for n in range(100)])
+    one, other = _halves([judged(n, right=False, kind=QuestionKind.OFFTOPIC, doc="") for n in range(100)])
     assert min(len(one), len(other)) > 25
 
 

@@ -24,7 +24,7 @@ from bot.evaluation.metrics import (
     says_right,
     token_f1,
 )
-from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 
 
@@ -93,7 +93,7 @@ def test_right_is_from_the_right_document_and_says_the_same(
 
 
 def wanting(
-    *key: str, subtype: str = "howto", key_all: bool = False, kind: Kind = Kind.ANSWERABLE
+    *key: str, subtype: str = "howto", key_all: bool = False, kind: QuestionKind = QuestionKind.ANSWERABLE
 ) -> EvaluationQuestion:
     """A question whose useful answers are known by their key words."""
     return EvaluationQuestion(
@@ -138,9 +138,9 @@ def test_what_became_of_questions_to_a_help_desk_is_counted_by_subtype() -> None
         result(wanting("valve"), answered("x", text="the valve")),
         result(wanting("valve"), answered("x", text="the tap")),
         result(wanting("valve"), suggested("the valve")),
-        result(wanting("valve", kind=Kind.FOLLOWUP), suggested("the tap")),
+        result(wanting("valve", kind=QuestionKind.FOLLOWUP), suggested("the tap")),
         result(wanting("9 bar", subtype="fact"), declined()),
-        result(wanting("valve", kind=Kind.UNANSWERABLE), answered("x", text="the valve")),
+        result(wanting("valve", kind=QuestionKind.UNANSWERABLE), answered("x", text="the valve")),
         result(answerable("valve"), answered("valve")),
     ]
     shares = help_shares(results)
@@ -214,7 +214,7 @@ def test_what_needs_no_answer_has_only_a_share_of_answers() -> None:
 
 
 def test_kinds_have_rows_of_their_own() -> None:
-    followup = replace(answerable("x"), kind=Kind.FOLLOWUP)
+    followup = replace(answerable("x"), kind=QuestionKind.FOLLOWUP)
     small_talk = Answer(Outcome.SMALL_TALK, "Hello!", "ref")
     figures = measure(
         [
@@ -237,7 +237,7 @@ def test_auroc_counts_the_pairs_in_the_right_order() -> None:
     figures = measure(
         [
             result(answerable("x"), declined(0.9)),
-            result(replace(answerable("x"), kind=Kind.FOLLOWUP), declined(0.5)),
+            result(replace(answerable("x"), kind=QuestionKind.FOLLOWUP), declined(0.5)),
             result(UNANSWERABLE, declined(0.5)),
             result(OFFTOPIC, declined(0.2)),
         ]
@@ -263,7 +263,7 @@ def test_what_would_have_been_answered_is_judged_like_an_answer() -> None:
         (UNANSWERABLE, True),  # any answer is wrong
         (OFFTOPIC, True),
         (replace(answerable(), answers=None, reference="x"), False),
-        (EvaluationQuestion("k", "What?", Kind.ANSWERABLE, key=("x",)), True),
+        (EvaluationQuestion("k", "What?", QuestionKind.ANSWERABLE, key=("x",)), True),
     ],
 )
 def test_without_gold_spans_only_a_needless_answer_can_be_judged(question: EvaluationQuestion, judged: bool) -> None:
@@ -340,7 +340,7 @@ def test_confidence_is_compared_with_what_is_right() -> None:
 
 
 def test_bins_begin_at_tenths() -> None:
-    """What is exactly 0.5 is in the bin above, and a confidence of 1 in the uppermost, not in one of its own."""
+    """A confidence of exactly 0.5 is in the bin above, and one of 1 in the uppermost bin, not in one of its own."""
     bins = reliability([result(answerable("x"), answered("x", confidence=c)) for c in (0.0, 0.49, 0.5, 0.59, 0.9, 1.0)])
     assert [each.questions for each in bins] == [1, 1, 2, 2]
 

@@ -1,4 +1,4 @@
-"""The files of an evaluation: what is read, what is filled in, and what is said about a malformed line."""
+"""The files of an evaluation: their fields, the defaults of these, and the messages about malformed lines."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import DocumentError
-from bot.evaluation.questions import EvaluationQuestion, Kind, Place, QuestionSet, Said, load_documents, load_questions
+from bot.evaluation.questions import (
+    EvaluationQuestion,
+    Place,
+    QuestionKind,
+    QuestionSet,
+    Said,
+    load_documents,
+    load_questions,
+)
 
 
 @pytest.fixture
@@ -42,7 +50,7 @@ def test_a_full_line_is_read(file: Path) -> None:
         EvaluationQuestion(
             id="q-1",
             question="And on Windows?",
-            kind=Kind.FOLLOWUP,
+            kind=QuestionKind.FOLLOWUP,
             answers=("run setup.exe", "setup.exe"),
             doc_ids=frozenset({"a.md", "b.md"}),
             history=(Said("user", "How to install?"), Said("assistant", "On what?")),
@@ -59,7 +67,7 @@ def test_a_full_line_is_read(file: Path) -> None:
 def test_a_question_alone_is_enough(file: Path) -> None:
     """The id is the line's number, counted with the blank lines."""
     file.write_text('\n{"question": "What?"}\n\n', encoding="utf-8")
-    assert load_questions(file) == [EvaluationQuestion("2", "What?", Kind.ANSWERABLE)]
+    assert load_questions(file) == [EvaluationQuestion("2", "What?", QuestionKind.ANSWERABLE)]
 
 
 def test_documents_are_named_one_by_one_or_as_a_list(file: Path) -> None:
@@ -80,16 +88,16 @@ def test_documents_are_named_one_by_one_or_as_a_list(file: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "kind"),
     [
-        ({"answers": []}, Kind.UNANSWERABLE),
-        ({"answers": [], "doc_id": "a.md"}, Kind.UNANSWERABLE),
-        ({"answers": None, "doc_id": "a.md"}, Kind.ANSWERABLE),
-        ({"doc_ids": ["a.md"]}, Kind.ANSWERABLE),
-        ({"reference": "So."}, Kind.ANSWERABLE),
-        ({"history": [{"role": "user", "text": "Hm?"}]}, Kind.FOLLOWUP),
-        ({"kind": "offtopic", "answers": None}, Kind.OFFTOPIC),
+        ({"answers": []}, QuestionKind.UNANSWERABLE),
+        ({"answers": [], "doc_id": "a.md"}, QuestionKind.UNANSWERABLE),
+        ({"answers": None, "doc_id": "a.md"}, QuestionKind.ANSWERABLE),
+        ({"doc_ids": ["a.md"]}, QuestionKind.ANSWERABLE),
+        ({"reference": "So."}, QuestionKind.ANSWERABLE),
+        ({"history": [{"role": "user", "text": "Hm?"}]}, QuestionKind.FOLLOWUP),
+        ({"kind": "offtopic", "answers": None}, QuestionKind.OFFTOPIC),
     ],
 )
-def test_the_kind_follows_from_what_is_given(file: Path, given: dict[str, object], kind: Kind) -> None:
+def test_the_kind_follows_from_what_is_given(file: Path, given: dict[str, object], kind: QuestionKind) -> None:
     write(file, {"question": "What?", **given})
     assert load_questions(file)[0].kind is kind
 

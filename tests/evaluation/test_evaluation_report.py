@@ -1,4 +1,4 @@
-"""What is shown of the figures: the table for the terminal, and the page, which must hold whatever people write."""
+"""Showing the figures: the table for the terminal, and the page, which must hold any text that people write."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from bot.engine.confidence import Calibration
 from bot.evaluation.calibration import Fitted, ThresholdPoint
 from bot.evaluation.metrics import measure
 from bot.evaluation.plots import require_matplotlib
-from bot.evaluation.questions import EvaluationQuestion, Kind, Place
+from bot.evaluation.questions import EvaluationQuestion, Place, QuestionKind
 from bot.evaluation.report import worst, write_report
 from bot.evaluation.run import Result
 from bot.evaluation.table import render_calibration, render_table
@@ -45,7 +45,7 @@ VOID = {"meta", "br"}
 
 
 class Page(HTMLParser):
-    """What a page is made of; closing the wrong element fails."""
+    """The elements of a page; closing the wrong element fails."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ def test_the_table_fits_a_narrow_terminal_and_says_the_rest_below() -> None:
 HELP = EvaluationQuestion(
     "h",
     "How do I open the sluice?",
-    Kind.ANSWERABLE,
+    QuestionKind.ANSWERABLE,
     subtype="howto",
     key=("turn the wheel", "pull the lever"),
     places=(Place("locks/sluice.md", 8, 11),),
@@ -172,7 +172,7 @@ def test_a_useful_suggestion_is_no_mistake() -> None:
     """By its key words or by a gold span; nor is one of which nobody can say. One of no use stands with the declined ones."""
     span = answerable("citric acid")
     useful = replace(answered("citric acid", text="Unsure:\n\nUse **citric acid**."), outcome=Outcome.SUGGESTED)
-    free = EvaluationQuestion("free", "What?", Kind.ANSWERABLE, None, reference="It depends.")
+    free = EvaluationQuestion("free", "What?", QuestionKind.ANSWERABLE, None, reference="It depends.")
     useless = [result(HELP, suggested("Paint the wheel.")), result(span, suggested("Use vinegar.", confidence=0.35))]
     fine = [result(HELP, suggested("Pull the lever.")), result(span, useful), result(free, suggested("It depends."))]
     missed = result(span, declined(0.32))

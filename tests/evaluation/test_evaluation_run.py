@@ -12,7 +12,7 @@ from bot.core.errors import EngineBusy
 from bot.core.messages import Answer, Outcome, Question, Turn
 from bot.core.settings import Settings
 from bot.engine.qa import Considered
-from bot.evaluation.questions import EvaluationQuestion, Kind, Said
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind, Said
 from bot.evaluation.run import ask_all, prediction
 from bot.inference.workers import Models
 from bot.runtime.application import open_application
@@ -57,7 +57,7 @@ class EchoEngine:
 
 
 def questions(*milliseconds: int, history: tuple[Said, ...] = ()) -> list[EvaluationQuestion]:
-    return [EvaluationQuestion(f"q{n}", str(n), Kind.ANSWERABLE, history=history) for n in milliseconds]
+    return [EvaluationQuestion(f"q{n}", str(n), QuestionKind.ANSWERABLE, history=history) for n in milliseconds]
 
 
 async def test_results_come_in_the_order_of_the_questions(store: SqliteConversations) -> None:
@@ -138,7 +138,7 @@ async def test_what_would_be_answered_comes_with_what_is(
     """From the real engine: the same words and the same features on either side of the bounds."""
     folder_of({"guide.md": "# Guide\n\nUse water at 92 degrees. It should be soft.\n"})
     settings = settings.model_copy(update={"answer": settings.answer.model_copy(update=bounds)})
-    question = EvaluationQuestion("1", "how hot should the water be?", Kind.ANSWERABLE)
+    question = EvaluationQuestion("1", "how hot should the water be?", QuestionKind.ANSWERABLE)
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
         (result,) = await ask_all(application.answering.engine, application.stores.journal.conversations, [question])
@@ -153,7 +153,7 @@ async def test_what_would_be_answered_comes_with_what_is(
 async def test_where_nothing_is_found_nothing_would_be_answered(
     settings: Settings, models: Models, folder_of: Callable[..., Path]
 ) -> None:
-    """Whatever the threshold; small talk is not searched for either."""
+    """At any threshold; small talk is not searched for either."""
     folder_of({"picture.png": b""})
     async with open_application(settings, models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
@@ -161,8 +161,8 @@ async def test_where_nothing_is_found_nothing_would_be_answered(
             application.answering.engine,
             application.stores.journal.conversations,
             [
-                EvaluationQuestion("1", "how hot should the water be?", Kind.UNANSWERABLE),
-                EvaluationQuestion("2", "Thanks a lot!", Kind.OFFTOPIC),
+                EvaluationQuestion("1", "how hot should the water be?", QuestionKind.UNANSWERABLE),
+                EvaluationQuestion("2", "Thanks a lot!", QuestionKind.OFFTOPIC),
             ],
         )
     assert [result.answer.outcome for result in results] == [Outcome.DECLINED, Outcome.SMALL_TALK]

@@ -9,7 +9,7 @@ from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, dec
 
 from bot.core.errors import IndexUnavailable
 from bot.evaluation.golden import is_as_expected
-from bot.evaluation.questions import EvaluationQuestion, Kind
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.runtime.application import open_application
 
 GUIDE = "# Brewing guide\n\n## Water\n\nUse water at 92 to 96 degrees. It should be soft.\n"
@@ -50,7 +50,7 @@ async def test_the_first_index_is_accepted_and_told_how_it_answers(application):
 
 
 async def test_a_change_that_loses_an_answer_keeps_the_previous_index(application):
-    """What got worse is told; a deletion can be as bad as an edit."""
+    """The report names the lost answers; a deletion can be as bad as an edit."""
     async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
         (folder / "guide.md").write_text(GUIDE.replace("92 to 96", "50 to 60"))
@@ -171,7 +171,9 @@ def test_a_suggestion_is_no_answer(question, answer, expected):
     assert is_as_expected(result(question, answer)) is expected
 
 
-HELP = EvaluationQuestion("h", "How?", Kind.ANSWERABLE, None, frozenset({"gold.md"}), key=("Turn the wheel", "lever"))
+HELP = EvaluationQuestion(
+    "h", "How?", QuestionKind.ANSWERABLE, None, frozenset({"gold.md"}), key=("Turn the wheel", "lever")
+)
 
 
 @pytest.mark.parametrize(

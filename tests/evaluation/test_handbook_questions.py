@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.handbook_questions import HANDBOOK, QUESTIONS, in_step
-from bot.evaluation.questions import Kind, load_questions
+from bot.evaluation.questions import QuestionKind, load_questions
 
 LINES = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
 README = HANDBOOK.parent / "README.md"
@@ -34,7 +34,7 @@ def test_there_are_questions_of_every_kind():
     """Enough of each to show whether the bot declines what it should."""
     counts = Counter(question.kind for question in load_questions(QUESTIONS))
     assert counts.total() == 30
-    assert all(counts[kind] >= 2 for kind in Kind)
+    assert all(counts[kind] >= 2 for kind in QuestionKind)
 
 
 @pytest.mark.parametrize("question", LINES, ids=lambda question: question["id"])
@@ -45,7 +45,7 @@ def test_the_labels_of_a_question_hold(question):
     texts = places(question)
     assert all(any(folded(key) in text for key in question["key"]) for text in texts)
     assert all(any(folded(answer) in text for text in texts) for answer in question["answers"] or ())
-    assert bool(texts) is Kind(question["kind"]).expects_answer
+    assert bool(texts) is QuestionKind(question["kind"]).expects_answer
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_the_readme_s_evaluation_runs_as_printed(tmp_path, command):
     for page in pages:
         shutil.copy(HANDBOOK / page, tmp_path / "knowledge")
     asked = [question for question in LINES if question["doc_ids"] and pages.issuperset(question["doc_ids"])]
-    few = [*asked, *(question for question in LINES if question["kind"] == Kind.OFFTOPIC)]
+    few = [*asked, *(question for question in LINES if question["kind"] == QuestionKind.OFFTOPIC)]
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / QUESTIONS.name).write_text("\n".join(map(json.dumps, few)), encoding="utf-8")
     done = command(*arguments, "--json")

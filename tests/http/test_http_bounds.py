@@ -1,4 +1,4 @@
-"""What a stranger sends is bounded before any work is done on it."""
+"""Requests of strangers are bounded before any work is done on them."""
 
 import json
 

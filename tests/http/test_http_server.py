@@ -1,4 +1,4 @@
-"""The HTTP server around the questions: who may ask, how much, how long, and what an operator sees."""
+"""The HTTP server around the questions: access, limits, timeouts, and the views for an operator."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ async def closed_application(tmp_path):
 
 
 async def raw(application: HttpApplication, *pieces: bytes, pause: float = 0.0) -> bytes:
-    """What the server says to these bytes, until it closes the connection."""
+    """The response of the server to these bytes, until it closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", application.server.port)
     for piece in pieces:
         writer.write(piece)
@@ -52,7 +52,7 @@ async def raw(application: HttpApplication, *pieces: bytes, pause: float = 0.0) 
 
 
 async def test_live_says_that_the_process_lives(application):
-    """Whatever else is wrong."""
+    """Also where all components are down."""
     application.health.component("discord").failed("no token")
     response = await application.client.get("/health/live")
     assert (response.status_code, response.json()) == (200, {"status": "live", "version": __version__})
@@ -77,7 +77,7 @@ async def test_ready_names_each_component_and_is_503_until_all_are(application):
 
 
 async def test_without_the_token_ready_says_nothing_but_whether(closed_application):
-    """What is wrong is the operator's business."""
+    """The problems are the operator's business."""
     closed_application.health.component("discord").down("10.0.0.7 refused")
     response = await closed_application.client.get("/health/ready")
     assert (response.status_code, response.json()) == (503, {"status": "not ready"})
@@ -163,7 +163,7 @@ async def test_without_the_right_token_nothing_is_asked(closed_application, head
 
 
 async def test_with_the_token_everything_is_open(closed_application):
-    """By any name: who knows the token may come through a proxy, and from a page."""
+    """By any name: a client with the token may come through a proxy, and from a page."""
     response = await closed_application.ask(
         "q", headers=BEARER | {"Host": "bot.example.com", "Origin": "https://example.com"}
     )

@@ -19,7 +19,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def plain_vectors():
-    """What sentence-transformers itself makes of the texts, in float32."""
+    """The vectors of the texts by sentence-transformers itself, in float32."""
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(find_weights(MODEL).folder), device="cpu", local_files_only=True)

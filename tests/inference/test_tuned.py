@@ -26,7 +26,7 @@ from bot.runtime.loading import make_generator
 from bot.storage.base import GENERATORS
 from bot.storage.data_folder import back_up, restore
 from bot.training.generator import Plan, tune
-from bot.training.pairs import SPLITS, Example, Kind, write
+from bot.training.pairs import SPLITS, Origin, TuningExample, write
 from tests.writing import DOCUMENTS, change_weights
 
 TRAINED_WITH = GeneratorSettings(provider="local", dtype="float32", passages=1, max_new_tokens=8)
@@ -41,7 +41,9 @@ def trained(tiny, tmp_path_factory) -> Path:
     """A tuned model, of which nothing is expected but that it is one."""
     place = tmp_path_factory.mktemp("tuned")
     shown = (Excerpt("A", "It is red."),)
-    examples = [Example(f"What is it, number {n}?", "It is red.", Kind.HEADING, "a.md", shown) for n in range(60)]
+    examples = [
+        TuningExample(f"What is it, number {n}?", "It is red.", Origin.HEADING, "a.md", shown) for n in range(60)
+    ]
     write(place / "data", dict(zip(SPLITS, (examples[:40], examples[40:50], examples[50:]), strict=True)))
     plan = Plan(tiny("llama"), epochs=0.5, batch=20)
     tune(place / "data", place / "mine", plan, TRAINED_WITH, ModelsSettings())
@@ -59,7 +61,7 @@ def activated(settings: Settings, folder: Path) -> tuned.Tuned:
 
 
 def known(settings: Settings, active: tuned.Tuned) -> str:
-    """What answers and people call it."""
+    """The name of the model in answers."""
     return f"{settings.generator.model} + {active.name}"
 
 

@@ -1,4 +1,4 @@
-"""What is found in documents that make answers worse, with the real encoder: each with its place, and nothing in good ones."""
+"""Checks of documents with the real encoder: each fault is found with its place, and none in good documents."""
 
 import pytest
 
@@ -21,12 +21,12 @@ async def store(tmp_path):
 
 
 @pytest.fixture
-def findings(store, lane, folder_of):
+def findings(store, async_encoder, folder_of):
     """Index files and check them."""
 
     async def find(files, languages=("en",), documents=None):
-        await Indexer(store, lane, 200).index_folder(folder_of(files))
-        found = await check(store, lane, languages, documents)
+        await Indexer(store, async_encoder, 200).index_folder(folder_of(files))
+        found = await check(store, async_encoder, languages, documents)
         return [(finding.document, str(finding.locator), finding.text) for finding in found]
 
     return find
@@ -63,13 +63,13 @@ async def test_a_document_in_a_language_that_the_encoder_does_not_serve_is_found
     assert await findings(files, languages=()) == []
 
 
-async def test_a_passage_that_does_not_fit_the_window_is_found(findings, lane):
+async def test_a_passage_that_does_not_fit_the_window_is_found(findings, async_encoder):
     """A header that is longer than the window hides the rows."""
     header = " | ".join(f"column number {n} of the table" for n in range(80))
     table = f"| {header} |\n|{'---|' * 80}\n| {' | '.join(map(str, range(80)))} |"
     found = await findings({"a.md": f"# Wide\n\n{table}"})
     assert found
-    assert all(f"the encoder reads the first {lane.window}" in text for _, _, text in found)
+    assert all(f"the encoder reads the first {async_encoder.window}" in text for _, _, text in found)
 
 
 async def test_stored_pairs_that_contradict_each_other_are_found(findings):

@@ -1,4 +1,4 @@
-"""Markdown of documentation generators: what an admonition, a tab or a component holds is ordinary text."""
+"""Markdown of documentation generators: the text in an admonition, a tab or a component is ordinary text."""
 
 import pytest
 

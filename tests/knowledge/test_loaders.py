@@ -171,9 +171,9 @@ def test_html_is_read_as_what_it_says():
         *("<tr><td>Adults</td><td>9</td></tr>", "</table>", "", "<!-- note --> <b>shown</b>"),
     )
     assert document.title == "Zoo"
+    assert [block.heading[-1:] for block in document.blocks] == [(), ("Fees?",), (), ()]
     assert [(block.text, block.locator.lines) for block in document.blocks] == [
         ("Open *daily*.", (3, 3)),
-        ("Fees?", (6, 6)),
         ("- five euros", (8, 8)),
         ("| Who | Fee |\n| --- | --- |\n| Adults | 9 |", (12, 15)),
         ("shown", (18, 18)),
@@ -484,7 +484,7 @@ def test_columns_have_their_usual_names(header):
 
 
 def test_columns_may_stand_in_any_order_among_others():
-    """What has another name is passed over."""
+    """Columns of other names are passed over."""
     assert pairs(read("faq.csv", "id,answer,topic,question\n1,y,t,x\n")) == [(2, "x", "y")]
 
 

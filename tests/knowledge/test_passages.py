@@ -230,7 +230,7 @@ def documents(draw) -> str:
 @settings(deadline=None)  # a busy machine is no fault of the code
 @given(documents(), st.integers(40, 120))
 def test_every_passage_fits_and_all_of_them_are_the_document(source, largest):
-    """Whatever the document: nothing too long, lost, doubled, or said to stand where it doesn't."""
+    """For any document: nothing is too long, lost, doubled, or has a wrong place."""
     document = load("doc.md", source.encode())
     found = split(document, count_tokens, largest)
     blocks = parts(found)
@@ -264,10 +264,10 @@ def assert_whole(blocks: list[Block], originals: Sequence[Block]) -> None:
 @pytest.mark.parametrize(
     ("form", "text"),
     [
-        (Form.PARAGRAPH, "word " * 400_000),
-        (Form.PARAGRAPH, "This is a sentence. " * 40_000),
-        (Form.PARAGRAPH, "x" * 2_000_000),
-        (Form.PARAGRAPH, "word\n" * 200_000),
+        (Form.PARAGRAPH, "word " * 100_000),
+        (Form.PARAGRAPH, "This is a sentence. " * 20_000),
+        (Form.PARAGRAPH, "x" * 500_000),
+        (Form.PARAGRAPH, "word\n" * 100_000),
         (Form.PAIR, "A. b\n\n" * 30_000),
         (Form.LIST, "- item\n" * 20_000),
         (Form.CODE, "code line\n" * 20_000),
@@ -275,7 +275,7 @@ def assert_whole(blocks: list[Block], originals: Sequence[Block]) -> None:
     ],
     ids=["words", "sentences", "one word", "lines", "answer", "list", "code", "table"],
 )
-def test_megabytes_are_split_in_time_that_grows_with_their_length(form, text):
+def test_a_long_block_is_split_in_time_that_grows_with_their_length(form, text):
     """Not with its square, which would be 16 times as long for the whole as for a quarter; and still nothing is lost."""
 
     def count_quickly(texts: Sequence[str]) -> list[int]:
@@ -289,7 +289,7 @@ def test_megabytes_are_split_in_time_that_grows_with_their_length(form, text):
 
     quarter, _ = timed(text[: len(text) // 4])
     whole, found = timed(text)
-    assert whole < 8 * quarter + 0.5
+    assert whole < 8 * quarter + 0.2
     assert "".join(block.text for block in parts(found)) == text
     assert len(found) > 50
 

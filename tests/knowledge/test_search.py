@@ -19,10 +19,10 @@ PAGES = {
 
 
 @pytest.fixture
-async def retriever(tmp_path, folder_of, lane):
+async def retriever(tmp_path, folder_of, async_encoder):
     store = await SqliteKnowledge.open(tmp_path / "data")
-    await Indexer(store, lane, passage_tokens=200).index_folder(folder_of(PAGES))
-    yield Retriever(store, lane, RetrievalSettings())
+    await Indexer(store, async_encoder, passage_tokens=200).index_folder(folder_of(PAGES))
+    yield Retriever(store, async_encoder, RetrievalSettings())
     await store.close()
 
 
@@ -50,24 +50,24 @@ async def test_the_match_is_that_of_all_variants_by_their_weights(retriever, mon
         assert both[document] == pytest.approx(0.75 * alone[0][document] + 0.25 * alone[1][document], abs=0.02)
 
 
-async def test_what_is_far_behind_is_not_compared(retriever, lane, monkeypatch):
+async def test_what_is_far_behind_is_not_compared(retriever, async_encoder, monkeypatch):
     """It stays behind, as if it matched as badly as the worst that was."""
     compared: list[str] = []
-    match = lane.match
+    match = async_encoder.match
 
     async def counting(pairs):
         compared.extend(pair.passage for pair in pairs)
         return await match(pairs)
 
-    monkeypatch.setattr(lane, "match", counting)
+    monkeypatch.setattr(async_encoder, "match", counting)
     hits = await found(retriever, ("when are the goats fed", 1.0))
     assert [text.split("\n")[0] for text in compared] == ["Animals"]
     assert hits[0][0] == "animals.md"
     assert len(hits) == len(PAGES)
 
 
-async def test_an_index_without_passages_finds_nothing(tmp_path, folder_of, lane):
+async def test_an_index_without_passages_finds_nothing(tmp_path, folder_of, async_encoder):
     store = await SqliteKnowledge.open(tmp_path / "empty")
-    await Indexer(store, lane, passage_tokens=200).index_folder(folder_of({"empty.md": ""}))
-    assert await found(Retriever(store, lane, RetrievalSettings()), ("anything?", 1.0)) == []
+    await Indexer(store, async_encoder, passage_tokens=200).index_folder(folder_of({"empty.md": ""}))
+    assert await found(Retriever(store, async_encoder, RetrievalSettings()), ("anything?", 1.0)) == []
     await store.close()

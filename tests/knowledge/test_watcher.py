@@ -23,8 +23,8 @@ async def store(tmp_path):
 
 
 @pytest.fixture
-def found(store, lane):
-    retriever = Retriever(store, lane, RetrievalSettings())
+def found(store, async_encoder):
+    retriever = Retriever(store, async_encoder, RetrievalSettings())
 
     async def search(text: str) -> list[str]:
         variants = [QueryVariant(text)]
@@ -34,10 +34,10 @@ def found(store, lane):
 
 
 @asynccontextmanager
-async def watching(store, lane, folder, rescan_seconds=60.0):
+async def watching(store, async_encoder, folder, rescan_seconds=60.0):
     """A running watcher, and the reports that it has made. The first one is there when this begins."""
     reports: asyncio.Queue = asyncio.Queue()
-    indexer = Indexer(store, lane, 200)
+    indexer = Indexer(store, async_encoder, 200)
     watcher = FolderWatcher(indexer, folder, rescan_seconds=rescan_seconds, on_report=reports.put_nowait)
     running = asyncio.create_task(watcher.run())
     try:
@@ -54,10 +54,10 @@ async def next_report(reports, seconds=15):
     return await asyncio.wait_for(reports.get(), seconds)
 
 
-async def test_what_happens_in_the_folder_gets_into_the_answers(store, lane, folder_of, found):
+async def test_what_happens_in_the_folder_gets_into_the_answers(store, async_encoder, folder_of, found):
     """Written, renamed, deleted: each is followed, and only what is new is embedded."""
     folder = folder_of({"a.md": "# A\n\nTrains leave at noon."})
-    async with watching(store, lane, folder) as reports:
+    async with watching(store, async_encoder, folder) as reports:
         (folder / "b.md").write_text("# B\n\nThe zebra has stripes.")
         report = await next_report(reports)
         assert (report.changed, report.embedded) == (("b.md",), 1)
@@ -70,10 +70,10 @@ async def test_what_happens_in_the_folder_gets_into_the_answers(store, lane, fol
         assert await found("zebra stripes") == ["a.md"]
 
 
-async def test_a_burst_of_changes_is_waited_for(store, lane, folder_of):
+async def test_a_burst_of_changes_is_waited_for(store, async_encoder, folder_of):
     """Copying a folder is one change of the index, or few."""
     folder = folder_of({"a.md": "One."})
-    async with watching(store, lane, folder) as reports:
+    async with watching(store, async_encoder, folder) as reports:
         for number in range(40):
             (folder / f"{number}.md").write_text(f"Text number {number}.")
             await asyncio.sleep(0.01)
@@ -85,7 +85,7 @@ async def test_a_burst_of_changes_is_waited_for(store, lane, folder_of):
         assert count <= 3
 
 
-async def test_without_events_the_folder_is_looked_at_now_and_then(store, lane, folder_of, monkeypatch):
+async def test_without_events_the_folder_is_looked_at_now_and_then(store, async_encoder, folder_of, monkeypatch):
     """As on network drives, or where the system watches too much already."""
 
     async def refused(*_args, **_options):
@@ -94,17 +94,19 @@ async def test_without_events_the_folder_is_looked_at_now_and_then(store, lane, 
 
     monkeypatch.setattr(watcher_module, "awatch", refused)
     folder = folder_of({"a.md": "One."})
-    async with watching(store, lane, folder, rescan_seconds=0.5) as reports:
+    async with watching(store, async_encoder, folder, rescan_seconds=0.5) as reports:
         (folder / "b.md").write_text("Two.")
         assert (await next_report(reports)).changed == ("b.md",)
 
 
 @pytest.mark.slow
-async def test_a_folder_that_goes_away_keeps_the_index_until_it_comes_back(store, lane, folder_of, found, tmp_path):
+async def test_a_folder_that_goes_away_keeps_the_index_until_it_comes_back(
+    store, async_encoder, folder_of, found, tmp_path
+):
     """As a volume does; it is said once, and what has changed meanwhile is seen then."""
     folder = folder_of({"a.md": "The zebra has stripes."})
     with structlog.testing.capture_logs() as logs:
-        async with watching(store, lane, folder, rescan_seconds=0.5) as reports:
+        async with watching(store, async_encoder, folder, rescan_seconds=0.5) as reports:
             folder.rename(tmp_path / "away")
             await asyncio.sleep(2.5)
             assert await found("zebra") == ["a.md"]
@@ -118,11 +120,11 @@ async def test_a_folder_that_goes_away_keeps_the_index_until_it_comes_back(store
     assert "There is no folder" in told[0]["problem"]
 
 
-async def test_a_document_that_cannot_be_read_is_in_the_log(store, lane, folder_of):
+async def test_a_document_that_cannot_be_read_is_in_the_log(store, async_encoder, folder_of):
     """With its path and what to do, once."""
     folder = folder_of({"a.md": "One."})
     with structlog.testing.capture_logs() as logs:
-        async with watching(store, lane, folder) as reports:
+        async with watching(store, async_encoder, folder) as reports:
             (folder / "b.docx").write_bytes(b"no archive")
             await next_report(reports)
     [told] = [log for log in logs if log["event"] == "document not read"]

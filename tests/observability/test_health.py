@@ -1,4 +1,4 @@
-"""What an operator sees of the components of a running bot."""
+"""The health of the components of a running bot."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta

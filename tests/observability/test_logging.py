@@ -53,7 +53,7 @@ def form(request) -> str:
 
 @pytest.fixture
 def written(form) -> Iterator[Callable[[], str]]:
-    """What has come to standard error."""
+    """The text on standard error so far."""
     stream = io.StringIO()
     with logging_to(stream, form, SECRETS.values()):
         yield stream.getvalue
@@ -124,7 +124,7 @@ ATTACKS: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("kind", SECRETS)
 def test_no_secret_of_the_settings_gets_into_the_log(written, kind, attack):
-    """Whatever form it takes on the way."""
+    """In none of the forms that it may take on the way."""
     secret = SECRETS[kind]
     ATTACKS[attack](secret)
     told = written()

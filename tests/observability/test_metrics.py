@@ -1,4 +1,4 @@
-"""What a monitoring system reads."""
+"""The metrics for a monitoring system."""
 
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families

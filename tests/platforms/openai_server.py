@@ -95,17 +95,20 @@ async def fail_midway(request: web.Request) -> web.StreamResponse:
     return response
 
 
+STALLED = 60.0  # seconds
+
+
 async def stall(request: web.Request) -> web.StreamResponse:
     """Begin, and then say nothing more."""
     response = await begin(request)
     await send(response, "The boiler ")
-    await asyncio.sleep(60)
+    await asyncio.sleep(STALLED)
     return response
 
 
 async def say_nothing(request: web.Request) -> web.StreamResponse:
     """Not even a header."""
-    await asyncio.sleep(60)
+    await asyncio.sleep(STALLED)
     return web.Response()
 
 

@@ -24,7 +24,7 @@ _LOADING = 0.2  # seconds, in which the platforms are served already
 
 
 class EchoModel:
-    """What the rooms need of an encoder and of a reader, and nothing more."""
+    """Stands for the encoder and for the reader, with the attributes that are used of them."""
 
     identity, window, dimension, by_meaning = "echo", 254, 4, True
 

@@ -34,7 +34,7 @@ class DiscordSpec:
         self._validators: dict[tuple[str, str], jsonschema.Draft202012Validator | None] = {}
 
     def problems(self, method: str, path: str, body: Any) -> Iterator[str]:
-        """What Discord would refuse of a request; `path` without the version."""
+        """The reasons for which Discord would refuse a request; `path` without the version."""
         for pattern, template, methods in self._paths:
             if pattern.match(path) and method.lower() in methods:
                 validator = self._validator(template, method.lower(), methods[method.lower()])

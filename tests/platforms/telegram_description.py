@@ -23,7 +23,7 @@ def parameter_types(method: str) -> dict[str, list[str]]:
 
 
 def problems(method: str, parameters: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a call, in sentences; nothing where the description is not present."""
+    """The faults of a call, in sentences; none if the description is not present."""
     api = description()
     if api is None:
         return
@@ -77,7 +77,7 @@ def _one_type(place: str, kind: str, value: Any) -> Iterator[str]:
 
 
 def _subtype(place: str, subtypes: list[str], value: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with the value as the subtype that it fits best."""
+    """The faults of a value as the subtype that fits it best."""
     api = description() or {}
     tried = [list(_fields(place, api["types"][name].get("fields", []), value)) for name in subtypes]
     yield from min(tried, key=len, default=[])

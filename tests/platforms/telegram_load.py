@@ -22,7 +22,7 @@ _FAULTS = {
 
 @dataclass
 class Books:
-    """What became of the questions, by their number, from 0."""
+    """The outcomes of the questions, by their number, from 0."""
 
     asked: int
     seconds: float = 0.0
@@ -78,7 +78,7 @@ class Crowd:
         return f"{asked['chat']['id']} {asked['message_id']}"
 
     def said_to(self, number: int) -> list[str]:
-        """What the bot has said to a question. In a group its messages are replies; in private nothing else was asked."""
+        """The messages of the bot on a question. In a group they are replies; in private nothing else was asked."""
         chat, asked = self._asked[number]
         messages = chat.from_bot
         if chat.is_group:

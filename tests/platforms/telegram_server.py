@@ -55,7 +55,7 @@ class Chat:
 
     @property
     def from_bot(self) -> list[Json]:
-        """What the bot has said here and is still there, oldest first."""
+        """The bot's messages here that are not deleted, oldest first."""
         name = BOT["username"]
         return [message for message in self.messages.values() if (message.get("from") or {}).get("username") == name]
 
@@ -284,7 +284,7 @@ class TelegramServer:
         return message
 
     def forwards_to_discussion(self, group: Chat, channel: Chat, text: str) -> Json:
-        """What appears in a channel's discussion group by itself when something is posted in the channel."""
+        """The message that appears in a channel's discussion group by itself when something is posted in the channel."""
         return self.says(group, SERVICE, text, sender_chat=channel.data, is_automatic_forward=True)
 
     def becomes_supergroup(self, chat: Chat, person: Json) -> Chat:

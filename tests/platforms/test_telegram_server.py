@@ -1,4 +1,4 @@
-"""The local Bot API as python-telegram-bot sees it: what the tests of the adapter stand on."""
+"""The local Bot API, on which the tests of the adapter stand, as python-telegram-bot sees it."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""What an operator may do: every change takes effect or leaves everything as it was."""
+"""The operations of an operator: every change takes effect or leaves everything as it was."""
 
 import json
 from datetime import UTC, datetime

@@ -15,7 +15,7 @@ from bot.questions.dispatcher import Dispatcher
 
 
 async def test_a_question_is_in_the_journal_before_it_is_acknowledged(dispatcher, engine, journal):
-    """Whoever was told yes is answered, whatever happens next."""
+    """An acknowledged question is answered, also after a crash."""
     engine.may_answer.clear()
     await dispatcher.admission.accept(question("one"))
     [pending] = await journal.questions.pending()
@@ -245,7 +245,7 @@ async def test_deleting_an_answered_question_names_the_messages_to_delete(dispat
 
 
 async def test_a_question_that_is_deleted_while_its_answer_goes_out_takes_all_parts_back(dispatcher, adapter):
-    """What is on its way arrives first and is named too; nothing is sent after that."""
+    """The part on its way arrives first and is named too; nothing is sent after that."""
     on_its_way, may_arrive = asyncio.Event(), asyncio.Event()
 
     async def deliver(address, answer, delivery):
@@ -280,7 +280,7 @@ async def test_deleting_a_question_ends_the_tries_to_deliver_it(dispatcher, adap
 
 
 async def test_a_stopped_question_says_so(dispatcher, engine, adapter):
-    """Once: what is answered can't be stopped any more."""
+    """Once: an answered question can't be stopped any more."""
     engine.may_answer.clear()
     await dispatcher.admission.accept(question("running"))
     await dispatcher.admission.accept(question("waiting"))
@@ -295,7 +295,7 @@ async def test_a_stopped_question_says_so(dispatcher, engine, adapter):
 
 
 async def test_an_author_who_is_forgotten_gets_no_answer_and_others_do(dispatcher, engine, adapter, journal):
-    """What is being answered is given up."""
+    """The work on the author's question is given up."""
     engine.may_answer.clear()
     await dispatcher.admission.accept(question("one"))
     await dispatcher.admission.accept(replace(question("two", conversation="other"), author="other"))

@@ -11,7 +11,7 @@ from bot.questions.dispatcher import Dispatcher
 
 
 async def test_a_failed_delivery_is_tried_again_and_marked_as_repeated(dispatcher, adapter):
-    """A try that was not acknowledged may have arrived: what follows says so."""
+    """A try without an acknowledgement may have arrived: the next one is marked."""
     adapter.fail_after = 1
     await dispatcher.admission.accept(question("one"))
     await dispatcher.idle()

@@ -8,7 +8,7 @@ from bot.core.messages import Stage
 
 
 async def test_what_waits_is_told_so(dispatcher, engine, adapter):
-    """Who has to wait for others sees it."""
+    """A waiting question shows its place in the queue."""
     engine.may_answer.clear()
     for n in range(4):
         await dispatcher.admission.accept(question(str(n), conversation=str(n)))
@@ -30,7 +30,7 @@ async def test_broken_progress_hurts_no_answer(dispatcher, adapter):
 
 
 async def test_no_progress_is_shown_after_the_answer(dispatcher, adapter):
-    """What is being shown is waited for; what waits is not shown."""
+    """An update that is being shown is waited for; later ones are dropped."""
     order: list[str] = []
 
     async def slow(_address, update):

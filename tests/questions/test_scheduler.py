@@ -1,4 +1,4 @@
-"""Whose question is next: whoever has had least."""
+"""The order of questions: the person who has had least comes next."""
 
 import asyncio
 import random
@@ -71,7 +71,7 @@ async def test_a_chat_of_many_greedy_people_does_not_starve_other_chats(line):
 
 
 async def test_a_greedy_person_does_not_starve_the_others_of_the_same_chat(line):
-    """What the one asks counts little against the chat."""
+    """Many questions of one person count little against the chat."""
     for _ in range(50):
         await line.asks("greedy", "chat")
     await line.asks("ann", "chat")

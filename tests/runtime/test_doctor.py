@@ -1,4 +1,4 @@
-"""What the doctor finds, and what this machine can do."""
+"""The findings of the doctor, and the figures of the bench."""
 
 import os
 import re
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.adapters.checking import check_platforms
 from bot.core.diagnosis import Diagnosis, Level
 from bot.core.settings import DiscordSettings, GeneratorSettings, Settings
 from bot.runtime.application import open_application
@@ -37,12 +38,12 @@ GUIDE = "# Guide\n\n" + "".join(
 
 @pytest.fixture
 def said(settings, models):
-    """What the doctor says, by subject."""
+    """The findings of the doctor, by subject."""
 
     async def run(online: bool = False, **sections: object) -> dict[str, list[Diagnosis]]:
         changed = settings.model_copy(update=sections)
         found: dict[str, list[Diagnosis]] = {}
-        async for one in examine(changed, models, online=online):
+        async for one in examine(changed, check_platforms(changed, online=online), models):
             found.setdefault(one.subject, []).append(one)
         return found
 
@@ -103,7 +104,7 @@ async def test_a_running_bot_is_seen_and_left_alone(said, healthy):
 
 
 async def test_a_threshold_that_does_not_fit_is_said_with_one_that_would(said, healthy):
-    """Too high: what the documents answer is declined."""
+    """Too high: questions that the documents answer are declined."""
     found = worst(await said(answer=healthy.answer.model_copy(update={"threshold": 0.999})), "threshold")
     assert found.level is Level.WARNING
     assert "try answer.threshold = 0." in found.text

@@ -40,7 +40,7 @@ def quick_restarts(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def log():
-    """What is logged, and not drawn with all its tracebacks."""
+    """The lines of the log, without drawing their tracebacks."""
     with capture_logs() as lines:
         yield lines
 

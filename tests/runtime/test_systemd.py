@@ -1,4 +1,4 @@
-"""What a service manager hears, over a real socket."""
+"""Notifications to a service manager, over a real socket."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ def manager(request, tmp_path, monkeypatch) -> Iterator[Manager]:
 
 
 def test_states_arrive_and_a_status_is_one_line(manager):
-    """Whatever is in it."""
+    """Also if the text has several."""
     systemd.ready()
     systemd.status("two\nlines")
     systemd.stopping(30)

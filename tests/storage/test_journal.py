@@ -48,7 +48,7 @@ async def entry(journal: SqliteJournal) -> int:
 
 
 def rows(folder: Path, table: str) -> list[tuple[object, ...]]:
-    """What really stands in the file."""
+    """The rows of the file itself."""
     db = sqlite3.connect(folder / "journal.sqlite3")
     try:
         return db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  (the names are our own)
@@ -251,7 +251,7 @@ async def test_the_question_behind_a_message_is_found(journal, entry):
 
 
 async def test_what_is_unanswered_is_not_erased_by_time(journal, entry):
-    """Whoever asked is still waiting."""
+    """Its author is still waiting."""
     await journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
     assert [pending.id for pending in await journal.questions.pending()] == [entry]
 
@@ -391,7 +391,7 @@ async def test_notes_are_kept_by_platform_and_key(journal):
 
 
 async def test_a_journal_of_the_first_version_is_taken_over(tmp_path):
-    """What was pending is pending, a done message is known and stays erased, and a part in doubt is in doubt."""
+    """Pending questions are pending, a done message is known and stays erased, and a part in doubt is in doubt."""
     asked = json.dumps(question().to_json())
     db = sqlite3.connect(tmp_path / "journal.sqlite3")
     for statement in MIGRATIONS[0].split(";"):

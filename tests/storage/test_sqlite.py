@@ -73,7 +73,7 @@ class _OddError(BaseException):
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("y"), _OddError("z"), asyncio.CancelledError()])
 async def test_a_job_that_raises_changes_nothing(connection, error):
-    """What it raised goes through, and the next job works."""
+    """Its error is raised to the caller, and the next job works."""
 
     def job(db: sqlite3.Connection) -> None:
         add("lost")(db)
@@ -138,7 +138,7 @@ async def test_jobs_run_in_the_order_they_came(connection):
 
 
 async def test_closing_waits_for_the_jobs_handed_in(file):
-    """What was promised is written; closing again does nothing."""
+    """Their changes are written; closing again does nothing."""
     connection = await Connection.open(file, MIGRATIONS)
     jobs = [asyncio.create_task(connection.run(add(str(n)))) for n in range(20)]
     await asyncio.sleep(0)
@@ -335,7 +335,7 @@ async def test_a_damaged_file_is_refused_with_what_to_do(file):
 
 
 async def test_a_full_disk_is_said_to_be_full(connection):
-    """What was written before stays."""
+    """Earlier rows stay."""
     await connection.run(add("before"))
     await connection.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone())
     with pytest.raises(StorageError, match="The disk is full: free some space"):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bot.core.errors import TrainingError
 from bot.core.text import content_words, words
-from bot.training.examples import FILES, Example, Sources, as_in_chat
+from bot.training.examples import FILES, ReadingExample, Sources, as_in_chat
 
 # The first 25th, the 26th and so on of the contexts are held out: 0, 25 and 50 here, and 0 and 25.
 PARAGRAPHS, TALES, SENTENCES, SECTIONS = 60, 30, 40, 12
@@ -133,17 +133,17 @@ def bare(text: str) -> str:
     return re.sub(r"\]\(https://example\.org/a\)|[*`\[]", "", text)
 
 
-def marked(example: Example) -> list[str]:
+def marked(example: ReadingExample) -> list[str]:
     return [bare(example.context[slice(*target)]) for target in example.targets]
 
 
-def as_asked(example: Example) -> bool:
+def as_asked(example: ReadingExample) -> bool:
     """Whether the question has the words of the original, or the important ones, with no mistake in typing."""
     original = ORIGINAL[key(example.question)]
     return words(example.question) in (words(original), content_words(original))
 
 
-def share(examples: Sequence[Example], is_so: Callable[[Example], object]) -> float:
+def share(examples: Sequence[ReadingExample], is_so: Callable[[ReadingExample], object]) -> float:
     return sum(map(bool, map(is_so, examples))) / len(examples)
 
 
@@ -265,7 +265,7 @@ def test_keywords_keep_the_word_that_twists_a_question() -> None:
     assert "not more towers" in typed
 
 
-def as_typed(example: Example) -> bool:
+def as_typed(example: ReadingExample) -> bool:
     """Whether no word has a mistake in it, by those that all questions of a paragraph share."""
     known = {*words(" ".join(ORIGINAL.values())), "last", *words(" ".join(map(name, range(100))))}
     return all(word in known or word.isdecimal() for word in words(example.question))

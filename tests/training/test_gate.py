@@ -8,16 +8,15 @@ import pytest
 
 from bot.core.errors import TrainingError
 from bot.core.messages import Answer, Outcome, Phrased, Phrasing
-from bot.evaluation.questions import EvaluationQuestion
-from bot.evaluation.questions import Kind as Expected
+from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 from bot.inference.prompts import Excerpt
 from bot.training import gate
 from bot.training.gate import Asked, compared, figures, objection, write_report
-from bot.training.pairs import Example, Kind
+from bot.training.pairs import Origin, TuningExample
 
 GOLD = "The boiler costs 42 euros."
-QUESTION = EvaluationQuestion("1", "How much?", Expected.ANSWERABLE)
+QUESTION = EvaluationQuestion("1", "How much?", QuestionKind.ANSWERABLE)
 
 
 def result(text: str, outcome: Phrased | None = Phrased.KEPT, *reasons: str) -> Result:
@@ -28,7 +27,7 @@ def result(text: str, outcome: Phrased | None = Phrased.KEPT, *reasons: str) -> 
 
 
 def asked(answered: list[Result], without: list[Result]) -> Asked:
-    example = Example("How much?", GOLD, Kind.HEADING, "a.md", (Excerpt("A", GOLD),))
+    example = TuningExample("How much?", GOLD, Origin.HEADING, "a.md", (Excerpt("A", GOLD),))
     return Asked([example] * len(answered), answered, without)
 
 

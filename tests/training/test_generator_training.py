@@ -1,4 +1,4 @@
-"""Fine-tuning of tiny models of every kind, with the real Trainer and real LoRA: what is learnt and kept, and going on."""
+"""Fine-tuning of tiny models of every kind, with the real Trainer and real LoRA: learning, keeping and continuing."""
 
 import json
 import os
@@ -25,13 +25,13 @@ from bot.inference.tuned import with_tuned
 from bot.inference.weights import fingerprint
 from bot.training import generator, pairs
 from bot.training.gate import compare
-from bot.training.generator import Plan, Row, _Base, collated, last_checkpoint, tune, with_lora
-from bot.training.pairs import SPLITS, Example, Kind
+from bot.training.generator import Plan, TokenisedExample, _Base, collated, last_checkpoint, tune, with_lora
+from bot.training.pairs import SPLITS, Origin, TuningExample
 from tests.tiny_models import _example
 from tests.writing import change_weights
 
 SETTINGS = GeneratorSettings(provider="local", dtype="float32", persona="You are kind.", max_new_tokens=80)
-KINDS = ["gpt2", "dialogpt", "llama", "gemma", "qwen", "t5"]
+KINDS = ["gpt2", "dialogpt", "llama", "gemma", "qwen", "deepseek-r1", "t5", "bart"]
 
 
 def base_of(model: str, **settings) -> _Base:
@@ -39,7 +39,7 @@ def base_of(model: str, **settings) -> _Base:
     return _Base(Plan(model), chosen, find_model(chosen, ModelsSettings()))
 
 
-def examples(count: int, seed: int = 0) -> list[Example]:
+def examples(count: int, seed: int = 0) -> list[TuningExample]:
     """Questions about a passage of two sentences; the answer is both."""
     import random
 
@@ -47,7 +47,7 @@ def examples(count: int, seed: int = 0) -> list[Example]:
     made = []
     for number in range(count):
         passage, question, _ = _example(chance)
-        made.append(Example(f"{question} ({number})", passage, Kind.HEADING, "a.md", (Excerpt("A", passage),)))
+        made.append(TuningExample(f"{question} ({number})", passage, Origin.HEADING, "a.md", (Excerpt("A", passage),)))
     return made
 
 
@@ -124,7 +124,7 @@ def test_lora_finds_the_linear_layers_of_every_kind(tiny, kind, layers, count):
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
 def test_a_tuned_model_is_served_as_it_was_trained(tiny, data, tmp_path, kind):
-    """By lora and in full: what is loaded for serving gives the scores that training ended with."""
+    """By lora and in full: the model loaded for serving gives the scores that training ended with."""
     for method in ("lora", "full"):
         plan = Plan(tiny(kind), method=method, epochs=1, rate=0.01, batch=8, accumulate=2)
         folder = tmp_path / f"{kind}-{method}"
@@ -159,7 +159,7 @@ def test_a_base_that_does_not_fit_into_memory_is_refused_with_advice(tiny, data,
 def test_what_a_training_takes_grows_with_the_model(tiny):
     """Full takes more than lora, a step in parts less than one as a whole."""
     base = base_of(tiny("llama"))
-    rows = [Row([1] * 400, [1] * 100)] * 50
+    rows = [TokenisedExample([1] * 400, [1] * 100)] * 50
     plan = Plan("x", batch=8, accumulate=1)
 
     def needed(plan: Plan, parameters: int = 10**9) -> int:
@@ -168,13 +168,6 @@ def test_what_a_training_takes_grows_with_the_model(tiny):
     assert needed(replace(plan, method="full")) > 3 * needed(plan)
     assert needed(replace(plan, accumulate=8)) < needed(plan)
     assert 4e9 < needed(plan) < 6e9
-
-
-def test_the_memory_that_is_free_is_known():
-    """On every machine that the tests run on."""
-    free = generator.free_memory()
-    assert free is not None
-    assert free > 10**8
 
 
 def test_missing_libraries_are_one_line_with_the_command(data, tmp_path, monkeypatch):

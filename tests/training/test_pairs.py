@@ -15,7 +15,7 @@ from bot.engine.qa import REFUSAL
 from bot.inference.workers import Models
 from bot.runtime.application import open_application
 from bot.training import pairs
-from bot.training.pairs import HELD_OUT, SPLITS, TRAIN, VALIDATION, Example, Kind, Prepared, prepare, split_of
+from bot.training.pairs import HELD_OUT, SPLITS, TRAIN, VALIDATION, Origin, Prepared, TuningExample, prepare, split_of
 from tests.catalogue import catalogue, write_catalogue
 
 FAQ = "question,answer\n" + "".join(
@@ -23,7 +23,7 @@ FAQ = "question,answer\n" + "".join(
 )
 
 
-async def prepared(settings: Settings, models: Models, output: Path) -> tuple[Prepared, dict[str, list[Example]]]:
+async def prepared(settings: Settings, models: Models, output: Path) -> tuple[Prepared, dict[str, list[TuningExample]]]:
     async with open_application(settings, models, golden=False) as application:
         await application.indexer.index_folder(settings.knowledge.folder)
         told = await prepare(application, output)
@@ -46,10 +46,10 @@ def made(models, place):
 def test_questions_come_from_headings_and_pairs_with_the_documents_own_words(made):
     """Every heading that asks, and every stored pair, with what stands right below; nothing is made up."""
     told, splits = made
-    answered = [one for examples in splits.values() for one in examples if one.kind is not Kind.REFUSAL]
-    assert Counter(one.kind for one in answered) == {Kind.HEADING: 64, Kind.PAIR: 3}
+    answered = [one for examples in splits.values() for one in examples if one.kind is not Origin.REFUSAL]
+    assert Counter(one.kind for one in answered) == {Origin.HEADING: 64, Origin.PAIR: 3}
     for one in answered:
-        source = FAQ if one.kind is Kind.PAIR else catalogue()[one.document]
+        source = FAQ if one.kind is Origin.PAIR else catalogue()[one.document]
         assert one.question in source
         assert one.answer in source
     assert sum(counts.total() for counts in told.counts.values()) == sum(map(len, splits.values()))
@@ -58,10 +58,10 @@ def test_questions_come_from_headings_and_pairs_with_the_documents_own_words(mad
 def test_an_example_shows_the_passage_that_answers_as_serving_would(made, settings):
     """Among as many as a model is shown; its place and its text."""
     _, splits = made
-    for one in (one for examples in splits.values() for one in examples if one.kind is not Kind.REFUSAL):
+    for one in (one for examples in splits.values() for one in examples if one.kind is not Origin.REFUSAL):
         assert 1 <= len(one.passages) <= settings.generator.passages
         assert any(one.answer in passage.text for passage in one.passages), one
-    first = sum(one.answer in one.passages[0].text for one in splits[TRAIN] if one.kind is not Kind.REFUSAL)
+    first = sum(one.answer in one.passages[0].text for one in splits[TRAIN] if one.kind is not Origin.REFUSAL)
     assert first > 0.7 * len(splits[TRAIN])  # search does its work
 
 
@@ -82,13 +82,13 @@ def test_no_document_is_in_two_splits_and_nothing_held_out_is_seen_in_training(m
 def test_refusals_show_passages_of_other_documents_that_do_not_answer(made):
     """With one fixed sentence; what is held out has none, for it is asked without its documents anyway."""
     _, splits = made
-    refusals = [one for one in splits[TRAIN] if one.kind is Kind.REFUSAL]
+    refusals = [one for one in splits[TRAIN] if one.kind is Origin.REFUSAL]
     assert len(refusals) >= 5
     for one in refusals:
         assert one.answer == REFUSAL
         own = catalogue().get(one.document, "# FAQ").split("\n")[0].removeprefix("# ")
         assert own not in {passage.place.split(" › ")[0] for passage in one.passages}
-    assert not [one for one in splits[HELD_OUT] if one.kind is Kind.REFUSAL]
+    assert not [one for one in splits[HELD_OUT] if one.kind is Origin.REFUSAL]
 
 
 async def test_the_same_documents_give_the_same_data(settings, models, folder_of, tmp_path):
@@ -110,7 +110,7 @@ async def test_a_question_that_stands_in_two_places_is_kept_once(settings, model
     )
     told, splits = await prepared(settings, models, tmp_path / "out")
     asked = [one for examples in splits.values() for one in examples if "boiler cost" in one.question.lower()]
-    assert [one.kind for one in asked if one.kind is not Kind.REFUSAL] == [Kind.PAIR]
+    assert [one.kind for one in asked if one.kind is not Origin.REFUSAL] == [Origin.PAIR]
     assert told.repeated == 1
 
 
@@ -135,7 +135,7 @@ async def test_chats_are_left_alone_without_consent(settings, models, folder_of,
                 )
             await prepare(application, tmp_path / str(consent))
         examples = [one for split in SPLITS for one in pairs.load(tmp_path / str(consent), split)]
-        chats = [(one.question, one.answer.count("**")) for one in examples if one.kind is Kind.CHAT]
+        chats = [(one.question, one.answer.count("**")) for one in examples if one.kind is Origin.CHAT]
         assert chats == ([("the boiler is how expensive?", 0)] if consent else [])
 
 
@@ -202,11 +202,11 @@ def test_what_is_wrong_with_a_line_is_named_with_file_and_line(tmp_path, line, p
 
 def test_a_question_that_was_moved_out_of_what_is_held_out_is_noticed(tmp_path):
     """The comparison would flatter."""
-    one = Example("Why?", "Because.", Kind.HEADING, "a.md", ())
+    one = TuningExample("Why?", "Because.", Origin.HEADING, "a.md", ())
     for split in SPLITS:
         rows = [GOOD | {"passages": PASSAGES, "question": f"Why {n}{split[:4] if n else ''}?"} for n in range(20)]
         (tmp_path / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    assert one.kind is Kind.HEADING
+    assert one.kind is Origin.HEADING
     with pytest.raises(TrainingError, match=r"train\.jsonl: the question 'Why 0\?' is held out too"):
         pairs.load_for_training(tmp_path)
 

@@ -17,7 +17,7 @@ from bot.inference import weights
 from bot.inference.span_model import Task, load_span_model
 from bot.inference.weights import find_weights
 from bot.inference.workers import Models
-from bot.training.examples import Example
+from bot.training.examples import ReadingExample
 from bot.training.loop import Figures
 from bot.training.reader import ReaderTraining, _Reader, measure_reading, train
 from tests import tiny_readers
@@ -206,10 +206,10 @@ def test_the_tokens_of_a_target_are_to_be_found(reader: _Reader) -> None:
     context = "The ferry leaves at nine. It is blue."
     told = context.index("nine")
     examples = [
-        Example("When?", context, ((4, 9), (told - 3, told + 4))),
-        Example("When?", context, ((0, 25),), loose=True),
-        Example("Why?", context),
-        Example("When?", "It was cold. " * 20 + context, ((13 * 20 + told, 13 * 20 + told + 4),)),
+        ReadingExample("When?", context, ((4, 9), (told - 3, told + 4))),
+        ReadingExample("When?", context, ((0, 25),), loose=True),
+        ReadingExample("Why?", context),
+        ReadingExample("When?", "It was cold. " * 20 + context, ((13 * 20 + told, 13 * 20 + told + 4),)),
     ]
     batch = reader.batch(examples)
     ids = batch.inputs["input_ids"]
@@ -230,7 +230,9 @@ def test_the_tokens_of_a_target_are_to_be_found(reader: _Reader) -> None:
 
 def test_an_answer_is_looked_for_in_the_context_only(reader: _Reader) -> None:
     """Not in the question, nor in what fills up the batch; [CLS] stands for no answer."""
-    batch = reader.batch([Example("Is it blue?", "It is."), Example("Why?", "It is blue and green and red.")])
+    batch = reader.batch(
+        [ReadingExample("Is it blue?", "It is."), ReadingExample("Why?", "It is blue and green and red.")]
+    )
     allowed = [pieces(reader, *both) for both in zip(batch.inputs["input_ids"], batch.allowed, strict=True)]
     assert allowed == [["[CLS]", "it", "is", "."], ["[CLS]", *"it is blue and green and red .".split()]]
 
@@ -244,9 +246,9 @@ def test_reading_is_measured_against_the_nearest_target(models: Models) -> None:
     context = "The mayor is called Rosalind Berg. She likes tea."
     answer = context.index("Rosalind Berg")
     examples = [
-        Example("What is the mayor's name?", context, ((0, 3), (answer, answer + 13))),
-        Example("What is the mayor's name?", context, ((answer - 7, answer + 13),)),
-        Example("What is the mayor's name?", "The market is held on Saturdays and has forty stalls."),
+        ReadingExample("What is the mayor's name?", context, ((0, 3), (answer, answer + 13))),
+        ReadingExample("What is the mayor's name?", context, ((answer - 7, answer + 13),)),
+        ReadingExample("What is the mayor's name?", "The market is held on Saturdays and has forty stalls."),
     ]
     assert measure_reading(models.reader, examples) == {"examples": 3, "exact": 0.5, "f1": 0.9, "auroc": 1.0}
 
@@ -254,7 +256,7 @@ def test_reading_is_measured_against_the_nearest_target(models: Models) -> None:
 def test_a_title_is_read_but_is_no_answer(models: Models) -> None:
     """Where an example begins behind it."""
     context, answer = "Rosalind Berg\nThe mayor is Rosalind Berg.", (27, 40)
-    example = Example("Who is the mayor?", context, (answer,), begin=14)
+    example = ReadingExample("Who is the mayor?", context, (answer,), begin=14)
     assert context[slice(*answer)] == "Rosalind Berg"
     assert measure_reading(models.reader, [example])["exact"] == 1
     assert measure_reading(models.reader, [replace(example, begin=41)]) == {"examples": 1, "exact": 0, "f1": 0}
@@ -262,10 +264,10 @@ def test_a_title_is_read_but_is_no_answer(models: Models) -> None:
 
 def test_without_both_kinds_there_is_nothing_to_tell_apart(models: Models) -> None:
     """No share of pairs in the right order where there are no pairs."""
-    examples = [Example("Who is the mayor?", "Rosalind Berg is.", ((0, 13),))]
+    examples = [ReadingExample("Who is the mayor?", "Rosalind Berg is.", ((0, 13),))]
     assert measure_reading(models.reader, examples).keys() == {"examples", "exact", "f1"}
 
 
 def test_without_answers_there_are_no_figures_of_answers(models: Models) -> None:
     """No mean of nothing."""
-    assert measure_reading(models.reader, [Example("Who is the mayor?", "Forty stalls.")]) == {"examples": 1}
+    assert measure_reading(models.reader, [ReadingExample("Who is the mayor?", "Forty stalls.")]) == {"examples": 1}

@@ -1,4 +1,4 @@
-"""Examples for the relevance model: what the bot's own search finds for a question, and what of it is right."""
+"""Examples for the relevance model: the passages that the bot's own search finds for a question, and which are right."""
 
 import json
 import random
@@ -77,7 +77,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def lines_of(documents: list[Document], path: str, lines: tuple[int, int]) -> str:
-    """What stands at these lines of a document, in the blocks' words."""
+    """The text of these lines of a document, in the blocks' words."""
     [document] = [document for document in documents if document.path == path]
     places = [(block.locator.lines, block.text) for block in document.blocks]
     return "\n".join(text for at, text in places if at and at[0] <= lines[1] and at[1] >= lines[0])
@@ -120,13 +120,13 @@ def test_of_the_headings_put_as_questions_every_other_one_stays_on_its_passage(t
 
 
 @pytest.fixture
-async def groups(folder: Path, tmp_path: Path, lane) -> dict[str, Group]:
-    """What the bot's own search finds for the questions, by question."""
+async def groups(folder: Path, tmp_path: Path, async_encoder) -> dict[str, Group]:
+    """The passages that the bot's own search finds, by question."""
     store = await SqliteKnowledge.open(tmp_path / "data")
     documents, questions = Documentation(folder).documents(SOURCE)
-    await Indexer(store, lane, passage_tokens=200).index_documents(documents)
+    await Indexer(store, async_encoder, passage_tokens=200).index_documents(documents)
     told: list[int] = []
-    found = await ask(Retriever(store, lane, RetrievalSettings()), SOURCE, questions, told.append)
+    found = await ask(Retriever(store, async_encoder, RetrievalSettings()), SOURCE, questions, told.append)
     await store.close()
     assert told == list(range(1, len(questions) + 1))
     return {group.question: group for group in found}

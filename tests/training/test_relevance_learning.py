@@ -1,4 +1,4 @@
-"""What the relevance model learns, step by step, on a tiny base; the same steps give the same weights, bit by bit."""
+"""Training the relevance model on a tiny base, step by step; the same steps give the same weights, bit by bit."""
 
 import random
 from collections.abc import Iterator

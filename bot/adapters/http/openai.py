@@ -132,7 +132,7 @@ class _Completion:
         return {"id": self._id, "object": kind, "created": self._created, "model": MODEL, "choices": choices}
 
     async def _usage(self, text: str) -> dict[str, int]:
-        """Return the usage in tokens of the encoder: what was read, and the answer."""
+        """Return the usage in tokens of the encoder: the messages, and the answer."""
         earlier = self._question.earlier or ()
         said = [self._question.text, *(text for turn in earlier for text in (turn.question, turn.answer))]
         *prompt, completion = await asyncio.to_thread(self._requests.count_tokens, [*said, text])
@@ -149,7 +149,7 @@ def _shown(answer: Answer) -> str:
     sources = [
         f"— {source_line(citation)}" + (f" {citation.url}" if citation.url else "") for citation in answer.citations
     ]
-    return "\n\n".join([answer.text, *(["\n".join(sources)] if sources else [])])
+    return "\n\n".join([*(piece.as_markdown() for piece in answer.pieces), *(["\n".join(sources)] if sources else [])])
 
 
 def _turns(messages: Sequence[Message]) -> tuple[Turn, ...]:

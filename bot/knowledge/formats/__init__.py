@@ -1,1 +1,1 @@
-"""The loaders, a module or a package for each family of formats, and what they share. Only the converter's process runs them."""
+"""The loaders, a module or a package for each family of formats, and what they share. They run in the converter's process."""

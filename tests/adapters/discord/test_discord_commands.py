@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("guild", "channel")
 
 
 async def said(server, interaction) -> str:
-    """What the bot said to a command, once it has; always to this person only."""
+    """The bot's reply to a command, once it is there; always to this person only."""
     message = await server.until(lambda: interaction.message and interaction.message["content"] and interaction.message)
     assert interaction.ephemeral
     return message["content"]
@@ -123,7 +123,7 @@ async def test_the_owner_sees_the_status(bot, server, channel):
 
 @pytest.mark.parametrize("command", ["status", "reload", "feedback", "remove", "gaps"])
 async def test_the_documents_are_for_operators_only(bot, server, channel, ann, settings, command):
-    """Who manages a server doesn't manage the bot; nothing happens, and the command says so."""
+    """Managing a server doesn't give the right to manage the bot; nothing happens, and the command says so."""
     options = {"path": "guide.md"} if command == "remove" else None
     manager = ann | {"permissions": str(2**40 - 1)}
     assert "for the operators" in await said(server, await server.slash(channel, manager, f"bot {command}", options))

@@ -1,4 +1,4 @@
-"""Discord while a real language model writes: what is seen, and how it is stopped."""
+"""Discord while a real language model writes: the growing draft, and stopping it."""
 
 import asyncio
 
@@ -6,7 +6,16 @@ import pytest
 
 from bot.adapters.discord import progress
 from tests.adapters.discord.discord_application import first, labels
-from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_application
+from tests.writing import (
+    ASKS_FOR_ALL,
+    BOILER,
+    DOCUMENTS,
+    FIRST_SENTENCE,
+    generation_worker_of,
+    held,
+    idle,
+    writing_application,
+)
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 
@@ -45,7 +54,9 @@ async def test_the_button_stops_the_model_between_two_tokens(bot, application, s
     released = held(application, after=3)
     await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     [draft] = await first(server, channel)
-    row = await server.until(lambda: lane_of(application)._running and lane_of(application)._running[0].row)
+    row = await server.until(
+        lambda: generation_worker_of(application)._running and generation_worker_of(application)._running[0].row
+    )
     await server.press(draft, "Stop", ann)
     await server.until(lambda: draft["content"] == "⏹️ Stopped.")
     assert row.stopped.is_set()
@@ -63,8 +74,10 @@ async def test_a_deleted_question_stops_the_model(bot, application, server, chan
     held(application, after=3)
     asked = await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     await first(server, channel)
-    row = await server.until(lambda: lane_of(application)._running and lane_of(application)._running[0].row)
+    row = await server.until(
+        lambda: generation_worker_of(application)._running and generation_worker_of(application)._running[0].row
+    )
     await server.delete(asked)
     await server.until(row.stopped.is_set)
     await server.until(lambda: server.from_bot(channel) == [])
-    lane_of(application)._pause = lambda: None
+    generation_worker_of(application)._pause = lambda: None

@@ -1,4 +1,4 @@
-"""The whole program against the local Discord: real processes, the real encoder, a real kill -9."""
+"""The whole program against the local Discord: real processes, a real kill -9. Without the encoder it starts sooner."""
 
 import asyncio
 import os
@@ -13,6 +13,7 @@ import pytest
 
 from tests.platforms.discord_server import TOKEN, DiscordServer
 
+pytestmark = pytest.mark.timeout(400)  # a machine that does much else takes a minute to start a process
 QUESTION = "how hot should the water be?"
 ANSWER = "Use water at **92 to 96 degrees**."
 SECRET = "a-token-that-discord-refuses"  # noqa: S105
@@ -41,7 +42,9 @@ async def program(server: DiscordServer, place: Path, **environment: str) -> Asy
             "run",
         ),
         cwd=place,
-        env=os.environ | {"PYTHONPATH": str(root), "DISCORD_TOKEN": TOKEN, "OMP_NUM_THREADS": "1"} | environment,
+        env=os.environ
+        | {"PYTHONPATH": str(root), "DISCORD_TOKEN": TOKEN, "OMP_NUM_THREADS": "1", "BOT_ENCODER__MODEL": "none"}
+        | environment,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -58,26 +61,26 @@ async def test_run_serves_discord_and_survives_kill_9_at_each_stage(server, guil
     asked = []
     for stage in ("gateway", "send", "after"):
         async with program(server, place) as process:
-            await server.until(lambda: server._sockets, seconds=60)
+            await server.until(lambda: server._sockets, seconds=90)
             user = server.user(stage)
             slash = await server.slash(channel, user, "ask", {"question": QUESTION})
             asked.append(slash)
             said = await server.say(channel, f"@bot {QUESTION}", user)
             match stage:
                 case "gateway":
-                    await server.until(lambda: _journalled(place) == 2, seconds=60)
+                    await server.until(lambda: _journalled(place) == 2, seconds=90)
                 case "send":
                     server.lose_answer("POST", f"{channel}/messages")
-                    await server.until(lambda said=said: _answers(server, channel, said), seconds=60)
+                    await server.until(lambda said=said: _answers(server, channel, said), seconds=90)
                 case "after":
                     arrived = lambda said=said, slash=slash: slash.message and _answers(server, channel, said)  # noqa: E731
-                    await server.until(arrived, seconds=60)
+                    await server.until(arrived, seconds=90)
             process.send_signal(signal.SIGKILL)
             await process.wait()
     async with program(server, place) as process:
-        await server.until(lambda: server._sockets, seconds=60)
-        await server.until(lambda: all(slash.message for slash in asked), seconds=60)
-        await server.until(lambda: len(server.from_bot(channel)) >= 6, seconds=60)
+        await server.until(lambda: server._sockets, seconds=90)
+        await server.until(lambda: all(slash.message for slash in asked), seconds=90)
+        await server.until(lambda: len(server.from_bot(channel)) >= 6, seconds=90)
         await asyncio.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
@@ -99,7 +102,7 @@ def _answers(server: DiscordServer, channel: str, said: dict[str, object]) -> li
 async def test_a_bad_token_is_one_clear_line_and_a_failure(server, place):
     """As a service manager and its operator see it; the token itself is never printed."""
     async with program(server, place, DISCORD_TOKEN=SECRET) as process:
-        _, told = await asyncio.wait_for(process.communicate(), 60)
+        _, told = await asyncio.wait_for(process.communicate(), 90)
     assert process.returncode == 2
     lines = told.decode()
     assert lines.count("Developer Portal") == 2  # the log, and the last word of the program

@@ -1,4 +1,4 @@
-"""What a document may do to a message: be shown, and nothing else."""
+"""Rendering for Discord: the text of a document is shown as text and does nothing else."""
 
 import re
 
@@ -12,6 +12,9 @@ from bot.adapters.layout import utf16_length
 from bot.core.messages import Answer, Citation, Outcome
 
 CITATION = Citation("a.md", "Guide", ("Water",), (1, 2), None, None, "quote", None)
+
+
+TABLE = "```\na_b  c\n---  ---------------------\nx|y  z (https://x.example)\n```"
 
 
 def answer(text: str, outcome: Outcome = Outcome.ANSWERED, url: str | None = None) -> Answer:
@@ -45,6 +48,14 @@ def answer(text: str, outcome: Outcome = Outcome.ANSWERED, url: str | None = Non
         ("```\n[x](https://kept.example) @everyone\n```", "```\n[x](https://kept.example) @everyone\n```"),
         ("```\nnever closed", "```\nnever closed\n```"),
         ("| a | bb |\n|---|:-:|\n| ccc | d |", "```\na    bb\n---  --\nccc  d\n```"),
+        ("| `a_b` | **c** |\n|---|---|\n| x\\|y | [z](https://x.example) |", TABLE),
+        (
+            "A line that\nis wrapped.\n\n- an item\n  goes on\n- next",
+            "A line that is wrapped.\n\n- an item goes on\n- next",
+        ),
+        ("> quoted and\n> wrapped", "> quoted and wrapped"),
+        ("1 Main Street  \nTown\\\nCountry", "1 Main Street\nTown\nCountry"),
+        ("| a row | without |\n| its | header |", "| a row | without |\n| its | header |"),
     ],
 )
 def test_markdown_is_kept_and_what_acts_is_shown(text, shown):
@@ -53,9 +64,9 @@ def test_markdown_is_kept_and_what_acts_is_shown(text, shown):
 
 
 def outside_code(text: str) -> str:
-    """What Discord takes for text, by its own rules."""
-    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    return re.sub(r"(?<!\\)(`+)(?!`).+?(?<!`)\1(?!`)", "", text, flags=re.DOTALL)
+    """The parts of a message that Discord reads as Markdown, by its own rules, with a sign where code was between them."""
+    text = re.sub(r"```.*?```", "▮", text, flags=re.DOTALL)
+    return re.sub(r"(?<!\\)(`+)(?!`).+?(?<!`)\1(?!`)", "▮", text, flags=re.DOTALL)
 
 
 @given(
@@ -63,7 +74,7 @@ def outside_code(text: str) -> str:
     st.sampled_from(["", "https://e.example", "@everyone"]),
 )
 def test_nothing_of_a_document_can_act(text, bait):
-    """Whatever it is made of: no mention, no masked link, no way out of code."""
+    """Any text gives no mention, no masked link, no way out of code."""
     shown = harmless(f"{text}{bait}[x](https://evil.example) <@&1>{text}")
     seen = outside_code(shown)
     assert not re.search(r"(?<!\\)(?:\\\\)*<[@#t:/a]", seen)
@@ -73,7 +84,7 @@ def test_nothing_of_a_document_can_act(text, bait):
 
 
 def test_a_source_is_small_print_with_an_address_that_shows_no_preview():
-    """What is no address is no link."""
+    """Only an address becomes a link."""
     linked = render(answer("Text.", url="https://x.example/a.md"))
     assert linked.parts == ("Text.\n-# Guide \\(a.md, lines 1-2\\) · <https://x.example/a.md>",)
     for url in ("javascript:x", "https://x.example/<@1>", "https://x y"):
@@ -121,8 +132,8 @@ def test_the_question_above_an_answer_is_one_short_line():
 
 def test_a_passage_stays_in_its_quote():
     """Each line of it, with what it is from below."""
-    citation = Citation("a.md", "A", (), None, None, None, "one\n\n>>> two\n-# three", None)
-    assert passages([citation]) == "> one\n> \n> \\>>> two\n> \\-# three\n-# A \\(a.md\\)"
+    citation = Citation("a.md", "A", (), None, None, None, "one\n\n>>> two\n\n-# three", None)
+    assert passages([citation]) == "> one\n> \n> \\>>> two\n> \n> \\-# three\n-# A \\(a.md\\)"
 
 
 @given(st.text(max_size=80))

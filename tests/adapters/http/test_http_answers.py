@@ -91,7 +91,7 @@ async def test_a_silent_stream_shows_that_it_lives(application, monkeypatch):
 
 
 async def test_no_name_of_user_and_conversation_is_that_of_others(application):
-    """Whatever characters are in them."""
+    """Also with characters that separate the parts of a key."""
     names = [("team:alice", "secret"), ("team", "alice:secret"), ("", "team:alice:secret"), ('team", "alice', "secret")]
     for user, conversation in names:
         await application.ask("q", user=user, conversation=conversation)

@@ -83,7 +83,7 @@ async def test_the_streaming_helper_of_the_client_understands_it(client):
 
 
 async def test_earlier_messages_are_the_conversation(application, client):
-    """What the user said, with what was answered; nothing of the system's, and nothing is remembered."""
+    """The user's messages with their answers, without those of the system; nothing is remembered."""
     await client.chat.completions.create(
         model="knowledge-bot",
         messages=[

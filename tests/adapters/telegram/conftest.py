@@ -1,4 +1,4 @@
-"""What the tests of the Telegram adapter share: a local Bot API, people, and an application around the adapter."""
+"""Fixtures for the tests of the Telegram adapter: a local Bot API, people, and an application around the adapter."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path

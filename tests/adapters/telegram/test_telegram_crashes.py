@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from telegram_application import until
 from tests.platforms.telegram_load import MARK, drive
 from tests.platforms.telegram_server import TOKEN, Json, TelegramServer
 
+pytestmark = pytest.mark.timeout(400)  # a machine that does much else takes a minute to start a process
 PROGRAM = Path(__file__).with_name("telegram_program.py")
 
 
@@ -49,12 +52,12 @@ async def test_killed_between_fetch_and_journal(server, start):
     """The updates were not confirmed, so they come again."""
     ann = server.person("Ann")
     process = await start()
-    await until(lambda: server.called("getUpdates"), 30)
+    await until(lambda: server.called("getUpdates"), 90)
     server.says(server.private(ann), ann, "one")
     await killed_when(server, process, lambda method, _: method == "getUpdates" and server.pending)
     assert server.private(ann).texts == []
     await start()
-    await until(lambda: server.private(ann).texts, 30)
+    await until(lambda: server.private(ann).texts, 90)
     assert [text.split("\n")[0] for text in server.private(ann).texts] == ["re: one"]
 
 
@@ -65,7 +68,7 @@ async def test_killed_between_send_and_acknowledgement(server, start):
     server.says(server.private(ann), ann, "one")
     await killed_when(server, process, lambda method, _: method == "sendMessage")
     await start()
-    await until(lambda: len(server.private(ann).texts) == 2, 30)
+    await until(lambda: len(server.private(ann).texts) == 2, 90)
     first, second = server.private(ann).texts
     assert first.startswith("re: one")
     assert second.startswith(MARK)
@@ -76,12 +79,12 @@ async def test_killed_between_placeholder_and_answer(server, start):
     ann = server.person("Ann")
     process = await start()
     server.says(server.private(ann), ann, "slow one")
-    await until(lambda: server.private(ann).texts == ["Searching the documents…"], 30)
+    await until(lambda: server.private(ann).texts == ["Searching the documents…"], 90)
     await asyncio.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     await process.wait()
     await start()
-    await until(lambda: server.private(ann).texts[0].startswith("re: slow one"), 30)
+    await until(lambda: server.private(ann).texts[0].startswith("re: slow one"), 90)
     assert len(server.private(ann).texts) == 1
 
 
@@ -101,17 +104,29 @@ async def test_a_crowd_with_faults_and_a_kill_is_answered_once(server, start):
     assert books.kills == 1
 
 
-async def program(place: Path, server: TelegramServer, **environment: str) -> asyncio.subprocess.Process:
-    """The whole program, as an operator starts it, in a folder with one document."""
+@asynccontextmanager
+async def program(place: Path, server: TelegramServer, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The whole program, as an operator starts it, in a folder with one document. Without the encoder it starts sooner."""
     (place / "knowledge").mkdir(exist_ok=True)
     (place / "knowledge" / "guide.md").write_text("# Guide\n\nUse water at 92 degrees for brewing coffee.\n")
-    known = {"TELEGRAM_TOKEN": TOKEN, "BOT_TELEGRAM__API_URL": server.address, "BOT_LOG__FORMAT": "json"}
-    return await asyncio.create_subprocess_exec(
+    known = {
+        "TELEGRAM_TOKEN": TOKEN,
+        "BOT_TELEGRAM__API_URL": server.address,
+        "BOT_LOG__FORMAT": "json",
+        "BOT_ENCODER__MODEL": "none",
+    }
+    process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", "run"),
         cwd=place,
         env=os.environ | known | environment,
         stderr=asyncio.subprocess.PIPE,
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 async def test_the_program_serves_telegram_until_it_is_told_to_stop(server, tmp_path):
@@ -119,15 +134,15 @@ async def test_the_program_serves_telegram_until_it_is_told_to_stop(server, tmp_
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/hook"
-    process = await program(tmp_path, server, BOT_TELEGRAM__WEBHOOK_URL=url, BOT_HTTP__PORT=str(port))
-    ann = server.person("Ann")
-    server.says(server.private(ann), ann, "how hot should the water for brewing coffee be?")
-    await until(lambda: any("92 degrees" in text for text in server.private(ann).texts), 60)
-    query = server.types_inline(ann, "brewing coffee")
-    await until(lambda: query in server.inline_answers)
-    assert server.inline_answers[query]["results"][0]["title"] == "Guide"
-    process.send_signal(signal.SIGTERM)
-    _, logged = await process.communicate()
+    async with program(tmp_path, server, BOT_TELEGRAM__WEBHOOK_URL=url, BOT_HTTP__PORT=str(port)) as process:
+        ann = server.person("Ann")
+        server.says(server.private(ann), ann, "how hot should the water for brewing coffee be?")
+        await until(lambda: any("92 degrees" in text for text in server.private(ann).texts), 200)
+        query = server.types_inline(ann, "brewing coffee")
+        await until(lambda: query in server.inline_answers)
+        assert server.inline_answers[query]["results"][0]["title"] == "Guide"
+        process.send_signal(signal.SIGTERM)
+        _, logged = await process.communicate()
     assert process.returncode == 0, logged.decode()
     assert server.webhook == {}
     assert b'"event": "stopped"' in logged
@@ -137,8 +152,8 @@ async def test_the_program_serves_telegram_until_it_is_told_to_stop(server, tmp_
 
 async def test_the_program_ends_with_the_fix_where_the_token_is_refused(server, tmp_path):
     """The message doesn't hold the token."""
-    process = await program(tmp_path, server, TELEGRAM_TOKEN="1:wrong")
-    _, logged = await process.communicate()
+    async with program(tmp_path, server, TELEGRAM_TOKEN="1:wrong") as process:
+        _, logged = await process.communicate()
     assert process.returncode == 2
     assert b"@BotFather" in logged
     assert b"1:wrong" not in logged

@@ -1,4 +1,4 @@
-"""Telegram while a real language model writes: what is seen, and how it is stopped."""
+"""Telegram while a real language model writes: the growing draft, and stopping it."""
 
 import asyncio
 
@@ -6,7 +6,16 @@ import pytest
 from telegram_application import until
 
 from bot.adapters.telegram import progress
-from tests.writing import ASKS_FOR_ALL, BOILER, DOCUMENTS, FIRST_SENTENCE, held, idle, lane_of, writing_application
+from tests.writing import (
+    ASKS_FOR_ALL,
+    BOILER,
+    DOCUMENTS,
+    FIRST_SENTENCE,
+    generation_worker_of,
+    held,
+    idle,
+    writing_application,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +39,7 @@ async def application(application_of, writing):
     async with made as application:
         await application.start()
         yield application
-        lane_of(writing)._pause = lambda: None
+        generation_worker_of(writing)._pause = lambda: None
 
 
 async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their_place(
@@ -52,8 +61,8 @@ async def test_a_command_stops_the_model_between_two_tokens(server, application,
     released = held(writing, after=3)
     chat = server.private(ann)
     server.says(chat, ann, ASKS_FOR_ALL)
-    await until(lambda: lane_of(writing)._running and lane_of(writing)._running[0].row)
-    [row] = [job.row for job in lane_of(writing)._running]
+    await until(lambda: generation_worker_of(writing)._running and generation_worker_of(writing)._running[0].row)
+    [row] = [job.row for job in generation_worker_of(writing)._running]
     await until(lambda: chat.texts)
     server.says(chat, ann, "/stop")
     await until(lambda: chat.texts == ["Stopped."])

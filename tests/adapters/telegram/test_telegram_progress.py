@@ -1,4 +1,4 @@
-"""What Telegram shows while an answer is coming: the typing sign and the placeholder."""
+"""Progress on Telegram: the typing sign and the placeholder."""
 
 import asyncio
 

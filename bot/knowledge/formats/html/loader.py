@@ -36,7 +36,7 @@ _IN_ITEMS = ("table", "pre", *HEADINGS)  # what a list that is only layout holds
 _WHITE_SPACE = re.compile(r"[ \t\r\n\f\xa0\u200b\ufeff]+")
 _BESIDE_BREAK = re.compile(r" ?\x0b ?")
 _BREAKS = re.compile(r"\x0b(?:\s*\x0b)+")
-_BELOW_HEADINGS = 7  # the level of titles that are no headings: of panels, and of terms whose description is long
+BELOW_HEADINGS = 7  # the level of titles that are no headings: of panels, and of terms whose description is long
 _LEAST_OF_A_NOTE = 3  # words of hidden text that are worth a warning
 
 
@@ -256,16 +256,16 @@ class _Writer:
     def _title(self, element: etree._Element) -> None:
         """Write the title of a panel or of a description as a heading below all real ones."""
         self._flush()
-        self._heading(_BELOW_HEADINGS + max(0, self._panels - 1), element)
+        self._heading(BELOW_HEADINGS + max(0, self._panels - 1), element)
 
     def _panel(self, element: etree._Element, label: str = "") -> None:
         """Write what is shown on demand, below its title."""
         self._panels += 1
         if label and not any(_heading_text(heading, self.inline.frame) == label for heading in element.iter(*HEADINGS)):
-            self.outline.heading(_BELOW_HEADINGS + self._panels - 1, label, self._locator(element))
+            self.outline.heading(BELOW_HEADINGS + self._panels - 1, label, self._locator(element))
         self._children(element)
         self._flush()
-        self.outline.heading(_BELOW_HEADINGS + self._panels - 1, "")
+        self.outline.heading(BELOW_HEADINGS + self._panels - 1, "")
         self._panels -= 1
 
     def _list(self, element: etree._Element) -> None:
@@ -288,7 +288,7 @@ class _Writer:
             else:
                 self._children(child)
                 self._flush()
-        self.outline.heading(_BELOW_HEADINGS + self._panels - 1, "")
+        self.outline.heading(BELOW_HEADINGS + self._panels - 1, "")
         self._panels -= 1
 
     def _table(self, element: etree._Element, table: HtmlTable) -> None:

@@ -17,7 +17,7 @@ from bot.core.documents import Document, Form, Locator
 from bot.core.errors import DocumentError
 from bot.core.text import HTML_COMMENT
 from bot.knowledge.formats.decoding import decode
-from bot.knowledge.formats.html.loader import parsed, write_blocks
+from bot.knowledge.formats.html.loader import BELOW_HEADINGS, parsed, write_blocks
 from bot.knowledge.formats.markup.directives import without_directives
 from bot.knowledge.formats.markup.footnotes import Footnotes, footnotes_apart
 from bot.knowledge.formats.markup.front_matter import front_matter
@@ -37,6 +37,7 @@ _FORMS = {
     "table_open": Form.TABLE,
     "heading_open": Form.PARAGRAPH,  # one that is too long for a heading
 }
+_DETAILS, _DETAILS_END = (re.compile(rf"<{tag}\b", re.IGNORECASE) for tag in ("details", "/details"))
 _FIRST_TAG = re.compile(r"\s*</?([A-Za-z][\w-]*)")
 # Code, which stays, or [words][name], [name][] and [name], which a definition elsewhere makes links or images.
 _REFERENCE = re.compile(
@@ -117,12 +118,17 @@ class _Writer:
             if text.strip():
                 self._write_block(Form.PARAGRAPH, first, last)
             return
+        left_open = len(_DETAILS.findall(text)) - len(_DETAILS_END.findall(text))
+        if left_open < 0:
+            self._outline.heading(BELOW_HEADINGS, "")
         try:
             root = parsed(text)
         except DocumentError:  # nothing but the end of a tag
             return
         for element in root.iter(etree.Element):
             element.sourceline = (element.sourceline or 1) + first
+            if element.tag == "details" and left_open > 0:
+                element.tag = "div"  # its summary is the title of the Markdown that follows, up to the end of the tag
         write_blocks(next(iter(root.iter("body")), root), self._outline, with_lines=True)
         self._write_notes(text)
 
