@@ -3,8 +3,8 @@
 import pytest
 
 from bot.core.documents import Form
-from bot.knowledge.formats.directives import without_directives
-from bot.knowledge.formats.markdown import load
+from bot.knowledge.formats.markup.directives import without_directives
+from bot.knowledge.formats.markup.markdown import load
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls, qn
 
 from bot.core.documents import Document
-from bot.knowledge.formats.numbering import numbering_of
+from bot.knowledge.formats.office.numbering import numbering_of
 from bot.knowledge.loaders import load
 
 MATH = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'

@@ -10,9 +10,9 @@ from xlsxwriter.workbook import Workbook
 
 from bot.core.documents import Block, Document, Form
 from bot.inference.encoder import WordEncoder
-from bot.knowledge.formats.cell_marks import unit_of
+from bot.knowledge.formats.office.cell_marks import unit_of
 from bot.knowledge.formats.outline import Outline
-from bot.knowledge.formats.tables import Cell, Merge, laid_out, merged, write_sheet
+from bot.knowledge.formats.tables import Cell, Merge, grid_text, laid_out, merged, write_sheet
 from bot.knowledge.loaders import load
 from bot.knowledge.passages import split
 
@@ -123,10 +123,26 @@ def test_cells_that_reach_over_rows_and_columns_shift_the_others():
     assert grid.spans == {(0, 0): 1, (2, 0): 2}
 
 
+def test_a_cell_that_is_a_row_by_itself_covers_all_columns():
+    """Unless it goes on below, or one above reaches into its row."""
+    grid = laid_out([[Cell("a")], [Cell("b", 1, 2), Cell("c")], [Cell("d")], [Cell("e", 1, 2)], [Cell("f")]])
+    assert grid.spans == {(0, 0): 1}
+    assert grid.rows[2:] == [["b", "d"], ["e"], ["e", "f"]]
+
+
+def test_rows_of_header_cells_are_the_header():
+    """Whatever stands in them; where all are, the table doesn't say."""
+    head = [[Cell("Boat", 1, 2, header=True), Cell("2031", 2, header=True)], [Cell(n, header=True) for n in ("1", "2")]]
+    body = [Cell("Heron", header=True), Cell("7"), Cell("9")]
+    assert laid_out(head).headers == 0
+    assert grid_text(laid_out([*head, body])) == ("| Boat | 2031 1 | 2031 2 |\n| --- | --- | --- |\n| Heron | 7 | 9 |")
+
+
 def test_hostile_spans_end():
     """However much they claim to cover."""
     grid = laid_out([[Cell("x", 10**9, 10**9)] * 50 for _ in range(50)])
     assert max(map(len, grid.rows)) <= 2_000
+    assert sum(map(len, laid_out([[Cell("x", 10**9)] * 2] * 10_000).rows)) < 3_000_000
     everything = [Merge(0, 0, 10**9, 10**9)] * 100_000
     assert merged([["x"] for _ in range(1000)], everything).rows[-1] == ["x"]
 

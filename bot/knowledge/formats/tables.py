@@ -6,7 +6,8 @@ with the header as context, so that every row keeps its number and is quoted bel
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from bot.core.documents import Form, Locator
 from bot.knowledge.formats.outline import Outline, table_rows, table_text
@@ -29,6 +30,7 @@ class Cell:
     text: str
     columns: int = 1
     rows: int = 1
+    header: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,14 @@ class Grid:
     """The cells of a table, one list a row. The text of a cell that covers several rows stands in each of them.
 
     `spans` has the last column of a cell that covers several columns, by the row and the first column. `repeated` has the cells
-    that repeat the one above.
+    that repeat the one above. `headers` is the number of rows above the values, titles included, where it is known; 0 where it
+    has to be guessed.
     """
 
     rows: list[list[str]]
     spans: dict[tuple[int, int], int] = field(default_factory=dict)
     repeated: set[tuple[int, int]] = field(default_factory=set)
+    headers: int = 0
 
 
 def merged(rows: list[list[str]], merges: Iterable[Merge]) -> Grid:
@@ -74,38 +78,62 @@ def merged(rows: list[list[str]], merges: Iterable[Merge]) -> Grid:
 
 
 def laid_out(rows: Sequence[Sequence[Cell]]) -> Grid:
-    """The grid of rows whose cells say how much they cover: each takes the next columns that no cell above reaches into."""
+    """The grid of rows whose cells say how much they cover: each takes the next columns that no cell above reaches into.
+
+    A cell that is a row by itself covers all columns, because writers of HTML forget to say so.
+    """
     texts: list[list[str]] = [[] for _ in rows]
     merges: list[Merge] = []
     taken: dict[int, int] = {}  # the last row that a cell above covers, by column
+    width = max((sum(max(cell.columns, 1) for cell in row) for row in rows), default=0)
+    covered = 0
     for number, row in enumerate(rows):
         column = 0
+        alone = len(row) == 1 and row[0].rows <= 1 and max(taken.values(), default=-1) < number
         for cell in row:
             while taken.get(column, -1) >= number:
                 column += 1
             if column >= _MOST_COLUMNS:
                 break
-            right = min(column + max(cell.columns, 1), _MOST_COLUMNS) - 1
+            right = min(column + (width if alone else max(cell.columns, 1)), _MOST_COLUMNS) - 1
             bottom = min(number + max(cell.rows, 1), len(rows)) - 1
+            covered += right - column
+            if covered > _MOST_CELLS:
+                right = column
             texts[number] += [""] * (column + 1 - len(texts[number]))
             texts[number][column] = cell.text
             if right > column or bottom > number:
                 merges.append(Merge(number, column, bottom, right))
+            if bottom > number:
                 taken.update(dict.fromkeys(range(column, right + 1), bottom))
             column = right + 1
         texts[number] += [""] * (column - len(texts[number]))
-    return merged(texts, merges)
+    headers = sum(1 for _ in takewhile(lambda row: all(cell.header for cell in row), rows))
+    return replace(merged(texts, merges), headers=headers if headers < len(rows) else 0)
 
 
 def write_table(grid: Grid, outline: Outline, locator: Locator = _NOWHERE) -> None:
-    """Write one table, with its titles as paragraphs above it."""
-    titles, rows = _titles_apart(grid, [row for row in range(len(grid.rows)) if _filled(grid.rows[row])])
+    """Write one table, with its titles as paragraphs above it. Rows that only repeat cells above are left out."""
+    titles, rows = _titles_apart(grid, [row for row in range(len(grid.rows)) if _has_own(grid, row)])
     for row in titles:
         outline.block(Form.PARAGRAPH, " ".join(_filled(grid.rows[row])), locator)
-    if rows:
-        header = _Header.of(grid, rows)
-        body = [header.row(grid, row) for row in rows if row > header.last]
-        outline.block(Form.TABLE, table_text([header.cells, *body]), locator)
+    outline.block(Form.TABLE, _table_text(grid, rows), locator)
+
+
+def grid_text(grid: Grid) -> str:
+    """A table without titles as Markdown."""
+    return _table_text(grid, [row for row in range(len(grid.rows)) if _filled(grid.rows[row])])
+
+
+def _table_text(grid: Grid, rows: Sequence[int]) -> str:
+    if not rows:
+        return ""
+    header = _Header.of(grid, rows)
+    return table_text([header.cells, *(header.row(grid, row) for row in rows if row > header.last)])
+
+
+def _has_own(grid: Grid, row: int) -> bool:
+    return any(text.strip() and (row, column) not in grid.repeated for column, text in enumerate(grid.rows[row]))
 
 
 def write_sheet(grid: Grid, outline: Outline, left_out: frozenset[int] = frozenset()) -> None:
@@ -221,9 +249,10 @@ class _Header:
     def of(cls, grid: Grid, rows: Sequence[int]) -> "_Header":
         """The header of a table that begins with the first of the rows."""
         columns = _columns(grid, rows)
-        height = _header_height(grid, rows, columns)
+        known = sum(row < grid.headers for row in rows)
+        height = known or _header_height(grid, rows, columns)
         names = [_spread(grid, row, columns) for row in rows[:height]]
-        if height > 1:
+        if height > 1 and not known:
             names[:-1] = [_filled_rightwards(row) if any(names[-1]) else row for row in names[:-1]]
         cells = [" ".join(dict.fromkeys(filter(None, column))) for column in zip(*names, strict=True)]
         body = rows[height : height + _SAMPLE]

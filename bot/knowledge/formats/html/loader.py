@@ -1,4 +1,4 @@
-"""The loader for HTML: the content without the frame around it (`html_frame`). Nothing is run or fetched.
+"""The loader for HTML: the content without the frame around it (`frame`). Nothing is run or fetched.
 
 `write_blocks` reads the content of any HTML into an outline; EPUB uses it chapter by chapter.
 """
@@ -14,9 +14,10 @@ from lxml import etree
 from bot.core.documents import Document, Form, Locator
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.decoding import decode
-from bot.knowledge.formats.html_frame import HEADINGS, Frame
-from bot.knowledge.formats.html_tables import HtmlTable
-from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text, table_text
+from bot.knowledge.formats.html.frame import HEADINGS, Frame
+from bot.knowledge.formats.html.tables import HtmlTable
+from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text
+from bot.knowledge.formats.tables import write_table
 
 _DECLARED = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?([\w-]+)|<\?xml[^>]+encoding=["']([\w-]+)""", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://|mailto:|tel:", re.IGNORECASE)
@@ -296,9 +297,7 @@ class _Writer:
         if pairs := table.pairs():
             self._block(Form.LIST, list_text([Item(f"{name}: {value}") for name, value in pairs]), element)
             return
-        title, rows = table.title_and_rows()
-        self._block(Form.PARAGRAPH, title, element)
-        self._block(Form.TABLE, table_text(rows), element)
+        write_table(table.grid(), self.outline, self._locator(element))
 
     def _cell_text(self, cell: etree._Element) -> str:
         return _finished(self.inline.text_of(cell))

@@ -17,7 +17,7 @@ from bot.core.documents import Document
 from bot.core.errors import DocumentError
 from bot.core.text import counted
 from bot.knowledge.formats.archive import open_archive
-from bot.knowledge.formats.cell_marks import Marks, RowMarks, SheetMarks
+from bot.knowledge.formats.office.cell_marks import Marks, RowMarks, SheetMarks
 from bot.knowledge.formats.outline import Outline, listed, title_from_path
 from bot.knowledge.formats.tables import Merge, merged, write_sheet
 

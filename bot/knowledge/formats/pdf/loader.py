@@ -1,4 +1,4 @@
-"""The loader for PDF, by PDFium: `pdf_lines` reads the lines of the pages, `pdf_blocks` joins them into blocks.
+"""The loader for PDF, by PDFium: `lines` reads the lines of the pages, `blocks` joins them into blocks.
 
 Text that repeats at the top or bottom of pages is left out.
 """
@@ -13,9 +13,9 @@ import pypdfium2.raw as pdfium
 from bot.core.documents import Document
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.outline import Outline, title_from_path
-from bot.knowledge.formats.pdf_blocks import write_blocks
-from bot.knowledge.formats.pdf_lines import Line, PageReader
-from bot.knowledge.formats.pdf_order import in_reading_order
+from bot.knowledge.formats.pdf.blocks import write_blocks
+from bot.knowledge.formats.pdf.lines import Line, PageReader
+from bot.knowledge.formats.pdf.order import in_reading_order
 
 _PROTECTED = "it is protected by a password; save it without one"
 _DAMAGED = "this is no PDF file, or it is damaged; make it again, or open it and print it to a new PDF"

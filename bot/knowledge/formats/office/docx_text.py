@@ -6,7 +6,7 @@ from typing import Any
 
 from docx.oxml.ns import qn
 
-from bot.knowledge.formats.equations import EQUATION, equation_text
+from bot.knowledge.formats.office.equations import EQUATION, equation_text
 from bot.knowledge.formats.outline import link_text
 
 # What Word writes twice for old readers, what was deleted, and what is only a result of layout.

@@ -19,9 +19,9 @@ from docx.oxml.ns import qn
 from bot.core.documents import Document, Form
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.archive import open_archive
-from bot.knowledge.formats.docx_text import ParagraphReader, is_on
-from bot.knowledge.formats.drawings import write_drawings
-from bot.knowledge.formats.numbering import Numbering, numbering_of, value_of
+from bot.knowledge.formats.office.docx_text import ParagraphReader, is_on
+from bot.knowledge.formats.office.drawings import write_drawings
+from bot.knowledge.formats.office.numbering import Numbering, numbering_of, value_of
 from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, left_out, list_text, title_from_path
 from bot.knowledge.formats.tables import Grid, Merge, merged, write_table
 

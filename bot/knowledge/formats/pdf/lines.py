@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from bot.knowledge.formats.pdf_rules import Box, is_filled, ruled_tables
+from bot.knowledge.formats.pdf.rules import Box, is_filled, ruled_tables
 
 _MONOSPACED = re.compile(r"courier|consol|mono|menlo|typewriter|inconsolata|\bcode|cmtt", re.IGNORECASE)
 _BOLD = re.compile(r"bold|black|heavy|semibold|demi", re.IGNORECASE)

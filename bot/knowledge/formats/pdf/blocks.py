@@ -10,9 +10,10 @@ from itertools import pairwise
 
 from bot.core.documents import Form, Locator
 from bot.core.text import plain
-from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text, table_text
-from bot.knowledge.formats.pdf_lines import TICKS, Line
-from bot.knowledge.formats.pdf_tables import gap_below, ruled_rows, table_end, table_rows
+from bot.knowledge.formats.outline import LONGEST_HEADING, Item, Outline, list_text
+from bot.knowledge.formats.pdf.lines import TICKS, Line
+from bot.knowledge.formats.pdf.tables import aligned_grid, gap_below, ruled_grid, table_end
+from bot.knowledge.formats.tables import grid_text
 
 _BULLET = re.compile(r"(?:[•‣◦▪▫●○■□–∙·*-]|\u2043|\uf0b7|\uf0a7|o(?= ))\s+(?=\S)")
 _NUMBER = re.compile(r"(\d{1,3})[.)]\s+(?=\S)")
@@ -130,7 +131,7 @@ class _Joiner:
         line = self._lines[start]
         if line.rows:
             end = self._ruled_end(start)
-            return end, _Piece(Form.TABLE, table_text(ruled_rows(self._lines[start:end])), line.page)
+            return end, _Piece(Form.TABLE, grid_text(ruled_grid(self._lines[start:end])), line.page)
         if level := self._heading_level(start):
             end = self._heading_end(start)
             return end, _Piece(Form.PARAGRAPH, self._joined(start, end), line.page, line.size, level)
@@ -140,7 +141,7 @@ class _Joiner:
         if len(line.cells) > 1:
             end = table_end(self._lines, start, lambda number: self._heading_level(number) > 0)
             if sum(len(row.cells) > 1 for row in self._lines[start:end]) > 1:
-                return end, _Piece(Form.TABLE, table_text(table_rows(self._lines[start:end])), line.page)
+                return end, _Piece(Form.TABLE, grid_text(aligned_grid(self._lines[start:end])), line.page)
         if _item(line):
             end = self._list_end(start)
             return end, _Piece(Form.LIST, list_text(list(self._items(start, end))), line.page)

@@ -1,11 +1,12 @@
 """Tables of a PDF without rules: lines whose cells stand in the same columns, with those that go on below."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-from bot.knowledge.formats.grid import Cell as GridCell
-from bot.knowledge.formats.grid import expanded, with_one_header
-from bot.knowledge.formats.pdf_lines import Cell, Line
+from bot.knowledge.formats.pdf.lines import Cell, Line
+from bot.knowledge.formats.tables import Cell as GridCell
+from bot.knowledge.formats.tables import Grid, laid_out
 
 _WIDEST_GAP = 3.0  # of the size of the font, between a row and what goes on below it
 _NARROWER = 0.35  # of the size of the font: so much less is the gap within a row than that between rows
@@ -43,8 +44,8 @@ def gap_below(before: Line, after: Line) -> float:
     return (before.bottom - after.top) / max(before.size, after.size)
 
 
-def table_rows(lines: Sequence[Line]) -> list[list[str]]:
-    """The rows of a table, with what spans columns repeated and the header in one row."""
+def aligned_grid(lines: Sequence[Line]) -> Grid:
+    """The cells of a table without rules, whose header is two rows where cells of the first stand over several columns."""
     columns = _columns(lines)
     gaps = [gap_below(before, after) for before, after in pairwise(lines)]
     widest = max(gaps, default=0.0)
@@ -61,17 +62,20 @@ def table_rows(lines: Sequence[Line]) -> list[list[str]]:
         elif not (rows and row == rows[0]):  # the header again, on the next page
             rows.append(row)
     spanning = len(rows) > 2 and any(cell.columns > 1 for cell in rows[0])
-    return with_one_header([[cell.text for cell in row] for row in expanded(rows)], 2 if spanning else 1)
+    return replace(laid_out(rows), headers=2 if spanning else 1)
 
 
-def ruled_rows(lines: Sequence[Line]) -> list[list[str]]:
-    """The rows of a table between rules, with its parts on further pages, which may begin with the header again."""
+def ruled_grid(lines: Sequence[Line]) -> Grid:
+    """The cells of a table between rules, with its parts on further pages, which may begin with the header again."""
     header = lines[0].rows[0]
     rows = [
-        row for line in lines for number, row in enumerate(line.rows) if line is lines[0] or number or row != header
+        list(row)
+        for line in lines
+        for number, row in enumerate(line.rows)
+        if line is lines[0] or number or row != header
     ]
     spanning = len(rows) > 2 and any(one and one == other for one, other in pairwise(header))
-    return with_one_header(rows, 2 if spanning else 1)
+    return Grid(rows, headers=2 if spanning else 1)
 
 
 def _with(columns: Columns, line: Line, *, is_second: bool) -> Columns | None:

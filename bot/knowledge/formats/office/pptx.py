@@ -15,8 +15,8 @@ from pptx.oxml.ns import qn
 from bot.core.documents import Document, Form, Locator
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.archive import open_archive
-from bot.knowledge.formats.drawings import write_drawings
-from bot.knowledge.formats.equations import EQUATION, equation_text
+from bot.knowledge.formats.office.drawings import write_drawings
+from bot.knowledge.formats.office.equations import EQUATION, equation_text
 from bot.knowledge.formats.outline import Item, Outline, link_text, list_text, listed
 from bot.knowledge.formats.tables import Cell, laid_out, write_table
 

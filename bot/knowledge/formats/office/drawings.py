@@ -6,7 +6,7 @@ from typing import Any
 from lxml import etree
 
 from bot.core.documents import Form, Locator
-from bot.knowledge.formats.cell_marks import unit_of
+from bot.knowledge.formats.office.cell_marks import unit_of
 from bot.knowledge.formats.outline import Item, Outline, list_text, table_text
 
 _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from bot.knowledge.formats.pdf_lines import Cell, Line
+from bot.knowledge.formats.pdf.lines import Cell, Line
 
 _FEWEST_LINES = 4  # of columns of running text
 _INDENT = 3.0  # of the size of the font: the lines of a column begin at most so far apart

@@ -16,11 +16,11 @@ from markdown_it.token import Token
 from bot.core.documents import Document, Form, Locator
 from bot.core.errors import DocumentError
 from bot.core.text import HTML_COMMENT
-from bot.knowledge.formats import html
 from bot.knowledge.formats.decoding import decode
-from bot.knowledge.formats.directives import without_directives
-from bot.knowledge.formats.footnotes import Footnotes, footnotes_apart
-from bot.knowledge.formats.front_matter import front_matter
+from bot.knowledge.formats.html.loader import BELOW_HEADINGS, parsed, write_blocks
+from bot.knowledge.formats.markup.directives import without_directives
+from bot.knowledge.formats.markup.footnotes import Footnotes, footnotes_apart
+from bot.knowledge.formats.markup.front_matter import front_matter
 from bot.knowledge.formats.outline import LONGEST_HEADING, Outline
 
 # The parser of blocks. Inline markup is parsed in headings only, which saves time.
@@ -120,16 +120,16 @@ class _Writer:
             return
         left_open = len(_DETAILS.findall(text)) - len(_DETAILS_END.findall(text))
         if left_open < 0:
-            self._outline.heading(html.BELOW_HEADINGS, "")
+            self._outline.heading(BELOW_HEADINGS, "")
         try:
-            root = html.parsed(text)
+            root = parsed(text)
         except DocumentError:  # nothing but the end of a tag
             return
         for element in root.iter(etree.Element):
             element.sourceline = (element.sourceline or 1) + first
             if element.tag == "details" and left_open > 0:
                 element.tag = "div"  # its summary is the title of the Markdown that follows, up to the end of the tag
-        html.write_blocks(next(iter(root.iter("body")), root), self._outline, with_lines=True)
+        write_blocks(next(iter(root.iter("body")), root), self._outline, with_lines=True)
         self._write_notes(text)
 
 

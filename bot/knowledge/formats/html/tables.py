@@ -1,11 +1,11 @@
-"""The tables of HTML: which are layout, which hold pairs, and their rows with spans and header rows resolved."""
+"""The tables of HTML: which are layout, which hold pairs, and what the cells of the others cover."""
 
 from collections.abc import Callable, Iterator
 
 from lxml import etree
 
-from bot.knowledge.formats.grid import Cell, expanded, with_one_header
-from bot.knowledge.formats.html_frame import HEADINGS
+from bot.knowledge.formats.html.frame import HEADINGS
+from bot.knowledge.formats.tables import Cell, Grid, laid_out
 
 _LONGEST_CELL = 400  # characters on average; more is a page laid out in a table
 
@@ -36,16 +36,8 @@ class HtmlTable:
             return []
         return [(self._text_of(name).rstrip(" :"), self._text_of(value)) for (name, value), _ in self._rows]
 
-    def title_and_rows(self) -> tuple[str, list[list[str]]]:
-        """The title, if the first rows are only that, and the rows, of which the first one is the header."""
-        rows = [[self._cell(cell, in_head) for cell in cells] for cells, in_head in self._rows]
-        rows = [row for row in rows if any(cell.text for cell in row)]
-        titles = []
-        while len(rows) > 1 and len(rows[0]) == 1 and max(map(len, rows)) > 1:
-            titles.append(rows.pop(0)[0].text)
-        grid = list(expanded(rows))
-        headers = next((number for number, row in enumerate(grid) if not all(cell.header for cell in row)), 0)
-        return "\n".join(titles), with_one_header([[cell.text for cell in row] for row in grid], headers)
+    def grid(self) -> Grid:
+        return laid_out([[self._cell(cell, in_head) for cell in cells] for cells, in_head in self._rows])
 
     def _cell(self, element: etree._Element, in_head: bool) -> Cell:
         spans = _span(element, "colspan"), _span(element, "rowspan")
