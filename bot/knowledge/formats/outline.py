@@ -144,12 +144,21 @@ def fences(lines: Iterable[str]) -> list[bool]:
     found = []
     fence = ""
     for line in lines:
-        opening = _FENCE.match(line)
-        found.append(bool(fence or opening))
-        if opening:
-            mark = opening[1]
-            fence = ("" if mark.startswith(fence) else fence) if fence else mark
+        after = fence_after(line, fence)
+        found.append(bool(fence or after))
+        fence = after
     return found
+
+
+def fence_after(line: str, fence: str) -> str:
+    """The mark of the fence that is open after a line of Markdown, by the one that is open before it; empty if none is."""
+    opening = _FENCE.match(line)
+    if opening is None:
+        return fence
+    mark = opening[1]
+    if fence:
+        return "" if mark.startswith(fence) else fence
+    return mark
 
 
 @dataclass(frozen=True, slots=True)

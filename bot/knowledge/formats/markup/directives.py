@@ -17,7 +17,7 @@ text of an admonition for code.
 import re
 from collections.abc import Iterator
 
-from bot.knowledge.formats.outline import fences
+from bot.knowledge.formats.outline import fence_after, fences
 
 _INDENTED = re.compile(
     r'(?P<indent>[ \t]*)(?:(?:!!!|\?\?\?\+?)[ \t]+(?P<kind>[\w-]+)(?:[ \t]+[\w-]+)*(?:[ \t]+"(?P<title>.*)")?'
@@ -59,7 +59,6 @@ _INLINE = re.compile(
 _FILES = frozenset(
     ("include", "include_relative", "image", "figure", "asset", "import", "extends", "render", "link", "load")
 )
-_CODE = re.compile(r"[ \t]*(?:>[ \t]*)*(`{3,}|~{3,})")
 _STEP = 4  # columns that the text of an admonition is indented by
 _DEEPEST = 20  # components within each other, whose text is brought to their indentation
 # Of these kinds only the title is of interest.
@@ -83,10 +82,16 @@ def without_directives(source: str) -> str:
         _join_tags(lines)
         _dedent_components(lines)
     _blank_remarks(lines)
+    _unfence(lines)
+    _rewrite(lines)
+    return "\n".join(lines)
+
+
+def _unfence(lines: list[str]) -> None:
+    """Replace the fences of MyST directives that hold text rather than code."""
     fence = ""
-    closing: list[str] = []  # of the MyST directives that are open
-    for number in range(len(lines)):  # what is dedented is met again, and so are the directives in it
-        line = lines[number]
+    closing: list[str] = []  # of the directives that are open
+    for number, line in enumerate(lines):
         if closing and not fence and line.strip() == closing[-1]:
             closing.pop()
             lines[number] = ""
@@ -94,15 +99,20 @@ def without_directives(source: str) -> str:
             closing.append(myst["mark"])
             lines[number] = _titled(myst["indent"], myst["kind"], myst["title"])
             _blank_options(lines, number + 1)
-        elif opening := _CODE.match(line):
-            mark = opening[1]
-            fence = ("" if mark.startswith(fence) else fence) if fence else mark
-        elif not fence:
-            if (found := _INDENTED.fullmatch(line)) and _dedent(lines, number + 1, len(found["indent"])):
-                lines[number] = f"{found['indent']}**{found['tab'] or found['title'] or _named(found['kind'])}**"
-            else:
-                lines[number] = _rewritten(line)
-    return "\n".join(lines)
+        else:
+            fence = fence_after(line, fence)
+
+
+def _rewrite(lines: list[str]) -> None:
+    """Rewrite the lines outside of code. What is dedented is met again, and so are the directives in it."""
+    for number, in_code in enumerate(fences(lines)):
+        line = lines[number]
+        if in_code:
+            continue
+        if (found := _INDENTED.fullmatch(line)) and _dedent(lines, number + 1, len(found["indent"])):
+            lines[number] = f"{found['indent']}**{found['tab'] or found['title'] or _named(found['kind'])}**"
+        else:
+            lines[number] = _rewritten(line)
 
 
 def _blank_remarks(lines: list[str]) -> None:
