@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bot.adapters.checking import check_platforms
 from bot.core.diagnosis import Diagnosis, Level
 from bot.core.settings import DiscordSettings, GeneratorSettings, Settings
+from bot.inference.workers import Models
 from bot.runtime.application import open_application
 from bot.runtime.bench import Figures, measure, recommended
 from bot.runtime.doctor import examine
@@ -58,9 +60,18 @@ def worst(found: dict[str, list[Diagnosis]], subject: str) -> Diagnosis:
 @pytest.fixture
 async def healthy(settings, models, folder_of):
     """A place where all is well."""
-    folder_of({"guide.md": GUIDE})
+    return await indexed(settings, models, folder_of({"guide.md": GUIDE}))
+
+
+@pytest.fixture
+async def small(settings, models, folder_of):
+    """A place with so little text that the threshold takes no time to try."""
+    return await indexed(settings, models, folder_of({"note.md": "The kettle must be descaled every week.\n"}))
+
+
+async def indexed(settings: Settings, models: Models, folder: Path) -> Settings:
     async with open_application(settings, models) as application:
-        await application.indexer.index_folder(settings.knowledge.folder)
+        await application.indexer.index_folder(folder)
     return settings
 
 
@@ -89,17 +100,17 @@ async def test_what_is_wrong_with_the_data_folder_is_said_with_the_fix(said, hea
     assert worst(found, "clock").level is Level.WARNING
 
 
-async def test_an_index_that_is_behind_and_documents_that_can_t_be_read_are_said(said, healthy, folder_of):
+async def test_an_index_that_is_behind_and_documents_that_can_t_be_read_are_said(said, small, folder_of):
     """How many; and before the first index, that there is none."""
     folder_of({"new.md": "# New\n\nText.\n"})
     assert "1 file was changed since" in worst(await said(), "index").text
-    (healthy.knowledge.folder / "guide.md").unlink()
+    (small.knowledge.folder / "note.md").unlink()
     assert "2 files were changed since" in worst(await said(), "index").text
 
 
-async def test_a_running_bot_is_seen_and_left_alone(said, healthy):
+async def test_a_running_bot_is_seen_and_left_alone(said, small):
     """The doctor may come while it works."""
-    with alone_in(healthy.storage.folder):
+    with alone_in(small.storage.folder):
         assert "a bot is running" in worst(await said(), "bot").text
 
 
@@ -128,7 +139,7 @@ async def test_the_questions_of_the_threshold_are_reworded_by_the_generator(said
     )
 
 
-async def test_tokens_are_looked_at_and_tried(said, healthy, monkeypatch):
+async def test_tokens_are_looked_at_and_tried(said, monkeypatch):
     """Their shape without the network; with it, whether they are taken, and what the bot may see."""
     bad = Settings(telegram={"token": "abc"}, discord={"token": "abc"})
     found = await said(telegram=bad.telegram, discord=bad.discord)
@@ -145,7 +156,7 @@ async def test_tokens_are_looked_at_and_tried(said, healthy, monkeypatch):
         assert "can't be reached" in worst(await said(online=True, telegram=gone.telegram), "telegram").text
 
 
-async def test_discord_says_which_intents_there_are(said, healthy, monkeypatch):
+async def test_discord_says_which_intents_there_are(said, monkeypatch):
     """And refuses a wrong token."""
     async with DiscordServer.running() as server:
         monkeypatch.setattr("discord.http.Route.BASE", server.api)
@@ -156,8 +167,8 @@ async def test_discord_says_which_intents_there_are(said, healthy, monkeypatch):
         assert "refuses the token" in worst(found, "discord").text
 
 
-async def test_the_generator_is_told_and_measured(said, healthy, models, copying):
-    """A real model: how it is used, and how fast it writes; and what to do where it is not there."""
+async def test_the_generator_is_named_or_the_command_that_fetches_it(said, copying):
+    """A real model with its style, and one that is not there."""
     there = GeneratorSettings(provider="local", model=copying)
     found = worst(await said(generator=there), "generator")
     assert found.level is Level.OK
@@ -166,6 +177,11 @@ async def test_the_generator_is_told_and_measured(said, healthy, models, copying
     missing = worst(await said(generator=GeneratorSettings(provider="local", model="no/such-model")), "generator")
     assert missing.level is Level.WARNING
     assert "models.auto_download" in missing.text
+
+
+async def test_the_speed_of_the_generator_is_measured(healthy, models, copying):
+    """In tokens, with its own line."""
+    there = GeneratorSettings(provider="local", model=copying)
     async with open_application(healthy.model_copy(update={"generator": there}), models) as application:
         figures = await measure(application)
     assert figures.tokens_a_second is not None
