@@ -191,6 +191,7 @@ def test_a_prediction_is_one_json_object() -> None:
                 "quote": "Run it.",
                 "url": None,
                 "paragraph": None,
+                "markup": "markdown",
             }
         ],
         "latency_ms": 12.35,
