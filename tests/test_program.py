@@ -87,6 +87,7 @@ def test_ask_prints_one_json_object_with_everything(place, command):
         "quote": "Use water at 92 to 96 degrees. It should be soft.",
         "url": None,
         "paragraph": None,
+        "markup": "markdown",
     }
     assert answer["timings_ms"]["total"] > 0
     assert answer["reference"]
