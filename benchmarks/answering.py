@@ -22,7 +22,7 @@ from rich.table import Table
 
 from bot.core.messages import Address, Answer, Delivery, Question, Sending, Update
 from bot.core.settings import LogSettings, Settings
-from bot.inference.encoder import AnyEncoder, Vectors
+from bot.inference.encoder import AnyEncoder, Pair, Vectors
 from bot.inference.span_model import ScoredSpan, Task
 from bot.inference.workers import Models
 from bot.knowledge.loaders import LOADERS, load
@@ -67,8 +67,9 @@ class ModelClock:
     """Watches the models: the time that their calls take, and what they are given."""
 
     def __init__(self, models: Models) -> None:
-        self._encode, self._read = models.encoder.encode, models.reader.read
+        self._encode, self._match, self._read = models.encoder.encode, models.encoder.match, models.reader.read
         models.encoder.encode = self.encode  # type: ignore[method-assign]
+        models.encoder.match = self.match  # type: ignore[method-assign]
         models.reader.read = self.read  # type: ignore[method-assign]
         self.start_over()
 
@@ -79,6 +80,14 @@ class ModelClock:
         finally:
             self.seconds += time.perf_counter() - started
             self.texts += texts
+
+    def match(self, pairs: Sequence[Pair]) -> list[float]:
+        started = time.perf_counter()
+        try:
+            return self._match(pairs)
+        finally:
+            self.seconds += time.perf_counter() - started
+            self.pairs += pairs
 
     def read(self, tasks: Sequence[Task]) -> list[list[ScoredSpan]]:
         started = time.perf_counter()
@@ -93,6 +102,7 @@ class ModelClock:
     def start_over(self) -> None:
         self.seconds = self.reading_seconds = 0.0
         self.texts: list[str] = []
+        self.pairs: list[Pair] = []
         self.tasks: list[Task] = []
 
 
@@ -204,10 +214,12 @@ async def many_at_once(
         started = time.perf_counter()
         await asyncio.gather(*(user() for _ in range(count)))
         seconds = time.perf_counter() - started
-    encoded, read, inside = list(clock.texts), list(clock.tasks), clock.seconds
+    encoded, matched, read, inside = list(clock.texts), list(clock.pairs), list(clock.tasks), clock.seconds
     started = time.perf_counter()
     for start in range(0, len(encoded), 128):
         models.encoder.encode(encoded[start : start + 128])
+    for start in range(0, len(matched), 24):
+        models.encoder.match(matched[start : start + 24])
     for start in range(0, len(read), 24):
         models.reader.read(read[start : start + 24])
     raw = time.perf_counter() - started

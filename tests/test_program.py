@@ -111,6 +111,21 @@ def test_index_reports_every_file(place, command):
     assert "0 passages embedded" in text
 
 
+def test_index_shows_what_is_read_in_a_file(place, command):
+    """With places, for people and for scripts; a file of the knowledge folder or any other. Nothing is indexed."""
+    (place / "knowledge" / "boats.csv").write_text("Boat,Berth\nHeron,7\n")
+    (place / "notes.md").write_text("# Notes\n\nMind the tide.\n")
+    told = command("index", "--show", "boats.csv").stdout
+    assert "Title: Boats" in told
+    assert "row 1, table: Boats\n  | Boat | Berth |" in told
+    shown = json.loads(command("index", "--show", "notes.md", "--json").stdout)
+    assert [(block["text"], block["place"]) for block in shown["blocks"]] == [("Mind the tide.", "line 3")]
+    missing = command("index", "--show", "none.md")
+    assert missing.returncode == 1
+    assert "none.md can't be read" in missing.stderr
+    assert not (place / "data").exists()
+
+
 def test_search_shows_passages_with_scores(place, command):
     """The passages that the engine works from."""
     [found] = json.loads(command("search", "water", "-k", "3", "--json").stdout)

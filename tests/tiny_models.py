@@ -15,13 +15,20 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    AutoModelForCausalLM,
+    BartConfig,
+    BartForConditionalGeneration,
+    DeepseekV3Config,
+    Gemma3TextConfig,
+    GenerationConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    GPTNeoConfig,
     LlamaConfig,
-    LlamaForCausalLM,
+    MistralConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
-    Qwen2ForCausalLM,
+    Qwen3Config,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -37,12 +44,31 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-# As the templates of Gemma and of early Mistral models do.
-WITHOUT_SYSTEM = (
-    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-    + CHAT_TEMPLATE
-)
 DIALOGUE_TEMPLATE = "{% for message in messages %}{{ message.content }}{{ eos_token }}{% endfor %}"
+# In the tokens of the originals: they name roles in other words, write their own beginning, or open a thought.
+GEMMA_TEMPLATE = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for message in messages %}<start_of_turn>{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
+    "{{ message['content'] }}<end_of_turn>\n{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+LLAMA_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
+    "{{ message['content'] }}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+DEEPSEEK_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{{ message['content'] }}"
+    "{% elif message['role'] == 'user' %}<｜User｜>{{ message['content'] }}"
+    "{% else %}<｜Assistant｜>{{ message['content'] }}<｜end▁of▁sentence｜>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<｜Assistant｜>{% endif %}"
+)
+THINKING_TEMPLATE = DEEPSEEK_TEMPLATE.replace("<｜Assistant｜>{% endif %}", "<｜Assistant｜><think>\n{% endif %}")
+SWITCHED_TEMPLATE = CHAT_TEMPLATE.replace(
+    "assistant\n{% endif %}",
+    "assistant\n{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}",
+)
 
 
 def tokenizer(corpus: list[str], specials: list[str], end: str, **options: Any) -> PreTrainedTokenizerFast:
@@ -77,23 +103,66 @@ def gpt2(folder: Path, *, template: str | None = None, context: int = 256, pickl
     return folder
 
 
-def llama(folder: Path, *, template: str = CHAT_TEMPLATE, qwen: bool = False) -> Path:
-    """A Llama or Qwen kind with a chat template and an end-of-turn token beside the end of text."""
+def neo(folder: Path) -> Path:
+    """A GPT-Neo kind, in which every second layer sees the nearest tokens only."""
+    torch.manual_seed(3)
+    tokens = tokenizer(_CORPUS, ["<|endoftext|>"], "<|endoftext|>", bos_token="<|endoftext|>", model_max_length=2048)
+    attention = [[["global", "local"], 1]]
+    sizes = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "attention_types": attention, "window_size": 32}
+    return _causal(GPTNeoConfig(max_position_embeddings=256, **_sizes(tokens, **sizes)), tokens, folder)
+
+
+_CHATML = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+_DEPTH = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+_MIXED = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "n_group": 1, "topk_group": 1}
+_LATENT = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 16}
+
+
+def chat(
+    folder: Path,
+    *,
+    config: type[Any] = LlamaConfig,
+    template: str | None = CHAT_TEMPLATE,
+    specials: tuple[str, ...] = _CHATML,
+    end: str = "<|im_end|>",
+    begin: str | None = None,
+    also_ends: tuple[str, ...] = (),
+    **sizes: Any,
+) -> Path:
+    """A kind with a chat template. `also_ends`: tokens that end a text too, as its generation config says."""
     torch.manual_seed(1)
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    tokens = tokenizer(_CORPUS, specials, "<|im_end|>", pad_token="<|endoftext|>")
+    tokens = tokenizer(_CORPUS, list(specials), end, pad_token=specials[0], bos_token=begin)
     tokens.chat_template = template
-    sizes = _sizes(
-        tokens,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
+    depth = _DEPTH | {"num_key_value_heads": 1, "max_position_embeddings": 512} | sizes
+    _causal(config(**_sizes(tokens, pad_token_id=tokens.pad_token_id, **depth)), tokens, folder)
+    if also_ends:
+        ends = tokens.convert_tokens_to_ids([end, *also_ends])
+        GenerationConfig(eos_token_id=ends, pad_token_id=tokens.pad_token_id).save_pretrained(folder)
+    return folder
+
+
+def bart(folder: Path) -> Path:
+    """A summarising kind, whose configuration asks for beams and a least length, as that of bart-large-cnn does."""
+    torch.manual_seed(4)
+    tokens = tokenizer(
+        _CORPUS, ["<s>", "<pad>", "</s>"], "</s>", pad_token="<pad>", bos_token="<s>", model_max_length=128
     )
-    model = Qwen2ForCausalLM(Qwen2Config(**sizes)) if qwen else LlamaForCausalLM(LlamaConfig(**sizes))
-    return _save(model, tokens, folder)
+    ends = {
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 2,
+        "decoder_start_token_id": 2,
+        "forced_eos_token_id": 2,
+    }
+    layers = {f"{part}_{name}": size for part in ("encoder", "decoder") for name, size in _PARTS.items()}
+    config = BartConfig(vocab_size=len(tokens), d_model=32, max_position_embeddings=128, **layers, **ends)
+    _save(BartForConditionalGeneration(config), tokens, folder)
+    searching = {"num_beams": 4, "min_length": 56, "max_length": 142, "length_penalty": 2.0, "no_repeat_ngram_size": 3}
+    GenerationConfig(early_stopping=True, **searching, **ends).save_pretrained(folder)
+    return folder
+
+
+_PARTS = {"layers": 2, "attention_heads": 2, "ffn_dim": 64}
 
 
 def t5(folder: Path) -> Path:
@@ -169,20 +238,70 @@ def copying(folder: Path) -> Path:
     return _save(model, tokens, folder)
 
 
+def _causal(config: Any, tokens: Any, folder: Path) -> Path:
+    return _save(AutoModelForCausalLM.from_config(config), tokens, folder)
+
+
 def _save(model: Any, tokens: Any, folder: Path) -> Path:
     model.eval().save_pretrained(folder)
     tokens.save_pretrained(folder)
     return folder
 
 
+_DEEPSEEK = {
+    "specials": ("<｜▁pad▁｜>", "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>"),
+    "begin": "<｜begin▁of▁sentence｜>",
+    "end": "<｜end▁of▁sentence｜>",
+}
 KINDS: dict[str, Callable[[Path], Path]] = {
     "gpt2": gpt2,
     "dialogpt": partial(gpt2, template=DIALOGUE_TEMPLATE),
     "pickled": partial(gpt2, pickled=True),
-    "llama": llama,
-    "gemma": partial(llama, template=WITHOUT_SYSTEM),
-    "qwen": partial(llama, qwen=True),
+    "neo": neo,
+    "mistral": partial(chat, config=MistralConfig, template=None, sliding_window=64),
+    "llama": chat,
+    "llama3": partial(
+        chat,
+        template=LLAMA_TEMPLATE,
+        specials=(
+            "<|pad|>",
+            "<|begin_of_text|>",
+            "<|end_of_text|>",
+            "<|start_header_id|>",
+            "<|end_header_id|>",
+            "<|eot_id|>",
+        ),
+        begin="<|begin_of_text|>",
+        end="<|eot_id|>",
+        also_ends=("<|end_of_text|>",),
+    ),
+    "gemma": partial(
+        chat,
+        config=Gemma3TextConfig,
+        template=GEMMA_TEMPLATE,
+        specials=("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>"),
+        begin="<bos>",
+        end="<eos>",
+        also_ends=("<end_of_turn>",),
+        sliding_window=32,
+        layer_types=["sliding_attention", "full_attention"],
+    ),
+    "qwen": partial(chat, config=Qwen2Config, also_ends=("<|endoftext|>",)),
+    "qwen3": partial(chat, config=Qwen3Config, template=SWITCHED_TEMPLATE),
+    "deepseek": partial(
+        chat,
+        config=DeepseekV3Config,
+        template=DEEPSEEK_TEMPLATE,
+        num_key_value_heads=2,
+        head_dim=8,
+        first_k_dense_replace=1,
+        **_DEEPSEEK,
+        **_MIXED,
+        **_LATENT,
+    ),
+    "deepseek-r1": partial(chat, config=Qwen2Config, template=THINKING_TEMPLATE, **_DEEPSEEK),
     "t5": t5,
+    "bart": bart,
 }
 
 

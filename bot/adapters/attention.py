@@ -11,5 +11,8 @@ _ASKING = re.compile(
 
 
 def looks_like_a_question(text: str) -> bool:
-    """Whether a text is likely a question: by its first words, in English, or by a question mark in any language."""
-    return bool(re.search(r"[?？؟⸮]", text)) or _ASKING.match(text) is not None
+    """Whether a text is likely a question: by its first words, in English, or by a question mark in any language.
+
+    Marks without a word ask nothing.
+    """
+    return bool(re.search(r"\w.*[?？؟⸮]|[؟⸮].*\w", text, re.DOTALL)) or _ASKING.match(text) is not None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 import regex
+from markdown_it import MarkdownIt
 
 from bot.core.documents import Locator, trail
 from bot.core.messages import Citation
@@ -21,6 +22,7 @@ LATE = "This took a while: I was away when you asked."
 # Shown until the models and the index are loaded.
 STARTING = "I have just been started and am getting ready…"
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 _GRAPHEME = regex.compile(r"\X")
 
 
@@ -40,6 +42,22 @@ def locator_text(citation: Citation) -> str:
     return str(Locator(citation.lines, citation.page, citation.row, citation.paragraph))
 
 
+def without_marks(line: str) -> str:
+    """The characters that a line of Markdown shows, with the address of a link behind its words."""
+    [inline] = _MARKDOWN.parseInline(line)
+    said: list[str] = []
+    begun: list[tuple[str, int]] = []  # the links around the place: (address, number of the first of their words)
+    for token in inline.children or ():
+        if token.type == "link_open":
+            begun.append((str(token.attrs.get("href", "")), len(said)))
+        elif token.type == "link_close":
+            address, first = begun.pop()
+            said.append(f" ({address})" if address != "".join(said[first:]) else "")
+        else:
+            said.append(token.content)
+    return "".join(said)
+
+
 # --- cutting ----------------------------------------------------------------------------------------------------------
 
 
@@ -51,21 +69,34 @@ def utf16_length(text: str) -> int:
 def split_markdown(text: str, limit: int) -> list[str]:
     """Cut a text into parts of at most `limit` UTF-16 units (at least 32). No part is blank.
 
-    Cuts fall between paragraphs, lists and code blocks. One of these that is too long by itself is cut between its lines, or
-    between words, and never within a grapheme. A code block that is cut is closed with its fence and opened again.
+    Cuts fall between paragraphs, lists and code blocks, but not behind a short announcement of what follows. One of these
+    that is too long by itself is cut between its lines, or between words, and never within a grapheme. A code block that is
+    cut is closed with its fence and opened again.
     """
     parts: list[str] = []
-    current = ""
+    blocks: list[tuple[str, str]] = []  # of the part that is being filled
     for gap, block in _blocks(text):
-        joined = f"{current}{gap}{block}" if current else block
-        if utf16_length(joined) <= limit:
-            current = joined
+        if utf16_length(_joined([*blocks, (gap, block)])) <= limit:
+            blocks.append((gap, block))
             continue
-        if current:
-            parts.append(current)
-        *full, current = _cut(block, limit)
-        parts += full
-    return [part for part in (*parts, current) if part.strip()]
+        lead = ""
+        if blocks and announces(blocks[-1][1]) and utf16_length(blocks[-1][1]) < limit // 4:
+            lead = f"{blocks.pop()[1]}{gap}"
+        first, *others = _cut(block, limit - utf16_length(lead))
+        *full, last = (f"{lead}{first}", *others)
+        parts += [_joined(blocks), *full]
+        blocks = [("", last)]
+    return [part for part in (*parts, _joined(blocks)) if part.strip()]
+
+
+def announces(text: str) -> bool:
+    """Whether a text ends with the announcement of what follows."""
+    return text.rstrip(" *_`").endswith(":")
+
+
+def _joined(blocks: Sequence[tuple[str, str]]) -> str:
+    """The blocks, each with the line breaks before it, but for the first."""
+    return "".join(f"{gap}{block}" for gap, block in blocks)[len(blocks[0][0]) :] if blocks else ""
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:

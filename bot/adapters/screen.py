@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterable
 from typing import IO
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.markdown import Markdown
 from rich.segment import Segment
+from rich.text import Text
 
 from bot.adapters.layout import UNSAFE, safe
+from bot.core.markup import Markup, Piece
 
 
 class Screen(Console):
@@ -50,6 +52,23 @@ def _harmless(segment: Segment) -> Segment:
 def markdown(text: str) -> Markdown:
     """Markdown of a document or a user; each link is followed by its address."""
     return Markdown(safe(text), hyperlinks=False)
+
+
+def shown(pieces: Iterable[Piece]) -> RenderableType:
+    """The text that pieces make up, each by its markup, with an empty line between two."""
+    parts: list[RenderableType] = []
+    for piece in pieces:
+        parts += [Text(), _piece(piece)] if parts else [_piece(piece)]
+    return Group(*parts)
+
+
+def _piece(piece: Piece) -> RenderableType:
+    if piece.markup is Markup.MARKDOWN:
+        return markdown(piece.text)
+    text = Text()
+    for run, bold, code in piece.runs:
+        text.append(safe(run), style="bold" if bold else "cyan" if code else None)
+    return text
 
 
 def json_line(data: object) -> str:

@@ -19,7 +19,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from bot.adapters.layout import LATE, STARTING, safe, source_line
-from bot.adapters.screen import Screen, markdown
+from bot.adapters.screen import Screen, markdown, shown
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update
 
@@ -186,14 +186,14 @@ class TerminalAdapter:
 
 
 def rendered(answer: Answer) -> RenderableType:
-    """Render an answer for people: its Markdown, then its sources."""
+    """Render an answer for people: its text, then its sources."""
     if answer.outcome is Outcome.DECLINED:
         return Padding(Text(safe(answer.text), style="yellow"), (0, 0, 1, 0))
     if answer.outcome in (Outcome.FAILED, Outcome.STOPPED):
         return Padding(Text(safe(answer.text), style="red"), (0, 0, 1, 0))
     sources = [Text(f"— {source_line(citation)}", style="dim") for citation in answer.citations]
     links = [Text(f"  {safe(citation.url)}", style="dim") for citation in answer.citations if citation.url]
-    return Padding(Group(markdown(answer.text), *sources, *links), (0, 0, 1, 0))
+    return Padding(Group(shown(answer.pieces), *sources, *links), (0, 0, 1, 0))
 
 
 def _sources(answer: Answer | None) -> RenderableType:
@@ -203,7 +203,7 @@ def _sources(answer: Answer | None) -> RenderableType:
     for citation in answer.citations:
         parts += [Rule(source_line(citation), style="dim", align="left"), Text(safe(citation.quote))]
     if answer.more:
-        parts += [Rule("More of the same section", style="dim", align="left"), markdown(answer.more)]
+        parts += [Rule("More of the same section", style="dim", align="left"), shown(answer.more_pieces)]
     found = ", ".join(map(safe, answer.retrieved)) or "none"
     return Group(*parts, Text(f"Documents found: {found}. Confidence {answer.confidence:.2f}.", style="dim"))
 

@@ -38,7 +38,7 @@ def _print_explanation(told: "Explanation") -> None:
     from rich.text import Text
 
     from bot.adapters.layout import safe, source_line
-    from bot.adapters.screen import markdown
+    from bot.adapters.screen import shown
 
     screen = console()
     for text, weight in told.variants:
@@ -61,7 +61,7 @@ def _print_explanation(told: "Explanation") -> None:
         screen.print(Text(f"Found but not read: {safe(', '.join(told.unread))}", style="dim"))
     for sentence in told.advice:
         screen.print(Text(sentence, style="bold"))
-    screen.print(markdown(told.answer))
+    screen.print(shown(told.pieces))
 
 
 def gaps(

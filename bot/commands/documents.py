@@ -22,7 +22,9 @@ from bot.commands.common import (
 from bot.core.text import counted
 
 if TYPE_CHECKING:
+    from bot.core.documents import Document
     from bot.core.messages import Citation
+    from bot.core.settings import Settings
     from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
     from bot.runtime.application import Application
@@ -36,10 +38,17 @@ def index(
     accept: Annotated[
         bool, typer.Option("--accept", help="Put the new index in also where golden questions get worse.")
     ] = False,
+    show: Annotated[
+        Path | None,
+        typer.Option(help="Show what the bot reads in this file, block by block with places, and index nothing."),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Bring the index in step with the documents, and report on every file."""
+    if show is not None:
+        _show(show, settings_of(config), as_json=as_json)
+        return
 
     async def report(application: "Application") -> None:
         from bot.knowledge.checks import check as findings_on
@@ -61,6 +70,51 @@ def index(
             raise typer.Exit(ExitCode.FAILURE)
 
     with_application(settings_of(config), report, fresh=False, accept=accept)
+
+
+def _show(file: Path, settings: "Settings", *, as_json: bool) -> None:
+    """Read a file, of the knowledge folder or any other, and print its blocks."""
+    from bot.core.errors import DocumentError
+    from bot.knowledge.converter import Converter, Limits
+    from bot.knowledge.folder import FileChanging, read_file
+
+    chosen = settings.knowledge
+    try:
+        there = chosen.folder / file
+        _, content = read_file(there if there.exists() else file)
+        with Converter(Limits(chosen.convert_seconds, chosen.convert_megabytes * 2**20)) as converter:
+            document = converter.read(file.as_posix(), content)
+    except (OSError, FileChanging) as error:
+        raise DocumentError(f"{file} can't be read ({error}); give its path, or its path in {chosen.folder}") from error
+    except DocumentError as error:
+        raise DocumentError(f"{file}: {error}") from error
+    if as_json:
+        blocks = [asdict(block) | {"place": str(block.locator)} for block in document.blocks]
+        print_json(asdict(document) | {"blocks": blocks})
+    else:
+        _print_document(document)
+
+
+def _print_document(document: "Document") -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from bot.adapters.layout import safe
+    from bot.core.documents import trail
+
+    screen = console()
+    for name, value in (("Title", document.title), ("Address", document.url), ("Language", document.language)):
+        if value:
+            screen.print(Text(_line(f"{name}: {value}")))
+    for warning in document.warnings:
+        screen.print(Text(_line(f"{warning}.")), style="yellow")
+    for block in document.blocks:
+        place = ", ".join(filter(None, (str(block.locator), str(block.form))))
+        screen.print(Text(_line(f"{place}: {trail(document.title, block.heading)}"), style="bold"))
+        for text, style in ((block.context, "dim"), (block.text, "")):
+            if text:
+                screen.print(Padding(Text(safe(text), style=style), (0, 0, 0, 2)))
+    screen.print(f"{counted(len(document.blocks), 'block')}.")
 
 
 def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
@@ -116,12 +170,13 @@ def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
     from rich.rule import Rule
 
     from bot.adapters.layout import source_line
-    from bot.adapters.screen import markdown
+    from bot.adapters.screen import shown
+    from bot.core.markup import Piece
 
     screen = console()
     for score, citation in found:
         screen.print(Rule(f"{score:.2f}  {source_line(citation)}", align="left", style="dim"))
-        screen.print(Padding(markdown(citation.quote), (0, 0, 1, 2)))
+        screen.print(Padding(shown([Piece(citation.quote, citation.markup)]), (0, 0, 1, 2)))
     if not found:
         screen.print("Nothing found.")
 

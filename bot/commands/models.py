@@ -14,6 +14,7 @@ from bot.core.settings import Settings
 
 if TYPE_CHECKING:
     from bot.inference.inventory import Installed
+    from bot.inference.recommend import Fit
     from bot.inference.workers import Models
     from bot.training.relevance_examples import Documentation, Group
 
@@ -60,6 +61,37 @@ def download_model(
     settings = settings_of(config).generator
     fetched = download(model or settings.model, revision or ("" if model else settings.revision))
     say(f"{model or settings.model}: {fetched.folder}")
+
+
+@app.command("recommend")
+def recommend(as_json: JsonOption = False) -> None:
+    """Say which language model of the Hugging Face hub suits this machine, by its memory and speed. Fetches nothing."""
+    from bot.inference.recommend import fits, measure, recommended
+    from bot.inference.weights import stay_offline
+
+    stay_offline()
+    found = fits(*measure())
+    best = recommended(found)
+    if as_json:
+        print_json([asdict(one) | {"fits": one.fits, "recommended": one is best} for one in found])
+        return
+    _print_fits(found)
+    if best is None:
+        say("No language model fits this machine. The bot quotes the documents without one.")
+    else:
+        say(f"recommended: knowledge-bot models download {best.suggestion.model}")
+
+
+def _print_fits(found: "Sequence[Fit]") -> None:
+    from rich.table import Table
+
+    table = Table("model", "licence", "memory", "tokens/s", "", box=None, pad_edge=False, header_style="bold")
+    table.columns[0].no_wrap = True  # to be copied
+    for one in found:
+        problem = "" if one.fits else "too slow" if one.has_room else "too large"
+        memory, speed = f"{one.memory / 1e9:.1f} GB", f"{one.tokens_a_second:.0f}"
+        table.add_row(one.suggestion.model, one.suggestion.licence, memory, speed, problem)
+    console().print(table)
 
 
 @app.command("remove")

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.core.markup import Markup
+from bot.core.text import Span, line_spans, list_items, sentences
+
 
 class Form(StrEnum):
     """The form of a block, which decides how it may be split and how it is quoted."""
@@ -37,8 +40,10 @@ class Locator:
 class Block:
     """The smallest unit that keeps its form. `text` is in the document word for word.
 
-    `context` is the text that a part of a split block needs to be understood (a table's header rows): it is searched and shown
-    with the part, but not quoted. In a stored pair, `context` is the question and `text` the answer.
+    `context` is the text that a part of a table or of a split block needs to be understood (a table's header rows): it is
+    searched and shown with the part, but not quoted. In a stored pair, `context` is the question and `text` the answer.
+
+    `markup` is that of the words. Lists and tables are written as Markdown in any case.
     """
 
     form: Form
@@ -47,6 +52,15 @@ class Block:
     locator: Locator = Locator()
     context: str = ""
     part: tuple[int, int] = (0, 1)  # (number from 0, count) of the parts of a split block
+    markup: Markup = Markup.MARKDOWN
+
+    def pieces(self) -> list[Span]:
+        """Return the smallest whole pieces of the text: sentences, list items, table rows, lines of code."""
+        if self.form is Form.LIST:
+            return list_items(self.text)
+        if self.form in (Form.TABLE, Form.CODE):
+            return line_spans(self.text)
+        return sentences(self.text)
 
     def located(self, start: int, end: int) -> Locator:
         """Return the place of a part of the text: lines or a row of its own, if the text keeps the lines of the file."""
@@ -65,7 +79,7 @@ class Block:
                 yield replace(locator, lines=(first, first + self.text.count("\n", start, end)))
             elif locator.row is not None and self.form is Form.TABLE:
                 # The line between the header and the first row is no row.
-                yield replace(locator, row=locator.row + before - (self.part[0] == 0 and before > 0))
+                yield replace(locator, row=locator.row + before - (not self.context and before > 0))
             else:
                 yield locator
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
+
+from bot.core.markup import Markup, Piece, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,19 @@ class Citation:
     quote: str
     url: str | None
     paragraph: int | None = None  # below the last heading
+    markup: Markup = Markup.MARKDOWN  # of the quote
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Citation:
         lines = data["lines"]
-        return cls(**dict(data) | {"heading": tuple(data["heading"]), "lines": (lines[0], lines[1]) if lines else None})
+        return cls(
+            **dict(data)
+            | {
+                "heading": tuple(data["heading"]),
+                "lines": (lines[0], lines[1]) if lines else None,
+                "markup": Markup(data.get("markup", Markup.MARKDOWN)),
+            }
+        )
 
 
 class Phrased(StrEnum):
@@ -135,10 +145,13 @@ class Phrasing:
 class Answer:
     """The engine's answer to one question.
 
-    `text` is Markdown; `span`, if set, is a part of it word for word. `confidence` is between 0 and 1. `retrieved` names the
-    documents found, best first, each once, ten at most. `timings_ms` has one entry per stage. `reference` is the short id in
-    the log line of this question. `late`: it took so long, mostly because the bot was away, that the answer should mention it.
-    `phrasing` is None if no language model was asked. `more` is the rest of the section, Markdown, for people who ask for it.
+    `span`, if set, is a part of `text` word for word. `confidence` is between 0 and 1. `retrieved` names the documents found,
+    best first, each once, ten at most. `timings_ms` has one entry per stage. `reference` is the short id in the log line of
+    this question. `late`: it took so long, mostly because the bot was away, that the answer should mention it. `phrasing` is
+    None if no language model was asked. `more` is the rest of the section, for people who ask for it.
+
+    `pieces` and `more_pieces` make up `text` and `more`, with the markup of each part. Where they don't, for they were left out
+    or the text was replaced, a text from the documents is Markdown, and one of the bot's own plain.
     """
 
     outcome: Outcome
@@ -152,6 +165,20 @@ class Answer:
     late: bool = False
     phrasing: Phrasing | None = None
     more: str = ""
+    pieces: tuple[Piece, ...] = ()
+    more_pieces: tuple[Piece, ...] = ()
+
+    def __post_init__(self) -> None:
+        # The bot's own texts name documents and commands, which may look like Markdown; small talk is written in it.
+        own = not self.from_documents and self.outcome is not Outcome.SMALL_TALK
+        for name, text, pieces in (("pieces", self.text, self.pieces), ("more_pieces", self.more, self.more_pieces)):
+            if text_of(pieces) != text:
+                object.__setattr__(self, name, (Piece(text, Markup.PLAIN if own else Markup.MARKDOWN),))
+
+    def saying(self, pieces: Iterable[Piece], more: Iterable[Piece] = ()) -> Answer:
+        """Return the answer with another text."""
+        pieces, more = tuple(pieces), tuple(more)
+        return replace(self, text=text_of(pieces), pieces=pieces, more=text_of(more), more_pieces=more)
 
     @property
     def answered(self) -> bool:
@@ -169,7 +196,7 @@ class Answer:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Answer:
-        """Read the JSON form, also that of earlier versions, which has no `phrasing`."""
+        """Read the JSON form, also that of earlier versions, which has no `phrasing` and no pieces."""
         fields = {name: value for name, value in data.items() if name not in ("answered", "answer")}
         phrasing = data.get("phrasing")
         return cls(
@@ -180,6 +207,8 @@ class Answer:
                 "citations": tuple(map(Citation.from_json, data["citations"])),
                 "retrieved": tuple(data["retrieved"]),
                 "phrasing": Phrasing.from_json(phrasing) if phrasing else None,
+                "pieces": tuple(map(Piece.from_json, data.get("pieces", ()))),
+                "more_pieces": tuple(map(Piece.from_json, data.get("more_pieces", ()))),
             }
         )
 

@@ -202,7 +202,7 @@ class AnswerSettings(Section):
         "wrong answer does harm.",
     )
     suggest_threshold: float = Field(
-        0.2,
+        0.18,
         ge=0,
         le=1,
         description="Confidence from which on a section is suggested, marked as unsure; below it the bot declines. The same as "
@@ -256,7 +256,11 @@ class GeneratorSettings(Section):
         "", description="The language to answer in, by its English name. Empty: that of the question."
     )
     passages: int = Field(
-        3, ge=1, le=20, description="How many of the passages that were read go into the prompt, best first."
+        1,
+        ge=1,
+        le=20,
+        description="How many of the passages that were read go into the prompt, best first; at least those that are quoted. "
+        "Small models mix up what several passages say.",
     )
     prompt_tokens: int = Field(
         1500, ge=64, description="How long a prompt gets at most, in tokens; the model's own window limits it too."

@@ -15,7 +15,10 @@ _ABBREVIATIONS = frozenset(
     bzw ca ggf z
     """.split()
 )
-_SENTENCE_END = re.compile(r"(?<![.!?…])([.!?…]++)[\"'”’)\]*_`]*+(?=\s++(\S))|[。！？]++[」』”’]*+|\n[ \t]*+\n")
+# Marks of references such as [3] may stand behind it.
+_SENTENCE_END = re.compile(
+    r"(?<![.!?…])([.!?…]++)(?:\[\w{1,4}\])*+[\"'”’)\]*_`]*+(?=\s++(\S))|[。！？]++[」』”’]*+|\n[ \t]*+\n"
+)
 _LAST_WORD = re.compile(r"[\w.]+$")
 
 

@@ -1,22 +1,23 @@
 """The extractive answer: which part of a section is shown, and the citation that proves it.
 
-A question for a fact gets the paragraph, list or table rows that hold it; a how-to or a symptom gets the section's steps with
-their commands, up to a length that people read in a chat; a stored pair gets its answer. Nothing is cut in the middle of a
+It is the whole section, or the part around the words that answer up to a length that people read in a chat: the paragraph, list
+or table rows with a fact, the steps with their commands. A stored pair gives its answer. Nothing is cut in the middle of a
 sentence, item, row or command, and every quote stands in the document exactly like this.
 """
 
 import re
 import urllib.parse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.documents import Block, Form, FoundPassage
+from bot.core.markup import Markup, Piece, inline_markdown, text_of
 from bot.core.messages import Citation
-from bot.core.text import Span, line_spans, list_items, sentences, stripped
+from bot.core.text import Span, stripped
 from bot.engine.readable import readable
 from bot.engine.sections import Section
-from bot.engine.tables import cell_asked_for
+from bot.engine.tables import cell_asked_for, header_of
 from bot.knowledge.passages import introduces
 
 # The questions that one sentence seldom answers: how to do something, what to do about a symptom, all of something.
@@ -29,14 +30,13 @@ _WANTS_STEPS = re.compile(
     r"find|show|run|get|see|log)|\b(?:errors?|fail(?:s|ed|ing)?|broken|crash(?:es|ed)?|stuck|problem|issue|not working)\b",
     re.IGNORECASE,
 )
-# As much as people read of an answer in a chat; the rest of a section follows on request.
+# As much as people read of an answer in a chat; the rest of a section follows on request. A fact gets no less: it is marked in
+# bold, and what stands around it answered more often than a guess at the one sentence.
 _LONGEST_ANSWER = 900  # characters
-# A section up to this length is easier to read whole than a part of it without the rest.
-_SHORT_SECTION = 700  # characters
-# Of a longer section a fact is shown with what stands around it.
-_AROUND_FACT = 450  # characters
 # Of code up to a length, only so much counts towards these limits: a log is skimmed, and what to do about it stands below.
 _SKIMMED, _SKIMMED_UP_TO = 300, 1500  # characters
+# In a longer table nobody wants to look for the row that they asked for.
+_MANY_ROWS = 10
 # Nobody reads a longer block in a chat, not even where all of it is asked for.
 _LONGEST_BLOCK = 3000  # characters
 # What begins so needs what stands before it to be understood.
@@ -53,14 +53,22 @@ _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """`text` is Markdown; `span` stands in it word for word and is what answers; `form` is that of the block it is from.
-    `more` is what follows in the same section, Markdown as well; empty where there is nothing."""
+    """`span` stands in `text` word for word and is what answers; `form` is that of the block it is from. `more` is what follows
+    in the same section; empty where there is nothing."""
 
-    text: str
+    pieces: tuple[Piece, ...]
     span: str
     citation: Citation
     form: Form
-    more: str = ""
+    more_pieces: tuple[Piece, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return text_of(self.pieces)
+
+    @property
+    def more(self) -> str:
+        return text_of(self.more_pieces)
 
     @property
     def says_something(self) -> bool:
@@ -75,61 +83,109 @@ def wants_steps(question: str) -> bool:
 
 def compose(question: str, section: Section, base_url: str = "") -> Composed:
     """The answer that a section gives."""
-    if section.block.form is Form.TABLE and (cell := cell_asked_for(question, section.block)):
-        section = replace(section, span=cell)
-    first, last = _extent(section, steps=wants_steps(question))
+    cell = cell_asked_for(question, section.block) if section.block.form is Form.TABLE else None
+    section = replace(section, span=cell or section.span)
+    first, last = _extent(section)
     address = _address(section.found, base_url) or ""
-    shown, quoted, rest = [], [], []
+    shown: list[Piece] = []
+    rest: list[Piece] = []
+    quoted = []
     for number in range(first, last + 1):
         block = section.blocks[number]
-        unit = _unit(block, section.span, wants_steps(question)) if number == section.place else (0, len(block.text))
-        text = block.text[slice(*unit)]
-        if number == section.place and block.form is not Form.CODE:
-            text = _emphasised(block.text, unit, section.span)
-        shown.append(_below_heading(section, number, first, _shown(block, unit, text, address)))
+        here = number == section.place
+        unit = (
+            _unit(block, section.span, wants_steps(question), only_row=cell is not None)
+            if here
+            else (0, len(block.text))
+        )
+        goes_on = number > first and _goes_on(section.blocks[number - 1], block)
+        piece = _piece(block, unit, address, section.span if here else None, with_header=not goes_on)
+        if goes_on:
+            shown[-1] = Piece(f"{shown[-1].text}\n{piece.text}")
+        else:
+            shown += [*_heading(section, number, first), piece]
         quoted.append((block, stripped(block.text, unit)))
-        if number == last and (left := block.text[unit[1] :].strip("\n")):
-            rest = [_shown(block, (unit[1], len(block.text)), left, address)]
-    after = [
-        _below_heading(section, number, 0, _shown(block, (0, len(block.text)), block.text, address))
-        for number, block in enumerate(section.blocks[last + 1 :], start=last + 1)
-    ]
+        if number == last:  # in a table, other rows may stand before the one that is shown
+            left = (0 if cell and unit[0] else unit[1], len(block.text))
+            rest = [_piece(block, left, address)] if block.text[slice(*left)].strip("\n") else []
+    for number, block in enumerate(section.blocks[last + 1 :], start=last + 1):
+        rest += [*_heading(section, number, 0), _piece(block, (0, len(block.text)), address)]
     start, end = stripped(section.block.text, section.span)
     return Composed(
-        "\n\n".join(shown).strip("\n"),
+        merged(shown),
         section.block.text[start:end],
         _cite_all(section.found, quoted, base_url),
         section.block.form,
-        "\n\n".join([*rest, *after]).strip("\n"),
+        merged(rest),
     )
 
 
-def _below_heading(section: Section, number: int, first: int, text: str) -> str:
-    """The text of block `number`, with the heading of the subsection that it begins, unless it is the `first` that is shown."""
+def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """The pieces without empty ones, and with neighbours that are Markdown as one."""
+    found: list[Piece] = []
+    for piece in pieces:
+        if not piece.text:
+            continue
+        if found and found[-1].markup is piece.markup is Markup.MARKDOWN:
+            piece = Piece(text_of((found.pop(), piece)))
+        found.append(piece)
+    return tuple(found)
+
+
+def _heading(section: Section, number: int, first: int) -> list[Piece]:
+    """The heading of the subsection that block `number` begins, if any, unless it is the `first` that is shown."""
     block = section.blocks[number]
     if number == first or block.heading == section.blocks[number - 1].heading:
-        return text
-    return f"**{block.heading[-1]}**\n\n{text}"
+        return []
+    return [Piece(f"**{inline_markdown(block.heading[-1])}**")]
 
 
-def _extent(section: Section, *, steps: bool) -> tuple[int, int]:
+def _piece(block: Block, span: Span, address: str, words: Span | None = None, *, with_header: bool = True) -> Piece:
+    """A piece of a block, with the words that answer in bold, and rows of a table below its header."""
+    start, end = span[0] + len(block.text[slice(*span)]) - len(block.text[slice(*span)].lstrip("\n")), span[1]
+    text = block.text[start:end].rstrip("\n")
+    bold = stripped(block.text, (max(words[0], start), min(words[1], end))) if words else (0, 0)
+    may_be_bold = bold[0] < bold[1] and bold != stripped(block.text, span) and not _is_in_head(block, bold)
+    header = _header_above(block, start) if block.form is Form.TABLE and with_header else ""
+    if block.markup is Markup.MARKDOWN:
+        if words and may_be_bold and block.form is not Form.CODE:
+            text = _emphasised(block.text, (start, start + len(text)), words)
+        text = _fenced(block, text.rstrip()) if block.form is Form.CODE else readable(header + text, address)
+        return Piece(text.strip("\n"))
+    marked = (bold[0] - start + len(header), bold[1] - start + len(header)) if may_be_bold else None
+    if block.form is Form.TABLE:
+        return Piece(_table_of_plain_cells(header + text, block.markup, marked))
+    return Piece(text, Markup.CODE) if block.form is Form.CODE else Piece(text, block.markup, marked)
+
+
+def _header_above(block: Block, start: int) -> str:
+    """The header rows that the rows of a table from character `start` on are shown below; empty if they begin with it."""
+    header = header_of(block)
+    return f"{header}\n" if block.context or start >= len(header) else ""
+
+
+def _is_in_head(block: Block, words: Span) -> bool:
+    """Whether words are in the head of a table, which answers nothing."""
+    return block.form is Form.TABLE and not block.context and words[0] < len(header_of(block))
+
+
+def _extent(section: Section) -> tuple[int, int]:
     """The numbers of the first and the last block that are shown."""
     blocks, place = section.blocks, section.place
     sizes = [_size(block) for block in blocks]
-    if sum(sizes) <= (_LONGEST_ANSWER if steps else _SHORT_SECTION):
+    if sum(sizes) <= _LONGEST_ANSWER:
         return 0, len(blocks) - 1
     first = last = place
     while first and (introduces(blocks[first - 1], blocks[first]) or _LEANS_BACK.match(blocks[first].text)):
         first -= 1
     filled = sum(sizes[first : place + 1])
-    limit = _LONGEST_ANSWER if steps else _AROUND_FACT
     while last + 1 < len(blocks):
         announced = introduces(blocks[last], blocks[last + 1]) and sizes[last + 1] <= _LONGEST_BLOCK
-        if not announced and filled + sizes[last + 1] > limit:
+        if not announced and filled + sizes[last + 1] > _LONGEST_ANSWER:
             break
         last += 1
         filled += sizes[last]
-    while first and filled + sizes[first - 1] <= limit:
+    while first and filled + sizes[first - 1] <= _LONGEST_ANSWER:
         first -= 1
         filled += sizes[first]
     if last > place and last + 1 < len(blocks) and introduces(blocks[last], blocks[last + 1]):
@@ -143,13 +199,17 @@ def _size(block: Block) -> int:
     return min(size, _SKIMMED) if block.form is Form.CODE and size <= _SKIMMED_UP_TO else size
 
 
-def _unit(block: Block, words: Span, steps: bool) -> Span:
-    """The part of a block that is shown: all of it, unless it is too long for a chat."""
+def _unit(block: Block, words: Span, steps: bool, *, only_row: bool) -> Span:
+    """The part of a block that is shown: all of it, unless it is too long for a chat.
+
+    `only_row`: of a table with many rows the one that has the words.
+    """
     whole = (0, len(block.text))
     longest = _LONGEST_BLOCK if block.form is Form.CODE or (steps and block.form is Form.LIST) else _LONGEST_ANSWER
-    if block.form is Form.PAIR or len(block.text) <= longest:
+    pieces = block.pieces()
+    one_of_many = only_row and len(pieces) > _MANY_ROWS
+    if block.form is Form.PAIR or (len(block.text) <= longest and not one_of_many):
         return whole
-    pieces = _pieces(block)
     touched = [n for n, piece in enumerate(pieces) if piece[1] > words[0] and piece[0] < words[1]]
     if not touched:
         return whole
@@ -165,26 +225,25 @@ def _unit(block: Block, words: Span, steps: bool) -> Span:
             return pieces[low][0], pieces[high][1]
 
 
-def _pieces(block: Block) -> list[Span]:
-    """The smallest whole pieces of a block: sentences, list items, table rows, lines of code."""
-    if block.form is Form.LIST:
-        return list_items(block.text)
-    if block.form in (Form.TABLE, Form.CODE):
-        return line_spans(block.text)
-    return sentences(block.text)
+def _goes_on(above: Block, block: Block) -> bool:
+    """Whether a block has further rows of the table above, which an empty row divides from it."""
+    if block.form is not Form.TABLE or above.form is not Form.TABLE or block.heading != above.heading:
+        return False
+    return block.context == header_of(above)
 
 
-def _shown(block: Block, span: Span, text: str, address: str) -> str:
-    """`text`, a piece of a block, as Markdown that can be understood on its own: rows below their header, code in a fence.
+def _table_of_plain_cells(text: str, markup: Markup, bold: Span | None) -> str:
+    """The rows as Markdown, for the cells of which each character stands for itself; `bold` is marked within one cell."""
+    if bold and "|" in text[slice(*bold)]:
+        bold = None
 
-    `address` is that of the document, for its links; empty where it isn't known.
-    """
-    if block.form is Form.CODE:
-        return _fenced(block, text.rstrip())
-    if block.form is Form.TABLE:
-        header = block.context or "\n".join(block.text.split("\n")[:2])
-        text = text if span[0] < len(header) and not block.context else f"{header}\n{text}"
-    return readable(text, address)
+    def cell(found: re.Match[str]) -> str:
+        words, start = found[0], found.start()
+        low, high = (max(bold[0] - start, 0), min(bold[1] - start, len(words))) if bold else (0, 0)
+        marked = (low, high) if low < high and "\\|" not in words else None
+        return Piece(words.replace("\\|", "|"), markup, marked).within_markdown().replace("|", "\\|")
+
+    return re.sub(r"(?:[^|\n]|(?<=\\)\|)+", cell, text)
 
 
 def _fenced(block: Block, text: str) -> str:
@@ -228,6 +287,7 @@ def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> C
         paragraph=locator.paragraph,
         quote=block.text[slice(*span)],
         url=_address(found, base_url),
+        markup=block.markup,
     )
 
 
@@ -244,6 +304,6 @@ def cite_passage(found: FoundPassage, base_url: str = "") -> Citation:
 def _cite_all(found: FoundPassage, pieces: Sequence[tuple[Block, Span]], base_url: str) -> Citation:
     """The citation of pieces of consecutive blocks, which stand in the quote with an empty line between them."""
     citations = [cite(found, block, span, base_url) for block, span in pieces]
-    first, last = citations[0], citations[-1]
-    lines = (first.lines[0], last.lines[1]) if first.lines and last.lines else None
-    return replace(first, lines=lines, quote="\n\n".join(citation.quote for citation in citations))
+    spans = [citation.lines for citation in citations if citation.lines]  # a note may stand far below what refers to it
+    lines = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
+    return replace(citations[0], lines=lines, quote="\n\n".join(citation.quote for citation in citations))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bot.core.documents import trail
+from bot.core.markup import Piece
 from bot.core.messages import Citation, Outcome
 from bot.core.settings import Settings
 from bot.engine.compose import cite
@@ -32,6 +33,7 @@ class Explanation:
 
     outcome: Outcome
     answer: str
+    pieces: Sequence[Piece]
     confidence: float
     threshold: float
     suggest_threshold: float
@@ -61,6 +63,7 @@ def explanation(considered: Considered, settings: Settings) -> Explanation:
     return Explanation(
         outcome=answer.outcome,
         answer=answer.text,
+        pieces=answer.pieces,
         confidence=answer.confidence,
         threshold=settings.answer.threshold,
         suggest_threshold=settings.answer.suggest_threshold,

@@ -22,7 +22,7 @@ import numpy as np
 from bot.core.documents import FoundPassage
 from bot.core.settings import GroundingSettings
 from bot.core.text import plain, sentences, share_of_words, stems, words
-from bot.engine.claims import normalised
+from bot.engine.claims import Kind, normalised, tokens
 from bot.engine.support import Passages, Support, SupportModel, Text, compare
 from bot.inference.span_model import ScoredSpan, Task
 from bot.inference.workers import AsyncEncoder, AsyncReader
@@ -153,7 +153,8 @@ class Checking:
             dict.fromkeys((*(["role"] if marked else []), *(reason for reasons in found for reason in reasons)))
         )
         kept = [not reasons for reasons in found]
-        if self.hopeless or not any(words(text) for text, keep in zip(texts, kept, strict=True) if keep):
+        lacks_step = any(_STEP.match(text) for text, keep in zip(texts, kept, strict=True) if not keep)
+        if self.hopeless or lacks_step or not any(words(text) for text, keep in zip(texts, kept, strict=True) if keep):
             return Grounded("", Verdict.REPLACED, why)
         text = _joined(draft, pieces, kept)
         if ended and not await self.answers(text):
@@ -282,6 +283,8 @@ def _liked(contexts: Sequence[str], readings: Sequence[Sequence[ScoredSpan]]) ->
 _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 _END = re.compile(r"[.!?:…。！？][\"'”’)\]*_`]*$")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]|[ \t]*[|#]")
+# Of a procedure, which misleads where one is left out.
+_STEP = re.compile(r"[ \t]*\d{1,3}[.)][ \t]")
 _HANGING = re.compile(
     r"(?:[,;(\-–]|\b(?:a|an|the|of|to|in|on|at|by|for|with|from|and|or|but|that|which|is|are|was|were|as|than|if|be|can|will))$",
     re.IGNORECASE,
@@ -421,7 +424,7 @@ def _problem(piece: str, question: str, source: str) -> str:
         return "repetition"
     if _foreign_script(piece, source):
         return "language"
-    if said == words(question):
+    if said == words(question) or _restates(piece, question):
         return "echo"
     if piece.rstrip().endswith(("?", "？")):
         return "question"
@@ -429,6 +432,32 @@ def _problem(piece: str, question: str, source: str) -> str:
     if _FILLER.fullmatch(text):
         return "filler"
     return "no_answer" if _DENIAL.fullmatch(text) else ""
+
+
+# A question for yes or no, or for one of several things that it names, is answered with its own words.
+_ANSWERED_BY_ITSELF = re.compile(
+    r"(?:^|[.!?,;:]\s+|\b(?:so|and|but|hey|hi|hello)\s+)"
+    r"(?:is|are|am|was|were|do|does|did|can|could|will|would|should|shall|may|might|must|has|have|had|need)(?:n't)?\b|\bor\b",
+    re.IGNORECASE,
+)
+# "When you ..." begins a condition.
+_OPEN = re.compile(
+    r"\b(?:what|why|how|where|which|who|whose|whom|when(?!\s+(?:i|you|we|they|he|she|it|the|an?|my|your)\b))\b",
+    re.IGNORECASE,
+)
+
+
+def _restates(piece: str, question: str) -> bool:
+    """Whether a sentence only says again, as a statement, what an open question says. One that announces something doesn't."""
+    if (
+        piece.rstrip().endswith(":")
+        or _ANSWERED_BY_ITSELF.search(question)
+        or ("?" in question and not _OPEN.search(question))
+    ):
+        return False
+    asked = {token.key for token in tokens(normalised(question))}
+    said = [token.key for token in tokens(normalised(plain(piece))) if token.carries or token.kind is Kind.NEGATION]
+    return bool(said) and asked.issuperset(said)
 
 
 def _loops(said: Sequence[str]) -> bool:

@@ -6,10 +6,10 @@ the model writes are whole sentences that have been checked already.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 
-from bot.core.documents import FoundPassage, trail
+from bot.core.documents import Block, Form, FoundPassage, trail
 from bot.core.errors import BotError, GenerationFailed
 from bot.core.messages import Phrased, Phrasing, Progress, Stage, Turn, Update
 from bot.core.settings import GeneratorSettings
@@ -122,10 +122,20 @@ def excerpts(passages: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
     return tuple(
         Excerpt(
             trail(found.title, found.passage.heading),
-            "\n\n".join(block.text for block in found.passage.blocks),
+            "\n\n".join(_shown(found.passage.blocks)),
         )
         for found in passages
     )
+
+
+def _shown(blocks: Sequence[Block]) -> Iterator[str]:
+    """Yield the text of each block without the line breaks of its file, which models imitate, and below what it belongs to: the
+    header of a split table, or the question of a pair."""
+    context = ""
+    for block in blocks:
+        text = " ".join(block.text.split()) if block.form is Form.PARAGRAPH else block.text
+        yield f"{block.context}\n{text}" if block.context not in ("", context) else text
+        context = block.context
 
 
 async def _without_stall(pieces: AsyncGenerator[str, None], seconds: float) -> AsyncGenerator[str, None]:

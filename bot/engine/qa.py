@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bot.core.documents import Form, FoundPassage, trail
+from bot.core.markup import Piece, inline_markdown
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.references import new_reference
 from bot.core.settings import AnswerSettings
 from bot.core.text import sentences, share_of_words, stems
-from bot.engine.compose import Composed, cite_passage, compose
+from bot.engine.compose import Composed, cite_passage, compose, merged
 from bot.engine.confidence import Calibration
 from bot.engine.conversation import Conversations, Interpretation, points_back
 from bot.engine.judging import Candidate, Judge, Judged
@@ -215,7 +216,8 @@ class QAEngine:
         if judged.beside and (other := await self._compose(judged, judged.beside)) and other.text not in given.text:
             given = _with_other(given, other, [_trail(one.hit.found) for one in judged.shown])
         if judged.older:
-            given = replace(given, text=f"{given.text}\n\n_{OLDER} {_name(judged.older.hit.found)}._")
+            older = Piece(f"_{OLDER} {inline_markdown(_name(judged.older.hit.found))}._")
+            given = given.saying(merged((*given.pieces, older)), given.more_pieces)
         return given
 
     async def _phrase(
@@ -269,25 +271,25 @@ def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
         citations=(composed.citation,),
         retrieved=_documents(judged.hits),
         more=composed.more,
+        pieces=composed.pieces,
+        more_pieces=composed.more_pieces,
     )
 
 
 def _with_other(given: Answer, other: Composed, names: Sequence[str]) -> Answer:
     """The answer with that of another section, each below its name."""
-    first, second = (f"**{name}**" for name in names)
-    rests = [f"{name}\n\n{more}" for name, more in ((first, given.more), (second, other.more)) if more]
-    return replace(
-        given,
-        text="\n\n".join((first, given.text, second, other.text)),
-        citations=(*given.citations, other.citation),
-        more="\n\n".join(rests),
+    first, second = (Piece(f"**{inline_markdown(name)}**") for name in names)
+    rests = [(name, *more) for name, more in ((first, given.more_pieces), (second, other.more_pieces)) if more]
+    return replace(given, citations=(*given.citations, other.citation)).saying(
+        merged((first, *given.pieces, second, *other.pieces)), merged(piece for rest in rests for piece in rest)
     )
 
 
 def _suggested(given: Answer) -> Answer:
     """The answer marked as a suggestion."""
     remark = UNSURE_OF_TWO if len(given.citations) > 1 else UNSURE
-    return replace(given, outcome=Outcome.SUGGESTED, text=f"{remark}\n\n{given.text}")
+    marked = replace(given, outcome=Outcome.SUGGESTED)
+    return marked.saying(merged((Piece(remark), *given.pieces)), given.more_pieces)
 
 
 def _declined(judged: Judged, reference: str) -> Answer:

@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bot.core.markup import Piece, inline_markdown
 from bot.core.messages import Answer, Outcome
 from bot.core.text import STOP_WORDS, words
+from bot.engine.compose import merged
 
 _ASKS = r"(?:what|which|who|whose|where|when|why|how|can|could|may|must|should|do|does|did|is|are|was|were|will|would|has|have)"
 # Between two questions: the mark of the first, or an "and" before the word that the second begins with.
@@ -35,11 +37,11 @@ def are_about_different_things(answers: Sequence[Answer]) -> bool:
 
 
 def together(questions: Sequence[str], answers: Sequence[Answer]) -> Answer:
-    """The answers as one, each below its question. As unsure as the least sure of them."""
-    return replace(
+    """The answers as one, each below its question, and so is what follows of each. As unsure as the least sure of them."""
+    names = [Piece(f"**{inline_markdown(question[:1].upper() + question[1:])}**") for question in questions]
+    shared = replace(
         answers[0],
         outcome=Outcome.ANSWERED if any(answer.answered for answer in answers) else Outcome.SUGGESTED,
-        text="\n\n".join(f"**{asked}**\n\n{answer.text}" for asked, answer in zip(questions, answers, strict=True)),
         confidence=min(answer.confidence for answer in answers),
         citations=tuple(citation for answer in answers for citation in answer.citations),
         retrieved=tuple(dict.fromkeys(document for answer in answers for document in answer.retrieved)),
@@ -47,5 +49,10 @@ def together(questions: Sequence[str], answers: Sequence[Answer]) -> Answer:
             stage: round(sum(answer.timings_ms.get(stage, 0.0) for answer in answers), 2)
             for stage in dict.fromkeys(stage for answer in answers for stage in answer.timings_ms)
         },
-        more="\n\n".join(answer.more for answer in answers if answer.more),
+        phrasing=next((answer.phrasing for answer in answers if answer.phrasing), None),
+    )
+    named = list(zip(names, answers, strict=True))
+    return shared.saying(
+        merged(piece for name, answer in named for piece in (name, *answer.pieces)),
+        merged(piece for name, answer in named if answer.more for piece in (name, *answer.more_pieces)),
     )

@@ -1,5 +1,6 @@
 """Looking up a cell: the row that a question names, in the column that it asks for."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,11 +12,23 @@ Cell = tuple[Span, frozenset[str]]
 """Where a cell stands in the table, and the stems of its words."""
 
 
+# The cells of a column that says of each row whether it has something.
+_YES = {"yes", "y", "true", "included", "✓", "✔", "✅", "☑", "x"}
+_NO = {"no", "n", "false", "none", "not included", "-", "–", "—", "✗", "✘", "❌", "☐"}
+_NEGATED = re.compile(r"\b(?:no|not|without|lacks?|never)\b|n't\b", re.IGNORECASE)
+
+
+def header_of(table: Block) -> str:
+    """The header rows of a table, or of the table that it is a part of."""
+    return table.context or "\n".join(table.text.split("\n")[:2])
+
+
 def cell_asked_for(question: str, table: Block) -> Span | None:
     """The characters of the cell that answers; None where the question names no row, or more than one equally well.
 
     The row is the one with the most words of the question that few other rows have; the column is the one whose head the
-    question names, other than the one that the row was found by. Where it names no column, the whole row answers.
+    question names, other than the one that the row was found by. Where it names no column, the whole row answers. A question
+    that names no row but a column of yes and no asks for the only row that has it.
     """
     lines = [line for line in line_spans(table.text) if table.text[slice(*line)].strip()]
     head = _cells(table.text, lines[0]) if not table.context else _cells(table.context, (0, len(table.context)))
@@ -23,8 +36,8 @@ def cell_asked_for(question: str, table: Block) -> Span | None:
     asked = stems(question)
     row = _row_named(asked, rows)
     if row is None:
-        return None
-    named = asked & frozenset().union(*(words for _, words in row))
+        return _row_that_has(question, asked, head, rows, table.text)
+    named = asked & (_said(row) - frozenset.intersection(*map(_said, rows)) if len(rows) > 1 else _said(row))
     columns = [
         (len(words & asked) / len(words), -number)
         for number, ((_, words), (_, said)) in enumerate(zip(head, row, strict=True))
@@ -35,12 +48,31 @@ def cell_asked_for(question: str, table: Block) -> Span | None:
     return row[-max(columns)[1]][0]
 
 
+def _row_that_has(
+    question: str, asked: frozenset[str], head: Sequence[Cell], rows: Sequence[Sequence[Cell]], text: str
+) -> Span | None:
+    """The first cell of the only row with a yes, or a no if that is asked for, in the column that the question names."""
+    named = (number for number, (_, words) in enumerate(head) if number and words and words <= asked)
+    if (column := next(named, None)) is None:
+        return None
+    said = [text[slice(*row[column][0])].strip(" *_`").lower() for row in rows]
+    if not set(said) <= {*_YES, *_NO, ""}:
+        return None
+    wanted = _NO if _NEGATED.search(question) else _YES
+    having = [row for row, word in zip(rows, said, strict=True) if word in wanted]
+    return having[0][0][0] if len(having) == 1 else None
+
+
 def _row_named(asked: frozenset[str], rows: Sequence[Sequence[Cell]]) -> Sequence[Cell] | None:
-    said = [frozenset().union(*(words for _, words in row)) & asked for row in rows]
+    said = [_said(row) & asked for row in rows]
     common = Counter(word for words in said for word in words)
     scores = [sum(1 / common[word] for word in words if common[word] < len(rows) or len(rows) == 1) for words in said]
     best = max(scores, default=0.0)
     return rows[scores.index(best)] if best > 0 and scores.count(best) == 1 else None
+
+
+def _said(row: Sequence[Cell]) -> frozenset[str]:
+    return frozenset().union(*(words for _, words in row))
 
 
 def _cells(text: str, line: Span) -> list[Cell]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from bot.core.documents import Document
 from bot.core.errors import DocumentError
-from bot.knowledge.formats.markdown import load as load_markdown
+from bot.knowledge.formats.markup.markdown import load as load_markdown
 
 
 class QuestionKind(StrEnum):

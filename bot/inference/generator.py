@@ -57,6 +57,11 @@ class Generator(Protocol):
 # --- the model --------------------------------------------------------------------------------------------------------
 
 
+# Answers copy from the prompt: where the words last written stand in it, so many tokens behind them are tried at once. They are
+# kept as far as the model would have written them. Only one text at a time can be written so, and only by a decoder.
+_LOOKED_UP = 8
+
+
 class LocalModel:
     """A loaded causal or encoder-decoder language model, with its tokenizer."""
 
@@ -83,6 +88,7 @@ class LocalModel:
             raise
         except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
             raise WeightsError(f"{settings.model} can't be loaded from {weights.folder}: {error}") from error
+        self._model.generation_config.max_length = None  # it would be taken for a second limit, and warned of
         self._two_parts: bool = bool(self._model.config.is_encoder_decoder)
         self.prompter = Prompter(self._tokenizer, self._model.config, self._model.generation_config, settings)
         self.style = self.prompter.style
@@ -111,6 +117,8 @@ class LocalModel:
         with torch.inference_mode():
             ids, mask = self._padded([row.encoded.tokens for row in rows])
             config = self._generation_config(max(row.encoded.new for row in rows))
+            if not self._two_parts and len(rows) == 1:
+                config.prompt_lookup_num_tokens = _LOOKED_UP
             if config.do_sample and self._settings.seed:
                 torch.manual_seed(self._settings.seed)
             length = 1 if self._two_parts else ids.shape[1]
@@ -119,7 +127,7 @@ class LocalModel:
                 attention_mask=mask,
                 generation_config=config,
                 logits_processor=_penalty(self._settings.repetition_penalty, length),
-                stopping_criteria=StoppingCriteriaList([_watcher(rows, pause)]),
+                stopping_criteria=StoppingCriteriaList([_watcher(rows, length, pause)]),
             )
         for row in rows:
             row.finish()
@@ -198,7 +206,7 @@ class Row:
         text, stop_there = prompts.until_stop(text, self.encoded.stops)
         if not (final or stop_there):
             text = prompts.certain(text, self.encoded.stops)
-        text = prompts.said(text, thinking=self.encoded.thinking)
+        text = prompts.said(text)
         self._tell(text[self._told :])
         self._told = max(self._told, len(text))
         return stop_there
@@ -261,16 +269,23 @@ def _penalty(penalty: float, prompt_length: int) -> Any:
     return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty, prompt_ignore_length=prompt_length)])
 
 
-def _watcher(rows: Sequence[Row], pause: Callable[[], None]) -> Any:
-    """Return a stopping criterion that passes each row its newest token and ends the rows that are done."""
+def _watcher(rows: Sequence[Row], length: int, pause: Callable[[], None]) -> Any:
+    """Return a stopping criterion that passes each row its new tokens, the first of which stands at `length`, and ends the rows
+    that are done."""
     import torch
     from transformers import StoppingCriteria
 
     class Watcher(StoppingCriteria):
+        def __init__(self) -> None:
+            self._seen = length
+
         def __call__(self, input_ids: Any, *_: Any, **__: Any) -> Any:
-            pause()
-            newest = input_ids[:, -1].tolist()
-            return torch.tensor([row.take(token) for row, token in zip(rows, newest, strict=True)])
+            ended = [False] * len(rows)
+            for tokens in input_ids[:, self._seen :].T.tolist():
+                pause()
+                ended = [row.take(token) for row, token in zip(rows, tokens, strict=True)]
+            self._seen = input_ids.shape[1]
+            return torch.tensor(ended)
 
     return Watcher()
 

@@ -17,16 +17,16 @@ _SUMMARISERS = frozenset({"bart", "pegasus", "pegasus_x", "led", "bigbird_pegasu
 # A tokenizer without a limit has a huge number.
 _NO_LIMIT = 1_000_000
 _ANSWER = "(the answer)"
+_STOPS = {Style.COMPLETION: prompts.COMPLETION_STOPS, Style.CHAT: prompts.CHAT_STOPS}
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A prompt as `tokens`. `new` is the number of tokens that may follow; `thinking`: the prompt ends within a thought."""
+    """A prompt as `tokens`, and the number of tokens that may follow."""
 
     tokens: list[int]
     new: int
     stops: tuple[str, ...] = ()
-    thinking: bool = False
 
 
 class Prompter:
@@ -41,7 +41,7 @@ class Prompter:
         self.context = _context(config, tokenizer)
         self.ends = _end_tokens(generation, config, tokenizer)
         self._special_tokens = sorted(_special_tokens(tokenizer), key=len, reverse=True)
-        self._stops = (*settings.stop, *(prompts.COMPLETION_STOPS if self.style is Style.COMPLETION else ()))
+        self._stops = (*settings.stop, *_STOPS.get(self.style, ()))
 
     def encode(self, prompt: Material | str) -> Encoded:
         """Return the prompt as tokens, shortened to fit."""
@@ -54,22 +54,20 @@ class Prompter:
         if isinstance(prompt, str):
             return Encoded(self._tokens(prompt)[-budget:], new, settings.stop)
         material = prompts.harmless_material(prompt, self._special_tokens)
-        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material)[0]))
-        tokens, thinking = self._prompt(material)
+        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material)))
+        tokens = self._prompt(material)
         if len(tokens) > budget and self.style is Style.COMPLETION:
             tokens = self._tokens(prompts.completion(material, examples=False))
-        return Encoded(tokens[-budget:], new, self._stops, thinking)
+        return Encoded(tokens[-budget:], new, self._stops)
 
-    def _prompt(self, material: Material) -> tuple[list[int], bool]:
-        """Return the tokens of a prompt, and whether it ends within a thought for the model to continue."""
+    def _prompt(self, material: Material) -> list[int]:
         if self.style is Style.CHAT:
-            text = self._chat(prompts.chat(material))
             # The template has written the special tokens.
-            return self._tokens(text, special=False), text.rstrip().endswith("<think>")
+            return self._tokens(prompts.without_thinking(self._chat(prompts.chat(material))), special=False)
         if self.style is Style.DIALOGUE:
-            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token)), False
+            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token))
         make = {Style.QUESTION: prompts.question_and_context, Style.SUMMARY: prompts.summary}
-        return self._tokens(make.get(self.style, prompts.completion)(material)), False
+        return self._tokens(make.get(self.style, prompts.completion)(material))
 
     def _chat(self, messages: Sequence[prompts.Message]) -> str:
         """Return the messages in the model's template. Templates without a system role raise an error or drop its message."""

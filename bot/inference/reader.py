@@ -1,13 +1,20 @@
 """The reader: rates the relevance of passages for a question, and marks the words that answer it."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bot.core.documents import Block, Form, FoundPassage, embedded_text
-from bot.core.text import Span, sentences, stripped
+from bot.core.text import Span, sentences, stems, stripped, words
 from bot.inference.span_model import Task
 from bot.inference.workers import AsyncReader
+
+# What it is worth that a span stands in the piece with all words of the question: little beside the model's judgement of the
+# span, but much where the pieces are built alike, so that nothing else tells them apart.
+_ALL_SAID, _ALL_SAID_OF_ALIKE = 1.0, 5.0  # logits
+_ALIKE = 0.5  # of their words are the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +46,62 @@ class ExtractiveReader:
         tasks = [Task(question, text.text, text.begin) for text in texts]
         readings: list[Reading | None] = []
         for found, text, judged in zip(passages, texts, await self._model.read(tasks), strict=True):
-            places = filter(None, (text.place(scored.span) for scored in judged.spans))
-            answers = filter(None, (_answer(found.passage.blocks, *place) for place in places))
-            best = next(answers, None)
-            readings.append(Reading(judged.relevance, *best) if best else None)
+            blocks = found.passage.blocks
+            placed = ((text.place(scored.span), scored.score) for scored in judged.spans)
+            marks = [(*answer, score) for place, score in placed if place and (answer := _answer(blocks, *place))]
+            readings.append(Reading(judged.relevance, *_best(question, blocks, marks)) if marks else None)
         return readings
+
+
+class _Piece(NamedTuple):
+    """A sentence, an item or a row: its words, and the share of the question that it speaks of, from 0 to 1."""
+
+    words: Counter[str]
+    said: float
+
+
+def _best(question: str, blocks: Sequence[Block], marks: Sequence[tuple[int, Span, float]]) -> tuple[int, Span]:
+    """Return block and span of the mark (block, span, score) that answers best.
+
+    The model sees that a span is of the kind that is asked for, an address or a price, but easily takes that of the next
+    sentence. So it counts how much of the question the piece around it speaks of.
+    """
+    pieces = _pieces_of(question, blocks, marks)
+    first = max(range(len(marks)), key=lambda number: marks[number][2])
+
+    def score(number: int) -> float:
+        worth = _ALL_SAID_OF_ALIKE if _are_alike(pieces[number], pieces[first]) else _ALL_SAID
+        return marks[number][2] + worth * pieces[number].said - worth * pieces[first].said
+
+    block, span, _ = marks[max(range(len(marks)), key=score)]
+    return block, span
+
+
+def _pieces_of(question: str, blocks: Sequence[Block], marks: Sequence[tuple[int, Span, float]]) -> list[_Piece]:
+    """Return the piece around each mark. A word of the question counts the more, the fewer pieces of the passage have it."""
+    asked = stems(question)
+    spans = [block.pieces() for block in blocks]
+    said = [[_stems(block, span) & asked for span in of] for block, of in zip(blocks, spans, strict=True)]
+    common = Counter(word for of in said for words_said in of for word in words_said)
+    number_of_pieces = sum(map(len, said))
+    weights = {word: math.log((number_of_pieces + 1) / (count + 0.5)) for word, count in common.items()}
+    total = sum(weights.values()) or 1
+    pieces = []
+    for block, (start, end), _ in marks:
+        held = [min(span[1], end) - max(span[0], start) for span in spans[block]]
+        number = held.index(max(held))
+        in_piece = Counter(words(blocks[block].text[slice(*spans[block][number])]))
+        pieces.append(_Piece(in_piece, sum(weights[word] for word in said[block][number]) / total))
+    return pieces
+
+
+def _stems(block: Block, span: Span) -> frozenset[str]:
+    """Return those of a piece and of the heading right above it."""
+    return stems(" ".join((*block.heading[-1:], block.text[slice(*span)])))
+
+
+def _are_alike(one: _Piece, other: _Piece) -> bool:
+    return 2 * (one.words & other.words).total() >= _ALIKE * (one.words.total() + other.words.total())
 
 
 class PassageText:

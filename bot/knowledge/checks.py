@@ -197,7 +197,10 @@ def _pair(passage: StoredPassage) -> Block:
 def _place(passage: Passage) -> Locator:
     """The place of a passage, from its first block to its last."""
     first, last = passage.blocks[0].locator, passage.blocks[-1].locator
-    return replace(first, lines=(first.lines[0], last.lines[1])) if first.lines and last.lines else first
+    if first.lines is None or last.lines is None:
+        return first
+    # A note may stand far below what refers to it.
+    return replace(first, lines=(min(first.lines[0], last.lines[0]), max(first.lines[1], last.lines[1])))
 
 
 def _named(document: str, locator: Locator) -> str:

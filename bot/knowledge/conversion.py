@@ -60,7 +60,7 @@ def _answer(path: str, requests: BinaryIO, size: int, seconds: float) -> dict[st
 
 def _block(block: Block) -> tuple[object, ...]:
     at = block.locator
-    return block.form, block.text, block.heading, at.lines, at.page, at.row, at.paragraph, block.context
+    return block.form, block.text, block.heading, at.lines, at.page, at.row, at.paragraph, block.context, block.markup
 
 
 def _limit(memory_bytes: int) -> None:

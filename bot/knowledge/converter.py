@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Self, cast
 import bot
 from bot.core.documents import Block, Document, Form, Locator
 from bot.core.errors import DocumentError
+from bot.core.markup import Markup
 from bot.knowledge.loaders import LARGEST_TEXT
 
 # A character takes at most six bytes of JSON; the rest is for headings and places.
@@ -144,6 +145,6 @@ class Converter:
 
 
 def _block(data: list[Any]) -> Block:
-    form, text, heading, lines, page, row, paragraph, context = data
+    form, text, heading, lines, page, row, paragraph, context, markup = data
     locator = Locator((lines[0], lines[1]) if lines else None, page, row, paragraph)
-    return Block(Form(form), text, tuple(heading), locator, context)
+    return Block(Form(form), text, tuple(heading), locator, context, markup=Markup(markup))

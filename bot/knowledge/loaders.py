@@ -7,10 +7,12 @@ what to do, for content that it can't read. A format's libraries are imported wi
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from bot.core.documents import Document
 from bot.core.errors import DocumentError
+from bot.core.markup import Markup
 
 Loader = Callable[[str, bytes], Document]
 """(path relative to the folder, content) -> Document. Raises DocumentError."""
@@ -38,35 +40,40 @@ def load(path: str, content: bytes) -> Document:
     return document
 
 
-def _reader(module: str, function: str = "load") -> Loader:
+def _reader(module: str, function: str = "load", markup: Markup = Markup.PLAIN) -> Loader:
+    """The loader of a format. `markup` is that of the blocks that it makes."""
+
     def read(path: str, content: bytes) -> Document:
         loader: Loader = getattr(importlib.import_module(f"bot.knowledge.formats.{module}"), function)
-        return loader(path, content)
+        document = loader(path, content)
+        return replace(document, blocks=tuple(replace(block, markup=markup) for block in document.blocks))
 
     return read
 
 
 LOADERS: Mapping[str, Loader] = {
-    ".md": _reader("markdown"),
-    ".markdown": _reader("markdown"),
+    ".md": _reader("markup.markdown", markup=Markup.MARKDOWN),
+    ".markdown": _reader("markup.markdown", markup=Markup.MARKDOWN),
+    ".mdx": _reader("markup.markdown", markup=Markup.MARKDOWN),
     ".txt": _reader("text"),
     ".text": _reader("text"),
-    ".html": _reader("html"),
-    ".htm": _reader("html"),
-    ".xhtml": _reader("html"),
-    ".rst": _reader("restructured"),
-    ".pdf": _reader("pdf"),
-    ".docx": _reader("docx"),
-    ".docm": _reader("docx"),
-    ".pptx": _reader("pptx"),
-    ".xlsx": _reader("xlsx"),
-    ".xlsm": _reader("xlsx"),
-    ".xls": _reader("xlsx"),
-    ".ods": _reader("xlsx"),
-    ".epub": _reader("epub"),
-    ".csv": _reader("pairs", "load_csv"),
-    ".json": _reader("pairs", "load_json"),
-    ".jsonl": _reader("pairs", "load_jsonl"),
+    ".html": _reader("html.loader", markup=Markup.LITERALS),
+    ".htm": _reader("html.loader", markup=Markup.LITERALS),
+    ".xhtml": _reader("html.loader", markup=Markup.LITERALS),
+    ".rst": _reader("markup.restructured", markup=Markup.LITERALS),
+    ".pdf": _reader("pdf.loader"),
+    ".docx": _reader("office.docx"),
+    ".docm": _reader("office.docx"),
+    ".pptx": _reader("office.pptx"),
+    ".xlsx": _reader("office.xlsx"),
+    ".xlsm": _reader("office.xlsx"),
+    ".xls": _reader("office.xlsx"),
+    ".ods": _reader("office.xlsx"),
+    ".epub": _reader("epub", markup=Markup.LITERALS),
+    ".csv": _reader("delimited"),
+    ".tsv": _reader("delimited"),
+    ".json": _reader("json_records"),
+    ".jsonl": _reader("json_records", "load_lines"),
 }
 
 _SAVE_AS = "this format isn't read; save it as {}"

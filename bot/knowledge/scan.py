@@ -21,7 +21,7 @@ from bot.knowledge.passages import split
 from bot.storage.base import FileReport, FileState, IndexedFile
 
 # Changes whenever the same file would give other passages, so that an update of the program makes them again.
-_RECIPE_VERSION = 3
+_RECIPE_VERSION = 4
 
 
 @dataclass(slots=True)

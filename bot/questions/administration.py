@@ -113,15 +113,20 @@ class Administration:
         async with self._changing:
             return await self.indexer.index_folder(self.settings.knowledge.folder, progress)
 
+    async def require_addable(self, path: str, size: int) -> None:
+        """Raise DocumentError if a file with this path and size (bytes) can't be added, whatever is in it."""
+        limit = self.settings.administration.document_bytes
+        if size > limit:
+            raise DocumentError(f"{path}: larger than {limit} bytes (administration.document_bytes)")
+        await asyncio.to_thread(self._checked, path)
+
     async def add_document(self, path: str, content: bytes) -> FileReport:
         """Put a file into the knowledge folder, in place of one with the same path, and index it.
 
         Raises DocumentError, and leaves everything as it was, where the path leads out of the folder, the format isn't
         known, the file is too large, or nothing can be read from it.
         """
-        limit = self.settings.administration.document_bytes
-        if len(content) > limit:
-            raise DocumentError(f"{path}: larger than {limit} bytes (administration.document_bytes)")
+        await self.require_addable(path, len(content))
         async with self._changing:
             file = await asyncio.to_thread(self._checked, path)
             before = await asyncio.to_thread(_content, file)

@@ -67,6 +67,8 @@ class Dispatcher:
         pending = await self._questions.pending()
         for one in pending:
             self.queue.add(one)
+        if pending:
+            self.counts["resumed"] += len(pending)
         return len(pending)
 
     async def idle(self) -> None:

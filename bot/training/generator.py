@@ -35,6 +35,7 @@ from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.core.text import counted
 from bot.inference.generator import find_model, load_parts
 from bot.inference.inventory import parameter_count
+from bot.inference.memory import free_memory
 from bot.inference.prompter import Prompter
 from bot.inference.prompts import Material
 from bot.inference.tuned import TRAINING, Method, base_name
@@ -334,29 +335,6 @@ def _speed(bfloat16: bool) -> float:
         matrix @ matrix
         best = min(best, time.perf_counter() - started)
     return 2 * size**3 / best
-
-
-def free_memory() -> int | None:
-    """Return the free memory in bytes, within the limits of a container."""
-    import psutil  # accelerate brings it along
-
-    free = int(psutil.virtual_memory().available)
-    for folder, limit, used in (
-        (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
-        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ):
-        try:
-            left = int((folder / limit).read_text()) - int((folder / used).read_text())
-            free = min(free, left + _given_back(folder / "memory.stat"))
-        except (OSError, ValueError):  # no limit: no such file, or "max"
-            continue
-    return free
-
-
-def _given_back(statistics: Path) -> int:
-    """Return the bytes of cached files that a container can free."""
-    told = dict(line.split(" ", 1) for line in statistics.read_text().splitlines())
-    return int(told.get("inactive_file", 0))
 
 
 def _advice(plan: Plan) -> str:

@@ -27,7 +27,7 @@ from bot.core.errors import TrainingError
 from bot.core.messages import QueryVariant
 from bot.core.text import Span, plain
 from bot.inference.reader import PassageText
-from bot.knowledge.formats.markdown import load as load_markdown
+from bot.knowledge.formats.markup.markdown import load as load_markdown
 from bot.knowledge.search import Retriever
 from bot.storage.base import Hit
 

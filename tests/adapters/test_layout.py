@@ -143,3 +143,22 @@ def test_every_text_fits_and_keeps_its_letters(text, limit):
     for letter in "ab😀":
         if "`" not in text and "~" not in text:
             assert sum(part.count(letter) for part in parts) == text.count(letter)
+
+
+def test_an_announcement_goes_with_what_it_announces():
+    """Whether that fits into one part with it, or into one without it, or into none."""
+    for items in (4, 10, 30):
+        list_of_items = "\n".join(f"- item number {n}" for n in range(items))
+        parts = split_markdown(f"{'word ' * 30}\n\nThese are there:\n\n{list_of_items}", 190)
+        assert not any(part.endswith("there:") for part in parts)
+        assert [line for part in parts for line in part.split("\n") if line.startswith("-")] == list_of_items.split(
+            "\n"
+        )
+        assert all(len(part) <= 190 for part in parts)
+
+
+def test_an_announcement_of_code_stays_before_its_fence():
+    code = "\n".join(f"run {n}" for n in range(60))
+    parts = split_markdown(f"Do this:\n\n```sh\n{code}\n```", 100)
+    assert parts[0].startswith("Do this:\n\n```sh\nrun 0\n")
+    assert all(len(part) <= 100 and part.count("```") == 2 for part in parts)

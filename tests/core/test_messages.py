@@ -91,6 +91,7 @@ def test_the_json_of_an_answer_speaks_to_people_and_programs():
                 "quote": "quote",
                 "url": "https://x.org",
                 "paragraph": None,
+                "markup": "markdown",
             }
         ],
         "retrieved": ["a.md"],
@@ -98,6 +99,8 @@ def test_the_json_of_an_answer_speaks_to_people_and_programs():
         "late": False,
         "phrasing": None,
         "more": "",
+        "pieces": [{"text": "text", "markup": "markdown", "bold": None}],
+        "more_pieces": [],
     }
 
 

@@ -54,6 +54,7 @@ def cut(text: str) -> list[str]:
         ["Это т. е. слово.", "Дальше."],
         ["1. Turn it off.", "2. Turn it on.", "3) Wait."],
         ["It was founded in 1990.", "Later it grew."],
+        ["It opened in May.[3]", "Then it grew![12][b]", "See [4]."],
     ],
 )
 def test_a_text_is_cut_into_its_sentences(expected):

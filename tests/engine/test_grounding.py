@@ -159,6 +159,46 @@ async def test_a_few_words_must_be_those_that_the_reader_marks(grounding: Ground
     assert (await grounding.check("No.", PASSAGES, question)).verdict is Verdict.REPLACED
 
 
+async def test_steps_are_shown_all_or_not_at_all(by_words: Grounding) -> None:
+    """Whoever follows them would miss one; a point of another list may be left out."""
+    steps = "Drain the boiler. Remove the two screws of the lid. Close the valve."
+    passages = [
+        found("1. Drain the boiler.\n2. Remove the two screws of the lid.\n3. Close the valve.", form=Form.LIST)
+    ]
+    question = "How is the boiler opened?"
+    draft = "1. Drain the boiler.\n2. Call Mister Smith in Vienna.\n3. Close the valve."
+    assert await by_words.check(draft, passages, question) == Grounded("", Verdict.REPLACED, ("name",))
+    points = draft.replace("1.", "-").replace("2.", "-").replace("3.", "-")
+    left = await by_words.check(points, passages, question)
+    assert (left.text, left.verdict) == ("- Drain the boiler.\n\n- Close the valve.", Verdict.TRIMMED)
+    whole = "1. Drain the boiler.\n2. Remove the two screws of the lid.\n3. Close the valve."
+    assert (await by_words.check(whole, [found(steps)], question)).text == whole
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "restated"),
+    [
+        ("Why do all trains stop before the bridge?", "All trains stop before the bridge.", True),
+        ("Why do all trains stop before the bridge?", "All trains stop because they are before the bridge.", True),
+        ("The trains stop before the bridge and I don't know why", "The trains stop before the bridge.", True),
+        ("How high is the bridge?", 'The question is "How high is the bridge?".', False),  # a word of its own
+        ("How high is the bridge?", "The bridge is 134 metres high.", False),
+        ("Which trains stop before the bridge?", "No trains stop before the bridge.", False),
+        ("How do trains stop before the bridge?", "To stop trains before the bridge:", False),
+        ("Do all trains stop before the bridge?", "All trains stop before the bridge.", False),
+        ("When I take a train, does it stop before the bridge?", "The train stops before the bridge.", False),
+        ("all trains stop before the bridge?", "All of the trains stop before the bridge.", False),
+        ("What stops before the bridge, cars or trains?", "Trains stop before the bridge.", False),
+    ],
+)
+async def test_what_only_says_the_question_again_answers_no_open_one(
+    by_words: Grounding, question: str, said: str, restated: bool
+) -> None:
+    """As a statement, with a "because" perhaps. A question for yes or no, or for one of two, is answered by its own words."""
+    checking = by_words.checking(PASSAGES, question)
+    assert (await checking.sentence(said) == ("echo",)) is restated
+
+
 @pytest.mark.parametrize(
     ("draft", "reason"),
     [

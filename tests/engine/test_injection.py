@@ -73,7 +73,8 @@ def test_no_data_can_play_a_role_in_a_prompt(model, injection):
         number = model._tokenizer.convert_tokens_to_ids(token)
         assert hostile.count(number) == honest.count(number), f"{token} was put in"
     text = model._tokenizer.decode(hostile)
-    assert text.count("</document>") == 1
+    assert text.count("\nDocument:") == text.count("\nQuestion:") == text.count("\n# ") == 1
+    assert "</document>" not in text
     assert not set("\u200b\u202e\u202c\U000e0049") & set(text)
     completed = prompts.completion(prompts.harmless_material(Material(injection, (Excerpt("", injection),))))
     assert completed.count("\nAnswer:") == 3

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.core.documents import Block, Form, FoundPassage, Passage
 from bot.core.messages import Address, Answer, Outcome, Phrased, Phrasing, Question, Stage
 from bot.core.settings import Settings
 from bot.core.text import plain
+from bot.engine.phrasing import excerpts
 from bot.inference.workers import Models
 from bot.observability import metrics
 from tests.writing import (
@@ -84,6 +86,25 @@ async def test_of_two_questions_no_drafts_are_shown(application_with, copying):
     assert BOILER in considered.answer.text
     assert {update.stage for update in shown} == {Stage.SEARCHING, Stage.READING, Stage.WRITING}
     assert not any(update.text for update in shown)
+
+
+def test_a_model_is_shown_texts_without_the_line_breaks_of_their_files():
+    """Models imitate them. Lists and tables keep theirs, and what belongs above a block stands there once."""
+    header = "| Pass | Price |\n| --- | --- |"
+    blocks = (
+        Block(Form.PARAGRAPH, "The cable car\nruns **daily**\n  until nine."),
+        Block(Form.LIST, "- dogs\n- bicycles"),
+        Block(Form.TABLE, "| day | 9 |", context=header),
+        Block(Form.TABLE, "| week | 40 |", context=header),
+        Block(Form.PAIR, "From the kiosk.", context="Where do I get a pass?"),
+    )
+    found = FoundPassage("cable.md", "Cable car", None, (0, 0), Passage(blocks, ("Passes",), ""))
+    [excerpt] = excerpts([found])
+    assert excerpt.place == "Cable car › Passes"
+    assert excerpt.text == (
+        "The cable car runs **daily** until nine.\n\n- dogs\n- bicycles\n\n| Pass | Price |\n| --- | --- |\n| day | 9 |\n\n"
+        "| week | 40 |\n\nWhere do I get a pass?\nFrom the kiosk."
+    )
 
 
 async def test_declining_is_decided_before_any_text_is_generated(application_with, copying):

@@ -45,11 +45,11 @@ def test_the_reply_has_each_answer_below_its_question():
     """And is as unsure as the least sure of them."""
     tent = answered("9 euros", "Tents", confidence=0.9, timings_ms={"read": 5.0}, more="More on tents.")
     boat = answered("30 euros", "Boats", confidence=0.6, timings_ms={"read": 7.5})
-    both = together(["A tent?", "A boat?"], [tent, boat])
+    both = together(["A tent?", "a boat?"], [tent, boat])
     assert both.text == "**A tent?**\n\n9 euros\n\n**A boat?**\n\n30 euros"
     assert (both.outcome, both.confidence, both.span) == (Outcome.ANSWERED, 0.6, "9 euros")
     assert [citation.heading for citation in both.citations] == [("Tents",), ("Boats",)]
-    assert (both.retrieved, both.timings_ms, both.more) == (("a.md",), {"read": 12.5}, "More on tents.")
+    assert (both.retrieved, both.timings_ms, both.more) == (("a.md",), {"read": 12.5}, "**A tent?**\n\nMore on tents.")
 
 
 def test_only_answers_from_different_sections_are_put_together():

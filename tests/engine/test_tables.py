@@ -38,6 +38,20 @@ def test_the_cell_stands_where_row_and_column_meet(question, cell):
 
 
 @pytest.mark.parametrize(
+    ("question", "cell"),
+    [
+        ("Which boat may sail at night?", "Tern"),
+        ("which boats may not sail at night", "Grey heron"),
+        ("Which boat sails?", None),
+        ("Which boat has a berth?", None),
+    ],
+)
+def test_a_column_of_yes_and_no_tells_which_row_has_it(question, cell):
+    """Only where the question names all of its head, and where it is one row."""
+    assert asked(question) == cell
+
+
+@pytest.mark.parametrize(
     "question", ["Which boats are there?", "What is the berth of the pelican?", "What does Anna sail?"]
 )
 def test_no_row_or_two_rows_named_give_no_cell(question):

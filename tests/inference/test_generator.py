@@ -74,20 +74,72 @@ def alone(model: LocalModel, prompt: str) -> str:
     [
         ("gpt2", Style.COMPLETION, "Question: how hot should the water be?\nAnswer:"),
         ("pickled", Style.COMPLETION, "Answer:"),
+        ("neo", Style.COMPLETION, "Answer:"),
+        ("mistral", Style.COMPLETION, "Answer:"),
         ("dialogpt", Style.DIALOGUE, "It should be soft.<|endoftext|>how hot should the water be?<|endoftext|>"),
         ("llama", Style.CHAT, "<|im_start|>system\nYou are kind."),
+        ("llama3", Style.CHAT, "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nYou are kind."),
         ("qwen", Style.CHAT, "<|im_start|>assistant\n"),
-        ("gemma", Style.CHAT, "<|im_start|>user\nYou are kind."),
+        ("qwen3", Style.CHAT, "<|im_start|>assistant\n<think>\n\n</think>\n\n"),
+        ("gemma", Style.CHAT, "<bos><start_of_turn>user\nYou are kind."),
+        ("deepseek", Style.CHAT, "Question: how hot should the water be?<｜Assistant｜>"),
+        ("deepseek-r1", Style.CHAT, "<｜Assistant｜><think>\n\n</think>\n\n"),
         ("t5", Style.QUESTION, "question: how hot should the water be? context: Use water"),
+        ("bart", Style.SUMMARY, "Use water at 92 to 96 degrees. It should be soft."),
     ],
 )
 async def test_every_kind_of_model_is_prompted_in_its_own_form_and_writes(tiny, worker_of, kind, style, part):
-    """Causal and encoder-decoder, with and without a template, a system role, a pad token, safetensors."""
+    """Causal and encoder-decoder, with and without a template, a system role, a pad token, safetensors; the token that begins
+    a text stands once, and a thought that the template opens is closed."""
     model = load(tiny(kind))
     assert model.style is style
     prompt = model._tokenizer.decode(model.encode(MATERIAL).tokens)
     assert part in prompt
+    assert prompt.count("<bos>") <= 1
+    assert prompt.count("<think>") == prompt.count("</think>")
     assert isinstance(await written(worker_of(model), MATERIAL), str)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        ("gpt2", {"<|endoftext|>"}),
+        ("neo", {"<|endoftext|>"}),
+        ("dialogpt", {"<|endoftext|>"}),
+        ("llama", {"<|im_end|>"}),
+        ("llama3", {"<|eot_id|>", "<|end_of_text|>"}),
+        ("qwen", {"<|im_end|>", "<|endoftext|>"}),
+        ("gemma", {"<eos>", "<end_of_turn>"}),
+        ("deepseek", {"<｜end▁of▁sentence｜>"}),
+        ("t5", {"</s>"}),
+        ("bart", {"</s>"}),
+    ],
+)
+async def test_every_kind_of_model_stops_at_its_own_tokens(tiny, kind, ends):
+    """Those of its tokenizer, and those that its generation config names beside: the end of a turn and of a text."""
+    model = load(tiny(kind))
+    assert set(map(model._tokenizer.decode, model.prompter.ends)) == ends
+    for end in model.prompter.ends:
+        pieces: list[str] = []
+        row = Row(Encoded(model._tokenizer("Use soft water.")["input_ids"], 99), pieces.append)
+        row.begin(model._tokenizer, model.prompter.ends)
+        assert [row.take(token) for token in (*model._tokenizer("Yes.", add_special_tokens=False)["input_ids"], end)][
+            -1
+        ]
+        assert "".join(pieces) == "Yes."
+
+
+def test_a_model_that_searches_by_itself_writes_as_the_settings_say(tiny):
+    """Its own configuration asks for beams, a least and a greatest length, as that of bart-large-cnn does."""
+    model = load(tiny("bart"))
+    own = model._model.generation_config
+    assert (own.num_beams, own.min_length) == (4, 56)
+    config = model._generation_config(12)
+    assert (config.num_beams, config.min_length, config.max_new_tokens) == (1, 0, 12)
+    row = Row(model.encode(MATERIAL), lambda _: None)
+    model.write([row])
+    assert len(row.tokens) <= 12
+    assert own.max_length is None
 
 
 def test_dialogpt_is_known_by_its_name_and_an_operator_may_decide_otherwise(tiny, tmp_path):
@@ -104,6 +156,19 @@ async def test_texts_written_side_by_side_are_those_written_alone(tiny, worker_o
     prompts = ["The quick brown", "Hi", "Use water at 92 to 96 degrees. It should be soft. Hard water"]
     together = await asyncio.gather(*(written(worker_of(model), prompt) for prompt in prompts))
     assert together == [alone(model, prompt) for prompt in prompts]
+
+
+async def test_a_text_that_copies_takes_fewer_steps_and_stays_the_same(copying, worker_of):
+    """Words are taken from the prompt where the model would have written them; each token is passed on by itself."""
+    model = load(copying, repetition_penalty=1.0)
+    passage = "The boiler weighs 62 kilograms. The boiler costs 42 euros."
+    prompt = f"{passage}<|endoftext|>What is known about the boiler?<|endoftext|>"
+    steps: list[object] = []
+    model._model.register_forward_hook(lambda *_: steps.append(None))
+    pauses: list[object] = []
+    pieces = [piece async for piece in worker_of(model, pause=lambda: pauses.append(None)).stream(prompt)]
+    assert len(steps) < len(pauses) == 12
+    assert "".join(pieces) == alone(model, prompt)
 
 
 async def test_text_comes_while_it_is_written(tiny, worker_of):
@@ -138,6 +203,19 @@ async def test_writing_ends_at_a_stop(tiny, worker_of):
     stop = whole[4:7]
     cut = await written(worker_of(load(tiny("llama"), stop=(stop,))), "The quick")
     assert cut == whole[: whole.index(stop)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("llama", "Soft water.\n\nQuestion: And how much?"), ("gpt2", "Soft water.\n\nText: More.")]
+)
+def test_an_answer_ends_where_the_model_goes_on_with_the_prompt(tiny, kind, text):
+    """With another question or document of its own."""
+    model = load(tiny(kind))
+    said: list[str] = []
+    row = Row(replace(model.encode(MATERIAL), new=99), said.append)
+    row.begin(model._tokenizer, model.prompter.ends)
+    assert any(row.take(token) for token in model._tokenizer(text, add_special_tokens=False)["input_ids"])
+    assert "".join(said).strip() == "Soft water."
 
 
 def test_a_thought_is_not_said_aloud(tiny):

@@ -3,8 +3,8 @@
 import pytest
 
 from bot.core.documents import Form
-from bot.knowledge.formats.directives import without_directives
-from bot.knowledge.formats.markdown import load
+from bot.knowledge.formats.markup.directives import without_directives
+from bot.knowledge.formats.markup.markdown import load
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,19 @@ from bot.knowledge.formats.markdown import load
         ("{{< toc >}}\nFeed.\n{: .wide}", "\nFeed.\n"),
         ('Ask in {% slack_channel "zoo" %} first.\n{% include "a.html" %}', "Ask in zoo first.\n"),
         ("{% if beta %}\nFeed.\n{% endif %}", "\nFeed.\n"),
+        ("```{tip} Feeding\n:class: wide\nFeed.\n```\nAfter.", "**Feeding**\n\nFeed.\n\nAfter."),
+        ("````{note}\n```sh\nfeed\n```\n````", "**Note**\n```sh\nfeed\n```\n"),
+        (":::{warning} Hot\nFeed.\n:::", "**Hot**\nFeed.\n"),
+        ('<Steps>\n    <Step title="One">\n        Feed.\n    </Step>\n</Steps>', "\n**One**\nFeed.\n\n"),
+        ('<Card\n  icon="hay"\n  title="Feeding"\n>\n  Feed.\n</Card>', "**Feeding**\n\n\n\nFeed.\n"),
+        ("import {\n  Tabs,\n} from '@theme';\n\nFeed.", "\n\n\n\nFeed."),
+        ("export const hay = {\n  kilos: 3,\n};\nFeed.", "\n\n\nFeed."),
+        ("{/* one */}\n{/* two\nlines */}\nFeed.", "\n\n\nFeed."),
+        ("%%\nnot for readers\n%%\nFeed %%daily%% now.", "\n\n\nFeed  now."),
+        ("See [[Zoo/Hay#Storing|the barn]], [[Hay]] and [[#Water]].", "See the barn, Hay and Water."),
+        ("Feed ==only== hay. ^a1b2c3\n![[hay.png]]", "Feed **only** hay.\n"),
+        ("## Hay {#hay .wide}\n[Order](x.md){ .md-button } it.", "## Hay\n[Order](x.md) it."),
+        ("[[toc]]\n[TOC]\n<<< @/feed.js\nFeed.", "\n\n\nFeed."),
     ],
 )
 def test_directives_become_plain_markdown(written, plain):
@@ -46,6 +59,14 @@ def test_directives_become_plain_markdown(written, plain):
         "Feed it!!! note: now",
         "A <name> and <https://a.example> and 3 ::: 4",
         "import your data from the zoo",
+        'Import animals from "zoo.csv"',
+        "export default settings before you leave",
+        "{/* never ended",
+        "%% never ended",
+        "if a == b and c == d",
+        "`[[x]]` and `==y==`",
+        "```{code-block} python\nfeed()\n```",
+        "[[ -f hay ]]",
         "Write `{% if beta %}` around it, or ``{% `x` %}``",
         "<div>\nHTML is left to the parser\n</div>",
     ],
@@ -72,7 +93,20 @@ def test_what_an_admonition_holds_is_read_with_the_lines_of_the_file():
 
 
 @pytest.mark.parametrize(
-    "text", ["!!! a\n" * 3000, "<A " * 20_000, "{% " * 20_000, ":::a[" * 20_000, "!!! n\n" + "    " * 20_000 + "x"]
+    "text",
+    [
+        "!!! a\n" * 3000,
+        "<A " * 20_000,
+        "{% " * 20_000,
+        ":::a[" * 20_000,
+        "!!! n\n" + "    " * 20_000 + "x",
+        "==a " * 20_000,
+        "[[a|" * 20_000,
+        "<A>\n" * 20_000,
+        "<A\n" * 20_000,
+        "{/*\n" * 20_000,
+        "```{note}\n" * 10_000,
+    ],
 )
 def test_hostile_text_takes_no_time(text):
     assert without_directives(text).count("\n") == text.count("\n")

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 
 import docx
 import pytest
@@ -22,6 +23,10 @@ from document_writers import (
 )
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Paragraph as Flowing
+from reportlab.platypus import SimpleDocTemplate, Table
 
 from bot.core.documents import Document, Form
 from bot.core.errors import DocumentError
@@ -197,6 +202,146 @@ def test_the_address_of_a_page_comes_from_its_canonical_link():
         assert load("a.html", page.encode()).url == expected
 
 
+def shown(document: Document) -> list[tuple[str, str]]:
+    """The text of each block behind its headings."""
+    return [(" › ".join(block.heading), block.text) for block in document.blocks]
+
+
+def test_no_content_goes_because_of_a_name_or_a_tag():
+    """Authors call content what templates call their frame: only a frame that consists of links goes."""
+    document = html(
+        "<h1>Harbour</h1><section id='navigation'><h2>Navigation</h2><p>Keep to the right of the buoy.</p></section>"
+        "<div class='menu'><p>Fish soup is served at noon.</p></div><h2 id='cookies'>Cookies</h2><p>Two a guest.</p>"
+        "<div class='alert' role='alert'>The quay is icy in winter.</div><aside><p>Dogs wait outside of the shop.</p></aside>"
+        "<p>Choose <b class='menu'>File</b> and press <button>Save</button> twice.</p>"
+        "<div class='l-nav__list'><a href='/a'>Home</a> <a href='/b'>Contact</a></div>"
+    )
+    assert shown(document) == [
+        ("Navigation", "Keep to the right of the buoy."),
+        ("Navigation", "Fish soup is served at noon."),
+        ("Cookies", "Two a guest."),
+        ("Cookies", "The quay is icy in winter."),
+        ("Cookies", "Dogs wait outside of the shop."),
+        ("Cookies", "Choose File and press Save twice."),
+    ]
+
+
+def test_a_page_within_a_form_is_read_and_its_controls_are_not():
+    """Some servers put every page into a form; a form for searching holds nothing to read."""
+    document = html(
+        "<form><h1>Keys</h1><p>The key to the boathouse hangs behind the door of the office.</p></form>"
+        "<form><label>Search the site <input></label><button>Go</button><p>Enter a word</p></form>"
+    )
+    assert shown(document) == [("", "The key to the boathouse hangs behind the door of the office.")]
+
+
+def test_a_header_belongs_to_its_section():
+    """The header of the page goes, unless it holds a heading."""
+    document = html(
+        "<h1>Library</h1><header><a href='/'>Site</a> since 1990</header>"
+        "<section><header><h2>Lending</h2><p>For members.</p></header>"
+        "<p>Four weeks.</p></section>"
+    )
+    assert shown(document) == [("Lending", "For members."), ("Lending", "Four weeks.")]
+
+
+def test_what_a_control_opens_is_content():
+    """Panels of accordions and tabs stand below their titles, open or not; other hidden text goes, with a remark."""
+    document = html(
+        "<h1>Sauna</h1><div><h3><button>Who may use it?</button></h3><div hidden><p>Members.</p></div></div>"
+        "<button>How hot is it?</button><div style='display:none'>90 degrees.</div>"
+        "<details><summary>What must I bring?</summary>Two towels.</details><h2>Ways there</h2>"
+        "<ul role='tablist'><li><a role='tab' href='#bus'>By bus</a></li><li><a role='tab' href='#car'>By car</a></li></ul>"
+        "<div id='bus'>Line 4.</div><div id='car' style='display: none'>Park in the yard.</div>"
+        "<div><label>Summer</label><label>Winter</label></div><div><p>Open daily.</p><p>Closed on Mondays.</p></div>"
+        "<p>Ask us.</p><p style='visibility: hidden'>Send all your keys.</p>"
+    )
+    assert shown(document) == [
+        ("Who may use it?", "Members."),
+        ("Who may use it? › How hot is it?", "90 degrees."),
+        ("Who may use it? › What must I bring?", "Two towels."),
+        ("Ways there › By bus", "Line 4."),
+        ("Ways there › By car", "Park in the yard."),
+        ("Ways there › Summer", "Open daily."),
+        ("Ways there › Winter", "Closed on Mondays."),
+        ("Ways there", "Ask us."),
+    ]
+    assert document.warnings == ("left out as hidden, or as a notice about cookies: “Send all your keys.” (line 1)",)
+
+
+def test_links_above_the_first_heading_and_notices_about_cookies_go():
+    """A page of a site begins with these, whatever their tags."""
+    document = html(
+        "<div><ul><li><a href='/x'>Prices</a></li><li><a href='/y'>Opening hours</a></li></ul></div>"
+        "<div id='acme-consent-layer'>This site uses cookies. You can accept or reject them.</div>"
+        "<h1>Boats</h1><ul><li><a href='#small'>Small</a></li><li><a href='#large'>Large</a></li></ul>"
+        "<p>Boats are lent by the hour.</p><ul><li><a href='/r'>Rowing</a></li><li><a href='/s'>Sailing</a></li></ul>"
+    )
+    assert texts(document) == ["Boats are lent by the hour.", "- [Rowing](/r)\n- [Sailing](/s)"]
+
+
+def test_a_table_repeats_what_spans_and_has_one_header():
+    """Each row can be read by itself; the title of the table is no header."""
+    document = html(
+        "<table><tr><th colspan=3>Fees in euros</th></tr><tr><th rowspan=2>Boat</th><th colspan=2>Season</th></tr>"
+        "<tr><th>High</th><th>Low</th></tr><tr><td rowspan=2>Canoe</td><td>20</td><td>12</td></tr>"
+        "<tr><td colspan=2>10 by the hour</td></tr></table>"
+        "<table><tr><th>Depth:</th><td>3 m</td></tr><tr><th>Berths</th><td>40</td></tr></table>"
+        "<table><tr><td>Task</td><td>Command</td></tr><tr><td>Stop</td><td><pre>pump stop\npump lock</pre></td></tr></table>"
+    )
+    assert texts(document) == [
+        "Fees in euros",
+        "| Boat | Season High | Season Low |\n| --- | --- | --- |\n| Canoe | 20 | 12 |\n"
+        "| Canoe | 10 by the hour | 10 by the hour |",
+        "- Depth: 3 m\n- Berths: 40",
+        "| Task | Command |\n| --- | --- |\n| Stop | `pump stop` `pump lock` |",
+    ]
+
+
+def test_spans_without_end_are_cut():
+    """A table of a few bytes must not become one of millions of cells."""
+    rows = "<tr><td>a</td><td colspan=9999 rowspan=9999>b</td></tr>" * 2000
+    document = html(f"<table>{rows}</table>")
+    assert len(str(document)) < 20_000_000
+
+
+def test_descriptions_stay_with_their_terms():
+    """Also if there are several, or one holds code."""
+    document = html(
+        "<h1>Boats</h1><dl><div><dt>Cleat</dt><dd>Holds a rope.</dd><dd>Made of brass.</dd></div>"
+        "<dt>Bow</dt><dt>Stem</dt><dd>The front.</dd></dl>"
+        "<dl><dt>moor(boat)</dt><dd>Ties it up.<pre>moor('Anna')</pre></dd></dl><p>End.</p>"
+    )
+    assert shown(document) == [
+        ("", "- Cleat: Holds a rope.\n  Made of brass.\n- Bow, Stem: The front."),
+        ("moor(boat)", "Ties it up."),
+        ("moor(boat)", "moor('Anna')"),
+        ("", "End."),
+    ]
+
+
+def test_two_line_breaks_divide_paragraphs():
+    """As people write who know no <p>."""
+    document = html(
+        "<div>Lights<br><br>The lamp is lit at dusk.<br>It is put out at six.<br> <br>Ask the keeper.</div>"
+    )
+    assert texts(document) == ["Lights", "The lamp is lit at dusk.\nIt is put out at six.", "Ask the keeper."]
+
+
+def test_links_are_kept_and_made_absolute():
+    """By the address of the page; formulas are kept as their authors wrote them."""
+    body = (
+        "<p>See <a href='b.html'>the map</a>, <a href='#x'>below</a>, <a href='javascript:go()'>go</a> or write to "
+        "<a href='mailto:a@example.org'>a@example.org</a>.</p><p>It is <math alttext='v^2'><mi>v</mi></math>.</p>"
+    )
+    link = '<link rel="canonical" href="https://example.org/d/a.html">'
+    page = f"<html><head>{link}</head><body>{body}</body></html>"
+    assert texts(load("a.html", page.encode())) == [
+        "See [the map](https://example.org/d/b.html), below, go or write to a@example.org.",
+        "It is v^2.",
+    ]
+
+
 # --- reStructuredText -------------------------------------------------------------------------------------------------
 
 
@@ -246,10 +391,42 @@ def test_what_sphinx_adds_is_read_as_its_text():
     )
     assert [(block.form, block.text) for block in document.blocks] == [
         (Form.PARAGRAPH, "See the doors, `bot.Door` and more."),
-        (Form.PARAGRAPH, "2.0 It opens by itself."),
+        (Form.PARAGRAPH, "Added in version 2.0: It opens by itself."),
         (Form.CODE, "door.open()"),
         (Form.PARAGRAPH, "Mind the gap."),
     ]
+
+
+def test_boxes_conditions_and_changes_of_rst_are_read():
+    """With their titles, the words that Sphinx writes, and the lines of the file; a table of contents says nothing."""
+    document = rst(
+        *("Doors", "=====", "", ".. contents:: Inside", "", ".. topic:: Keys", "", "   Ask *Ida*.", ""),
+        *(".. admonition:: Mind", "", "   It is heavy.", "", ".. only:: html", "", "   Shown on the web.", ""),
+        *(".. deprecated:: 3.1", "   Use ``gate.open``.", "", ".. versionadded:: 2.5", "", "Hinges", "------", "Two."),
+    )
+    assert [(block.text, block.locator.lines) for block in document.blocks] == [
+        ("Keys", (6, 6)),
+        ("Ask Ida.", (8, 8)),
+        ("Mind", (10, 10)),
+        ("It is heavy.", (12, 12)),
+        ("Shown on the web.", (16, 16)),
+        ("Deprecated since version 3.1: Use `gate.open`.", (18, 19)),
+        ("Added in version 2.5.", (21, 21)),
+        ("Two.", (25, 25)),
+    ]
+
+
+def test_notes_and_links_of_rst_are_no_marks_in_the_text():
+    """A note is a paragraph; an address stays with its words, a name of a heading doesn't need one."""
+    document = rst(
+        *("Doors [1]_ open at six, see `the plan <https://doors.example/plan>`_ and https://doors.example.", ""),
+        *(".. [1] Not on Sundays.", "", ".. include:: more.rst"),
+    )
+    assert texts(document) == [
+        "Doors open at six, see [the plan](https://doors.example/plan) and https://doors.example.",
+        "Not on Sundays.",
+    ]
+    assert document.warnings == ("other files that it includes aren't read with it: `more.rst`",)
 
 
 def test_lines_of_rst_are_found_again():
@@ -354,16 +531,6 @@ def test_notes_of_a_docx_follow_what_refers_to_them(kind):
     assert forms(read)[-2:] == [(Form.PARAGRAPH, ("Rules",))] * 2
 
 
-def test_merged_cells_of_a_docx_are_said_once():
-    """Word shows one cell, so one is written."""
-    document = docx.Document()
-    table = document.add_table(2, 3)
-    table.cell(0, 0).merge(table.cell(0, 1)).text = "wide"
-    table.cell(0, 2).text, table.cell(1, 0).text, table.cell(1, 1).text, table.cell(1, 2).text = "x", "a", "b", "c"
-    [block] = load("a.docx", saved(document)).blocks
-    assert block.text == "| wide | x |  |\n| --- | --- | --- |\n| a | b | c |"
-
-
 # --- PDF --------------------------------------------------------------------------------------------------------------
 
 
@@ -378,24 +545,243 @@ def test_headers_and_page_numbers_of_a_pdf_go():
     assert pages[-1] > 2
 
 
-def test_words_divided_at_the_end_of_a_line_are_put_together():
-    """Search must find the word."""
-    from reportlab.pdfgen.canvas import Canvas
-
+def drawn(*lines: tuple, prepare: Callable[[Canvas], None] = lambda _: None, pages: int = 1) -> Document:
+    """A PDF of lines at places: (x, y, text, size of the font, its name); the last two may be left out."""
     stream = io.BytesIO()
-    canvas = Canvas(stream)
-    for height, line in ((700, "The lock is very sen-"), (688, "sitive and well-"), (676, "known to all.")):
-        canvas.drawString(100, height, line)
+    canvas = Canvas(stream, pagesize=(600, 800))
+    for _ in range(pages):
+        for x, y, text, *font in lines:
+            size, name = [*font, *(10, "Helvetica")[len(font) :]]
+            canvas.setFont(name, size)
+            canvas.drawString(x, y, text)
+        prepare(canvas)
+        canvas.showPage()
     canvas.save()
-    [text] = texts(load("a.pdf", stream.getvalue()))
-    assert text.replace("-", "") == "The lock is very sensitive and wellknown to all."
-    assert "sen-sitive" in text or "sensitive" in text
+    return load("a.pdf", stream.getvalue())
+
+
+def column(x: float, y: float, pitch: float, *texts: str) -> list[tuple]:
+    return [(x, y - number * pitch, text) for number, text in enumerate(texts)]
+
+
+def test_words_divided_at_the_end_of_a_line_are_put_together():
+    """Search must find the word, the paragraph goes on, and a word that has a hyphen anyway keeps it."""
+    lines = (
+        "The lock is very sen-",
+        "sitive, and it is well-",
+        "known that a self-",
+        "made key of the year 20-",
+        "24 fits.",
+    )
+    document = drawn(*column(60, 700, 12, *lines, "", "Keys are well-known."))
+    assert texts(document) == [
+        "The lock is very sensitive, and it is well-known that a self-made key of the year 20-24 fits.",
+        "Keys are well-known.",
+    ]
+
+
+@pytest.mark.parametrize("pitch", [12, 15, 20, 24])
+def test_a_paragraph_is_one_however_wide_its_lines_are_spaced(pitch):
+    """Contracts and theses have one and a half or two lines; short lines of a form are each their own."""
+    prose = (
+        "The boathouse is opened by the keeper at seven in the morning, and",
+        "closed by the last member who leaves. Lights are switched off in the",
+        "Harbour Room too. Members who forget this pay two euros into the",
+        "box beside the door.",
+    )
+    document = drawn(*column(60, 700, pitch, *prose), *column(60, 400, 20, "Port: Elmsund", "Berth: 14", "Mast: 9 m"))
+    assert texts(document) == [" ".join(prose), "Port: Elmsund", "Berth: 14", "Mast: 9 m"]
+
+
+def test_lines_that_are_not_full_stay_lines():
+    """As in an address; a sentence that ends in the middle of a line ends its paragraph."""
+    document = drawn(
+        *column(60, 700, 12, "Harbour office of the town of Elmsund", "Quay 3", "Open from 8 to 4"),
+        *column(
+            60, 600, 12, "Boats over nine metres pay twice the fee, and so do rafts", "of any length.", "Oars are free."
+        ),
+    )
+    assert texts(document) == [
+        "Harbour office of the town of Elmsund\nQuay 3\nOpen from 8 to 4",
+        "Boats over nine metres pay twice the fee, and so do rafts of any length.",
+        "Oars are free.",
+    ]
+
+
+LEFT = (
+    "The ferry to the island leaves every",
+    "hour from the second pier. Tickets are",
+    "sold on board, and whoever has a",
+    "bicycle waits until the",
+)
+RIGHT = (
+    "cars are on deck. The last ferry back",
+    "leaves at nine in the evening, but on",
+    "days with much wind it leaves already",
+    "at six.",
+)
+
+
+@pytest.mark.parametrize("by_rows", [True, False])
+def test_columns_are_read_one_after_the_other(by_rows):
+    """Whether the file holds them row by row or column by column, the sentence goes on in the next column."""
+    lines = [*column(60, 700, 12, *LEFT), *column(320, 700, 12, *RIGHT)]
+    if by_rows:
+        lines.sort(key=lambda line: -line[1])
+    assert texts(drawn(*lines)) == [" ".join(LEFT + RIGHT)]
+
+
+def test_a_note_between_the_parts_of_a_paragraph_comes_after_it():
+    """At the foot of a page, or a figure in the middle of one."""
+    document = drawn(
+        *column(60, 700, 12, "The key hangs behind the door of the office, and the keeper"),
+        (60, 670, "1 Until May only.", 7),
+        *column(60, 640, 12, "of the harbour has another one at home."),
+    )
+    assert texts(document) == [
+        "The key hangs behind the door of the office, and the keeper of the harbour has another one at home.",
+        "1 Until May only.",
+    ]
+
+
+def test_large_text_without_text_below_is_no_heading():
+    """Invoices and posters say what matters in large letters, and only text can be quoted."""
+    small = ("Goods stay ours until they are paid. Complaints are made in writing within ten days. " * 2).strip()
+    document = drawn(
+        (60, 760, "Harbour day", 30),
+        (60, 700, "Sunday, 8 June, from noon", 18),
+        (60, 660, "At the second pier", 18),
+        (60, 500, small, 8),
+        (60, 300, "Call 0555 311", 18),
+    )
+    assert document.title == "Harbour day"
+    assert texts(document)[-1] == "Call 0555 311"
+    assert "Sunday, 8 June, from noon" in " ".join(texts(document))
+    assert not any(block.heading for block in document.blocks)
+
+
+def test_a_stamp_at_the_margin_is_left_out_and_told():
+    """Archives print one on the first page, larger than the text."""
+
+    def stamp(canvas: Canvas) -> None:
+        canvas.rotate(90)
+        canvas.setFont("Helvetica", 20)
+        canvas.drawString(200, -30, "archive:77 [b] 2021")
+
+    document = drawn((60, 700, "Eels", 16), (60, 660, "Eels are caught at night."), prepare=stamp)
+    assert (document.title, shown(document)) == ("Eels", [("", "Eels are caught at night.")])
+    assert document.warnings == ("left out as a stamp at the margin: “archive:77 [b] 2021” (page 1)",)
+
+
+def test_a_page_whose_text_is_turned_is_read_upright():
+    """As scanners and spreadsheets turn wide pages; and what was drawn last may stand first."""
+
+    def turned(canvas: Canvas) -> None:
+        canvas.rotate(90)
+        canvas.drawString(100, -320, "Low water is at noon.")
+        canvas.setFont("Helvetica-Bold", 16)
+        canvas.drawString(100, -280, "Tides")
+
+    document = drawn(prepare=turned)
+    assert (document.title, texts(document)) == ("Tides", ["Low water is at noon."])
+
+
+def test_a_centred_header_belongs_to_its_table():
+    """It stands above the middle of a column whose texts begin at its left edge."""
+    rows = (
+        ("K-1", "The rope is torn"),
+        ("K-2", "The lock of the gate is rusty and can't be opened"),
+        ("K-3", "No key"),
+    )
+    lines = [(75, 700, "Code", 10, "Helvetica-Bold"), (290, 700, "Meaning", 10, "Helvetica-Bold")]
+    for number, (code, meaning) in enumerate(rows):
+        lines += [(60, 680 - 15 * number, code), (150, 680 - 15 * number, meaning)]
+    assert texts(drawn(*lines)) == [
+        "| Code | Meaning |\n| --- | --- |\n" + "\n".join(f"| {code} | {meaning} |" for code, meaning in rows)
+    ]
+
+
+@pytest.mark.parametrize("ruled", [True, False])
+@pytest.mark.parametrize("align", ["TOP", "MIDDLE"])
+def test_cells_of_several_lines_stay_in_their_rows(ruled, align):
+    """Whether rules divide them or not."""
+    style = ParagraphStyle("cell", fontName="Helvetica", fontSize=10, leading=12)
+    rows = (
+        ("Boat", "Before you leave", "Fee"),
+        ("Canoe", "Look whether both paddles are in the boat, then sign the book in the office.", "4 euros"),
+        ("Rowing boat of the club", "Take the oars from the shed.", "6 euros"),
+    )
+    stream = io.BytesIO()
+    styles = [("VALIGN", (0, 0), (-1, -1), align), *([("GRID", (0, 0), (-1, -1), 0.5, "black")] if ruled else [])]
+    cells = [[Flowing(text, style) for text in row] for row in rows]
+    SimpleDocTemplate(stream, invariant=1).build([Table(cells, colWidths=[80, 180, 60], style=styles)])
+    [block] = load("a.pdf", stream.getvalue()).blocks
+    assert block.text == "\n".join(
+        [f"| {' | '.join(rows[0])} |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in rows[1:])]
+    )
+
+
+def test_a_ruled_table_repeats_what_spans_and_goes_on_over_pages():
+    """Its title is no header, and the header of the next page no row."""
+    rows = [["Fees in euros", "", ""], ["Boat", "Season", ""], ["", "High", "Low"], ["Canoe", "20", "12"]]
+    spans = [("SPAN", (0, 0), (2, 0)), ("SPAN", (0, 1), (0, 2)), ("SPAN", (1, 1), (2, 1))]
+    stream = io.BytesIO()
+    SimpleDocTemplate(stream).build([Table(rows, style=[("GRID", (0, 0), (-1, -1), 1, "black"), *spans])])
+    assert texts(load("a.pdf", stream.getvalue())) == [
+        "Fees in euros",
+        "| Boat | Season High | Season Low |\n| --- | --- | --- |\n| Canoe | 20 | 12 |",
+    ]
+    long = [["Boat", "Berth"], *([f"Boat {number}", f"Pier {number % 7}"] for number in range(90))]
+    stream = io.BytesIO()
+    SimpleDocTemplate(stream).build([Table(long, style=[("GRID", (0, 0), (-1, -1), 1, "black")], repeatRows=1)])
+    [block] = load("a.pdf", stream.getvalue()).blocks
+    assert len(block.text.split("\n")) == 92
+    assert block.text.count("Berth") == 1
+
+
+def test_rules_without_text_are_a_drawing():
+    """Diagrams and empty forms have grids too."""
+    document = drawn(
+        (60, 700, "The plan of the quay."), prepare=lambda canvas: canvas.grid([60, 90, 120], [300, 330, 360])
+    )
+    assert texts(document) == ["The plan of the quay."]
+
+
+def test_what_is_filled_into_a_form_is_read_beside_its_label():
+    """The values aren't text of the page."""
+
+    def fill(canvas: Canvas) -> None:
+        canvas.acroForm.textfield(name="port", value="Elmsund", x=140, y=695, width=120, height=18)
+        canvas.acroForm.checkbox(name="crew", checked=True, x=60, y=648, size=14)
+        canvas.acroForm.checkbox(name="dog", checked=False, x=60, y=618, size=14)
+
+    document = drawn((60, 700, "Home port:"), (80, 650, "With a crew"), (80, 620, "With a dog"), prepare=fill)
+    assert texts(document) == ["Home port: Elmsund", "[x] With a crew", "[ ] With a dog"]
+
+
+def test_links_of_a_pdf_are_kept():
+    """As in Markdown, beside their words; only those to the web."""
+
+    def link(canvas: Canvas) -> None:
+        canvas.linkURL("https://example.org/tides", (100, 696, 150, 712))
+        canvas.linkURL("file:///etc/passwd", (60, 676, 150, 692))
+
+    document = drawn((60, 700, "See the tide tables for the week."), (60, 680, "They are free."), prepare=link)
+    assert "(https://example.org/tides)" in texts(document)[0]
+    assert "passwd" not in str(document)
+
+
+@pytest.mark.parametrize("title", ["(anonymous)", "untitled", "Microsoft Word - letter.docx", "a.tex"])
+def test_a_title_that_a_program_made_up_is_none(title):
+    """The first heading says what the document is about."""
+    document = drawn(
+        (60, 700, "Eels", 16), (60, 660, "Eels are caught at night."), prepare=lambda canvas: canvas.setTitle(title)
+    )
+    assert document.title == "Eels"
 
 
 def test_a_pdf_without_text_says_what_to_do():
     """A scan is the commonest disappointment."""
-    from reportlab.pdfgen.canvas import Canvas
-
     stream = io.BytesIO()
     canvas = Canvas(stream)
     canvas.rect(100, 100, 200, 200, fill=1)

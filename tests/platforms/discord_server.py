@@ -92,6 +92,8 @@ class DiscordServer:
         self.interactions: dict[str, Interaction] = {}  # by token
         self.content_allowed = True  # the switch in the developer portal
         self.gateway_down = False
+        self.gateway_hangs_up = False
+        self.dialled = 0
         self.fatal_close: int | None = None  # answer to the next IDENTIFY
         self.forbidden: set[str] = set()  # channels
         self.files_forbidden: set[str] = set()  # channels
@@ -383,7 +385,11 @@ class DiscordServer:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         interval = self.heartbeat_interval
+        self.dialled += 1
         await socket.send_str(json.dumps({"op": 10, "d": {"heartbeat_interval": int(interval * 1000)}}))
+        if self.gateway_hangs_up:
+            await socket.close(code=4000)
+            return socket
         try:
             while True:
                 message = await socket.receive(timeout=interval * 2)

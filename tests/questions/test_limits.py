@@ -1,7 +1,7 @@
 """How many questions in a while, whatever the clock does."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,8 +19,9 @@ class Clock:
         return self.now
 
 
-def question(author: str, chat: str = "chat") -> Question:
-    return Question("text", "c", author, Address("test", chat, "1"), datetime.now(UTC))
+def question(author: str, chat: str = "chat", *, ago: float = 0.0) -> Question:
+    """One that was asked so many seconds ago."""
+    return Question("text", "c", author, Address("test", chat, "1"), datetime.now(UTC) - timedelta(seconds=ago))
 
 
 def limits(clock: Clock, author: int = 2, chat: int = 0) -> QuestionLimits:
@@ -36,7 +37,7 @@ def test_the_window_moves():
     limited.count(question("ann"))
     with pytest.raises(RateLimited) as refusal:
         limited.count(question("ann"))
-    assert refusal.value.seconds == pytest.approx(20)
+    assert refusal.value.seconds == pytest.approx(20, abs=0.1)
     clock.now += 20
     limited.count(question("ann"))
     limited.count(question("bob"))
@@ -81,4 +82,38 @@ def test_who_asks_no_more_is_forgotten():
         limited.count(question(f"person {number}"))
     clock.now += 61
     limited.count(question("ann"))
-    assert len(limited._asked) == 1
+    assert len(limited._counted) == 1
+
+
+def test_questions_of_an_absence_count_by_when_they_were_asked():
+    """They arrive within a second, but were asked over an hour. What was too much then is too much now."""
+    limited = limits(Clock(), author=2)
+    for minutes in range(60, 0, -1):
+        limited.count(question("ann", ago=60 * minutes))
+    limited.count(question("ann"))
+    limited.count(question("ann"))
+    for seconds in (3000, 2990):
+        limited.count(question("bob", ago=seconds))
+    with pytest.raises(RateLimited):
+        limited.count(question("bob", ago=2980))
+    limited.count(question("bob", ago=2900))
+
+
+def test_questions_of_two_chats_may_come_one_chat_after_the_other():
+    """After an absence those of the second chat were asked at the same times as those of the first, or before."""
+    limited = limits(Clock(), author=3)
+    for chat in ("first", "second"):
+        for minutes in range(60, 0, -1):
+            limited.count(question("ann", chat, ago=60 * minutes))
+
+
+def test_a_clock_that_is_wrong_by_a_day_limits_as_any_other(monkeypatch):
+    """The platform says when a question was asked, by a clock of its own."""
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    limited = limits(Clock(), author=2)
+    limited.count(question("ann"))
+    limited.count(question("ann"))
+    with pytest.raises(RateLimited) as refusal:
+        limited.count(question("ann"))
+    assert 50 < refusal.value.seconds <= 60

@@ -90,6 +90,7 @@ async def test_what_runs_at_a_stop_is_answered_after_the_next_start(engine, adap
     second = Dispatcher(engine, journal, QueueSettings())
     second.register([adapter])
     assert await second.resume() == 2
+    assert second.counts["resumed"] == 2
     await second.idle()
     assert adapter.texts == ["re: one", "re: two"]
 

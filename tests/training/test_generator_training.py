@@ -31,7 +31,7 @@ from tests.tiny_models import _example
 from tests.writing import change_weights
 
 SETTINGS = GeneratorSettings(provider="local", dtype="float32", persona="You are kind.", max_new_tokens=80)
-KINDS = ["gpt2", "dialogpt", "llama", "gemma", "qwen", "t5"]
+KINDS = ["gpt2", "dialogpt", "llama", "gemma", "qwen", "deepseek-r1", "t5", "bart"]
 
 
 def base_of(model: str, **settings) -> _Base:
@@ -168,13 +168,6 @@ def test_what_a_training_takes_grows_with_the_model(tiny):
     assert needed(replace(plan, method="full")) > 3 * needed(plan)
     assert needed(replace(plan, accumulate=8)) < needed(plan)
     assert 4e9 < needed(plan) < 6e9
-
-
-def test_the_memory_that_is_free_is_known():
-    """On every machine that the tests run on."""
-    free = generator.free_memory()
-    assert free is not None
-    assert free > 10**8
 
 
 def test_missing_libraries_are_one_line_with_the_command(data, tmp_path, monkeypatch):

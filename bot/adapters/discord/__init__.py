@@ -2,6 +2,7 @@
 
 adapter       composes the parts and hands each event to one of them
 connection    logs in, stays connected, and starts a new client when a connection ends
+dialling      pauses between the tries to connect
 absences      when each shard was away
 addressing    makes Questions of the messages that address the bot
 incoming      takes in messages, edits and deletions, also those of an absence

@@ -1,7 +1,7 @@
 """Reads Discord messages: decides whether one addresses the bot, and makes a Question of it."""
 
 import re
-from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import discord
 
@@ -15,6 +15,10 @@ PLATFORM = "discord"
 _LONGEST_TITLE = 100  # characters in the name of a thread
 _EMOJI = re.compile(r"<a?:(\w+):\d+>")
 _USER = re.compile(r"<@!?(\d+)>")
+_ROLE = re.compile(r"<@&(\d+)>")
+_CHANNEL = re.compile(r"<#(\d+)>")
+_TIME = re.compile(r"<t:(-?\d+)(?::\w)?>")
+_COMMAND = re.compile(r"</([^:<>]+):\d+>")
 
 
 class MessageReader:
@@ -38,7 +42,9 @@ class MessageReader:
         followed = await self._followed(message, me)
         addressed = message.guild is None or _mentions(message, me) or followed is not None or _replies_to(message, me)
         policy = await self.policy(message.channel) if message.guild is not None else Policy.ALWAYS
-        if policy is Policy.OFF or (not addressed and not (message.content and _may_answer(message, policy, me))):
+        if policy is Policy.OFF or (
+            not addressed and not (_says_something(message) and _may_answer(message, policy, me))
+        ):
             return None
         text, replied_to = _text(message, me), followed.text if followed else _replied_text(message, me)
         if not text and replied_to and not followed:  # "@bot" below somebody's question
@@ -60,6 +66,7 @@ class MessageReader:
                     "unasked": not (addressed or _opens_post(message) or _takes_part(message.channel, me)),
                     "thread": text[:_LONGEST_TITLE] if opens_thread else None,
                     "server": message.guild.id if message.guild else None,
+                    "asked": text[:_LONGEST_TITLE],  # named where the answer can't be sent to the channel
                 },
             ),
             received_at=message.created_at,
@@ -82,7 +89,10 @@ class MessageReader:
         replied = reference.resolved
         if isinstance(replied, discord.Message) and replied.author.id != me.id:
             return None
-        return await self._answers.answered_by(PLATFORM, str(reference.message_id))
+        sent = str(reference.message_id)
+        return await self._answers.answered_by(PLATFORM, sent) or await self._answers.answered_by(
+            PLATFORM, f"{sent}@{reference.channel_id}"
+        )
 
     def _may_open_thread(self, message: discord.Message, me: discord.abc.User) -> bool:
         """Whether the question of a message gets a thread, by the settings and the known permissions."""
@@ -160,6 +170,11 @@ def _opens_post(message: discord.Message) -> bool:
     )
 
 
+def _says_something(message: discord.Message) -> bool:
+    """Whether a message has words, or opens a post, whose title asks."""
+    return bool(message.content) or _opens_post(message)
+
+
 def _mentions(message: discord.Message, me: discord.abc.User) -> bool:
     role = message.guild.self_role if message.guild else None  # people often pick this role, which has the bot's name
     return any(user.id == me.id for user in message.mentions) or (role is not None and role in message.role_mentions)
@@ -175,21 +190,41 @@ def _replied_text(message: discord.Message, me: discord.abc.User) -> str | None:
     replied = message.reference.resolved if message.reference else None
     if not isinstance(replied, discord.Message) or replied.author.id == me.id:
         return None
-    return _readable(replied.content, replied.mentions) or None
+    return _readable(replied, replied.content) or None
 
 
 def _text(message: discord.Message, me: discord.abc.User) -> str:
     text = message.content.replace(f"<@{me.id}>", " ").replace(f"<@!{me.id}>", " ")
     if message.guild and message.guild.self_role:
         text = text.replace(message.guild.self_role.mention, " ")
-    text = _readable(text, message.mentions)
+    text = _readable(message, text)
     if _opens_post(message) and isinstance(message.channel, discord.Thread):
         return f"{message.channel.name}\n{text}".strip()
     return text
 
 
-def _readable(text: str, mentions: Sequence[discord.abc.User]) -> str:
-    """Replace Discord's codes for emoji and users by their names."""
-    names = {str(user.id): user.display_name for user in mentions}
+def _readable(message: discord.Message, text: str) -> str:
+    """Replace Discord's codes in the text of a message: those for emoji, people, roles, channels and commands by names."""
+    guild = message.guild
+    names = {str(user.id): user.display_name for user in message.mentions}
+
+    def role(code: re.Match[str]) -> str:
+        found = guild.get_role(int(code[1])) if guild else None
+        return f"@{found.name if found else 'a role'}"
+
+    def channel(code: re.Match[str]) -> str:
+        found = guild.get_channel_or_thread(int(code[1])) if guild else None
+        return f"#{found.name if found else 'a channel'}"
+
     text = _EMOJI.sub(r":\1:", text)
-    return " ".join(_USER.sub(lambda match: f"@{names.get(match[1], 'somebody')}", text).split(" ")).strip()
+    text = _USER.sub(lambda code: f"@{names.get(code[1], 'somebody')}", text)
+    text = _COMMAND.sub(r"/\1", _TIME.sub(_in_words, _CHANNEL.sub(channel, _ROLE.sub(role, text))))
+    return " ".join(text.split(" ")).strip()
+
+
+def _in_words(code: re.Match[str]) -> str:
+    """The date that a code for a time shows, which the client writes in the time zone of each reader."""
+    try:
+        return f"{datetime.fromtimestamp(int(code[1]), UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "a time"

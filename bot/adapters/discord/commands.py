@@ -247,9 +247,7 @@ class _Bot(app_commands.Group):
     @app_commands.describe(file="The document.", path="Where it goes among the documents. Default: its name.")
     async def add(self, interaction: Interaction, file: discord.Attachment, path: str = "") -> None:
         async def work() -> str:
-            limit = self._actions.administration.settings.administration.document_bytes
-            if file.size > limit:
-                raise DocumentError(f"{file.filename}: larger than {limit} bytes (administration.document_bytes)")
+            await self._actions.administration.require_addable(path or file.filename, file.size)
             try:
                 content = await file.read()
             except discord.HTTPException as error:

@@ -14,6 +14,7 @@ from discord.gateway import KeepAliveHandler
 from bot.adapters.discord.absences import Absences
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.addressing import PLATFORM
+from bot.adapters.discord.dialling import Dialling
 from bot.adapters.discord.places import NOBODY
 from bot.core.errors import SettingsError, StorageError
 from bot.core.settings import DiscordSettings
@@ -149,6 +150,7 @@ class Connection:
             if self._all_ready and (missed := self._absences.take(shard)):
                 self.start(catch_up(missed))
 
+        _pause_between_dials(client)
         prefix = "on_shard_" if self._settings.sharded else "on_"
         client.event(on_ready)
         client.event(on_shard_ready)
@@ -187,6 +189,17 @@ class Connection:
 
     async def _connection_lost(self, shard: int = 0) -> None:
         self._absences.lost(shard)
+
+
+def _pause_between_dials(client: Client) -> None:
+    """Let a client wait between its tries to connect, for which the library has no hook."""
+    dial, dialling = client.http.ws_connect, Dialling()
+
+    async def dial_in_time(url: str, *, compress: int = 0) -> Any:
+        await asyncio.sleep(dialling.pause(client.shard_count or 1))
+        return await dial(url, compress=compress)
+
+    object.__setattr__(client.http, "ws_connect", dial_in_time)
 
 
 def _incurable(error: Exception) -> SettingsError | None:

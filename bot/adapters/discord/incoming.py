@@ -15,11 +15,11 @@ from bot.adapters.discord.addressing import PLATFORM, MessageReader
 from bot.adapters.discord.commands import HELP
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
-from bot.adapters.discord.places import PlaceClosed
+from bot.adapters.discord.places import MessageRefused, PlaceClosed
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import failure
 from bot.adapters.rates import Rate, ReplyLimits
-from bot.core.errors import EngineBusy, RateLimited, StorageError, Undeliverable
+from bot.core.errors import EngineBusy, RateLimited, StorageError
 from bot.core.messages import Address, Question
 from bot.core.settings import DiscordSettings
 from bot.questions.admission import Admission
@@ -130,12 +130,11 @@ class Incoming:
         async with self._in_order(channel):
             pass  # the message is taken in, if its own event came just before
         for sent in await self._admission.withdraw(address):
-            for place in (channel, message):  # a thread of the question has its id
-                await self._outbox.delete(place, sent)
+            await self._outbox.delete(channel, message, sent)
 
     async def _say_instead(self, message: discord.Message, text: str) -> None:
         """Reply with a hint or refusal, or with a reaction if the person or the channel got several lately."""
-        with suppress(discord.HTTPException, PlaceClosed, Undeliverable):
+        with suppress(discord.HTTPException, PlaceClosed, MessageRefused):
             if self._refusals.take(message.channel.id, message.author.id):
                 await self._outbox.reply(message, text)
             else:

@@ -11,10 +11,10 @@ from bot.adapters.discord.actions import Interaction
 from bot.adapters.discord.addressing import PLATFORM, MessageReader, conversation_in
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
-from bot.adapters.discord.places import InInteraction, PlaceClosed
+from bot.adapters.discord.places import InInteraction, MessageRefused, PlaceClosed
 from bot.adapters.discord.responses import defer, failure, respond
 from bot.adapters.recent import Recent
-from bot.core.errors import BotError, Undeliverable
+from bot.core.errors import BotError
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
@@ -100,7 +100,7 @@ class Interactions:
         question = f"{interaction.user.display_name}: {stored.question.text}"
         try:
             await self._outbox.share(interaction.channel_id, stored.answer, question)
-        except (PlaceClosed, Undeliverable) as error:
+        except (PlaceClosed, MessageRefused) as error:
             await interaction.followup.send(f"⚠️ This can't be shared: {error}.", ephemeral=True)
 
     async def forget_conversation(self, conversation: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import discord
 
@@ -13,12 +14,15 @@ from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.places import (
     THREAD_EXISTS,
     Content,
+    FileRefused,
     ForbiddenChannels,
     InChannel,
     InDirect,
     InInteraction,
+    MessageRefused,
     Place,
     PlaceClosed,
+    missing_permissions,
     nonce_of,
     token_lives,
 )
@@ -73,24 +77,39 @@ class Outbox:
         [beginning, *_] = split_markdown(rendering.harmless(text), rendering.LONGEST_MESSAGE - 2) or ["…"]
         buttons = stop_button(address, str(address.details.get("author", 0)))
         content = Content(beginning, nonce_of(*address.key, "draft"), buttons)
-        return await _send(places[:1], content, replaces, first=True)
+        return await places[0].send(content, _edited(places[0], replaces, first=True))
 
     async def reply(self, message: discord.Message, text: str) -> None:
-        """Reply to a message with a text that is no answer. Raises PlaceClosed and Undeliverable."""
+        """Reply to a message with a text that is no answer. Raises PlaceClosed and MessageRefused."""
         place = InChannel(self._connection.client, message.channel.id, message.id, self.forbidden)
         await place.send(Content(text, nonce_of(message.id, "line")), None)
 
     async def share(self, channel: int, answer: Answer, question: str) -> None:
-        """Send a private answer to a channel, below its question. Raises PlaceClosed and Undeliverable."""
+        """Send a private answer to a channel, below its question. Raises PlaceClosed and MessageRefused."""
         rendered = rendering.render(answer, question=question)
         place = InChannel(self._connection.client, channel, None, self.forbidden)
         for part in range(len(rendered.parts)):
             nonce = nonce_of(answer.reference, "share", part)
-            await place.send(_content(rendered, part, nonce, _buttons(answer, shareable=False)), None)
+            content = _content(rendered, part, nonce, _buttons(answer, shareable=False))
+            try:
+                await place.send(content, None)
+            except FileRefused:
+                await place.send(content.plain(file_sent=False), None)
 
-    async def delete(self, channel: int, message: str) -> None:
-        """Delete a message; a refusal is ignored."""
-        await _delete(InChannel(self._connection.client, channel, None, ForbiddenChannels()), message)
+    async def delete(self, channel: int, question: int, message: str) -> None:
+        """Delete a message of the answer to a question in a channel; a refusal is ignored.
+
+        The message is in the channel, in the thread of the question, which has its id, or, by its own id, elsewhere.
+        """
+        client = self._connection.client
+        number, _, elsewhere = message.partition("@")
+        known_thread = client.get_channel(question) is not None  # a closed one may not be known
+        places = (
+            [int(elsewhere)] if elsewhere.isdecimal() else [question, channel] if known_thread else [channel, question]
+        )
+        for place in places:
+            if await _delete(InChannel(client, place, None, ForbiddenChannels()), number):
+                return
 
     @contextmanager
     def deferring(self, address: Address) -> Iterator[None]:
@@ -118,7 +137,14 @@ class Outbox:
             thread = await self._thread(address) if details.get("thread") else None
             reply_to = None if thread else int(address.message)
             places.append(InChannel(client, thread or int(address.chat), reply_to, self.forbidden))
-        return [*places, InDirect(client, details["author"])]
+        return [*places, InDirect(client, details["author"], self._heading(address))]
+
+    def _heading(self, address: Address) -> str:
+        """Return what stands above an answer that goes to its asker directly: the question, unless that is quoted anyway."""
+        if not (asked := address.details.get("asked")):
+            return ""
+        missing = missing_permissions(self._connection.client.get_channel(int(address.chat)))
+        return rendering.heading(asked, address.chat, missing)
 
     async def _thread(self, address: Address) -> int | None:
         """Return the thread of a question, and open it if needed; None if that is refused."""
@@ -153,23 +179,58 @@ def _content(
         buttons if part == len(rendered.parts) - 1 else None,
         rendered.file if part == 0 else None,
         mark(rendered.without_file) if rendered.without_file and part == 0 else None,
+        mark(rendered.file_elsewhere) if rendered.file_elsewhere and part == 0 else None,
     )
 
 
 async def _send(places: Sequence[Place], content: Content, replaces: str | None, *, first: bool) -> str:
-    """Send to the first open place, and return the id of the message. Raises Undeliverable if all are closed."""
+    """Send to the first place that takes a message, and return its id. Raises Undeliverable if none does.
+
+    A place that refuses the message for what it is gets a sentence about that.
+    """
     reason = "there is no place left to write to"
+    refusing: Place | None = None
+    sent = ""
     for place in places:
-        edited = replaces if replaces != InInteraction.ORIGINAL or isinstance(place, InInteraction) else None
-        if first and isinstance(place, InInteraction):
-            edited = InInteraction.ORIGINAL
         try:
-            return await place.send(content, edited)
+            sent = await _send_with_file(place, places[-1], content, _edited(place, replaces, first=first))
+            break
         except PlaceClosed as closed:
-            reason = str(closed)
-    raise Undeliverable(reason)
+            reason = reason if refusing else str(closed)
+        except MessageRefused as refusal:
+            reason, refusing = (reason, refusing) if refusing else (str(refusal), place)
+    if refusing is not None:
+        sentence = Content(rendering.refusal(reason, sent_directly=bool(sent)), nonce_of(content.nonce, "refusal"))
+        with suppress(PlaceClosed, MessageRefused):
+            said = await refusing.send(sentence, _edited(refusing, replaces, first=first))
+            sent = sent or said
+    if not sent:
+        raise Undeliverable(reason)
+    return sent
 
 
-async def _delete(place: Place, message: str) -> None:
-    with suppress(PlaceClosed, Undeliverable):
-        await place.delete(message)
+async def _send_with_file(place: Place, directly: Place, content: Content, replaces: str | None) -> str:
+    """Send to a place; if that takes no file, without it, and all of it to the asker `directly`."""
+    try:
+        return await place.send(content, replaces)
+    except FileRefused:
+        sent = await place.send(content.plain(file_sent=False), replaces)
+    with suppress(PlaceClosed, MessageRefused, FileRefused):
+        await directly.send(replace(content, nonce=nonce_of(content.nonce, "file"), view=None), None)
+        await place.send(content.plain(file_sent=True), sent)
+    return sent
+
+
+def _edited(place: Place, replaces: str | None, *, first: bool) -> str | None:
+    """Return the id of the message to edit in a place, if there is one."""
+    if isinstance(place, InInteraction):
+        return InInteraction.ORIGINAL if first else replaces
+    elsewhere = replaces is not None and "@" in replaces  # a response to an interaction, or a direct message
+    return None if elsewhere and not isinstance(place, InDirect) else replaces
+
+
+async def _delete(place: Place, message: str) -> bool:
+    """Delete a message. Returns False if it is not there, or can't be deleted."""
+    with suppress(PlaceClosed, MessageRefused):
+        return await place.delete(message)
+    return False

@@ -2,7 +2,7 @@
 
 A message in a channel carries a nonce that is derived from its question and its answer, so that Discord drops a repeated send
 within a few minutes. A response to an interaction is edited, which may be repeated. A place that refuses the bot raises
-PlaceClosed, and a message that Discord will never accept raises Undeliverable.
+PlaceClosed; one that refuses a message, or its file, raises MessageRefused or FileRefused.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import discord
 import structlog
 
-from bot.core.errors import Undeliverable
+from bot.adapters.discord.rendering import LONGEST_MESSAGE
+from bot.adapters.layout import utf16_length
 
 _log = structlog.stdlib.get_logger(__name__)
 NOBODY = discord.AllowedMentions.none()
@@ -29,14 +30,15 @@ _FILE_NAME = "answer.md"
 _UNKNOWN_CHANNEL, _UNKNOWN_MESSAGE, _UNKNOWN_WEBHOOK, _UNKNOWN_INTERACTION = 10003, 10008, 10015, 10062
 _MISSING_ACCESS, _MISSING_PERMISSIONS = 50001, 50013
 _INVALID_WEBHOOK_TOKEN, _NO_REPLY_WITHOUT_HISTORY, _UNKNOWN_REFERENCE = 50027, 160002, 50035
-ALREADY_ACKNOWLEDGED, THREAD_EXISTS = 40060, 160004
+ALREADY_ACKNOWLEDGED, THREAD_EXISTS, _THREAD_ARCHIVED = 40060, 160004, 50083
+_REASONS = {200000: "the AutoMod of this server blocks it", 50035: "it finds an error in the message"}
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """The content of one message. Discord drops a second message with the same `nonce` in a channel.
 
-    `without_file` is the text for a channel that refuses `file`.
+    `without_file` is the text for a place that refuses `file`, and `file_elsewhere` that for one whose reader has got it.
     """
 
     text: str
@@ -44,6 +46,12 @@ class Content:
     view: discord.ui.View | None = None
     file: str | None = None
     without_file: str | None = None
+    file_elsewhere: str | None = None
+
+    def plain(self, *, file_sent: bool) -> "Content":
+        """Return the content without its file, which the reader may have been sent to another place."""
+        text = self.file_elsewhere if file_sent else self.without_file
+        return replace(self, text=text or self.text, file=None)
 
     def files(self) -> list[discord.File]:
         """Return new file objects for one try: sending consumes them."""
@@ -54,14 +62,22 @@ class PlaceClosed(Exception):
     """A place refuses the bot. The text names the reason."""
 
 
+class MessageRefused(Exception):
+    """Discord refuses a message for what it is. The text names the reason."""
+
+
+class FileRefused(Exception):
+    """A place takes no file from the bot. Nothing was sent."""
+
+
 class Place(Protocol):
-    """A destination of messages. Its methods raise PlaceClosed, and Undeliverable if the message itself is refused."""
+    """A destination of messages. Its methods raise PlaceClosed, and MessageRefused if the message itself is refused."""
 
     async def send(self, content: Content, replaces: str | None) -> str:
-        """Send a message, or edit the one with the id `replaces`. Returns the message's id."""
+        """Send a message, or edit the one with the id `replaces`. Returns the message's id. Raises FileRefused too."""
 
-    async def delete(self, message: str) -> None:
-        """Delete a message of the bot. Does nothing if it is gone already."""
+    async def delete(self, message: str) -> bool:
+        """Delete a message of the bot. Returns False if it is not there."""
 
 
 class ForbiddenChannels:
@@ -95,6 +111,8 @@ class InChannel:
     def __init__(
         self, client: discord.Client, channel: int, reply_to: int | None, forbidden: ForbiddenChannels
     ) -> None:
+        self.number = channel
+        self._client = client
         self._channel = client.get_partial_messageable(channel)
         self._reply_to = reply_to
         self._forbidden = forbidden
@@ -106,16 +124,16 @@ class InChannel:
             except discord.HTTPException as error:
                 if content.file is None or error.status not in (403, 413):
                     raise
-            _log.warning("a channel takes no file; the bot needs Attach Files", channel=self._channel.id)
-            plain = replace(content, text=content.without_file or content.text, file=None)
-            return await self._put(plain, replaces)
+                _log.warning("a channel takes no file; the bot needs Attach Files", channel=self._channel.id)
+                raise FileRefused from error
 
-    async def delete(self, message: str) -> None:
+    async def delete(self, message: str) -> bool:
         with self._refusals():
             try:
                 await self._channel.get_partial_message(int(message)).delete()
             except discord.NotFound:
-                return
+                return False
+        return True
 
     async def _put(self, content: Content, replaces: str | None) -> str:
         """Edit the message `replaces`, or send a new one if it is gone; without a reference if replies are refused."""
@@ -151,36 +169,55 @@ class InChannel:
 
     @contextmanager
     def _refusals(self, *, closing: bool = False) -> Iterator[None]:
-        """Raise refusals as PlaceClosed or Undeliverable. With `closing`, a missing permission forbids the channel."""
+        """Raise refusals as PlaceClosed or MessageRefused. With `closing`, a missing permission forbids the channel."""
         try:
             yield
         except discord.Forbidden as error:
             if closing and error.code in (_MISSING_ACCESS, _MISSING_PERMISSIONS):
-                _log.warning("the bot may not write in a channel and leaves it alone", channel=self._channel.id)
+                missing = missing_permissions(self._client.get_channel(self.number))
+                _log.warning(
+                    "the bot may not write in a channel and leaves it alone", channel=self.number, missing=missing
+                )
                 self._forbidden.add(self._channel.id)
             raise PlaceClosed("the bot may not write in this channel") from error
         except discord.NotFound as error:
             raise PlaceClosed("the channel is gone") from error
         except discord.HTTPException as error:
-            if error.status == 400:
-                raise Undeliverable(f"Discord refuses the message (code {error.code})") from error
+            if error.code == _THREAD_ARCHIVED:
+                raise PlaceClosed("the thread is closed") from error
+            raise_if_refused(error)
             raise
 
 
 class InDirect:
-    """The direct conversation with a user, for an answer that can't be sent to the place of its question."""
+    """The direct conversation with a user, for an answer that can't be sent to the place of its question.
 
-    def __init__(self, client: discord.Client, user: int) -> None:
+    The ids of its messages are `message@channel`: a deleted question takes them along too.
+    """
+
+    def __init__(self, client: discord.Client, user: int, heading: str) -> None:
+        """`heading` stands above the first message, and names the question."""
         self._client = client
         self._user = user
+        self._heading = heading
 
     async def send(self, content: Content, replaces: str | None) -> str:
-        return await (await self._place()).send(content, replaces)
+        channel = await self._open()
+        number, _, there = (replaces or "").partition("@")
+        if there == str(channel.number):
+            return f"{await channel.send(content, number)}@{there}"
+        heading, self._heading = self._heading, ""
+        below = f"{heading}\n{content.text}".lstrip()
+        if utf16_length(below) <= LONGEST_MESSAGE:
+            content = replace(content, text=below)
+        else:
+            await channel.send(Content(heading, nonce_of(content.nonce, "heading")), None)
+        return f"{await channel.send(content, None)}@{channel.number}"
 
-    async def delete(self, message: str) -> None:
-        await (await self._place()).delete(message)
+    async def delete(self, message: str) -> bool:
+        return await (await self._open()).delete(message.partition("@")[0])
 
-    async def _place(self) -> InChannel:
+    async def _open(self) -> InChannel:
         try:
             channel = await self._client.create_dm(discord.Object(self._user))
         except discord.HTTPException as error:
@@ -221,10 +258,11 @@ class InInteraction:
             )
             return str(edited.id)
 
-    async def delete(self, message: str) -> None:
+    async def delete(self, message: str) -> bool:
         with self._expiry():
             there: Any = message
             await self._webhook.delete_message(there)
+        return True
 
     @contextmanager
     def _expiry(self) -> Iterator[None]:
@@ -234,14 +272,30 @@ class InInteraction:
             gone = (_UNKNOWN_WEBHOOK, _UNKNOWN_INTERACTION, _UNKNOWN_MESSAGE, _INVALID_WEBHOOK_TOKEN, _UNKNOWN_CHANNEL)
             if error.code in gone or error.status in (401, 403, 404):
                 raise PlaceClosed("the interaction takes no more responses") from error
-            if error.status == 400:
-                raise Undeliverable(f"Discord refuses the message (code {error.code})") from error
+            raise_if_refused(error)
             raise
+
+
+def raise_if_refused(error: discord.HTTPException) -> None:
+    """Raise MessageRefused if Discord will never accept the message."""
+    if error.status == 400:
+        _log.warning("Discord refuses a message", code=error.code)
+        raise MessageRefused(_REASONS.get(error.code, f"code {error.code}")) from error
 
 
 def token_lives(taken_at: float) -> bool:
     """Whether the token of an interaction that came at `taken_at` (seconds since the epoch) is still valid."""
     return time.time() - taken_at < _TOKEN_LIVES
+
+
+def missing_permissions(channel: object) -> str:
+    """Return the names of the permissions that the bot lacks for answering in a channel; empty where they are not known."""
+    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread) or channel.guild.me is None:
+        return ""
+    allowed = channel.permissions_for(channel.guild.me)
+    sending = "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
+    missing = (name for name in ("view_channel", sending, "read_message_history") if not getattr(allowed, name))
+    return ", ".join(name.replace("_", " ").title() for name in missing)
 
 
 def nonce_of(*names: object) -> str:

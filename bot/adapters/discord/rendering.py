@@ -2,15 +2,18 @@
 
 Discord's Markdown differs from CommonMark, in which documents are written: three backticks open code anywhere, longer fences
 and tilde fences don't exist, and tables are plain text. So code and tables are found by CommonMark's rules and written anew by
-Discord's. All other text is changed so that it mentions nobody, hides no address behind a link, and doesn't look like the
-bot's own small print.
+Discord's, and the lines of a paragraph, which Discord would show as lines, become one. All other text is changed so that it
+mentions nobody, hides no address behind a link, and doesn't look like the bot's own small print.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bot.adapters.layout import LATE, safe, source_line, split_markdown, utf16_length
+from markdown_it import MarkdownIt
+
+from bot.adapters.layout import LATE, safe, source_line, split_markdown, utf16_length, without_marks
+from bot.core.markup import Markup, Piece
 from bot.core.messages import Answer, Citation, Outcome
 
 LONGEST_MESSAGE = 2000  # UTF-16 units
@@ -20,7 +23,10 @@ _LONGEST_LABEL = 60  # characters of the language behind a fence
 REPEATED = "-# ↻ sent again: it is not known whether this arrived the first time"
 _SMALL_PRINT = "-# "
 _IN_FILE = "-# This is the beginning of a long answer; all of it is in the file."
-# Longer than _IN_FILE, so that there is room for either.
+_ELSEWHERE = (
+    "-# This is the beginning of a long answer. I may not attach files here; all of it is in your direct messages."
+)
+# The longest of the three, so that there is room for each.
 _NO_FILE = (
     "-# This is the beginning of a long answer. I may not attach files here; ask me in a direct message for all of it."
 )
@@ -39,6 +45,13 @@ _ANGLE = re.compile(r"\\*<")
 # At the beginning of a line: small print like the bot's own, and a quote that takes in all that follows.
 _GREEDY_LINE = re.compile(r"^([ \t]*)(-#|>>>)", re.MULTILINE)
 _SPECIAL = re.compile(r"([\\*_~`|<>\[\]()#@:])")
+# At the beginning of a line, what would make it an item of a list.
+_ITEM = re.compile(r"^([ \t]*\d*)(?=[-.]\s)", re.MULTILINE)
+_ITEM_ESCAPED = r"\1\\"
+# The parser of blocks, for the lines of paragraphs.
+_BLOCKS = MarkdownIt("commonmark", {"maxNesting": 60}).disable("inline")
+_MEANT_BREAK = re.compile(r"(?: {2,}|\\)$")
+_BAR = re.compile(r"(?<!\\)\|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +59,14 @@ class Rendered:
     """The messages of an answer, each at most 2000 units long.
 
     `file` is the whole text of an answer that is too long for messages; it is attached to the first one, or `without_file`
-    replaces that one if files are refused. The buttons stand below the last one.
+    replaces that one if files are refused, `file_elsewhere` if it could be sent to another place. The buttons stand below the
+    last one.
     """
 
     parts: tuple[str, ...]
     file: str | None = None
     without_file: str | None = None
+    file_elsewhere: str | None = None
 
 
 def render(answer: Answer, *, question: str | None = None) -> Rendered:
@@ -64,8 +79,10 @@ def render(answer: Answer, *, question: str | None = None) -> Rendered:
     if len(parts) > _MOST_PARTS:
         room = LONGEST_MESSAGE - utf16_length(f"{REPEATED}\n{_NO_FILE}\n{sources}") - 2
         [first, *_] = split_markdown(text, max(room, LONGEST_MESSAGE // 2))
-        with_file, without = (f"{first}\n{note}\n{sources}".rstrip() for note in (_IN_FILE, _NO_FILE))
-        return Rendered((with_file,), safe(answer.text), without)
+        with_file, without, elsewhere = (
+            f"{first}\n{note}\n{sources}".rstrip() for note in (_IN_FILE, _NO_FILE, _ELSEWHERE)
+        )
+        return Rendered((with_file,), safe(answer.text), without, elsewhere)
     if sources and parts and utf16_length(f"{parts[-1]}\n{sources}\n{REPEATED}") <= LONGEST_MESSAGE:
         parts[-1] = f"{parts[-1]}\n{sources}"
     elif sources:
@@ -75,14 +92,48 @@ def render(answer: Answer, *, question: str | None = None) -> Rendered:
 
 def render_more(answer: Answer) -> Rendered:
     """Render the rest of an answer's section without sources, which stand below the answer."""
-    return render(replace(answer, text=answer.more, citations=(), late=False))
+    return render(replace(answer, citations=(), late=False).saying(answer.more_pieces))
 
 
 def body(answer: Answer) -> str:
     """Return the text of an answer without its sources; text of the bot itself is escaped."""
     if answer.from_documents:
-        return harmless(answer.text)
+        return "\n\n".join(map(_shown, answer.pieces))
     return _MARKS.get(answer.outcome, "") + escaped(answer.text)
+
+
+def _shown(piece: Piece) -> str:
+    match piece.markup:
+        case Markup.MARKDOWN:
+            return harmless(piece.text)
+        case Markup.CODE:
+            return _code(safe(piece.text).split("\n"))
+    return _ITEM.sub(_ITEM_ESCAPED, "".join(_run(safe(text), bold, code) for text, bold, code in piece.runs))
+
+
+def _run(text: str, bold: bool, code: bool) -> str:
+    if code:
+        return _code_span(text)
+    if bold:  # the client takes the beginning of what is bold for that of a line
+        return f"**{_ITEM.sub(_ITEM_ESCAPED, _literally(text))}**"
+    return _with_addresses(text, _literally)
+
+
+def heading(question: str, channel: str, missing: str) -> str:
+    """Render what stands above an answer that can't be shown where its question stands. `missing`: permissions, if known."""
+    lacks = f" Its operators can change that: I lack {missing}." if missing else ""
+    return (
+        f"> {_one_line(question, _LONGEST_QUOTED_QUESTION)}\n"
+        f"{_SMALL_PRINT}Asked in <#{channel}>, where I can't show all of this.{lacks}"
+    )
+
+
+def refusal(reason: str, *, sent_directly: bool) -> str:
+    """Render the sentence in the place of an answer that Discord refuses."""
+    where = (
+        "It is in your direct messages." if sent_directly else "Please ask again in other words, or tell the operator."
+    )
+    return f"⚠️ Discord doesn't take my answer here: {escaped(reason)}. {where}"
 
 
 def repeated(part: str) -> str:
@@ -94,14 +145,18 @@ def passages(citations: Sequence[Citation]) -> str:
     """Render the quotes of citations, each with its source below."""
     quotes = []
     for citation in citations:
-        quoted = "\n".join(f"> {line}" for line in harmless(citation.quote).split("\n"))
+        quoted = "\n".join(f"> {line}" for line in _shown(Piece(citation.quote, citation.markup)).split("\n"))
         quotes.append(f"{quoted}\n{_sources([citation])}")
     return "\n\n".join(quotes)
 
 
 def escaped(text: str) -> str:
     """Escape text so that Discord finds no Markdown and no mention in it."""
-    return _MENTION.sub("@\u200b", _SPECIAL.sub(r"\\\1", safe(text)))
+    return _MENTION.sub("@\u200b", _literally(safe(text)))
+
+
+def _literally(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text)
 
 
 def _one_line(text: str, limit: int) -> str:
@@ -181,11 +236,18 @@ def _table_end(lines: Sequence[str], start: int) -> int:
 
 def _aligned(rows: Sequence[str]) -> list[str]:
     """The rows of a table with columns of even width, for a code block."""
-    cells = [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in rows]
+    cells = [[without_marks(cell.strip().replace("\\|", "|")) for cell in _cells(row)] for row in rows]
     del cells[1]
     widths = [max(len(row[n]) for row in cells if n < len(row)) for n in range(max(map(len, cells)))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in cells]
     return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+
+
+def _cells(row: str) -> list[str]:
+    """The cells of a row between its bars."""
+    first, *cells = _BAR.split(row.strip())
+    cells = [first, *cells] if first.strip() or not cells else cells
+    return cells[:-1] if len(cells) > 1 and not cells[-1].strip() else cells
 
 
 def _code(lines: Sequence[str], language: str = "") -> str:
@@ -199,6 +261,7 @@ def _code(lines: Sequence[str], language: str = "") -> str:
 
 def _prose(text: str) -> str:
     """Text outside of code blocks: code spans are kept, and the rest is made harmless."""
+    text = _in_whole_lines(text)
     said: list[str] = []
     end = 0
     for span in _CODE_SPAN.finditer(text):
@@ -206,6 +269,22 @@ def _prose(text: str) -> str:
         end = span.end()
     said.append(_harmless_prose(text[end:]))
     return _GREEDY_LINE.sub(r"\1\\\2", "".join(said))
+
+
+def _in_whole_lines(text: str) -> str:
+    """Text with each paragraph in one line, but for breaks that are meant and for rows of a table without its header."""
+    lines = text.split("\n")
+    for token in reversed(_BLOCKS.parse(text)):
+        beginning, *others = token.content.split("\n") if token.type == "inline" and token.map else [""]
+        if others and token.map and lines[token.map[0]].endswith(beginning):
+            whole = lines[token.map[0]]
+            for line in others:
+                if _MEANT_BREAK.search(whole) or line.startswith("|"):
+                    whole = f"{_MEANT_BREAK.sub('', whole)}\n{line}"
+                else:
+                    whole = f"{whole.rstrip()} {line.lstrip()}"
+            lines[slice(*token.map)] = [whole]
+    return "\n".join(lines)
 
 
 def _code_span(code: str) -> str:
@@ -231,21 +310,26 @@ def _harmless_prose(text: str) -> str:
 
 def _unlinked(text: str) -> str:
     """Put bare addresses in brackets, which prevent previews, and make the rest inert."""
+    return _with_addresses(text, _inert)
+
+
+def _with_addresses(text: str, otherwise: Callable[[str], str]) -> str:
+    """Put bare addresses in brackets, and make of the rest what `otherwise` returns for it."""
     said: list[str] = []
     end = 0
     for address in _ADDRESS.finditer(text):
-        said += (_inert(text[end : address.start()]), _with_brackets(address[1]))
+        said += (otherwise(text[end : address.start()]), _with_brackets(address[1], otherwise))
         end = address.end()
-    said.append(_inert(text[end:]))
+    said.append(otherwise(text[end:]))
     return "".join(said)
 
 
-def _with_brackets(address: str) -> str:
+def _with_brackets(address: str, otherwise: Callable[[str], str]) -> str:
     """`<address>`. Punctuation that ends a sentence rather than the address stays outside."""
     bare = address.rstrip(".,;:!?\"'*_~|")
     while bare.endswith(")") and bare.count(")") > bare.count("("):
         bare = bare[:-1]
-    return f"<{bare}>{_inert(address[len(bare) :])}"
+    return f"<{bare}>{otherwise(address[len(bare) :])}"
 
 
 def _inert(text: str) -> str:

@@ -47,6 +47,7 @@ _ANSWER = {
             "quote": "Use water at 92 to 96 degrees.",
             "url": None,
             "paragraph": None,
+            "markup": "markdown",
         }
     ],
     "retrieved": ["guide.md"],
@@ -54,11 +55,16 @@ _ANSWER = {
     "late": False,
     "phrasing": None,
     "more": "Let it cool for a minute before you pour.",
+    "pieces": [{"text": "Use water at **92 to 96 degrees**.", "markup": "markdown", "bold": None}],
+    "more_pieces": [{"text": "Let it cool for a minute before you pour.", "markup": "markdown", "bold": None}],
 }
 _SUGGESTION = _ANSWER | {
     "outcome": "suggested",
     "answered": False,
     "answer": "I'm not sure this is it:\n\nUse water at **92 to 96 degrees**.",
+    "pieces": [
+        {"text": "I'm not sure this is it:\n\nUse water at **92 to 96 degrees**.", "markup": "markdown", "bold": None}
+    ],
     "confidence": 0.21,
 }
 _EXAMPLES = {
@@ -78,7 +84,10 @@ def answers_router(requests: Requests) -> APIRouter:
             200: {
                 "description": "The answer. With `Accept: text/event-stream`: events `progress`, then `answer` or `error`. "
                 "`outcome` is `answered`, `suggested` (a section that may answer: `answered` is false, but there are "
-                "`citations`), `declined` or `small_talk`; `more` is what follows in the same section, or empty.",
+                "`citations`), `declined` or `small_talk`; `more` is what follows in the same section, or empty. "
+                "`pieces` and `more_pieces` are the same texts in parts, with the `markup` of each: `markdown`, `plain`, "
+                "`literals` (plain, with code between backticks) or `code`; the parts that are not Markdown have the "
+                "characters of the document.",
                 "content": {"application/json": {"examples": _EXAMPLES}, EVENT_STREAM: {}},
             }
         },

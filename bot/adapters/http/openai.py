@@ -149,7 +149,7 @@ def _shown(answer: Answer) -> str:
     sources = [
         f"— {source_line(citation)}" + (f" {citation.url}" if citation.url else "") for citation in answer.citations
     ]
-    return "\n\n".join([answer.text, *(["\n".join(sources)] if sources else [])])
+    return "\n\n".join([*(piece.as_markdown() for piece in answer.pieces), *(["\n".join(sources)] if sources else [])])
 
 
 def _turns(messages: Sequence[Message]) -> tuple[Turn, ...]:

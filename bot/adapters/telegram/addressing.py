@@ -88,14 +88,13 @@ def _is_name_of(target: str, me: User) -> bool:
 def asked_in(message: Message, me: User, policy: Policy) -> str | None:
     """Return the question in a message that is no command, without mentions; None if it doesn't address the bot.
 
-    If a reply consists of a mention only, the question is the text of the message that it replies to.
+    If a reply consists of a mention only, the question is the text of the message that it replies to, or what it quotes of it.
     """
     if message.chat.type == ChatType.PRIVATE:
         return text_of(message).strip()
     text, mentioned = _without_mentions(message, me)
     if mentioned:
-        replied = message.reply_to_message
-        return text or (text_of(replied).strip() if replied and not _is_from(replied, me) else "")
+        return text or ("" if replies_to(message, me) else (replied_text(message) or "").strip())
     if replies_to(message, me) or (policy is Policy.ALWAYS and _may_answer_unasked(message, text)):
         return text
     return None
@@ -152,9 +151,9 @@ def _without_mentions(message: Message, me: User) -> tuple[str, bool]:
 
 
 def _is_to_somebody_else(message: Message) -> bool:
-    """Whether a message replies to or mentions another person."""
+    """Whether a message replies to or mentions another person. A comment below a post of a channel is to everybody."""
     replied = message.reply_to_message
-    if replied is not None and replied.forum_topic_created is None:
+    if replied is not None and replied.forum_topic_created is None and not replied.is_automatic_forward:
         return True
     kinds = (MessageEntity.MENTION, MessageEntity.TEXT_MENTION)
     return any(entity.type in kinds for entity in message.entities or message.caption_entities)

@@ -204,9 +204,7 @@ class Commands:
     async def add_document(self, bot: Bot, document: Document, caption: str) -> str:
         """Put a file that an operator has sent into the knowledge folder. Raises BotError."""
         path = caption.strip() or document.file_name or ""
-        limit = self._administration.settings.administration.document_bytes
-        if (document.file_size or 0) > limit:
-            raise DocumentError(f"{path}: larger than {limit} bytes (administration.document_bytes)")
+        await self._administration.require_addable(path, document.file_size or 0)
         try:
             file = await bot.get_file(document.file_id)
         except BadRequest as error:

@@ -1,7 +1,7 @@
 """Renders Markdown as text with Telegram's entities, and splits it into messages.
 
 Entities need no escaping, so no document can break the markup as it could with HTML. A message has at most 4096 UTF-16 units
-after parsing; formatting that a split cuts through continues in the next part.
+after parsing, and 100 entities; formatting that a split cuts through continues in the next part.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from telegram import MessageEntity
 
-from bot.adapters.layout import fitting, safe, utf16_length
+from bot.adapters.layout import announces, fitting, safe, utf16_length
 
 LONGEST_MESSAGE = 4096  # UTF-16 units
+_MOST_ENTITIES = 100  # in one message; Telegram drops further ones
 # HTML in a document is shown as text. Blocks nested deeper than this would be left out.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": 60}).enable(["table", "strikethrough"])
 _INLINE_MARKS = {
@@ -163,7 +164,12 @@ def _item(bullet: str, node: SyntaxTreeNode, depth: int) -> RichText:
 
 
 def _inline(nodes: Sequence[SyntaxTreeNode]) -> RichText:
-    return joined(map(_inline_piece, nodes))
+    """Inline nodes in a row. Lines that begin with a bar are rows of a table without its header, and stay lines."""
+    row_follows = (after.type == "text" and after.content.startswith("|") for after in nodes[1:])
+    return joined(
+        RichText("\n") if node.type == "softbreak" and row else _inline_piece(node)
+        for node, row in zip_longest(nodes, row_follows)
+    )
 
 
 def _inline_piece(node: SyntaxTreeNode) -> RichText:
@@ -220,13 +226,13 @@ def _padded(text: str, width: int) -> str:
 
 
 def split(rich: RichText, limit: int = LONGEST_MESSAGE) -> list[RichText]:
-    """Cut a text into parts of at most `limit` UTF-16 units, between blocks if possible.
+    """Cut a text into parts of at most `limit` UTF-16 units and 100 entities, between blocks if possible.
 
     A block that fits into a part is kept whole. Nothing but white space is left out between the parts.
     """
     parts = []
     rest = rich.part(0, len(rich.text))
-    while utf16_length(rest.text) > limit:
+    while utf16_length(rest.text) > limit or len(rest.marks) > _MOST_ENTITIES:
         cut = _cut(rest, limit)
         parts.append(rest.part(0, cut))
         rest = rest.part(cut, len(rest.text))
@@ -236,9 +242,11 @@ def split(rich: RichText, limit: int = LONGEST_MESSAGE) -> list[RichText]:
 def _cut(rich: RichText, limit: int) -> int:
     """The number of characters in the next part, at least one."""
     text, most = rich.text, fitting(rich.text, limit)
+    if len(rich.marks) > _MOST_ENTITIES:
+        most = max(1, min(most, sorted(mark.start for mark in rich.marks)[_MOST_ENTITIES]))
     blocks = _blocks_of(rich)
     for (_, end), (start, following) in reversed(list(pairwise(blocks))):
-        if end <= most:
+        if end <= most and not announces(text[:end]):
             if utf16_length(text[start:following]) <= limit:
                 return end
             break

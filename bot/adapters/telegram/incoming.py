@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 from telegram import Bot, Message
 
@@ -90,7 +90,7 @@ class Incoming:
             conversation=earlier.conversation if earlier else caller.conversation,
             author=caller.author,
             address=Address(PLATFORM, str(message.chat_id), message_key(message.message_id, self._bot.id), details),
-            received_at=datetime.now(UTC),
+            received_at=asked_at,
             replied_to=earlier.text if earlier and message.quote is None else replied_text(message),
         )
 

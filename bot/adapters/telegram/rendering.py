@@ -14,6 +14,7 @@ from telegram import (
 from bot.adapters.layout import LATE, safe, source_line
 from bot.adapters.telegram.formatting import LONGEST_MESSAGE, RichText, from_markdown, joined, linked, plain, split
 from bot.core.documents import trail
+from bot.core.markup import Markup, Piece
 from bot.core.messages import Answer, Citation, Outcome
 
 HELPFUL, NOT_HELPFUL, PASSAGE, MORE = "y", "n", "p", "m"
@@ -24,13 +25,23 @@ _DESCRIPTION = 120  # characters
 
 def parts_of(answer: Answer, *, late: bool) -> list[RichText]:
     """Render an answer as messages. A long one takes milliseconds, so call this in a thread."""
-    # The other outcomes have texts of the bot's own, in which the name of a document may look like Markdown.
-    is_markdown = answer.from_documents or answer.outcome is Outcome.SMALL_TALK
-    body = from_markdown(answer.text) if is_markdown else plain(answer.text)
-    whole = joined(
-        (plain(LATE).within(MessageEntity.ITALIC) if late else RichText(), body, _sources(answer.citations)), "\n\n"
-    )
-    return split(whole)
+    regret = plain(LATE).within(MessageEntity.ITALIC) if late else RichText()
+    return split(joined((regret, *map(_shown, answer.pieces), _sources(answer.citations)), "\n\n"))
+
+
+def _shown(piece: Piece) -> RichText:
+    match piece.markup:
+        case Markup.MARKDOWN:
+            return from_markdown(piece.text)
+        case Markup.CODE:
+            return plain(piece.text).within(MessageEntity.PRE, "")
+    return joined(_run(*run) for run in piece.runs)
+
+
+def _run(text: str, bold: bool, code: bool) -> RichText:
+    run = plain(text)
+    run = run.within(MessageEntity.BOLD) if bold else run
+    return run.within(MessageEntity.CODE) if code else run
 
 
 def _sources(citations: Sequence[Citation]) -> RichText:
@@ -49,7 +60,7 @@ def marked_as_repeated(part: RichText) -> list[RichText]:
 def passages_of(answer: Answer) -> list[RichText]:
     """Render the quotes behind an answer as messages, each below its source."""
     quotes = (
-        joined((_source(citation).within(MessageEntity.BOLD), _quoted(citation.quote)), "\n")
+        joined((_source(citation).within(MessageEntity.BOLD), _quoted(citation).within(MessageEntity.BLOCKQUOTE)), "\n")
         for citation in answer.citations
     )
     return split(joined(quotes, "\n\n"))
@@ -57,12 +68,11 @@ def passages_of(answer: Answer) -> list[RichText]:
 
 def more_of(answer: Answer) -> list[RichText]:
     """Render the rest of an answer's section as messages, none if there is no more. Call this in a thread."""
-    return split(from_markdown(answer.more))
+    return split(joined(map(_shown, answer.more_pieces), "\n\n"))
 
 
-def _quoted(text: str) -> RichText:
-    """A quote with the markup that it has in the document."""
-    return RichText(safe(text)).within(MessageEntity.BLOCKQUOTE)
+def _quoted(citation: Citation) -> RichText:
+    return _shown(Piece(citation.quote, citation.markup))
 
 
 def buttons(answer: Answer) -> InlineKeyboardMarkup:
@@ -84,7 +94,7 @@ def _button(kind: str, label: str, answer: Answer) -> InlineKeyboardButton:
 
 def inline_result(number: int, citation: Citation) -> InlineQueryResultArticle:
     """Render a passage with its source as a result of an inline query."""
-    quote, *_ = split(from_markdown(citation.quote), _LONGEST_RESULT)
+    quote, *_ = split(_quoted(citation), _LONGEST_RESULT)
     content = joined((quote, joined((plain("— "), _source(citation)))), "\n\n")
     content = content.part(0, len(content.text)) if content.text else plain(citation.title)
     first, *_ = split(content, LONGEST_MESSAGE)

@@ -1,1 +1,1 @@
-"""The loaders, one module a format. They run in the converter's process only."""
+"""The loaders, a module or a package for each family of formats, and what they share. They run in the converter's process."""

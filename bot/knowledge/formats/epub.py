@@ -11,9 +11,9 @@ from lxml import etree
 
 from bot.core.documents import Document
 from bot.core.errors import DocumentError
-from bot.knowledge.formats import html
 from bot.knowledge.formats.archive import open_archive
 from bot.knowledge.formats.decoding import decode
+from bot.knowledge.formats.html.loader import parsed, write_blocks
 from bot.knowledge.formats.outline import Outline
 
 _CONTAINER = "META-INF/container.xml"
@@ -45,7 +45,7 @@ def load(path: str, content: bytes) -> Document:
     for name in _chapters(package, posixpath.dirname(package_path)):
         try:
             text, _ = decode(_read(archive, name))
-            html.write_blocks(_body(text), outline, with_lines=False)
+            write_blocks(_body(text), outline, with_lines=False)
         except DocumentError as error:
             outline.warnings.append(f"{name}: {error}")
     title, language = (
@@ -55,7 +55,7 @@ def load(path: str, content: bytes) -> Document:
 
 
 def _body(text: str) -> etree._Element:
-    root = html.parsed(text)
+    root = parsed(text)
     return next(iter(root.iter("body")), root)
 
 

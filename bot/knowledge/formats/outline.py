@@ -4,14 +4,19 @@ Lists and tables of formats with other markup are written as Markdown, which pas
 """
 
 import re
-from collections.abc import Sequence
+import urllib.parse
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import PurePosixPath
 
 from bot.core.documents import Block, Document, Form, Locator
 
 # A longer heading is a paragraph that was given the style of a heading.
 LONGEST_HEADING = 300  # characters
+_FEWEST_WORDS = 3  # in a heading that says something by itself
+_QUESTION = re.compile(r"(?:how|what|when|where|who|why|which|can|do|does|is|are|should)\b", re.IGNORECASE)
+_SAMPLE = 60  # characters of what was left out
 _NOWHERE = Locator()
 
 
@@ -19,7 +24,8 @@ _NOWHERE = Locator()
 class _Heading:
     level: int
     text: str
-    place: str
+    written: str
+    locator: Locator
     used: bool = False
 
 
@@ -37,11 +43,15 @@ class Outline:
     _path: list[_Heading] = field(default_factory=list)
     _number: int = 0
 
-    def heading(self, level: int, text: str, locator: Locator = _NOWHERE) -> None:
-        """Add a heading; level 1 is the outermost. It ends those of the same and of deeper levels."""
+    def heading(self, level: int, text: str, locator: Locator = _NOWHERE, written: str = "") -> None:
+        """Add a heading; level 1 is the outermost. It ends those of the same and of deeper levels.
+
+        `written` is how it stands in the file, if that differs. It is read as a paragraph where it says something and has
+        nothing below it.
+        """
         self._close(level)
         text = " ".join(text.split())
-        self._path.append(_Heading(level, text, _place(locator)))
+        self._path.append(_Heading(level, text, written or text, locator))
         self.headings.append(text)
         self._number = 0
 
@@ -54,8 +64,10 @@ class Outline:
         self._number += 1
         if self.numbered:
             locator = replace(locator, paragraph=self._number)
-        path = tuple(heading.text for heading in self._path if heading.text)
-        self.blocks.append(Block(form, text, path, locator, context))
+        self.blocks.append(Block(form, text, self._headings(), locator, context))
+
+    def _headings(self) -> tuple[str, ...]:
+        return tuple(heading.text for heading in self._path if heading.text)
 
     def document(
         self, path: str, title: str | None = None, url: str | None = None, language: str | None = None
@@ -77,11 +89,18 @@ class Outline:
         while self._path and self._path[-1].level >= level:
             ended = self._path.pop()
             if not ended.used and ended.text and (self._path or self.blocks):
-                self.warnings.append(f"there is no text below the heading “{ended.text}”{ended.place}")
+                self.warnings.append(f"there is no text below the heading “{ended.text}”{_place(ended.locator)}")
+                if _says_something(ended.text):
+                    self.blocks.append(Block(Form.PARAGRAPH, ended.written, self._headings(), ended.locator))
             for above in self._path:
                 above.used = True  # its lack of text has been told
         if level == 0 and not self.blocks:
             self.warnings.clear()  # there is no text at all, which is told instead
+
+
+def _says_something(heading: str) -> bool:
+    """Whether a heading without text below it may be a statement, such as `Closed on Fridays`, and not only a name."""
+    return len(heading.split()) >= _FEWEST_WORDS and not heading.endswith("?") and _QUESTION.match(heading) is None
 
 
 def _place(locator: Locator) -> str:
@@ -103,7 +122,43 @@ def title_from_path(path: str) -> str:
     return words[:1].upper() + words[1:] if words else path
 
 
+def listed(things: Iterable[object]) -> str:
+    """The first ten of some numbers or names, for a warning."""
+    first = list(islice(things, 11))
+    return ", ".join(map(str, first[:10])) + (", ..." if len(first) > 10 else "")
+
+
+def left_out(what: str, texts: Sequence[str]) -> str:
+    """The warning that some texts were left out, with the first of them as a sample."""
+    sample = " ".join(texts[0].split())
+    return f"{what} was left out, such as “{sample[:_SAMPLE]}{'…' if len(sample) > _SAMPLE else ''}”"
+
+
 # --- Markdown ---------------------------------------------------------------------------------------------------------
+
+_FENCE = re.compile(r"[ \t]*(?:>[ \t]*)*(`{3,}|~{3,})")
+
+
+def fences(lines: Iterable[str]) -> list[bool]:
+    """Whether each line of Markdown belongs to fenced code, the fences included."""
+    found = []
+    fence = ""
+    for line in lines:
+        after = fence_after(line, fence)
+        found.append(bool(fence or after))
+        fence = after
+    return found
+
+
+def fence_after(line: str, fence: str) -> str:
+    """The mark of the fence that is open after a line of Markdown, by the one that is open before it; empty if none is."""
+    opening = _FENCE.match(line)
+    if opening is None:
+        return fence
+    mark = opening[1]
+    if fence:
+        return "" if mark.startswith(fence) else fence
+    return mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +182,29 @@ def _item_text(item: Item) -> str:
     return "\n".join([f"{indent}{marker} {first}", *(f"{indent}{' ' * len(marker)} {line}" for line in others)])
 
 
+def link_text(words: str, address: str) -> str:
+    """Words as a Markdown link; only the words where the address leads nowhere from a chat, or is what they say."""
+    shown = words.strip()
+    address = re.sub(r"[()<>\s]", lambda mark: urllib.parse.quote(mark[0]), address.strip())
+    if not re.match(r"(?:https?://|mailto:)\S", address, re.IGNORECASE) or not shown:
+        return words
+    if shown.rstrip("/") in (address.rstrip("/"), address.partition(":")[2].strip("/")):
+        return words
+    link = f"{shown} ({address})" if re.search(r"[\[\]\n]", shown) else f"[{shown}]({address})"
+    return words.replace(shown, link, 1)
+
+
 def table_text(rows: Sequence[Sequence[str]]) -> str:
     """The rows as a Markdown table with the first row as header, all as wide as the widest. Empty rows are left out."""
-    cells = [[_cell(cell) for cell in row] for row in rows]
-    cells = [row for row in cells if any(row)]
-    if not cells:
-        return ""
-    width = max(map(len, cells))
-    lines = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in cells]
-    return "\n".join([lines[0], f"|{' --- |' * width}", *lines[1:]])
+    lines = table_rows(rows)
+    return "\n".join([lines[0], f"|{' --- |' * max(map(len, rows))}", *lines[1:]]) if lines else ""
+
+
+def table_rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table, all as wide as the widest. Empty rows are left out."""
+    width = max(map(len, rows), default=0)
+    cells = ([_cell(cell) for cell in row] + [""] * (width - len(row)) for row in rows)
+    return [f"| {' | '.join(row)} |" for row in cells if any(row)]
 
 
 def _cell(text: str) -> str:

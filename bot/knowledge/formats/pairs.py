@@ -1,85 +1,22 @@
-"""The loaders for question-answer pairs in CSV, JSON and JSON lines."""
+"""Stored pairs of question and answer, as tables and JSON have them."""
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.core.documents import Block, Document, Form, Locator
 from bot.core.errors import DocumentError
-from bot.knowledge.formats.decoding import decode, well_formed
-from bot.knowledge.formats.outline import title_from_path
+from bot.knowledge.formats.decoding import well_formed
+from bot.knowledge.formats.outline import listed, title_from_path
 
-_QUESTION_KEYS = ("question", "q", "prompt")
-_ANSWER_KEYS = ("answer", "a", "response")
-_PAIRS_WANTED = "expected question-answer pairs: each with a `question` and an `answer`"
-
-
-_DELIMITERS = ",;\t|"
+_QUESTION_KEYS = ("question", "questions", "q", "prompt", "query")
+_ANSWER_KEYS = ("answer", "answers", "a", "response", "reply")
+PAIRS_WANTED = "expected question-answer pairs: each with a `question` and an `answer`"
 
 
-def load_csv(path: str, content: bytes) -> Document:
-    """Load a table whose header names a question and an answer column. Rows count from the header, which is row 1."""
-    text, warnings = decode(content)
-    first_line = text.lstrip("\n").partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first_line.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
-    rows, row_begins = [], 1
-    try:
-        for number, row in enumerate(reader, start=1):
-            row_begins = reader.line_num + 1
-            if any(map(str.strip, row)):
-                rows.append((number, row))
-    except csv.Error as error:
-        raise DocumentError(
-            f"not valid CSV in the row that begins at line {row_begins} ({error}); look there for a double quote that is "
-            "not closed, or not doubled within a quoted cell"
-        ) from error
-    [(_, header), *cells] = rows or [(1, [])]
-    records = [(number, dict(zip(header, row, strict=False))) for number, row in cells]
-    too_long = [number for number, row in cells if any(map(str.strip, row[len(header) :]))]
-    if too_long:
-        warnings.append(f"more cells than the header has, the rest left out: row {_listed(too_long)}")
-    found = f"found the columns: {', '.join(header)}" if header else ""
-    return _pairs_document(path, records, found, warnings)
-
-
-def load_jsonl(path: str, content: bytes) -> Document:
-    """Load pairs from one object a line; the row is the line's number."""
-    text, warnings = decode(content)
-    lines = enumerate(text.split("\n"), start=1)
-    records = [(number, _parse_json(line, number)) for number, line in lines if line.strip()]
-    return _pairs_document(path, records, warnings=warnings)
-
-
-def load_json(path: str, content: bytes) -> Document:
-    """Load pairs from a list of objects, or from an object of answers by question; the row is the pair's number."""
-    text, warnings = decode(content)
-    data = _parse_json(text)
-    if pair(data):
-        data = [data]
-    elif isinstance(data, dict) and all(isinstance(value, str) for value in data.values()):
-        data = [{"question": question, "answer": answer} for question, answer in data.items()]
-    if not isinstance(data, list):
-        raise DocumentError(f"{_PAIRS_WANTED}, as a list of objects or as one object from question to answer")
-    return _pairs_document(path, list(enumerate(data, start=1)), warnings=warnings)
-
-
-def _parse_json(text: str, first_line: int = 1) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"line {first_line + error.lineno - 1}, column {error.colno}"
-        raise DocumentError(f"not valid JSON at {place} ({error.msg}); correct it there") from error
-    except (ValueError, RecursionError) as error:
-        what = "a number is too long or brackets are nested too deeply"
-        raise DocumentError(f"can't be read as JSON from line {first_line} on: {what}; correct it there") from error
-
-
-def _pairs_document(
-    path: str, records: list[tuple[int, Any]], found: str = "", warnings: Sequence[str] = ()
+def pairs_document(
+    path: str, records: Sequence[tuple[int, Any]], found: str = "", warnings: Sequence[str] = ()
 ) -> Document:
+    """The document of (row, record); `found` says what there is if no record is a pair. Raises DocumentError."""
     blocks, skipped = [], []
     for number, record in records:
         complete = pair(record)
@@ -88,14 +25,10 @@ def _pairs_document(
         else:
             blocks.append(Block(Form.PAIR, complete[1], locator=Locator(row=number), context=complete[0]))
     if not blocks:
-        raise DocumentError("; ".join(filter(None, (_PAIRS_WANTED, found, "" if records else "there are none"))))
+        raise DocumentError("; ".join(filter(None, (PAIRS_WANTED, found, "" if records else "there are none"))))
     if skipped:
-        warnings = [*warnings, f"without a question or an answer, passed over: row {_listed(skipped)}"]
+        warnings = [*warnings, f"without a question or an answer, passed over: row {listed(skipped)}"]
     return Document(path, title_from_path(path), tuple(blocks), warnings=tuple(warnings))
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
 
 
 def question_and_answer(header: Sequence[str]) -> bool:
@@ -105,12 +38,23 @@ def question_and_answer(header: Sequence[str]) -> bool:
 
 
 def pair(record: Any) -> tuple[str, str] | None:
-    """The question and the answer of a record; None if one is missing or empty."""
+    """The question, with one phrasing a line, and the answer of a record; None if one is missing or empty."""
+    named = values_by_name(record)
+    question, answer = text_of(named, _QUESTION_KEYS), text_of(named, _ANSWER_KEYS)
+    return (question, answer) if question and answer else None
+
+
+def values_by_name(record: Any) -> dict[str, Any]:
+    """The values of a record by their names in small letters; nothing for what is no record."""
     if not isinstance(record, Mapping):
-        return None
-    by_name = {str(key).strip().lower(): value for key, value in record.items() if key is not None}
-    question = next((by_name[key] for key in _QUESTION_KEYS if by_name.get(key)), None)
-    answer = next((by_name[key] for key in _ANSWER_KEYS if by_name.get(key)), None)
-    if not isinstance(question, str) or not isinstance(answer, str) or not question.strip() or not answer.strip():
-        return None
-    return well_formed(question).strip(), well_formed(answer).strip()
+        return {}
+    return {str(key).strip().lower(): value for key, value in record.items() if key is not None}
+
+
+def text_of(named: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """The text of the first of these keys that has any; a list of texts has one a line."""
+    value = next((named[key] for key in keys if named.get(key)), "")
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        return ""
+    return "\n".join(filter(None, (well_formed(text).strip() for text in texts)))

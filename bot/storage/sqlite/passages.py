@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bot.core.documents import Block, Form, FoundPassage, Locator, Passage
+from bot.core.markup import Markup
 from bot.storage.base import FileReport, FileState, IndexedFile, StoredPassage
 
 _SELECT = (
@@ -61,7 +62,8 @@ def insert_file(db: sqlite3.Connection, file: IndexedFile) -> None:
 
 def _block_to_json(block: Block) -> list[Any]:
     at = block.locator
-    return [block.form, block.text, block.heading, block.context, at.lines, at.page, at.row, block.part, at.paragraph]
+    place = [at.lines, at.page, at.row, block.part, at.paragraph]
+    return [block.form, block.text, block.heading, block.context, *place, block.markup]
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -107,6 +109,7 @@ def _passage(columns: Sequence[str]) -> Passage:
 
 
 def _block_from_json(data: list[Any]) -> Block:
-    form, text, heading, context, lines, page, row, part, *paragraph = data  # an index of version 0.1.0 has none
-    locator = Locator(tuple(lines) if lines else None, page, row, *paragraph)
-    return Block(Form(form), text, tuple(heading), locator, context, tuple(part))
+    # An index of before has no number of the paragraph, or no markup.
+    form, text, heading, context, lines, page, row, part, paragraph, markup = [*data, None, Markup.MARKDOWN][:10]
+    locator = Locator(tuple(lines) if lines else None, page, row, paragraph)
+    return Block(Form(form), text, tuple(heading), locator, context, tuple(part), Markup(markup))

@@ -7,6 +7,7 @@ import discord
 import pytest
 from discord.gateway import DiscordWebSocket, KeepAliveHandler
 
+from bot.adapters.discord.dialling import Dialling
 from tests.adapters.discord.discord_application import first, silence
 from tests.platforms.discord_server import TOKEN
 
@@ -179,3 +180,32 @@ async def test_shards_answer_too(running, server, channel, ann):
     async with running(sharded=True):
         await server.say(channel, "@bot one?", ann)
         await first(server, channel)
+
+
+async def test_a_gateway_that_accepts_and_hangs_up_is_dialled_ever_less(running, server, channel, ann):
+    """And listened to as soon as it stays."""
+    async with running():
+        server.gateway_hangs_up = True
+        before = server.dialled
+        await server.drop_gateway(4000)
+        await asyncio.sleep(3)
+        assert 1 <= server.dialled - before <= 5
+        server.gateway_hangs_up = False
+        await server.until(lambda: server._sockets, seconds=10)
+        await server.say(channel, "@bot one?", ann)
+        await first(server, channel)
+
+
+def test_the_pauses_between_dials_grow_and_end(monkeypatch):
+    """A shard may connect three times at once; what is a minute ago doesn't count."""
+    now = 1000.0
+    monkeypatch.setattr("bot.adapters.discord.dialling.time.monotonic", lambda: now)
+    dialling = Dialling()
+    pauses = []
+    for _ in range(9):
+        pauses.append(dialling.pause(1))
+        now += pauses[-1]
+    assert pauses[:7] == [0, 0, 0, 1, 2, 4, 8]
+    assert max(pauses) <= 30
+    now += 61
+    assert dialling.pause(1) == 0

@@ -71,6 +71,20 @@ async def test_marks_become_names_in_what_is_asked(bot, server, channel, ann):
     assert bot.engine.asked[0].text == "who is @ben :smile:?"
 
 
+async def test_codes_of_channels_roles_times_and_commands_become_words(bot, server, guild, channel, ann):
+    """As people see them."""
+    role = guild["roles"][0]
+    text = (
+        f"@bot is <#{channel}> for <@&{role['id']}> since <t:86400:R>, and </ask:1> <#1> <@&1> <t:99999999999999999>?"
+    )
+    await server.say(channel, text, ann)
+    await first(server, channel)
+    name = server.channels[channel]["name"]
+    assert bot.engine.asked[0].text == (
+        f"is #{name} for @{role['name']} since 1970-01-02 00:00 UTC, and /ask #a channel @a role a time?"
+    )
+
+
 async def test_what_is_not_for_the_bot_is_left_alone(bot, server, channel, ann):
     """By default everything without a mention; bots and webhooks always, so that no two bots talk for ever."""
     await server.say(channel, "how hot?", ann)
@@ -128,6 +142,16 @@ async def test_a_new_forum_post_is_answered_once(bot, server, guild, ann, applic
     assert answer["content"].startswith("re: Water")
     await server.say(post["id"], "how cold is it?", server.user("ben"))
     await silence(server, bot, ann, post["id"])
+
+
+async def test_the_title_of_a_post_asks_where_its_message_is_a_picture(bot, server, guild, ann, application):
+    """It has no words of its own."""
+    forum = server.channel(guild, "help", kind=15)
+    await server.dispatch("CHANNEL_CREATE", server.channels[forum])
+    await application.stores.journal.platforms.set_policy("discord", forum, Policy.FORUM)
+    post = await server.post(forum, "Why is my water cold?", "", ann)
+    await first(server, post["id"])
+    assert bot.engine.asked[0].text == "Why is my water cold?"
 
 
 async def test_a_channel_can_be_switched_off(bot, server, channel, ann, application):

@@ -88,7 +88,7 @@ async def test_a_channel_in_which_the_bot_may_not_write_gets_no_second_try(bot, 
     server.forbidden.add(channel)
     await server.say(channel, "@bot one?", ann)
     [answer] = await first(server, server.direct(ann))
-    assert answer["content"].startswith("re: one?")
+    assert answer["content"].startswith(f"> one?\n-# Asked in <#{channel}>, where I can't show all of this.\nre: one?")
     tries = server.count("POST", f"{channel}/messages")
     await server.say(channel, "@bot two?", ann)
     await server.say(server.direct(ann), "three?", ann)
@@ -111,6 +111,10 @@ async def test_a_channel_that_takes_no_files_gets_the_beginning_of_a_long_answer
     assert "in the file" not in beginning["content"]
     assert "files" not in beginning
     assert beginning["components"]
+    [whole] = await first(server, server.direct(ann))
+    assert whole["content"].startswith("> manual?\n")
+    assert whole["files"] == {"answer.md": "y" * 30_000}
+    await server.until(lambda: "all of it is in your direct messages" in server.from_bot(channel)[0]["content"])
     await server.say(channel, "@bot which pump?", server.user("cem"))
     assert (await first(server, channel, 2))[1]["content"].startswith("re: which pump?")
 
@@ -144,6 +148,49 @@ async def test_an_unlocked_thread_is_listened_to_again(bot, server, channel, gui
     await server.dispatch("THREAD_UPDATE", server.channels[thread])
     await server.say(thread, "@bot which pump?", ann)
     assert (await first(server, thread))[0]["content"].startswith("re: which pump?")
+
+
+async def test_an_answer_that_went_to_the_asker_goes_with_its_question(bot, server, channel, ann):
+    """And a reply to it is a follow-up."""
+    server.forbidden.add(channel)
+    asked = await server.say(channel, "@bot which pump?", ann)
+    [answer] = await first(server, server.direct(ann))
+    await bot.dispatcher.idle()
+    await server.say(server.direct(ann), "and which hose?", ann, reply_to=answer)
+    await first(server, server.direct(ann), 2)
+    assert bot.engine.asked[1].conversation == bot.engine.asked[0].conversation
+    await server.delete(asked)
+    await server.until(lambda: answer not in server.from_bot(server.direct(ann)))
+
+
+@pytest.mark.parametrize(("code", "reason"), [(200000, "the AutoMod of this server blocks it"), (50109, "code 50109")])
+async def test_an_answer_that_discord_refuses_goes_to_the_asker(bot, server, channel, ann, code, reason):
+    """A sentence in its place says so."""
+    server.fail("POST", f"{channel}/messages", status=400, code=code)
+    await server.say(channel, "@bot which pump?", ann)
+    [answer] = await first(server, server.direct(ann))
+    assert "re: which pump?" in answer["content"]
+    [sentence] = await first(server, channel)
+    assert sentence["content"] == f"⚠️ Discord doesn't take my answer here: {reason}. It is in your direct messages."
+
+
+async def test_a_refusal_is_told_where_the_asker_takes_no_messages(bot, server, channel, ann):
+    server.closed_dms.add(ann["id"])
+    server.fail("POST", f"{channel}/messages", status=400, code=200000)
+    await server.say(channel, "@bot which pump?", ann)
+    [sentence] = await first(server, channel)
+    assert "Please ask again in other words" in sentence["content"]
+
+
+async def test_nothing_is_deleted_in_a_thread_that_never_was(bot, server, channel, ann):
+    """A deleted question takes one message along, by one call."""
+    asked = await server.say(channel, "@bot which pump?", ann)
+    [answer] = await first(server, channel)
+    await bot.dispatcher.idle()
+    await server.delete(asked)
+    await server.until(lambda: not server.from_bot(channel))
+    await bot.dispatcher.idle()
+    assert server.count("DELETE", answer["id"]) == 1
 
 
 async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann, application):

@@ -14,6 +14,9 @@ from bot.core.messages import Answer, Citation, Outcome
 CITATION = Citation("a.md", "Guide", ("Water",), (1, 2), None, None, "quote", None)
 
 
+TABLE = "```\na_b  c\n---  ---------------------\nx|y  z (https://x.example)\n```"
+
+
 def answer(text: str, outcome: Outcome = Outcome.ANSWERED, url: str | None = None) -> Answer:
     citation = Citation("a.md", "Guide", (), (1, 2), None, None, "quote", url)
     return Answer(outcome, text, "ref", citations=(citation,) if outcome is Outcome.ANSWERED else ())
@@ -45,6 +48,14 @@ def answer(text: str, outcome: Outcome = Outcome.ANSWERED, url: str | None = Non
         ("```\n[x](https://kept.example) @everyone\n```", "```\n[x](https://kept.example) @everyone\n```"),
         ("```\nnever closed", "```\nnever closed\n```"),
         ("| a | bb |\n|---|:-:|\n| ccc | d |", "```\na    bb\n---  --\nccc  d\n```"),
+        ("| `a_b` | **c** |\n|---|---|\n| x\\|y | [z](https://x.example) |", TABLE),
+        (
+            "A line that\nis wrapped.\n\n- an item\n  goes on\n- next",
+            "A line that is wrapped.\n\n- an item goes on\n- next",
+        ),
+        ("> quoted and\n> wrapped", "> quoted and wrapped"),
+        ("1 Main Street  \nTown\\\nCountry", "1 Main Street\nTown\nCountry"),
+        ("| a row | without |\n| its | header |", "| a row | without |\n| its | header |"),
     ],
 )
 def test_markdown_is_kept_and_what_acts_is_shown(text, shown):
@@ -121,8 +132,8 @@ def test_the_question_above_an_answer_is_one_short_line():
 
 def test_a_passage_stays_in_its_quote():
     """Each line of it, with what it is from below."""
-    citation = Citation("a.md", "A", (), None, None, None, "one\n\n>>> two\n-# three", None)
-    assert passages([citation]) == "> one\n> \n> \\>>> two\n> \\-# three\n-# A \\(a.md\\)"
+    citation = Citation("a.md", "A", (), None, None, None, "one\n\n>>> two\n\n-# three", None)
+    assert passages([citation]) == "> one\n> \n> \\>>> two\n> \n> \\-# three\n-# A \\(a.md\\)"
 
 
 @given(st.text(max_size=80))

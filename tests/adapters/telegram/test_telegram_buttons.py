@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from telegram_application import CITATION, pressed, until
+from telegram_application import pressed, until
 
 from tests.platforms.telegram_markup import piece
 
@@ -11,6 +11,7 @@ pytestmark = pytest.mark.usefixtures("quick_chats")
 
 
 PASSAGE = "passage"  # a part of the label of the button
+QUOTE = "Use soft water."  # what is shown of the citation
 
 
 def buttons_of(message) -> list[list[dict[str, str]]]:
@@ -33,8 +34,9 @@ async def test_buttons_take_feedback_and_show_the_passage(server, application, a
     assert (given.helpful, given.author) == (True, str(ann["id"]))
     await pressed(server, chat, ann, answer, PASSAGE)
     shown = chat.from_bot[1]
-    assert shown["text"] == f"Guide › Water (guide.md, lines 3-4)\n{CITATION.quote}"
-    assert piece(shown["text"], next(e for e in shown["entities"] if e["type"] == "blockquote")) == CITATION.quote
+    assert shown["text"] == f"Guide › Water (guide.md, lines 3-4)\n{QUOTE}"
+    assert piece(shown["text"], next(e for e in shown["entities"] if e["type"] == "blockquote")) == QUOTE
+    assert piece(shown["text"], next(e for e in shown["entities"] if e["type"] == "italic")) == "soft"
     assert "further down" in await pressed(server, chat, ann, answer, PASSAGE)
     assert len(chat.from_bot) == 2
 
@@ -64,7 +66,7 @@ async def test_a_press_after_a_failed_one_shows_the_passage(server, application,
     await pressed(server, chat, ann, chat.from_bot[0], PASSAGE)
     assert len(chat.from_bot) == 1
     await pressed(server, chat, ann, chat.from_bot[0], PASSAGE)
-    assert CITATION.quote in chat.texts[1]
+    assert QUOTE in chat.texts[1]
 
 
 async def test_buttons_work_after_a_restart(server, application_of, ann):
@@ -78,7 +80,7 @@ async def test_buttons_work_after_a_restart(server, application_of, ann):
     async with application_of() as application:
         await application.start()
         await pressed(server, chat, ann, chat.from_bot[0], PASSAGE)
-        assert CITATION.quote in chat.texts[1]
+        assert QUOTE in chat.texts[1]
         await application.journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
         said = await pressed(server, chat, ann, chat.from_bot[0], "👍")
         assert said == "This answer isn't kept any more."

@@ -144,3 +144,22 @@ def test_whatever_a_document_holds_is_taken_by_the_service_and_nothing_is_lost(p
         assert units(part.text) <= limit
         if part.text:
             kept_by_service(part)
+
+
+def test_no_part_has_more_entities_than_a_message_takes():
+    """Telegram drops the rest, and with it the formatting; each item keeps its own."""
+    items = 130
+    parts = split(from_markdown("\n".join(f"- **name {n}** is `code {n}`" for n in range(items))))
+    assert all(len(part.entities) <= 100 for part in parts)
+    assert sum(len(part.entities) for part in parts) == 2 * items
+    assert "\n".join(part.text for part in parts).count("\n") == items - 1
+
+
+def test_an_announcement_is_not_left_alone():
+    parts = split(from_markdown("First.\n\nThese are there:\n\n" + "\n".join(f"- item {n}" for n in range(20))), 150)
+    assert not any(part.text.endswith("there:") for part in parts)
+
+
+def test_rows_without_their_header_stay_rows():
+    """As a citation quotes them."""
+    assert from_markdown("| a | b |\n| c | d |").text == "| a | b |\n| c | d |"

@@ -205,6 +205,33 @@ async def test_nobody_is_answered_who_is_no_person(server, application_of, ann):
         assert application.engine.asked == []
 
 
+async def test_a_comment_below_a_post_asks_everybody(server, application_of, ann, bob):
+    """It replies to the post that the service forwards; a reply to a comment is to its author."""
+    server.privacy = False
+    async with application_of(policy="always") as application:
+        await application.start()
+        channel, group = server.group("News", kind="channel"), server.group()
+        post = server.forwards_to_discussion(group, channel, "The new pump is here")
+        comment = server.says(group, ann, "how do I fit it?", reply_to=post, message_thread_id=post["message_id"])
+        await application.answered(group)
+        server.says(group, bob, "why do you ask?", reply_to=comment, message_thread_id=post["message_id"])
+        server.says(group, bob, "???")
+        await application.quiet()
+        assert [question.text for question in application.engine.asked] == ["how do I fit it?"]
+
+
+async def test_the_name_of_the_bot_asks_the_words_that_are_quoted(server, application_of, ann, bob):
+    """Not all of the message that they are from."""
+    async with application_of() as application:
+        await application.start()
+        group = server.group()
+        said = server.says(group, bob, "It rains. How warm is the water? I'd rather know.")
+        quote = {"text": "How warm is the water?", "position": 10}
+        server.says(group, ann, "@keeper_bot", reply_to=said, quote=quote)
+        await application.answered(group)
+        assert application.engine.asked[0].text == "How warm is the water?"
+
+
 async def test_a_policy_decides_when_a_group_is_answered(server, application_of, ann, bob):
     """Always: every question, but not what people say to each other. Off: not even when addressed."""
     server.privacy = False
@@ -332,6 +359,19 @@ async def test_a_backlog_is_answered_in_order_and_late_questions_with_regret(ser
         ]
         assert all(text.startswith("This took a while") for text in group.texts)
         assert not server.private(ann).texts[0].startswith("This took a while")
+
+
+async def test_questions_of_an_absence_count_by_when_they_were_asked(server, application_of, ann, monkeypatch):
+    """Nobody has asked too often who asked once a minute, though all of it comes at once."""
+    monkeypatch.setattr(flood, "CHAT_RATE", Rate(100, 1.0))
+    application = application_of().with_settings(limits={"author_questions": 2})
+    async with application:
+        chat = server.private(ann)
+        for minutes in range(8, 0, -1):
+            server.says(chat, ann, f"{minutes}?", at=time.time() - 60 * minutes)
+        await application.start()
+        await application.answered(chat, 8)
+        assert len(application.engine.asked) == 8
 
 
 async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of, monkeypatch):

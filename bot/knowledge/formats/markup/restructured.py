@@ -11,7 +11,7 @@ from docutils.parsers.rst.languages import en
 
 from bot.core.documents import Document, Form, Locator
 from bot.knowledge.formats.decoding import decode
-from bot.knowledge.formats.outline import Item, Outline, list_text, table_text
+from bot.knowledge.formats.outline import Item, Outline, link_text, list_text, listed, table_text
 
 _SETTINGS = {
     "_disable_config": True,
@@ -30,7 +30,15 @@ _TARGET = re.compile(r"\s*<[^<>]+>$", re.DOTALL)
 _OPTION = re.compile(r"\s*:[\w-]+:")
 # Known or not: docutils drops code with an option that only Sphinx has.
 _CODE = ("code", "code-block", "sourcecode", "prompt", "doctest", "testcode", "testoutput", "console", "productionlist")
-_LEFT_OUT = ("toctree", "index", "highlight", "currentmodule", "literalinclude", "graphviz", "mermaid", "only", "tags")
+_LEFT_OUT = ("toctree", "index", "highlight", "currentmodule", "graphviz", "mermaid", "tags")
+_INCLUDED = re.compile(r"^[ \t]*\.\. +((?:literal)?include):: *(\S+)", re.MULTILINE)
+# What Sphinx writes for a change of a version.
+_VERSIONS = {
+    "versionadded": "Added in version",
+    "versionchanged": "Changed in version",
+    "deprecated": "Deprecated since version",
+    "versionremoved": "Removed in version",
+}
 
 
 def load(path: str, content: bytes) -> Document:
@@ -39,6 +47,8 @@ def load(path: str, content: bytes) -> Document:
     doctree = publish_doctree(text, settings_overrides=_SETTINGS)
     outline = Outline(warnings=warnings)
     _Writer(outline, text.split("\n")).write(doctree, 1)
+    if included := [f"`{path}`" for _, path in _INCLUDED.findall(text)]:
+        outline.warnings.append(f"other files that it includes aren't read with it: {listed(included)}")
     for message in doctree.findall(nodes.system_message):
         if message.get("level", 0) >= 3:
             outline.warnings.append(f"{_shortened(message.astext())} (line {message.get('line', '?')})")
@@ -63,16 +73,23 @@ class _Contents(Directive):
 
     def run(self) -> Sequence[nodes.Node]:
         name = self.name.lower().rpartition(":")[2]
-        if name in _LEFT_OUT:
+        if name in _LEFT_OUT or name == "literalinclude":
             return []
         if name in _CODE:
             code = "\n".join(self.content)
             return [nodes.literal_block(code, code)]
         container = nodes.container()
-        # Without a list of its options, these are among its arguments.
+        # Without a list of its options, these are among its arguments, and so is text without an empty line above.
         said = [line for line in "\n".join(self.arguments).split("\n") if line.strip() and not _OPTION.match(line)]
-        if said:
-            container += nodes.paragraph("", "\n".join(said))
+        written = "\n".join(said)
+        if name in _VERSIONS and said:
+            version, _, rest = said[0].strip().partition(" ")
+            remark = " ".join([rest, *said[1:]]).strip()
+            said = [f"{_VERSIONS[name]} {version}{': ' if remark else '.'}{remark}"]
+        if said and name != "only":  # whose argument is a condition
+            text, messages = self.state.inline_text("\n".join(said), self.lineno)
+            container += nodes.paragraph("", "", *text, written=written)
+            container += messages
         self.state.nested_parse(self.content, self.content_offset, container)
         return [container]
 
@@ -105,7 +122,6 @@ _SKIPPED = (
     nodes.pending,
     nodes.image,
     nodes.raw,
-    nodes.topic,
     nodes.docinfo,
     nodes.transition,
     nodes.problematic,
@@ -136,16 +152,29 @@ class _Writer:
             self._block(Form.CODE, node.astext())
         elif isinstance(node, nodes.table):
             self._table(node)
+        elif isinstance(node, nodes.topic | nodes.sidebar | nodes.Admonition):
+            self._aside(node, level)
+        elif isinstance(node, nodes.footnote | nodes.citation):
+            self._block(Form.PARAGRAPH, "\n".join(_text(child) for child in node.children if not _is_label(child)))
         elif isinstance(node, nodes.paragraph | nodes.line_block | nodes.rubric | nodes.caption | nodes.attribution):
-            self._block(Form.PARAGRAPH, _text(node))
+            self._block(Form.PARAGRAPH, _text(node), node.get("written"))
         elif not isinstance(node, (*_SKIPPED, nodes.title, nodes.Text)):
             self.write(node, level)
 
     def _heading(self, section: nodes.section, level: int) -> None:
         title = next((child for child in section.children if isinstance(child, nodes.title)), None)
         if title is not None:
-            text = _text(title).replace("`", "")
+            text = str(title.astext())
             self._outline.heading(level, text, self._locator(text))
+
+    def _aside(self, node: nodes.Element, level: int) -> None:
+        """What stands in a box, below its title. A table of contents says nothing."""
+        if "contents" in node.get("classes", ()):
+            return
+        for title in node.children:
+            if isinstance(title, nodes.title | nodes.subtitle):
+                self._block(Form.PARAGRAPH, _text(title))
+        self.write(node, level)
 
     def _table(self, table: nodes.table) -> None:
         for title in table.findall(nodes.title):
@@ -153,9 +182,10 @@ class _Writer:
         rows = [[_text(entry) for entry in row.children] for row in table.findall(nodes.row)]
         self._block(Form.TABLE, table_text(rows))
 
-    def _block(self, form: Form, text: str) -> None:
+    def _block(self, form: Form, text: str, written: str | None = None) -> None:
+        """Add a block. `written` is what stands in the file for it, if that has other words."""
         if text.strip():
-            self._outline.block(form, text, self._locator(text))
+            self._outline.block(form, text, self._locator(written or text))
 
     def _locator(self, text: str) -> Locator:
         """The lines of a block: from that of its first word to the last before the blank line that ends it."""
@@ -175,6 +205,10 @@ class _Writer:
         end = len(self._lines) if within is None else min(len(self._lines), start + within)
         pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
         return next((n for n in range(start, end + 1) if pattern.search(self._lines[n - 1])), start)
+
+
+def _is_label(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.label)
 
 
 def _items(node: nodes.Node, depth: int = 0) -> Iterator[Item]:
@@ -203,6 +237,10 @@ def _text(node: nodes.Node) -> str:
         return str(node.astext())
     if isinstance(node, nodes.literal):
         return f"`{node.astext()}`"
+    if isinstance(node, nodes.footnote_reference | nodes.citation_reference | nodes.label):
+        return ""  # a mark such as [3]
+    if isinstance(node, nodes.reference) and (address := node.get("refuri")):
+        return link_text("".join(map(_text, node.children)), str(address))
     if isinstance(node, nodes.literal_block | nodes.line_block):
         return str(node.astext())
     if isinstance(node, _SKIPPED) and not isinstance(node, nodes.problematic):

@@ -1,0 +1,1 @@
+"""Markdown, with what its dialects add, and reStructuredText."""

@@ -1,0 +1,1 @@
+"""PDF: pages -> lines -> reading order -> tables and blocks."""
