@@ -143,10 +143,10 @@ class InferenceWorker(Generic[Loaded]):
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._unfinished[Priority.QUESTION], longest_seconds)
 
-    async def close(self, wait_seconds: float = 5.0, *, loading_seconds: float = 5.0) -> None:
+    async def close(self, wait_seconds: float = 5.0) -> None:
         """Refuse new jobs, cancel the waiting ones, and wait up to `wait_seconds` for the running batch to end.
 
-        If the models are still being loaded, wait `loading_seconds` longer: the thread must not outlive the interpreter.
+        Models that are still being loaded are not waited for: their thread ends after the load.
         """
         with self._changed:
             self._closed = True
@@ -156,7 +156,8 @@ class InferenceWorker(Generic[Loaded]):
                 self._unfinished[priority] -= len(jobs)
                 jobs.clear()
             self._changed.notify_all()
-        await asyncio.to_thread(self._thread.join, wait_seconds + (0.0 if self._loaded.done() else loading_seconds))
+        if self._loaded.done():
+            await asyncio.to_thread(self._thread.join, wait_seconds)
 
     def replace_if_stuck(self, after_seconds: float) -> bool:
         """Abandon the thread if its batch has run for `after_seconds`, and start another one. Safe from any thread.

@@ -40,7 +40,7 @@ async def open_worker(settings: Settings, models: Models | None) -> AsyncIterato
     try:
         yield worker
     finally:
-        await worker.close(loading_seconds=0)
+        await worker.close()
 
 
 def make_generator(settings: Settings, pause: Callable[[], None] = lambda: None) -> Generator:

@@ -32,6 +32,11 @@ def log():
 def quick_retries(monkeypatch):
     monkeypatch.setattr(delivery, "_PAUSES", (0.05, 0.05, 0.1, 0.5, 1.0, 2.0))
     monkeypatch.setattr(supervision, "_RESTART_PAUSES", (0.05, 0.2, 0.5))
+    monkeypatch.setattr(discord.Client, "before_identify_hook", _identify_at_once)
+
+
+async def _identify_at_once(*_: object, **__: object) -> None:
+    """Takes the place of the library's pause of five seconds."""
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ async def test_the_button_stops_the_model_between_two_tokens(bot, application, s
 
 async def test_a_deleted_question_stops_the_model(bot, application, server, channel, ann):
     """Nobody waits for the answer any more."""
-    held(application, after=3)
+    released = held(application, after=3)
     asked = await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     await first(server, channel)
     row = await server.until(
@@ -80,4 +80,4 @@ async def test_a_deleted_question_stops_the_model(bot, application, server, chan
     await server.delete(asked)
     await server.until(row.stopped.is_set)
     await server.until(lambda: server.from_bot(channel) == [])
-    generation_worker_of(application)._pause = lambda: None
+    released.set()
