@@ -323,6 +323,7 @@ async def test_where_all_connections_ask_a_further_one_is_closed(tmp_path, monke
         assert [response.status_code for response in await asyncio.gather(*asking)] == [200, 200]
 
 
+@pytest.mark.slow
 async def test_with_few_descriptors_accepting_pauses(application, monkeypatch):
     """One line a pause, where the event loop would write thousands; then all are served."""
     loop, lines = asyncio.get_running_loop(), []

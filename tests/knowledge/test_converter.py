@@ -53,6 +53,7 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_one_read():
         assert converter.read("b.md", b"text").blocks
 
 
+@pytest.mark.slow
 def test_a_file_that_fills_the_memory_is_refused_and_the_bot_keeps_its_own():
     """Twenty megabytes of text need more than the limit; the bot itself hardly grows."""
     with Converter(Limits(seconds=100, memory_bytes=256 * 2**20)) as converter:
