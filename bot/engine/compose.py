@@ -86,38 +86,40 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
     cell = cell_asked_for(question, section.block) if section.block.form is Form.TABLE else None
     section = replace(section, span=cell or section.span)
     first, last = _extent(section)
+    spans = [(0, len(block.text)) for block in section.blocks]
+    spans[section.place] = _unit(section.block, section.span, wants_steps(question), only_row=cell is not None)
+    # In a table, other rows may stand before the one that is shown.
+    left = list(spans)
+    left[last] = (0 if cell and spans[last][0] else spans[last][1], len(section.blocks[last].text))
     address = _address(section.found, base_url) or ""
-    shown: list[Piece] = []
-    rest: list[Piece] = []
-    quoted = []
-    for number in range(first, last + 1):
-        block = section.blocks[number]
-        here = number == section.place
-        unit = (
-            _unit(block, section.span, wants_steps(question), only_row=cell is not None)
-            if here
-            else (0, len(block.text))
-        )
-        goes_on = number > first and _goes_on(section.blocks[number - 1], block)
-        piece = _piece(block, unit, address, section.span if here else None, with_header=not goes_on)
-        if goes_on:
-            shown[-1] = Piece(f"{shown[-1].text}\n{piece.text}")
-        else:
-            shown += [*_heading(section, number, first), piece]
-        quoted.append((block, stripped(block.text, unit)))
-        if number == last:  # in a table, other rows may stand before the one that is shown
-            left = (0 if cell and unit[0] else unit[1], len(block.text))
-            rest = [_piece(block, left, address)] if block.text[slice(*left)].strip("\n") else []
-    for number, block in enumerate(section.blocks[last + 1 :], start=last + 1):
-        rest += [*_heading(section, number, 0), _piece(block, (0, len(block.text)), address)]
+    quoted = [(block, stripped(block.text, spans[n])) for n, block in enumerate(section.blocks) if first <= n <= last]
     start, end = stripped(section.block.text, section.span)
     return Composed(
-        merged(shown),
+        merged(_pieces(section, range(first, last + 1), spans, address, section.span)),
         section.block.text[start:end],
         _cite_all(section.found, quoted, base_url),
         section.block.form,
-        merged(rest),
+        merged(_pieces(section, range(last, len(section.blocks)), left, address)),
     )
+
+
+def _pieces(
+    section: Section, numbers: range, spans: Sequence[Span], address: str, words: Span | None = None
+) -> list[Piece]:
+    """The pieces of some blocks, with `words` of the block that answers in bold, and with names of the subsections."""
+    pieces: list[Piece] = []
+    for number in numbers:
+        block = section.blocks[number]
+        if not block.text[slice(*spans[number])].strip("\n"):
+            continue
+        goes_on = bool(pieces) and _goes_on(section.blocks[number - 1], block)
+        marked = words if number == section.place else None
+        piece = _piece(block, spans[number], address, marked, with_header=not goes_on)
+        if goes_on:
+            pieces[-1] = Piece(f"{pieces[-1].text}\n{piece.text}")
+        else:
+            pieces += [*_heading(section, number, numbers[0]), piece]
+    return pieces
 
 
 def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
@@ -142,7 +144,7 @@ def _heading(section: Section, number: int, first: int) -> list[Piece]:
 
 def _piece(block: Block, span: Span, address: str, words: Span | None = None, *, with_header: bool = True) -> Piece:
     """A piece of a block, with the words that answer in bold, and rows of a table below its header."""
-    start, end = span[0] + len(block.text[slice(*span)]) - len(block.text[slice(*span)].lstrip("\n")), span[1]
+    start, end = span[1] - len(block.text[slice(*span)].lstrip("\n")), span[1]
     text = block.text[start:end].rstrip("\n")
     bold = stripped(block.text, (max(words[0], start), min(words[1], end))) if words else (0, 0)
     may_be_bold = bold[0] < bold[1] and bold != stripped(block.text, span) and not _is_in_head(block, bold)
