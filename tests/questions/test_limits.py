@@ -89,7 +89,7 @@ def test_questions_of_an_absence_count_by_when_they_were_asked():
     """They arrive within a second, but were asked over an hour. What was too much then is too much now."""
     limited = limits(Clock(), author=2)
     for minutes in range(60, 0, -1):
-        limited.count(question("ann", ago=60 * minutes))
+        limited.count(question("ann", ago=70 * minutes))
     limited.count(question("ann"))
     limited.count(question("ann"))
     for seconds in (3000, 2990):
@@ -104,7 +104,7 @@ def test_questions_of_two_chats_may_come_one_chat_after_the_other():
     limited = limits(Clock(), author=3)
     for chat in ("first", "second"):
         for minutes in range(60, 0, -1):
-            limited.count(question("ann", chat, ago=60 * minutes))
+            limited.count(question("ann", chat, ago=70 * minutes))
 
 
 def test_a_clock_that_is_wrong_by_a_day_limits_as_any_other(monkeypatch):
