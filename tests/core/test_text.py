@@ -170,6 +170,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [plain, sentences, words, list_items])
 def test_hostile_text_takes_no_longer_than_any_other(function):
     """50,000 characters of anything are done at once: no pattern backtracks over all of the text."""

@@ -80,6 +80,7 @@ def test_a_handful_of_questions_says_nothing():
     assert not fit(0.5, [0.9] * 7, [], [0.1] * 30).enough
 
 
+@pytest.mark.slow
 async def test_an_answer_from_another_section_is_wrong(settings: Settings, models: Models, folder_of):
     """With the real models: the same reworded question, made from the section that answers it, and from another one."""
     folder_of(

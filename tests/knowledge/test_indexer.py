@@ -235,6 +235,7 @@ async def test_progress_counts_up_to_the_total(indexer, folder_of):
     assert (steps[0].done, steps[-1].done) == (0, 9)
 
 
+@pytest.mark.slow
 async def test_searching_while_indexing_sees_the_old_index_or_the_new_one(indexer, folder_of, found):
     """Never half of a change, whatever the moment."""
     folder = folder_of({f"{n}.md": f"# Old {n}\n\nThe zebra number {n} runs." for n in range(12)})
@@ -395,6 +396,7 @@ class Idle:
         pass
 
 
+@pytest.mark.slow
 async def test_what_is_deleted_during_a_long_indexing_vanishes_at_once(
     store, async_encoder, folder_of, found, monkeypatch
 ):
@@ -425,6 +427,7 @@ async def test_what_is_deleted_during_a_long_indexing_vanishes_at_once(
     assert {"old.md", "7.md"}.isdisjoint(await found("zebra stripes animal 7"))
 
 
+@pytest.mark.slow
 async def test_a_cancelled_indexing_ends_its_reader_at_once(indexer, folder_of):
     """The bot stops without waiting for a file that never ends."""
     folder = folder_of({"slow.md": b"*a_ " * 2_000_000 + b"\n\nx" * 300_000, "b.md": "x"})

@@ -54,6 +54,7 @@ async def next_report(reports, seconds=15):
     return await asyncio.wait_for(reports.get(), seconds)
 
 
+@pytest.mark.slow
 async def test_what_happens_in_the_folder_gets_into_the_answers(store, async_encoder, folder_of, found):
     """Written, renamed, deleted: each is followed, and only what is new is embedded."""
     folder = folder_of({"a.md": "# A\n\nTrains leave at noon."})
@@ -70,6 +71,7 @@ async def test_what_happens_in_the_folder_gets_into_the_answers(store, async_enc
         assert await found("zebra stripes") == ["a.md"]
 
 
+@pytest.mark.slow
 async def test_a_burst_of_changes_is_waited_for(store, async_encoder, folder_of):
     """Copying a folder is one change of the index, or few."""
     folder = folder_of({"a.md": "One."})
@@ -120,6 +122,7 @@ async def test_a_folder_that_goes_away_keeps_the_index_until_it_comes_back(
     assert "There is no folder" in told[0]["problem"]
 
 
+@pytest.mark.slow
 async def test_a_document_that_cannot_be_read_is_in_the_log(store, async_encoder, folder_of):
     """With its path and what to do, once."""
     folder = folder_of({"a.md": "One."})

@@ -178,6 +178,7 @@ async def test_what_is_no_whole_backup_changes_nothing(tmp_path, content):
     assert {file.name for file in data.iterdir()} <= {"journal.sqlite3", "bot.lock"}
 
 
+@pytest.mark.slow
 def test_a_bomb_takes_no_place_on_the_disk(tmp_path, monkeypatch):
     """Nothing of what it unpacks to is written beyond the limit."""
     archive, most = tmp_path / "backup.tar.gz", 0
