@@ -54,6 +54,11 @@ class Block:
     part: tuple[int, int] = (0, 1)  # (number from 0, count) of the parts of a split block
     markup: Markup = Markup.MARKDOWN
 
+    @property
+    def header(self) -> str:
+        """The header rows of a table, or of the table that this block is a part of."""
+        return self.context or "\n".join(self.text.split("\n")[:2])
+
     def pieces(self) -> list[Span]:
         """Return the smallest whole pieces of the text: sentences, list items, table rows, lines of code."""
         if self.form is Form.LIST:

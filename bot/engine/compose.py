@@ -17,7 +17,7 @@ from bot.core.messages import Citation
 from bot.core.text import Span, stripped
 from bot.engine.readable import readable
 from bot.engine.sections import Section
-from bot.engine.tables import cell_asked_for, header_of
+from bot.engine.tables import cell_asked_for
 from bot.knowledge.passages import introduces
 
 # The questions that one sentence seldom answers: how to do something, what to do about a symptom, all of something.
@@ -162,13 +162,13 @@ def _piece(block: Block, span: Span, address: str, words: Span | None = None, *,
 
 def _header_above(block: Block, start: int) -> str:
     """The header rows that the rows of a table from character `start` on are shown below; empty if they begin with it."""
-    header = header_of(block)
+    header = block.header
     return f"{header}\n" if block.context or start >= len(header) else ""
 
 
 def _is_in_head(block: Block, words: Span) -> bool:
     """Whether words are in the head of a table, which answers nothing."""
-    return block.form is Form.TABLE and not block.context and words[0] < len(header_of(block))
+    return block.form is Form.TABLE and not block.context and words[0] < len(block.header)
 
 
 def _extent(section: Section) -> tuple[int, int]:
@@ -231,7 +231,7 @@ def _goes_on(above: Block, block: Block) -> bool:
     """Whether a block has further rows of the table above, which an empty row divides from it."""
     if block.form is not Form.TABLE or above.form is not Form.TABLE or block.heading != above.heading:
         return False
-    return block.context == header_of(above)
+    return block.context == above.header
 
 
 def _table_of_plain_cells(text: str, markup: Markup, bold: Span | None) -> str:

@@ -18,11 +18,6 @@ _NO = {"no", "n", "false", "none", "not included", "-", "–", "—", "✗", "�
 _NEGATED = re.compile(r"\b(?:no|not|without|lacks?|never)\b|n't\b", re.IGNORECASE)
 
 
-def header_of(table: Block) -> str:
-    """The header rows of a table, or of the table that it is a part of."""
-    return table.context or "\n".join(table.text.split("\n")[:2])
-
-
 def cell_asked_for(question: str, table: Block) -> Span | None:
     """The characters of the cell that answers; None where the question names no row, or more than one equally well.
 

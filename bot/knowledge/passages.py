@@ -117,9 +117,7 @@ def _cut(block: Block, borders: Sequence[int], context: str) -> Iterator[Block]:
 
 def _shared_context(block: Block) -> str:
     """The context that every part after the first gets: a table's header, a stored pair's question."""
-    if block.form is Form.TABLE and not block.context:
-        return "\n".join(block.text.split("\n")[:2])
-    return block.context
+    return block.header if block.form is Form.TABLE else block.context
 
 
 def units(block: Block) -> list[Span]:
