@@ -32,9 +32,12 @@ def safe(text: str) -> str:
 
 
 def source_line(citation: Citation) -> str:
-    """`knowledge-bot › Installing › Update (installing.md, lines 12-14)`."""
+    """`knowledge-bot › Installing › Update (installing.md, lines 12-14)`, behind its number in the text if it has one."""
+    number = f"[{citation.number}] " if citation.number else ""
     place = trail(citation.title, citation.heading)
-    return safe(f"{place} ({', '.join(filter(None, (citation.document, locator_text(citation))))})").replace("\n", " ")
+    return safe(f"{number}{place} ({', '.join(filter(None, (citation.document, locator_text(citation))))})").replace(
+        "\n", " "
+    )
 
 
 def locator_text(citation: Citation) -> str:

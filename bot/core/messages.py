@@ -99,6 +99,9 @@ class Citation:
     url: str | None
     paragraph: int | None = None  # below the last heading
     markup: Markup = Markup.MARKDOWN  # of the quote
+    number: int | None = (
+        None  # in the text, as [2], behind each sentence that comes from here; None for a single source
+    )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Citation:
@@ -122,6 +125,10 @@ class Phrased(StrEnum):
     FAILED = "failed"  # no draft came: the documents are quoted
 
 
+NO_ANSWER = "no_answer"
+"""The reason for leaving out a sentence which says that the passages don't answer the question."""
+
+
 @dataclass(frozen=True, slots=True)
 class Phrasing:
     """The language model that was to phrase an answer, the fate of its draft, and the reasons, without any text of the question
@@ -135,6 +142,11 @@ class Phrasing:
     def shown(self) -> bool:
         """Whether the answer's text is the model's."""
         return self.outcome in (Phrased.KEPT, Phrased.TRIMMED)
+
+    @property
+    def abstains(self) -> bool:
+        """Whether the model wrote nothing but that the passages don't answer the question."""
+        return self.outcome is Phrased.REPLACED and self.reasons == (NO_ANSWER,)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Phrasing:

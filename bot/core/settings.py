@@ -259,8 +259,9 @@ class GeneratorSettings(Section):
         1,
         ge=1,
         le=20,
-        description="How many of the passages that were read go into the prompt, best first; at least those that are quoted. "
-        "Small models mix up what several passages say.",
+        description="How many of the passages that were found go into the prompt, best first; at least those that are quoted. "
+        "With 2 or more the model is also asked where the bot is unsure, and may say that the passages don't answer. Raise it, "
+        "to 6 for example, for models of 3 billion parameters or more; small ones mix up what several passages say.",
     )
     prompt_tokens: int = Field(
         1500, ge=64, description="How long a prompt gets at most, in tokens; the model's own window limits it too."

@@ -112,6 +112,17 @@ def _bounds(considered: Considered, settings: Settings) -> list[str]:
     if not considered.candidates:
         return ["Nothing was found: no passage of the index shares a word or a meaning with the question."]
     best = considered.candidates[0]
+    if answer.phrasing and answer.phrasing.abstains and not answer.answered:
+        return [
+            f"{answer.outcome.value.capitalize()}: the language model {answer.phrasing.model} has read the passages, and says "
+            f"that they don't answer. The confidence {best.confidence:.2f} alone would count for more; with "
+            "generator.passages = 1 the model is not asked."
+        ]
+    if answer.answered and best.confidence < bounds.threshold:
+        return [
+            f"Answered: the confidence {best.confidence:.2f} is below answer.threshold {bounds.threshold:g}, but the passages "
+            "support every sentence that the language model has written. With generator.passages = 1 it would be a suggestion."
+        ]
     if answer.answered:
         return [
             f"Answered: the confidence {best.confidence:.2f} reaches answer.threshold {bounds.threshold:g}. "

@@ -20,8 +20,10 @@ from enum import StrEnum
 import numpy as np
 
 from bot.core.documents import FoundPassage
+from bot.core.messages import NO_ANSWER
 from bot.core.settings import GroundingSettings
 from bot.core.text import plain, sentences, share_of_words, stems, words
+from bot.engine.attribution import unmarked
 from bot.engine.claims import Kind, normalised, tokens
 from bot.engine.support import Passages, Support, SupportModel, Text, compare
 from bot.inference.span_model import ScoredSpan, Task
@@ -137,7 +139,7 @@ class Checking:
         return await asyncio.to_thread(_speaks_of_it, text, own, contexts, readings)
 
     async def _checked(self, draft: str, *, ended: bool) -> Grounded:
-        draft, marked = _without_roles(draft, self._source)
+        draft, marked = _without_roles(unmarked(draft, self._source), self._source)
         if ended and (problem := await asyncio.to_thread(_no_answer, draft, self._given)):
             return Grounded("", Verdict.REPLACED, ("role", problem) if marked else (problem,))
         pieces = _pieces(draft)
@@ -431,7 +433,7 @@ def _problem(piece: str, question: str, source: str) -> str:
     text = normalised(piece).strip()
     if _FILLER.fullmatch(text):
         return "filler"
-    return "no_answer" if _DENIAL.fullmatch(text) else ""
+    return NO_ANSWER if _DENIAL.fullmatch(text) else ""
 
 
 # A question for yes or no, or for one of several things that it names, is answered with its own words.

@@ -34,6 +34,16 @@ class Phraser:
         self._absence = "the model is still being loaded"
 
     @property
+    def passages(self) -> int:
+        """How many passages the model is shown, if so many are found."""
+        return self._settings.passages
+
+    @property
+    def reads_further(self) -> bool:
+        """Whether the model reads other passages than those that are quoted."""
+        return self.passages > 1
+
+    @property
     def generator(self) -> Generator | None:
         """None where there is none, or not yet."""
         return self._generator
@@ -86,7 +96,14 @@ class Phraser:
             raise GenerationFailed(self._absence)
         seconds = min(self._settings.deadline_seconds, within_seconds)
         settings = self._settings
-        material = Material(question, excerpts(passages), tuple(turns), settings.persona, settings.language)
+        material = Material(
+            question,
+            excerpts(passages),
+            tuple(turns),
+            settings.persona,
+            settings.language,
+            may_abstain=self.reads_further,
+        )
         checking = self._grounding.checking(passages, question)
         progress(Update(Stage.WRITING))
         try:

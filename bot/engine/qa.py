@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from bot.core.documents import Form, FoundPassage, trail
 from bot.core.markup import Piece, inline_markdown
-from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
+from bot.core.messages import Answer, Outcome, Phrased, Phrasing, Progress, Question, Stage, Update
 from bot.core.references import new_reference
 from bot.core.settings import AnswerSettings
-from bot.core.text import sentences, share_of_words, stems
+from bot.engine.attribution import attributed
 from bot.engine.compose import Composed, cite_passage, compose, merged
 from bot.engine.confidence import Calibration
 from bot.engine.conversation import Conversations, Interpretation, points_back
@@ -80,16 +80,14 @@ class QAEngine:
         base_url: str = "",
         *,
         phraser: Phraser | None = None,
-        phrased_passages: int = 1,
     ) -> None:
-        """`phraser` puts answers into a model's words, which is shown the best `phrased_passages` passages for that."""
+        """`phraser` puts answers into a language model's words."""
         self._retriever = retriever
         self._judge = Judge(reader, calibration, settings.read_passages)
         self._conversations = conversations
         self._settings = settings
         self._base_url = base_url
         self._phraser = phraser
-        self._phrased_passages = phrased_passages
 
     async def answer(self, question: Question, progress: Progress = lambda _: None) -> Answer:
         """Answer from the documents, suggest a section, or decline.
@@ -130,15 +128,11 @@ class QAEngine:
         self, question: Question, parts: Sequence[str], progress: Progress, *, forced: bool
     ) -> list[Considered]:
         """What each question of a message gets by itself."""
-
-        def without_drafts(update: Update) -> None:  # those of two answers would take turns
-            if not update.text:
-                progress(update)
-
+        stages = _without_drafts(progress)  # the drafts of two answers would take turns
         # A later one may point back to the first: "What is LoRA, and how do I use it?"
         first, *later = parts
         asked = [replace(question, text=first), *(replace(question, text=part, replied_to=first) for part in later)]
-        return await asyncio.gather(*(self._considered(one, without_drafts, forced=forced) for one in asked))
+        return await asyncio.gather(*(self._considered(one, stages, forced=forced) for one in asked))
 
     async def _considered(self, question: Question, progress: Progress, *, forced: bool) -> Considered:
         """The answer to one question."""
@@ -157,13 +151,10 @@ class QAEngine:
                 judged, composed = await self._composed(judged, forced=forced)
                 outcome = self._decided(judged)
                 given = await self._given(judged, composed, reference) if composed else None
-                answer = given if given and outcome is not Outcome.DECLINED else _declined(judged, reference)
-                if outcome is Outcome.SUGGESTED and given:
-                    answer = _suggested(given)
-            if self._phraser and answer.answered and composed and composed.form not in _NOT_PHRASED:
+                answer = _with_outcome(outcome, given, judged, reference)
+            if self._phraser and given and composed and composed.form not in _NOT_PHRASED:
                 with timings.stage("phrase"):
-                    left = _UNTIL_PHRASED * question.seconds_left
-                    answer = await self._phrase(self._phraser, question, answer, judged, progress, left)
+                    answer = await self._phrased(self._phraser, question, answer, given, judged, progress)
         return Considered(replace(answer, timings_ms=timings.milliseconds), given, judged)
 
     async def _found(self, interpretations: Sequence[Interpretation]) -> list[list[Hit]]:
@@ -220,37 +211,71 @@ class QAEngine:
             given = given.saying(merged((*given.pieces, older)), given.more_pieces)
         return given
 
-    async def _phrase(
-        self,
-        phraser: Phraser,
-        question: Question,
-        answer: Answer,
-        judged: Judged,
-        progress: Progress,
-        seconds: float,
+    async def _phrased(
+        self, phraser: Phraser, question: Question, answer: Answer, given: Answer, judged: Judged, progress: Progress
     ) -> Answer:
-        """The answer in a model's words, or as it is with the reason why."""
-        cited = [candidate.hit for candidate in judged.shown[: len(answer.citations)]]
-        others = [hit for hit in judged.hits if hit not in cited]
-        passages = [hit.found for hit in (*cited, *others)[: max(len(cited), self._phrased_passages)]]
-        turns = await self._conversations.turns(question)
-        text, phrasing = await phraser.phrase(question.text, turns, passages, progress, within_seconds=seconds)
-        if not text:
-            return replace(answer, phrasing=phrasing)
-        return replace(
-            answer,
-            text=text,
-            span=answer.span if answer.span and answer.span in text else None,
-            citations=(*answer.citations, *self._further_sources(text, passages, len(cited))),
-            phrasing=phrasing,
-        )
+        """The answer in a model's words, or as it is with the reason.
 
-    def _further_sources(self, text: str, passages: Sequence[FoundPassage], cited: int) -> Iterator[Citation]:
-        """The passages that some sentence of a text has most of its words from, beside the first ones, `cited` anyway."""
-        there = [stems("\n".join(block.text for block in found.passage.blocks)) for found in passages]
-        said = [stems(text[slice(*span)]) for span in sentences(text)]
-        nearest = {max(range(len(there)), key=lambda n: (share_of_words(words, there[n]), -n)) for words in said}
-        return (cite_passage(passages[number], self._base_url) for number in sorted(nearest) if number >= cited)
+        A model that reads further passages than those that are quoted is also asked about suggestions, and may change the
+        outcome.
+        """
+        unsure = not answer.answered
+        if answer.outcome is Outcome.DECLINED or (unsure and not phraser.reads_further):
+            return answer
+        cited = [candidate.hit for candidate in judged.shown[: len(given.citations)]]
+        hits = [*cited, *(hit for hit in judged.hits if hit not in cited)]
+        passages = [hit.found for hit in hits[: max(len(cited), phraser.passages)]]
+        turns = await self._conversations.turns(question)
+        text, phrasing = await phraser.phrase(
+            question.text,
+            turns,
+            passages,
+            _without_drafts(progress) if unsure else progress,  # they would be taken back where it stays a suggestion
+            within_seconds=_UNTIL_PHRASED * question.seconds_left,
+        )
+        outcome = _after_reading(answer.outcome, phrasing, judged) if phraser.reads_further else answer.outcome
+        if text and outcome is Outcome.ANSWERED:
+            text, numbers = attributed(text, passages)
+            sources = [*given.citations, *(cite_passage(found, self._base_url) for found in passages[len(cited) :])]
+            given = replace(
+                given,
+                text=text,
+                span=given.span if given.span and given.span in text else None,
+                citations=tuple(
+                    replace(sources[number], number=mark if len(numbers) > 1 else None)
+                    for mark, number in enumerate(numbers, 1)
+                ),
+            )
+        return replace(_with_outcome(outcome, given, judged, answer.reference), phrasing=phrasing)
+
+
+def _with_outcome(outcome: Outcome, given: Answer | None, judged: Judged, reference: str) -> Answer:
+    """The answer that is shown: `given` as it is, marked as a suggestion, or not at all."""
+    if given is None or outcome is Outcome.DECLINED:
+        return _declined(judged, reference)
+    return given if outcome is Outcome.ANSWERED else _suggested(given)
+
+
+def _after_reading(outcome: Outcome, phrasing: Phrasing, judged: Judged) -> Outcome:
+    """The outcome once a model has read the passages.
+
+    A suggestion becomes an answer where the passages support every sentence that the model writes. Where it writes that they
+    don't answer the question, an answer becomes a suggestion, and a suggestion is declined.
+    """
+    if phrasing.abstains:
+        return Outcome.SUGGESTED if outcome is Outcome.ANSWERED else Outcome.DECLINED
+    sure = phrasing.outcome is Phrased.KEPT and not judged.candidates[0].contradicts
+    return Outcome.ANSWERED if sure else outcome
+
+
+def _without_drafts(progress: Progress) -> Progress:
+    """Report the stages only."""
+
+    def report(update: Update) -> None:
+        if not update.text:
+            progress(update)
+
+    return report
 
 
 def _in_force(judged: Judged) -> Judged:

@@ -169,7 +169,6 @@ class _Engines:
             self._settings.answer,
             self._settings.knowledge.base_url,
             phraser=phraser,
-            phrased_passages=self._settings.generator.passages,
         )
 
 

@@ -48,6 +48,7 @@ _ANSWER = {
             "url": None,
             "paragraph": None,
             "markup": "markdown",
+            "number": None,
         }
     ],
     "retrieved": ["guide.md"],
