@@ -112,7 +112,7 @@ class Phraser:
                 examined = count
                 if shown := await checking.so_far(draft):
                     progress(Update(Stage.WRITING, shown))
-                if checking.hopeless:
+                if checking.is_rejected:
                     break
         return draft
 

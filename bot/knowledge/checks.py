@@ -159,10 +159,10 @@ def _told_language(passages: Sequence[StoredPassage]) -> str | None:
         sample += f"{text}\n"
         if len(sample) > _SAMPLE:
             break
-    return told_language(sample)
+    return detect_language(sample)
 
 
-def told_language(text: str) -> str | None:
+def detect_language(text: str) -> str | None:
     """The code of a text's language; None if it isn't certain, as for less than some sentences. Blocking."""
     sample = text[:_SAMPLE]
     if len(sample) < _SHORTEST_SAMPLE:
