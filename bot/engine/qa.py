@@ -1,9 +1,9 @@
-"""QAEngine: one question -> one answer, the whole path on one screen.
+"""The question-answering engine: the whole path from a question to its answer, on one screen.
 
     interpret -> search -> judge -> decide -> compose -> phrase
 
-Runs on the event loop and waits there only: models and the database have threads of their own. Whether there is an answer is
-decided before any text is generated, and the quotation that proves it stays the document's.
+Runs on the event loop and only waits there: models and the database have threads of their own. The engine decides whether to
+answer before any text is generated, and quotations are always copied from the document.
 """
 
 import asyncio
@@ -24,37 +24,38 @@ from bot.engine.conversation import Conversations, Interpretation, points_back
 from bot.engine.judging import Candidate, Judge, Judged
 from bot.engine.phrasing import Phraser
 from bot.engine.sections import section_of
-from bot.engine.several import are_about_different_things, questions_in, together
+from bot.engine.several import are_about_different_things, combined, questions_in
 from bot.engine.small_talk import asks_about_contents, contents_reply, new_subject, small_talk_reply, without_courtesies
 from bot.engine.versions import in_force
 from bot.inference.reader import Reader
 from bot.knowledge.search import Retriever
 from bot.storage.base import Hit
 
-# As many characters as anyone types as a question; what comes after them is not searched for.
-_LONGEST_QUESTION = 2000
-_MOST_DOCUMENTS = 10
+# The rest of a longer question is not searched for.
+_MAX_QUESTION_LENGTH = 2000
+_MAX_DOCUMENTS = 10
 # A passage nearer than this is worth a hint when the bot declines.
-_NEAR = 0.45  # cosine
-# So much surer must a question that points back be by itself, where it is answered as a follow-up too.
-_SURER = 0.15
-# What has such a form is shown as it is: a model would only spoil it.
+_MIN_HINT_SIMILARITY = 0.45  # cosine
+# A question that refers back is only taken by itself if the confidence is higher by this much than as a follow-up.
+_MIN_GAIN_OF_STANDALONE = 0.15
+# Blocks of these forms are shown as they are: a model would only spoil them.
 _NOT_PHRASED = (Form.CODE, Form.TABLE)
 REFUSAL = "The documents don't answer this."
-NOT_FOUND = "I found no answer to this."  # where a section comes near, which may say more than the bot sees in it
+NOT_FOUND = "I found no answer to this."  # shown with the nearest section, which may still hold the answer
 UNSURE = "I'm not sure this is it:"
 UNSURE_OF_TWO = "I'm not sure, but one of these may be it:"
 OLDER = "There is an older section about this:"
-# A model may take so much of the time that is left for a question.
-_UNTIL_PHRASED = 0.9
+# The share of the remaining time of a question that a model may take.
+_PHRASING_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """An answer with what it was chosen from. `judged` is None for small talk.
+    """An answer with the candidates that it was chosen from. `judged` is None for small talk.
 
-    `forced` is what would have been answered with every bound at 0; None where nothing was found, or nobody asked for it.
-    `questions`: those that the message was taken apart into, none for a single one; `judged` is of the first then.
+    `forced` is the answer with every threshold at 0, or None if there is none. It may be None for a declined question unless it
+    was asked for. `questions` are the parts of a message with several questions, else empty; `judged` belongs to the first
+    part.
     """
 
     answer: Answer
@@ -68,7 +69,7 @@ class Considered:
 
 
 class QAEngine:
-    """An Engine over the operator's documents. Answers many questions side by side."""
+    """An Engine over the operator's documents. Answers many questions concurrently."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class QAEngine:
         phraser: Phraser | None = None,
         phrased_passages: int = 1,
     ) -> None:
-        """`phraser` puts answers into a model's words, which is shown the best `phrased_passages` passages for that."""
+        """`phraser` rewrites answers with a language model, which gets the best `phrased_passages` passages."""
         self._retriever = retriever
         self._judge = Judge(reader, calibration, settings.read_passages)
         self._conversations = conversations
@@ -103,11 +104,11 @@ class QAEngine:
     async def consider(
         self, question: Question, progress: Progress = lambda _: None, *, forced: bool = False
     ) -> Considered:
-        """The answer to a question and how it came about, without remembering it. Raises as `answer` does.
+        """Answer a question without remembering it, and return the candidates too. Raises as `answer` does.
 
         `forced`: also compose the answer that is withheld because of its low confidence.
         """
-        text = question.text.strip()[:_LONGEST_QUESTION]
+        text = question.text.strip()[:_MAX_QUESTION_LENGTH]
         if reply := small_talk_reply(text):
             return Considered(Answer(Outcome.SMALL_TALK, reply, new_reference()))
         if asks_about_contents(text):
@@ -119,29 +120,29 @@ class QAEngine:
             text, question = announced, replace(question, earlier=(), replied_to=None)
         parts = questions_in(text)
         if len(parts) > 1:
-            several = await self._several(question, parts, progress, forced=forced)
+            several = await self._answer_each(question, parts, progress, forced=forced)
             answers = [one.answer for one in several]
             if are_about_different_things(answers):
-                answer = together(parts, answers)
+                answer = combined(parts, answers)
                 return Considered(answer, answer, several[0].judged, tuple(parts))
-        return await self._considered(replace(question, text=text), progress, forced=forced)
+        return await self._answer_one(replace(question, text=text), progress, forced=forced)
 
-    async def _several(
+    async def _answer_each(
         self, question: Question, parts: Sequence[str], progress: Progress, *, forced: bool
     ) -> list[Considered]:
-        """What each question of a message gets by itself."""
+        """Answer each question of a message separately."""
 
-        def without_drafts(update: Update) -> None:  # those of two answers would take turns
+        def without_drafts(update: Update) -> None:  # drafts of two answers would replace each other
             if not update.text:
                 progress(update)
 
         # A later one may point back to the first: "What is LoRA, and how do I use it?"
         first, *later = parts
         asked = [replace(question, text=first), *(replace(question, text=part, replied_to=first) for part in later)]
-        return await asyncio.gather(*(self._considered(one, without_drafts, forced=forced) for one in asked))
+        return await asyncio.gather(*(self._answer_one(one, without_drafts, forced=forced) for one in asked))
 
-    async def _considered(self, question: Question, progress: Progress, *, forced: bool) -> Considered:
-        """The answer to one question."""
+    async def _answer_one(self, question: Question, progress: Progress, *, forced: bool) -> Considered:
+        """Answer a single question."""
         reference = new_reference()
         timings = _Timings()
         with timings.stage("total"):
@@ -149,76 +150,76 @@ class QAEngine:
                 interpretations = await self._conversations.interpretations(question)
             progress(Update(Stage.SEARCHING))
             with timings.stage("search"):
-                found = await self._found(interpretations)
+                found = await self._search(interpretations)
             progress(Update(Stage.READING))
             with timings.stage("read"):
-                judged = _in_force(await self._judged(question.text, interpretations, found))
+                judged = _prefer_in_force(await self._choose_interpretation(question.text, interpretations, found))
             with timings.stage("compose"):
-                judged, composed = await self._composed(judged, forced=forced)
-                outcome = self._decided(judged)
-                given = await self._given(judged, composed, reference) if composed else None
-                answer = given if given and outcome is not Outcome.DECLINED else _declined(judged, reference)
-                if outcome is Outcome.SUGGESTED and given:
-                    answer = _suggested(given)
+                judged, composed = await self._compose_best(judged, forced=forced)
+                outcome = self._outcome(judged)
+                possible = await self._answer_from(judged, composed, reference) if composed else None
+                answer = possible if possible and outcome is not Outcome.DECLINED else _refusal(judged, reference)
+                if outcome is Outcome.SUGGESTED and possible:
+                    answer = _as_suggestion(possible)
             if self._phraser and answer.answered and composed and composed.form not in _NOT_PHRASED:
                 with timings.stage("phrase"):
-                    left = _UNTIL_PHRASED * question.seconds_left
+                    left = _PHRASING_SHARE * question.seconds_left
                     answer = await self._phrase(self._phraser, question, answer, judged, progress, left)
-        return Considered(replace(answer, timings_ms=timings.milliseconds), given, judged)
+        return Considered(replace(answer, timings_ms=timings.milliseconds), possible, judged)
 
-    async def _found(self, interpretations: Sequence[Interpretation]) -> list[list[Hit]]:
-        """The passages found for each interpretation, best first."""
+    async def _search(self, interpretations: Sequence[Interpretation]) -> list[list[Hit]]:
+        """Search the passages for each interpretation, best first."""
         vectors = await self._retriever.encode(interpretations[0].variants)
         # The question by itself is the first variant of every interpretation.
         searches = (self._retriever.search(one.variants, vectors[: len(one.variants)]) for one in interpretations)
         return await asyncio.gather(*searches)
 
-    async def _judged(
+    async def _choose_interpretation(
         self, text: str, interpretations: Sequence[Interpretation], found: Sequence[Sequence[Hit]]
     ) -> Judged:
-        """The interpretation that the question is taken in, judged.
+        """Judge all interpretations and return the chosen one.
 
-        A question after others may be a follow-up, the first interpretation, or not. Its words alone don't tell, but what it
-        finds does: it is taken by itself where it is surer that way, much surer if it points back.
+        A question after others may be a follow-up (the first interpretation) or not. Its words alone don't decide that, but the
+        passages do: it is taken by itself if the confidence is higher that way, or clearly higher if it refers back.
         """
         first, *others = await asyncio.gather(*map(self._judge.judge, interpretations, found))
-        needed = first.confidence + (_SURER if points_back(text) else 0.0)
+        needed = first.confidence + (_MIN_GAIN_OF_STANDALONE if points_back(text) else 0.0)
         return next((one for one in others if one.confidence >= max(needed, self._settings.suggest_threshold)), first)
 
-    def _decided(self, judged: Judged) -> Outcome:
-        """ANSWERED, SUGGESTED or DECLINED. What contradicts a detail of the question is never sure."""
+    def _outcome(self, judged: Judged) -> Outcome:
+        """Return ANSWERED, SUGGESTED or DECLINED. A passage that contradicts a detail of the question is at most SUGGESTED."""
         if judged.confidence < self._settings.suggest_threshold or not judged.candidates:
             return Outcome.DECLINED
         sure = judged.confidence >= self._settings.threshold and not judged.candidates[0].contradicts
         return Outcome.ANSWERED if sure else Outcome.SUGGESTED
 
-    async def _composed(self, judged: Judged, *, forced: bool) -> tuple[Judged, Composed | None]:
-        """The answer of the best candidate that says something, and `judged` without those before it.
+    async def _compose_best(self, judged: Judged, *, forced: bool) -> tuple[Judged, Composed | None]:
+        """Compose the answer of the best candidate that has one. Return it with `judged` from this candidate on.
 
-        None where there is none that may be shown, unless `forced`.
+        The answer is None if no candidate has one. Candidates that would be declined are skipped unless `forced`.
         """
-        while judged.candidates and (forced or self._decided(judged) is not Outcome.DECLINED):
+        while judged.candidates and (forced or self._outcome(judged) is not Outcome.DECLINED):
             if composed := await self._compose(judged, judged.candidates[0]):
                 return judged, composed
             judged = await self._judge.without_best(judged)
         return judged, None
 
     async def _compose(self, judged: Judged, candidate: Candidate) -> Composed | None:
-        """The answer of a candidate; None where it says nothing."""
+        """Compose the answer of a candidate, or return None if its section has no content."""
         reading = candidate.reading
         section = await section_of(self._retriever, candidate.hit.found, reading.block, reading.span)
         composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
-        return composed if composed.says_something else None
+        return composed if composed.has_content else None
 
-    async def _given(self, judged: Judged, composed: Composed, reference: str) -> Answer:
-        """The answer, whichever the outcome: of the best candidate, with the one beside it and the name of an older section."""
-        given = _given(composed, reference, judged)
-        if judged.beside and (other := await self._compose(judged, judged.beside)) and other.text not in given.text:
-            given = _with_other(given, other, [_trail(one.hit.found) for one in judged.shown])
+    async def _answer_from(self, judged: Judged, composed: Composed, reference: str) -> Answer:
+        """Return the answer with the second section that is as likely, if any, and the name of an older section."""
+        answer = _as_answer(composed, reference, judged)
+        if judged.beside and (other := await self._compose(judged, judged.beside)) and other.text not in answer.text:
+            answer = _with_second_section(answer, other, [_trail(one.hit.found) for one in judged.shown])
         if judged.older:
-            older = Piece(f"_{OLDER} {inline_markdown(_name(judged.older.hit.found))}._")
-            given = given.saying(merged((*given.pieces, older)), given.more_pieces)
-        return given
+            older = Piece(f"_{OLDER} {inline_markdown(_quoted_trail(judged.older.hit.found))}._")
+            answer = answer.saying(merged((*answer.pieces, older)), answer.more_pieces)
+        return answer
 
     async def _phrase(
         self,
@@ -229,7 +230,7 @@ class QAEngine:
         progress: Progress,
         seconds: float,
     ) -> Answer:
-        """The answer in a model's words, or as it is with the reason why."""
+        """Return the answer in a model's words, or unchanged with the reason why."""
         cited = [candidate.hit for candidate in judged.shown[: len(answer.citations)]]
         others = [hit for hit in judged.hits if hit not in cited]
         passages = [hit.found for hit in (*cited, *others)[: max(len(cited), self._phrased_passages)]]
@@ -246,22 +247,25 @@ class QAEngine:
         )
 
     def _further_sources(self, text: str, passages: Sequence[FoundPassage], cited: int) -> Iterator[Citation]:
-        """The passages that some sentence of a text has most of its words from, beside the first ones, `cited` anyway."""
+        """Yield the citations of further passages: each shares the most words with some sentence of the text.
+
+        The first `cited` passages are left out, because the answer already cites them.
+        """
         there = [stems("\n".join(block.text for block in found.passage.blocks)) for found in passages]
         said = [stems(text[slice(*span)]) for span in sentences(text)]
         nearest = {max(range(len(there)), key=lambda n: (share_of_words(words, there[n]), -n)) for words in said}
         return (cite_passage(passages[number], self._base_url) for number in sorted(nearest) if number >= cited)
 
 
-def _in_force(judged: Judged) -> Judged:
-    """With the best candidate that no newer one replaces in front. The older one is named only, not shown."""
+def _prefer_in_force(judged: Judged) -> Judged:
+    """Put the candidate in front that replaces the best one, if any. The older one is only named, not shown."""
     candidates, older = in_force(judged.interpretation.text, judged.candidates)
     named = [one.hit for one in (*candidates[:1], older) if one]
     beside = judged.beside if judged.beside and judged.beside.hit not in named else None
     return replace(judged, candidates=tuple(candidates), beside=beside, older=older)
 
 
-def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
+def _as_answer(composed: Composed, reference: str, judged: Judged) -> Answer:
     return Answer(
         Outcome.ANSWERED,
         composed.text,
@@ -276,29 +280,30 @@ def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
     )
 
 
-def _with_other(given: Answer, other: Composed, names: Sequence[str]) -> Answer:
-    """The answer with that of another section, each below its name."""
+def _with_second_section(answer: Answer, other: Composed, names: Sequence[str]) -> Answer:
+    """Return both answers as one, each below the name of its section."""
     first, second = (Piece(f"**{inline_markdown(name)}**") for name in names)
-    rests = [(name, *more) for name, more in ((first, given.more_pieces), (second, other.more_pieces)) if more]
-    return replace(given, citations=(*given.citations, other.citation)).saying(
-        merged((first, *given.pieces, second, *other.pieces)), merged(piece for rest in rests for piece in rest)
+    rests = [(name, *more) for name, more in ((first, answer.more_pieces), (second, other.more_pieces)) if more]
+    return replace(answer, citations=(*answer.citations, other.citation)).saying(
+        merged((first, *answer.pieces, second, *other.pieces)), merged(piece for rest in rests for piece in rest)
     )
 
 
-def _suggested(given: Answer) -> Answer:
-    """The answer marked as a suggestion."""
-    remark = UNSURE_OF_TWO if len(given.citations) > 1 else UNSURE
-    marked = replace(given, outcome=Outcome.SUGGESTED)
-    return marked.saying(merged((Piece(remark), *given.pieces)), given.more_pieces)
+def _as_suggestion(answer: Answer) -> Answer:
+    """Return the answer marked as a suggestion."""
+    remark = UNSURE_OF_TWO if len(answer.citations) > 1 else UNSURE
+    marked = replace(answer, outcome=Outcome.SUGGESTED)
+    return marked.saying(merged((Piece(remark), *answer.pieces)), answer.more_pieces)
 
 
-def _declined(judged: Judged, reference: str) -> Answer:
-    near = list(dict.fromkeys(_name(hit.found) for hit in judged.hits[:5] if max(hit.cosines) >= _NEAR))[:2]
+def _refusal(judged: Judged, reference: str) -> Answer:
+    similar = [hit.found for hit in judged.hits[:5] if max(hit.cosines) >= _MIN_HINT_SIMILARITY]
+    near = list(dict.fromkeys(map(_quoted_trail, similar)))[:2]
     text = f"{NOT_FOUND} The nearest I found: {' and '.join(near)}." if near else REFUSAL
     return Answer(Outcome.DECLINED, text, reference, confidence=judged.confidence, retrieved=_documents(judged.hits))
 
 
-def _name(found: FoundPassage) -> str:
+def _quoted_trail(found: FoundPassage) -> str:
     return f"“{_trail(found)}”"
 
 
@@ -307,11 +312,11 @@ def _trail(found: FoundPassage) -> str:
 
 
 def _documents(hits: Sequence[Hit]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(hit.found.document for hit in hits))[:_MOST_DOCUMENTS]
+    return tuple(dict.fromkeys(hit.found.document for hit in hits))[:_MAX_DOCUMENTS]
 
 
 class _Timings:
-    """How long each stage took."""
+    """Measures the duration of each stage."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}
