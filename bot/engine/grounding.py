@@ -298,18 +298,18 @@ _UNFINISHED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class _DraftPiece:
     """The part of a draft, characters `start` to `end`, that is checked as one: a sentence, a table row or fenced code."""
 
     start: int
     end: int
 
 
-def _pieces(draft: str) -> list[_Piece]:
+def _pieces(draft: str) -> list[_DraftPiece]:
     return list(_iter_pieces(draft))
 
 
-def _iter_pieces(draft: str) -> Iterator[_Piece]:
+def _iter_pieces(draft: str) -> Iterator[_DraftPiece]:
     start = 0
     fence: tuple[str, int] | None = None
     for line in draft.splitlines(keepends=True):
@@ -317,21 +317,21 @@ def _iter_pieces(draft: str) -> Iterator[_Piece]:
         end = start + len(line)
         if fence is not None:
             if mark and mark.group().strip().startswith(fence[0]) and not line.strip(" `~\n"):
-                yield _Piece(fence[1], start + len(line.rstrip()))
+                yield _DraftPiece(fence[1], start + len(line.rstrip()))
                 fence = None
         elif mark:
             fence = mark.group().strip(), start
         elif line.lstrip().startswith("|"):
-            yield _Piece(start, start + len(line.rstrip()))
+            yield _DraftPiece(start, start + len(line.rstrip()))
         else:
             for first, last in sentences(line):
-                yield _Piece(start + first, start + last)
+                yield _DraftPiece(start + first, start + last)
         start = end
     if fence is not None:
-        yield _Piece(fence[1], len(draft.rstrip()))
+        yield _DraftPiece(fence[1], len(draft.rstrip()))
 
 
-def _join(draft: str, pieces: Sequence[_Piece], kept: Sequence[bool]) -> str:
+def _join(draft: str, pieces: Sequence[_DraftPiece], kept: Sequence[bool]) -> str:
     """Return the kept pieces of a draft as one text, with the line breaks between them."""
     text = ""
     before = 0
