@@ -76,7 +76,7 @@ class Conversations:
 
 
 def points_back(text: str) -> bool:
-    """Whether a question needs its context: it has a pronoun such as "it", a word such as "there", or no content words."""
+    """Whether a question refers to earlier ones: it has a word such as "it" or "there", or only stop words."""
     said = set(words(text))
     return bool(said & _REFERRING_WORDS) or not said - STOP_WORDS
 

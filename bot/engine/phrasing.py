@@ -64,7 +64,7 @@ class Phraser:
         """
         name = self._name
         try:
-            grounded = await self._checked_generate(question, turns, passages, progress, within_seconds)
+            grounded = await self._checked_draft(question, turns, passages, progress, within_seconds)
             phrasing = Phrasing(name, _OUTCOMES[grounded.verdict], grounded.reasons)
             text = grounded.text if phrasing.shown else ""
             self._report("")
@@ -74,7 +74,7 @@ class Phraser:
         metrics.GROUNDING.labels(phrasing.outcome.value).inc()
         return text, phrasing
 
-    async def _checked_generate(
+    async def _checked_draft(
         self,
         question: str,
         turns: Sequence[Turn],

@@ -3,7 +3,7 @@
     interpret -> search -> judge -> decide -> compose -> phrase
 
 Runs on the event loop and only waits there: models and the database have threads of their own. The engine decides whether to
-answer before any text is generated, and quotations are always copied from the document.
+answer before it generates any text, and quotations are always copied from the document.
 """
 
 import asyncio

@@ -278,7 +278,7 @@ def _substitutions(claim: Sentence, nearest: Sequence[Sentence]) -> dict[str, fl
 
 
 def _substituted_kinds(here: Sequence[Token], there: Sequence[Token]) -> Iterator[str]:
-    """Yield the kinds of substitution when tokens `here` replace the tokens `there`."""
+    """Yield the kinds of substitution when the tokens `here` of one text replace the tokens `there` of the other."""
     if any(token.kind is TokenKind.NEGATION for token in here) != any(
         token.kind is TokenKind.NEGATION for token in there
     ):

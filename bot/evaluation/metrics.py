@@ -301,7 +301,7 @@ def _score(result: Result) -> Scores:
 
 
 def _answer_f1(question: EvaluationQuestion, text: str) -> float | None:
-    """How near a text comes to the nearest gold span, or to the reference where there is none; None where neither is known."""
+    """Return the best token F1 of a text with a gold span, else with the reference; None if neither is known."""
     if not question.kind.expects_answer:
         return None
     references = question.answers or ((question.reference,) if question.reference else ())
