@@ -37,7 +37,7 @@ from bot.core.settings import EncoderSettings, GroundingSettings, ModelsSettings
 from bot.core.text import content_words, plain, sentences, share_of_words, stems
 from bot.engine.claims import UNITS
 from bot.engine.grounding import Grounding
-from bot.engine.support import LEAST_SAID, NAMES, SHIPPED, WORD_NAMES, Numbers, Support, SupportModel
+from bot.engine.support import LEAST_SAID, NAMES, SHIPPED, WORD_NAMES, LogisticModel, Support, SupportModel
 from bot.evaluation.questions import EvaluationQuestion, load_documents, load_questions
 from bot.inference.encoder import Encoder, load_encoder
 from bot.inference.span_model import load_span_model
@@ -487,7 +487,7 @@ def fit(statements: Sequence[Statement], outcomes: Sequence[Outcome]) -> Support
 
 def numbers_for(
     names: Sequence[str], fitting: Sequence[tuple[Statement, Support]], restated: Sequence[Outcome]
-) -> Numbers:
+) -> LogisticModel:
     """Logistic regression in which each weight has the sign that its score has by its meaning. A probability of 0.5 is put
     where as many true restatements are rejected as may be."""
     scores = np.array([[getattr(found, name) for name in names] for _, found in fitting])
@@ -515,7 +515,7 @@ def numbers_for(
         else np.inf
         for outcome in restated
     ]
-    return Numbers(round(-float(np.quantile(logits, _REJECTED, method="lower")), 3), weights)
+    return LogisticModel(round(-float(np.quantile(logits, _REJECTED, method="lower")), 3), weights)
 
 
 def report(

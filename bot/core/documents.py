@@ -119,7 +119,7 @@ def embedded_text(title: str, heading: Sequence[str], body: str) -> str:
 
 
 def trail(title: str, heading: Sequence[str]) -> str:
-    """Where something stands, for people: `Guide › Setup › Linux`."""
+    """Return the path to a section, for people: `Guide › Setup › Linux`."""
     return " › ".join((title, *heading))
 
 

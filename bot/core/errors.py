@@ -23,7 +23,7 @@ from bot.core.text import counted
 
 
 def to_install(extra: str) -> str:
-    """The instruction to install the packages of an extra, from the program's own folder: it isn't on a package index."""
+    """Return how to install the packages of an extra, from the program's own folder: it isn't on a package index."""
     return f'in the folder of the project: .venv/bin/pip install -c constraints.txt -e ".[{extra}]"'
 
 
@@ -89,7 +89,7 @@ class RateLimited(BotError):
 
 
 class Undeliverable(BotError):
-    """The platform will never accept this answer: its chat is gone, or the bot has lost the right to write there."""
+    """The platform will never accept this answer: the chat is gone, or the bot may no longer write in it."""
 
 
 class DeadlineExceeded(BotError):

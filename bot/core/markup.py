@@ -1,4 +1,4 @@
-"""The markup of texts: whether characters stand for themselves or format what is around them."""
+"""The markup of texts: whether characters are literal or format their surroundings."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,7 +48,7 @@ class Piece:
         return found
 
     def _stressed(self, first: int, last: int) -> Iterator[tuple[str, bool, bool]]:
-        """The runs of the characters from `first` to before `last`, which are no code."""
+        """Yield the runs of the characters from `first` up to `last`, which aren't code."""
         start, end = self.bold or (first, first)
         for low, high, bold in ((first, start, False), (start, end, True), (end, last, False)):
             if text := self.text[max(low, first) : min(high, last)]:
@@ -56,7 +56,7 @@ class Piece:
 
     @property
     def _markable(self) -> Self:
-        """Without the stress, if Markdown has none there: on a part of a word."""
+        """The piece without bold if it begins or ends within a word, where Markdown can't express it."""
         start, end = self.bold or (0, 0)
         within = re.search(r"\w$", self.text[:start]) or re.match(r"\w", self.text[end:])
         return replace(self, bold=None) if within else self

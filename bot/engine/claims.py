@@ -1,6 +1,7 @@
-"""What a sentence claims, in a form that can be compared: its words, numbers with units, dates, names and negations.
+"""Split a sentence into tokens that can be compared: words, numbers with their units, dates, names and negations.
 
-English words, and the figures of any language. Works on plain text, without markup; never for quoting.
+The word lists are English; numbers are read in any language. Works on plain text without markup. Tokens are only for comparing,
+never for quoting.
 """
 
 import re
@@ -11,8 +12,8 @@ from enum import StrEnum
 from bot.core.text import STOP_WORDS, stem
 
 
-class Kind(StrEnum):
-    """What a token is, which decides how exactly it must be found again."""
+class TokenKind(StrEnum):
+    """The type of a token, which decides how exactly it has to match."""
 
     WORD = "word"
     NUMBER = "number"
@@ -23,29 +24,31 @@ class Kind(StrEnum):
     STOP = "stop"
 
 
-EXACT = (Kind.NUMBER, Kind.DATE, Kind.NAME, Kind.UNIT)
-"""What nothing else may stand in place of."""
+EXACT = (TokenKind.NUMBER, TokenKind.DATE, TokenKind.NAME, TokenKind.UNIT)
+"""The kinds of tokens that have to match exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`key` is equal where two tokens say the same; `unit` is what a number counts, empty where that is not known.
-    Characters `start` to `end` of the text that was read."""
+    """A token and its characters `start` to `end` in the text.
+
+    Two tokens with the same `key` mean the same. `unit` is the unit of a number, or empty if it is unknown.
+    """
 
     key: str
-    kind: Kind
+    kind: TokenKind
     start: int
     end: int
     unit: str = ""
 
     @property
-    def carries(self) -> bool:
-        """Whether the token says something by itself."""
-        return self.kind not in (Kind.STOP, Kind.NEGATION)
+    def is_content(self) -> bool:
+        """Whether the token is a content word, not a stop word or a negation."""
+        return self.kind not in (TokenKind.STOP, TokenKind.NEGATION)
 
     @property
-    def exact(self) -> bool:
-        """Whether nothing else may stand in its place."""
+    def is_exact(self) -> bool:
+        """Whether the token has to match exactly."""
         return self.kind in EXACT
 
 
@@ -63,7 +66,7 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SPELLED = {name: str(value) for value, name in enumerate(_ONES)}
 _SPELLED |= {name: str(10 * value) for value, name in enumerate(_TENS, start=2)}
 _SPELLED |= {"third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "twice": "2", "dozen": "12", "both": "2"}
-# Also a pronoun, or said of things that nobody counts: compared as words.
+# These are also pronouns or ordinals, so they are compared as words, not as numbers.
 _WORDLIKE = frozenset("one both third".split())
 _MULTIPLES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "k": 1000}
 
@@ -130,7 +133,7 @@ _CURRENCIES = frozenset("$€£¥")
 _NEGATIONS = frozenset(
     "not no never none nobody nothing nowhere neither nor without cannot n't hardly barely unable impossible".split()
 )
-# What a negation may also be said with; taken for one where the other text has one, and demanded by none.
+# Words that may stand for a negation. They match a negation in the other text, but never require one.
 _NEGATING = re.compile(
     r"(?:lack|fail|prevent|prohibit|forbid|forbidden|refus|den[iy]|avoid|exclud|except|instead|rather|absen|unavailabl|"
     r"unsupport|disallow|only|few|little|stop|reject|ignor|un(?:able|til|less))"
@@ -138,7 +141,7 @@ _NEGATING = re.compile(
 
 
 def _opposites(groups: str) -> dict[str, frozenset[str]]:
-    """Each word's opposites: those on the other sides of the slash, one group a line; in the form of a token's key."""
+    """Return the opposites of each word, as token keys: the words on the other sides of a slash, with one group a line."""
     found: dict[str, set[str]] = {}
     for line in groups.strip().splitlines():
         sides = [{_key(word) for word in side.split()} for side in line.split("/")]
@@ -153,7 +156,7 @@ def _key(word: str) -> str:
     return word if word in STOP_WORDS else stem(word)
 
 
-# What changes a statement into another one although every other word stays.
+# Words that reverse a statement when one replaces the other.
 OPPOSITES = _opposites(
     """
     all every each always entire whole / some several certain sometimes often many most few occasionally partly / none never
@@ -224,53 +227,54 @@ _ORDINAL = re.compile(r"(?:st|nd|rd|th|s)\b", re.IGNORECASE)
 
 
 def normalised(text: str) -> str:
-    """The text with the marks that texts disagree about made the same: quotes, dashes, contracted and detached "not"."""
+    """Return the text with variants of the same mark unified: quotes, dashes, thousands separators, "n't" and "not"."""
     text = text.replace("’", "'").replace("``", '"').replace("''", '"').replace("\u00a0", " ")
     text = re.sub(r"[\u2010-\u2015\u2212]", "-", text)
-    text = re.sub(r"(?<=\w) (?=n't\b)", "", text)  # as some corpora are cut: "did n't"
+    text = re.sub(r"(?<=\w) (?=n't\b)", "", text)  # some corpora are tokenised: "did n't"
     text = re.sub(r"(?<=\d) , (?=\d{3}\b)|(?<=\d),(?=\d{3}\b)", "", text)  # thousands
     text = re.sub(r"(?<=\w) (?='(?:s|re|ve|ll|d|m)\b)", "", text)
     text = re.sub(r"(?<=\w) - (?=\w)", "-", text)
     text = re.sub(r"\b([A-Za-z])\.(?=[A-Za-z]\.)", r"\1", text)  # U.S. -> US.
-    text = re.sub(r"(?<=[a-z)][.!?])(?=[A-Z][a-z])", " ", text)  # a space that was lost
+    text = re.sub(r"(?<=[a-z)][.!?])(?=[A-Z][a-z])", " ", text)  # a missing space
     return _NEGATED.sub(lambda match: f"{(match[1] and 'can') or (match[2] and 'will') or match[3]} not", text)
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of a normalised text, in order."""
+    """Return the tokens of a normalised text, in order."""
     found: list[Token] = []
     for match in _TOKEN.finditer(text):
         start, end = match.span()
         said = match.group()
         if match["currency"]:
-            found.append(Token(said, Kind.STOP, start, end, said))
+            found.append(Token(said, TokenKind.STOP, start, end, said))
         elif match["mark"]:
-            _count(found, "%" if said == "%" else "°")
+            _attach_unit(found, "%" if said == "%" else "°")
         elif match["number"]:
             unit = found[-1].unit if found and found[-1].key in _CURRENCIES and found[-1].end >= start - 1 else ""
-            found.append(_number(said, start, end, unit, text))
+            found.append(_number_token(said, start, end, unit, text))
         elif _CJK.match(said):
             found += [
-                Token(character, Kind.WORD, start + place, start + place + 1) for place, character in enumerate(said)
+                Token(character, TokenKind.WORD, start + place, start + place + 1)
+                for place, character in enumerate(said)
             ]
         else:
-            found += _word(said, start, found, text)
+            found += _word_tokens(said, start, found, text)
     return _with_shared_units(found)
 
 
 def _with_shared_units(found: list[Token]) -> list[Token]:
-    """In "3 to 4 dollars" both numbers count dollars."""
+    """Give the unit of the second number to the first, as in "3 to 4 dollars"."""
     for place in range(len(found) - 2, -1, -1):
         token = found[place]
         following = found[place + 1 : place + 3]
         if following[0].key in ("to", "and", "or"):
             following = following[1:]
-        if token.kind is Kind.NUMBER and not token.unit and following and following[0].unit:
+        if token.kind is TokenKind.NUMBER and not token.unit and following and following[0].unit:
             found[place] = replace(token, unit=following[0].unit)
     return found
 
 
-def _number(said: str, start: int, end: int, unit: str, text: str) -> Token:
+def _number_token(said: str, start: int, end: int, unit: str, text: str) -> Token:
     value = said.replace(",", "") if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", said) else said.replace(",", ".")
     if value.count(".") <= 1:
         whole, _, part = value.partition(".")
@@ -278,71 +282,73 @@ def _number(said: str, start: int, end: int, unit: str, text: str) -> Token:
     year = re.fullmatch(r"1[0-9]{3}|20[0-9]{2}", said) is not None and not unit
     following = text[end : end + 2]
     if year and not re.match(r" ?[%°]", following):
-        return Token(value, Kind.DATE, start, end)
-    return Token(value, Kind.NUMBER, start, end, unit)
+        return Token(value, TokenKind.DATE, start, end)
+    return Token(value, TokenKind.NUMBER, start, end, unit)
 
 
-def _count(found: list[Token], unit: str) -> None:
-    """Note what the number before counts."""
-    if found and found[-1].kind in (Kind.NUMBER, Kind.DATE) and not found[-1].unit:
+def _attach_unit(found: list[Token], unit: str) -> None:
+    """Set the unit of the last token, if it is a number without one."""
+    if found and found[-1].kind in (TokenKind.NUMBER, TokenKind.DATE) and not found[-1].unit:
         last = found[-1]
-        found[-1] = Token(last.key, Kind.NUMBER, last.start, last.end, unit)
+        found[-1] = Token(last.key, TokenKind.NUMBER, last.start, last.end, unit)
 
 
-def _word(said: str, start: int, found: list[Token], text: str) -> Iterator[Token]:
+def _word_tokens(said: str, start: int, found: list[Token], text: str) -> Iterator[Token]:
     lower = said.lower().removesuffix("'s")
     end = start + len(said)
     last = found[-1] if found else None
-    beside = last is not None and start - last.end <= 1 and last.kind in (Kind.NUMBER, Kind.DATE)
+    beside = last is not None and start - last.end <= 1 and last.kind in (TokenKind.NUMBER, TokenKind.DATE)
     if last is not None and beside and last.end == start and _ORDINAL.fullmatch(said):
         return
-    if last is not None and beside and lower in _MULTIPLES and last.kind is Kind.NUMBER and last.key.count(".") <= 1:
+    if (
+        last is not None
+        and beside
+        and lower in _MULTIPLES
+        and last.kind is TokenKind.NUMBER
+        and last.key.count(".") <= 1
+    ):
         value = round(float(last.key) * _MULTIPLES[lower], 6)
-        found[-1] = Token(f"{value:.6f}".rstrip("0").rstrip("."), Kind.NUMBER, last.start, end, last.unit)
+        found[-1] = Token(f"{value:.6f}".rstrip("0").rstrip("."), TokenKind.NUMBER, last.start, end, last.unit)
         return
     if beside and lower in UNITS:
-        _count(found, UNITS[lower])
-        yield Token(UNITS[lower], Kind.UNIT, start, end)
+        _attach_unit(found, UNITS[lower])
+        yield Token(UNITS[lower], TokenKind.UNIT, start, end)
         return
     if "-" in said and (parts := said.split("-")) and len(parts) > 1:
         place = start
         for part in parts:
-            yield from _word(part, place, found, text) if part else ()
+            yield from _word_tokens(part, place, found, text) if part else ()
             place += len(part) + 1
         return
     if lower in _NEGATIONS:
-        yield Token("not", Kind.NEGATION, start, end)
+        yield Token("not", TokenKind.NEGATION, start, end)
     elif lower in _DATES and said[:1].isupper():
-        yield Token(_DATES[lower], Kind.DATE, start, end)
+        yield Token(_DATES[lower], TokenKind.DATE, start, end)
     elif lower in _SPELLED and lower not in _WORDLIKE:
-        yield Token(_SPELLED[lower], Kind.NUMBER, start, end)
+        yield Token(_SPELLED[lower], TokenKind.NUMBER, start, end)
     elif lower in STOP_WORDS:
-        yield Token(lower, Kind.STOP, start, end)
+        yield Token(lower, TokenKind.STOP, start, end)
     elif lower in UNITS and (len(lower) > 3 or lower == "day") and lower not in ("second", "pound", "foot"):
-        yield Token(UNITS[lower], Kind.UNIT, start, end)
+        yield Token(UNITS[lower], TokenKind.UNIT, start, end)
     elif _is_name(said, start, text):
-        yield Token(_plural_free(lower), Kind.NAME, start, end)
+        yield Token(stem(lower), TokenKind.NAME, start, end)
     else:
-        yield Token(stem(lower), Kind.WORD, start, end)
-
-
-def _plural_free(name: str) -> str:
-    return stem(name)
+        yield Token(stem(lower), TokenKind.WORD, start, end)
 
 
 def _is_name(said: str, start: int, text: str) -> bool:
-    """Whether a word is written as a name is: with a capital where none is due, or with one inside, or with a figure."""
+    """Whether a word is written like a name: with a digit, an inner capital, or a capital that doesn't begin a sentence."""
     if any(character.isupper() for character in said[1:]) or any(character.isdigit() for character in said):
         return True
     before = text[:start].rstrip(" \"'([*_#>-")
     return said[:1].isupper() and bool(before) and before[-1] not in ".!?:;\n|•"
 
 
-def negates(text: str, token: Token) -> bool:
+def may_negate(text: str, token: Token) -> bool:
     """Whether a token is a negation or a word that may stand for one."""
-    return token.kind is Kind.NEGATION or _NEGATING.match(text[token.start : token.end].lower()) is not None
+    return token.kind is TokenKind.NEGATION or _NEGATING.match(text[token.start : token.end].lower()) is not None
 
 
 def weight(token: Token) -> float:
-    """What a token counts when two sentences are compared."""
-    return 1.5 if token.exact else 1.0 if token.carries else 0.0
+    """Return the weight of a token in a comparison of two sentences."""
+    return 1.5 if token.is_exact else 1.0 if token.is_content else 0.0

@@ -1,8 +1,8 @@
-"""The extractive answer: which part of a section is shown, and the citation that proves it.
+"""Compose the extractive answer: the part of a section to show, and its citation.
 
-It is the whole section, or the part around the words that answer up to a length that people read in a chat: the paragraph, list
-or table rows with a fact, the steps with their commands. A stored pair gives its answer. Nothing is cut in the middle of a
-sentence, item, row or command, and every quote stands in the document exactly like this.
+It is the whole section, or the part around the answering words up to a length that people read in a chat: the paragraph, list
+or table rows with a fact, the steps with their commands. A question-answer pair gives its answer. Nothing is cut in the middle
+of a sentence, item, row or command, and every quote is copied from the document unchanged.
 """
 
 import re
@@ -30,22 +30,22 @@ _WANTS_STEPS = re.compile(
     r"find|show|run|get|see|log)|\b(?:errors?|fail(?:s|ed|ing)?|broken|crash(?:es|ed)?|stuck|problem|issue|not working)\b",
     re.IGNORECASE,
 )
-# As much as people read of an answer in a chat; the rest of a section follows on request. A fact gets no less: it is marked in
-# bold, and what stands around it answered more often than a guess at the one sentence.
+# People read about this much of an answer in a chat; the rest of a section follows on request. The limit is the same for a
+# fact: it is marked in bold, and showing its context was right more often than picking one sentence.
 _LONGEST_ANSWER = 900  # characters
-# Of code up to a length, only so much counts towards these limits: a log is skimmed, and what to do about it stands below.
-_SKIMMED, _SKIMMED_UP_TO = 300, 1500  # characters
-# In a longer table nobody wants to look for the row that they asked for.
-_MANY_ROWS = 10
-# Nobody reads a longer block in a chat, not even where all of it is asked for.
+# Code up to a maximum length counts as only this much: people skim a log, and the advice about it follows below.
+_SKIMMED_LENGTH, _MAX_SKIMMED_LENGTH = 300, 1500  # characters
+# Of a longer table only the row that was asked for is shown.
+_MAX_ROWS = 10
+# A longer block is too much for a chat, even if all of it is asked for.
 _LONGEST_BLOCK = 3000  # characters
-# What begins so needs what stands before it to be understood.
+# A text that begins with one of these can't be understood without the one before it.
 _LEANS_BACK = re.compile(
     r"[*_`\"'(]*(?:it|its|this|that|these|those|they|their|them|he|she|his|her|such|so|then|thus|hence|therefore|"
     r"otherwise|instead|however|but|and|also|in (?:this|that|which) (?:case|way)|if (?:so|not)|to do (?:so|this|that))\b",
     re.IGNORECASE,
 )
-_SAYS_NOTHING = re.compile(r"[^\n]*[:?][*_`\s]*")
+_WITHOUT_CONTENT = re.compile(r"[^\n]*[:?][*_`\s]*")
 _MARKS = re.compile(r"\*+|_+|`+|~+")
 _LIST_MARKER = re.compile(r"\n[ \t]*+(?:[-*+•]|\d{1,9}[.)])\s")
 _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
@@ -53,8 +53,10 @@ _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """`span` stands in `text` word for word and is what answers; `form` is that of the block it is from. `more` is what follows
-    in the same section; empty where there is nothing."""
+    """An extractive answer. `span` is the part of `text` that answers, and `form` the form of its block.
+
+    `more` is the rest of the section, possibly empty.
+    """
 
     pieces: tuple[Piece, ...]
     span: str
@@ -71,23 +73,23 @@ class Composed:
         return text_of(self.more_pieces)
 
     @property
-    def says_something(self) -> bool:
-        """Whether it is more than the announcement of what doesn't follow, or a question."""
-        return _SAYS_NOTHING.fullmatch(self.text) is None
+    def has_content(self) -> bool:
+        """Whether the text is more than a question or an introduction ending with a colon."""
+        return _WITHOUT_CONTENT.fullmatch(self.text) is None
 
 
 def wants_steps(question: str) -> bool:
-    """Whether a question asks how to do something, what to do about a symptom, or for all of something, not for one fact."""
+    """Whether a question asks for instructions, for help with a symptom or for a list, not for one fact."""
     return _WANTS_STEPS.search(question) is not None
 
 
 def compose(question: str, section: Section, base_url: str = "") -> Composed:
-    """The answer that a section gives."""
+    """Compose the answer from a section."""
     cell = cell_asked_for(question, section.block) if section.block.form is Form.TABLE else None
     section = replace(section, span=cell or section.span)
-    first, last = _extent(section)
+    first, last = _shown_blocks(section)
     spans = [(0, len(block.text)) for block in section.blocks]
-    spans[section.place] = _unit(section.block, section.span, wants_steps(question), only_row=cell is not None)
+    spans[section.place] = _shown_span(section.block, section.span, wants_steps(question), only_row=cell is not None)
     # In a table, other rows may stand before the one that is shown.
     left = list(spans)
     left[last] = (0 if cell and spans[last][0] else spans[last][1], len(section.blocks[last].text))
@@ -106,13 +108,13 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
 def _pieces(
     section: Section, numbers: range, spans: Sequence[Span], address: str, words: Span | None = None
 ) -> list[Piece]:
-    """The pieces of some blocks, with `words` of the block that answers in bold, and with names of the subsections."""
+    """Return the pieces of some blocks with the names of subsections, and with `words` of the answering block in bold."""
     pieces: list[Piece] = []
     for number in numbers:
         block = section.blocks[number]
         if not block.text[slice(*spans[number])].strip("\n"):
             continue
-        goes_on = bool(pieces) and _goes_on(section.blocks[number - 1], block)
+        goes_on = bool(pieces) and _continues_table(section.blocks[number - 1], block)
         marked = words if number == section.place else None
         piece = _piece(block, spans[number], address, marked, with_header=not goes_on)
         if goes_on:
@@ -123,7 +125,7 @@ def _pieces(
 
 
 def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-    """The pieces without empty ones, and with neighbours that are Markdown as one."""
+    """Return the pieces without empty ones, with consecutive Markdown pieces joined."""
     found: list[Piece] = []
     for piece in pieces:
         if not piece.text:
@@ -135,7 +137,7 @@ def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
 
 
 def _heading(section: Section, number: int, first: int) -> list[Piece]:
-    """The heading of the subsection that block `number` begins, if any, unless it is the `first` that is shown."""
+    """Return the heading of the subsection that block `number` begins, if any, except for the `first` block shown."""
     block = section.blocks[number]
     if number == first or block.heading == section.blocks[number - 1].heading:
         return []
@@ -143,11 +145,11 @@ def _heading(section: Section, number: int, first: int) -> list[Piece]:
 
 
 def _piece(block: Block, span: Span, address: str, words: Span | None = None, *, with_header: bool = True) -> Piece:
-    """A piece of a block, with the words that answer in bold, and rows of a table below its header."""
+    """Return the piece for a span of a block, with `words` in bold and table rows below their header."""
     start, end = span[1] - len(block.text[slice(*span)].lstrip("\n")), span[1]
     text = block.text[start:end].rstrip("\n")
     bold = stripped(block.text, (max(words[0], start), min(words[1], end))) if words else (0, 0)
-    may_be_bold = bold[0] < bold[1] and bold != stripped(block.text, span) and not _is_in_head(block, bold)
+    may_be_bold = bold[0] < bold[1] and bold != stripped(block.text, span) and not _is_in_header(block, bold)
     header = _header_above(block, start) if block.form is Form.TABLE and with_header else ""
     if block.markup is Markup.MARKDOWN:
         if words and may_be_bold and block.form is not Form.CODE:
@@ -161,20 +163,20 @@ def _piece(block: Block, span: Span, address: str, words: Span | None = None, *,
 
 
 def _header_above(block: Block, start: int) -> str:
-    """The header rows that the rows of a table from character `start` on are shown below; empty if they begin with it."""
+    """Return the header rows to show above the rows of a table from character `start` on, empty if they include it."""
     header = block.header
     return f"{header}\n" if block.context or start >= len(header) else ""
 
 
-def _is_in_head(block: Block, words: Span) -> bool:
-    """Whether words are in the head of a table, which answers nothing."""
+def _is_in_header(block: Block, words: Span) -> bool:
+    """Whether words are in the header of a table, which is no answer."""
     return block.form is Form.TABLE and not block.context and words[0] < len(block.header)
 
 
-def _extent(section: Section) -> tuple[int, int]:
-    """The numbers of the first and the last block that are shown."""
+def _shown_blocks(section: Section) -> tuple[int, int]:
+    """Return the numbers of the first and the last block to show."""
     blocks, place = section.blocks, section.place
-    sizes = [_size(block) for block in blocks]
+    sizes = [_counted_size(block) for block in blocks]
     if sum(sizes) <= _LONGEST_ANSWER:
         return 0, len(blocks) - 1
     first = last = place
@@ -195,21 +197,21 @@ def _extent(section: Section) -> tuple[int, int]:
     return first, last
 
 
-def _size(block: Block) -> int:
-    """What a block counts towards the limits, in characters."""
+def _counted_size(block: Block) -> int:
+    """Return the length of a block as counted towards the limits, in characters."""
     size = len(block.text)
-    return min(size, _SKIMMED) if block.form is Form.CODE and size <= _SKIMMED_UP_TO else size
+    return min(size, _SKIMMED_LENGTH) if block.form is Form.CODE and size <= _MAX_SKIMMED_LENGTH else size
 
 
-def _unit(block: Block, words: Span, steps: bool, *, only_row: bool) -> Span:
-    """The part of a block that is shown: all of it, unless it is too long for a chat.
+def _shown_span(block: Block, words: Span, steps: bool, *, only_row: bool) -> Span:
+    """Return the span of a block to show: all of it, unless it is too long for a chat.
 
-    `only_row`: of a table with many rows the one that has the words.
+    `only_row`: of a table with many rows, only those with the words.
     """
     whole = (0, len(block.text))
     longest = _LONGEST_BLOCK if block.form is Form.CODE or (steps and block.form is Form.LIST) else _LONGEST_ANSWER
     pieces = block.pieces()
-    one_of_many = only_row and len(pieces) > _MANY_ROWS
+    one_of_many = only_row and len(pieces) > _MAX_ROWS
     if block.form is Form.PAIR or (len(block.text) <= longest and not one_of_many):
         return whole
     touched = [n for n, piece in enumerate(pieces) if piece[1] > words[0] and piece[0] < words[1]]
@@ -218,7 +220,7 @@ def _unit(block: Block, words: Span, steps: bool, *, only_row: bool) -> Span:
     low, high = touched[0], touched[-1]
     if block.form is Form.TABLE:
         return pieces[low][0], pieces[high][1]
-    while True:  # what follows first, then what stands before
+    while True:  # extend forwards first, then backwards
         if high + 1 < len(pieces) and pieces[high + 1][1] - pieces[low][0] <= _LONGEST_ANSWER:
             high += 1
         elif low and pieces[high][1] - pieces[low - 1][0] <= _LONGEST_ANSWER:
@@ -227,15 +229,15 @@ def _unit(block: Block, words: Span, steps: bool, *, only_row: bool) -> Span:
             return pieces[low][0], pieces[high][1]
 
 
-def _goes_on(above: Block, block: Block) -> bool:
-    """Whether a block has further rows of the table above, which an empty row divides from it."""
+def _continues_table(above: Block, block: Block) -> bool:
+    """Whether a block continues the table above it."""
     if block.form is not Form.TABLE or above.form is not Form.TABLE or block.heading != above.heading:
         return False
     return block.context == above.header
 
 
 def _table_of_plain_cells(text: str, markup: Markup, bold: Span | None) -> str:
-    """The rows as Markdown, for the cells of which each character stands for itself; `bold` is marked within one cell."""
+    """Return table rows with plain-text cells as Markdown. `bold` is only marked if it lies within one cell."""
     if bold and "|" in text[slice(*bold)]:
         bold = None
 
@@ -249,7 +251,7 @@ def _table_of_plain_cells(text: str, markup: Markup, bold: Span | None) -> str:
 
 
 def _fenced(block: Block, text: str) -> str:
-    """Code with the fences that it lacks: indented code has none, and a part of fenced code at most one."""
+    """Return code with both fences: indented code has none, and a part of fenced code at most one."""
     number, count = block.part
     first, _, rest = text.partition("\n")
     opening = _FENCE.match(first) if number == 0 else None
@@ -262,7 +264,7 @@ def _fenced(block: Block, text: str) -> str:
 
 
 def _emphasised(text: str, shown: Span, words: Span) -> str:
-    """The shown part of a text with the words in bold, where that changes something and no markup gets in the way."""
+    """Return the shown part of a text with the words in bold, unless they are all of it or markup prevents it."""
     start, end = stripped(text, (max(words[0], shown[0]), min(words[1], shown[1])))
     before, marked, after = text[shown[0] : start], text[start:end], text[end : shown[1]]
     plain_there = re.search(r"[*_`~<>\[\]|]", marked) is None and not after[:1].isalnum()
@@ -277,7 +279,7 @@ def _emphasised(text: str, shown: Span, words: Span) -> str:
 
 
 def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> Citation:
-    """The citation of a piece of a block."""
+    """Return the citation of a part of a block."""
     locator = block.located(*span)
     return Citation(
         document=found.document,
@@ -294,18 +296,18 @@ def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> C
 
 
 def _address(found: FoundPassage, base_url: str) -> str | None:
-    """Where the document is published; None where that isn't known."""
+    """Return the URL of the published document, or None if it is unknown."""
     return found.url or (f"{base_url.rstrip('/')}/{urllib.parse.quote(found.document)}" if base_url else None)
 
 
 def cite_passage(found: FoundPassage, base_url: str = "") -> Citation:
-    """The citation of a passage as a whole."""
+    """Return the citation of a whole passage."""
     return _cite_all(found, [(block, (0, len(block.text))) for block in found.passage.blocks], base_url)
 
 
 def _cite_all(found: FoundPassage, pieces: Sequence[tuple[Block, Span]], base_url: str) -> Citation:
-    """The citation of pieces of consecutive blocks, which stand in the quote with an empty line between them."""
+    """Return one citation for parts of consecutive blocks, quoted with an empty line between them."""
     citations = [cite(found, block, span, base_url) for block, span in pieces]
-    spans = [citation.lines for citation in citations if citation.lines]  # a note may stand far below what refers to it
+    spans = [citation.lines for citation in citations if citation.lines]  # a footnote may be far below its reference
     lines = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
     return replace(citations[0], lines=lines, quote="\n\n".join(citation.quote for citation in citations))

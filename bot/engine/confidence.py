@@ -1,7 +1,7 @@
-"""Features -> the probability that an answer is right, by which the bot answers, suggests or declines.
+"""Estimate the probability that an answer is right. It decides whether the bot answers, suggests or declines.
 
-A logistic model of a few features that a person can understand. Its numbers stand in a file with what they were fitted on,
-made by `knowledge-bot evaluate --calibrate`.
+A logistic model of a few features that a person can understand. `knowledge-bot evaluate --calibrate` writes its weights to a
+file, together with a description of the data that they were fitted on.
 """
 
 import json
@@ -16,16 +16,16 @@ from bot.core.errors import WeightsError
 _MODELS = Path(__file__).parent.parent / "models" / "reader"
 SHIPPED = _MODELS / "calibration.json"
 SHIPPED_BY_WORDS = _MODELS / "calibration-by-words.json"
-"""For a search without an encoder."""
+"""The calibration of a search without an encoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the confidence in an answer is made of.
+    """The features of the confidence in an answer.
 
-    `relevance`: the reader's logit for the passage that answers. `lead`: by how much that passage ranks before the best one of
-    another section; a close race is a doubtful one. `retrieval`: its score in the search, which compares meaning and words.
-    `cosine`: the likeness in meaning of the question and the passage, over all query variants by their weights.
+    `relevance`: the reader's logit for the answering passage. `lead`: how far this passage ranks above the best one of another
+    section; a small lead means doubt. `retrieval`: its score in the search, which compares meaning and words. `cosine`: the
+    cosine similarity of question and passage, as the weighted mean over the query variants.
     """
 
     relevance: float
@@ -36,7 +36,10 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The logistic model: the weight of each score of Features, by name, and what it was fitted on, to be read."""
+    """The logistic model, with a weight for each of the Features by name.
+
+    `provenance` describes the data that it was fitted on, for people to read.
+    """
 
     intercept: float
     weights: Mapping[str, float]
@@ -44,7 +47,7 @@ class Calibration:
 
     @classmethod
     def load(cls, file: Path) -> "Calibration":
-        """Raises WeightsError where the file is not what `save` writes."""
+        """Load a calibration that `save` wrote. Raises WeightsError if the file is missing or damaged."""
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
             calibration = cls(float(data["intercept"]), {**data["weights"]}, data["provenance"])
@@ -60,6 +63,6 @@ class Calibration:
         file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def confidence(self, found: Features) -> float:
-        """The probability that the answer is right, between 0 and 1."""
+        """Return the probability that the answer is right, between 0 and 1."""
         logit = self.intercept + sum(weight * getattr(found, name) for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-max(-700.0, logit)))

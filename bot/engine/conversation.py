@@ -1,8 +1,8 @@
-"""What was said before, and the ways to take a question that comes after it.
+"""Remember conversations, and interpret a question in the context of the earlier ones.
 
-A follow-up ("and on Windows?") is searched both as it stands and joined with the earlier questions that it may refer to. The
-less a question says by itself, the more the joined variant counts. Every question is also taken by itself: what it finds
-decides whether it is a follow-up at all. Only answered questions are kept, for as long as the settings say.
+A follow-up ("and on Windows?") is searched both unchanged and joined with the earlier questions that it may refer to. The fewer
+content words a question has, the more the joined variant counts. Every question is also searched by itself, and the passages
+found decide whether it is a follow-up. Only answered questions are kept, for as long as the settings say.
 """
 
 import math
@@ -15,18 +15,18 @@ from bot.core.settings import ConversationSettings
 from bot.core.text import STOP_WORDS, words
 from bot.storage.base import ConversationStore
 
-# A question with so many words that carry meaning can stand alone.
+# A question with this many content words is complete by itself.
 _WORDS_TO_STAND_ALONE = 2
 _WEIGHT_TO_STAND_ALONE = 0.5
 _REMEMBERED = (Outcome.ANSWERED, Outcome.SUGGESTED)
-# A write for each question, only to find nothing to erase, would cost as much as keeping the turn.
-_BETWEEN_ERASURES = 60.0  # seconds
-_POINTING_BACK = frozenset("it its that this these those they them their he him his she her one ones there".split())
+# Erasing expired turns with each question would cost as much as storing the turn.
+_ERASURE_INTERVAL = 60.0  # seconds
+_REFERRING_WORDS = frozenset("it its that this these those they them their he him his she her one ones there".split())
 
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """One way to take a question: `variants` are searched for, `text` is what passages are read for."""
+    """One interpretation of a question: the search uses its `variants`, the reader its `text`."""
 
     variants: tuple[QueryVariant, ...]
     text: str
@@ -36,10 +36,10 @@ class Conversations:
     def __init__(self, store: ConversationStore, settings: ConversationSettings) -> None:
         self._store = store
         self._settings = settings
-        self._forgotten_at = -math.inf  # on the monotonic clock
+        self._erased_at = -math.inf  # on the monotonic clock
 
     async def interpretations(self, question: Question) -> list[Interpretation]:
-        """The ways to take a question: by itself last, and as a follow-up before that where anything was said before."""
+        """Return the interpretations of a question: as a follow-up if there is a context, and last by itself."""
         alone = Interpretation((QueryVariant(question.text),), question.text)
         context = [turn.question for turn in await self.turns(question)]
         if question.replied_to:
@@ -51,10 +51,10 @@ class Conversations:
         return [Interpretation(variants, text), alone]
 
     async def remember(self, question: Question, answer: Answer) -> None:
-        """Keep a question that was answered, surely or not, for follow-ups, and drop what has expired."""
+        """Store an answered or suggested question for follow-ups, and erase expired turns from time to time."""
         if answer.outcome not in _REMEMBERED or not self._settings.turns or question.earlier is not None:
             return
-        if time.monotonic() > self._forgotten_at + _BETWEEN_ERASURES:
+        if time.monotonic() > self._erased_at + _ERASURE_INTERVAL:
             await self.forget_expired()
         await self._store.add_turn(question.conversation, Turn(question.text, answer.text), time.time(), question)
 
@@ -62,11 +62,11 @@ class Conversations:
         await self._store.forget(conversation)
 
     async def forget_expired(self) -> None:
-        self._forgotten_at = time.monotonic()
+        self._erased_at = time.monotonic()
         await self._store.forget_older(time.time() - self._settings.expire_seconds)
 
     async def turns(self, question: Question) -> Sequence[Turn]:
-        """What was said before this question, oldest first: as whoever asks says, or what is remembered and has not expired."""
+        """Return the earlier turns, oldest first: those that came with the question, else the stored unexpired ones."""
         if not self._settings.turns:
             return []
         if question.earlier is not None:
@@ -76,18 +76,18 @@ class Conversations:
 
 
 def points_back(text: str) -> bool:
-    """Whether a question has a word such as "it" or "there", or too few words of its own, so that it needs what came before."""
+    """Whether a question refers to earlier ones: it has a word such as "it" or "there", or only stop words."""
     said = set(words(text))
-    return bool(said & _POINTING_BACK) or not said - STOP_WORDS
+    return bool(said & _REFERRING_WORDS) or not said - STOP_WORDS
 
 
 def _weight_alone(text: str) -> float:
-    """Between 0 (`and how do I change it?`) and 0.5, where the question as it stands counts as much as with its context."""
+    """Return the weight of a question without its context: from 0 (`and how do I change it?`) to 0.5, equal to that with it."""
     said = set(words(text))
-    own = len(said - STOP_WORDS) - bool(said & _POINTING_BACK)
+    own = len(said - STOP_WORDS) - bool(said & _REFERRING_WORDS)
     return _WEIGHT_TO_STAND_ALONE * min(1.0, max(0, own) / _WORDS_TO_STAND_ALONE)
 
 
 def joined(context: Sequence[str], text: str) -> str:
-    """A follow-up with what it refers to, as one text. The encoder cuts off the end, so the follow-up itself goes first."""
+    """Join a follow-up with its context, latest first. The encoder cuts off the end, so the follow-up goes first."""
     return " ".join([text, *reversed(context)])

@@ -1,7 +1,6 @@
-"""Whether the details of a question agree with a passage: codes, versions and names with a number in them.
+"""Compare the details of a question with a passage: codes, versions and names with a number in them.
 
-"P-400" is not answered by the price of P-300, nor "E23" by what E22 means, however alike the sentences are: models of meaning
-hardly see the difference.
+The price of P-300 is no answer for P-400, and the meaning of E22 is none for E23, but embeddings hardly differ between them.
 """
 
 import re
@@ -13,12 +12,12 @@ _NUMBER = re.compile(r"\d+")
 
 
 def details(text: str) -> frozenset[str]:
-    """The details in a text, in lower case."""
+    """Return the details in a text, in lower case."""
     return frozenset(match.group().lower() for match in _DETAIL.finditer(text))
 
 
 def contradicts(question: str, passage: str) -> bool:
-    """Whether a passage speaks of a sibling of a detail of the question (P-300 for P-400), but not of the detail itself."""
+    """Whether a passage mentions a sibling of a detail of the question (P-300 for P-400), but not the detail itself."""
     wanted = details(question)
     there = details(passage) if wanted else frozenset[str]()
     missing = wanted - there
@@ -26,12 +25,12 @@ def contradicts(question: str, passage: str) -> bool:
 
 
 def siblings(question: str, passages: Iterable[str]) -> list[str]:
-    """The details of the passages that are of the same kind as those of the question, as they stand there, each once."""
+    """Return the details of the passages with the same shape as those of the question, unchanged and each once."""
     shapes = {_shape(detail) for detail in details(question)}
     found = (match.group() for passage in passages for match in _DETAIL.finditer(passage))
     return list(dict.fromkeys(detail for detail in found if _shape(detail.lower()) in shapes))
 
 
 def _shape(detail: str) -> str:
-    """The detail with every number in it replaced: p-300 and p-400 have the same shape."""
+    """Return the detail with its numbers replaced: p-300 and p-400 have the same shape."""
     return _NUMBER.sub("#", detail)

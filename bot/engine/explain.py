@@ -1,4 +1,4 @@
-"""Why a question is answered as it is, or why not: the candidates with their scores, and what would change the outcome."""
+"""Explain the outcome of a question: the candidates with their scores, and the settings that would change it."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from bot.engine.qa import Considered
 
 @dataclass(frozen=True, slots=True)
 class ExplainedCandidate:
-    """A passage that was read. `citation` leads to its best words; the features are those of `bot.engine.confidence`."""
+    """A passage that was read, with the citation of its best span and its features (see `bot.engine.confidence`)."""
 
     citation: Citation
     confidence: float
@@ -28,8 +28,11 @@ class ExplainedCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`variants`: (text, weight) as searched for. `unread`: documents of passages that were found but not read, best first.
-    `advice`: which bound decided, and which setting would change the outcome, in sentences."""
+    """The explanation of an answer.
+
+    `variants`: the texts that were searched for, with their weights. `unread`: documents of passages that were found but not
+    read, best first. `advice`: sentences about the threshold that decided and the setting that would change the outcome.
+    """
 
     outcome: Outcome
     answer: str
@@ -46,7 +49,7 @@ class Explanation:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """For a chat, without markup: the advice, then each candidate."""
+        """Return the advice and then each candidate, for a chat, without markup."""
         return [
             *self.advice,
             *(
@@ -68,13 +71,13 @@ def explanation(considered: Considered, settings: Settings) -> Explanation:
         threshold=settings.answer.threshold,
         suggest_threshold=settings.answer.suggest_threshold,
         variants=[(variant.text, variant.weight) for variant in judged.interpretation.variants] if judged else [],
-        candidates=[_explained(candidate, settings) for candidate in considered.candidates],
+        candidates=[_explain(candidate, settings) for candidate in considered.candidates],
         unread=list(dict.fromkeys(hit.found.document for hit in judged.unread)) if judged else [],
         advice=_advice(considered, settings),
     )
 
 
-def _explained(candidate: Candidate, settings: Settings) -> ExplainedCandidate:
+def _explain(candidate: Candidate, settings: Settings) -> ExplainedCandidate:
     found, reading = candidate.hit.found, candidate.reading
     return ExplainedCandidate(
         citation=cite(found, found.passage.blocks[reading.block], reading.span, settings.knowledge.base_url),
@@ -84,7 +87,7 @@ def _explained(candidate: Candidate, settings: Settings) -> ExplainedCandidate:
 
 
 def _advice(considered: Considered, settings: Settings) -> list[str]:
-    advice = _bounds(considered, settings)
+    advice = _outcome_advice(considered, settings)
     if considered.questions:
         advice.insert(
             0, f"Taken as {len(considered.questions)} questions; the passages below were read for the first one."
@@ -104,8 +107,8 @@ def _name(candidate: Candidate) -> str:
     return f"“{trail(found.title, found.passage.heading)}” ({found.document})"
 
 
-def _bounds(considered: Considered, settings: Settings) -> list[str]:
-    """Which bound decided, and what would change the outcome."""
+def _outcome_advice(considered: Considered, settings: Settings) -> list[str]:
+    """Return the threshold that decided and the setting that would change the outcome, in sentences."""
     answer, bounds = considered.answer, settings.answer
     if answer.outcome is Outcome.SMALL_TALK:
         return ["This is small talk: it gets a short reply, and nothing is searched for."]

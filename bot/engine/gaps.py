@@ -1,4 +1,4 @@
-"""What people ask and the documents don't answer, grouped by meaning, so that an operator sees what to write next."""
+"""Group the questions that the documents don't answer by meaning, so that an operator sees which documents are missing."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

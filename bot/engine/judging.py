@@ -1,7 +1,7 @@
-"""Passages found -> candidates for an answer, best first, each with the confidence that it is right.
+"""Turn the passages found into candidates for an answer, best first, each with the confidence that it is right.
 
-The passages that may come first are read, in one batch. The reader's relevance and the search's score rank them together: the
-search compares the question with everything there is, the reader looks closely at a few.
+The passages that may rank first are read in one batch. They are ranked by the search's score and the reader's relevance: the
+search compares the question with the whole index, the reader with a few passages in detail.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from bot.engine.details import contradicts
 from bot.inference.reader import Reader, Reading
 from bot.storage.base import Hit
 
-# What a logit of the reader is worth beside the score of the search.
+# The weight of the reader's logit relative to the score of the search.
 _RELEVANCE_WEIGHT = 0.02
-# So much in rank costs a candidate that speaks of P-300 where the question asks for P-400.
-_CONTRADICTION = 0.3
-# What the search scores so much lower than its best passage is not read: the reader hardly ever brings it to the front.
-_REACH = 0.1
-# A section that comes so close to the best one is shown beside it.
-_CLOSE = 0.06  # in rank
-# A lead counts up to this, in either direction.
-_FULL_LEAD = 0.5
-# The lead of the only section there is: with nothing to compare it with it says little.
-_LEAD_ALONE = 0.1
+# A candidate about P-300 loses this much in rank if the question is about P-400.
+_CONTRADICTION_PENALTY = 0.3
+# Passages that score this much lower than the best one are not read: the reader hardly ever ranks them first.
+_READ_MARGIN = 0.1
+# Another section that ranks at most this much lower than the best one is shown too.
+_BESIDE_MARGIN = 0.06  # in rank
+# Leads are clipped to this, in either direction.
+_MAX_LEAD = 0.5
+# The lead of the only section, which is low because there is no comparison.
+_DEFAULT_LEAD = 0.1
 
 # The document and the headings.
 _Section = tuple[str, tuple[str, ...]]
@@ -34,7 +34,7 @@ _Section = tuple[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage that was read. `contradicts`: it speaks of a sibling of what was asked about, not of that itself."""
+    """A passage that was read. `contradicts`: it mentions only a sibling of a detail of the question (P-300, not P-400)."""
 
     hit: Hit
     reading: Reading
@@ -50,10 +50,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One interpretation of a question with what was found for it: `candidates`, best first, and `unread` passages.
+    """One interpretation of a question with its `candidates`, best first, and its `unread` passages.
 
-    `beside` is the best candidate of another section, where it comes so close that both are shown. `older` is a candidate that
-    the best one is in the place of (`bot.engine.versions`). `passed_over` are passages of better candidates, which say nothing.
+    `beside` is the best candidate of another section if it ranks so close that both are shown. `older` is a candidate that the
+    best one replaces (`bot.engine.versions`). `passed_over` are better passages that hold no answer.
     """
 
     interpretation: Interpretation
@@ -65,7 +65,7 @@ class Judged:
 
     @property
     def confidence(self) -> float:
-        """That the best candidate is right, or the one beside it; 0 where nothing was found."""
+        """The probability that the best candidate or the one beside it is right; 0 without candidates."""
         return self.candidates[0].confidence if self.candidates else 0.0
 
     @property
@@ -74,7 +74,7 @@ class Judged:
 
     @property
     def shown(self) -> list[Candidate]:
-        """Those that an answer is made of."""
+        """The candidates that the answer consists of."""
         return [*self.candidates[:1], *([self.beside] if self.beside else [])]
 
 
@@ -86,12 +86,14 @@ class Judge:
         self._read_passages = read_passages
 
     async def judge(self, interpretation: Interpretation, hits: Sequence[Hit]) -> Judged:
-        """Raises EngineBusy and DeadlineExceeded."""
+        """Read and rank the passages. Raises EngineBusy and DeadlineExceeded."""
         text = interpretation.text
         against = [contradicts(text, _text(hit.found)) for hit in hits[: self._read_passages]]
-        scores = [hit.score - _CONTRADICTION * wrong for hit, wrong in zip(hits, against, strict=False)]
-        # Up to the last one that may win, for the lead over those before it counts too.
-        reached = max((number + 1 for number, score in enumerate(scores) if score >= max(scores) - _REACH), default=0)
+        scores = [hit.score - _CONTRADICTION_PENALTY * wrong for hit, wrong in zip(hits, against, strict=False)]
+        # Up to the last one that may rank first, because the lead over those before it counts too.
+        reached = max(
+            (number + 1 for number, score in enumerate(scores) if score >= max(scores) - _READ_MARGIN), default=0
+        )
         read, unread = hits[:reached], hits[reached:]
         readings = await self._reader.read(text, [hit.found for hit in read])
         ranked = sorted(
@@ -102,12 +104,12 @@ class Judge:
             ),
             key=lambda one: -one.rank,
         )
-        if not ranked and unread:  # none of those that were read says anything
+        if not ranked and unread:  # none of the passages that were read has an answer
             return replace(await self.judge(interpretation, unread), passed_over=tuple(read))
         return self._judged(interpretation, ranked, unread)
 
     async def without_best(self, judged: Judged) -> Judged:
-        """The others, judged as if the best candidate had not been found. Raises as `judge` does."""
+        """Judge again as if the best candidate had not been found. Raises as `judge` does."""
         passed_over = (*judged.passed_over, judged.candidates[0].hit)
         if len(judged.candidates) == 1:
             return replace(await self.judge(judged.interpretation, judged.unread), passed_over=passed_over)
@@ -115,7 +117,7 @@ class Judge:
         return replace(self._judged(judged.interpretation, ranked, judged.unread), passed_over=passed_over)
 
     def _judged(self, interpretation: Interpretation, ranked: Sequence["_Ranked"], unread: Sequence[Hit]) -> Judged:
-        beside = _beside(ranked)
+        beside = _find_beside(ranked)
         shown = [ranked[0], ranked[beside]] if beside else ranked[:1]
         leads = (_lead([one] if number else shown, ranked, unread) for number, one in enumerate(ranked))
         candidates = tuple(map(partial(self._candidate, interpretation), ranked, leads))
@@ -125,7 +127,7 @@ class Judge:
         weights = (variant.weight for variant in interpretation.variants)
         features = Features(
             relevance=one.reading.relevance,
-            lead=max(-_FULL_LEAD, min(_FULL_LEAD, lead)),
+            lead=max(-_MAX_LEAD, min(_MAX_LEAD, lead)),
             retrieval=one.hit.score,
             cosine=sum(weight * cosine for weight, cosine in zip(weights, one.hit.cosines, strict=True)),
         )
@@ -141,21 +143,21 @@ class _Ranked:
     contradicts: bool
 
 
-def _beside(ranked: Sequence[_Ranked]) -> int | None:
-    """The number of the first one of another section than the best, if it is close and doesn't contradict the question."""
+def _find_beside(ranked: Sequence[_Ranked]) -> int | None:
+    """Return the number of the best candidate of another section that doesn't contradict the question, if it ranks close."""
     for number, one in enumerate(ranked):
         if _section(one.hit) != _section(ranked[0].hit) and not one.contradicts:
-            return number if one.rank >= ranked[0].rank - _CLOSE else None
+            return number if one.rank >= ranked[0].rank - _BESIDE_MARGIN else None
     return None
 
 
 def _lead(shown: Sequence[_Ranked], ranked: Sequence[_Ranked], unread: Sequence[Hit]) -> float:
-    """By how much the first of those shown ranks before the best one of the other sections."""
+    """Return how far the first shown candidate ranks above the best one of the sections that aren't shown."""
     first, sections = shown[0], {_section(one.hit) for one in shown}
     others = [one.rank for one in ranked if _section(one.hit) not in sections]
-    # Unread passages are behind by their scores, as if they were as relevant.
+    # Unread passages count as equally relevant, so they differ by their scores only.
     others += [first.rank - first.hit.score + hit.score for hit in unread if _section(hit) not in sections]
-    return first.rank - max(others, default=first.rank - _LEAD_ALONE)
+    return first.rank - max(others, default=first.rank - _DEFAULT_LEAD)
 
 
 def _text(found: FoundPassage) -> str:

@@ -1,8 +1,8 @@
-"""A language model puts the answer into its own words, and grounding says which of them may be shown.
+"""Rewrite answers with a language model, and show only the sentences that grounding supports.
 
-Nothing here ever fails: where the model is not there yet, raises, hangs or takes too long, or where the documents don't
-support what it writes, the result has no text, and the documents are quoted as if there were no model. What is shown while
-the model writes are whole sentences that have been checked already.
+Phrasing never fails: if the model isn't loaded yet, raises, hangs or takes too long, or if the documents don't support its
+draft, the result has no text and the documents are quoted as if there were no model. While the model writes, only complete
+sentences that passed the check are shown.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _OUTCOMES = {Verdict.KEPT: Phrased.KEPT, Verdict.TRIMMED: Phrased.TRIMMED, Verdi
 
 
 class Phraser:
-    """Asks the generator of the application, as soon as there is one."""
+    """Rewrites answers with the generator of the application, once it is loaded."""
 
     def __init__(self, settings: GeneratorSettings, grounding: Grounding) -> None:
         self._settings = settings
@@ -45,17 +45,17 @@ class Phraser:
 
     @property
     def generator(self) -> Generator | None:
-        """None where there is none, or not yet."""
+        """The generator, or None if it isn't loaded (yet)."""
         return self._generator
 
     def use(self, generator: Generator, report: Callable[[str], None] = lambda _: None) -> None:
-        """From now on this one writes. `report` is told after each draft what went wrong; nothing where all went well."""
+        """Use this generator from now on. `report` is called after each draft with the error, or with "" if it worked."""
         self._generator = generator
         self._report = report
         self._name = generator.name
 
     def do_without(self, reason: str) -> None:
-        """There will be no generator."""
+        """Give the reason why there is no generator."""
         self._absence = reason
 
     async def phrase(
@@ -67,13 +67,14 @@ class Phraser:
         *,
         within_seconds: float,
     ) -> tuple[str, Phrasing]:
-        """The text to show, empty where the documents are to be quoted, and what became of the draft.
+        """Return the text to show, empty if the documents have to be quoted, and the outcome of the draft.
 
-        `passages`: those that answer, best first. Takes at most `within_seconds`, or the settings' deadline if that is less.
+        `passages`: the answering ones, best first. Takes at most `within_seconds`, or the deadline in the settings if it is
+        less.
         """
         name = self._name
         try:
-            grounded = await self._written(question, turns, passages, progress, within_seconds)
+            grounded = await self._checked_draft(question, turns, passages, progress, within_seconds)
             phrasing = Phrasing(name, _OUTCOMES[grounded.verdict], grounded.reasons)
             text = grounded.text if phrasing.shown else ""
             self._report("")
@@ -83,7 +84,7 @@ class Phraser:
         metrics.GROUNDING.labels(phrasing.outcome.value).inc()
         return text, phrasing
 
-    async def _written(
+    async def _checked_draft(
         self,
         question: str,
         turns: Sequence[Turn],
@@ -91,7 +92,7 @@ class Phraser:
         progress: Progress,
         within_seconds: float,
     ) -> Grounded:
-        """The draft, checked. Raises a BotError where there is none."""
+        """Generate and check a draft. Raises a BotError, such as GenerationFailed, if there is none."""
         if self._generator is None:
             raise GenerationFailed(self._absence)
         seconds = min(self._settings.deadline_seconds, within_seconds)
@@ -108,14 +109,13 @@ class Phraser:
         progress(Update(Stage.WRITING))
         try:
             async with asyncio.timeout(seconds):
-                draft = await self._draft(self._generator, material, checking, progress)
+                draft = await self._generate(self._generator, material, checking, progress)
                 return await checking.whole(draft)
         except TimeoutError as error:
             raise GenerationFailed(f"the model took longer than {seconds:.2g} seconds") from error
 
-    async def _draft(self, generator: Generator, material: Material, checking: Checking, progress: Progress) -> str:
-        """What the model writes; or the beginning of it, where nothing of that can be kept. Whenever a sentence has ended,
-        those that the documents support are shown."""
+    async def _generate(self, generator: Generator, material: Material, checking: Checking, progress: Progress) -> str:
+        """Generate a draft, and stop early if it is rejected. Each time a sentence ends, the supported ones are shown."""
         draft, examined = "", 0
         async with (
             aclosing(generator.stream(material)) as pieces,
@@ -129,25 +129,27 @@ class Phraser:
                 examined = count
                 if shown := await checking.so_far(draft):
                     progress(Update(Stage.WRITING, shown))
-                if checking.hopeless:
+                if checking.is_rejected:
                     break
         return draft
 
 
 def excerpts(passages: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
-    """What a model is shown of the passages."""
+    """Return the passages as excerpts for a model's prompt."""
     return tuple(
         Excerpt(
             trail(found.title, found.passage.heading),
-            "\n\n".join(_shown(found.passage.blocks)),
+            "\n\n".join(_block_texts(found.passage.blocks)),
         )
         for found in passages
     )
 
 
-def _shown(blocks: Sequence[Block]) -> Iterator[str]:
-    """Yield the text of each block without the line breaks of its file, which models imitate, and below what it belongs to: the
-    header of a split table, or the question of a pair."""
+def _block_texts(blocks: Sequence[Block]) -> Iterator[str]:
+    """Yield the text of each block, below the header of a split table or the question of a pair.
+
+    Paragraphs lose the line breaks of their file, which models imitate.
+    """
     context = ""
     for block in blocks:
         text = " ".join(block.text.split()) if block.form is Form.PARAGRAPH else block.text
@@ -156,8 +158,10 @@ def _shown(blocks: Sequence[Block]) -> Iterator[str]:
 
 
 async def _without_stall(pieces: AsyncGenerator[str, None], seconds: float) -> AsyncGenerator[str, None]:
-    """The pieces. Raises GenerationFailed where one takes longer than `seconds` after the one before; the first one, which
-    may wait for its turn, has as long as the whole text."""
+    """Yield the pieces. Raises GenerationFailed if one takes longer than `seconds` after the previous one.
+
+    The first piece has no such limit, as it may wait in a queue.
+    """
     begun = False
     while True:
         try:

@@ -1,9 +1,9 @@
-"""QAEngine: one question -> one answer, the whole path on one screen.
+"""The question-answering engine: the whole path from a question to its answer, on one screen.
 
     interpret -> search -> judge -> decide -> compose -> phrase
 
-Runs on the event loop and waits there only: models and the database have threads of their own. Whether there is an answer is
-decided before any text is generated, and the quotation that proves it stays the document's.
+Runs on the event loop and only waits there: models and the database have threads of their own. The engine decides whether to
+answer before it generates any text, and quotations are always copied from the document.
 """
 
 import asyncio
@@ -24,37 +24,38 @@ from bot.engine.conversation import Conversations, Interpretation, points_back
 from bot.engine.judging import Candidate, Judge, Judged
 from bot.engine.phrasing import Phraser
 from bot.engine.sections import section_of
-from bot.engine.several import are_about_different_things, questions_in, together
+from bot.engine.several import are_about_different_things, combined, questions_in
 from bot.engine.small_talk import asks_about_contents, contents_reply, new_subject, small_talk_reply, without_courtesies
 from bot.engine.versions import in_force
 from bot.inference.reader import Reader
 from bot.knowledge.search import Retriever
 from bot.storage.base import Hit
 
-# As many characters as anyone types as a question; what comes after them is not searched for.
-_LONGEST_QUESTION = 2000
-_MOST_DOCUMENTS = 10
+# The rest of a longer question is not searched for.
+_MAX_QUESTION_LENGTH = 2000
+_MAX_DOCUMENTS = 10
 # A passage nearer than this is worth a hint when the bot declines.
-_NEAR = 0.45  # cosine
-# So much surer must a question that points back be by itself, where it is answered as a follow-up too.
-_SURER = 0.15
-# What has such a form is shown as it is: a model would only spoil it.
+_MIN_HINT_SIMILARITY = 0.45  # cosine
+# A question that refers back is only taken by itself if the confidence is higher by this much than as a follow-up.
+_MIN_GAIN_OF_STANDALONE = 0.15
+# Blocks of these forms are shown as they are: a model would only spoil them.
 _NOT_PHRASED = (Form.CODE, Form.TABLE)
 REFUSAL = "The documents don't answer this."
-NOT_FOUND = "I found no answer to this."  # where a section comes near, which may say more than the bot sees in it
+NOT_FOUND = "I found no answer to this."  # shown with the nearest section, which may still hold the answer
 UNSURE = "I'm not sure this is it:"
 UNSURE_OF_TWO = "I'm not sure, but one of these may be it:"
 OLDER = "There is an older section about this:"
-# A model may take so much of the time that is left for a question.
-_UNTIL_PHRASED = 0.9
+# The share of the remaining time of a question that a model may take.
+_PHRASING_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """An answer with what it was chosen from. `judged` is None for small talk.
+    """An answer with the candidates that it was chosen from. `judged` is None for small talk.
 
-    `forced` is what would have been answered with every bound at 0; None where nothing was found, or nobody asked for it.
-    `questions`: those that the message was taken apart into, none for a single one; `judged` is of the first then.
+    `forced` is the answer with every threshold at 0, or None if there is none. It may be None for a declined question unless it
+    was asked for. `questions` are the parts of a message with several questions, else empty; `judged` belongs to the first
+    part.
     """
 
     answer: Answer
@@ -68,7 +69,7 @@ class Considered:
 
 
 class QAEngine:
-    """An Engine over the operator's documents. Answers many questions side by side."""
+    """An Engine over the operator's documents. Answers many questions concurrently."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class QAEngine:
         *,
         phraser: Phraser | None = None,
     ) -> None:
-        """`phraser` puts answers into a language model's words."""
+        """`phraser` rewrites answers with a language model."""
         self._retriever = retriever
         self._judge = Judge(reader, calibration, settings.read_passages)
         self._conversations = conversations
@@ -101,11 +102,11 @@ class QAEngine:
     async def consider(
         self, question: Question, progress: Progress = lambda _: None, *, forced: bool = False
     ) -> Considered:
-        """The answer to a question and how it came about, without remembering it. Raises as `answer` does.
+        """Answer a question without remembering it, and return the candidates too. Raises as `answer` does.
 
         `forced`: also compose the answer that is withheld because of its low confidence.
         """
-        text = question.text.strip()[:_LONGEST_QUESTION]
+        text = question.text.strip()[:_MAX_QUESTION_LENGTH]
         if reply := small_talk_reply(text):
             return Considered(Answer(Outcome.SMALL_TALK, reply, new_reference()))
         if asks_about_contents(text):
@@ -117,25 +118,25 @@ class QAEngine:
             text, question = announced, replace(question, earlier=(), replied_to=None)
         parts = questions_in(text)
         if len(parts) > 1:
-            several = await self._several(question, parts, progress, forced=forced)
+            several = await self._answer_each(question, parts, progress, forced=forced)
             answers = [one.answer for one in several]
             if are_about_different_things(answers):
-                answer = together(parts, answers)
+                answer = combined(parts, answers)
                 return Considered(answer, answer, several[0].judged, tuple(parts))
-        return await self._considered(replace(question, text=text), progress, forced=forced)
+        return await self._answer_one(replace(question, text=text), progress, forced=forced)
 
-    async def _several(
+    async def _answer_each(
         self, question: Question, parts: Sequence[str], progress: Progress, *, forced: bool
     ) -> list[Considered]:
-        """What each question of a message gets by itself."""
-        stages = _without_drafts(progress)  # the drafts of two answers would take turns
+        """Answer each question of a message separately."""
+        stages = _without_drafts(progress)  # drafts of two answers would replace each other
         # A later one may point back to the first: "What is LoRA, and how do I use it?"
         first, *later = parts
         asked = [replace(question, text=first), *(replace(question, text=part, replied_to=first) for part in later)]
-        return await asyncio.gather(*(self._considered(one, stages, forced=forced) for one in asked))
+        return await asyncio.gather(*(self._answer_one(one, stages, forced=forced) for one in asked))
 
-    async def _considered(self, question: Question, progress: Progress, *, forced: bool) -> Considered:
-        """The answer to one question."""
+    async def _answer_one(self, question: Question, progress: Progress, *, forced: bool) -> Considered:
+        """Answer a single question."""
         reference = new_reference()
         timings = _Timings()
         with timings.stage("total"):
@@ -143,78 +144,78 @@ class QAEngine:
                 interpretations = await self._conversations.interpretations(question)
             progress(Update(Stage.SEARCHING))
             with timings.stage("search"):
-                found = await self._found(interpretations)
+                found = await self._search(interpretations)
             progress(Update(Stage.READING))
             with timings.stage("read"):
-                judged = _in_force(await self._judged(question.text, interpretations, found))
+                judged = _prefer_in_force(await self._choose_interpretation(question.text, interpretations, found))
             with timings.stage("compose"):
-                judged, composed = await self._composed(judged, forced=forced)
-                outcome = self._decided(judged)
-                given = await self._given(judged, composed, reference) if composed else None
-                answer = _with_outcome(outcome, given, judged, reference)
-            if self._phraser and given and composed and composed.form not in _NOT_PHRASED:
+                judged, composed = await self._compose_best(judged, forced=forced)
+                outcome = self._outcome(judged)
+                possible = await self._answer_from(judged, composed, reference) if composed else None
+                answer = _with_outcome(outcome, possible, judged, reference)
+            if self._phraser and possible and composed and composed.form not in _NOT_PHRASED:
                 with timings.stage("phrase"):
-                    answer = await self._phrased(self._phraser, question, answer, given, judged, progress)
-        return Considered(replace(answer, timings_ms=timings.milliseconds), given, judged)
+                    answer = await self._phrase(self._phraser, question, answer, possible, judged, progress)
+        return Considered(replace(answer, timings_ms=timings.milliseconds), possible, judged)
 
-    async def _found(self, interpretations: Sequence[Interpretation]) -> list[list[Hit]]:
-        """The passages found for each interpretation, best first."""
+    async def _search(self, interpretations: Sequence[Interpretation]) -> list[list[Hit]]:
+        """Search the passages for each interpretation, best first."""
         vectors = await self._retriever.encode(interpretations[0].variants)
         # The question by itself is the first variant of every interpretation.
         searches = (self._retriever.search(one.variants, vectors[: len(one.variants)]) for one in interpretations)
         return await asyncio.gather(*searches)
 
-    async def _judged(
+    async def _choose_interpretation(
         self, text: str, interpretations: Sequence[Interpretation], found: Sequence[Sequence[Hit]]
     ) -> Judged:
-        """The interpretation that the question is taken in, judged.
+        """Judge all interpretations and return the chosen one.
 
-        A question after others may be a follow-up, the first interpretation, or not. Its words alone don't tell, but what it
-        finds does: it is taken by itself where it is surer that way, much surer if it points back.
+        A question after others may be a follow-up (the first interpretation) or not. Its words alone don't decide that, but the
+        passages do: it is taken by itself if the confidence is higher that way, or clearly higher if it refers back.
         """
         first, *others = await asyncio.gather(*map(self._judge.judge, interpretations, found))
-        needed = first.confidence + (_SURER if points_back(text) else 0.0)
+        needed = first.confidence + (_MIN_GAIN_OF_STANDALONE if points_back(text) else 0.0)
         return next((one for one in others if one.confidence >= max(needed, self._settings.suggest_threshold)), first)
 
-    def _decided(self, judged: Judged) -> Outcome:
-        """ANSWERED, SUGGESTED or DECLINED. What contradicts a detail of the question is never sure."""
+    def _outcome(self, judged: Judged) -> Outcome:
+        """Return ANSWERED, SUGGESTED or DECLINED. A passage that contradicts a detail of the question is at most SUGGESTED."""
         if judged.confidence < self._settings.suggest_threshold or not judged.candidates:
             return Outcome.DECLINED
         sure = judged.confidence >= self._settings.threshold and not judged.candidates[0].contradicts
         return Outcome.ANSWERED if sure else Outcome.SUGGESTED
 
-    async def _composed(self, judged: Judged, *, forced: bool) -> tuple[Judged, Composed | None]:
-        """The answer of the best candidate that says something, and `judged` without those before it.
+    async def _compose_best(self, judged: Judged, *, forced: bool) -> tuple[Judged, Composed | None]:
+        """Compose the answer of the best candidate that has one. Return it with `judged` from this candidate on.
 
-        None where there is none that may be shown, unless `forced`.
+        The answer is None if no candidate has one. Candidates that would be declined are skipped unless `forced`.
         """
-        while judged.candidates and (forced or self._decided(judged) is not Outcome.DECLINED):
+        while judged.candidates and (forced or self._outcome(judged) is not Outcome.DECLINED):
             if composed := await self._compose(judged, judged.candidates[0]):
                 return judged, composed
             judged = await self._judge.without_best(judged)
         return judged, None
 
     async def _compose(self, judged: Judged, candidate: Candidate) -> Composed | None:
-        """The answer of a candidate; None where it says nothing."""
+        """Compose the answer of a candidate, or return None if its section has no content."""
         reading = candidate.reading
         section = await section_of(self._retriever, candidate.hit.found, reading.block, reading.span)
         composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
-        return composed if composed.says_something else None
+        return composed if composed.has_content else None
 
-    async def _given(self, judged: Judged, composed: Composed, reference: str) -> Answer:
-        """The answer, whichever the outcome: of the best candidate, with the one beside it and the name of an older section."""
-        given = _given(composed, reference, judged)
-        if judged.beside and (other := await self._compose(judged, judged.beside)) and other.text not in given.text:
-            given = _with_other(given, other, [_trail(one.hit.found) for one in judged.shown])
+    async def _answer_from(self, judged: Judged, composed: Composed, reference: str) -> Answer:
+        """Return the answer with the second section that is as likely, if any, and the name of an older section."""
+        answer = _as_answer(composed, reference, judged)
+        if judged.beside and (other := await self._compose(judged, judged.beside)) and other.text not in answer.text:
+            answer = _with_second_section(answer, other, [_trail(one.hit.found) for one in judged.shown])
         if judged.older:
-            older = Piece(f"_{OLDER} {inline_markdown(_name(judged.older.hit.found))}._")
-            given = given.saying(merged((*given.pieces, older)), given.more_pieces)
-        return given
+            older = Piece(f"_{OLDER} {inline_markdown(_quoted_trail(judged.older.hit.found))}._")
+            answer = answer.saying(merged((*answer.pieces, older)), answer.more_pieces)
+        return answer
 
-    async def _phrased(
-        self, phraser: Phraser, question: Question, answer: Answer, given: Answer, judged: Judged, progress: Progress
+    async def _phrase(
+        self, phraser: Phraser, question: Question, answer: Answer, possible: Answer, judged: Judged, progress: Progress
     ) -> Answer:
-        """The answer in a model's words, or as it is with the reason.
+        """Return the answer in a model's words, or unchanged with the reason.
 
         A model that reads further passages than those that are quoted is also asked about suggestions, and may change the
         outcome.
@@ -222,7 +223,7 @@ class QAEngine:
         unsure = not answer.answered
         if answer.outcome is Outcome.DECLINED or (unsure and not phraser.reads_further):
             return answer
-        cited = [candidate.hit for candidate in judged.shown[: len(given.citations)]]
+        cited = [candidate.hit for candidate in judged.shown[: len(possible.citations)]]
         hits = [*cited, *(hit for hit in judged.hits if hit not in cited)]
         passages = [hit.found for hit in hits[: max(len(cited), phraser.passages)]]
         turns = await self._conversations.turns(question)
@@ -231,33 +232,33 @@ class QAEngine:
             turns,
             passages,
             _without_drafts(progress) if unsure else progress,  # they would be taken back where it stays a suggestion
-            within_seconds=_UNTIL_PHRASED * question.seconds_left,
+            within_seconds=_PHRASING_SHARE * question.seconds_left,
         )
         outcome = _after_reading(answer.outcome, phrasing, judged) if phraser.reads_further else answer.outcome
         if text and outcome is Outcome.ANSWERED:
             text, numbers = attributed(text, passages)
-            sources = [*given.citations, *(cite_passage(found, self._base_url) for found in passages[len(cited) :])]
-            given = replace(
-                given,
+            sources = [*possible.citations, *(cite_passage(found, self._base_url) for found in passages[len(cited) :])]
+            possible = replace(
+                possible,
                 text=text,
-                span=given.span if given.span and given.span in text else None,
+                span=possible.span if possible.span and possible.span in text else None,
                 citations=tuple(
                     replace(sources[number], number=mark if len(numbers) > 1 else None)
                     for mark, number in enumerate(numbers, 1)
                 ),
             )
-        return replace(_with_outcome(outcome, given, judged, answer.reference), phrasing=phrasing)
+        return replace(_with_outcome(outcome, possible, judged, answer.reference), phrasing=phrasing)
 
 
-def _with_outcome(outcome: Outcome, given: Answer | None, judged: Judged, reference: str) -> Answer:
-    """The answer that is shown: `given` as it is, marked as a suggestion, or not at all."""
-    if given is None or outcome is Outcome.DECLINED:
-        return _declined(judged, reference)
-    return given if outcome is Outcome.ANSWERED else _suggested(given)
+def _with_outcome(outcome: Outcome, possible: Answer | None, judged: Judged, reference: str) -> Answer:
+    """Return `possible` as an answer or as a suggestion, or the refusal."""
+    if possible is None or outcome is Outcome.DECLINED:
+        return _refusal(judged, reference)
+    return possible if outcome is Outcome.ANSWERED else _as_suggestion(possible)
 
 
 def _after_reading(outcome: Outcome, phrasing: Phrasing, judged: Judged) -> Outcome:
-    """The outcome once a model has read the passages.
+    """Return the outcome after a model has read the passages.
 
     A suggestion becomes an answer where the passages support every sentence that the model writes. Where it writes that they
     don't answer the question, an answer becomes a suggestion, and a suggestion is declined.
@@ -278,15 +279,15 @@ def _without_drafts(progress: Progress) -> Progress:
     return report
 
 
-def _in_force(judged: Judged) -> Judged:
-    """With the best candidate that no newer one replaces in front. The older one is named only, not shown."""
+def _prefer_in_force(judged: Judged) -> Judged:
+    """Put the candidate in front that replaces the best one, if any. The older one is only named, not shown."""
     candidates, older = in_force(judged.interpretation.text, judged.candidates)
     named = [one.hit for one in (*candidates[:1], older) if one]
     beside = judged.beside if judged.beside and judged.beside.hit not in named else None
     return replace(judged, candidates=tuple(candidates), beside=beside, older=older)
 
 
-def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
+def _as_answer(composed: Composed, reference: str, judged: Judged) -> Answer:
     return Answer(
         Outcome.ANSWERED,
         composed.text,
@@ -301,29 +302,30 @@ def _given(composed: Composed, reference: str, judged: Judged) -> Answer:
     )
 
 
-def _with_other(given: Answer, other: Composed, names: Sequence[str]) -> Answer:
-    """The answer with that of another section, each below its name."""
+def _with_second_section(answer: Answer, other: Composed, names: Sequence[str]) -> Answer:
+    """Return both answers as one, each below the name of its section."""
     first, second = (Piece(f"**{inline_markdown(name)}**") for name in names)
-    rests = [(name, *more) for name, more in ((first, given.more_pieces), (second, other.more_pieces)) if more]
-    return replace(given, citations=(*given.citations, other.citation)).saying(
-        merged((first, *given.pieces, second, *other.pieces)), merged(piece for rest in rests for piece in rest)
+    rests = [(name, *more) for name, more in ((first, answer.more_pieces), (second, other.more_pieces)) if more]
+    return replace(answer, citations=(*answer.citations, other.citation)).saying(
+        merged((first, *answer.pieces, second, *other.pieces)), merged(piece for rest in rests for piece in rest)
     )
 
 
-def _suggested(given: Answer) -> Answer:
-    """The answer marked as a suggestion."""
-    remark = UNSURE_OF_TWO if len(given.citations) > 1 else UNSURE
-    marked = replace(given, outcome=Outcome.SUGGESTED)
-    return marked.saying(merged((Piece(remark), *given.pieces)), given.more_pieces)
+def _as_suggestion(answer: Answer) -> Answer:
+    """Return the answer marked as a suggestion."""
+    remark = UNSURE_OF_TWO if len(answer.citations) > 1 else UNSURE
+    marked = replace(answer, outcome=Outcome.SUGGESTED)
+    return marked.saying(merged((Piece(remark), *answer.pieces)), answer.more_pieces)
 
 
-def _declined(judged: Judged, reference: str) -> Answer:
-    near = list(dict.fromkeys(_name(hit.found) for hit in judged.hits[:5] if max(hit.cosines) >= _NEAR))[:2]
+def _refusal(judged: Judged, reference: str) -> Answer:
+    similar = [hit.found for hit in judged.hits[:5] if max(hit.cosines) >= _MIN_HINT_SIMILARITY]
+    near = list(dict.fromkeys(map(_quoted_trail, similar)))[:2]
     text = f"{NOT_FOUND} The nearest I found: {' and '.join(near)}." if near else REFUSAL
     return Answer(Outcome.DECLINED, text, reference, confidence=judged.confidence, retrieved=_documents(judged.hits))
 
 
-def _name(found: FoundPassage) -> str:
+def _quoted_trail(found: FoundPassage) -> str:
     return f"“{_trail(found)}”"
 
 
@@ -332,11 +334,11 @@ def _trail(found: FoundPassage) -> str:
 
 
 def _documents(hits: Sequence[Hit]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(hit.found.document for hit in hits))[:_MOST_DOCUMENTS]
+    return tuple(dict.fromkeys(hit.found.document for hit in hits))[:_MAX_DOCUMENTS]
 
 
 class _Timings:
-    """How long each stage took."""
+    """Measures the duration of each stage."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Markdown of a document as it is shown in a chat: no raw tags, and only links that lead somewhere from there."""
+"""Clean up a document's Markdown for a chat: no HTML tags, and only links that work outside the document."""
 
 import re
 from urllib.parse import urljoin
@@ -23,10 +23,10 @@ _BREAKS = ("br", "p", "div", "li", "tr", "hr")
 
 
 def readable(text: str, base: str = "") -> str:
-    """The text without HTML and JSX tags, images by their words, and links made absolute.
+    """Return the text without HTML and JSX tags, with images as their alternative texts, and with absolute links.
 
-    Relative links are resolved against the address `base` of the document; without one they are reduced to their words. Code
-    stays as it is, and so does what only looks like a tag, such as <name>.
+    Relative links are resolved against `base`, the URL of the document; without it only their texts remain. Code and
+    placeholders that look like tags, such as <name>, are unchanged.
     """
 
     def shown(piece: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
-"""The section that a passage belongs to: all blocks under one heading of a document and below, put together again.
+"""Reassemble the section of a passage: all blocks under its heading and the subheadings.
 
-The index cuts long sections into passages and long blocks into parts. An answer is composed from the section, so that steps
+The index splits long sections into passages and long blocks into parts. An answer is composed from the section, so that steps
 keep their commands and tables their rows.
 """
 
@@ -11,15 +11,15 @@ from bot.core.documents import Block, Form, FoundPassage
 from bot.core.text import Span
 from bot.knowledge.search import Retriever
 
-# So many passages to either side of the one that was found; a longer section is read in part.
+# The number of passages fetched to either side of the one found. A longer section is incomplete.
 _REACH = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Blocks of one section and its subsections in order, as far as they were fetched, with the place of the words that answer.
+    """The fetched blocks of a section and its subsections in order, with the position of the answering words.
 
-    `place` is the number of the block that holds them, `span` the words in it. `found` is the passage that they were found in.
+    `place` is the number of the block with these words, `span` their characters in it. `found` is the passage of the block.
     """
 
     found: FoundPassage
@@ -33,25 +33,27 @@ class Section:
 
 
 async def section_of(retriever: Retriever, found: FoundPassage, place: int, span: Span) -> Section:
-    """The section around characters `span` of block number `place` of a passage. Raises IndexUnavailable."""
+    """Return the section around characters `span` of block `place` of a passage. Raises IndexUnavailable."""
     wanted = found.passage.blocks[place]
     if wanted.form is Form.PAIR and wanted.part[1] == 1:
         return Section(found, (wanted,), 0, span)
     first, last = found.positions
     around = await retriever.passages(found.document, max(0, first - _REACH), last + _REACH)
     blocks = [block for passage in around for block in passage.blocks]
-    start = next((number for number, block in enumerate(blocks) if _same(block, wanted)), None)
+    start = next((number for number, block in enumerate(blocks) if _is_same_block(block, wanted)), None)
     if start is None:  # the document has changed since the search
         return Section(found, found.passage.blocks, place, span)
     low = high = start
-    while low and _together(blocks[low - 1], wanted):
+    while low and _in_same_section(blocks[low - 1], wanted):
         low -= 1
-    while high + 1 < len(blocks) and (_together(blocks[high + 1], wanted) or _is_below(blocks[high + 1], wanted)):
+    while high + 1 < len(blocks) and (
+        _in_same_section(blocks[high + 1], wanted) or _is_in_subsection(blocks[high + 1], wanted)
+    ):
         high += 1
-    return _put_together(found, blocks[low : high + 1], start - low, span)
+    return _assemble(found, blocks[low : high + 1], start - low, span)
 
 
-def _same(block: Block, wanted: Block) -> bool:
+def _is_same_block(block: Block, wanted: Block) -> bool:
     return (block.text, block.heading, block.locator, block.part) == (
         wanted.text,
         wanted.heading,
@@ -60,13 +62,13 @@ def _same(block: Block, wanted: Block) -> bool:
     )
 
 
-def _together(block: Block, wanted: Block) -> bool:
+def _in_same_section(block: Block, wanted: Block) -> bool:
     pair = Form.PAIR in (block.form, wanted.form)
     return block.heading == wanted.heading and (not pair or block.context == wanted.context)
 
 
-def _is_below(block: Block, wanted: Block) -> bool:
-    """Whether a block stands in a subsection of that of another."""
+def _is_in_subsection(block: Block, wanted: Block) -> bool:
+    """Whether a block is in a subsection of the section of another."""
     depth = len(wanted.heading)
     return (
         Form.PAIR not in (block.form, wanted.form)
@@ -75,8 +77,8 @@ def _is_below(block: Block, wanted: Block) -> bool:
     )
 
 
-def _put_together(found: FoundPassage, blocks: Sequence[Block], place: int, span: Span) -> Section:
-    """The section with the parts of each block joined, and place and span in that."""
+def _assemble(found: FoundPassage, blocks: Sequence[Block], place: int, span: Span) -> Section:
+    """Return the section with the parts of each block joined, and `place` and `span` moved accordingly."""
     whole: list[Block] = []
     new_place, offset, number = 0, 0, 0
     while number < len(blocks):
@@ -85,17 +87,17 @@ def _put_together(found: FoundPassage, blocks: Sequence[Block], place: int, span
             run.append(blocks[number + len(run)])
         if number <= place < number + len(run):
             new_place, offset = len(whole), sum(len(part.text) for part in run[: place - number])
-        whole.append(_joined(run))
+        whole.append(_join(run))
         number += len(run)
     return Section(found, tuple(whole), new_place, (span[0] + offset, span[1] + offset))
 
 
 def _follows(block: Block, before: Block) -> bool:
-    """Whether two blocks are neighbouring parts of the same one."""
+    """Whether two blocks are consecutive parts of the same block."""
     return block.form is before.form and block.part == (before.part[0] + 1, before.part[1])
 
 
-def _joined(parts: Sequence[Block]) -> Block:
+def _join(parts: Sequence[Block]) -> Block:
     first, last = parts[0], parts[-1]
     if len(parts) == 1:
         return first

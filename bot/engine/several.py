@@ -1,4 +1,4 @@
-"""Two short questions in one message, which get two answers."""
+"""Split a message with two or three short questions, and combine their answers."""
 
 import re
 from collections.abc import Sequence
@@ -9,35 +9,40 @@ from bot.core.messages import Answer, Outcome
 from bot.core.text import STOP_WORDS, words
 from bot.engine.compose import merged
 
-_ASKS = r"(?:what|which|who|whose|where|when|why|how|can|could|may|must|should|do|does|did|is|are|was|were|will|would|has|have)"
-# Between two questions: the mark of the first, or an "and" before the word that the second begins with.
-_BETWEEN = re.compile(rf"(?<=\?)\s+(?:and\s+|also[\s,]+)*|,?\s+and\s+(?:also\s+)?(?={_ASKS}\b)", re.IGNORECASE)
-_BEGINS = re.compile(rf"{_ASKS}\b", re.IGNORECASE)
-_MOST_QUESTIONS = 3
-# Longer messages describe one matter at length.
-_LONGEST_MESSAGE = 300  # characters
+_QUESTION_WORD = (
+    r"(?:what|which|who|whose|where|when|why|how|can|could|may|must|should|do|does|did|is|are|was|were|will|would|has|"
+    r"have)"
+)
+# The boundary of two questions: the question mark of the first, or "and" before the question word of the second.
+_BOUNDARY = re.compile(
+    rf"(?<=\?)\s+(?:and\s+|also[\s,]+)*|,?\s+and\s+(?:also\s+)?(?={_QUESTION_WORD}\b)", re.IGNORECASE
+)
+_BEGINS_AS_QUESTION = re.compile(rf"{_QUESTION_WORD}\b", re.IGNORECASE)
+_MAX_QUESTIONS = 3
+# A longer message describes a single problem at length.
+_MAX_MESSAGE_LENGTH = 300  # characters
 
 
 def questions_in(text: str) -> list[str]:
-    """The questions of a message that asks several, in order; only the message itself where it is one question."""
-    parts = [part.strip() for part in _BETWEEN.split(text)] if len(text) <= _LONGEST_MESSAGE else [text]
-    if 1 < len(parts) <= _MOST_QUESTIONS and all(map(_is_question, parts)):
+    """Return the questions of a message in order, or only the message itself if it doesn't ask several."""
+    parts = [part.strip() for part in _BOUNDARY.split(text)] if len(text) <= _MAX_MESSAGE_LENGTH else [text]
+    if 1 < len(parts) <= _MAX_QUESTIONS and all(map(_is_question, parts)):
         return [part if part.endswith("?") else f"{part}?" for part in parts]
     return [text]
 
 
 def _is_question(part: str) -> bool:
-    return _BEGINS.match(part) is not None and bool(set(words(part)) - STOP_WORDS)
+    return _BEGINS_AS_QUESTION.match(part) is not None and bool(set(words(part)) - STOP_WORDS)
 
 
 def are_about_different_things(answers: Sequence[Answer]) -> bool:
-    """Whether each has an answer, and not all of them from the same section."""
+    """Whether each answer comes from the documents, and not all of them from the same section."""
     sections = {(citation.document, citation.heading) for answer in answers for citation in answer.citations[:1]}
     return all(answer.from_documents for answer in answers) and len(sections) > 1
 
 
-def together(questions: Sequence[str], answers: Sequence[Answer]) -> Answer:
-    """The answers as one, each below its question, and so is what follows of each. As unsure as the least sure of them."""
+def combined(questions: Sequence[str], answers: Sequence[Answer]) -> Answer:
+    """Combine answers into one, each below its question, as well as their continuations. The lowest confidence counts."""
     names = [Piece(f"**{inline_markdown(question[:1].upper() + question[1:])}**") for question in questions]
     shared = replace(
         answers[0],

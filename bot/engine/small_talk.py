@@ -1,4 +1,4 @@
-"""A short polite reply to what is not a question to the documents: a greeting, thanks, "who are you?"."""
+"""Reply to messages that are no question to the documents: greetings, thanks, "who are you?"."""
 
 import re
 from collections.abc import Sequence
@@ -48,8 +48,8 @@ _NAMED_CONTENTS = 12
 _NO_WORDS = "Ask me a question in words, and I'll look it up in the documents."
 _REPLIES = tuple((re.compile(pattern), reply) for pattern, reply in _PATTERNS)
 
-# What people put around a question, and what tells nothing about what they ask for.
-_AROUND = re.compile(
+# Greetings, thanks and announcements around a question, which don't change its meaning.
+_COURTESIES = re.compile(
     rf"^(?:(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening)){_ANY_NAME}|(?:ok(?:ay)?|great|perfect)|"
     r"(?:a |one )?(?:quick|short|last|more|next)(?: quick| short| last| more)? question|"
     r"(?:thanks|thank you|thx|cheers)(?: (?:a lot|so much|very much|again))*)\s*[,.!:;-]+\s*(?:and\b\s*)?|"
@@ -65,25 +65,25 @@ _NEW_SUBJECT = re.compile(
 
 
 def new_subject(text: str) -> str | None:
-    """What follows an announcement of another subject ("Unrelated: ..."); None where nothing is announced."""
+    """Return the question after an announcement of a new subject ("Unrelated: ..."), or None without an announcement."""
     announced = _NEW_SUBJECT.match(text)
     return text[announced.end() :] if announced and re.search(r"\w", text[announced.end() :]) else None
 
 
 def without_courtesies(text: str) -> str:
-    """A question without the greetings and thanks around it; as it is where nothing else would be left."""
-    while (shorter := _AROUND.sub("", text)) != text and re.search(r"\w", shorter):
+    """Return a question without the greetings and thanks around it, unless nothing else would be left."""
+    while (shorter := _COURTESIES.sub("", text)) != text and re.search(r"\w", shorter):
         text = shorter
     return text
 
 
 def asks_about_contents(text: str) -> bool:
-    """Whether a message asks which documents there are or what can be asked. Only as a whole, as for small talk."""
-    return _CONTENTS.fullmatch(_said(text)) is not None
+    """Whether the whole message asks for the bot's documents or topics, or how to use it."""
+    return _CONTENTS.fullmatch(_bare_words(text)) is not None
 
 
 def contents_reply(titles: Sequence[str]) -> str:
-    """What the bot can be asked about: the titles of its documents, the first of them where there are many."""
+    """Return a reply with the titles of the bot's documents, at most a dozen."""
     if not titles:
         return "I have no documents yet."
     named = ", ".join(f"“{title}”" for title in titles[:_NAMED_CONTENTS])
@@ -92,14 +92,14 @@ def contents_reply(titles: Sequence[str]) -> str:
 
 
 def small_talk_reply(text: str) -> str | None:
-    """The reply, or None where the message is anything else. Only a message that is small talk as a whole counts."""
+    """Return a reply if the whole message is small talk, else None."""
     if not re.search(r"\w", text):  # "???", a dot, a smiley
         return _NO_WORDS
-    said = _said(text)
+    said = _bare_words(text)
     parts = (said, *(said.removeprefix(f"{greeting} ") for greeting in ("hi", "hello", "hey")))
     return next((reply for part in parts for pattern, reply in _REPLIES if pattern.fullmatch(part)), None)
 
 
-def _said(text: str) -> str:
-    """The words of a message in lower case, without its marks."""
+def _bare_words(text: str) -> str:
+    """Return the words of a message in lower case, without punctuation."""
     return " ".join(re.sub(r"[^\w\s'/]+", " ", text.lower().replace("’", "'")).split())

@@ -1,7 +1,7 @@
-"""Do the passages say what a sentence says? What speaks for it and against it, and the probability that they do.
+"""Estimate the probability that passages support a sentence.
 
-A logistic model of scores that a person can understand, like the confidence of an answer. A sentence is laid beside the few
-sentences of the passages that have most of its words; numbers, dates, names, negations and opposites are compared there.
+Like the confidence of an answer, it comes from a logistic model of a few scores that a person can understand. A sentence is
+compared with the few sentences of the passages that share most of its words: by numbers, dates, names, negations and opposites.
 """
 
 import json
@@ -16,45 +16,45 @@ from typing import Any
 from bot.core.documents import Block, Form, FoundPassage
 from bot.core.errors import WeightsError
 from bot.core.text import line_spans, list_items, plain, sentences
-from bot.engine.claims import EXACT, OPPOSITES, Kind, Token, negates, normalised, tokens, weight
+from bot.engine.claims import EXACT, OPPOSITES, Token, TokenKind, may_negate, normalised, tokens, weight
 
 SHIPPED = Path(__file__).parent.parent / "models" / "grounding" / "support.json"
 
-# A sentence of whose words a smaller share stands in the passages says something else, however near its subject is.
+# A sentence with a smaller share of its words in the passages is unsupported, even if it is about the same subject.
 LEAST_SAID = 0.35
-# A restatement draws on so many sentences of the passages at most.
+# A sentence is compared with at most this many sentences of the passages.
 _MOST_SENTENCES = 3
-# Words that carry meaning and stand so far apart belong together, in the sentence and in the passages.
+# The context of a token is this many content words to either side, in the sentence and in the passages.
 _NEAR, _NEAR_THERE = 3, 5
-# Among so many words before and after a word stands what negates it.
+# A negation is looked for within this many words before and after a word.
 _BEFORE, _AFTER = 5, 3
-# So many words behind a negation are what it negates.
+# A negation applies to this many content words after it.
 _SCOPE = 2
-# What is put in place of something else has so many tokens at most, and is recognised by so many around it.
-_LONGEST_PUT = 6
+# A substitution has at most this many tokens, and up to _FLANK equal tokens on each side count for it.
+_LONGEST_SUBSTITUTION = 6
 _FLANK = 3
-# With this share of its words beside it a sentence is no longer sparsely covered.
+# A sentence is sparsely covered if the nearest sentences have less than this share of its words.
 _ENOUGH = 0.6
-# Words in a row of which some at least must be said together.
+# The length of the runs of content words whose coverage is measured.
 _RUN = 5
-# "Not only" and its like negate nothing.
+# Phrases such as "not only" negate nothing.
 _NOTHING_NEGATED = frozenset("only just merely simply necessarily".split())
-# A count up to this is often made by whoever restates a list.
+# A restatement of a list often counts its items, so an unknown number up to this weighs less.
 _SMALL = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What speaks for a sentence and against it.
+    """The scores for and against the support of a sentence, each at most 1.
 
-    For it: the share of its weight in words that stands `anywhere` in the passages, or else in the question (`asked`); the
-    smallest share in a few words in a row that stands in the sentences beside it (`thinnest`); the resemblance in meaning, None
-    where nothing can tell it (`cosine`).
+    For it: `anywhere` is the weighted share of its content words in the passages, and `asked` of those in the question only.
+    `thinnest` is the smallest share of any few consecutive words in one of the nearest sentences. `cosine` is the similarity in
+    meaning, or None without an encoder.
 
-    Against it, by kind: an exact word that stands nowhere (`missing`), not in the sentences beside it (`far`), or among other
-    words there (`moved`), and how much better another one fits its place (`rival`) or has it where both go along (`put`);
-    exact words elsewhere in a sentence that goes along (`shifted`); how much is missing to a fair share of its words
-    (`sparse`); a number that `counts` something else; a negation or an opposite on one side only.
+    Against it, for each exact kind of token: it is nowhere in the passages (`missing`), not in the nearest sentences (`far`),
+    or in another context there (`moved`); another token fits its context better (`rival`), or replaces it in the same wording
+    (`put`). `shifted`: an exact token of a nearest sentence has moved. `sparse`: the nearest sentences have too few of its
+    words. `counts`: a number has another unit. `negation` and `opposite`: one side has a negation or the opposite of a word.
     """
 
     anywhere: float = 0.0
@@ -91,77 +91,82 @@ NAMES = tuple(field.name for field in fields(Support))
 WORD_NAMES = tuple(name for name in NAMES if name != "cosine")
 
 
-class Text:
-    """A sentence with its tokens, and where each of them stands."""
+class Sentence:
+    """A sentence with its tokens and their positions."""
 
-    def __init__(self, text: str, lent: Iterable[str] = ()) -> None:
-        """`lent`: keys that it shares with what announces it, such as a heading or a table's header."""
+    def __init__(self, text: str, inherited: Iterable[str] = ()) -> None:
+        """`inherited`: keys of tokens in its context, such as the heading or the header of a table."""
         self.text = normalised(text)
         self.tokens = tokens(self.text)
-        self.lent = frozenset(lent)
-        self.content = [place for place, token in enumerate(self.tokens) if token.carries]
+        self.inherited = frozenset(inherited)
+        self.content = [place for place, token in enumerate(self.tokens) if token.is_content]
         self.initials = "".join(self.text[token.start].upper() for token in self.tokens)
         self.places: dict[str, list[int]] = defaultdict(list)
         for place, token in enumerate(self.tokens):
             self.places[token.key].append(place)
 
     def around(self, place: int, reach: int) -> frozenset[str]:
-        """The keys of up to `reach` words that carry meaning before a token, and as many after it."""
+        """Return the keys of up to `reach` content words before a token and as many after it."""
         before = [self.tokens[other].key for other in self.content if other < place][-reach:]
         after = [self.tokens[other].key for other in self.content if other > place][:reach]
         return frozenset((*before, *after)) - {self.tokens[place].key}
 
-    def negated(self, place: int, other: "Text") -> bool:
-        """Whether near a token is a negation, or a word that may stand for one and that the other text doesn't have."""
+    def negated(self, place: int, other: "Sentence") -> bool:
+        """Whether a token is near a negation, or near a word that may stand for one and is not in the other sentence."""
         near = self.tokens[max(0, place - _BEFORE) : place] + self.tokens[place + 1 : place + 1 + _AFTER]
         return any(
-            token.kind is Kind.NEGATION or (token.key not in other.places and negates(self.text, token))
+            token.kind is TokenKind.NEGATION or (token.key not in other.places and may_negate(self.text, token))
             for token in near
         )
 
     def scopes(self) -> Iterator[list[int]]:
-        """For each negation the places of the words behind it that it negates."""
+        """Yield the positions of the content words that each negation applies to."""
         for place, token in enumerate(self.tokens):
             following = self.tokens[place + 1].key if place + 1 < len(self.tokens) else ""
-            if token.kind is Kind.NEGATION and following not in _NOTHING_NEGATED:
+            if token.kind is TokenKind.NEGATION and following not in _NOTHING_NEGATED:
                 yield [other for other in self.content if other > place][:_SCOPE]
 
 
 class Passages:
-    """What the passages say, sentence by sentence; made once for a draft."""
+    """The sentences of the passages with an index of their tokens. Made once for each draft."""
 
     def __init__(self, passages: Sequence[FoundPassage], question: str = "") -> None:
-        self.texts: list[Text] = []
-        self.beside: set[str] = set()
+        self.sentences: list[Sentence] = []
+        self.headings: set[str] = set()
         for found in passages:
-            head = Text(" . ".join((found.title, *found.passage.heading)))
-            self.beside |= set(head.places)
+            head = Sentence(" . ".join((found.title, *found.passage.heading)))
+            self.headings |= set(head.places)
             for block in found.passage.blocks:
-                self.texts += _texts(block, head.places)
+                self.sentences += _sentences_of(block, head.places)
         self.places: dict[str, list[int]] = defaultdict(list)
-        for number, text in enumerate(self.texts):
-            for key in text.places:
+        for number, sentence in enumerate(self.sentences):
+            for key in sentence.places:
                 self.places[key].append(number)
-        self.asked_only = frozenset(key for key in Text(question).places if not self.say(key))
+        self.asked_only = frozenset(key for key in Sentence(question).places if key not in self)
 
-    def say(self, key: str) -> bool:
-        return key in self.places or key in self.beside
+    def __contains__(self, key: object) -> bool:
+        """Whether a token key is in the sentences, the titles or the headings."""
+        return key in self.places or key in self.headings
 
-    def abbreviates(self, token: Token, claim: Text) -> bool:
-        """Whether a token is made of the initials of words that follow each other, here or there."""
+    def is_acronym(self, token: Token, claim: Sentence) -> bool:
+        """Whether a token consists of the initials of consecutive words in the claim or in a sentence of the passages."""
         letters = claim.text[token.start : token.end].rstrip("s")
-        return len(letters) > 1 and letters.isupper() and any(letters in text.initials for text in (claim, *self.texts))
+        return (
+            len(letters) > 1
+            and letters.isupper()
+            and any(letters in sentence.initials for sentence in (claim, *self.sentences))
+        )
 
     def weight(self, token: Token) -> float:
-        """What a token counts: more the fewer sentences have it."""
-        count = len(self.texts)
+        """Return the weight of a token, which is higher the fewer sentences contain it."""
+        count = len(self.sentences)
         rare = math.log(1 + count / max(1, len(self.places.get(token.key, ())))) / math.log(1 + max(1, count))
         return weight(token) * (0.3 + 0.7 * rare)
 
-    def nearest(self, claim: Text) -> list[Text]:
-        """The few sentences that together have most of the sentence's words, the best first."""
+    def nearest(self, claim: Sentence) -> list[Sentence]:
+        """Return the few sentences that together cover most words of the claim, best first."""
         wanted = {claim.tokens[place].key: self.weight(claim.tokens[place]) for place in claim.content}
-        chosen: list[Text] = []
+        chosen: list[Sentence] = []
         while wanted and len(chosen) < _MOST_SENTENCES:
             gains: dict[int, float] = defaultdict(float)
             for key, worth in wanted.items():
@@ -169,31 +174,31 @@ class Passages:
                     gains[number] += worth
             if not gains:
                 break
-            best = max(gains, key=lambda number: (gains[number] - 0.01 * len(self.texts[number].content), -number))
+            best = max(gains, key=lambda number: (gains[number] - 0.01 * len(self.sentences[number].content), -number))
             if chosen and gains[best] < 0.15 * sum(wanted.values()):
                 break
-            chosen.append(self.texts[best])
-            wanted = {key: worth for key, worth in wanted.items() if key not in self.texts[best].places}
+            chosen.append(self.sentences[best])
+            wanted = {key: worth for key, worth in wanted.items() if key not in self.sentences[best].places}
         return chosen
 
 
-def _texts(block: Block, head: Iterable[str]) -> Iterator[Text]:
-    """The sentences, list items or table rows of a block. What announces them is lent to each."""
-    lent = {*head, *Text(plain(block.context)).places} if block.context else set(head)
+def _sentences_of(block: Block, head: Iterable[str]) -> Iterator[Sentence]:
+    """Yield the sentences, list items or table rows of a block, each with the keys of its context."""
+    inherited = {*head, *Sentence(plain(block.context)).places} if block.context else set(head)
     pieces = list_items(block.text) if block.form is Form.LIST else line_spans(block.text)
     if block.form in (Form.PARAGRAPH, Form.PAIR):
         pieces = [(0, len(block.text))]
     if block.form is Form.TABLE:
-        lent |= set(Text(plain(block.text.partition("\n")[0])).places)
+        inherited |= set(Sentence(plain(block.text.partition("\n")[0])).places)
     for start, end in pieces:
         text = normalised(" ".join(plain(block.text[start:end]).split()))
         for first, last in sentences(text):
-            yield Text(text[first:last], lent)
+            yield Sentence(text[first:last], inherited)
 
 
-def compare(claim: Text, passages: Passages, nearest: Sequence[Text]) -> Support:
-    """What speaks for a sentence and against it, by the words of those that are nearest to it; the meaning is left out."""
-    beside = {key for text in nearest for key in (*text.places, *text.lent)}
+def compare(claim: Sentence, passages: Passages, nearest: Sequence[Sentence]) -> Support:
+    """Return the scores of a claim by its words, compared with those of the nearest sentences; `cosine` is left out."""
+    beside = {key for sentence in nearest for key in (*sentence.places, *sentence.inherited)}
     found = [claim.tokens[place] for place in claim.content]
     total = sum(map(passages.weight, found)) or 1.0
 
@@ -201,47 +206,49 @@ def compare(claim: Text, passages: Passages, nearest: Sequence[Text]) -> Support
         there = set(keys)
         return sum(passages.weight(token) for token in found if token.key in there) / total
 
-    anywhere = share((*passages.places, *passages.beside))
+    anywhere = share((*passages.places, *passages.headings))
     scores: dict[str, float] = {
         "anywhere": anywhere,
         "asked": min(anywhere, share(passages.asked_only)),
-        "thinnest": _thinnest(claim, nearest),
+        "thinnest": _least_covered_run(claim, nearest),
         "sparse": max(0.0, 1 - share(beside) / _ENOUGH),
-        "counts": max((_other_unit(token, nearest) for token in found if token.unit), default=0.0),
-        "negation": _negation(claim, nearest),
-        "opposite": _opposite(claim, nearest),
+        "counts": max((_unit_mismatch(token, nearest) for token in found if token.unit), default=0.0),
+        "negation": _negation_mismatch(claim, nearest),
+        "opposite": _opposite_in_place(claim, nearest),
     }
-    scores |= _put(claim, nearest)
+    scores |= _substitutions(claim, nearest)
     for kind in EXACT:
         places = [place for place in claim.content if claim.tokens[place].kind is kind]
-        exact = _exact(claim, places, nearest, beside, passages)
+        exact = _exact_token_scores(claim, places, nearest, beside, passages)
         scores |= {f"{kind}_{name}": value for name, value in exact.items() if f"{kind}_{name}" in NAMES}
     return Support(**scores)
 
 
-def _exact(
-    claim: Text, places: Sequence[int], nearest: Sequence[Text], beside: set[str], passages: Passages
+def _exact_token_scores(
+    claim: Sentence, places: Sequence[int], nearest: Sequence[Sentence], beside: set[str], passages: Passages
 ) -> dict[str, float]:
-    """Of the numbers, or the dates, or the names: whether they stand where they should."""
+    """Return the scores of the tokens of one exact kind, at `places`: whether they are where they should be."""
     scores = dict.fromkeys(("missing", "far", "moved", "rival"), 0.0)
     said = {token.key for token in claim.tokens}
     for place in places:
         token = claim.tokens[place]
-        fit = _fit(claim, place, token.key, nearest)
-        rival = max((_fit(claim, place, key, nearest) for key in _others(token.kind, said, nearest)), default=0.0)
+        fit = _context_overlap(claim, place, token.key, nearest)
+        rival = max(
+            (_context_overlap(claim, place, key, nearest) for key in _rivals(token.kind, said, nearest)), default=0.0
+        )
         worth = 0.5 if _is_small_count(token) else 1.0
         scores["rival"] = max(scores["rival"], rival - fit)
-        if not passages.say(token.key) and not passages.abbreviates(token, claim):
+        if token.key not in passages and not passages.is_acronym(token, claim):
             scores["missing"] = max(scores["missing"], worth)
         elif token.key not in beside:
             scores["far"] = max(scores["far"], worth)
-        elif token.kind is not Kind.NAME or not any(token.key in text.lent for text in nearest):
+        elif token.kind is not TokenKind.NAME or not any(token.key in sentence.inherited for sentence in nearest):
             scores["moved"] = max(scores["moved"], worth * (1 - fit))
     return scores
 
 
-def _put(claim: Text, nearest: Sequence[Text]) -> dict[str, float]:
-    """What was put in place of something else where the sentence goes along with one of those beside it."""
+def _substitutions(claim: Sentence, nearest: Sequence[Sentence]) -> dict[str, float]:
+    """Return the scores of tokens that replace others where the claim otherwise follows one of the nearest sentences."""
     scores = dict.fromkeys(
         (
             "number_put",
@@ -255,61 +262,63 @@ def _put(claim: Text, nearest: Sequence[Text]) -> dict[str, float]:
         0.0,
     )
     said = [token.key for token in claim.tokens]
-    for text in nearest[:2]:
-        matcher = SequenceMatcher(None, said, [token.key for token in text.tokens], autojunk=False)
+    for sentence in nearest[:2]:
+        matcher = SequenceMatcher(None, said, [token.key for token in sentence.tokens], autojunk=False)
         operations = matcher.get_opcodes()
         for number, (operation, first, last, start, stop) in enumerate(operations):
-            if operation == "equal" or last - first > _LONGEST_PUT or stop - start > _LONGEST_PUT:
+            if operation == "equal" or last - first > _LONGEST_SUBSTITUTION or stop - start > _LONGEST_SUBSTITUTION:
                 continue
             around = [operations[place] for place in (number - 1, number + 1) if 0 <= place < len(operations)]
             strength = sum(min(_FLANK, other[2] - other[1]) for other in around) / (2 * _FLANK)
-            for name in _kinds_put(claim.tokens[first:last], text.tokens[start:stop]):
+            for name in _substituted_kinds(claim.tokens[first:last], sentence.tokens[start:stop]):
                 scores[f"{name}_put"] = max(scores[f"{name}_put"], strength)
-            if any(token.exact and token.key in text.places for token in claim.tokens[first:last]):
+            if any(token.is_exact and token.key in sentence.places for token in claim.tokens[first:last]):
                 scores["shifted"] = max(scores["shifted"], strength * matcher.ratio())
     return scores
 
 
-def _kinds_put(here: Sequence[Token], there: Sequence[Token]) -> Iterator[str]:
-    """The kinds of what one text has in place of the other's words."""
-    if any(token.kind is Kind.NEGATION for token in here) != any(token.kind is Kind.NEGATION for token in there):
+def _substituted_kinds(here: Sequence[Token], there: Sequence[Token]) -> Iterator[str]:
+    """Yield the kinds of substitution when the tokens `here` of one text replace the tokens `there` of the other."""
+    if any(token.kind is TokenKind.NEGATION for token in here) != any(
+        token.kind is TokenKind.NEGATION for token in there
+    ):
         yield "negation"
     keys = {token.key for token in there}
     if any(keys & OPPOSITES.get(token.key, frozenset()) for token in here):
         yield "opposite"
     kinds = {token.kind for token in here}
-    if any(token.carries for token in here) and any(token.carries for token in there):
+    if any(token.is_content for token in here) and any(token.is_content for token in there):
         yield from (str(kind) for kind in EXACT if kind in kinds)
 
 
 def _is_small_count(token: Token) -> bool:
-    return token.kind is Kind.NUMBER and not token.unit and token.key.isdecimal() and int(token.key) <= _SMALL
+    return token.kind is TokenKind.NUMBER and not token.unit and token.key.isdecimal() and int(token.key) <= _SMALL
 
 
-def _others(kind: Kind, said: set[str], nearest: Sequence[Text]) -> set[str]:
-    """The exact words of a kind in the sentences beside it that the sentence doesn't have."""
-    return {token.key for text in nearest for token in text.tokens if token.kind is kind} - said
+def _rivals(kind: TokenKind, said: set[str], nearest: Sequence[Sentence]) -> set[str]:
+    """Return the keys of an exact kind that the nearest sentences have and the claim doesn't."""
+    return {token.key for sentence in nearest for token in sentence.tokens if token.kind is kind} - said
 
 
-def _fit(claim: Text, place: int, key: str, nearest: Sequence[Text]) -> float:
-    """How much of what stands around a token stands around `key` in the sentences beside it, from 0 to 1."""
-    context = claim.around(place, _NEAR) & {key for text in nearest for key in text.places}
+def _context_overlap(claim: Sentence, place: int, key: str, nearest: Sequence[Sentence]) -> float:
+    """Return how much of the context of a token is also around `key` in the nearest sentences, from 0 to 1."""
+    context = claim.around(place, _NEAR) & {key for sentence in nearest for key in sentence.places}
     if not context:
-        return 0.5 if any(key in text.places for text in nearest) else 0.0
+        return 0.5 if any(key in sentence.places for sentence in nearest) else 0.0
     return max(
         (
-            len(context & text.around(there, _NEAR_THERE)) / len(context)
-            for text in nearest
-            for there in text.places.get(key, ())
+            len(context & sentence.around(there, _NEAR_THERE)) / len(context)
+            for sentence in nearest
+            for there in sentence.places.get(key, ())
         ),
         default=0.0,
     )
 
 
-def _thinnest(claim: Text, nearest: Sequence[Text]) -> float:
-    """The smallest share of words, in any run of a few of the sentence, that stand in one of the sentences beside it."""
+def _least_covered_run(claim: Sentence, nearest: Sequence[Sentence]) -> float:
+    """Return the smallest share of words, over all short runs of the claim, that one of the nearest sentences has."""
     keys = [claim.tokens[place].key for place in claim.content]
-    there = [[key in text.places or key in text.lent for key in keys] for text in nearest]
+    there = [[key in sentence.places or key in sentence.inherited for key in keys] for sentence in nearest]
     runs = range(max(1, len(keys) - _RUN + 1))
     shares = [
         max((sum(row[run : run + _RUN]) for row in there), default=0) / max(1, min(_RUN, len(keys))) for run in runs
@@ -317,28 +326,27 @@ def _thinnest(claim: Text, nearest: Sequence[Text]) -> float:
     return min(shares)
 
 
-def _other_unit(token: Token, nearest: Sequence[Text]) -> float:
-    """Whether the number counts something else there: 1 where it does, 0.5 where that isn't said."""
-    there = [text.tokens[place].unit for text in nearest for place in text.places.get(token.key, ())]
+def _unit_mismatch(token: Token, nearest: Sequence[Sentence]) -> float:
+    """Return 1 if the number has another unit in the nearest sentences, 0.5 if it has none there, else 0."""
+    there = [sentence.tokens[place].unit for sentence in nearest for place in sentence.places.get(token.key, ())]
     if not there or token.unit in there:
         return 0.0
     return 1.0 if any(there) else 0.5
 
 
-def _negation(claim: Text, nearest: Sequence[Text]) -> float:
-    """Whether one side negates what the other doesn't."""
+def _negation_mismatch(claim: Sentence, nearest: Sequence[Sentence]) -> float:
+    """Return the score of a negation on one side only, from 0 to 1."""
     return max(
         (
-            *(_unmatched(claim, scope, nearest) for scope in claim.scopes()),
-            *(_unmatched(text, scope, [claim]) for text in nearest[:1] for scope in text.scopes()),
+            *(_unmatched_negation(claim, scope, nearest) for scope in claim.scopes()),
+            *(_unmatched_negation(sentence, scope, [claim]) for sentence in nearest[:1] for scope in sentence.scopes()),
         ),
         default=0.0,
     )
 
 
-def _unmatched(negating: Text, scope: Sequence[int], others: Sequence[Text]) -> float:
-    """Whether what is negated here is said there, among the same words, and not negated: 1 where it is, 0.5 where it isn't said
-    at all."""
+def _unmatched_negation(negating: Sentence, scope: Sequence[int], others: Sequence[Sentence]) -> float:
+    """Return 1 if the others have the negated words in the same context without a negation, 0.5 if they lack them, else 0."""
     there = [
         (len(negating.around(word, _NEAR) & other.around(place, _NEAR_THERE)), other.negated(place, negating))
         for other in others
@@ -351,20 +359,24 @@ def _unmatched(negating: Text, scope: Sequence[int], others: Sequence[Text]) -> 
     return 0.0 if any(negated for common, negated in there if common == closest) else 1.0
 
 
-def _opposite(claim: Text, nearest: Sequence[Text]) -> float:
-    """Whether the opposite of a word stands in its place."""
+def _opposite_in_place(claim: Sentence, nearest: Sequence[Sentence]) -> float:
+    """Return how much better the opposite of a word fits its context than the word itself, from 0 to 1."""
     said = claim.places
     worst = 0.0
     for place, token in enumerate(claim.tokens):
         for opposite in OPPOSITES.get(token.key, ()):
-            if opposite not in said and any(opposite in text.places for text in nearest):
-                worst = max(worst, _fit(claim, place, opposite, nearest) - _fit(claim, place, token.key, nearest))
+            if opposite not in said and any(opposite in sentence.places for sentence in nearest):
+                worst = max(
+                    worst,
+                    _context_overlap(claim, place, opposite, nearest)
+                    - _context_overlap(claim, place, token.key, nearest),
+                )
     return worst
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
-    """A logistic model: the weight of each score of Support, by name."""
+class LogisticModel:
+    """A logistic model with a weight for each score of Support, by name."""
 
     intercept: float
     weights: Mapping[str, float]
@@ -376,18 +388,21 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class SupportModel:
-    """Scores -> probability, with the meaning and `by_words` alone, and what both were fitted on, to be read."""
+    """The models that turn scores into a probability: `with_meaning` uses `cosine`, `by_words` doesn't.
 
-    with_meaning: Numbers
-    by_words: Numbers
+    `provenance` describes the data that they were fitted on, for people to read.
+    """
+
+    with_meaning: LogisticModel
+    by_words: LogisticModel
     provenance: Mapping[str, Any]
 
     @classmethod
     def load(cls, file: Path = SHIPPED) -> "SupportModel":
-        """Raises WeightsError where the file is not what `save` writes."""
+        """Load a model that `save` wrote. Raises WeightsError if the file is missing or damaged."""
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
-            with_meaning, by_words = (_numbers(data[part], names) for part, names in _PARTS.items())
+            with_meaning, by_words = (_logistic_model(data[part], names) for part, names in _PARTS.items())
             return cls(with_meaning, by_words, data["provenance"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"{file} is damaged ({error}); install the bot again.") from error
@@ -396,8 +411,10 @@ class SupportModel:
         file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def probability(self, found: Support) -> float:
-        """The probability that the passages say so, between 0 and 1; 0 where they hardly have any of its words, or
-        don't have one of its figures at all."""
+        """Return the probability of support, between 0 and 1.
+
+        It is 0 if the passages have too few of the words, or lack one of the numbers or dates.
+        """
         if found.anywhere < LEAST_SAID or max(found.number_missing, found.date_missing) >= 1:
             return 0.0
         return (self.by_words if found.cosine is None else self.with_meaning).probability(found)
@@ -406,7 +423,7 @@ class SupportModel:
 _PARTS = {"with_meaning": NAMES, "by_words": WORD_NAMES}
 
 
-def _numbers(data: Mapping[str, Any], names: Sequence[str]) -> Numbers:
+def _logistic_model(data: Mapping[str, Any], names: Sequence[str]) -> LogisticModel:
     if set(data["weights"]) != set(names):
         raise ValueError(f"its weights are {', '.join(data['weights'])}")
-    return Numbers(float(data["intercept"]), {**data["weights"]})
+    return LogisticModel(float(data["intercept"]), {**data["weights"]})

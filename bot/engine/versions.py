@@ -1,4 +1,4 @@
-"""Of two sections about one thing, the one that is in force: it says that it replaces the other, or is newer by its name."""
+"""Choose between two versions of a section: the one in force says that it replaces the other, or has a newer name."""
 
 import re
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ _REPLACES = re.compile(rf"{_ITSELF}\b(?:replaces?|supersedes?|obsoletes?)\b([^.\
 _REPLACED = re.compile(rf"{_ITSELF}\b(?:replaced|superseded|obsoleted) by\b([^.\n]{{0,120}})", re.IGNORECASE)
 _DATE = re.compile(r"(?<!\d)(?:19|20)\d\d(?:-\d\d(?:-\d\d)?)?(?!\d)")
 _VERSION = re.compile(r"(?<![\d.])v?(\d+(?:\.\d+)+)(?![\d.]*\d)", re.IGNORECASE)
-# The words of a name that tell which of several editions it is.
+# The words of a name that denote an edition.
 _EDITION = re.compile(
     r"\b(?:old|new|current|former|previous|archived?|draft|edition|version|rev(?:ision)?)\b", re.IGNORECASE
 )
-# A newer section must be relevant nearly as much as the older one.
-_LESS_RELEVANT = 3.0  # logits
-# Of the words of a name, so many must be said by a section that replaces it.
-_NAMED = 0.6
+# A newer section may be this much less relevant than the older one.
+_RELEVANCE_MARGIN = 3.0  # logits
+# A section mentions another if it has this share of the words of its name.
+_MIN_SHARE_OF_NAME = 0.6
 
 
 def in_force(question: str, candidates: Sequence[Candidate]) -> tuple[Sequence[Candidate], Candidate | None]:
-    """The candidates with the best one first that no other replaces, and the one that it replaces, if there is one.
+    """Return the candidates with the one in force first, and the best candidate that it replaces or None.
 
-    A question that names the edition of the best candidate, by its year or version, is about that one.
+    Nothing changes if the question names the edition of the best candidate by its year or version.
     """
     if not candidates:
         return candidates, None
@@ -36,28 +36,28 @@ def in_force(question: str, candidates: Sequence[Candidate]) -> tuple[Sequence[C
     near = [
         other
         for other in candidates[1:]
-        if other.reading.relevance >= best.reading.relevance - _LESS_RELEVANT
+        if other.reading.relevance >= best.reading.relevance - _RELEVANCE_MARGIN
         and other.section != best.section
         and not other.contradicts
     ]
     for other in near:
         if _replaces(other.hit.found, best.hit.found):
-            # The two say what answers, so that the newer is as likely right as the older seemed.
+            # Both are about the question, so the newer one is as likely to be right as the older one seemed.
             newest = replace(other, confidence=max(other.confidence, best.confidence))
             return (newest, *(one for one in candidates if one is not other)), best
     return candidates, next((other for other in near if _replaces(best.hit.found, other.hit.found)), None)
 
 
 def _replaces(one: FoundPassage, other: FoundPassage) -> bool:
-    says_so = any(_names(match[1], other) for match in _REPLACES.finditer(_text(one)))
-    is_told = any(_names(match[1], one) for match in _REPLACED.finditer(_text(other)))
-    return says_so or is_told or _is_newer(one, other)
+    announces = any(_mentions(match[1], other) for match in _REPLACES.finditer(_text(one)))
+    is_announced = any(_mentions(match[1], one) for match in _REPLACED.finditer(_text(other)))
+    return announces or is_announced or _is_newer(one, other)
 
 
 def _is_newer(one: FoundPassage, other: FoundPassage) -> bool:
-    """Whether the names of two documents differ in their dates or versions only, and the first has the later ones.
+    """Whether the names of two documents differ only in their dates or versions, and the first has the later ones.
 
-    Versions within one document are its history, where each entry says something of its own.
+    Versions within one document are its history, whose entries don't replace each other.
     """
     names = [f"{found.document} {found.title}" for found in (one, other)]
     first, second = map(_without_edition, names)
@@ -67,11 +67,15 @@ def _is_newer(one: FoundPassage, other: FoundPassage) -> bool:
     return later > earlier
 
 
-def _names(text: str, found: FoundPassage) -> bool:
-    """Whether a text names a document or its section: by most words of its title or heading, its year among them."""
+def _mentions(text: str, found: FoundPassage) -> bool:
+    """Whether a text mentions a document or its section: most words of the title or heading, and its year or version."""
     for name in (found.title, *found.passage.heading[-1:]):
         wanted = stems(name)
-        if wanted and len(wanted & stems(text)) >= _NAMED * len(wanted) and _editions(name) <= _editions(text):
+        if (
+            wanted
+            and len(wanted & stems(text)) >= _MIN_SHARE_OF_NAME * len(wanted)
+            and _editions(name) <= _editions(text)
+        ):
             return True
     return False
 

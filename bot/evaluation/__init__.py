@@ -1,1 +1,1 @@
-"""Questions whose right answers are known -> figures, and a report of where the bot goes wrong."""
+"""Evaluate the bot on questions with known answers: figures, a report of its mistakes, and a calibration."""

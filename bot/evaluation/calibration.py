@@ -1,8 +1,8 @@
-"""Fitting the confidence: from the scores of judged answers to the probability that an answer is right.
+"""Fit the calibration that turns the features of an answer into the probability that it is right.
 
-Logistic regression (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) over the scores of Features. It is
-fitted on one half of the documents of each set and measured on the other, so that no article stands on both sides. More of a
-score must never make an answer less sure, or nobody could follow a decision: one that would is left out.
+Logistic regression (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) over Features. It is fitted on one half
+of the documents of each set and measured on the other, so that no article is in both. A higher feature must never lower the
+confidence, or decisions would be hard to understand: features with a negative weight are left out.
 """
 
 import hashlib
@@ -20,15 +20,15 @@ from bot.evaluation.metrics import calibration_error, can_be_judged, reliability
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 
-_ENOUGH_FOLDERS = 5
-_FEWEST = 50  # right and wrong answers each
-# Nobody's users talk as much beside the point as a test set does: all chatter together weighs this much of a set.
-_SHARE_OF_CHATTER = 0.2
+_MIN_FOLDERS = 5
+_MIN_ANSWERS = 50  # right and wrong answers each
+# Real users go off topic less than test sets do, so all off-topic questions together get this share of a set's weight.
+_SHARE_OF_OFF_TOPIC = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPoint:
-    """The figures of a threshold on the held-out halves of the sets, each of which weighs the same."""
+    """The figures of a threshold on the held-out halves of the sets, with equal weight for each set."""
 
     threshold: float
     answered: float  # share of the questions
@@ -37,9 +37,9 @@ class ThresholdPoint:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A calibration with its error (ECE) on the held-out half of each set, and what thresholds would give there.
+    """A calibration with its error (ECE) on the held-out half of each set, and the figures of thresholds there.
 
-    The error is None where no question of a set is on that half.
+    The error is None if the held-out half of a set is empty.
     """
 
     calibration: Calibration
@@ -48,7 +48,7 @@ class Fitted:
 
 
 def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
-    """Fit on results by the name of their set. Every set weighs the same. Raises BotError where there are too few."""
+    """Fit on results by the name of their set, with equal weight for each set. Raises BotError if there are too few."""
     judged = {
         name: [result for result in results if result.forced and result.features and can_be_judged(result.question)]
         for name, results in sets.items()
@@ -57,9 +57,9 @@ def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
     fitting = [weighted for half, _ in halves.values() for weighted in _weighted(half)]
     scores = np.array([_scores(result) for result, _ in fitting]).reshape(-1, len(_NAMES))
     right = np.array([_is_right(result) for result, _ in fitting], dtype=bool)
-    if min(right.sum(), (~right).sum()) < _FEWEST:
+    if min(right.sum(), (~right).sum()) < _MIN_ANSWERS:
         raise BotError(
-            f"There are {right.sum()} right and {(~right).sum()} wrong answers to fit on; it takes {_FEWEST} of each. "
+            f"There are {right.sum()} right and {(~right).sum()} wrong answers to fit on; it takes {_MIN_ANSWERS} of each. "
             "Add questions with known answers, and ones that the documents don't answer."
         )
     intercept, weights = _logistic(scores, right, np.array([weight for _, weight in fitting]) * len(fitting))
@@ -71,7 +71,10 @@ def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
             "made_at": datetime.now(UTC).strftime("%Y-%m-%d"),
         },
     )
-    held_out = {name: [_under(calibration, *scored) for scored in _scored(half)] for name, (_, half) in halves.items()}
+    held_out = {
+        name: [_recalibrated(calibration, *scored) for scored in _with_candidates(half)]
+        for name, (_, half) in halves.items()
+    }
     errors = {name: calibration_error(reliability(results)) for name, results in held_out.items()}
     measured = [results for results in held_out.values() if results]
     return Fitted(calibration, errors, [_threshold_point(measured, step / 20) for step in range(1, 20)])
@@ -80,9 +83,9 @@ def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
 def _logistic(
     scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], shares: npt.NDArray[np.float64]
 ) -> tuple[float, npt.NDArray[np.float64]]:
-    """(intercept, weights [scores]), none negative: while one is, the most negative score is left out and fitted anew.
+    """Fit (intercept, weights [scores]) without negative weights: drop the score with the lowest one and fit again.
 
-    `scores` [results, scores], `right` and `shares` [results].
+    `scores` [results, scores], `right` and `shares` [results]. Raises BotError if no score is left.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -98,20 +101,20 @@ def _logistic(
     raise BotError("Wrong answers have the better scores: look at the questions' gold answers and documents.")
 
 
-def _under(calibration: Calibration, result: Result, forced: Answer, features: Features) -> Result:
-    """The result as it would be with this calibration. (Which passage is best might change with it; that is left out.)"""
+def _recalibrated(calibration: Calibration, result: Result, forced: Answer, features: Features) -> Result:
+    """Return the result with the confidence of this calibration. (The choice of the best passage isn't repeated.)"""
     return replace(result, forced=replace(forced, confidence=calibration.confidence(features)))
 
 
-def _scored(results: Sequence[Result]) -> Iterator[tuple[Result, Answer, Features]]:
-    """The results for which anything was found."""
+def _with_candidates(results: Sequence[Result]) -> Iterator[tuple[Result, Answer, Features]]:
+    """Yield the results that have a candidate, with its answer and features."""
     for result in results:
         if result.forced is not None and result.features is not None:
             yield result, result.forced, result.features
 
 
 def _threshold_point(sets: Sequence[Sequence[Result]], threshold: float) -> ThresholdPoint:
-    """`sets`: none of them empty."""
+    """Return the figures of a threshold. None of the `sets` may be empty."""
     answered = right = 0.0
     for results in sets:
         given = [result for result in results if result.forced and result.forced.confidence >= threshold]
@@ -124,24 +127,24 @@ _NAMES = [field.name for field in fields(Features)]
 
 
 def _weighted(results: Sequence[Result]) -> list[tuple[Result, float]]:
-    """The results of one set with weights that add up to 1."""
-    chatter = [result for result in results if _is_chatter(result.question)]
-    others = [result for result in results if not _is_chatter(result.question)]
-    share = (_SHARE_OF_CHATTER if others else 1.0) if chatter else 0.0
+    """Return the results of one set with weights that add up to 1."""
+    off_topic = [result for result in results if _is_off_topic(result.question)]
+    others = [result for result in results if not _is_off_topic(result.question)]
+    share = (_SHARE_OF_OFF_TOPIC if others else 1.0) if off_topic else 0.0
     return [(result, (1 - share) / len(others)) for result in others] + [
-        (result, share / len(chatter)) for result in chatter
+        (result, share / len(off_topic)) for result in off_topic
     ]
 
 
-def _is_chatter(question: EvaluationQuestion) -> bool:
+def _is_off_topic(question: EvaluationQuestion) -> bool:
     return question.kind is QuestionKind.OFFTOPIC
 
 
 def _halves(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
-    """(to fit on, to measure on): questions about the same article, which is a folder of documents or one, stay together."""
+    """Split into results to fit on and to measure on, by article: a folder if the set has several, else a document."""
     documents = [min(result.question.doc_ids or result.question.related, default=None) for result in results]
     folders = {document.rpartition("/")[0] for document in documents if document}
-    by_folder = len(folders) >= _ENOUGH_FOLDERS
+    by_folder = len(folders) >= _MIN_FOLDERS
     halves: tuple[list[Result], list[Result]] = ([], [])
     for result, document in zip(results, documents, strict=True):
         article = (document.rpartition("/")[0] if document and by_folder else "") or document

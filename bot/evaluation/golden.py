@@ -1,8 +1,9 @@
 """Golden questions: questions of the operator that every new index must answer right before it goes live.
 
-The file is an evaluation's questions. A question is answered right if the bot answers from an expected document, if one is
-named, and says an expected phrase and the keys, if any are named; or if it declines, where the documents don't answer. What
-was right before and is no longer counts as lost, and more than a set number of losses keeps the previous index.
+The file has the format of an evaluation's questions. A question is answered right if the bot cites an expected document and
+says an expected phrase and the keys, as far as the line gives them, or if it declines a question that the documents don't
+answer. A question that was answered right before and no longer is counts as a loss. With too many losses the previous index
+stays.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ class GoldenQuestions:
         losses_allowed: int,
         accept: bool = False,
     ) -> None:
-        """`configuration` names all that changes answers beside the index; with `accept` no loss is too much."""
+        """`configuration` identifies all settings that affect answers. With `accept` every index is accepted."""
         self._file = file
         self._store = store
         self._conversations = conversations
@@ -55,10 +56,10 @@ class GoldenQuestions:
         return await asyncio.to_thread(self._file.exists)
 
     async def review(self, change: IndexChange) -> Review:
-        """Ask, and compare with how it was answered when the index was last accepted.
+        """Ask the questions, and compare the answers with those when an index was last accepted.
 
-        Without a change, the questions are asked only if they or the configuration are not those of the last time. A file
-        that can't be read refuses every change, because then nobody can say what gets worse.
+        Without a change of the index, they are only asked if the questions or the configuration have changed. If the file can't
+        be read, every change is refused, because losses would go unnoticed.
         """
         self._record = None
         try:
@@ -96,7 +97,7 @@ class GoldenQuestions:
 
 
 def is_as_expected(result: Result) -> bool:
-    """Whether a golden question is answered as its line says."""
+    """Whether a golden question is answered as its line in the file expects."""
     question, answer = result.question, result.answer
     if not question.kind.expects_answer:
         return not answer.answered
@@ -110,7 +111,7 @@ def is_as_expected(result: Result) -> bool:
 
 
 def _findings(results: Sequence[Result], right: Sequence[str], lost: Sequence[Result]) -> list[str]:
-    """The sum, and a sentence on each question that is not answered as expected, those that were before first."""
+    """Return the total and a sentence about each question not answered as expected, the losses first."""
     findings = [
         f"{len(right)} of {counted(len(results), 'golden question is', 'golden questions are')} answered as expected."
     ]

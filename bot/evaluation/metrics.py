@@ -1,7 +1,7 @@
-"""Results -> figures. Pure arithmetic: knows no engine, no file and no way of showing.
+"""Compute the figures of an evaluation from its results. Pure arithmetic, without the engine, files or output.
 
-Texts are compared as SQuAD's scorer compares them: lower case, without punctuation and articles. What doesn't apply to a
-question (a gold span where there is none) doesn't count for it; a figure that applies to no question is None.
+Texts are compared as SQuAD's scorer compares them: lower case, without punctuation and articles. A figure is a mean over the
+questions that it applies to (span figures need a gold span), and None if it applies to none.
 """
 
 import re
@@ -18,7 +18,7 @@ from bot.core.messages import Answer, Outcome, Phrased
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import Result
 
-# An answer that shares this much with a gold span says the same.
+# An answer with this much overlap with a gold span is right.
 _SAME = 0.5  # token F1
 
 
@@ -29,9 +29,9 @@ _CHINESE = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 
 
 def normalised(text: str) -> list[str]:
-    """The words of a text as SQuAD compares them.
+    """Return the words of a text as SQuAD compares them.
 
-    Beyond SQuAD, all of Unicode's punctuation goes, and each Chinese character is a word, for there are no spaces.
+    Beyond SQuAD, all Unicode punctuation is removed, and each Chinese character is a word, as there are no spaces.
     """
     without_punctuation = "".join(character for character in text.lower() if not _is_punctuation(character))
     return _CHINESE.sub(r" \g<0> ", _ARTICLE.sub(" ", without_punctuation)).split()
@@ -47,14 +47,14 @@ def exact_match(said: str, gold: str) -> bool:
 
 
 def token_f1(said: str, gold: str) -> float:
-    """How many words two texts share: harmonic mean of precision and recall, 0 to 1; 0 where either has no words."""
+    """Return the F1 score of the words that two texts share, from 0 to 1; 0 if either has no words."""
     said_words, gold_words = normalised(said), normalised(gold)
     shared = (Counter(said_words) & Counter(gold_words)).total()
     return 2 * shared / (len(said_words) + len(gold_words)) if shared else 0.0
 
 
 def contains(said: str, gold: str) -> bool:
-    """Whether the gold words, at least one, stand in what was said, one after the other."""
+    """Whether a text contains the gold words consecutively; False if the gold text has no words."""
     words = normalised(gold)
     return bool(words) and f" {' '.join(words)} " in f" {' '.join(normalised(said))} "
 
@@ -68,15 +68,16 @@ def can_be_judged(question: EvaluationQuestion) -> bool:
 
 
 def is_right(result: Result) -> bool:
-    """Whether an answer was given, from a gold document (where one is known), that says what a gold span says.
+    """Whether an answer was given that is right and cites a gold document, if any is known.
 
-    It does where its span or its text shares half its words with the gold span (token F1 of 0.5), or contains it.
+    An answer is right if its text contains a gold span, if its text or span has a token F1 of at least 0.5 with one, or, for a
+    question with keys, if it `helps`.
     """
     return says_right(result.question, result.answer)
 
 
 def says_right(question: EvaluationQuestion, answer: Answer) -> bool:
-    """Whether this answer to the question is right, as `is_right` has it."""
+    """Whether this answer to the question is right, as defined by `is_right`."""
     if not answer.answered or not question.kind.expects_answer:
         return False
     if question.key:
@@ -95,9 +96,9 @@ def is_useful(result: Result) -> bool:
 
 
 def helps(question: EvaluationQuestion, answer: Answer) -> bool:
-    """Whether the text of an answer, be it sure or suggested, holds the keys that a useful one has.
+    """Whether the text of an answer or suggestion contains one of the question's keys, or all if `key_all`.
 
-    White space and Markdown's marks are folded, except for a key that is nothing else.
+    White space and Markdown's marks are folded, except for a key that consists only of them.
     """
     held = [_holds(answer.text, key) for key in question.key]
     return bool(held) and (all(held) if question.key_all else any(held))
@@ -121,12 +122,12 @@ def _says(span: str, text: str, gold: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of a question, or their means over several: each between 0 and 1, or None where it applies to none.
+    """The scores of a question, or their means over several: each between 0 and 1, or None if it doesn't apply.
 
-    `hit_at_1`, `hit_at_5`: a gold document was found first, among the first 5. `mrr_at_10`: 1 / rank of the first gold
-    document, 0 beyond rank 10. `span_*` compare the span that answers, `answer_*` the whole text, with the nearest gold
-    span; `answer_f1` with the reference where there is no span. What was declined scores 0. `answered`: an answer was
-    given, which is good or bad according to the kind.
+    `hit_at_1`, `hit_at_5`: a gold document was found first, or among the first 5. `mrr_at_10`: 1 / rank of the first gold
+    document, 0 beyond rank 10. `span_*` compare the span of the answer, `answer_*` its whole text, with the most similar gold
+    span, and `answer_f1` with the reference if there is no span. Declined questions score 0. `answered`: the share of questions
+    that were answered, which is good or bad depending on the kind.
     """
 
     hit_at_1: float | None
@@ -149,7 +150,7 @@ class MeanScores:
 
 @dataclass(frozen=True, slots=True)
 class CoveragePoint:
-    """The figures of a threshold: the share of questions answered, and the share of those answers that is right."""
+    """The figures of a threshold: the share of questions answered, and the share of these answers that are right."""
 
     threshold: float
     coverage: float
@@ -158,7 +159,7 @@ class CoveragePoint:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Questions of about the same confidence: its mean, the share whose answer is right, and how many they are."""
+    """Questions of similar confidence: the mean confidence, the share of right answers, and the number of questions."""
 
     confidence: float
     right: float
@@ -167,11 +168,11 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class PhrasedFigures:
-    """The answers of a language model, beside the quotations that it was to phrase.
+    """The answers of a language model, compared with the quotations that they replace.
 
-    `outcomes`: the share of its drafts that was kept, trimmed, replaced, or failed. `reasons`: for how many drafts each kind of
-    objection was raised. `generated_f1`: the mean `answer_f1` of the texts of its own that were shown, and `quoted_f1` that of
-    the quotations for the same questions.
+    `outcomes`: the share of drafts that were kept, trimmed, replaced, or that failed. `reasons`: the number of drafts with each
+    kind of objection. `generated_f1`: the mean `answer_f1` of the generated texts that were shown, and `quoted_f1` that of the
+    quotations for the same questions.
     """
 
     drafts: int
@@ -185,7 +186,7 @@ class PhrasedFigures:
 class HelpShares:
     """The outcomes of questions to a help desk, as shares of them.
 
-    `useful` and `wrong` answers were given as sure, `suggested_useful` and `suggested_wrong` ones were marked as unsure.
+    `useful` and `wrong` count answers, `suggested_useful` and `suggested_wrong` suggestions.
     """
 
     questions: int
@@ -200,12 +201,12 @@ class HelpShares:
 class Figures:
     """The outcome of an evaluation. Shares are between 0 and 1, latencies in milliseconds; None: does not apply.
 
-    `auroc`: the chance that an answerable question got a higher confidence than one that isn't. `precision`: the share of
-    right answers among those given, as far as they `can_be_judged`; `precision_at_coverage` has it for every threshold,
-    the highest first, coverage being the share of the questions that can be judged. `forced_span_f1`: of the words picked
-    where there is a right span, with a threshold of 0. `reliability` and `calibration_error` compare confidence with the
-    share of answers that are (or would have been) right; the error is their mean distance (ECE, ten bins). `phrased`: where a
-    language model was asked for any answer. `help`: of questions with keys, by subtype and for "all" together.
+    `auroc`: the probability that an answerable question got a higher confidence than an unanswerable one. `precision`: the
+    share of right answers among those given, as far as they `can_be_judged`. `precision_at_coverage` has it for every
+    threshold, the highest first; coverage is the share of the judgeable questions that are answered. `forced_span_f1`: the mean
+    span F1 of questions with a gold span at a threshold of 0. `reliability` and `calibration_error` compare the confidence with
+    the share of answers that are, or would have been, right; the error is their mean distance (ECE, ten bins). `phrased`: the
+    drafts of a language model, None if there are none. `help`: the questions with keys, by subtype and for "all" together.
     """
 
     overall: MeanScores
@@ -226,7 +227,7 @@ class Figures:
 
 
 def measure(results: Sequence[Result]) -> Figures:
-    """The figures of a run, over all questions and for each kind that was asked. Blocking, but short."""
+    """Return the figures of a run, over all questions and for each kind. Blocking, but short."""
     scored = [(result.question.kind, _score(result)) for result in results]
     by_kind = {kind: [score for other, score in scored if other is kind] for kind in QuestionKind}
     given = [result for result in results if result.answer.answered and can_be_judged(result.question)]
@@ -249,7 +250,7 @@ def measure(results: Sequence[Result]) -> Figures:
 
 
 def help_shares(results: Sequence[Result]) -> dict[str, HelpShares]:
-    """By subtype, and for all questions that have keys together; empty where there are none."""
+    """Return the shares by subtype, and for "all" questions with keys; empty if no question has keys."""
     asked = [result for result in results if result.question.kind.expects_answer and result.question.key]
     subtypes = sorted({result.question.subtype for result in asked if result.question.subtype})
     groups = {subtype: [result for result in asked if result.question.subtype == subtype] for subtype in subtypes}
@@ -300,7 +301,7 @@ def _score(result: Result) -> Scores:
 
 
 def _answer_f1(question: EvaluationQuestion, text: str) -> float | None:
-    """How near a text comes to the nearest gold span, or to the reference where there is none; None where neither is known."""
+    """Return the best token F1 of a text with a gold span, else with the reference; None if neither is known."""
     if not question.kind.expects_answer:
         return None
     references = question.answers or ((question.reference,) if question.reference else ())
@@ -326,7 +327,7 @@ def phrased(results: Sequence[Result]) -> PhrasedFigures | None:
 
 
 def _reciprocal_rank(result: Result) -> float | None:
-    """1 / rank of the first gold document, 0 where none was found; None where none is known."""
+    """Return 1 / rank of the first gold document, 0 if none was found, or None if none is known."""
     question = result.question
     if not question.kind.expects_answer or not question.doc_ids:
         return None
@@ -335,7 +336,7 @@ def _reciprocal_rank(result: Result) -> float | None:
 
 
 def _auroc(results: Sequence[Result]) -> float | None:
-    """Needs both, questions that have an answer and ones that haven't."""
+    """Return the AUROC, or None unless there are both answerable and unanswerable questions."""
     from sklearn.metrics import roc_auc_score  # slow to import
 
     expected = [result.question.kind.expects_answer for result in results]
@@ -353,21 +354,21 @@ def _forced_span_f1(result: Result) -> float | None:
 
 
 def _precision_at_coverage(results: Sequence[Result]) -> tuple[CoveragePoint, ...]:
-    """A point for each confidence of an answer, given or withheld, the highest first."""
+    """Return a point for each confidence of an answer, given or withheld, the highest first."""
     judged = [result for result in results if can_be_judged(result.question)]
     graded = sorted(_graded(judged), key=lambda grade: -grade[0])
     points: list[CoveragePoint] = []
     right = 0
     for count, (threshold, is_right) in enumerate(graded, start=1):
         right += is_right
-        if points and points[-1].threshold == threshold:  # what is equally sure is answered together
+        if points and points[-1].threshold == threshold:  # one point for equal confidences
             points.pop()
         points.append(CoveragePoint(threshold, count / len(judged), right / count))
     return tuple(points)
 
 
 def reliability(results: Sequence[Result]) -> tuple[ReliabilityBin, ...]:
-    """Confidence against reality in ten bins of equal width, empty ones left out."""
+    """Return confidence and share of right answers in ten bins of equal width, without empty ones."""
     bins: dict[int, list[tuple[float, bool]]] = {}
     for confidence, right in _graded(result for result in results if can_be_judged(result.question)):
         bins.setdefault(min(9, int(10 * confidence)), []).append((confidence, right))
@@ -382,13 +383,13 @@ def reliability(results: Sequence[Result]) -> tuple[ReliabilityBin, ...]:
 
 
 def calibration_error(bins: Sequence[ReliabilityBin]) -> float | None:
-    """The expected calibration error of Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 5."""
+    """Return the expected calibration error (Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 5)."""
     questions = sum(each.questions for each in bins)
     return sum(each.questions * abs(each.confidence - each.right) for each in bins) / questions if questions else None
 
 
 def _graded(results: Iterable[Result]) -> list[tuple[float, bool]]:
-    """(confidence, whether it is right) of each answer that was given or withheld."""
+    """Return the confidence of each answer, given or withheld, and whether it is right."""
     return [
         (result.forced.confidence, says_right(result.question, result.forced)) for result in results if result.forced
     ]

@@ -1,4 +1,4 @@
-"""Questions that the operator's documents answer, made from their headings and stored pairs, each with its section."""
+"""Make questions that the operator's documents answer from their headings and question-answer pairs."""
 
 import random
 from collections import Counter
@@ -14,14 +14,14 @@ from bot.storage.base import StoredPassage
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Where a question was made from: all below a heading of a document, or the answer of a stored pair alone."""
+    """The source of a question: everything below a heading of a document, or the answer of one question-answer pair."""
 
     document: str
     heading: tuple[str, ...]
     pair: str | None = None
 
     def holds(self, citation: Citation) -> bool:
-        """Whether the quotation stands in this section or in a subsection of it."""
+        """Whether the quotation is from this section or one of its subsections."""
         if citation.document != self.document:
             return False
         if self.pair is not None:
@@ -31,10 +31,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class OwnQuestion:
-    """A question with the sections that answer it, several where they have the same heading.
+    """A question with the sections that answer it: several if they have the same heading.
 
-    `subject` is the heading or the stored question, `title` that of the document, empty for a stored question. `beginning` is
-    the first text of the section. `is_plain`: no other document has that heading, so that the title may be left out.
+    `subject` is the heading or the question of a pair. `title` is that of the document, empty for a pair. `beginning` is the
+    first text of the section. `is_plain`: the subject is unique, so that the title may be left out.
     """
 
     text: str
@@ -45,12 +45,12 @@ class OwnQuestion:
     is_plain: bool = True
 
     def is_answered_by(self, answer: Answer) -> bool:
-        """Whether the answer, be it sure or not, cites one of the sections."""
+        """Whether the answer or suggestion cites one of the sections."""
         return any(section.holds(citation) for section in self.sections for citation in answer.citations)
 
 
 def own_questions(stored: Sequence[StoredPassage], most: int) -> list[OwnQuestion]:
-    """Up to `most` questions, each text once, chosen by chance, but the same ones each time."""
+    """Return up to `most` distinct questions, sampled with a fixed seed."""
     distinct: dict[str, OwnQuestion] = {}
     for passage in stored:
         for block in passage.passage.blocks:
@@ -66,7 +66,7 @@ def own_questions(stored: Sequence[StoredPassage], most: int) -> list[OwnQuestio
 
 
 def _questions_of(passage: StoredPassage, block: Block) -> Iterator[OwnQuestion]:
-    """One question or none."""
+    """Yield the question of a block, if it has one."""
     if block.form is Form.PAIR:
         subject, title, pair = block.context.strip(), "", block.text
         text = subject
@@ -80,11 +80,11 @@ def _questions_of(passage: StoredPassage, block: Block) -> Iterator[OwnQuestion]
 
 
 def heading_question(heading: str, title: str) -> str:
-    """A heading as a question about the text below it: as it stands, or as keywords."""
+    """Return a heading as a question about its text: unchanged if it is a question, else with the title as keywords."""
     return heading if heading.endswith("?") else f"{heading} ({title})"
 
 
 def lone_question(text: str) -> Question:
-    """A question that the bot asks itself, in a conversation of its own."""
+    """Return a question of the bot itself, in a new conversation."""
     nobody = uuid4().hex
     return Question(text, nobody, "doctor", Address("doctor", "doctor", nobody), datetime.now(UTC))

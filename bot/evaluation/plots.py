@@ -1,6 +1,6 @@
-"""The report's plots as inline SVG. matplotlib is imported on use only, for it is an extra and slow to import.
+"""Draw the report's plots as inline SVG. matplotlib is imported on use, because it is an extra and slow to import.
 
-What is drawn in ink follows the page's text colour, so that the plots are as readable on a dark page as on a light one.
+Axes and labels have the page's text colour, so that the plots are readable on dark and on light pages.
 """
 
 import io
@@ -17,7 +17,7 @@ from bot.evaluation.table import milliseconds
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Written nowhere else in an SVG, and put in the place of the page's text colour, which matplotlib doesn't know of.
+# A placeholder for the page's text colour, which matplotlib can't express. It occurs nowhere else in an SVG.
 _INK = "#010203"
 _BLUE, _ORANGE = "#3b82c4", "#d9772b"  # readable on white and on black
 _SIZE = (6.4, 3.4)  # inches
@@ -25,7 +25,7 @@ _SIZE = (6.4, 3.4)  # inches
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """`svg` is well-formed XML whose ids no other plot of the page has; None where there is nothing to draw."""
+    """A plot. `svg` is well-formed XML with ids that are unique on the page, or None if there is nothing to draw."""
 
     title: str
     caption: str
@@ -33,7 +33,7 @@ class Plot:
 
 
 def require_matplotlib() -> None:
-    """Raise BotError, with what to install, where plots can't be drawn. Good to know before an hour of questions."""
+    """Raise a BotError that says what to install if matplotlib is missing. Call it before a long evaluation."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -41,7 +41,7 @@ def require_matplotlib() -> None:
 
 
 def plots(figures: Figures, results: Sequence[Result], threshold: float) -> list[Plot]:
-    """All plots of a report. `threshold` is the confidence from which on answers were given. Raises BotError."""
+    """Return all plots of a report. `threshold` is the one in use. Raises BotError without matplotlib."""
     require_matplotlib()
     curve = figures.precision_at_coverage
     return [
@@ -85,7 +85,7 @@ def _draw_coverage(axes: "Axes", curve: Sequence[CoveragePoint], threshold: floa
 
 
 def _at(curve: Sequence[CoveragePoint], threshold: float) -> CoveragePoint | None:
-    """The point that a threshold gives; None where it lets no question be answered."""
+    """Return the point of a threshold, or None if no question reaches it."""
     return next((point for point in reversed(curve) if point.threshold >= threshold), None)
 
 
@@ -119,12 +119,12 @@ def _draw_latency(axes: "Axes", figures: Figures, results: Sequence[Result]) -> 
 
 
 def _legend_above(axes: "Axes") -> None:
-    """Where no bar is in its way."""
+    """Draw the legend above the axes, so that it hides no bar."""
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
 
 
 def drawn(name: str, draw: Callable[["Axes"], None]) -> str:
-    """Return the drawing of `draw` as an SVG element. `name` keeps its ids apart from those of other plots."""
+    """Return the plot that `draw` makes as an SVG element. `name` makes its ids unique on the page."""
     import matplotlib
     from matplotlib.figure import Figure  # without pyplot, which keeps every figure and asks for a window
 
@@ -141,7 +141,7 @@ def drawn(name: str, draw: Callable[["Axes"], None]) -> str:
 
 
 def _inline(document: str, name: str) -> str:
-    """The `svg` element of an SVG document, with ids of its own and ink in the colour of the page's text."""
+    """Return the `svg` element of a document with ids prefixed by `name`, and ink in the page's text colour."""
     element = document[document.index("<svg") :].strip()
     element = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", element)
     return element.replace(_INK, "currentColor")

@@ -1,7 +1,7 @@
-"""Reading an evaluation's files: questions with what is known about their right answers, and documents to index for them.
+"""Read the files of an evaluation: questions with their right answers, and documents to index for them.
 
-JSON Lines, UTF-8, one object a line; blank lines are passed over. Whatever is wrong with a file comes out as a
-DocumentError that names the file, the line and the fix. Everything here blocks: call it in a thread.
+The files are JSON Lines in UTF-8; blank lines are ignored. Every error in a file raises a DocumentError that names the file,
+the line and the fix. All functions block: call them in a thread.
 """
 
 import json
@@ -21,8 +21,8 @@ class QuestionKind(StrEnum):
     """The expected behaviour of the bot."""
 
     ANSWERABLE = "answerable"
-    FOLLOWUP = "followup"  # answerable together with what was said before
-    UNANSWERABLE = "unanswerable"  # on the subject of the documents, but they don't say
+    FOLLOWUP = "followup"  # answerable in the context of its history
+    UNANSWERABLE = "unanswerable"  # on the subject of the documents, but not answered there
     OFFTOPIC = "offtopic"
 
     @property
@@ -31,7 +31,7 @@ class QuestionKind(StrEnum):
 
 
 class Place(NamedTuple):
-    """A stretch of a document, by its first and last line, where a good answer stands."""
+    """The first and last line of a part of a document that holds a good answer."""
 
     document: str
     first: int
@@ -47,15 +47,15 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationQuestion:
-    """A question and what is known about its right answer.
+    """A question with its right answer, as far as it is known.
 
-    `answers` are gold spans, any of which is right; None where the question is answerable but no span is known (then there
-    may be a free-form `reference`), and empty where it is not answerable. `doc_ids` are the documents that hold the answer,
-    any of which is right; empty where none is known. `related` are documents that only look right. `history` is what was
-    said before, oldest first.
+    `answers` are gold spans, any of which is right. It is empty if the question is unanswerable, and None if it is answerable
+    but no span is known; then there may be a free-form `reference`. `doc_ids` are the documents that hold the answer, any of
+    which is right; empty if unknown. `related` are documents that only look right. `history` has the earlier messages, oldest
+    first.
 
-    Of questions to a help desk, `key` are short texts of which one, or all where `key_all`, stands in a useful answer, `places`
-    are where it may be quoted from, and `subtype` is what kind of help is asked for ("howto", "fact", ...).
+    For questions to a help desk, `key` are short texts: a useful answer contains one of them, or all if `key_all`. `places` are
+    the parts of documents that it may quote, and `subtype` is the kind of help ("howto", "fact", ...).
     """
 
     id: str
@@ -83,7 +83,7 @@ class QuestionSet:
 
     @classmethod
     def of_folder(cls, folder: Path) -> "QuestionSet":
-        """The set in a folder. Raises DocumentError where a file is missing."""
+        """Return the set in a folder. Raises DocumentError if a file is missing."""
         files = folder / "questions.jsonl", folder / "documents.jsonl"
         for file in files:
             if not file.is_file():
@@ -92,17 +92,17 @@ class QuestionSet:
 
     @classmethod
     def of_folders(cls, folders: Sequence[Path]) -> "list[QuestionSet]":
-        """The sets in some folders, by their paths where two have the same name. Raises DocumentError."""
+        """Return the sets in some folders, named by their paths if two have the same name. Raises DocumentError."""
         names = Counter(folder.name for folder in folders)
         found = [(folder, cls.of_folder(folder)) for folder in folders]
         return [each if names[folder.name] == 1 else replace(each, name=str(folder)) for folder, each in found]
 
 
 def load_questions(file: Path) -> list[EvaluationQuestion]:
-    """The questions of a file, in its order; at least one.
+    """Return the questions of a file in its order, at least one.
 
-    A line needs its `question` only. `id` is the line's number where none is given; `kind` is "unanswerable" where
-    `answers` is `[]`, else "followup" where there is a `history`, else "answerable". Raises DocumentError.
+    Only `question` is required. `id` defaults to the line's number. `kind` defaults to "unanswerable" if `answers` is `[]`,
+    else to "followup" if there is a `history`, else to "answerable". Raises DocumentError.
     """
     questions = [_question(line) for line in _lines(file)]
     if not questions:
@@ -111,7 +111,7 @@ def load_questions(file: Path) -> list[EvaluationQuestion]:
 
 
 def load_documents(file: Path) -> list[Document]:
-    """The documents of a file, in its order; there may be none. `id` becomes the path, `text` is read as Markdown.
+    """Return the documents of a file in its order, possibly none. `id` becomes the path, `text` is read as Markdown.
 
     Raises DocumentError.
     """
@@ -119,7 +119,7 @@ def load_documents(file: Path) -> list[Document]:
 
 
 class _Line:
-    """One object of a file, whose values are checked as they are taken out."""
+    """One object of a file. The methods check the values that they return, and raise DocumentError."""
 
     def __init__(self, file: Path, number: int, text: str) -> None:
         self.number = number
@@ -148,7 +148,7 @@ class _Line:
         return text
 
     def optional_text(self, key: str) -> str | None:
-        """A text, or None where it is missing, null or blank."""
+        """Return a text, or None if it is missing, null or blank."""
         value = self._values.get(key)
         if value is None:
             return None
@@ -156,7 +156,7 @@ class _Line:
         return text if text.strip() else None
 
     def texts(self, key: str) -> tuple[str, ...] | None:
-        """A list of texts, none of them blank, or None where it is missing or null."""
+        """Return a list of texts, none of them blank, or None if it is missing or null."""
         values = self._list(key)
         if values is None:
             return None
@@ -166,7 +166,7 @@ class _Line:
         return texts
 
     def ids(self, key: str) -> frozenset[str]:
-        """The ids under `key` with an s behind it, where there are several, or the one under `key`."""
+        """Return the ids under the plural of `key`, or else the one under `key`."""
         one = self.optional_text(key)
         return frozenset(self.texts(f"{key}s") or ([one] if one else []))
 
@@ -174,7 +174,7 @@ class _Line:
         return tuple(map(self._said, self._list("history") or ()))
 
     def flag(self, key: str) -> bool:
-        """True or false; false where it is missing or null."""
+        """Return a Boolean, False if it is missing or null."""
         value = self._values.get(key)
         if value not in (None, True, False):
             raise self.wrong(f"`{key}` must be true or false")
@@ -184,7 +184,7 @@ class _Line:
         return tuple(map(self._place, self._list("places") or ()))
 
     def identity(self) -> str:
-        """The `id`, which may be a number; the line's number where there is none."""
+        """Return the `id`, which may be an integer in the file, or else the line's number."""
         value = self._values.get("id")
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
@@ -258,7 +258,7 @@ def _document(line: _Line) -> Document:
 
 
 def _lines(file: Path) -> Iterator[_Line]:
-    """The objects of a file, none of which has the `id` of another."""
+    """Yield the objects of a file. Raises DocumentError if two have the same `id`."""
     seen: dict[str, int] = {}
     for number, text in enumerate(_read(file).split("\n"), start=1):
         if not text.strip():

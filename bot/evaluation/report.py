@@ -1,6 +1,6 @@
-"""The report: one HTML file that needs nothing beside itself, and the same figures as JSON for programs.
+"""Write the report of an evaluation: one self-contained HTML file, and the same figures as JSON for programs.
 
-Texts of questions, answers and documents are anybody's, so all of it is escaped, and the page may load and run nothing.
+The texts of questions, answers and documents aren't trusted: they are escaped, and the page may not load or run anything.
 """
 
 import json
@@ -23,10 +23,10 @@ _WORST = 20
 
 
 def write_report(folder: Path, figures: Figures, results: Sequence[Result], *, threshold: float, title: str) -> Path:
-    """Write `figures.json` and `index.html` into the folder, which is made where it is missing; the page's path.
+    """Write `figures.json` and `index.html` into a folder, which is created if missing, and return the path of the page.
 
-    `threshold` is the confidence from which on answers were given. Blocking, for seconds. Raises BotError where matplotlib
-    is missing (after `figures.json` is written) or the folder can't be written to.
+    `threshold` is the one in use. Blocks for seconds. Raises BotError if matplotlib is missing (after `figures.json` is
+    written) or if the folder isn't writable.
     """
     page = folder / "index.html"
     try:
@@ -41,10 +41,10 @@ def write_report(folder: Path, figures: Figures, results: Sequence[Result], *, t
 
 
 def worst(results: Sequence[Result], limit: int = _WORST) -> list[Result]:
-    """The worst mistakes first: wrong answers, the surest first, then answerable questions missed, the least sure first.
+    """Return the worst mistakes: wrong answers, the most confident first, then missed questions, the least confident first.
 
-    Missed is what is declined, or gets a suggestion of no use. Answers and suggestions of which it can't be told whether they
-    are right are left out.
+    An answerable question is missed if it is declined or gets a useless suggestion. Answers and suggestions that can't be
+    judged are left out.
     """
     wrong = [r for r in results if r.answer.answered and can_be_judged(r.question) and not is_right(r)]
     missed = [r for r in results if r.question.kind.expects_answer and _is_missed(r)]
@@ -110,7 +110,7 @@ def _table(figures: Figures) -> str:
 
 
 def figure(plot: Plot) -> str:
-    """A plot as HTML."""
+    """Return a plot as HTML."""
     drawing = plot.svg or "<p>There is nothing to draw.</p>"
     return f"<figure>\n<h3>{escape(plot.title)}</h3>\n{drawing}\n<figcaption>{escape(plot.caption)}</figcaption>\n</figure>\n"
 
@@ -126,7 +126,7 @@ def _mistake(result: Result) -> str:
 
 
 def _facts(result: Result) -> Iterator[tuple[str, str]]:
-    """Return the facts about a mistake as pairs (term, description as HTML)."""
+    """Yield the facts about a mistake as pairs (term, description as HTML)."""
     question, answer = result.question, result.answer
     if question.history:
         yield "Said before", "".join(_quoted(f"{said.role}: {said.text}") for said in question.history)
@@ -151,7 +151,7 @@ def _right_answers(question: EvaluationQuestion) -> tuple[str, ...]:
 
 
 def _place(citation: Citation) -> str:
-    """`guide.md › Install › Windows, lines 3-9`."""
+    """Return the place of a citation: `guide.md › Install › Windows, lines 3-9`."""
     place = trail(citation.document, citation.heading)
     if citation.lines:
         first, last = citation.lines

@@ -1,6 +1,6 @@
-"""Questions in other words than those of the documents, as people ask them who haven't read them.
+"""Reword questions made from documents, as people would ask them who haven't read the documents.
 
-A language model rewords where there is one, else rules do: everyday synonyms, without the words that carry no meaning.
+A language model rewords them if there is one. Otherwise rules do: everyday synonyms, without stop words.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from bot.evaluation.own_questions import OwnQuestion
 from bot.inference.generator import Generator
 from bot.inference.prompts import harmless, said
 
-# Each word of a line is replaced by the one behind it, which is of the same form and rather more everyday.
+# Each word of a line is replaced by the next one, which has the same form and is usually more common.
 _SYNONYMS = """
 install, set up
 installing, setting up
@@ -92,11 +92,11 @@ connecting, linking
 store, keep
 storing, keeping
 """
-_TELLING = frozenset({"who", "whose", "when", "where", "why", "no", "not"})  # stop words that a question needs
+_QUESTION_WORDS = frozenset({"who", "whose", "when", "where", "why", "no", "not"})  # stop words that a question needs
 
-_MOST_WORDS = 30
-_MOST_CHARACTERS = 240
-_BEGINNING = 400  # characters of a section that a model is shown
+_MAX_WORDS = 30
+_MAX_CHARACTERS = 240
+_BEGINNING = 400  # characters of a section in the prompt
 _LABEL = "In other words:"
 _PROMPT = """\
 Put each question into other words, as somebody asks it who has not read the text. Keep its meaning. Answer with one line.
@@ -122,9 +122,9 @@ async def reworded(
     within_seconds: float,
     progress: Progress = lambda _done, _total: None,
 ) -> tuple[list[str], int]:
-    """The questions in other words, and how many of them the generator's are. Raises nothing.
+    """Return the reworded questions, and how many of them the generator reworded. Never fails.
 
-    The rules take over for what is of no use, and for all that follows once the generator has failed or has taken longer than
+    The rules replace unusable texts. They also take over for the rest once the generator has failed or has taken longer than
     `within_seconds` for one question.
     """
     texts, by_model = [], 0
@@ -146,25 +146,25 @@ async def reworded(
 
 
 async def _by_model(generator: Generator, question: OwnQuestion) -> str:
-    """The line that the generator writes; empty where it is of no use. Raises EngineBusy and GenerationFailed."""
+    """Return the line that the generator writes, empty if it is unusable. Raises EngineBusy and GenerationFailed."""
     beginning = " ".join(question.beginning[:_BEGINNING].split())
     prompt = _PROMPT.format(text=harmless(beginning), question=harmless(question.text))
     written = ""
     async with aclosing(generator.stream(prompt)) as pieces:
         async for piece in pieces:
             written += piece
-            if "\n" in said(written).lstrip() or len(written) > 10 * _MOST_CHARACTERS:
+            if "\n" in said(written).lstrip() or len(written) > 10 * _MAX_CHARACTERS:
                 break
     line = next(iter(said(written).strip().splitlines()), "").removeprefix(_LABEL).strip(" \"'“”*")
     return line if _is_rewording(line, question) else ""
 
 
 def _is_rewording(line: str, question: OwnQuestion) -> bool:
-    """Whether a line is about the section, in other words, and no copy from the prompt."""
+    """Whether a line is a short rewording about the section that keeps its numbers and isn't copied from the prompt."""
     about = stems(f"{question.title} {question.subject} {question.beginning}")
     return (
-        1 < len(words(line)) <= _MOST_WORDS
-        and len(line) <= _MOST_CHARACTERS
+        1 < len(words(line)) <= _MAX_WORDS
+        and len(line) <= _MAX_CHARACTERS
         and words(line) != words(question.text)
         and line not in _PROMPT
         and not re.match(r"(?:Text|Question|Answer):", line)
@@ -174,7 +174,7 @@ def _is_rewording(line: str, question: OwnQuestion) -> bool:
 
 
 def _details(text: str) -> set[str]:
-    """The words with a digit: codes, versions and numbers, which must be kept."""
+    """Return the words with a digit: codes, versions and numbers, which have to be kept."""
     return {word for word in words(text) if any(character.isdigit() for character in word)}
 
 
@@ -182,16 +182,16 @@ def _details(text: str) -> set[str]:
 
 
 def by_rules(question: OwnQuestion) -> str:
-    """The question shortened, in lower case, with synonyms; without the document's title half of the time. Deterministic."""
+    """Return the content words of a question in lower case, with synonyms. A hash decides whether the title is left out."""
     without_title = question.is_plain and _half(question.text)
-    asked = [_EVERYDAY.get(word, word) for word in _telling(question.subject)]
-    named = [] if without_title else _telling(question.title)  # a name is none in other words
+    asked = [_EVERYDAY.get(word, word) for word in _content_words(question.subject)]
+    named = [] if without_title else _content_words(question.title)  # titles keep their words
     return " ".join(dict.fromkeys((*asked, *named))) or question.text.lower()
 
 
-def _telling(text: str) -> list[str]:
-    """The lower-case words that carry meaning."""
-    return [word for word in words(text) if word in _TELLING or word not in STOP_WORDS]
+def _content_words(text: str) -> list[str]:
+    """Return the content words and question words in lower case."""
+    return [word for word in words(text) if word in _QUESTION_WORDS or word not in STOP_WORDS]
 
 
 def _half(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Asking the questions of an evaluation, each in a conversation of its own, through the same engine that users ask."""
+"""Ask the engine the questions of an evaluation, each in a new conversation."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ from bot.storage.base import ConversationStore
 PLATFORM = "evaluation"
 
 AskingProgress = Callable[[int, int], None]
-"""Told (questions answered so far, all questions) after each answer, on the event loop; must return at once."""
+"""Called with (answered questions, all questions) after each answer, on the event loop. Must not block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer to a question. `latency_ms` is wall time, around the engine alone.
+    """The answer to a question. `latency_ms` is the wall time of the engine alone.
 
-    `forced` is what a threshold of 0 would have answered, and `features` what spoke for that; None where nothing was found.
+    `forced` is the answer at a threshold of 0, and `features` are those of its candidate; either is None if there is none.
     """
 
     question: EvaluationQuestion
@@ -35,7 +35,7 @@ class Result:
 
 
 class ConsideringEngine(Protocol):
-    """The engine as an evaluation uses it: with the features behind an answer."""
+    """An engine that returns the candidates of an answer too."""
 
     async def consider(self, question: Question, *, forced: bool) -> Considered: ...
 
@@ -48,12 +48,11 @@ async def ask_all(
     parallel: int = 1,
     progress: AskingProgress = lambda _done, _total: None,
 ) -> list[Result]:
-    """Ask every question, and return the results in the questions' order.
+    """Ask every question, and return the results in the order of the questions.
 
-    `parallel` questions (at least 1) are under way at a time. Leave it at 1 where latency is to mean something: with more,
-    a question's latency includes its waiting for the others. The store must be the one that the engine reads; what is put
-    there for a question is taken out again, also on cancellation. Raises what the engine or the store raises first; the
-    other questions are given up then.
+    `parallel` questions (at least 1) are asked at a time. With more than 1, latencies include waiting for other questions.
+    `conversations` must be the store that the engine reads; the turns added for a question are removed again, also on
+    cancellation. Raises the first error of the engine or the store, and cancels the other questions.
     """
     results: dict[int, Result] = {}
     waiting = iter(enumerate(questions))
@@ -73,7 +72,7 @@ async def ask_all(
 
 
 def prediction(result: Result) -> dict[str, Any]:
-    """A result as one JSON object, for scorers of other make: `retrieved` names documents, best first, ten at most."""
+    """Return a result as a JSON object for external scorers. `retrieved` names at most ten documents, best first."""
     answer = result.answer
     return {
         "id": result.question.id,
@@ -112,7 +111,7 @@ async def _ask(engine: ConsideringEngine, conversations: ConversationStore, ques
 
 
 def _turns(history: Iterable[Said]) -> list[Turn]:
-    """Each message of the user with what the assistant said before the next one: nothing, or one or more messages."""
+    """Return each message of the user with the assistant's messages before the next one, possibly none, joined."""
     turns: list[Turn] = []
     for role, text in history:
         if role == "user":

@@ -1,4 +1,4 @@
-"""The figures in words that a stranger understands: the columns and remarks of every table, and the one for the terminal."""
+"""Describe the figures in plain words: the columns and remarks of every table, and the table for the terminal."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NOT_APPLICABLE = "-"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of scores: a heading of two short lines, the field's own name for it, and what it means."""
+    """A column of scores: a heading of two short lines, the standard name of the measure, and its meaning."""
 
     heading: tuple[str, str]
     measure: str
@@ -49,7 +49,7 @@ NOTE = "Means over the questions that a column applies to. What was declined cou
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A figure that stands for all questions together."""
+    """A figure over all questions."""
 
     name: str
     value: str
@@ -57,7 +57,7 @@ class Remark:
 
 
 def rows(figures: Figures) -> Iterator[tuple[str, str, list[str]]]:
-    """(kind, number of questions, one text for each of COLUMNS) of each kind and, last, of all questions."""
+    """Yield (kind, number of questions, a text for each of COLUMNS) for each kind and, last, for all questions."""
     for kind, row in (*figures.kinds.items(), ("overall", figures.overall)):
         yield kind, str(row.questions), [_cell(row, column) for column in COLUMNS]
 
@@ -122,7 +122,7 @@ def _remarks_on_drafts(phrased: PhrasedFigures) -> Iterator[Remark]:
 
 
 def render_table(figures: Figures, title: str) -> Group:
-    """The table with its remarks and a legend, for a rich Console; 80 columns are wide enough."""
+    """Return the table with its remarks and a legend, for a rich Console of at least 80 columns."""
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("kind", no_wrap=True)
     table.add_column("asked", justify="right")
@@ -136,7 +136,7 @@ def render_table(figures: Figures, title: str) -> Group:
 
 
 def render_calibration(fitted: Fitted) -> Group:
-    """Render the figures of a calibration on the documents that it was not fitted on, for a rich Console."""
+    """Return the figures of a calibration on the held-out documents, for a rich Console."""
     table = Table(
         title="On the documents that were held out", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False
     )
@@ -149,7 +149,7 @@ def render_calibration(fitted: Fitted) -> Group:
 
 
 def percent(share: float | None) -> str:
-    """`0.1234` -> `12.3%`."""
+    """Format a share: `0.1234` becomes `12.3%`."""
     return NOT_APPLICABLE if share is None else f"{share:.1%}"
 
 

@@ -1,7 +1,7 @@
-"""A test of the threshold on the operator's own documents, without questions that somebody has to write.
+"""Test the threshold on the operator's own documents, with generated questions.
 
-Answerable questions are made from headings and stored questions, and asked in other words; an answer is right if it cites the
-section that its question was made from. Unrelated questions are built in; those on a subject of the documents are left out.
+Answerable questions are made from headings and question-answer pairs, and reworded; an answer is right if it cites the section
+that its question was made from. Unrelated questions are built in; those that the documents may answer are left out.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from bot.core.text import share_of_words, stems
 from bot.engine.qa import Considered
 from bot.evaluation.own_questions import OwnQuestion, lone_question
 
-# Questions that documents on one subject don't answer, on subjects as different as possible.
+# Questions about very different subjects, nearly all of which documents about one subject don't answer.
 UNRELATED = (
     "Who won the football world cup in 1974?",
     "How long does a pregnant elephant carry her calf?",
@@ -48,27 +48,27 @@ UNRELATED = (
     "Who invented the steam engine?",
 )
 # A passage with this share of a question's words may answer it.
-_COVERED = 0.75
+_MAX_COVERAGE = 0.75
 # Fewer questions give no result.
-_FEWEST = 8
-_TOO_FEW_RIGHT = 0.5
-_TOO_MANY_WRONG = 0.15
-_TOO_MANY_UNRELATED = 0.1
+_MIN_QUESTIONS = 8
+_MIN_RIGHT = 0.5
+_MAX_WRONG = 0.15
+_MAX_UNRELATED = 0.1
 # A threshold that gains less than this share of the questions is not worth a change.
-_WORTH_IT = 0.1
+_MIN_GAIN = 0.1
 
 
 class ConsideringEngine(Protocol):
-    """An engine that also returns how it came to its answer."""
+    """An engine that returns the candidates of an answer too."""
 
     async def consider(self, question: Question, *, forced: bool) -> Considered: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The outcome of a question. `right`: the section that was answered, suggested or withheld is the one that was asked for.
+    """The outcome of a question. `right`: the answer, given or withheld, cites the section that was asked for.
 
-    `confidence` is that of the answer, given or withheld; 0 where no threshold would give it.
+    `confidence` is that of the answer, given or withheld, or 0 if it is never given as sure, at any threshold.
     """
 
     outcome: Outcome
@@ -78,7 +78,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdFit:
-    """The outcomes of own and of unrelated questions at a threshold. One below `lowest` would have no effect."""
+    """The outcomes of own and of unrelated questions at a threshold. Thresholds below `lowest` have no effect."""
 
     threshold: float
     own: tuple[Asked, ...]
@@ -86,34 +86,34 @@ class ThresholdFit:
     lowest: float = 0.0
 
     def share(self, outcome: Outcome, *, right: bool) -> float:
-        """The share of own questions with this outcome, from the section they were made from or from another one."""
+        """Return the share of own questions with this outcome that cite the right section, or a wrong one."""
         found = sum(asked.outcome is outcome and asked.right == right for asked in self.own)
         return found / len(self.own) if self.own else 0.0
 
     @property
     def declined(self) -> float:
-        """The share of own questions that get no section at all."""
+        """The share of own questions that are neither answered nor get a suggestion."""
         shown = (Outcome.ANSWERED, Outcome.SUGGESTED)
         return sum(asked.outcome not in shown for asked in self.own) / len(self.own) if self.own else 0.0
 
     @property
     def unrelated_answered(self) -> float:
-        """The share of unrelated questions that is answered."""
+        """The share of unrelated questions that are answered."""
         found = sum(asked.outcome is Outcome.ANSWERED for asked in self.unrelated)
         return found / len(self.unrelated) if self.unrelated else 0.0
 
     @property
     def enough(self) -> bool:
-        """Whether there were enough questions for a result."""
-        return min(len(self.own), len(self.unrelated)) >= _FEWEST
+        """Whether the number of questions is sufficient for a result."""
+        return min(len(self.own), len(self.unrelated)) >= _MIN_QUESTIONS
 
     @property
     def fits(self) -> bool:
         """Whether answers are right often enough, and no other threshold is clearly better."""
         return (
-            self.share(Outcome.ANSWERED, right=True) >= _TOO_FEW_RIGHT
-            and self.share(Outcome.ANSWERED, right=False) <= _TOO_MANY_WRONG
-            and self.unrelated_answered <= _TOO_MANY_UNRELATED
+            self.share(Outcome.ANSWERED, right=True) >= _MIN_RIGHT
+            and self.share(Outcome.ANSWERED, right=False) <= _MAX_WRONG
+            and self.unrelated_answered <= _MAX_UNRELATED
             and not self.is_improved
         )
 
@@ -121,7 +121,7 @@ class ThresholdFit:
     def is_improved(self) -> bool:
         """Whether the suggested threshold is worth a change."""
         gained = self.gain(self.suggested) - self.gain(self.threshold)
-        return gained > _WORTH_IT * (len(self.own) + len(self.unrelated))
+        return gained > _MIN_GAIN * (len(self.own) + len(self.unrelated))
 
     @property
     def suggested(self) -> float:
@@ -132,7 +132,7 @@ class ThresholdFit:
         return best[len(best) // 2]
 
     def gain(self, threshold: float) -> int:
-        """How many answers are right at a threshold, less those that are wrong; unrelated questions have wrong ones only."""
+        """Return the right answers at a threshold minus the wrong ones. Answers to unrelated questions are wrong."""
         given = [asked.right for asked in (*self.own, *self.unrelated) if asked.confidence >= threshold]
         return 2 * sum(given) - len(given)
 
@@ -144,25 +144,25 @@ async def fit_threshold(
     bounds: AnswerSettings,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ThresholdFit:
-    """Ask the own questions, each as it is reworded, and the unrelated ones. `bounds`: those that the engine has.
+    """Ask the own questions in their reworded form, and the unrelated ones. `bounds` are the engine's settings.
 
-    Raises the engine's errors.
+    Raises the errors of the engine.
     """
     total = len(own) + len(UNRELATED)
     answered, beside = [], []
     for number, (question, text) in enumerate(zip(own, reworded, strict=True), start=1):
-        answered.append(_asked(await engine.consider(lone_question(text), forced=True), question))
+        answered.append(_outcome(await engine.consider(lone_question(text), forced=True), question))
         progress(number, total)
     for number, text in enumerate(UNRELATED, start=len(own) + 1):
         considered = await engine.consider(lone_question(text), forced=True)
-        if not _is_spoken_of(considered, text):
-            beside.append(_asked(considered, None))
+        if not _may_be_answered(considered, text):
+            beside.append(_outcome(considered, None))
         progress(number, total)
     return ThresholdFit(bounds.threshold, tuple(answered), tuple(beside), min(0.95, bounds.suggest_threshold))
 
 
-def _asked(considered: Considered, question: OwnQuestion | None) -> Asked:
-    """`question`: None for one that is unrelated."""
+def _outcome(considered: Considered, question: OwnQuestion | None) -> Asked:
+    """Return the outcome of a question. `question` is None for an unrelated one."""
     given, forced = considered.answer, considered.forced
     never_sure = any(candidate.contradicts for candidate in considered.candidates[:1])
     return Asked(
@@ -172,9 +172,9 @@ def _asked(considered: Considered, question: OwnQuestion | None) -> Asked:
     )
 
 
-def _is_spoken_of(considered: Considered, question: str) -> bool:
+def _may_be_answered(considered: Considered, question: str) -> bool:
     wanted = stems(question)
     return any(
-        share_of_words(wanted, stems(candidate.hit.found.passage.body)) >= _COVERED
+        share_of_words(wanted, stems(candidate.hit.found.passage.body)) >= _MAX_COVERAGE
         for candidate in considered.candidates[:1]
     )

@@ -37,7 +37,7 @@ _MOST_KNOWN = 300
 
 
 def _match(question: Any, passage: Any) -> float:
-    """The mean over the words of a question of the best cosine with a word of a passage, 0 for no words."""
+    """Return the mean, over the words of a question, of the best cosine with a word of the passage; 0 without words."""
     return float((passage @ question.T).amax(0).mean()) if len(question) and len(passage) else 0.0
 
 
@@ -97,7 +97,7 @@ class Encoder:
         """Return one unit vector per text, in order. Texts longer than the window are truncated."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         with self._torch.inference_mode():
-            for positions, output in self._outputs(texts):
+            for positions, output in self._run_batches(texts):
                 embedding = output["sentence_embedding"].float()
                 vectors[positions] = self._torch.nn.functional.normalize(embedding, dim=1).numpy()
         return vectors
@@ -120,17 +120,17 @@ class Encoder:
             return [_match(questions[question].float(), words[passage].float()) for question, passage in pairs]
 
     def _words(self, texts: Iterable[str]) -> dict[str, Any]:
-        """The unit vectors of the words of each text, bfloat16 [tokens, dimension], without the tokens that are no word."""
+        """Return the unit vectors of the words of each text, bfloat16 [tokens, dimension], without special tokens."""
         every = list(texts)
         words: dict[str, Any] = {}
-        for positions, output in self._outputs(every):
+        for positions, output in self._run_batches(every):
             states = self._torch.nn.functional.normalize(output["token_embeddings"].float(), dim=2).bfloat16()
             is_word = output["attention_mask"].bool() & ~self._torch.isin(output["input_ids"], self._marks)
             words |= {every[position]: states[row, is_word[row]] for row, position in enumerate(positions)}
         return words
 
-    def _outputs(self, texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, Any]]]:
-        """Yield what the model makes of each batch of texts, with their positions."""
+    def _run_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, Any]]]:
+        """Run the model on batches of texts, and yield the positions of each batch's texts and its outputs."""
         for positions in self._batches(texts):
             features = self._model.preprocess(
                 [texts[position] for position in positions],
@@ -182,7 +182,7 @@ class WordEncoder:
         return vectors
 
     def match(self, pairs: Sequence[Pair]) -> list[float]:
-        """Return 0 for each: what words mean is not known."""
+        """Return 0 for each pair, because the meaning of words is unknown without a model."""
         return [0.0] * len(pairs)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

@@ -302,12 +302,14 @@ _NICENESS = 15
 
 
 @dataclass(eq=False, slots=True)
-class _Job:
+class _TextRequest:
+    """A text to generate, with the queue by which its pieces reach the caller's event loop."""
+
     prompt: Material | str
     loop: asyncio.AbstractEventLoop
     pieces: "asyncio.Queue[str | Exception | object]" = field(default_factory=asyncio.Queue)
     row: Row | None = None
-    left: float | None = None  # when its waiter gave up, on the monotonic clock
+    left: float | None = None  # when its caller gave up, on the monotonic clock
 
     def tell(self, piece: "str | Exception | object") -> None:
         with suppress(RuntimeError):  # the loop is closed
@@ -332,8 +334,8 @@ class GenerationWorker:
         self._side_by_side = side_by_side
         self._capacity = capacity
         self._pause = pause
-        self._waiting: deque[_Job] = deque()
-        self._running: list[_Job] = []
+        self._waiting: deque[_TextRequest] = deque()
+        self._running: list[_TextRequest] = []
         self._stuck = 0  # abandoned threads that haven't returned
         self._closed = False
         self._changed = threading.Condition()
@@ -344,36 +346,36 @@ class GenerationWorker:
         return self._model.name
 
     async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
-        job = _Job(prompt, asyncio.get_running_loop())
+        request = _TextRequest(prompt, asyncio.get_running_loop())
         with self._changed:
             if self._closed:
                 raise GenerationFailed("the bot is being stopped")
             self._replace_if_stuck()
             if len(self._waiting) + len(self._running) >= self._capacity:
                 raise EngineBusy(len(self._waiting))
-            self._waiting.append(job)
+            self._waiting.append(request)
             self._changed.notify()
         try:
-            while (piece := await job.pieces.get()) is not _END:
+            while (piece := await request.pieces.get()) is not _END:
                 if isinstance(piece, Exception):
                     raise piece
                 yield str(piece)
         finally:
             with self._changed:
-                job.left = time.monotonic()
-                if job.row is not None:
-                    job.row.stopped.set()
-                if job in self._waiting:
-                    self._waiting.remove(job)
+                request.left = time.monotonic()
+                if request.row is not None:
+                    request.row.stopped.set()
+                if request in self._waiting:
+                    self._waiting.remove(request)
 
     async def close(self, wait_seconds: float = 5.0) -> None:
         """Stop all texts and wait for the thread, but no longer than `wait_seconds`."""
         with self._changed:
             self._closed = True
-            for job in (*self._running, *self._waiting):
-                if job.row is not None:
-                    job.row.stopped.set()
-                job.tell(GenerationFailed("the bot is being stopped"))
+            for request in (*self._running, *self._waiting):
+                if request.row is not None:
+                    request.row.stopped.set()
+                request.tell(GenerationFailed("the bot is being stopped"))
             self._waiting.clear()
             self._changed.notify()
         await asyncio.to_thread(self._thread.join, wait_seconds)
@@ -387,7 +389,7 @@ class GenerationWorker:
 
         Raises GenerationFailed if too many threads hang already.
         """
-        left = [job.left for job in self._running]
+        left = [request.left for request in self._running]
         if not left or any(moment is None or time.monotonic() - moment <= _STOPS_WITHIN for moment in left):
             return
         if self._stuck == _MOST_STUCK:
@@ -418,20 +420,20 @@ class GenerationWorker:
                     return
                 self._running = []
 
-    def _write(self, jobs: Sequence[_Job]) -> None:
-        """Write the texts of some jobs. Errors go to the callers, so that the thread survives."""
-        written: list[_Job] = []
-        for job in jobs:
+    def _write(self, requests: Sequence[_TextRequest]) -> None:
+        """Generate the texts of some requests. Errors go to the callers, so that the thread survives."""
+        written: list[_TextRequest] = []
+        for request in requests:
             try:
-                row = Row(self._model.encode(job.prompt), job.tell)
+                row = Row(self._model.encode(request.prompt), request.tell)
             except BaseException as error:
-                job.tell(_failed(error))
+                request.tell(_failed(error))
                 continue
             with self._changed:
-                job.row = row
-                if job.left is None:
-                    written.append(job)
-        rows = [job.row for job in written if job.row is not None]
+                request.row = row
+                if request.left is None:
+                    written.append(request)
+        rows = [request.row for request in written if request.row is not None]
         if not rows:
             return
         try:
@@ -439,8 +441,8 @@ class GenerationWorker:
             end: object = _END
         except BaseException as error:
             end = _failed(error)
-        for job in written:
-            job.tell(end)
+        for request in written:
+            request.tell(end)
         metrics.TOKENS.labels("prompt").inc(sum(len(row.encoded.tokens) for row in rows))
         metrics.TOKENS.labels("completion").inc(sum(len(row.tokens) for row in rows))
 

@@ -1,6 +1,6 @@
-"""Which language model suits this machine: small ones of the Hugging Face hub, by their memory and the speed measured here.
+"""Recommend a small language model of the Hugging Face hub for this machine, by its memory and its speed.
 
-Nothing is fetched. The speed is that of a model made on the spot, with random weights: it depends on how many they are.
+Nothing is downloaded. The speed is measured with a model of random weights, because it depends only on their number.
 """
 
 import statistics

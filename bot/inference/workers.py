@@ -55,7 +55,9 @@ class Priority(IntEnum):
 
 
 @dataclass(eq=False, slots=True)
-class _Job:
+class _QueuedCall:
+    """A job: a call on some items that waits for the thread, or runs there."""
+
     call: ModelCall[Any, Any]
     items: Sequence[Any]
     future: "Future[Sequence[Any]]"
@@ -67,7 +69,7 @@ class _Batch:
     """Jobs that the thread is running together."""
 
     priority: Priority
-    jobs: list[_Job]
+    jobs: list[_QueuedCall]
     since: float = field(default_factory=time.monotonic)
 
 
@@ -93,7 +95,7 @@ class InferenceWorker(Generic[Loaded]):
         """
         self._name = name
         self._capacity = capacity
-        self._waiting: dict[Priority, deque[_Job]] = {priority: deque() for priority in Priority}
+        self._waiting: dict[Priority, deque[_QueuedCall]] = {priority: deque() for priority in Priority}
         self._unfinished = dict.fromkeys(Priority, 0)
         self._quiet_until = 0.0  # monotonic time until which indexing waits
         self._indexed_at = 0.0  # monotonic time at which the last job of indexing ended
@@ -134,7 +136,7 @@ class InferenceWorker(Generic[Loaded]):
             if priority is Priority.QUESTION and self._unfinished[priority] >= self._capacity:
                 raise EngineBusy(self._unfinished[priority])
             self._unfinished[priority] += 1
-            self._waiting[priority].append(_Job(call, items, future, time.monotonic()))
+            self._waiting[priority].append(_QueuedCall(call, items, future, time.monotonic()))
             self._changed.notify_all()
         return await asyncio.wrap_future(future)
 
@@ -226,7 +228,7 @@ class InferenceWorker(Generic[Loaded]):
         jobs = self._waiting[Priority.INDEXING]
         return max(jobs[0].since, self._indexed_at) + _HELD_UP if jobs else math.inf
 
-    def _take(self) -> tuple[Priority, list[_Job]]:
+    def _take(self) -> tuple[Priority, list[_QueuedCall]]:
         """Take the jobs of the next batch, in order, all of one priority and one call."""
         if self._waiting[Priority.QUESTION] and time.monotonic() < self._indexing_due():
             priority = Priority.QUESTION
@@ -244,7 +246,7 @@ class InferenceWorker(Generic[Loaded]):
                 taken.append(job)
         return priority, taken
 
-    def _run(self, jobs: list[_Job]) -> None:
+    def _run(self, jobs: list[_QueuedCall]) -> None:
         if not jobs:
             return
         try:

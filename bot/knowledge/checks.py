@@ -38,7 +38,7 @@ class Finding:
 async def check(
     store: KnowledgeStore, encoder: AsyncEncoder, languages: Collection[str], documents: Collection[str] | None = None
 ) -> list[Finding]:
-    """The findings on these documents (None: on all), in the order of the index.
+    """Return the findings on these documents (None: on all), in the order of the index.
 
     `languages` are the codes of the languages that the encoder serves; empty if it serves all.
     """
@@ -70,7 +70,7 @@ async def check(
 
 
 def _near_duplicates(passages: Sequence[StoredPassage], wanted: Sequence[int]) -> Iterator[Finding]:
-    """Passages that nearly repeat an earlier one."""
+    """Yield a finding for each passage that nearly repeats an earlier one."""
     bodies = [_own_words(passage.passage) for passage in passages]
     alike: dict[tuple[int, ...], list[int]] = {}
     bands = [_bands(body) if len(body) >= _FEWEST_WORDS else [] for body in bodies]
@@ -89,14 +89,14 @@ def _near_duplicates(passages: Sequence[StoredPassage], wanted: Sequence[int]) -
 
 
 def _bands(body: Collection[str]) -> list[tuple[int, ...]]:
-    """MinHash keys: sets of words that share most words nearly always have a key in common, others seldom."""
+    """Return MinHash keys: similar sets of words nearly always have a key in common, others seldom."""
     numbers = np.array([zlib.crc32(word.encode()) for word in body], dtype=np.uint64)
     smallest = ((numbers[:, None] * _FACTORS + _OFFSETS) % _PRIME).min(axis=0).tolist()
     return [(start, *smallest[start : start + 4]) for start in range(0, len(smallest), 4)]
 
 
 def _own_words(passage: Passage) -> set[str]:
-    """The words of a passage, with the question of a pair, but without the header of a divided table."""
+    """Return the words of a passage, with the question of a pair, but without the header of a split table."""
     texts = (f"{block.context if block.form is Form.PAIR else ''} {block.text}" for block in passage.blocks)
     return {word for text in texts for word in words(plain(text))}
 
@@ -106,7 +106,7 @@ def _share_words(first: set[str], second: set[str]) -> bool:
 
 
 def _contradictions(pairs: Sequence[StoredPassage], asked: np.ndarray, wanted: Collection[int]) -> Iterator[Finding]:
-    """Stored pairs with the same question and different answers."""
+    """Yield a finding for each question-answer pair whose question has another answer elsewhere."""
     for one in sorted(wanted):
         for other in np.nonzero(asked[one] @ asked.T >= _SAME_QUESTION)[0]:
             if one == other or (int(other) in wanted and other > one):
@@ -136,7 +136,7 @@ def _in_other_languages(passages: Sequence[StoredPassage], languages: Collection
     for passage in passages:
         samples.setdefault(passage.document, []).append(passage)
     for document, of_document in samples.items():
-        language = of_document[0].language or _told_language(of_document)
+        language = of_document[0].language or _document_language(of_document)
         if language and language.lower().partition("-")[0] not in languages:
             yield Finding(
                 document,
@@ -146,8 +146,8 @@ def _in_other_languages(passages: Sequence[StoredPassage], languages: Collection
             )
 
 
-def _told_language(passages: Sequence[StoredPassage]) -> str | None:
-    """The code of the language of the passages' running text; None if it isn't certain."""
+def _document_language(passages: Sequence[StoredPassage]) -> str | None:
+    """Return the language code of the passages' running text, or None if it isn't certain."""
     texts = (
         plain(block.text)
         for passage in passages
@@ -159,11 +159,11 @@ def _told_language(passages: Sequence[StoredPassage]) -> str | None:
         sample += f"{text}\n"
         if len(sample) > _SAMPLE:
             break
-    return told_language(sample)
+    return detect_language(sample)
 
 
-def told_language(text: str) -> str | None:
-    """The code of a text's language; None if it isn't certain, as for less than some sentences. Blocking."""
+def detect_language(text: str) -> str | None:
+    """Return the language code of a text, or None if it isn't certain, as for a short text. Blocking."""
     sample = text[:_SAMPLE]
     if len(sample) < _SHORTEST_SAMPLE:
         return None
@@ -195,11 +195,11 @@ def _pair(passage: StoredPassage) -> Block:
 
 
 def _place(passage: Passage) -> Locator:
-    """The place of a passage, from its first block to its last."""
+    """Return the place of a passage, from its first block to its last."""
     first, last = passage.blocks[0].locator, passage.blocks[-1].locator
     if first.lines is None or last.lines is None:
         return first
-    # A note may stand far below what refers to it.
+    # A footnote may be far below its reference.
     return replace(first, lines=(min(first.lines[0], last.lines[0]), max(first.lines[1], last.lines[1])))
 
 

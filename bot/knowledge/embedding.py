@@ -1,6 +1,6 @@
-"""Embedding of passages: computes the vectors that the store lacks, behind the questions, and stores them as they are made.
+"""Embed passages: compute the vectors that the store lacks, with a lower priority than questions, and store them.
 
-Beside the whole passage, each of its sentences has a vector, for a question is often about one of them.
+Each sentence of a passage has a vector too, because a question is often about a single sentence.
 """
 
 import asyncio
@@ -14,29 +14,28 @@ from bot.inference.workers import AsyncEncoder, Priority
 from bot.knowledge.passages import units
 from bot.storage.base import IndexedFile, KnowledgeStore, Scores
 
-# Characters in one batch, as many as the encoder takes at once: a question waits for one batch at most, about 90 ms on two
-# cores. Batches of half the length cost a passage an eighth more.
+# The characters in one batch. A question waits for one batch at most, about 90 ms on two cores. With batches of half the length
+# a passage takes an eighth longer.
 _EMBEDDED_AT_ONCE = 4_000
 _STORED_AT_ONCE = 512  # passages
-# Of a passage, at most so many sentences get a vector of their own, and of each as much as a question may be about.
+# At most this many sentences of a passage get their own vectors, of their first characters.
 _MOST_SENTENCES = 24
 _LONGEST_SENTENCE = 300  # characters
 _SHORTEST_SENTENCE = 3  # words
 
 
 class Embedder:
-    """Makes the vectors of passages. An interrupted run resumes with those that are stored."""
+    """Computes the vectors of passages. An interrupted run resumes with those that are stored."""
 
     def __init__(self, store: KnowledgeStore, encoder: AsyncEncoder) -> None:
         self._store = store
         self._encoder = encoder
 
     async def missing(self, files: Sequence[IndexedFile]) -> tuple[dict[str, list[str]], list[str]]:
-        """The texts of the files' passages by their keys, and the keys of those that have no vector, ordered by length.
+        """Return the texts of the files' passages by their keys, and the keys without a vector, ordered by length.
 
-        Of each passage the whole text comes first, then its sentences.
-
-        The order keeps texts of about the same length together, so that little padding is computed.
+        The texts of a passage are its whole text and then its sentences. The order keeps texts of about the same length
+        together, so that little padding is computed.
         """
         texts = await asyncio.to_thread(_texts, files, by_sentence=self._encoder.by_meaning)
         known = await self._store.known_vectors(self._encoder.identity, list(texts))
@@ -68,7 +67,7 @@ class Embedder:
 
 
 def _texts(files: Sequence[IndexedFile], *, by_sentence: bool) -> dict[str, list[str]]:
-    """The texts to embed of these files, by the keys of their vectors."""
+    """Return the texts of these files to embed, by the keys of their vectors."""
     return {
         key: [
             embedded_text(file.document.title, passage.heading, passage.body),
@@ -81,7 +80,7 @@ def _texts(files: Sequence[IndexedFile], *, by_sentence: bool) -> dict[str, list
 
 
 def _sentences(passage: Passage) -> Iterator[str]:
-    """The sentences, items and rows that are long enough to be asked about. A line of code says little by itself."""
+    """Yield the sentences, items and rows that are long enough to be asked about, without code."""
     blocks = (block for block in passage.blocks if block.form is not Form.CODE)
     every = (plain(block.text[slice(*span)]) for block in blocks for span in units(block))
     long_enough = (text[:_LONGEST_SENTENCE] for text in every if len(text.split()) >= _SHORTEST_SENTENCE)
@@ -89,7 +88,7 @@ def _sentences(passage: Passage) -> Iterator[str]:
 
 
 def _batches(keys: Sequence[str], texts: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """The keys in batches whose texts have about `_EMBEDDED_AT_ONCE` characters together."""
+    """Yield the keys in batches whose texts have about `_EMBEDDED_AT_ONCE` characters together."""
     batch: list[str] = []
     size = 0
     for key in keys:

@@ -1,4 +1,4 @@
-"""Division of a document's blocks into passages that fit the encoder's window.
+"""Split a document's blocks into passages that fit the encoder's window.
 
 A passage is a run of consecutive blocks under one heading path. A block that is too long by itself is split where its form
 allows: between sentences, list items, table rows or code lines. Every character of a document is in exactly one passage.
@@ -19,7 +19,7 @@ _LARGEST_PREFIX_SHARE = 0.35
 
 
 def split(document: Document, count_tokens: CountTokens, largest: int) -> list[Passage]:
-    """The passages of a document, in order, each of at most `largest` tokens including title and headings.
+    """Return the passages of a document in order, each of at most `largest` tokens including title and headings.
 
     Only very long titles, headings, table headers and stored questions lead to longer passages.
     """
@@ -34,7 +34,7 @@ def split(document: Document, count_tokens: CountTokens, largest: int) -> list[P
 
 
 def searched_text(block: Block) -> str:
-    """The text of a block for the indexes: with its context and without markup."""
+    """Return the text of a block for the indexes: with its context and without markup."""
     return "\n".join(filter(None, (plain(block.context), plain(block.text))))
 
 
@@ -48,7 +48,7 @@ def introduces(block: Block, following: Block) -> bool:
 
 
 def _sections(blocks: Sequence[Block]) -> Iterator[tuple[tuple[str, ...], list[Block]]]:
-    """Runs of blocks under one heading path. A stored pair is a section of its own."""
+    """Yield runs of blocks under one heading path. A question-answer pair is a section of its own."""
     run: list[Block] = []
     for block in blocks:
         if run and (block.heading != run[-1].heading or Form.PAIR in (block.form, run[-1].form)):
@@ -60,7 +60,7 @@ def _sections(blocks: Sequence[Block]) -> Iterator[tuple[tuple[str, ...], list[B
 
 
 def _groups(parts: list[tuple[Block, int]], room: int) -> Iterator[list[Block]]:
-    """Groups of consecutive parts that fit. An announcement stays with its list if both fit."""
+    """Yield groups of consecutive parts that fit. An introduction stays with its list if both fit."""
     group: list[tuple[Block, int]] = []
     filled = 0
     for part, size in parts:
@@ -79,7 +79,7 @@ def _passage(heading: tuple[str, ...], blocks: list[Block]) -> Passage:
     return Passage(tuple(blocks), heading, "\n".join(searched_text(block) for block in blocks))
 
 
-# --- splitting what is too long ---------------------------------------------------------------------------------------
+# --- splitting blocks that are too long -------------------------------------------------------------------------------
 
 
 def _parts(blocks: Iterable[Block], count_tokens: CountTokens, room: int) -> Iterator[Block]:
@@ -107,7 +107,7 @@ def _split_block(block: Block, count_tokens: CountTokens, room: int) -> Iterator
 
 
 def _cut(block: Block, borders: Sequence[int], context: str) -> Iterator[Block]:
-    """The parts between the borders. White space between two parts belongs to the first one, so that none is lost."""
+    """Yield the parts between the borders. White space between two parts belongs to the first one."""
     texts = [block.text[start:end] for start, end in pairwise(borders)]
     places = [(start, start + len(text.rstrip())) for start, text in zip(borders, texts, strict=False)]
     for number, (text, locator) in enumerate(zip(texts, block.locators(places), strict=True)):
@@ -116,12 +116,12 @@ def _cut(block: Block, borders: Sequence[int], context: str) -> Iterator[Block]:
 
 
 def _shared_context(block: Block) -> str:
-    """The context that every part after the first gets: a table's header, a stored pair's question."""
+    """Return the context for every part after the first: the header of a table, the question of a pair."""
     return block.header if block.form is Form.TABLE else block.context
 
 
 def units(block: Block) -> list[Span]:
-    """The smallest pieces into which a block may be divided: its sentences, items, or lines."""
+    """Return the smallest pieces into which a block may be split: its sentences, items, or lines."""
     if block.form is Form.LIST:
         return list_items(block.text)
     if block.form in (Form.CODE, Form.TABLE):
@@ -130,7 +130,7 @@ def units(block: Block) -> list[Span]:
 
 
 def _fitting(text: str, units: list[Span], count_tokens: CountTokens, room: int) -> list[Span]:
-    """The units, with those that are too long cut between words, or within a very long word."""
+    """Return the units, with those that are too long cut between words, or within a very long word."""
     fitting: list[Span] = []
     for unit, size in zip(units, count_tokens([text[start:end] for start, end in units]), strict=True):
         if size <= room or unit[1] - unit[0] == 1:
@@ -143,7 +143,7 @@ def _fitting(text: str, units: list[Span], count_tokens: CountTokens, room: int)
 
 
 def _pieces(text: str, span: Span, count: int) -> list[Span]:
-    """The span in `count` pieces of about the same length, cut after white space if possible."""
+    """Split a span into `count` pieces of about the same length, after white space if possible."""
     start, end = span
     borders = [start]
     for number in range(1, count):

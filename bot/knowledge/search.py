@@ -1,10 +1,10 @@
-"""Question -> ranked passages: cosine, BM25 and the match of single words in one score, several query variants fused.
+"""Rank passages for a question: cosine, BM25 and the match of single words in one score, over several query variants.
 
-All passages are compared by measures that an index makes cheap, the best of them then word by word (`Encoder.match`). The
+All passages are compared by measures that an index makes cheap, then the best ones word by word (`Encoder.match`). The
 first score is a convex combination of three: the cosine of the whole passage, the best cosine of one of its sentences, and BM25
-divided by the best BM25 of the same query. Rank fusion (RRF) throws away how much better one passage is than the next; the
-combination keeps it (Bruch, Gai, Ingber: An Analysis of Fusion Functions for Hybrid Retrieval, 2022), and found more right
-documents first on the public sets that we measure on.
+divided by the best BM25 of the same query. Rank fusion (RRF) discards the differences between scores, while the combination
+keeps them (Bruch, Gai, Ingber: An Analysis of Fusion Functions for Hybrid Retrieval, 2022). It ranked the right document first
+more often on the public sets that we measure on.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from bot.inference.reader import PassageText
 from bot.inference.workers import AsyncEncoder
 from bot.storage.base import Candidates, Hit, KnowledgeStore, Scores, SearchQuery
 
-# Of the likeness in meaning, so much is that of the best sentence and the rest that of the whole passage.
+# The share of the best sentence in the similarity in meaning; the rest is that of the whole passage.
 _SENTENCE_SHARE = 0.4
-# So many of the best passages are compared word by word, if their score is so near to the best one; those behind hardly ever
-# came to the front. So much does that count in their score.
-_MATCHED = 12
-_NEAR_BEST = 0.15
+# At most _MAX_MATCHED of the best passages are compared word by word, if they score at most _MATCH_MARGIN below the best one:
+# lower ones were hardly ever ranked first. _MATCH_SHARE is the weight of the match in their score.
+_MAX_MATCHED = 12
+_MATCH_MARGIN = 0.15
 _MATCH_SHARE = 0.5
-# So often a search is begun anew where the index changes under it.
-_TRIES = 5
-# More words than this only repeat what a question asks for.
-_MOST_WORDS = 64
+# A search starts again at most this often if the index changes meanwhile.
+_MAX_TRIES = 5
+# Further words of a long question hardly matter.
+_MAX_WORDS = 64
 
 
 class Retriever:
@@ -44,25 +44,25 @@ class Retriever:
         self._settings = settings
 
     async def encode(self, variants: Sequence[QueryVariant]) -> Vectors:
-        """One unit vector a variant, for `search`."""
+        """Return one unit vector per variant, for `search`."""
         return await self._encoder.encode([variant.text for variant in variants])
 
     async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int | None = None) -> list[Hit]:
-        """The best passages for a question, best first, ranked over its variants.
+        """Return the best passages for a question, best first, ranked over its variants.
 
         Raises IndexUnavailable, EngineBusy and DeadlineExceeded.
         """
         limit = limit or self._settings.passages
         queries = [
-            SearchQuery(vector, tuple(dict.fromkeys(content_words(variant.text)))[:_MOST_WORDS])
+            SearchQuery(vector, tuple(dict.fromkeys(content_words(variant.text)))[:_MAX_WORDS])
             for variant, vector in zip(variants, vectors, strict=True)
         ]
         weights = np.array([variant.weight for variant in variants], dtype=np.float32)
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             candidates = await self._store.candidates(self._encoder.identity, queries, 5 * limit)
             scores = self._scores(candidates, weights)
             best = np.argsort(-scores, kind="stable")[:limit]
-            # Without an encoder, what shares no word with the question is no find.
+            # Without an encoder, passages that share no word with the question aren't hits.
             best = best if self._encoder.by_meaning else best[scores[best] > 0]
             passages = await self._store.passages_of(candidates.ids[best].tolist(), candidates.generation)
             if passages is not None:
@@ -70,11 +70,11 @@ class Retriever:
                     Hit(found, float(scores[number]), tuple(candidates.cosines[:, number].tolist()))
                     for found, number in zip(passages, best, strict=True)
                 ]
-                return await self._matched(variants, hits)
+                return await self._with_match(variants, hits)
         raise IndexUnavailable("The index is being changed all the time. Please ask again in a moment.")
 
     def _scores(self, candidates: Candidates, weights: Scores) -> Scores:
-        """float32 [candidates]; `weights` [queries] are those of the query variants."""
+        """Return the scores, float32 [candidates]. `weights` [queries] are those of the query variants."""
         best = candidates.bm25.max(axis=1, keepdims=True, initial=0.0)
         shared = np.divide(candidates.bm25, best, out=np.zeros_like(candidates.bm25), where=best > 0)
         dense = self._settings.dense_weight if self._encoder.by_meaning else 0.0
@@ -82,9 +82,9 @@ class Retriever:
         scores: Scores = weights @ (dense * meaning + (1 - dense) * shared)
         return scores
 
-    async def _matched(self, variants: Sequence[QueryVariant], hits: Sequence[Hit]) -> list[Hit]:
-        """The hits with the match in their scores, best first. Those that are not compared match no better than the rest."""
-        near = [hit for hit in hits[:_MATCHED] if hit.score >= hits[0].score - _NEAR_BEST]
+    async def _with_match(self, variants: Sequence[QueryVariant], hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits with the match added to their scores, best first. Hits that aren't compared get the lowest match."""
+        near = [hit for hit in hits[:_MAX_MATCHED] if hit.score >= hits[0].score - _MATCH_MARGIN]
         compared = [PassageText(hit.found).text for hit in near]
         if not compared or not self._encoder.by_meaning:
             return list(hits)
@@ -99,7 +99,7 @@ class Retriever:
         return sorted(scored, key=lambda hit: -hit.score)
 
     async def titles(self) -> list[str]:
-        """The titles of the documents, by their paths, each once."""
+        """Return the titles of the documents in the order of their paths, each once."""
         return await self._store.titles()
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:

@@ -1,7 +1,7 @@
 """Logging. Log lines carry references, counts and times; never a user's text, never a token.
 
 `redaction` removes tokens from every line. Texts can't be recognised, so they must not be logged: the bot's own lines hold
-none, and libraries, which log what they send and receive below INFO, are never logged below INFO.
+none, and libraries, which log requests and responses below INFO, are never logged below INFO.
 """
 
 import logging

@@ -61,14 +61,14 @@ class Redaction:
         return self.redacted(str(line))
 
     def redacted(self, text: str) -> str:
-        """The text with its secrets masked."""
+        """Return the text with its secrets masked."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
         return _AFTER.sub(rf"\1{MASK}", _TOKEN.sub(MASK, text))
 
 
 def _ways_of_writing(secret: str) -> set[str]:
-    """The secret as it is, in JSON, in Python and in URLs."""
+    """Return the secret unchanged and as it is written in JSON, in Python and in URLs."""
     return {
         secret,
         json.dumps(secret)[1:-1],

@@ -1,7 +1,7 @@
-"""The archive that a backup is: a compressed tar whose first entry, the manifest, has the SHA-256 sum of each file.
+"""Pack and unpack backups: compressed tar archives whose first entry, the manifest, has the SHA-256 sum of each file.
 
-An archive may come from anywhere, so it is read with suspicion: nothing is written before the manifest has its form and names
-only files that belong there, and no more than a backup of its size holds is ever unpacked.
+Archives aren't trusted: nothing is written before the manifest has been validated and names only files of a data folder, and no
+more is unpacked than a genuine backup of this size could hold.
 """
 
 import gzip
@@ -20,20 +20,20 @@ from bot import __version__
 from bot.core.errors import StorageError
 
 MANIFEST = "manifest.json"
-_LARGEST_MANIFEST = 2**20  # bytes
-# Databases and models are compressed to a half or a tenth. An archive that grows more than this is made to fill the disk.
-_MOST_GROWTH = 100
-_ALWAYS_ALLOWED = 64 * 2**20  # bytes
-_LARGEST_READ = 2**20  # bytes
-# Stays free on the disk, for the bot to go on.
+_MAX_MANIFEST_SIZE = 2**20  # bytes
+# Databases and models are compressed to a half or a tenth. A higher ratio than this means an archive made to fill the disk.
+_MAX_COMPRESSION_RATIO = 100
+_MIN_SIZE_LIMIT = 64 * 2**20  # bytes
+_MAX_READ_SIZE = 2**20  # bytes
+# Kept free on the disk, so that the bot can go on.
 _RESERVE = 64 * 2**20  # bytes
-_SUM = re.compile("[0-9a-f]{64}")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def pack(archive: Path, files: Mapping[str, Path]) -> None:
-    """Write the files, by their names in the archive. Raises OSError."""
+    """Write files into a new archive. `files` has their names in it as keys. Raises OSError."""
     with tarfile.open(archive, "w:gz") as tar:
-        manifest = json.dumps({"version": __version__, "files": {name: _sum_of(file) for name, file in files.items()}})
+        manifest = json.dumps({"version": __version__, "files": {name: _sha256(file) for name, file in files.items()}})
         entry = tarfile.TarInfo(MANIFEST)
         entry.size = len(manifest)
         tar.addfile(entry, io.BytesIO(manifest.encode()))
@@ -42,12 +42,12 @@ def pack(archive: Path, files: Mapping[str, Path]) -> None:
 
 
 def unpack(archive: Path, place: Path, belongs: Callable[[str], bool]) -> None:
-    """Write the files of an archive into the folder `place`, each as its sum says.
+    """Write the files of an archive into the folder `place`, and check their sums.
 
-    Raises StorageError where the archive is not whole, is too large, or has a file whose name doesn't belong there.
+    Raises StorageError if the archive is damaged, incomplete or too large, or if `belongs` rejects the name of a file.
     """
     try:
-        limit = max(_ALWAYS_ALLOWED, _MOST_GROWTH * archive.stat().st_size)
+        limit = max(_MIN_SIZE_LIMIT, _MAX_COMPRESSION_RATIO * archive.stat().st_size)
         with _Bounded(archive, limit) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             _unpack_entries(tar, place, belongs)
     except FileNotFoundError as error:
@@ -72,14 +72,14 @@ class _DiskFull(Exception):
 
 
 class _Bounded(gzip.GzipFile):
-    """An archive of which no more than `limit` bytes are unpacked, in small pieces. Raises _TooLarge."""
+    """An archive that unpacks at most `limit` bytes, in small reads. Raises _TooLarge."""
 
     def __init__(self, archive: Path, limit: int) -> None:
         super().__init__(archive)
         self._limit = limit
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is None or not 0 <= size <= _LARGEST_READ:  # the long names and remarks of tar are read in one piece
+        if size is None or not 0 <= size <= _MAX_READ_SIZE:  # tar reads long names and comments at once
             raise _TooLarge("it has an entry with a head as large as a file")
         read = super().read(size)
         self._check(self.tell())
@@ -105,23 +105,23 @@ def _unpack_entries(tar: tarfile.TarFile, place: Path, belongs: Callable[[str], 
             raise ValueError(f"{entry.name!r} is not in its manifest, or is there twice")
         file = place / entry.name
         _unpack_entry(tar, entry, file)
-        if _sum_of(file) != digest:
+        if _sha256(file) != digest:
             raise ValueError(f"{entry.name} is not what was packed")
     if missing:
         raise ValueError(f"{next(iter(missing))} is missing")
 
 
 def _manifest(tar: tarfile.TarFile) -> dict[str, str]:
-    """The sums of the files by their names. Raises ValueError where the manifest isn't of the form that `pack` writes."""
+    """Return the sums of the files by their names. Raises ValueError if the manifest isn't in the format of `pack`."""
     entry = tar.next()
-    if entry is None or entry.name != MANIFEST or entry.size > _LARGEST_MANIFEST:
+    if entry is None or entry.name != MANIFEST or entry.size > _MAX_MANIFEST_SIZE:
         raise ValueError("it does not begin with a manifest")
     manifest = json.loads(_content(tar, entry).read())
     sums = manifest.get("files") if isinstance(manifest, dict) else None
     if not isinstance(sums, dict) or not sums:
         raise ValueError("its manifest names no files")
     for name, digest in sums.items():
-        if not isinstance(digest, str) or not _SUM.fullmatch(digest):
+        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
             raise ValueError(f"its manifest has no SHA-256 sum of {name!r}")
     return sums
 
@@ -141,13 +141,13 @@ def _unpack_entry(tar: tarfile.TarFile, entry: tarfile.TarInfo, file: Path) -> N
 
 
 def _content(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
-    """An entry to read. Raises ValueError where it is no plain file, or has holes, which take no place packed."""
+    """Open an entry for reading. Raises ValueError if it isn't a regular file, or is a sparse one."""
     content = tar.extractfile(entry) if entry.isreg() and not entry.issparse() else None
     if content is None:
         raise ValueError(f"{entry.name!r} is no plain file")
     return content
 
 
-def _sum_of(file: Path) -> str:
+def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -35,7 +35,7 @@ _LARGEST_INSPECTED = 64 * 2**20  # bytes
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """While this holds, no other bot serves from the folder: two would both answer what a third one left undone.
+    """Lock the folder, so that only one bot serves from it: two would both answer the unfinished questions.
 
     Raises StorageError.
     """
@@ -77,9 +77,9 @@ def inspect(folder: Path, *, set_damaged_aside: bool = False) -> None:
 
 
 def back_up(folder: Path, archive: Path) -> list[str]:
-    """Write what the folder holds into an archive, which must not exist yet; the names of what is in it.
+    """Write the contents of the folder into a new archive, and return the names of its files and models.
 
-    Raises StorageError; then there is no archive.
+    Raises StorageError, without leaving an archive.
     """
     if not any((folder / name).is_file() for name in (JOURNAL, INDEX)):
         raise StorageError(f"There is nothing to back up in {folder}: storage.folder names the data folder.")
@@ -101,9 +101,9 @@ def back_up(folder: Path, archive: Path) -> list[str]:
 
 
 def restore(archive: Path, folder: Path) -> Path | None:
-    """Put the files of a backup into the folder; where those go that stood there before, None if there were none.
+    """Replace the files of the folder by those of a backup. Return the folder with the replaced ones, or None.
 
-    Raises StorageError where a bot runs there, the backup isn't whole or a file can't be moved; then the folder is as it was.
+    Raises StorageError if a bot uses the folder, the backup is damaged or a file can't be moved. Then the folder is unchanged.
     """
     with alone_in(folder), TemporaryDirectory(dir=folder, prefix=CANDIDATE) as place:
         unpack(archive, Path(place), _belongs)
@@ -124,7 +124,7 @@ def _to_be_replaced(folder: Path) -> list[Path]:
 
 
 def _new_folder(folder: Path) -> Path:
-    """A folder for what a backup replaces, made now."""
+    """Create a folder for the files that a backup replaces."""
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     names = (f"{_REPLACED}{moment}{number}" for number in ("", *(f"-{n}" for n in range(2, 100))))
     aside = next(folder / name for name in names if not (folder / name).exists())
@@ -160,8 +160,11 @@ def _is_kept(name: str) -> bool:
 
 
 def _tuned_models(folder: Path, place: Path) -> dict[str, Path]:
-    """The files of tuned models by their names in a backup. The record is copied first, so that what it names is there, also
-    where another model is being activated; the models stay as they are, and may be large."""
+    """Return the files of tuned models by their names in a backup.
+
+    The record is copied first, so that the backup has the models that it names, even if another model is being activated. The
+    models aren't copied, as they never change and may be large.
+    """
     models = folder / GENERATORS
     files = [file for file in sorted(models.glob("[!.]*")) if file.is_file()]
     records = {f"{GENERATORS}/{file.name}": _copied(file, place) for file in files}
@@ -178,7 +181,7 @@ def _copied(file: Path, place: Path) -> Path:
             closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
-            # What was erased leaves empty pages, which would make the archive grow more than others when it is unpacked.
+            # Erased rows leave empty pages, which would raise the compression ratio of the archive.
             target.executescript("PRAGMA incremental_vacuum")
     else:
         shutil.copyfile(file, copy)

@@ -87,7 +87,7 @@ class TokenisedExample:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """An estimate of what a training takes."""
+    """An estimate of the memory and time that a training takes."""
 
     memory: int  # bytes
     seconds: float

@@ -120,9 +120,9 @@ async def test_one_unsupported_sentence_replaces_the_draft_if_so_set() -> None:
     checking = strict.checking(PASSAGES, QUESTION)
     draft = "Sure! The bridge is 134 metres high. It was opened in 1952. "
     assert await checking.so_far(draft) == "The bridge is 134 metres high."
-    assert not checking.hopeless
+    assert not checking.is_rejected
     assert await checking.so_far(f"{draft}Pedestrians") == ""
-    assert checking.hopeless
+    assert checking.is_rejected
     assert await checking.whole(draft) == Grounded("", Verdict.REPLACED, ("filler", "date"))
 
 

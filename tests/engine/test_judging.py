@@ -45,7 +45,7 @@ def order(found: Judged) -> list[str]:
     return [candidate.hit.found.document for candidate in found.candidates]
 
 
-async def test_relevance_and_search_rank_together():
+async def test_relevance_and_search_rank_combined():
     """By hand: 0.63 + 0.02 * 3 is more than 0.65, and less than 0.72."""
     found = await judged(hit("a", 0.72), hit("b", 0.65), hit("c", 0.63), c=3.0)
     assert order(found) == ["a", "c", "b"]

@@ -10,7 +10,7 @@ from bot.core.errors import IndexUnavailable
 from bot.core.messages import Address, Outcome, Question, Stage
 from bot.core.settings import AnswerSettings
 from bot.engine.confidence import Calibration
-from bot.engine.judging import _CLOSE
+from bot.engine.judging import _BESIDE_MARGIN
 from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_TWO, QAEngine
 from bot.inference.reader import Reading
 from bot.runtime.application import open_application
@@ -279,7 +279,7 @@ async def test_what_may_answer_is_suggested(scripted):
     assert answer.confidence == pytest.approx(0.269, abs=0.001)
 
 
-async def test_two_sections_that_come_close_are_shown_together(application, scripted, folder_of):
+async def test_two_sections_that_come_close_are_shown_combined(application, scripted, folder_of):
     """Each below its name and with its citation, whether they are sure or not; one that is far behind is not shown."""
     prices = {
         f"{place}.md": f"# The {place}\n\nA cup of tea costs {n} euros." for n, place in enumerate(("gate", "pond"), 3)
@@ -315,7 +315,7 @@ async def test_a_section_that_says_nothing_is_not_suggested_beside(application, 
     considered = await scripted({tea: ("A cup", MAY_ANSWER)}).consider(ask(tea))
     gate, pond = considered.candidates[:2]
     assert (gate.hit.found.document, pond.hit.found.document) == ("gate.md", "pond.md")
-    assert gate.rank - pond.rank < _CLOSE
+    assert gate.rank - pond.rank < _BESIDE_MARGIN
     assert considered.answer.text == f"{UNSURE}\n\n**A cup** of tea costs 3 euros."
     assert [citation.document for citation in considered.answer.citations] == ["gate.md"]
 

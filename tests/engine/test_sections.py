@@ -110,7 +110,7 @@ def test_blocks_without_lines_are_told_apart_by_their_heading():
     assert [block.text for block in index.section_at(1, 0, (0, 4)).blocks] == ["Same.", "Of B."]
 
 
-def test_the_right_one_of_two_split_blocks_is_put_together():
+def test_the_right_one_of_two_split_blocks_is_put_combined():
     """Also where both are cut into as many parts."""
     other = SPLIT["list"].replace("way", "other way")
     index = index_of(f"{SPLIT['list']}\n\n<!-- -->\n\n{other}\n\n<!-- -->\n\n{SPLIT['list']}")

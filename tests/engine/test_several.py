@@ -3,7 +3,7 @@
 import pytest
 
 from bot.core.messages import Answer, Citation, Outcome
-from bot.engine.several import are_about_different_things, questions_in, together
+from bot.engine.several import are_about_different_things, combined, questions_in
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,14 @@ def test_the_reply_has_each_answer_below_its_question():
     """And is as unsure as the least sure of them."""
     tent = answered("9 euros", "Tents", confidence=0.9, timings_ms={"read": 5.0}, more="More on tents.")
     boat = answered("30 euros", "Boats", confidence=0.6, timings_ms={"read": 7.5})
-    both = together(["A tent?", "a boat?"], [tent, boat])
+    both = combined(["A tent?", "a boat?"], [tent, boat])
     assert both.text == "**A tent?**\n\n9 euros\n\n**A boat?**\n\n30 euros"
     assert (both.outcome, both.confidence, both.span) == (Outcome.ANSWERED, 0.6, "9 euros")
     assert [citation.heading for citation in both.citations] == [("Tents",), ("Boats",)]
     assert (both.retrieved, both.timings_ms, both.more) == (("a.md",), {"read": 12.5}, "**A tent?**\n\nMore on tents.")
 
 
-def test_only_answers_from_different_sections_are_put_together():
+def test_only_answers_from_different_sections_are_put_combined():
     """One section answers both as it is, and a part without an answer leaves the message whole."""
     tent, boat = answered("9 euros", "Prices"), answered("30 euros", "Prices")
     assert not are_about_different_things([tent, boat])

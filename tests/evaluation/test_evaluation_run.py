@@ -192,6 +192,7 @@ def test_a_prediction_is_one_json_object() -> None:
                 "url": None,
                 "paragraph": None,
                 "markup": "markdown",
+                "number": None,
             }
         ],
         "latency_ms": 12.35,

@@ -42,7 +42,7 @@ async def test_a_detail_among_many_things_is_found(retriever):
 
 async def test_the_match_is_that_of_all_variants_by_their_weights(retriever, monkeypatch):
     """Where all passages are compared."""
-    monkeypatch.setattr("bot.knowledge.search._NEAR_BEST", 2.0)
+    monkeypatch.setattr("bot.knowledge.search._MATCH_MARGIN", 2.0)
     first, second = ("when are the goats fed", "how old is the pond")
     alone = [dict(await found(retriever, (text, 1.0))) for text in (first, second)]
     both = dict(await found(retriever, (first, 0.75), (second, 0.25)))

@@ -222,7 +222,7 @@ class PlatformStore(Protocol):
         """Move the policy of a chat to its new id."""
 
     async def note(self, platform: str, key: str) -> str | None:
-        """The note under a key, None if there is none."""
+        """Return the note under a key, or None."""
 
     async def set_note(self, platform: str, key: str, value: str | None) -> None:
         """Store a note under a key; None removes it."""

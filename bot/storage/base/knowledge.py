@@ -87,7 +87,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that was found. `score` is what it was ranked by; `cosines` has one entry a query."""
+    """A passage that was found. Hits are ranked by `score`; `cosines` has one entry per query."""
 
     found: FoundPassage
     score: float
@@ -149,7 +149,7 @@ class KnowledgeStore(Protocol):
         """Every passage of the index, in the order of documents and places."""
 
     async def noted(self, key: str) -> str | None:
-        """The note about the whole index under a key, None if there is none."""
+        """Return the note about the whole index under a key, or None."""
 
     async def note(self, key: str, value: str) -> None:
         """Store a note about the whole index under a key."""

@@ -39,7 +39,7 @@ def load_matrix(db: sqlite3.Connection, generation: int, encoder: str) -> Matrix
 
 
 def find_candidates(db: sqlite3.Connection, matrix: Matrix, queries: Sequence[SearchQuery], limit: int) -> Candidates:
-    """The best passages for the queries, `limit` for each query and each kind of score."""
+    """Return the best passages for the queries, `limit` for each query and each kind of score."""
     if len(matrix.ids) == 0 or not queries:
         none = np.empty((len(queries), 0), dtype=np.float32)
         return Candidates(matrix.generation, np.empty(0, dtype=np.int64), none, none, none)
@@ -57,7 +57,7 @@ def find_candidates(db: sqlite3.Connection, matrix: Matrix, queries: Sequence[Se
 
 
 def in_int8(vectors: Sequence[Scores]) -> npt.NDArray[np.int8]:
-    """Vectors of unit length with their largest component as 127, which keeps their directions."""
+    """Quantise unit vectors to int8 with their largest component as 127, which keeps their directions."""
     stacked = np.array(vectors, dtype=np.float32)
     scaled: npt.NDArray[np.int8] = np.rint(
         stacked * (127 / np.abs(stacked).max(-1, keepdims=True, initial=1e-9))
@@ -68,7 +68,7 @@ def in_int8(vectors: Sequence[Scores]) -> npt.NDArray[np.int8]:
 def _by_sentence(
     db: sqlite3.Connection, encoder: str, ids: npt.NDArray[np.int64], vectors: Scores, cosines: Scores
 ) -> Scores:
-    """float32 [queries, passages]: the best cosine of a sentence of each passage, or that of the whole where it has none."""
+    """Return the best cosine of a sentence of each passage, or of the passage itself: float32 [queries, passages]."""
     rows = db.execute(
         "SELECT sentences FROM passages JOIN vectors ON encoder = ? AND key = vector_key "
         "WHERE passages.id IN (SELECT value FROM json_each(?)) ORDER BY passages.id",
@@ -87,7 +87,7 @@ def _by_sentence(
 
 
 def _best(cosines: Scores, count: int) -> list[int]:
-    """The columns that are among the best `count` of any row."""
+    """Return the columns that are among the best `count` of any row."""
     if cosines.shape[1] <= count:
         return list(range(cosines.shape[1]))
     best = np.argpartition(-cosines, count, axis=1)[:, :count]
@@ -95,7 +95,7 @@ def _best(cosines: Scores, count: int) -> list[int]:
 
 
 def _bm25(db: sqlite3.Connection, words: Sequence[str], limit: int) -> dict[int, float]:
-    """Passage id -> BM25 score, higher is better, of the best passages that share a word."""
+    """Return the BM25 scores, higher is better, of the best passages that share a word, by passage id."""
     if not words:
         return {}
     expression = " OR ".join('"' + word.replace('"', "") + '"' for word in words)

@@ -79,7 +79,7 @@ class SqliteKnowledge:
 
     @classmethod
     async def open(cls, folder: Path) -> Self:
-        """Open the index of a folder, made anew if there is none. Raises StorageError."""
+        """Open the index of a folder, and create it if it is missing. Raises StorageError."""
         file = folder / FILE
         writer = await Connection.open(file, _MIGRATIONS)
         return cls(writer, await Connection.open(file, read_only=True))
