@@ -68,7 +68,7 @@ def in_int8(vectors: Sequence[Scores]) -> npt.NDArray[np.int8]:
 def _by_sentence(
     db: sqlite3.Connection, encoder: str, ids: npt.NDArray[np.int64], vectors: Scores, cosines: Scores
 ) -> Scores:
-    """Return the best cosine of a sentence of each passage, or of the passage itself: float32 [queries, passages]."""
+    """Return the best cosine of a sentence per passage, or of the whole one without sentences: float32 [queries, passages]."""
     rows = db.execute(
         "SELECT sentences FROM passages JOIN vectors ON encoder = ? AND key = vector_key "
         "WHERE passages.id IN (SELECT value FROM json_each(?)) ORDER BY passages.id",

@@ -2,9 +2,9 @@
 
 It is apart from the index, whose long transactions would delay the acceptance of questions.
 
-Only writes that can't be repeated wait for the disk: accepting a question, and beginning to send a part, by which time the
-answer is stored. Other writes survive a crash of the process at once, but a power failure only after the next such wait:
-answers, which can be computed again, and the arrival of parts, which would be sent again and marked as repeated.
+Only what can't be made again waits for the disk: an accepted question, and the beginning of a part's sending, before which the
+answer has been written. Other writes (an answer, which can be computed again; that a part has arrived, without which it is sent
+once more and marked as repeated) survive a crash of the process at once, and a power failure from the next such wait on.
 """
 
 from pathlib import Path
@@ -108,7 +108,7 @@ class SqliteJournal:
 
     @classmethod
     async def open(cls, folder: Path) -> Self:
-        """Open the journal of a folder, and create it if it is missing. Raises StorageError."""
+        """Open the journal of a folder, made anew if there is none. Raises StorageError."""
         return cls(await Connection.open(folder / FILE, MIGRATIONS))
 
     async def close(self) -> None:
