@@ -88,6 +88,7 @@ def test_ask_prints_one_json_object_with_everything(place, command):
         "url": None,
         "paragraph": None,
         "markup": "markdown",
+        "number": None,
     }
     assert answer["timings_ms"]["total"] > 0
     assert answer["reference"]

@@ -92,6 +92,7 @@ def test_the_json_of_an_answer_speaks_to_people_and_programs():
                 "url": "https://x.org",
                 "paragraph": None,
                 "markup": "markdown",
+                "number": None,
             }
         ],
         "retrieved": ["a.md"],
