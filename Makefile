@@ -7,11 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # PyTorch's own index has the tested version without CUDA, which saves gigabytes. Another one: make TORCH_INDEX=URL ...
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# Random examples that `make fuzz` tries of each kind.
+FUZZ ?= 5000
 SOURCES := bot tests benchmarks
 # The tests that start no program, train no model and talk to no platform, but for those that are marked as slow.
 QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage test_structure.py)
 
-.PHONY: help run test quick lint check format bench models load soak clean
+.PHONY: help run test quick lint check format fuzz sbom bench models load soak clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do \
@@ -40,10 +42,13 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
 
+fuzz: $(VENV)/.installed-dev  ## Try random texts, bodies, backups and files for minutes (FUZZ=1000: fewer)
+	@FUZZ_EXAMPLES=$(FUZZ) $(BIN)/python -m pytest -q -m fuzz --hypothesis-profile=fuzz --timeout 0
+	@$(BIN)/python benchmarks/fuzzing.py --files $$(( $(FUZZ) / 20 ))
+
 bench: $(VENV)/.installed-dev  ## Measure indexing and answering on this machine
 	@$(BIN)/python benchmarks/indexing.py
 	@$(BIN)/python benchmarks/documents.py --files 80
-	@$(BIN)/python benchmarks/fuzzing.py --files 50
 	@$(BIN)/python benchmarks/freshness.py --passages 1000
 	@$(BIN)/python benchmarks/answering.py
 
