@@ -165,7 +165,8 @@ def test_no_archive_does_harm(tmp_path):
 TEXT_FORMATS = sorted(set(LOADERS) - {".pdf", ".docx", ".docm", ".pptx", ".xlsx", ".xlsm", ".xls", ".ods", ".epub"})
 MARKS = st.sampled_from(
     [
-        *"|a|b| |-|-| === --- - * 1. :::note ::: !!!note {% %} {{x}} .. :: :: |x| _x: [^1] [^1]: title: <!-- --> <![CDATA[".split(),
+        *"|a|b| |-|-| === --- - * 1. :::note ::: !!!note {% %} {{x}} .. :: :: |x| _x: [^1] [^1]: title: <!-- -->".split(),
+        "<![CDATA[",
         *"<table> <tr> <td> </td> <details> <summary> <pre> <h1> </div> &#0; \\ud800 \\u0000".split(),
         *(".. code::", ".. include::/etc/passwd", ",", '","', "\t", ";", '{"question":', '"answer":', "[", "}", "]"),
     ]
