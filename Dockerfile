@@ -21,12 +21,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /source
 RUN python -m venv --without-pip /opt/knowledge-bot
 
-# What changes seldom comes first: the libraries, and with them the encoder's weights, which are one of them.
-COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print('\n'.join(project['dependencies'] + project['optional-dependencies']['openai']))" > requirements.txt \
-    && python -m pip --python /opt/knowledge-bot install \
-        --extra-index-url "${TORCH_INDEX}" -c constraints.txt -r requirements.txt
+# What changes seldom comes first: the libraries, and with them the encoder's weights, which are one of them. Each has one
+# index, so that none can be put in the place of another's, and all but PyTorch have the sums of requirements.lock.
+COPY pyproject.toml constraints.txt requirements.lock ./
+RUN python -m pip --python /opt/knowledge-bot install --no-deps --index-url "${TORCH_INDEX}" -c constraints.txt torch \
+    && python -m pip --python /opt/knowledge-bot install --no-deps --require-hashes -r requirements.lock
 
 # The bot itself, with the reader's weights.
 COPY README.md LICENSE ./
@@ -37,6 +36,7 @@ RUN python -m pip install -c constraints.txt "setuptools>=77" \
 # --- the image ----------------------------------------------------------------------------------------------------------
 FROM python:${PYTHON_VERSION}-slim
 
+# Of the program and its weights; docs/licences.md has those of the libraries.
 LABEL org.opencontainers.image.title="knowledge-bot" \
       org.opencontainers.image.description="Answers questions from your own documents, in their own words, with file, heading and lines" \
       org.opencontainers.image.licenses="Apache-2.0 AND CC-BY-SA-4.0"

@@ -7,11 +7,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 # PyTorch's own index has the tested version without CUDA, which saves gigabytes. Another one: make TORCH_INDEX=URL ...
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# Random examples that `make fuzz` tries of each kind.
+FUZZ ?= 5000
+# Tools that look at what is installed stand in an environment of their own, so that they aren't part of it.
+TOOLS := $(VENV)/tools
+# The environment that `make sbom` lists: in an image, /opt/knowledge-bot/bin/python.
+SBOM_OF ?= $(BIN)/python
 SOURCES := bot tests benchmarks
 # The tests that start no program, train no model and talk to no platform, but for those that are marked as slow.
 QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage test_structure.py)
 
-.PHONY: help run test quick lint check format bench models load soak clean
+.PHONY: help run test quick lint check format fuzz lock licences sbom audit bench models load soak clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do \
@@ -40,10 +46,27 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
 
+fuzz: $(VENV)/.installed-dev  ## Try random texts, bodies, backups and files for minutes (FUZZ=1000: fewer)
+	@FUZZ_EXAMPLES=$(FUZZ) $(BIN)/python -m pytest -q -m fuzz --hypothesis-profile=fuzz --timeout 0
+	@$(BIN)/python benchmarks/fuzzing.py --files $$(( $(FUZZ) / 20 ))
+
+lock: $(TOOLS)/.installed  ## Write requirements.lock anew, after a change of constraints.txt
+	@$(TOOLS)/bin/uv pip compile pyproject.toml -c constraints.txt --extra openai --generate-hashes --quiet --no-annotate \
+		--python-version 3.11 --custom-compile-command "make lock" -o requirements.lock \
+		$$($(BIN)/python benchmarks/licences.py --left-out | sed 's/^/--no-emit-package /') > /dev/null
+
+licences: $(VENV)/.installed-dev  ## Write docs/licences.md anew
+	@$(BIN)/python benchmarks/licences.py > docs/licences.md
+
+sbom: $(TOOLS)/.installed $(VENV)/.installed  ## List what is installed, with licences, in sbom.json (CycloneDX)
+	@$(TOOLS)/bin/cyclonedx-py environment $(SBOM_OF) --pyproject pyproject.toml --output-reproducible -o sbom.json
+
+audit: $(TOOLS)/.installed  ## Ask whether the tested versions have known vulnerabilities (needs the internet)
+	@$(TOOLS)/bin/pip-audit --disable-pip --no-deps -r constraints.txt
+
 bench: $(VENV)/.installed-dev  ## Measure indexing and answering on this machine
 	@$(BIN)/python benchmarks/indexing.py
 	@$(BIN)/python benchmarks/documents.py --files 80
-	@$(BIN)/python benchmarks/fuzzing.py --files 50
 	@$(BIN)/python benchmarks/freshness.py --passages 1000
 	@$(BIN)/python benchmarks/answering.py
 
@@ -72,8 +95,14 @@ $(BIN)/python:
 
 $(VENV)/.installed $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "==> Installing the bot and what it needs (about 1.5 GB on disk; minutes on a slow line)"
-	@index=; if curl --silent --head --fail --max-time 2 --output /dev/null $(TORCH_INDEX)/torch/ 2>/dev/null; then \
-		index="--extra-index-url $(TORCH_INDEX)"; fi; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $$index \
+	@if curl --silent --head --fail --max-time 2 --output /dev/null $(TORCH_INDEX)/torch/ 2>/dev/null; then \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps \
+			--index-url $(TORCH_INDEX) torch; fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		-e '.$(if $(findstring dev,$@),[dev])'
+	@touch $@
+
+$(TOOLS)/.installed: $(BIN)/python Makefile
+	@$(BIN)/python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0 pip-audit==2.10.1 uv==0.13.9
 	@touch $@

@@ -13,6 +13,7 @@ from bot import __version__
 from bot.commands import answers, documents, evaluation, finetune, models, operations, serving
 from bot.commands.common import ExitCode, complain, say
 from bot.core.errors import BotError, SettingsError
+from bot.core.process import protect_memory
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +26,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run a command and end the process with its exit code."""
+    protect_memory()
     code = run_command()
     if any(thread.daemon for thread in threading.enumerate()):
         # A model that is being loaded, or hangs, can't be stopped, and its thread would crash the interpreter's own end.

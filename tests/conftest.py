@@ -28,6 +28,13 @@ structlog.configure(
 )
 # A busy machine fails no property; every test has a timeout of its own.
 hypothesis.settings.register_profile("here", deadline=None)
+# For `make fuzz`: what it finds is kept in .hypothesis, and tried first by the next run of the tests.
+hypothesis.settings.register_profile(
+    "fuzz",
+    deadline=None,
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
 hypothesis.settings.load_profile("here")
 # A callback that keeps the loop's thread computing for longer than this stalls every heartbeat.
 _LONGEST_CALLBACK = 0.1  # seconds of CPU time, so that a busy machine fails no test

@@ -38,6 +38,14 @@ def test_the_image_runs_a_command_that_exists_as_nobody_in_particular():
     assert instructions("STOPSIGNAL") == ["SIGTERM"]
 
 
+def test_the_labels_say_what_the_project_says():
+    """The licence and the sentence about it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [labels] = instructions("LABEL")
+    told = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', labels))
+    assert told == {"title": project["name"], "description": project["description"], "licenses": project["license"]}
+
+
 def test_what_is_copied_exists_and_is_let_through_and_nothing_else_is():
     """A .env or a data folder that lies about never gets into an image."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
@@ -53,10 +61,10 @@ def test_what_is_copied_exists_and_is_let_through_and_nothing_else_is():
 
 
 def test_the_build_installs_what_the_project_asks_for():
-    """Through the constraints, from wheels, with an extra that exists."""
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert all(extra in extras for extra in re.findall(r"optional-dependencies'\]\['(\w+)'\]", DOCKERFILE))
+    """Through the constraints and the lock, from wheels, each from one index."""
     assert DOCKERFILE.count("-c constraints.txt") >= 2
+    assert "--require-hashes -r requirements.lock" in DOCKERFILE
+    assert "extra-index" not in DOCKERFILE + (ROOT / "Makefile").read_text(), "no index may stand in for another"
     assert "apt-get" not in DOCKERFILE
     assert "PIP_ONLY_BINARY=:all:" in DOCKERFILE
 

@@ -13,8 +13,8 @@ from bot.core.messages import Citation
 # in a word or an address; tags, which are invisible too, can carry whole sentences. Joiners stay: emoji and some scripts need
 # them. Half a surrogate pair is no character, and can't be sent or printed.
 UNSAFE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    r"\U000e0000-\U000e0fff\ud800-\udfff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"
 )
 _LINE_ENDS = str.maketrans("\u2028\u2029", "  ")
 # Shown with an answer that comes very late.
@@ -58,7 +58,7 @@ def without_marks(line: str) -> str:
             said.append(f" ({address})" if address != "".join(said[first:]) else "")
         else:
             said.append(token.content)
-    return "".join(said)
+    return safe("".join(said))  # Markdown may spell a character by its number
 
 
 # --- cutting ----------------------------------------------------------------------------------------------------------

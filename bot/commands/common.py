@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.core.settings import CONFIG_VARIABLE, Settings, load_settings
+from bot.core.settings import CONFIG_VARIABLE, Settings, erase_secret_variables, load_settings
 
 if TYPE_CHECKING:
     from bot.adapters.screen import Screen
@@ -34,12 +34,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 
 def settings_of(config: Path | None) -> Settings:
-    """Return the settings, and set up logging: at a terminal, for warnings and errors only."""
+    """Return the settings, take their secrets out of the environment, and set up logging for warnings and errors only."""
+    settings = load_settings(config)
+    erase_secret_variables()
+    log_as(settings, quiet=True)
+    return settings
+
+
+def log_as(settings: Settings, *, quiet: bool) -> None:
+    """Set up logging. `quiet` is for people who wait at a terminal: warnings and errors only."""
     from bot.observability.logs import configure_logging
 
-    settings = load_settings(config)
-    configure_logging(settings.log, quiet=True, secrets=settings.secrets)
-    return settings
+    configure_logging(settings.log, quiet=quiet, secrets=settings.secrets)
 
 
 def with_application(

@@ -14,6 +14,7 @@ from bot.commands.common import (
     best_passages,
     complain,
     console,
+    log_as,
     print_json,
     printable,
     refresh_index,
@@ -21,7 +22,7 @@ from bot.commands.common import (
     with_application,
 )
 from bot.core.errors import SettingsError
-from bot.core.settings import Settings, load_settings
+from bot.core.settings import Settings
 from bot.core.text import counted
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ AsideOption = Annotated[
 
 def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> None:
     """Run the daemon: every platform whose token is set, and HTTP. Without a platform: the terminal, if there is one."""
-    settings = load_settings(config)
+    settings = settings_of(config)
     if not settings.platforms and sys.stdin.isatty():
-        _serve_terminal(settings_of(config), set_damaged_aside)
+        _serve_terminal(settings, set_damaged_aside)
     elif settings.platforms or settings.http.enabled:
         _serve_platforms(settings, set_damaged_aside)
     else:
@@ -62,7 +63,6 @@ def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> 
 
 
 def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
-    from bot.observability.logs import configure_logging
     from bot.runtime.daemon import serve
 
     def services(
@@ -86,7 +86,7 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
             raise SettingsError(["telegram.webhook_url: the webhook needs the HTTP server; set http.enabled to true"])
         return made
 
-    configure_logging(settings.log, quiet=False, secrets=settings.secrets)
+    log_as(settings, quiet=False)
     asyncio.run(serve(settings, services, refresh_index, set_damaged_aside=set_damaged_aside))
 
 

@@ -28,6 +28,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from bot.core.errors import SettingsError
 from bot.core.messages import Policy
+from bot.core.process import erase_variable
 
 DEFAULT_FILE = "bot.toml"
 ENVIRONMENT_PREFIX = "BOT_"
@@ -596,6 +597,18 @@ class Settings(BaseSettings):
         return [value.get_secret_value() for value in values if isinstance(value, SecretStr) and value]
 
     @classmethod
+    def secret_variables(cls) -> set[str]:
+        """The names of the environment variables that secret settings are read from, in upper case."""
+        variables = {place: name for name, place in PLAIN_VARIABLES.items()}
+        secret = [
+            (section, key)
+            for section, field in cls.model_fields.items()
+            for key, value in field.default
+            if isinstance(value, SecretStr)
+        ]
+        return {_variable(place) for place in secret} | {variables[place] for place in secret if place in variables}
+
+    @classmethod
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
@@ -628,6 +641,13 @@ def load_settings(file: Path | None = None) -> Settings:
     if problems:
         raise SettingsError(problems)
     return _with_absolute_paths(settings, file.absolute().parent)
+
+
+def erase_secret_variables() -> None:
+    """Take the secrets out of the environment, once they have been read, so that no child and no other program finds them."""
+    secret = Settings.secret_variables()
+    for name in [name for name in os.environ if name.upper() in secret]:
+        erase_variable(name)
 
 
 def all_settings() -> Iterator[tuple[str, str, Any, str]]:

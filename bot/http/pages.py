@@ -19,7 +19,7 @@ def pages_router(app: FastAPI) -> APIRouter:
     """The description of the routers that the application has so far."""
     router = APIRouter(include_in_schema=False)
     described = app.openapi()
-    shown = _as_page(described)
+    shown = as_page(described)
 
     @router.get("/")
     async def start() -> Response:
@@ -36,7 +36,7 @@ def pages_router(app: FastAPI) -> APIRouter:
     return router
 
 
-def _as_page(description: dict[str, Any]) -> str:
+def as_page(description: dict[str, Any]) -> str:
     """The OpenAPI description for people, in a page that loads nothing."""
 
     def shown(data: object) -> str:

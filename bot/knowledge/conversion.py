@@ -1,10 +1,11 @@
 """The main function of the converter's process: reads files from its input and writes their Documents to its output.
 
-`converter` starts the process. It limits itself before it reads the first byte: its memory, the seconds a file, and that it
-writes no files. Any error but a DocumentError ends it, which its parent notices.
+`converter` starts the process. It limits itself before it reads the first byte: its memory, the seconds a file, and
+everything that `sandbox` closes. Any error but a DocumentError ends it, which its parent notices.
 
-A request is a line of JSON, {"path", "size", "seconds"}, and `size` bytes. A reply is a line with a number of bytes, and so
-many bytes of JSON: a document, {"problem"}, or {"out_of_memory"}.
+The first line of the output is the process's Isolation as JSON. Then follow replies. A request is a line of JSON, {"path",
+"size", "seconds"}, and `size` bytes. A reply is a line with a number of bytes, and so many bytes of JSON: {"document"},
+{"problem"}, or {"out_of_memory"}.
 """
 
 import json
@@ -12,10 +13,11 @@ import os
 import signal
 import sys
 import warnings
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from bot.core.documents import Block
 from bot.core.errors import DocumentError
+from bot.core.process import protect_memory
+from bot.knowledge import sandbox
 from bot.knowledge.loaders import load
 
 # Answering questions goes before reading.
@@ -25,13 +27,16 @@ _NICENESS = 10
 def main(memory_bytes: int) -> None:
     """Convert files until the input ends, in at most this much memory."""
     _limit(memory_bytes)
+    isolation = sandbox.confine()
     warnings.simplefilter("ignore")
     requests = sys.stdin.buffer
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # the output of libraries must not mix with the replies
+    replies.write(_json(isolation) + b"\n")
+    replies.flush()
     while header := requests.readline():
         request = json.loads(header)
-        reply = json.dumps(_answer(request["path"], requests, request["size"], request["seconds"])).encode()
+        reply = _json(_answer(request["path"], requests, request["size"], request["seconds"]))
         replies.write(b"%d\n" % len(reply) + reply)
         replies.flush()
 
@@ -41,15 +46,7 @@ def _answer(path: str, requests: BinaryIO, size: int, seconds: float) -> dict[st
     # The signal isn't caught, so that it ends this process also within a library.
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        document = load(path, content)
-        return {
-            "path": document.path,
-            "title": document.title,
-            "url": document.url,
-            "language": document.language,
-            "warnings": document.warnings,
-            "blocks": list(map(_block, document.blocks)),
-        }
+        return {"document": load(path, content)}
     except DocumentError as error:
         return {"problem": str(error)}
     except MemoryError:
@@ -58,16 +55,19 @@ def _answer(path: str, requests: BinaryIO, size: int, seconds: float) -> dict[st
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _block(block: Block) -> tuple[object, ...]:
-    at = block.locator
-    return block.form, block.text, block.heading, at.lines, at.page, at.row, at.paragraph, block.context, block.markup
+def _json(reply: object) -> bytes:
+    return json.dumps(reply, default=_fields).encode()
+
+
+def _fields(data: Any) -> dict[str, object]:
+    return {name: getattr(data, name) for name in data.__slots__}
 
 
 def _limit(memory_bytes: int) -> None:
     import resource
 
     os.nice(_NICENESS)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    protect_memory()
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if sys.platform == "linux":  # other systems ignore the limit, or count shared memory
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

@@ -15,7 +15,7 @@ from pathlib import Path
 from bot.core.documents import Document, Passage, embedded_text
 from bot.core.errors import DocumentError
 from bot.inference.workers import AsyncEncoder
-from bot.knowledge.converter import Converter
+from bot.knowledge.converter import Converter, OutOfTime
 from bot.knowledge.folder import Entry, FileChanging, list_folder, read_file
 from bot.knowledge.passages import split
 from bot.storage.base import FileReport, FileState, IndexedFile
@@ -161,6 +161,8 @@ class Scanner:
             return
         try:
             document = converter.read(entry.path, content) if content else Document(entry.path, "", ())
+        except OutOfTime as error:  # without its content's hash, so that the next scan reads it
+            scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", self.recipe), str(error)))
         except DocumentError as error:
             scan.changed.append(_unreadable(state, str(error)))
         else:

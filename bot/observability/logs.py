@@ -34,7 +34,7 @@ _TALKATIVE = (
 
 
 def configure_logging(settings: LogSettings, *, quiet: bool, secrets: Collection[str] = ()) -> None:
-    """Send the log lines of the bot and its libraries to standard error in one form. Called once, by the command line.
+    """Send the log lines of the bot and its libraries to standard error in one form. Called by the command line.
 
     `quiet` omits lines of level info, so that a person at the terminal can read the answers. `secrets`, and words that look
     like a secret, are masked.

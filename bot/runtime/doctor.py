@@ -17,7 +17,7 @@ from tempfile import NamedTemporaryFile
 from filelock import FileLock, Timeout
 
 from bot.core.diagnosis import Diagnosis, error, ok, warning
-from bot.core.errors import BotError, WeightsError
+from bot.core.errors import BotError, DocumentError, WeightsError
 from bot.core.messages import Outcome
 from bot.core.settings import Settings
 from bot.core.text import counted
@@ -27,6 +27,7 @@ from bot.evaluation.rewording import reworded
 from bot.evaluation.threshold import ThresholdFit, fit_threshold
 from bot.inference.tuned import chosen
 from bot.inference.workers import Models
+from bot.knowledge.converter import Converter
 from bot.runtime.application import Application, open_application
 from bot.storage.data_folder import LOCK
 from bot.storage.sqlite.connection import damage
@@ -57,7 +58,7 @@ async def examine(
     `progress` is called with the progress of the slowest check.
     """
     yield ok("settings", f"they are valid; platforms: {', '.join(settings.platforms) or 'none, so the terminal'}")
-    for found in await asyncio.to_thread(lambda: [*_machine(), *_data_folder(settings.storage.folder)]):
+    for found in await asyncio.to_thread(lambda: [*_machine(), _converter(), *_data_folder(settings.storage.folder)]):
         yield found
     for found in await asyncio.to_thread(lambda: list(_tuned_model(settings))):
         yield found
@@ -96,6 +97,22 @@ def _machine() -> Iterator[Diagnosis]:
         yield warning("open files", f"only {soft} may be open at once: raise the limit (ulimit -n, LimitNOFILE=).")
     else:
         yield ok("open files", f"{soft} may be open at once")
+
+
+def _converter() -> Diagnosis:
+    subject = "converter"
+    try:
+        with Converter() as converter:
+            isolation = converter.isolation
+    except DocumentError as failure:
+        return error(subject, f"the process that reads files doesn't start: {failure}")
+    if isolation.complete:
+        return ok(subject, f"files, network and processes are out of its reach: {isolation}")
+    return warning(
+        subject,
+        f"a file that takes it over could reach more than itself: {isolation}. Use Linux 5.13 or newer with "
+        "Landlock, and libseccomp, where documents come from strangers.",
+    )
 
 
 def _tuned_model(settings: Settings) -> Iterator[Diagnosis]:

@@ -9,13 +9,18 @@ _ESCAPE = re.compile(r"\\([^0-9A-Za-z\s])")
 _AUTOLINK = re.compile(r"<(https?://[^\s<>]+)>")
 _ADDRESS = re.compile(r"https?://[^\s<]+[^<.,:;\"')\]\s]")
 _MENTION = re.compile(r"@everyone|@here|<(?:@[!&]?|#)\d+>|<a?:\w+:\d+>|<t:\d+(?::\w)?>|</[\w ]+:\d+>")
-_LINK = re.compile(r"\[((?:\\.|[^\[\]\\])+)\]\(<?[^\s()<>]+>?\)")
+# A backslash before the bracket that ends the words doesn't keep the client from finding a link.
+_LINK = re.compile(
+    r"\[((?:\[[^\]]*\]|[^\[\]]|\](?=[^\[]*\]))*)\]\(\s*<?(?:\([^)]*\)|[^\s\\]|\\.)*?>?(?:\s+['\"].*?['\"])?\s*\)",
+    re.DOTALL,
+)
 _CODE = re.compile(r"(`+)(?!`)(.*?[^`])\1(?!`)", re.DOTALL)
 _MARKS = [
     re.compile(rf"{mark}(?=\S)((?:\\.|[^\\])+?){mark}", re.DOTALL) for mark in (r"\*\*", r"__", r"~~", r"\|\|", r"\*")
 ]
 _MARKS.append(re.compile(r"(?<!\w)_((?:\\.|[^\\_])+?)_(?!\w)", re.DOTALL))
 MENTIONED = "\N{BALLOT BOX WITH X}"  # in the place of what would be a mention
+MASKED = "\N{CROSS MARK}"  # before the words of a link whose address isn't seen
 
 
 def shown(content: str) -> str:
@@ -42,7 +47,9 @@ def _next(content: str, place: int) -> tuple[str, int]:
         return found[0], found.end()
     if found := _CODE.match(content, place):
         return re.sub(r"^ (?=`)|(?<=`) $", "", found[2]), found.end()
-    for pattern in (_LINK, *_MARKS):
+    if found := _LINK.match(content, place):
+        return f"{MASKED}{shown(found[1])}", found.end()
+    for pattern in _MARKS:
         if found := pattern.match(content, place):
             return shown(found[1]), found.end()
     return content[place], place + 1

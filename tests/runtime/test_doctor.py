@@ -86,6 +86,16 @@ async def test_where_all_is_well_every_line_is_ok(said, healthy):
     assert "of 9 questions made from the documents and reworded, by rules, 100% are answered right" in threshold.text
 
 
+async def test_a_converter_that_is_not_confined_is_said_with_the_fix(said, healthy, monkeypatch):
+    """With what is missing and why."""
+    without = "from bot.knowledge import conversion, sandbox; sandbox._LAYERS['seccomp'] = lambda: open('/nowhere'); "
+    monkeypatch.setattr("bot.knowledge.converter._MAIN", f"{without}conversion.main(2**30)")
+    [found] = (await said())["converter"]
+    assert found.level is Level.WARNING
+    assert "missing: seccomp (No such file or directory)" in found.text
+    assert "libseccomp" in found.text
+
+
 async def test_what_is_wrong_with_the_data_folder_is_said_with_the_fix(said, healthy):
     """Others may read it, a database is damaged, a file is from the future."""
     data = healthy.storage.folder

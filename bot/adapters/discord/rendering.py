@@ -41,7 +41,8 @@ _ADDRESS = re.compile(r"<?(https?://[^\s<>]+)>?", re.IGNORECASE)
 _MENTION = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
 # Each with the backslashes before it, which might undo an added one.
 _TICK = re.compile(r"\\*`")
-_ANGLE = re.compile(r"\\*<")
+# A bracket opens a link also where the end of its words stands in code.
+_OPENING = re.compile(r"\\*([<\[])")
 # At the beginning of a line: small print like the bot's own, and a quote that takes in all that follows.
 _GREEDY_LINE = re.compile(r"^([ \t]*)(-#|>>>)", re.MULTILINE)
 _SPECIAL = re.compile(r"([\\*_~`|<>\[\]()#@:])")
@@ -291,7 +292,7 @@ def _code_span(code: str) -> str:
     code = code.replace("\n", " ")
     if "`" not in code:
         return f"`{code}`"
-    apart = code.replace("``", "`\u200b`")
+    apart = re.sub("`(?=`)", "`\u200b", code)
     return f"`` {apart} ``"
 
 
@@ -333,4 +334,4 @@ def _with_brackets(address: str, otherwise: Callable[[str], str]) -> str:
 
 
 def _inert(text: str) -> str:
-    return _MENTION.sub("@\u200b", _ANGLE.sub(r"\\<", text.replace("](", "]\\(")))
+    return _MENTION.sub("@\u200b", _OPENING.sub(r"\\\1", text))

@@ -28,7 +28,7 @@ _INLINE_MARKS = {
     "s": MessageEntity.STRIKETHROUGH,
 }
 _WIDEST_TABLE = 42  # characters; wider ones are shown row by row, which is easier to read on a phone
-_LINK = re.compile(r"(?:https?|tg)://[^\s/]", re.IGNORECASE)
+_LINK = re.compile(r"https?://([^\s/?#]+)\S*", re.IGNORECASE)
 _BLOCK_BREAK = re.compile(r"\n\n+")
 # Where a text may be cut, best first, each if that leaves a part that is not too short.
 _BREAKS = (_BLOCK_BREAK, re.compile(r"\n"), re.compile(r"(?<=[.!?…。！？])\s+"), re.compile(r"\s+"))
@@ -111,8 +111,15 @@ def plain(text: str) -> RichText:
 
 
 def linked(shown: RichText, url: str | None) -> RichText:
-    """Make the text a link to the address, if Telegram accepts that."""
-    return shown.within(MessageEntity.TEXT_LINK, url) if url and _LINK.match(url) else shown
+    """Make the text a link to a web address. Anything else, which could open a chat or a file, makes none."""
+    address = safe(url or "")
+    return shown.within(MessageEntity.TEXT_LINK, address) if _LINK.fullmatch(address) else shown
+
+
+def host_of(url: str | None) -> str:
+    """The host of a web address, or nothing."""
+    found = _LINK.fullmatch(safe(url or ""))
+    return found[1].rpartition("@")[2] if found else ""
 
 
 def _offsets(text: str) -> list[int]:
@@ -142,7 +149,7 @@ def _block(node: SyntaxTreeNode, depth: int) -> RichText:
         case "heading":
             return _inline(node.children).within(MessageEntity.BOLD)
         case "fence" | "code_block":
-            return RichText(node.content.rstrip("\n")).within(MessageEntity.PRE, (node.info or "").split(" ")[0])
+            return plain(node.content.rstrip("\n")).within(MessageEntity.PRE, safe(node.info or "").split(" ")[0])
         case "hr":
             return RichText("———")
         case "blockquote":
@@ -179,15 +186,25 @@ def _inline_piece(node: SyntaxTreeNode) -> RichText:
         case "hardbreak":
             return RichText("\n")
         case "code_inline":
-            return RichText(node.content).within(MessageEntity.CODE)
+            return plain(node.content).within(MessageEntity.CODE)
         case "strong" | "em" | "s":
             return _inline(node.children).within(_INLINE_MARKS[node.type])
         case "link":
-            return linked(_inline(node.children), str(node.attrs.get("href", "")))
+            return _with_address(_inline(node.children), str(node.attrs.get("href", "")))
         case "image":
-            return linked(_inline(node.children), str(node.attrs.get("src", "")))
-        case _:
-            return _inline(node.children) if node.children else RichText(node.content)
+            return _with_address(_inline(node.children), str(node.attrs.get("src", "")))
+        case _:  # plain, because Markdown may spell a character by its number
+            return _inline(node.children) if node.children else plain(node.content)
+
+
+def _with_address(words: RichText, url: str) -> RichText:
+    """Words that are a link, with the address behind them unless they are the address: nobody is led elsewhere than he sees."""
+    if not _LINK.fullmatch(url) and not url.startswith("mailto:"):
+        return words
+    address = url.removeprefix("mailto:")
+    if words.text in (url, address, re.sub("^https?://", "", address, flags=re.IGNORECASE)):
+        return linked(words, url)
+    return joined((linked(words, url), plain(f"({address})")), " ")
 
 
 def _table(node: SyntaxTreeNode) -> RichText:

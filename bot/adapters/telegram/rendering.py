@@ -12,7 +12,16 @@ from telegram import (
 )
 
 from bot.adapters.layout import LATE, safe, source_line
-from bot.adapters.telegram.formatting import LONGEST_MESSAGE, RichText, from_markdown, joined, linked, plain, split
+from bot.adapters.telegram.formatting import (
+    LONGEST_MESSAGE,
+    RichText,
+    from_markdown,
+    host_of,
+    joined,
+    linked,
+    plain,
+    split,
+)
 from bot.core.documents import trail
 from bot.core.markup import Markup, Piece
 from bot.core.messages import Answer, Citation, Outcome
@@ -49,7 +58,9 @@ def _sources(citations: Sequence[Citation]) -> RichText:
 
 
 def _source(citation: Citation) -> RichText:
-    return linked(plain(source_line(citation)), citation.url)
+    """The source as a link, with the host that it leads to."""
+    host = host_of(citation.url)
+    return joined((linked(plain(source_line(citation)), citation.url), plain(host)), " · ")
 
 
 def marked_as_repeated(part: RichText) -> list[RichText]:

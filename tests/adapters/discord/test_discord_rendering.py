@@ -37,7 +37,7 @@ def answer(text: str, outcome: Outcome = Outcome.ANSWERED, url: str | None = Non
         ("[run](javascript:alert)", "run"),
         ("![logo](https://x.example/l.png)", "logo (<https://x.example/l.png>)"),
         ("see https://x.example/a_(b), ok", "see <https://x.example/a_(b)>, ok"),
-        ("[a](b](https://evil.example)", "[a]\\(b]\\(<https://evil.example>)"),
+        ("[a](b](https://evil.example)", "\\[a](b](<https://evil.example>)"),
         ("-# a source of my own", "\\-# a source of my own"),
         (">>> all of it", "\\>>> all of it"),
         ("one ` tick", "one \\` tick"),

@@ -34,7 +34,7 @@ async def test_buttons_take_feedback_and_show_the_passage(server, application, a
     assert (given.helpful, given.author) == (True, str(ann["id"]))
     await pressed(server, chat, ann, answer, PASSAGE)
     shown = chat.from_bot[1]
-    assert shown["text"] == f"Guide › Water (guide.md, lines 3-4)\n{QUOTE}"
+    assert shown["text"] == f"Guide › Water (guide.md, lines 3-4) · example.org\n{QUOTE}"
     assert piece(shown["text"], next(e for e in shown["entities"] if e["type"] == "blockquote")) == QUOTE
     assert piece(shown["text"], next(e for e in shown["entities"] if e["type"] == "italic")) == "soft"
     assert "further down" in await pressed(server, chat, ann, answer, PASSAGE)

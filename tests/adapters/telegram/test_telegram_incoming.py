@@ -19,7 +19,7 @@ async def test_a_private_question_is_answered_with_its_source(server, applicatio
     """The answer comes at once, as a message of its own, with a link and without a preview."""
     chat = server.private(ann)
     server.says(chat, ann, "how hot?")
-    assert await application.answered(chat) == ["re: how hot?\n\n— Guide › Water (guide.md, lines 3-4)"]
+    assert await application.answered(chat) == ["re: how hot?\n\n— Guide › Water (guide.md, lines 3-4) · example.org"]
     [sent] = server.called("sendMessage")
     assert sent["link_preview_options"] == {"is_disabled": True}
     assert "reply_parameters" not in sent
