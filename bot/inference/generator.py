@@ -24,7 +24,7 @@ from bot.core.errors import EngineBusy, GenerationFailed, WeightsError, to_insta
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
 from bot.inference.prompter import Encoded, Prompter
-from bot.inference.prompts import Material
+from bot.inference.prompts import Material, Prompt
 from bot.inference.tuned import require_base
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights, missing_files
 from bot.observability import metrics
@@ -103,7 +103,7 @@ class LocalModel:
             "seconds": round(time.perf_counter() - started, 2),
         }
 
-    def encode(self, prompt: Material | str) -> Encoded:
+    def encode(self, prompt: Prompt) -> Encoded:
         """Return the prompt as tokens, shortened to fit."""
         return self.prompter.encode(prompt)
 
@@ -303,7 +303,7 @@ _NICENESS = 15
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    prompt: Material | str
+    prompt: Prompt
     loop: asyncio.AbstractEventLoop
     pieces: "asyncio.Queue[str | Exception | object]" = field(default_factory=asyncio.Queue)
     row: Row | None = None
@@ -343,7 +343,13 @@ class GenerationWorker:
     def name(self) -> str:
         return self._model.name
 
-    async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens a prompt may have."""
+        return self._model.prompter.room[0]
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str, None]:
+        """As `Generator.stream`; instructions are followed too."""
         job = _Job(prompt, asyncio.get_running_loop())
         with self._changed:
             if self._closed:

@@ -271,6 +271,24 @@ def _travelling(error: BaseException) -> Exception:
     return RuntimeError(f"a model call raised {error!r}")
 
 
+async def in_thread_of_its_own(load: Callable[[], Loaded]) -> Loaded:
+    """Load in a daemon thread, which doesn't keep the process alive, and return the result. Raises what `load` raises.
+
+    A load can't be stopped: after a cancellation it goes on, and its result is thrown away.
+    """
+    future: Future[Loaded] = Future()
+    future.set_running_or_notify_cancel()
+
+    def work() -> None:
+        try:
+            future.set_result(load())
+        except BaseException as error:  # raised where the result is awaited
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="load", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
 class AsyncEncoder:
     """The encoder for the event loop: encodes texts in the worker's thread.
 
