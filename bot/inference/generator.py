@@ -6,8 +6,6 @@ where callers set their own deadlines and may close the stream at any time, so t
 
 import asyncio
 import copy
-import os
-import sys
 import threading
 import time
 import warnings
@@ -27,6 +25,7 @@ from bot.inference.prompter import Encoded, Prompter
 from bot.inference.prompts import Material, Prompt
 from bot.inference.tuned import require_base
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights, missing_files
+from bot.inference.workers import step_back
 from bot.observability import metrics
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -297,8 +296,6 @@ _END = object()
 _STOPS_WITHIN = 15.0  # seconds
 # A model that hangs this often isn't tried again: each time costs a thread with its memory.
 _MOST_STUCK = 3
-# Generation yields the processor to the reader; while nothing is read it is as fast as without.
-_NICENESS = 15
 
 
 @dataclass(eq=False, slots=True)
@@ -344,9 +341,9 @@ class GenerationWorker:
         return self._model.name
 
     @property
-    def prompt_tokens(self) -> int:
-        """How many tokens a prompt may have."""
-        return self._model.prompter.room[0]
+    def prompter(self) -> Prompter:
+        """What makes the prompts of the model."""
+        return self._model.prompter
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str, None]:
         """As `Generator.stream`; instructions are followed too."""
@@ -404,10 +401,7 @@ class GenerationWorker:
         self._begin_work()
 
     def _work(self) -> None:
-        # Only Linux has a niceness per thread; the threads that torch starts from this one inherit it.
-        with suppress(OSError):
-            if sys.platform == "linux":
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        step_back()
         while True:
             with self._changed:
                 while not (self._waiting or self._closed):

@@ -3,7 +3,7 @@
 Blocking; a pipeline belongs to one thread. A text that is longer than the model's window is read in parts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +44,15 @@ class Classifier:
         """Load the model. Raises WeightsError if the folder is damaged or holds something else."""
         self._pipeline, self._window = _load(self.kind, weights, model_id)
 
-    def labels(self, text: str) -> list[Label]:
-        """Return every class with its probability, the likeliest first. Parts of a long text count by their length."""
+    def read(self, text: str, pause: Callable[[], None] = lambda: None) -> list[Label]:
+        """Return every class with its probability, the likeliest first. Parts of a long text count by their length.
+
+        `pause` is called before each part, and may block briefly to leave the processor to others.
+        """
         totals: dict[str, float] = {}
         size = 0
         for start, end in _windows(text, self._pipeline.tokenizer, self._window):
+            pause()
             [found] = self._pipeline([text[start:end]], top_k=None, truncation=True, max_length=self._window)
             for one in found:
                 totals[one["label"]] = totals.get(one["label"], 0.0) + one["score"] * (end - start)
@@ -69,13 +73,14 @@ class EntityFinder:
         if not self._pipeline.tokenizer.is_fast:
             raise WeightsError(f"{model_id} has no fast tokenizer (tokenizer.json); name another model.")
 
-    def entities(self, text: str) -> list[Entity]:
-        """Return the names in a text, in order, each as whole words."""
-        return list(self._found(text))
+    def read(self, text: str, pause: Callable[[], None] = lambda: None) -> list[Entity]:
+        """Return the names in a text, in order, each as whole words. `pause` as for `Classifier`."""
+        return list(self._found(text, pause))
 
-    def _found(self, text: str) -> Iterator[Entity]:
+    def _found(self, text: str, pause: Callable[[], None]) -> Iterator[Entity]:
         reached = 0
         for first, last in _windows(text, self._pipeline.tokenizer, self._window):
+            pause()
             for one in self._pipeline(text[first:last], aggregation_strategy="simple"):
                 start, end = _whole_words(text, first + one["start"], first + one["end"])
                 if start >= reached:  # a model may mark the parts of one word apart
@@ -83,7 +88,10 @@ class EntityFinder:
                     yield Entity(text[start:end], one["entity_group"], float(one["score"]))
 
 
-def load_pipeline(kind: str, model: str, settings: ModelsSettings) -> Classifier | EntityFinder:
+LoadedPipeline = Classifier | EntityFinder
+
+
+def load_pipeline(kind: str, model: str, settings: ModelsSettings) -> LoadedPipeline:
     """Find the weights of a model and load it for a kind of pipeline. Takes seconds. Raises WeightsError."""
     weights = find_weights(model, auto_download=settings.auto_download, pickled=True)
     if missing := missing_files(weights.folder, pickled=True):

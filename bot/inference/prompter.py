@@ -39,12 +39,18 @@ class Prompter:
         self._tokenizer = tokenizer
         self._settings = settings
         self._two_parts: bool = bool(config.is_encoder_decoder)
-        self._takes_prefix = config.model_type in _TAKE_PREFIX
+        self.architecture: str = config.model_type
+        self._takes_prefix = self.architecture in _TAKE_PREFIX
         self.style = _style(settings.style, config.model_type, self._two_parts, tokenizer, settings.model)
         self.context = _context(config, tokenizer)
         self.ends = _end_tokens(generation, config, tokenizer)
         self._special_tokens = sorted(_special_tokens(tokenizer), key=len, reverse=True)
         self._stops = (*settings.stop, *_STOPS.get(self.style, ()))
+
+    @property
+    def takes_orders(self) -> bool:
+        """Whether the model is told what to do with a text; others were made for one thing."""
+        return self._takes_prefix or not self._two_parts
 
     @property
     def room(self) -> tuple[int, int]:
