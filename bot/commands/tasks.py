@@ -26,7 +26,8 @@ def task(
     document: Annotated[str, typer.Option(help="Instead: the path of a document in the index.")] = "",
     section: Annotated[str, typer.Option(help="Only the section with this heading, of a document or a file.")] = "",
     questions: Annotated[
-        str, typer.Option(help="Instead: the latest questions of a platform, or of PLATFORM:CHAT, all counted together.")
+        str,
+        typer.Option(help="Instead: the latest questions of a platform, or of PLATFORM:CHAT, all counted together."),
     ] = "",
     as_json: JsonOption = False,
     config: ConfigOption = None,

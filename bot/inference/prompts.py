@@ -52,8 +52,9 @@ class Material:
 class Instruction:
     """A text, and what a model is to do with it, in the form that each kind of model understands.
 
-    `told`: to a model that follows instructions. `prefix`: what T5 kinds have learned to stand before such a text. `label`: what
-    stands behind the text, for a base model to go on from. Models made for one purpose, such as BART kinds, get the text alone.
+    `told`: to a model that follows instructions. `prefix`: what T5 kinds have learned to stand before such a text. `label`:
+    what stands behind the text, for a base model to go on from. Models made for one purpose, such as BART kinds, get the text
+    alone.
     """
 
     text: str
