@@ -14,6 +14,8 @@ from bot.inference.weights import Weights, find_weights, missing_files
 
 # Tokens of a model whose configuration names no window.
 _WINDOW = 512
+# How the names of the architectures end that were trained for each kind.
+_HEADS = {"text-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification"}
 # Position embeddings that RoBERTa kinds have for no token.
 _SPARE = 2
 
@@ -102,6 +104,7 @@ def load_pipeline(kind: str, model: str, settings: ModelsSettings) -> LoadedPipe
 def _load(kind: str, weights: Weights, model_id: str) -> tuple[Any, int]:
     """Return (the pipeline, the tokens that it reads at once). Raises WeightsError."""
     from transformers import (
+        AutoConfig,
         AutoModelForSequenceClassification,
         AutoModelForTokenClassification,
         AutoTokenizer,
@@ -113,9 +116,14 @@ def _load(kind: str, weights: Weights, model_id: str) -> tuple[Any, int]:
     loader: Any = AutoModelForSequenceClassification if kind == Classifier.kind else AutoModelForTokenClassification
     where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
+        made_for = AutoConfig.from_pretrained(weights.folder, **where).architectures or []
+        if not any(name.endswith(_HEADS[kind]) for name in made_for):
+            raise WeightsError(f"{model_id} is no model for {kind}, but {', '.join(made_for) or 'of an unknown kind'}.")
         model, found = loader.from_pretrained(weights.folder, weights_only=True, output_loading_info=True, **where)
         tokenizer: Any = AutoTokenizer.from_pretrained(weights.folder, **where)
         loaded = pipeline(kind, model=model.eval(), tokenizer=tokenizer, device="cpu")  # type: ignore[call-overload]
+    except WeightsError:
+        raise
     except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
         raise WeightsError(f"{model_id} can't be loaded from {weights.folder}: {error}") from error
     if found["missing_keys"]:

@@ -57,7 +57,7 @@ class Prompter:
         """The largest number of tokens of (a prompt, the text behind it)."""
         new, budget = self._settings.max_new_tokens, self._settings.prompt_tokens
         if self.context is not None:
-            new = new if self._two_parts else min(new, self.context // 2)
+            new = min(new, self.context - 1 if self._two_parts else self.context // 2)
             budget = min(budget, self.context - (0 if self._two_parts else new))
         return budget, new
 

@@ -14,10 +14,14 @@ from bot.core.documents import FoundPassage
 from bot.core.errors import GenerationFailed
 from bot.core.text import plain, sentences
 from bot.engine.grounding import Grounding
+from bot.engine.support import Support
 from bot.inference.workers import AsyncEncoder
 from bot.tasks.extract import MOST, encoded, leading, length
 from bot.tasks.models import Writer
 from bot.tasks.sources import Source, Unit, units
+
+# The share of a sentence's words that its text must have, and the least cosine of the sentences that have most of them.
+_LEAST_SAID, _LEAST_COSINE = 0.85, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,11 @@ class Summariser:
 
     async def _checked(self, draft: str, part: Sequence[FoundPassage]) -> tuple[list[str], int]:
         """Return the sentences of a draft that a part supports, and the number of the others."""
+        checking = self._grounding.checking(part, "")
         text = " ".join(plain(draft).split())
-        said = [text[start:end] for start, end in sentences(text)]
-        grounded = (await self._grounding.check(text, part, "")).text
-        kept = [grounded[start:end] for start, end in sentences(grounded)]
+        grounded = (await checking.whole(text)).text
+        said, left = ([whole[start:end] for start, end in sentences(whole)] for whole in (text, grounded))
+        kept = [sentence for sentence in left if _is_close(await checking.examine(sentence))]
         return kept, max(0, len(said) - len(kept))
 
     async def _places(self, texts: Sequence[str], there: Sequence[Unit]) -> list[str]:
@@ -92,6 +97,17 @@ class Summariser:
         candidates = [Unit(sentence.text, sentence.place, False) for sentence in by_text.values()]
         chosen = await leading(candidates, self._encoder, MOST)
         return [by_text[unit.text] for unit in chosen]
+
+
+def _is_close(examined: tuple[str, ...] | Support) -> bool:
+    """Whether a supported sentence says what its text says, in nearly the same words.
+
+    Answers are checked against a few passages that were found for them. Over a long text, a sentence about something else finds
+    its words somewhere, so a summary is held to more.
+    """
+    if not isinstance(examined, Support):
+        return not examined
+    return examined.anywhere >= _LEAST_SAID and (examined.cosine is None or examined.cosine >= _LEAST_COSINE)
 
 
 def _quoted(unit: Unit) -> Sentence:

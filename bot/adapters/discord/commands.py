@@ -55,8 +55,8 @@ question, I say so.
 A reply to an answer, or a message in its thread, is a follow-up question. Edit your question, and I revise the answer; delete \
 it, and I delete the answer.
 
-Where an operator allows it, `/summarise` says in short what was written here or what a document says; more is in the menu of a \
-message, under Apps.
+Where an operator allows it, `/summarise` says in short what was written here or what a document says; more is in the \
+menu of a message, under Apps.
 
 `/new` starts a new conversation, `/privacy` says what is kept, `/forget me` erases what you have asked.
 """
