@@ -185,6 +185,7 @@ async def open_tasks(
 ) -> AsyncIterator[Tasks]:
     """The tasks over the documents of an index. `pause` as for `TaskModels`. No model is loaded before it is needed."""
     checking = settings.grounding.model_copy(update={"unsupported": "trim"})
-    summariser = Summariser(encoder, Grounding(encoder, None, checking))
+    grounding = await asyncio.to_thread(Grounding, encoder, None, checking)  # reads a file
+    summariser = Summariser(encoder, grounding)
     async with open_models(settings.tasks, settings.models, pause) as models:
         yield Tasks(settings.tasks, models, summariser, knowledge)

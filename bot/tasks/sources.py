@@ -1,9 +1,12 @@
 """The texts that tasks work on: a document or a section of the index, a file, messages, or a text as it is given.
 
+Making one of a long text takes longer than the event loop may be blocked, so callers do it in a thread.
+
 A source is made of passages, as the search finds them, so that the checks for answers fit; its units are the sentences and list
 items in them that can stand for themselves, each with its place.
 """
 
+import asyncio
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -91,7 +94,7 @@ async def source_of_indexed(knowledge: KnowledgeStore, path: str, section: str =
     if not passages:
         raise DocumentError(f"{path}: there is no such document. Give its path, such as guides/setup.md.")
     blocks = tuple(block for passage in passages for block in passage.blocks)
-    return source_of_document(Document(path, path, blocks), section)
+    return await asyncio.to_thread(source_of_document, Document(path, path, blocks), section)
 
 
 def _paragraphs(text: str) -> Iterator[Block]:

@@ -5,7 +5,7 @@ the summary covers all of the text in any case.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,7 @@ class Summariser:
 
     async def quoted(self, source: Source) -> Summary:
         """Return the sentences that say most. Raises DeadlineExceeded."""
-        there = units(source.passages)
+        there = await asyncio.to_thread(units, source.passages)
         return Summary(tuple(map(_quoted, await leading(there, self._encoder, length(len(there))))))
 
     async def written(self, source: Source, writer: Writer, until: float) -> Summary:
@@ -59,11 +59,11 @@ class Summariser:
         stops writing. Raises DeadlineExceeded and EngineBusy."""
         found: list[Sentence] = []
         dropped = 0
-        for part in _parts(source.passages, writer.characters):
+        for part, text in await asyncio.to_thread(_parts, source.passages, writer.characters):
             there = units(part)
             try:
                 async with asyncio.timeout_at(until):
-                    kept, lost = await self._checked(await writer.write(_text(part)), part)
+                    kept, lost = await self._checked(await writer.write(text), part)
             except (TimeoutError, GenerationFailed):
                 kept, lost = [], 0
             dropped += lost
@@ -114,28 +114,22 @@ def _quoted(unit: Unit) -> Sentence:
     return Sentence(unit.text, unit.place, True)
 
 
-def _parts(passages: Sequence[FoundPassage], largest: int) -> Iterator[list[FoundPassage]]:
-    """Yield runs of passages of up to `largest` characters."""
-    run: list[FoundPassage] = []
-    size = 0
+def _parts(passages: Sequence[FoundPassage], largest: int) -> list[tuple[list[FoundPassage], str]]:
+    """Return runs of passages, each with what a model is shown of it, of up to `largest` characters."""
+    runs: list[tuple[list[FoundPassage], str]] = []
     for found in passages:
-        own = len(_text([found]))
-        if run and size + own > largest:
-            yield run
-            run, size = [], 0
-        run.append(found)
-        size += own
-    if run:
-        yield run
+        own = _text(found)
+        if runs and len(runs[-1][1]) + len(own) <= largest:
+            run, text = runs[-1]
+            runs[-1] = ([*run, found], f"{text}\n\n{own}")
+        else:
+            runs.append(([found], own))
+    return runs
 
 
-def _text(part: Sequence[FoundPassage]) -> str:
-    """What a model is shown of a part: prose without markup, below the author of a message or the last heading."""
-    shown = []
-    for found in part:
-        head = found.title if not found.document else " ".join(found.passage.heading[-1:])
-        said = "\n".join(plain(block.text) for block in found.passage.blocks)
-        shown.append(
-            f"{plain(head)}: {said}" if head and not found.document else "\n".join(filter(None, (plain(head), said)))
-        )
-    return "\n\n".join(shown)
+def _text(found: FoundPassage) -> str:
+    """What a model is shown of a passage: prose without markup, behind the author of a message or below the last heading."""
+    said = "\n".join(plain(block.text) for block in found.passage.blocks)
+    if found.document:
+        return "\n".join(filter(None, (*map(plain, found.passage.heading[-1:]), said)))
+    return f"{found.title}: {said}" if found.title else said

@@ -1,5 +1,6 @@
 """The commands for tasks: /summarise, /translate and /task, and the menu of a message. Each result is for its asker only."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -92,7 +93,7 @@ def _menu(actions: Actions, task: Task) -> app_commands.ContextMenu:
             thread = interaction.client.get_channel(message.id)  # one that was begun from a message has its id
             if task.name == "summarise" and isinstance(thread, discord.Thread):
                 return await _latest(interaction, thread, _MOST_MESSAGES, above=message)
-            return source_of_text(readable(message, message.content))
+            return await asyncio.to_thread(source_of_text, readable(message, message.content))
 
         await actions.run_task(interaction, task.name, source)
 
@@ -103,10 +104,7 @@ def _menu(actions: Actions, task: Task) -> app_commands.ContextMenu:
 
 
 def _given(text: str) -> MakeSource:
-    async def source() -> Source:
-        return source_of_text(text)
-
-    return source
+    return lambda: asyncio.to_thread(source_of_text, text)
 
 
 async def _latest(
@@ -128,7 +126,7 @@ async def _latest(
     ]
     if not said:
         raise BotError(_NO_TEXT)
-    return source_of_messages(said[::-1])
+    return await asyncio.to_thread(source_of_messages, said[::-1])
 
 
 async def _linked(interaction: Interaction, link: str) -> Source:
@@ -144,7 +142,7 @@ async def _linked(interaction: Interaction, link: str) -> Source:
         raise BotError("There is no such message in this channel, or I may not read it.") from error
     if not message.content.strip():
         raise BotError(_NO_TEXT)
-    return source_of_text(readable(message, message.content))
+    return await asyncio.to_thread(source_of_text, readable(message, message.content))
 
 
 def _require_history(interaction: Interaction) -> None:

@@ -84,7 +84,10 @@ def tasks_router(desk: TaskDesk) -> APIRouter:
 async def _done(desk: TaskDesk, name: str, work: Work) -> Result:
     """Do the task. Whoever may ask by HTTP may use tasks, so no chat has to allow it."""
     desk.count(PLATFORM, work.user, work.user)
-    source = await desk.tasks.document(work.document, work.section) if work.document else source_of_text(work.text)
+    if work.document:
+        source = await desk.tasks.document(work.document, work.section)
+    else:
+        source = await asyncio.to_thread(source_of_text, work.text)
     return await desk.tasks.run(name, source, Owner(PLATFORM, work.user))
 
 

@@ -2,6 +2,7 @@
 or behind the command; a bot on Telegram can't read earlier messages.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from bot.adapters.layout import safe
@@ -66,10 +67,7 @@ class TaskCommands:
         return await self._with(name.lower(), caller, text)
 
     async def _with(self, name: str, caller: Caller, text: str) -> str:
-        async def source() -> Source:
-            return source_of_text(text)
-
-        return await self._done(name, caller, source)
+        return await self._done(name, caller, lambda: asyncio.to_thread(source_of_text, text))
 
     async def _done(self, name: str, caller: Caller, source: Callable[[], Awaitable[Source]]) -> str:
         chats = [str(caller.chat)]
