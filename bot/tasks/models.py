@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from bot.core.errors import SettingsError, WeightsError
+from bot.core.errors import SettingsError, WeightsError, to_install
 from bot.core.settings import GeneratorSettings, ModelsSettings, TasksSettings
 from bot.inference.generator import GenerationWorker, load_model
 from bot.inference.pipelines import Entity, Label, LoadedPipeline, load_pipeline
@@ -107,7 +107,14 @@ class TaskModels:
         settings = GeneratorSettings(
             provider="local", model=model, max_new_tokens=task.new_tokens, prompt_tokens=_PROMPT_TOKENS
         )
-        loaded = await in_thread_of_its_own(partial(load_model, settings, self._models))
+        try:
+            loaded = await in_thread_of_its_own(partial(load_model, settings, self._models))
+        except WeightsError as error:
+            if isinstance(error.__cause__, ImportError):
+                raise WeightsError(
+                    f"{model} needs further packages. Install them {to_install('translation')}"
+                ) from error
+            raise
         if loaded.prompter.architecture in _CHOOSE_BY_TOKEN:
             raise WeightsError(
                 f"{model} is told the language by a token, which isn't supported. Name a model for one pair of languages, such "
