@@ -17,7 +17,7 @@ from bot.inference.generator import GenerationWorker, load_model
 from bot.inference.pipelines import Entity, Label, LoadedPipeline, load_pipeline
 from bot.inference.prompts import Instruction
 from bot.inference.workers import InferenceWorker, ModelCall, in_thread_of_its_own, step_back
-from bot.tasks.registry import Task
+from bot.tasks.registry import Task, shown
 
 Worker = TypeVar("Worker")
 # Texts of one model that wait or are in work.
@@ -39,7 +39,7 @@ class Writer:
 
     @property
     def name(self) -> str:
-        return self.worker.name
+        return shown(self.worker.name)
 
     @property
     def characters(self) -> int:

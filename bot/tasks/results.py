@@ -18,8 +18,8 @@ _LEAST = 0.05
 class Result:
     """What a task has found out about a text.
 
-    `model` is the id of the model, "" where the text speaks in its own words. `text` is for people, without markup; `details`
-    are the same in parts, of JSON types.
+    `model` is the id of the model, or the name of its folder, "" where the text speaks in its own words. `text` is for people,
+    without markup; `details` are the same in parts, of JSON types.
     """
 
     task: str

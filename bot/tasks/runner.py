@@ -19,7 +19,7 @@ from bot.observability import metrics
 from bot.storage.base import KnowledgeStore
 from bot.tasks import results
 from bot.tasks.models import TaskModels, Writer, open_models
-from bot.tasks.registry import Pipeline, Task, task_named
+from bot.tasks.registry import Pipeline, Task, shown, task_named
 from bot.tasks.results import Result
 from bot.tasks.sources import Source, source_of_indexed
 from bot.tasks.summaries import Summariser
@@ -122,7 +122,7 @@ class Tasks:
         if task.pipeline is Pipeline.TEXT:
             return await self._translated(task, source)
         found = await self._models.read(task, source.text)
-        return results.of_found(task.name, task.model(self._settings), found)
+        return results.of_found(task.name, shown(task.model(self._settings)), found)
 
     async def _summarised(self, task: Task, source: Source, until: float) -> Result:
         writer = await self._models.writer(task)
@@ -142,7 +142,7 @@ class Tasks:
 
     async def _surveyed(self, task: Task, texts: Sequence[str], _until: float) -> Result:
         found = [await self._models.read(task, text) for text in texts]
-        return results.of_survey(task.name, task.model(self._settings), found)
+        return results.of_survey(task.name, shown(task.model(self._settings)), found)
 
 
 def _fitting(name: str, source: Source) -> Task:

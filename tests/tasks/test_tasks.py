@@ -176,8 +176,8 @@ async def test_a_thread_is_summarised_with_its_authors(summariser):
     assert model.read[0].startswith("Ann: The release is on Monday.")
 
 
-@pytest.mark.parametrize("kind", ["bart", "t5", "qwen", "gpt2", "dialogpt"])
-async def test_every_kind_of_model_writes_summaries(application_of, tiny, kind):
+@pytest.mark.parametrize("kind", ["bart", "gpt2"])
+async def test_models_of_both_kinds_write_summaries(application_of, tiny, kind):
     """Tiny ones have learned nothing, so that nothing of theirs is kept, and the text speaks for itself."""
     async with application_of(summarise_model=tiny(kind)) as application:
         result = await application.tasks.run(
@@ -202,6 +202,7 @@ async def test_texts_are_labelled_and_names_found(application_of, moods, names):
         with pytest.raises(BotError, match="says nothing about many texts"):
             await tasks.survey("translate", ["It is good"], ANN)
     assert glad.details["labels"][0]["name"] == "POSITIVE"
+    assert glad.model == "moods"  # not the whole path of the folder
     assert annoyed.text.startswith("NEGATIVE: ")
     assert named.text == "LOC: Berlin\nPER: Ann"
     assert (mood.text, mood.details["counts"]) == ("POSITIVE: 2 of 3\nNEGATIVE: 1 of 3", {"POSITIVE": 2, "NEGATIVE": 1})
@@ -248,15 +249,18 @@ async def test_what_is_too_long_empty_or_unknown_is_refused(application):
 async def test_a_task_that_takes_too_long_is_given_up_or_stopped(application_of, monkeypatch, moods):
     """By its owner only; the thread of the questions is not touched, and the next task runs."""
     entered, go_on = threading.Event(), threading.Event()
-    async with application_of(sentiment_model=moods, deadline_seconds=0.5) as application:
+    async with application_of(sentiment_model=moods) as application:
         tasks, source = application.tasks, source_of_text("It is good.")
-        await tasks.run("sentiment", source, ANN)
+        await tasks.run("sentiment", source, ANN)  # loads the model, which may take longer than the deadline below
+        settings = tasks._settings
+        tasks._settings = settings.model_copy(update={"deadline_seconds": 0.2})
         worker = tasks._models._loading["sentiment"].result()
         monkeypatch.setattr(type(worker.models), "read", lambda *_: (entered.set(), go_on.wait(), [])[-1])
         with pytest.raises(DeadlineExceeded):
             await tasks.run("sentiment", source, ANN)
+        tasks._settings = settings
         running = asyncio.create_task(tasks.run("sentiment", source, ANN))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         assert not tasks.stop(Owner("test", "bob"))
         assert tasks.stop(ANN)
         with pytest.raises(BotError, match="Stopped"):
