@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.commands import answers, documents, evaluation, finetune, models, operations, serving
+from bot.commands import answers, documents, evaluation, finetune, models, operations, serving, tasks
 from bot.commands.common import ExitCode, complain, say
 from bot.core.errors import BotError, SettingsError
 from bot.core.process import protect_memory
@@ -77,6 +77,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     serving.chat,
     serving.ask,
     models.generate,
+    tasks.task,
     documents.search,
     documents.index,
     operations.status,

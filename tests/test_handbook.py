@@ -21,9 +21,10 @@ from pydantic import SecretStr
 from bot import __version__
 from bot.adapters import terminal
 from bot.adapters.discord import rendering
+from bot.adapters.discord import tasks as discord_tasks
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.commands import command_tree
-from bot.adapters.http import answers_router, openai_router
+from bot.adapters.http import answers_router, openai_router, tasks_router
 from bot.adapters.telegram import incoming, polling
 from bot.adapters.telegram.menus import menus
 from bot.cli import app
@@ -38,6 +39,8 @@ from bot.knowledge import search
 from bot.knowledge.loaders import LOADERS, load
 from bot.observability import metrics
 from bot.questions import administration, queue
+from bot.tasks import extract
+from bot.tasks.registry import TASKS
 from bot.training.reader import ReaderTraining
 
 ROOT = Path(__file__).parent.parent
@@ -320,6 +323,11 @@ NUMBERS_IN_PROSE = [
     ("privacy.md", "is kept for {storage.answer_days:g} days"),
     ("privacy.md", "is erased after {storage.answer_days:g} days"),
     ("privacy.md", "A conversation is no longer used after {minutes:g} minutes"),
+    ("tasks.md", "quotes {fewest_sentences} to {most_sentences} sentences of the text"),
+    ("tasks.md", "{default_messages} by default and {most_messages} at most"),
+    ("tasks.md", "takes up to {task[summarise].characters:,} characters"),
+    ("tasks.md", "`translate` up to {task[translate].characters:,}"),
+    ("tasks.md", "the other tasks up to {task[entities].characters:,}"),
     ("telegram.md", "longer than {stale:g} seconds is answered with a word of regret"),
     ("telegram.md", "after its time, which is {poll} seconds"),
     ("tokens.md", "The maximum length of a passage is {knowledge.passage_tokens} tokens"),
@@ -349,6 +357,11 @@ def test_numbers_in_sentences_are_those_of_the_program(page: str, sentence: str)
         most_declined=administration._MOST_DECLINED,
         fewest=calibration._MIN_ANSWERS,
         training=ReaderTraining(),
+        task=TASKS,
+        fewest_sentences={2: "two"}[extract.FEWEST],
+        most_sentences={7: "seven"}[extract.MOST],
+        default_messages=discord_tasks._MESSAGES,
+        most_messages=discord_tasks._MOST_MESSAGES,
         reader_window=span_model._WINDOW,
         reader_question=span_model._LONGEST_QUESTION,
         reader_answer=span_model._LONGEST_ANSWER,
@@ -408,7 +421,7 @@ def test_the_commands_of_telegram_are_documented() -> None:
 
 async def test_the_commands_of_discord_are_documented_and_exist() -> None:
     """The page on Discord names every command, and no other."""
-    actions = SimpleNamespace(settings=Settings().discord)
+    actions = SimpleNamespace(settings=Settings().discord, tasks=True)
     tree = command_tree(discord.Client(intents=discord.Intents.none()), cast(Actions, actions))
     there = {f"/{command.qualified_name}" for command in tree.walk_commands() if not hasattr(command, "walk_commands")}
     named = [span for span in spans(pages()[HANDBOOK / "discord.md"]) if re.fullmatch(r"/[a-z]+( [a-z]+)?", span)]
@@ -429,7 +442,7 @@ def test_every_metric_is_documented_and_exists() -> None:
 
 def test_every_address_of_the_http_server_is_documented_and_exists() -> None:
     """The table of addresses has those of the description, and the page."""
-    [*routers] = (answers_router(cast(Any, None)), openai_router(cast(Any, None)))
+    [*routers] = (router(cast(Any, None)) for router in (answers_router, openai_router, tasks_router))
     api = {route.path for router in routers for route in cast(Any, router).routes} - {"/v1/models/{model}"}
     table = set(re.findall(r"^\| `[A-Z]+ ([^`]+)`", pages()[HANDBOOK / "http.md"], re.MULTILINE))
     assert table == api | {"/health/live", "/health/ready", "/metrics", "/docs"}

@@ -5,6 +5,7 @@
 makes them all, to try the program with: `BOT_GENERATOR__PROVIDER=local BOT_GENERATOR__MODEL=FOLDER/copying`.
 """
 
+import json
 import random
 import sys
 from collections.abc import Callable
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     AutoModelForCausalLM,
     BartConfig,
     BartForConditionalGeneration,
+    BertConfig,
+    BertForSequenceClassification,
+    BertForTokenClassification,
     DeepseekV3Config,
     Gemma3TextConfig,
     GenerationConfig,
@@ -25,6 +29,9 @@ from transformers import (
     GPT2LMHeadModel,
     GPTNeoConfig,
     LlamaConfig,
+    MarianConfig,
+    MarianMTModel,
+    MarianTokenizer,
     MistralConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -174,6 +181,104 @@ def t5(folder: Path) -> Path:
     return _save(T5ForConditionalGeneration(config), tokens, folder)
 
 
+_BERT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+_NAMES = {0: "O", 1: "B-PER", 2: "I-PER", 3: "B-LOC", 4: "I-LOC"}
+
+
+def _bert(folder: Path, kind: type[Any], labels: dict[int, str]) -> tuple[Any, Any]:
+    """A BERT kind with a head for labels, and its tokenizer, of single words."""
+    torch.manual_seed(5)
+    vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3}
+    for word in "good great bad awful ann paul berlin paris is the was in and . , lives it a day".split():
+        vocabulary[word] = len(vocabulary)
+    built = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    built.normalizer = normalizers.Lowercase()
+    built.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    built.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    specials = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    tokens = PreTrainedTokenizerFast(tokenizer_object=built, model_max_length=32, **specials)
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=32, id2label=labels, **_BERT, **dropout)
+    config.label2id = {name: number for number, name in labels.items()}
+    return kind(config), tokens
+
+
+def moods(folder: Path) -> Path:
+    """A text classifier that has learned which words are glad and which annoyed."""
+    model, tokens = _bert(folder, BertForSequenceClassification, {0: "NEGATIVE", 1: "POSITIVE"})
+    glad, annoyed = "good great", "bad awful"
+    texts = [
+        f"{start} {word} {end}"
+        for start in ("it is", "the day was")
+        for word in (glad + " " + annoyed).split()
+        for end in ("", ".", "and a day")
+    ]
+    wanted = torch.tensor([int(any(word in text for word in glad.split())) for text in texts])
+    _learn(model, tokens(texts, padding=True, return_tensors="pt"), wanted)
+    return _save(model, tokens, folder)
+
+
+def names(folder: Path) -> Path:
+    """A token classifier that has learned two people and two places."""
+    model, tokens = _bert(folder, BertForTokenClassification, _NAMES)
+    texts = [
+        f"{person} lives in {place} and it is good ." for person in ("ann", "paul") for place in ("berlin", "paris")
+    ]
+    given = tokens(texts, padding=True, return_tensors="pt")
+    known = {
+        tokens.convert_tokens_to_ids(word): label
+        for word, label in (("ann", 1), ("paul", 1), ("berlin", 3), ("paris", 3))
+    }
+    wanted = given["input_ids"].apply_(lambda token: known.get(token, 0))
+    given = tokens(texts, padding=True, return_tensors="pt")
+    _learn(model, given, wanted)
+    return _save(model, tokens, folder)
+
+
+def _learn(model: Any, given: Any, wanted: Any) -> None:
+    """Teach a classifier its few examples by heart."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        logits = model(**given).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, -2), wanted.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def marian(folder: Path) -> Path:
+    """A translating kind for one pair of languages, with tokenizers of the library sentencepiece."""
+    import sentencepiece
+
+    torch.manual_seed(6)
+    folder.mkdir(parents=True)
+    for side in ("source", "target"):
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(_CORPUS * 4),
+            model_prefix=str(folder / side),
+            vocab_size=120,
+            minloglevel=2,
+            hard_vocab_limit=False,
+        )
+        (folder / f"{side}.vocab").unlink()
+        (folder / f"{side}.model").rename(folder / f"{side}.spm")
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "source.spm"))
+    words = ["</s>", "<unk>", *(pieces.id_to_piece(number) for number in range(3, pieces.get_piece_size())), "<pad>"]
+    (folder / "vocab.json").write_text(
+        json.dumps({word: number for number, word in enumerate(words)}), encoding="utf-8"
+    )
+    pad = len(words) - 1
+    tokens = MarianTokenizer(
+        str(folder / "source.spm"), str(folder / "target.spm"), str(folder / "vocab.json"), model_max_length=64
+    )
+    layers = {f"{part}_{name}": size for part in ("encoder", "decoder") for name, size in _PARTS.items()}
+    ends = {"pad_token_id": pad, "eos_token_id": 0, "decoder_start_token_id": pad, "forced_eos_token_id": 0}
+    config = MarianConfig(vocab_size=len(words), d_model=32, max_position_embeddings=64, **layers, **ends)
+    return _save(MarianMTModel(config), tokens, folder)
+
+
 # --- one that has learned something -----------------------------------------------------------------------------------
 
 _THINGS = (
@@ -302,6 +407,9 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "deepseek-r1": partial(chat, config=Qwen2Config, template=THINKING_TEMPLATE, **_DEEPSEEK),
     "t5": t5,
     "bart": bart,
+    "moods": moods,
+    "names": names,
+    "marian": marian,
 }
 
 

@@ -70,11 +70,17 @@ def policy(
     platform: PlatformArgument,
     chat: Annotated[str, typer.Argument(help="The id of the chat. Left out: show all policies.")] = "",
     policy: Annotated[str, typer.Argument(help="mention, always, forum, off, or default.")] = "",
+    tasks: Annotated[
+        bool, typer.Option("--tasks", help="Whether tasks may be used there instead: on, off, or default.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Show, or set for one chat, when the bot answers there."""
     from bot.core.messages import Policy
 
+    if tasks:
+        _policy_of_tasks(platform, chat, policy, config)
+        return
     wanted = None
     if policy not in ("", "default"):
         try:
@@ -93,6 +99,24 @@ def policy(
                 say(f"{known}: {kept}")
 
     with_application(settings_of(config), change, fresh=False)
+
+
+def _policy_of_tasks(platform: str, chat: str, state: str, config: Path | None) -> None:
+    from bot.tasks.places import STATES, TaskPlaces
+
+    if state not in ("", *STATES):
+        raise typer.BadParameter(f"{state}: {', '.join(STATES)}")
+    settings = settings_of(config)
+
+    async def change(application: "Application") -> None:
+        places = TaskPlaces(application.stores.journal.platforms, allowed=settings.tasks.allowed)
+        if state:
+            await places.set(platform, chat, state)
+        for known, kept in (await places.states(platform)).items():
+            if known == chat or not chat:
+                say(f"{known}: {kept}")
+
+    with_application(settings, change, fresh=False)
 
 
 def forget(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bot.questions.administration import Administration
     from bot.questions.dispatcher import Dispatcher
     from bot.runtime.application import Application
+    from bot.tasks.desk import TaskDesk
 
 # As many passages as anyone looks through in the list of an inline query.
 _INLINE_RESULTS = 5
@@ -75,7 +76,10 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
             from bot.adapters.discord import DiscordAdapter
 
             journal, forget = application.stores.journal, application.answering.conversations.forget
-            made.append(DiscordAdapter(dispatcher.admission, administration, journal, forget, settings.discord))
+            desk = _desk(application, dispatcher)
+            made.append(
+                DiscordAdapter(dispatcher.admission, administration, journal, forget, settings.discord, tasks=desk)
+            )
         if "telegram" in settings.platforms:
             telegram = _telegram(application, dispatcher, administration)
             made.append(telegram)
@@ -90,6 +94,14 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
     asyncio.run(serve(settings, services, refresh_index, set_damaged_aside=set_damaged_aside))
 
 
+def _desk(application: "Application", dispatcher: "Dispatcher") -> "TaskDesk":
+    from bot.tasks.desk import TaskDesk
+    from bot.tasks.places import TaskPlaces
+
+    places = TaskPlaces(application.stores.journal.platforms, allowed=application.settings.tasks.allowed)
+    return TaskDesk(application.tasks, places, dispatcher.admission.count)
+
+
 def _telegram(
     application: "Application", dispatcher: "Dispatcher", administration: "Administration"
 ) -> "TelegramAdapter":
@@ -99,7 +111,10 @@ def _telegram(
         return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS)]
 
     journal, forget = application.stores.journal, application.answering.conversations.forget
-    return TelegramAdapter(dispatcher.admission, administration, journal, forget, search, application.settings)
+    desk = _desk(application, dispatcher)
+    return TelegramAdapter(
+        dispatcher.admission, administration, journal, forget, search, application.settings, tasks=desk
+    )
 
 
 def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpAdapter":
@@ -112,6 +127,7 @@ def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Seque
         application.settings.http,
         webhooks=webhooks,
         health=application.health,
+        tasks=_desk(application, dispatcher),
     )
     if webhooks or not application.settings.platforms:  # nobody could ask without it
         adapter.server.listen()

@@ -325,6 +325,39 @@ class GroundingSettings(Section):
     )
 
 
+class TasksSettings(Section):
+    allowed: bool = Field(
+        False,
+        description="Whether people may have messages and documents summarised, translated and the like in chats for which "
+        "nothing else was set. Turn it on where they may in all chats.",
+    )
+    deadline_seconds: Seconds = Field(
+        60, description="Seconds that one task may take. Raise it where a model is slow and people are patient."
+    )
+    summarise_model: str = Field(
+        "",
+        description="The model that words summaries: BART and T5 kinds, or one for chats, as an id or a folder. Empty: the "
+        "sentences that say most are quoted.",
+    )
+    translate_model: str = Field(
+        "", description="The model that translates: Marian and T5 kinds, or one for chats, as an id or a folder."
+    )
+    language: str = Field(
+        "",
+        description="The language to translate into, by its English name. Models that were made for one pair of languages "
+        "need none.",
+    )
+    sentiment_model: str = Field(
+        "", description="The model for text classification whose classes are moods, as an id or a folder."
+    )
+    classify_model: str = Field(
+        "", description="The model for text classification whose classes are anything else, as an id or a folder."
+    )
+    entities_model: str = Field(
+        "", description="The model for token classification that finds names, as an id or a folder."
+    )
+
+
 class FinetuningSettings(Section):
     chat_messages: bool = Field(
         False,
@@ -572,6 +605,7 @@ class Settings(BaseSettings):
     answer: AnswerSettings = AnswerSettings()
     generator: GeneratorSettings = GeneratorSettings()
     grounding: GroundingSettings = GroundingSettings()
+    tasks: TasksSettings = TasksSettings()
     finetuning: FinetuningSettings = FinetuningSettings()
     conversation: ConversationSettings = ConversationSettings()
     queue: QueueSettings = QueueSettings()

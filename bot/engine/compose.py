@@ -40,7 +40,7 @@ _MAX_ROWS = 10
 # A longer block is too much for a chat, even if all of it is asked for.
 _LONGEST_BLOCK = 3000  # characters
 # A text that begins with one of these can't be understood without the one before it.
-_LEANS_BACK = re.compile(
+LEANS_BACK = re.compile(
     r"[*_`\"'(]*(?:it|its|this|that|these|those|they|their|them|he|she|his|her|such|so|then|thus|hence|therefore|"
     r"otherwise|instead|however|but|and|also|in (?:this|that|which) (?:case|way)|if (?:so|not)|to do (?:so|this|that))\b",
     re.IGNORECASE,
@@ -180,7 +180,7 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
     if sum(sizes) <= _LONGEST_ANSWER:
         return 0, len(blocks) - 1
     first = last = place
-    while first and (introduces(blocks[first - 1], blocks[first]) or _LEANS_BACK.match(blocks[first].text)):
+    while first and (introduces(blocks[first - 1], blocks[first]) or LEANS_BACK.match(blocks[first].text)):
         first -= 1
     filled = sum(sizes[first : place + 1])
     while last + 1 < len(blocks):

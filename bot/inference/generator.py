@@ -6,8 +6,6 @@ where callers set their own deadlines and may close the stream at any time, so t
 
 import asyncio
 import copy
-import os
-import sys
 import threading
 import time
 import warnings
@@ -24,9 +22,10 @@ from bot.core.errors import EngineBusy, GenerationFailed, WeightsError, to_insta
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
 from bot.inference.prompter import Encoded, Prompter
-from bot.inference.prompts import Material
+from bot.inference.prompts import Material, Prompt
 from bot.inference.tuned import require_base
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights, missing_files
+from bot.inference.workers import step_back
 from bot.observability import metrics
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -103,7 +102,7 @@ class LocalModel:
             "seconds": round(time.perf_counter() - started, 2),
         }
 
-    def encode(self, prompt: Material | str) -> Encoded:
+    def encode(self, prompt: Prompt) -> Encoded:
         """Return the prompt as tokens, shortened to fit."""
         return self.prompter.encode(prompt)
 
@@ -297,15 +296,13 @@ _END = object()
 _STOPS_WITHIN = 15.0  # seconds
 # A model that hangs this often isn't tried again: each time costs a thread with its memory.
 _MOST_STUCK = 3
-# Generation yields the processor to the reader; while nothing is read it is as fast as without.
-_NICENESS = 15
 
 
 @dataclass(eq=False, slots=True)
 class _TextRequest:
     """A text to generate, with the queue by which its pieces reach the caller's event loop."""
 
-    prompt: Material | str
+    prompt: Prompt
     loop: asyncio.AbstractEventLoop
     pieces: "asyncio.Queue[str | Exception | object]" = field(default_factory=asyncio.Queue)
     row: Row | None = None
@@ -345,7 +342,13 @@ class GenerationWorker:
     def name(self) -> str:
         return self._model.name
 
-    async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
+    @property
+    def prompter(self) -> Prompter:
+        """What makes the prompts of the model."""
+        return self._model.prompter
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str, None]:
+        """As `Generator.stream`; instructions are followed too."""
         request = _TextRequest(prompt, asyncio.get_running_loop())
         with self._changed:
             if self._closed:
@@ -400,10 +403,7 @@ class GenerationWorker:
         self._begin_work()
 
     def _work(self) -> None:
-        # Only Linux has a niceness per thread; the threads that torch starts from this one inherit it.
-        with suppress(OSError):
-            if sys.platform == "linux":
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        step_back()
         while True:
             with self._changed:
                 while not (self._waiting or self._closed):

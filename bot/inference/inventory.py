@@ -13,6 +13,8 @@ from bot.inference.weights import Weights, cached_folder, choose_precision, find
 from bot.storage.base import GENERATORS
 
 _BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
+# The settings of models for tasks that write, which are loaded in the number format that suits the machine.
+_WRITE = frozenset({"summarise_model", "translate_model"})
 _FILES = ("*.safetensors", "*.bin")
 
 
@@ -47,6 +49,9 @@ def installed(settings: Settings) -> Iterator[Installed]:
         yield from _tuned(settings)
     elif generator.provider == "openai":
         yield Installed("generator", generator.model, None, source=generator.base_url)
+    for name, model in settings.tasks:
+        if name.endswith("_model") and model:
+            yield _found(name.removesuffix("_model"), model, "", "auto" if name in _WRITE else "float32", pickled=True)
 
 
 def _tuned(settings: Settings) -> Iterator[Installed]:

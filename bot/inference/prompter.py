@@ -5,15 +5,17 @@ Training and serving both use it, so that prompts are the same in both, token fo
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.core.settings import GeneratorSettings
 from bot.inference import prompts
-from bot.inference.prompts import Material, Style
+from bot.inference.prompts import Instruction, Material, Prompt, Style
 
 # Architectures that summarise; their prompt is the passages alone.
 _SUMMARISERS = frozenset({"bart", "pegasus", "pegasus_x", "led", "bigbird_pegasus", "mbart"})
+# Architectures that have learned many tasks, each by a prefix. Others that are trained like them have learned one.
+_TAKE_PREFIX = frozenset({"t5", "mt5", "umt5", "longt5"})
 # A tokenizer without a limit has a huge number.
 _NO_LIMIT = 1_000_000
 _ANSWER = "(the answer)"
@@ -37,22 +39,36 @@ class Prompter:
         self._tokenizer = tokenizer
         self._settings = settings
         self._two_parts: bool = bool(config.is_encoder_decoder)
+        self.architecture: str = config.model_type
+        self._takes_prefix = self.architecture in _TAKE_PREFIX
         self.style = _style(settings.style, config.model_type, self._two_parts, tokenizer, settings.model)
         self.context = _context(config, tokenizer)
         self.ends = _end_tokens(generation, config, tokenizer)
         self._special_tokens = sorted(_special_tokens(tokenizer), key=len, reverse=True)
         self._stops = (*settings.stop, *_STOPS.get(self.style, ()))
 
-    def encode(self, prompt: Material | str) -> Encoded:
+    @property
+    def takes_orders(self) -> bool:
+        """Whether the model is told what to do with a text; others were made for one thing."""
+        return self._takes_prefix or not self._two_parts
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """The largest number of tokens of (a prompt, the text behind it)."""
+        new, budget = self._settings.max_new_tokens, self._settings.prompt_tokens
+        if self.context is not None:
+            new = min(new, self.context - 1 if self._two_parts else self.context // 2)
+            budget = min(budget, self.context - (0 if self._two_parts else new))
+        return budget, new
+
+    def encode(self, prompt: Prompt) -> Encoded:
         """Return the prompt as tokens, shortened to fit."""
         settings = self._settings
-        new = settings.max_new_tokens
-        budget = settings.prompt_tokens
-        if self.context is not None:
-            new = new if self._two_parts else min(new, self.context // 2)
-            budget = min(budget, self.context - (0 if self._two_parts else new))
+        budget, new = self.room
         if isinstance(prompt, str):
             return Encoded(self._tokens(prompt)[-budget:], new, settings.stop)
+        if isinstance(prompt, Instruction):
+            return Encoded(self._instruction(prompt, budget), new, self._stops)
         material = prompts.harmless_material(prompt, self._special_tokens)
         material = prompts.fitted(material, budget, lambda material: len(self._prompt(material)))
         tokens = self._prompt(material)
@@ -68,6 +84,23 @@ class Prompter:
             return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token))
         make = {Style.QUESTION: prompts.question_and_context, Style.SUMMARY: prompts.summary}
         return self._tokens(make.get(self.style, prompts.completion)(material))
+
+    def _instruction(self, instruction: Instruction, budget: int) -> list[int]:
+        """Return an instruction as tokens; the end of its text is left out where it is too long."""
+
+        def encoded(text: str) -> list[int]:
+            given = replace(instruction, text=text)
+            if self.style is Style.CHAT:
+                chat = self._from_template(prompts.instructed(given))
+                return self._tokens(prompts.without_thinking(chat), special=False)
+            if self.style is Style.DIALOGUE:
+                return self._tokens(f"{given.text}{self._tokenizer.eos_token}")
+            if self.style is Style.COMPLETION:
+                return self._tokens(prompts.labelled(given))
+            return self._tokens(f"{given.prefix}{given.text}" if self._takes_prefix else given.text)
+
+        text = prompts.harmless(instruction.text, self._special_tokens)
+        return encoded(prompts.shortened(text, budget, lambda text: len(encoded(text))))[-budget:]
 
     def _chat(self, messages: Sequence[prompts.Message]) -> str:
         """Return the messages in the model's template. Templates without a system role raise an error or drop its message."""

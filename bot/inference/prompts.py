@@ -50,6 +50,25 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
+class Instruction:
+    """A text, and what a model is to do with it, in the form that each kind of model understands.
+
+    `told`: to a model that follows instructions. `prefix`: what T5 kinds have learned to stand before such a text. `label`:
+    what stands behind the text, for a base model to go on from. Models made for one purpose, such as BART kinds, get the text
+    alone.
+    """
+
+    text: str
+    told: str
+    prefix: str = ""
+    label: str = ""
+
+
+Prompt = Material | Instruction | str
+"""What a model is asked to write about. A text is continued as it stands."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a chat; `role` is system, user or assistant."""
 
@@ -127,6 +146,17 @@ def summary(material: Material) -> str:
     return "\n".join(excerpt.text for excerpt in material.excerpts)
 
 
+def instructed(instruction: Instruction) -> list[Message]:
+    """Return one user message: small models heed what stands beside the text more than a system message."""
+    return [Message("user", f"{instruction.told}\n\n{instruction.text}")]
+
+
+def labelled(instruction: Instruction) -> str:
+    """Return the text and the label that a base model goes on from. An empty line would end it."""
+    text = re.sub(r"\n\s*\n", "\n", instruction.text.strip())
+    return f"{text}\n\n{instruction.label}:"
+
+
 def _messages(turns: Sequence[Turn]) -> list[Message]:
     pairs = ((Message("user", turn.question), Message("assistant", turn.answer)) for turn in turns)
     return [message for pair in pairs for message in pair]
@@ -181,6 +211,14 @@ def harmless_material(material: Material, special_tokens: Sequence[str] = ()) ->
         excerpts=tuple(Excerpt(clean(excerpt.place), clean(excerpt.text)) for excerpt in material.excerpts),
         turns=tuple(Turn(clean(turn.question), clean(turn.answer)) for turn in material.turns),
     )
+
+
+def shortened(text: str, room: int, count: Callable[[str], int]) -> str:
+    """Return as much of the beginning of a text as has at most `room` tokens by `count`, up to the end of a word."""
+    while text and (size := count(text)) > room:
+        text = text[: int(len(text) * min(0.95, room / size))]
+        text = text[: max(text.rfind(" "), 0)]
+    return text
 
 
 def _opened(token: str) -> str:

@@ -7,6 +7,8 @@ thread, not when the caller gives up, because a running model call can't be stop
 
 import asyncio
 import math
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -271,6 +273,35 @@ def _travelling(error: BaseException) -> Exception:
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     return RuntimeError(f"a model call raised {error!r}")
+
+
+# Threads that step back yield the processor to the others; while these do nothing it is as fast as without.
+_NICENESS = 15
+
+
+def step_back() -> None:
+    """Let the other threads go before the calling one, and before those that torch starts from it."""
+    with suppress(OSError):
+        if sys.platform == "linux":  # only Linux has a niceness per thread
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+async def in_thread_of_its_own(load: Callable[[], Loaded]) -> Loaded:
+    """Load in a daemon thread, which doesn't keep the process alive, and return the result. Raises what `load` raises.
+
+    A load can't be stopped: after a cancellation it goes on, and its result is thrown away.
+    """
+    future: Future[Loaded] = Future()
+    future.set_running_or_notify_cancel()
+
+    def work() -> None:
+        try:
+            future.set_result(load())
+        except BaseException as error:  # raised where the result is awaited
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="load", daemon=True).start()
+    return await asyncio.wrap_future(future)
 
 
 class AsyncEncoder:

@@ -31,6 +31,8 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 Info("knowledge_bot", "Which version runs.", registry=REGISTRY).info({"version": __version__})
 
+TASKS = Counter("knowledge_bot_tasks", "Tasks, by how they ended.", ["task", "outcome"], registry=REGISTRY)
+
 # --- questions
 
 ACCEPTED = Counter("knowledge_bot_questions_accepted", "Questions taken in.", ["platform"], registry=REGISTRY)

@@ -7,6 +7,7 @@ already, or where its author or chat asks too often.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from bot.core.errors import EngineBusy, RateLimited
@@ -126,6 +127,13 @@ class Admission:
             await asyncio.gather(*(work.dropped() for work in theirs))
             await self._journal.erasure.forget_author(platform, author)  # the engine may have been quicker
         return forgotten
+
+    def count(self, platform: str, chat: str, author: str) -> None:
+        """Count something else that a person asks for like a question. Raises RateLimited, and EngineBusy if the bot stops."""
+        if not self._open:
+            raise EngineBusy(self.waiting)
+        if self._limits:
+            self._limits.count(Question("", "", author, Address(platform, chat, ""), datetime.now(UTC)))
 
     def close(self) -> None:
         """Refuse every question from now on."""

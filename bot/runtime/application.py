@@ -30,6 +30,7 @@ from bot.runtime.loading import load_generator, open_worker
 from bot.storage.data_folder import CANDIDATE
 from bot.storage.sqlite.journal import SqliteJournal
 from bot.storage.sqlite.knowledge import SqliteKnowledge
+from bot.tasks.runner import Tasks, open_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Application:
     inference: Inference
     answering: Answering
     indexer: Indexer
+    tasks: Tasks
 
 
 @asynccontextmanager
@@ -101,7 +103,10 @@ async def open_application(
         answering = engines.answering(phraser, loaded)
         reviewer = _golden_questions(settings, stores, engines, answering.engine, accept=accept) if golden else None
         indexer = _indexer(settings, stores, inference, reviewer)
-        yield Application(settings, health, stores, inference, answering, indexer)
+        tasks = await stack.enter_async_context(
+            open_tasks(settings, inference.encoder, stores.knowledge, worker.let_pass)
+        )
+        yield Application(settings, health, stores, inference, answering, indexer, tasks)
 
 
 def administration_of(application: Application, dispatcher: Dispatcher | None = None) -> Administration:

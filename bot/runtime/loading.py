@@ -2,12 +2,9 @@
 
 import asyncio
 import gc
-import threading
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
@@ -19,11 +16,10 @@ from bot.inference.generator import GenerationWorker, Generator, load_model
 from bot.inference.remote import DailyBudget, RemoteGenerator
 from bot.inference.span_model import load_span_model
 from bot.inference.tuned import chosen
-from bot.inference.workers import InferenceWorker, Models
+from bot.inference.workers import InferenceWorker, Models, in_thread_of_its_own
 from bot.observability.health import Component
 
 _log = structlog.stdlib.get_logger(__name__)
-T = TypeVar("T")
 
 
 def load_models(settings: Settings) -> Models:
@@ -71,7 +67,7 @@ async def load_generator(
 
         async def load() -> None:
             try:
-                generator = await _in_thread(partial(make_generator, settings, pause))
+                generator = await in_thread_of_its_own(partial(make_generator, settings, pause))
             except BotError as error:
                 _do_without(phraser, settings, component, error)
             else:
@@ -110,21 +106,3 @@ def _do_without(phraser: Phraser, settings: Settings, component: Component, erro
     component.failed(f"{error} The documents are quoted.")
     phraser.do_without("the model could not be loaded")
     _log.warning("no generator: the documents are quoted", model=settings.generator.model, error=str(error))
-
-
-async def _in_thread(load: Callable[[], T]) -> T:
-    """Load in a daemon thread, which doesn't keep the process alive, and return the result. Raises what `load` raises.
-
-    A load can't be stopped: after a cancellation it goes on, and its result is thrown away.
-    """
-    future: Future[T] = Future()
-    future.set_running_or_notify_cancel()
-
-    def work() -> None:
-        try:
-            future.set_result(load())
-        except BaseException as error:  # raised where the result is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=work, name="load", daemon=True).start()
-    return await asyncio.wrap_future(future)

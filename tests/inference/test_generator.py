@@ -20,7 +20,7 @@ from bot.core.messages import Turn
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference.generator import GenerationWorker, Generator, LocalModel, Row, load_model
 from bot.inference.prompter import Encoded
-from bot.inference.prompts import Excerpt, Material, Style
+from bot.inference.prompts import Excerpt, Instruction, Material, Style
 
 MATERIAL = Material(
     "how hot should the water be?",
@@ -45,6 +45,30 @@ async def worker_of():
     yield make
     for worker in workers:
         await worker.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "prompt"),
+    [
+        ("qwen", "<|im_start|>user\nSummarise it.\n\nUse soft water.<|im_end|>\n<|im_start|>assistant\n"),
+        ("gpt2", "Use soft water.\n\nSummary:"),
+        ("dialogpt", "Use soft water.<|endoftext|>"),
+        ("t5", "summarize: Use soft water."),
+        ("bart", "Use soft water."),
+    ],
+)
+def test_every_kind_of_model_is_told_what_to_do_in_its_own_form(tiny, kind, prompt):
+    """And a text that is too long loses its end, not what is to be done with it."""
+    model = load(tiny(kind))
+    instruction = Instruction("Use soft water.", "Summarise it.", "summarize: ", "Summary")
+    assert model._tokenizer.decode(model.encode(instruction).tokens) == prompt
+    budget, _ = model.prompter.room
+    long = model.encode(replace(instruction, text="Use soft water. " * budget)).tokens
+    assert len(long) <= budget
+    beginning, _, end = prompt.partition("Use soft water.")
+    shown = model._tokenizer.decode(long)
+    assert shown.startswith(beginning + "Use soft water. Use")
+    assert shown.endswith(end)
 
 
 async def written(generator: Generator, prompt: Material | str) -> str:

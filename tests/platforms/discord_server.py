@@ -526,6 +526,8 @@ class DiscordServer:
                 return await self._post_message(channel, call)
             case ("GET", "channels", channel, "messages"):
                 return self._history(channel, request)
+            case ("GET", "channels", channel, "messages", message):
+                return self._as_seen(self._found(channel, message))
             case ("PATCH", "channels", channel, "messages", message):
                 return await self._edit_message(self._found(channel, message), call)
             case ("DELETE", "channels", channel, "messages", message):
@@ -629,10 +631,11 @@ class DiscordServer:
             message["files"] = {name: content.decode(errors="replace") for name, content in call.files.items()}
 
     def _history(self, channel: str, request: web.Request) -> list[Json]:
+        """The oldest messages after one, or the latest ones of all; newest first."""
         self._allowed(channel)
         after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 50))
         newer = [self._as_seen(message) for message in self.messages[channel] if int(message["id"]) > after]
-        return newer[:limit][::-1]
+        return (newer[:limit] if after else newer[-limit:])[::-1]
 
     def _found(self, channel: str, message: str) -> Json:
         self._allowed(channel)

@@ -1,5 +1,6 @@
 """The protocol of the operations that commands and buttons call."""
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import discord
@@ -8,6 +9,8 @@ from bot.core.messages import Address
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
 from bot.storage.base import KeptAnswer
+from bot.tasks.desk import TaskDesk
+from bot.tasks.sources import Source
 
 Interaction = discord.Interaction[discord.Client]
 
@@ -38,6 +41,16 @@ class Actions(Protocol):
 
     async def forget_conversation(self, conversation: str) -> None:
         """Erase the turns of a conversation."""
+
+    @property
+    def tasks(self) -> TaskDesk | None:
+        """The tasks, None where there are none."""
+
+    async def document(self, path: str, section: str) -> Source:
+        """Return a document of the index, or one section of it. Raises DocumentError."""
+
+    async def run_task(self, interaction: Interaction, name: str, source: Callable[[], Awaitable[Source]]) -> None:
+        """Do a task. The result, or an error, becomes the private response to the interaction."""
 
     def is_operator(self, user: discord.abc.User) -> bool:
         """Whether a user may change the documents and see the status."""

@@ -23,6 +23,7 @@ from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
 from bot.storage.base import Journal
+from bot.tasks.desk import TaskDesk
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -39,8 +40,10 @@ class DiscordAdapter:
         journal: Journal,
         forget_conversation: Callable[[str], Awaitable[None]],
         settings: DiscordSettings,
+        *,
+        tasks: TaskDesk | None = None,
     ) -> None:
-        """`forget_conversation` erases the turns of a conversation."""
+        """`forget_conversation` erases the turns of a conversation. `tasks`: None where there are none."""
         self._notes = journal.platforms
         self._connection = Connection(settings, journal.platforms)
         self._outbox = Outbox(self._connection)
@@ -58,6 +61,7 @@ class DiscordAdapter:
             journal,
             forget_conversation,
             settings,
+            tasks,
         )
 
     async def run(self) -> None:

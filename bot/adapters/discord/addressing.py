@@ -75,7 +75,7 @@ class MessageReader:
 
     async def policy(self, channel: object) -> Policy:
         """Return the most specific policy: of the thread, its channel, its category, its server, or the default."""
-        return await self._chats.policy(PLATFORM, _chats(channel)) or self._settings.policy
+        return await self._chats.policy(PLATFORM, chats_of(channel)) or self._settings.policy
 
     async def _followed(self, message: discord.Message, me: discord.abc.User) -> Question | None:
         """Return the question whose answer the message replies to, or None."""
@@ -133,7 +133,7 @@ def channel_conversation(channel: str, author: str) -> str:
     return f"{PLATFORM}:{channel}:{author}"
 
 
-def _chats(channel: object) -> list[str]:
+def chats_of(channel: object) -> list[str]:
     """Return the ids of a channel and of its parents, under which a policy may be stored, the most specific first."""
     ids = [getattr(channel, name, None) for name in ("id", "parent_id", "category_id")]
     guild = getattr(channel, "guild", None)
@@ -190,20 +190,20 @@ def _replied_text(message: discord.Message, me: discord.abc.User) -> str | None:
     replied = message.reference.resolved if message.reference else None
     if not isinstance(replied, discord.Message) or replied.author.id == me.id:
         return None
-    return _readable(replied, replied.content) or None
+    return readable(replied, replied.content) or None
 
 
 def _text(message: discord.Message, me: discord.abc.User) -> str:
     text = message.content.replace(f"<@{me.id}>", " ").replace(f"<@!{me.id}>", " ")
     if message.guild and message.guild.self_role:
         text = text.replace(message.guild.self_role.mention, " ")
-    text = _readable(message, text)
+    text = readable(message, text)
     if _opens_post(message) and isinstance(message.channel, discord.Thread):
         return f"{message.channel.name}\n{text}".strip()
     return text
 
 
-def _readable(message: discord.Message, text: str) -> str:
+def readable(message: discord.Message, text: str) -> str:
     """Replace Discord's codes in the text of a message: those for emoji, people, roles, channels and commands by names."""
     guild = message.guild
     names = {str(user.id): user.display_name for user in message.mentions}

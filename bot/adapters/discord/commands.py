@@ -1,4 +1,7 @@
-"""The commands: /ask and "Answer this", /help, /new, /privacy and /forget me for everybody, /bot for operators."""
+"""The commands: /ask and "Answer this", /help, /new, /privacy and /forget me for everybody, /bot for operators.
+
+Those for tasks are in `tasks`.
+"""
 
 import hashlib
 import json
@@ -13,6 +16,7 @@ from bot.adapters.discord.actions import Actions, Interaction
 from bot.adapters.discord.addressing import PLATFORM, conversation_in
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
+from bot.adapters.discord.tasks import task_commands
 from bot.adapters.layout import safe
 from bot.adapters.privacy import privacy_text
 from bot.core.errors import BotError, DocumentError
@@ -20,6 +24,7 @@ from bot.core.messages import Policy
 from bot.core.settings import Settings
 from bot.core.text import counted
 from bot.storage.base import FileReport, PlatformStore
+from bot.tasks.places import STATES
 
 _log = structlog.stdlib.get_logger(__name__)
 _LONGEST_QUESTION = 2000  # characters
@@ -50,6 +55,9 @@ question, I say so.
 A reply to an answer, or a message in its thread, is a follow-up question. Edit your question, and I revise the answer; delete \
 it, and I delete the answer.
 
+Where an operator allows it, `/summarise` says in short what was written here or what a document says; more is in the \
+menu of a message, under Apps.
+
 `/new` starts a new conversation, `/privacy` says what is kept, `/forget me` erases what you have asked.
 """
 _PRIVACY = """\
@@ -71,6 +79,8 @@ def command_tree(client: discord.Client, actions: Actions) -> "KnowledgeTree":
         tree.add_command(command)
     tree.add_command(_Forget(actions))
     tree.add_command(_Bot(actions))
+    for command in task_commands(actions) if actions.tasks else ():
+        tree.add_command(command)
     return tree
 
 
@@ -231,6 +241,31 @@ class _Bot(app_commands.Group):
             kept = (await self._actions.administration.policies(PLATFORM)).get(str(place.id))
             there = "the whole server" if server else f"<#{place.id}>"
             return f"Policy of {there}: **{kept}**" if kept else f"{there} has no policy of its own."
+
+        await self._operate(interaction, work, server_matter=True)
+
+    @app_commands.command(name="tasks", description="Whether tasks such as /summarise may be used in a channel.")
+    @app_commands.describe(
+        state="Left out: show it.", channel="Default: this channel.", server="The whole server instead of one channel."
+    )
+    @app_commands.choices(state=[app_commands.Choice(name=state, value=state) for state in STATES])
+    async def tasks(
+        self,
+        interaction: Interaction,
+        state: app_commands.Choice[str] | None = None,
+        channel: discord.TextChannel | discord.ForumChannel | discord.Thread | discord.VoiceChannel | None = None,
+        server: bool = False,
+    ) -> None:
+        place = interaction.guild if server else channel or interaction.channel
+
+        async def work() -> str:
+            if place is None or self._actions.tasks is None:
+                return "There are no tasks here."
+            if state is not None:
+                await self._actions.tasks.places.set(PLATFORM, str(place.id), state.value)
+            kept = (await self._actions.tasks.places.states(PLATFORM)).get(str(place.id))
+            there = "the whole server" if server else f"<#{place.id}>"
+            return f"Tasks in {there}: **{kept}**" if kept else f"Nothing was set for tasks in {there}."
 
         await self._operate(interaction, work, server_matter=True)
 

@@ -8,11 +8,13 @@ import discord
 
 from bot.adapters.discord import rendering
 from bot.adapters.discord.actions import Interaction
-from bot.adapters.discord.addressing import PLATFORM, MessageReader, conversation_in
+from bot.adapters.discord.addressing import PLATFORM, MessageReader, chats_of, conversation_in
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import InInteraction, MessageRefused, PlaceClosed
 from bot.adapters.discord.responses import defer, failure, respond
+from bot.adapters.discord.tasks import stop_view
+from bot.adapters.layout import safe
 from bot.adapters.recent import Recent
 from bot.core.errors import BotError
 from bot.core.messages import Address, Policy, Question
@@ -20,8 +22,12 @@ from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
 from bot.storage.base import Journal, KeptAnswer
+from bot.tasks.desk import TaskDesk
+from bot.tasks.runner import Owner
+from bot.tasks.sources import Source
 
 _LONGEST_BEFORE_DEFERRAL = 0.1  # seconds; Discord gives three, but people see nothing until then
+_OFF = "I don't answer in this channel. Please ask in another one, or write to me directly."
 _SEEN = 2000  # interactions that are remembered in order to drop repeated events
 _SHARED = 1000  # answers that are remembered in order to share each once
 
@@ -39,7 +45,9 @@ class Interactions:
         journal: Journal,
         forget_conversation: Callable[[str], Awaitable[None]],
         settings: DiscordSettings,
+        tasks: TaskDesk | None,
     ) -> None:
+        self.tasks = tasks
         self.administration = administration
         self.settings = settings
         self._connection = connection
@@ -77,7 +85,7 @@ class Interactions:
     async def _accept(self, interaction: Interaction, question: Question) -> None:
         channel = interaction.channel
         if interaction.guild_id is not None and await self._reader.policy(channel) is Policy.OFF:
-            raise BotError("I don't answer in this channel. Please ask in another one, or write to me directly.")
+            raise BotError(_OFF)
         await self._admission.accept(question)
 
     async def stop(self, address: Address) -> bool:
@@ -105,6 +113,37 @@ class Interactions:
 
     async def forget_conversation(self, conversation: str) -> None:
         await self._forget_conversation(self._outbox.threads.forget(conversation))
+
+    async def document(self, path: str, section: str) -> Source:
+        return await self._desk.tasks.document(path, section)
+
+    async def run_task(self, interaction: Interaction, name: str, source: Callable[[], Awaitable[Source]]) -> None:
+        """Do a task, with a button to stop it below the response until it is done."""
+        if interaction.id in self._seen:
+            return
+        self._seen[interaction.id] = None
+        author, chats = str(interaction.user.id), chats_of(interaction.channel) or [str(interaction.channel_id or 0)]
+        await defer(interaction, private=True)
+        try:
+            if interaction.guild_id is not None and await self._reader.policy(interaction.channel) is Policy.OFF:
+                raise BotError(_OFF)
+            owner = Owner(PLATFORM, author)
+            seconds = self.administration.settings.tasks.deadline_seconds
+            view = stop_view(lambda: self._desk.tasks.stop(owner), interaction.user.id, seconds)
+            await interaction.edit_original_response(content="⏳ I'm working on it…", view=view)
+            result = await self._desk.do(name, source, platform=PLATFORM, chats=chats, author=author)
+            text = rendering.escaped(safe(result.text))
+        except BotError as error:
+            text = f"⚠️ {rendering.escaped(str(error))}"
+        except Exception as error:
+            text = rendering.escaped(failure(error))
+        await respond(interaction, text)
+
+    @property
+    def _desk(self) -> TaskDesk:
+        if self.tasks is None:
+            raise BotError("There are no tasks here.")
+        return self.tasks
 
     def is_operator(self, user: discord.abc.User) -> bool:
         if self.settings.operators:

@@ -28,12 +28,12 @@ async def defer(interaction: Interaction, *, private: bool) -> None:
 
 
 async def respond(interaction: Interaction, text: str) -> None:
-    """Replace a deferred response by text, with all of it in a file if it is too long for a message."""
+    """Replace a deferred response, with its buttons, by text, all of it in a file if it is too long for a message."""
     with suppress(discord.NotFound):  # the token has expired meanwhile
         first, *more = split_markdown(text, LONGEST_MESSAGE) or ["…"]
         content = Content(first, "", file=text if more else None)
         await interaction.edit_original_response(
-            content=content.text, attachments=content.files(), allowed_mentions=NOBODY
+            content=content.text, attachments=content.files(), view=None, allowed_mentions=NOBODY
         )
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from bot.adapters.http.answers import answers_router
 from bot.adapters.http.incoming import PLATFORM, Requests
 from bot.adapters.http.openai import openai_router
+from bot.adapters.http.tasks import tasks_router
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending, Update
 from bot.core.settings import HttpSettings
@@ -14,6 +15,7 @@ from bot.http.server import HttpServer
 from bot.observability.health import Health
 from bot.questions.admission import Admission
 from bot.storage.base import AnswerStore
+from bot.tasks.desk import TaskDesk
 
 
 class HttpAdapter:
@@ -30,10 +32,12 @@ class HttpAdapter:
         *,
         webhooks: Sequence[APIRouter] = (),
         health: Health,
+        tasks: TaskDesk | None = None,
     ) -> None:
-        """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves."""
+        """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves. `tasks`: None
+        where there are none."""
         self.requests = Requests(admission, answers, count_tokens, settings)
-        api = (answers_router(self.requests), openai_router(self.requests))
+        api = [answers_router(self.requests), openai_router(self.requests), *([tasks_router(tasks)] if tasks else [])]
         self.server = HttpServer(settings, health, api=api, webhooks=webhooks)
 
     async def run(self) -> None:

@@ -26,6 +26,7 @@ from bot.core.settings import Settings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
 from bot.storage.base import Forgotten, Journal
+from bot.tasks.desk import TaskDesk
 
 _LONGEST_PROGRESS = 1.5  # times the deadline of a question, after which no progress is shown for it any more
 
@@ -43,8 +44,11 @@ class TelegramAdapter:
         forget_conversation: Callable[[str], Awaitable[None]],
         search: Search,
         settings: Settings,
+        *,
+        tasks: TaskDesk | None = None,
     ) -> None:
-        """`forget_conversation` erases the turns of a conversation; `search` finds passages for inline queries."""
+        """`forget_conversation` erases the turns of a conversation; `search` finds passages for inline queries. `tasks`: None
+        where there are none."""
         telegram = settings.telegram
         self._admission = admission
         self._forget_conversation = forget_conversation
@@ -64,7 +68,7 @@ class TelegramAdapter:
             self._bot,
             telegram,
             incoming=self._incoming,
-            commands=Commands(administration, self, self._operators),
+            commands=Commands(administration, self, self._operators, tasks),
             buttons=Buttons(journal.answers, sender, chats),
             inline=InlineQueries(search),
             chats=chats,

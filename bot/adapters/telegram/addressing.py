@@ -27,12 +27,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The author of a message, with its chat and the conversation that it belongs to."""
+    """The author of a message, with its chat, the conversation that it belongs to, and the text that it replies to."""
 
     author: str
     chat: int
     private: bool
     conversation: str
+    replied: str = ""
 
 
 def caller_of(message: Message, author: str, *, shared_conversations: bool) -> Caller:
@@ -41,7 +42,7 @@ def caller_of(message: Message, author: str, *, shared_conversations: bool) -> C
     conversation = f"{PLATFORM}:{message.chat_id}:{topic_of(message) or ''}"
     if not private and not shared_conversations:
         conversation += f":{author}"
-    return Caller(author, message.chat_id, private, conversation)
+    return Caller(author, message.chat_id, private, conversation, replied_text(message) or "")
 
 
 def author_of(message: Message) -> str | None:

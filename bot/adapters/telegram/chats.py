@@ -9,6 +9,7 @@ from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import begins_topic, is_group
 from bot.core.messages import Policy
 from bot.storage.base import PlatformStore
+from bot.tasks.places import policies_of
 
 _log = structlog.stdlib.get_logger(__name__)
 _REMEMBERED = 5000  # chats whose state is held in memory; the others are looked up in the store
@@ -50,7 +51,8 @@ class Chats:
 
     async def mark_moved(self, old: int, new: int) -> None:
         """Note the new id of a group that has become a supergroup, and give it the policy of the old one."""
-        await self._store.move_chat(PLATFORM, str(old), str(new))
+        for kept_as in (PLATFORM, policies_of(PLATFORM)):
+            await self._store.move_chat(kept_as, str(old), str(new))
         await self._store.set_note(PLATFORM, f"moved:{old}", str(new))
         _log.info("a group has got another id, its settings went along")
 

@@ -15,12 +15,14 @@ from bot.adapters.layout import safe
 from bot.adapters.privacy import privacy_text
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
+from bot.adapters.telegram.tasks import COMMANDS, TaskCommands, chat_and_word
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
 from bot.core.settings import Settings
 from bot.core.text import counted
 from bot.questions.administration import Administration
 from bot.storage.base import Forgotten
+from bot.tasks.desk import TaskDesk
 
 _log = structlog.stdlib.get_logger(__name__)
 _HELP = """\
@@ -32,6 +34,9 @@ correct your question, I correct my answer. A question that follows refers to th
 /ask and your question: ask, in a group
 /new: forget what we were talking about
 /stop: stop the question that I am working on
+/summarise and a document, or in reply to a message: what it says, in short
+/translate in reply to a message: translate it
+/task in reply to a message: its mood, class or names
 /privacy: what is kept of what you write
 /forget me: erase what is kept of what you have asked"""
 _OPERATOR_HELP = """
@@ -44,6 +49,7 @@ Send a file to add it to the documents; its caption may name the path.
 /gaps: what was asked and the documents don't answer
 /explain and a question: why it is answered as it is, or why not
 /policies: the chats with a policy of their own
+/tasks, a chat's id and on, off or default: whether /summarise and the like may be used there
 /policy, a chat's id and mention, always, forum, off or default: when to answer there; in a group itself without the id"""
 _PRIVACY = """\
 I see what is written to me in private, and in groups what is addressed to me, unless the group's owner lets me see more. \
@@ -82,8 +88,14 @@ class Actions(Protocol):
 class Commands:
     """Finds and carries out commands."""
 
-    def __init__(self, administration: Administration, actions: Actions, operators: frozenset[str]) -> None:
-        """`operators`: the ids of the users who may administer the bot."""
+    def __init__(
+        self,
+        administration: Administration,
+        actions: Actions,
+        operators: frozenset[str],
+        tasks: TaskDesk | None = None,
+    ) -> None:
+        """`operators`: the ids of the users who may administer the bot. `tasks`: None where there are none."""
         self._administration = administration
         self._actions = actions
         self._operators = operators
@@ -95,6 +107,9 @@ class Commands:
             "stop": self._stop,
             "forget": self._forget,
         }
+        self._tasks = TaskCommands(tasks) if tasks else None
+        if self._tasks:
+            self._for_all = {**self._for_all, **self._tasks.for_all}
         self._for_operators: Mapping[str, Handler] = {
             "status": self._status,
             "documents": self._documents,
@@ -107,9 +122,11 @@ class Commands:
 
     def handler(self, name: str, caller: Caller) -> Handler | None:
         """Return the handler of a command; None if the command doesn't exist for this caller."""
-        if self.is_operator(caller) and (caller.private or name == "policy"):
+        if self.is_operator(caller) and (caller.private or name in ("policy", "tasks")):
             if name == "policy":
                 return self._policy
+            if name == "tasks" and self._tasks:
+                return self._tasks.allow
             if name in self._for_operators:
                 return self._for_operators[name]
         return self._for_all.get(name)
@@ -117,7 +134,7 @@ class Commands:
     @staticmethod
     def takes_long(name: str) -> bool:
         """Whether a command reads documents, runs a model or waits for answers, and so runs in the background."""
-        return name in ("reload", "remove", "forget", "gaps", "explain")
+        return name in ("reload", "remove", "forget", "gaps", "explain", *COMMANDS)
 
     def is_operator(self, caller: Caller) -> bool:
         """Whether the caller may administer the bot."""
@@ -136,6 +153,8 @@ class Commands:
         return "Let's begin anew: what we were talking about is forgotten."
 
     async def _stop(self, caller: Caller, _: str) -> str:
+        if self._tasks and self._tasks.stop(caller):
+            return ""  # the task says that it was stopped
         return "" if await self._actions.stop(caller.conversation) else "There is nothing to stop."
 
     async def _forget(self, caller: Caller, rest: str) -> str:
@@ -192,12 +211,9 @@ class Commands:
         return "\n".join(lines) or f"No chat has a policy of its own. {_POLICY_USE}"
 
     async def _policy(self, caller: Caller, rest: str) -> str:
-        words = rest.lower().split()
-        if not caller.private and len(words) == 1:
-            words = [str(caller.chat), *words]
-        if len(words) != 2 or words[1] not in _POLICIES or not words[0].lstrip("-").isdecimal():
+        chat, wanted = chat_and_word(caller, rest)
+        if wanted not in _POLICIES:
             return _POLICY_USE
-        chat, wanted = words
         await self._administration.set_policy(PLATFORM, chat, _POLICIES[wanted])
         return f"In the chat {chat} the policy is from now on: {wanted}."
 

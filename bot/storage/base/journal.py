@@ -155,6 +155,9 @@ class AnswerStore(Protocol):
         """The latest kept questions that the documents didn't answer, newest first: those that were declined, and those with
         a suggestion that somebody has rated as not helpful."""
 
+    async def latest(self, platform: str, chat: str, limit: int) -> list[Question]:
+        """The latest kept questions of a chat, or with an empty `chat` of the whole platform, newest first."""
+
     async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
         """Store a person's rating of an answer, in place of an earlier one. Returns False if the answer isn't kept."""
 

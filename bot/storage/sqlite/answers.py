@@ -50,6 +50,17 @@ class SqliteAnswers:
 
         return await self._connection.run(read)
 
+    async def latest(self, platform: str, chat: str, limit: int) -> list[Question]:
+        def read(db: sqlite3.Connection) -> list[Question]:
+            rows = db.execute(
+                "SELECT question FROM questions WHERE platform = ? AND (chat = ? OR ? = '') AND question IS NOT NULL "
+                "ORDER BY id DESC LIMIT ?",
+                (platform, chat, chat, limit),
+            ).fetchall()
+            return [question_from(row[0]) for row in rows]
+
+        return await self._connection.run(read)
+
     async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
         def write(db: sqlite3.Connection) -> bool:
             cursor = db.execute(

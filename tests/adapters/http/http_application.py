@@ -17,6 +17,9 @@ from bot.engine.qa import UNSURE, new_reference
 from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
+from bot.tasks.desk import TaskDesk
+from bot.tasks.places import TaskPlaces
+from bot.tasks.runner import Tasks
 
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use soft water.", "https://example.org/guide.md"
@@ -67,6 +70,7 @@ class HttpApplication:
             **{"http": {"port": 0}, "storage": {"folder": folder}} | sections,  # type: ignore[arg-type]
         )
         self.health = Health()
+        self.tasks: Tasks | None = None
         self.http = self.health.component("http")
 
     async def __aenter__(self) -> Self:
@@ -79,6 +83,10 @@ class HttpApplication:
             self.settings.http,
             webhooks=self.webhooks,
             health=self.health,
+            tasks=self.tasks
+            and TaskDesk(
+                self.tasks, TaskPlaces(self.journal.platforms, allowed=False), self.dispatcher.admission.count
+            ),
         )
         self.server = self.adapter.server
         self.dispatcher.register([self.adapter])

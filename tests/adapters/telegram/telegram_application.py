@@ -15,6 +15,9 @@ from bot.engine.qa import UNSURE, new_reference
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
+from bot.tasks.desk import TaskDesk
+from bot.tasks.places import TaskPlaces
+from bot.tasks.runner import Tasks
 from tests.platforms.telegram_server import Chat, Json, TelegramServer
 
 CITATION = Citation(
@@ -69,6 +72,7 @@ class TelegramApplication:
         )
         self.search: Callable[..., Any] = no_passages
         self.administration: Administration | None = None
+        self.tasks: Tasks | None = None
         self.running: asyncio.Task[None] | None = None
 
     def with_settings(self, **sections: dict[str, Any]) -> Self:
@@ -92,6 +96,10 @@ class TelegramApplication:
             Conversations(self.journal.conversations, self.settings.conversation).forget,
             lambda text: self.search(text),
             self.settings,
+            tasks=self.tasks
+            and TaskDesk(
+                self.tasks, TaskPlaces(self.journal.platforms, allowed=False), self.dispatcher.admission.count
+            ),
         )
         self.dispatcher.register([self.adapter])
         return self

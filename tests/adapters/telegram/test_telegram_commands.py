@@ -90,7 +90,8 @@ async def test_the_apps_are_told_the_commands_when_they_change(server, applicati
         await until(lambda: ("all_group_chats", "fr") in server.commands)
         await application.quiet()
     private, groups = server.commands["all_private_chats", ""], server.commands["all_group_chats", ""]
-    assert [c["command"] for c in groups] == ["ask", "new", "stop", "help", "privacy", "forget"]
+    named = ["ask", "new", "stop", "summarise", "translate", "task", "help", "privacy", "forget"]
+    assert [c["command"] for c in groups] == named
     assert "ask" not in {c["command"] for c in private}
     server.private(ann)
     for _ in range(2):

@@ -1,0 +1,1 @@
+"""Tasks beside answering: summaries, translations, labels and named entities of documents and messages."""

@@ -1,0 +1,29 @@
+"""The tasks as adapters use them: for a person in a chat, where they are allowed, and within that person's limits."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from bot.tasks.places import TaskPlaces
+from bot.tasks.results import Result
+from bot.tasks.runner import Owner, Tasks
+from bot.tasks.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDesk:
+    """`count` counts a task as a question of an author in a chat, (platform, chat, author), and raises RateLimited."""
+
+    tasks: Tasks
+    places: TaskPlaces
+    count: Callable[[str, str, str], None]
+
+    async def do(
+        self, name: str, source: Callable[[], Awaitable[Source]], *, platform: str, chats: Sequence[str], author: str
+    ) -> Result:
+        """Do a task in a chat. `source` is only called where that is allowed. `chats`: the chat, and those it belongs to.
+
+        Raises what `Tasks.run` raises, RateLimited, and BotError where it isn't allowed.
+        """
+        await self.places.require(platform, chats)
+        self.count(platform, chats[0], author)
+        return await self.tasks.run(name, await source(), Owner(platform, author))
