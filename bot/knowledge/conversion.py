@@ -3,8 +3,8 @@
 `converter` starts the process. It limits itself before it reads the first byte: its memory, the seconds a file, and that it
 writes no files. Any error but a DocumentError ends it, which its parent notices.
 
-A request is a line of JSON, {"path", "size", "seconds"}, and `size` bytes. A reply is a line with a number of bytes, and so
-many bytes of JSON: a document, {"problem"}, or {"out_of_memory"}.
+A request is a line of JSON, {"path", "size", "seconds"}, and `size` bytes; without a path, only the links in them are asked
+for. A reply is a line with a number of bytes, and so many bytes of JSON: a document, links, {"problem"}, or {"out_of_memory"}.
 """
 
 import json
@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import warnings
+from dataclasses import asdict
 from typing import BinaryIO
 
 from bot.core.documents import Block
@@ -31,31 +32,41 @@ def main(memory_bytes: int) -> None:
     os.dup2(2, 1)  # the output of libraries must not mix with the replies
     while header := requests.readline():
         request = json.loads(header)
-        reply = json.dumps(_answer(request["path"], requests, request["size"], request["seconds"])).encode()
+        reply = json.dumps(_answer(request.get("path"), requests, request["size"], request["seconds"])).encode()
         replies.write(b"%d\n" % len(reply) + reply)
         replies.flush()
 
 
-def _answer(path: str, requests: BinaryIO, size: int, seconds: float) -> dict[str, object]:
+def _answer(path: str | None, requests: BinaryIO, size: int, seconds: float) -> dict[str, object]:
     content = requests.read(size)
     # The signal isn't caught, so that it ends this process also within a library.
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        document = load(path, content)
-        return {
-            "path": document.path,
-            "title": document.title,
-            "url": document.url,
-            "language": document.language,
-            "warnings": document.warnings,
-            "blocks": list(map(_block, document.blocks)),
-        }
+        return _links(content) if path is None else _document(path, content)
     except DocumentError as error:
         return {"problem": str(error)}
     except MemoryError:
         return {"out_of_memory": True}
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _document(path: str, content: bytes) -> dict[str, object]:
+    document = load(path, content)
+    return {
+        "path": document.path,
+        "title": document.title,
+        "url": document.url,
+        "language": document.language,
+        "warnings": document.warnings,
+        "blocks": list(map(_block, document.blocks)),
+    }
+
+
+def _links(content: bytes) -> dict[str, object]:
+    from bot.knowledge.formats.html.links import links_of
+
+    return asdict(links_of(content))
 
 
 def _block(block: Block) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
 import bot
-from bot.core.documents import Block, Document, Form, Locator
+from bot.core.documents import Block, Document, Form, Links, Locator
 from bot.core.errors import DocumentError
 from bot.core.markup import Markup
 from bot.knowledge.loaders import LARGEST_TEXT
@@ -57,8 +57,16 @@ class Converter:
 
     def read(self, path: str, content: bytes) -> Document:
         """Read a document from these bytes. Raises DocumentError, also if reading them ends the process."""
+        return self._document(self._reply({"path": path}, content))
+
+    def links(self, content: bytes) -> Links:
+        """Read the links of an HTML page or a sitemap. Raises DocumentError as `read` does."""
+        reply = self._checked(self._reply({}, content))
+        return Links(**reply | {"pages": tuple(reply["pages"]), "sitemaps": tuple(reply["sitemaps"])})
+
+    def _reply(self, what: Mapping[str, str], content: bytes) -> dict[str, Any]:
         process = self._started()
-        request = {"path": path, "size": len(content), "seconds": self._limits.seconds}
+        request = {**what, "size": len(content), "seconds": self._limits.seconds}
         requests, replies = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
         try:
             requests.write(json.dumps(request).encode() + b"\n" + content)
@@ -69,7 +77,8 @@ class Converter:
             size, reply = 0, b""
         if not reply or len(reply) != size:
             raise DocumentError(self._post_mortem(process))
-        return self._document(json.loads(reply))
+        told: dict[str, Any] = json.loads(reply)
+        return told
 
     @property
     def closed(self) -> bool:
@@ -125,7 +134,8 @@ class Converter:
             return "reading it has crashed the reader or filled the memory; check the file, or save it again"
         return "it could not be read (the reader has failed); save it again, in another format if that doesn't help"
 
-    def _document(self, reply: Mapping[str, Any]) -> Document:
+    def _checked(self, reply: dict[str, Any]) -> dict[str, Any]:
+        """The reply, if it is none about a problem. Raises DocumentError."""
         if reply.get("out_of_memory"):
             self._end()  # its memory may be fragmented
             megabytes = self._limits.memory_bytes // 2**20
@@ -134,6 +144,10 @@ class Converter:
             )
         if "problem" in reply:
             raise DocumentError(str(reply["problem"]))
+        return reply
+
+    def _document(self, reply: dict[str, Any]) -> Document:
+        self._checked(reply)
         return Document(
             path=reply["path"],
             title=reply["title"],
