@@ -125,7 +125,7 @@ class SourceSettings(Section):
 
     name: str = Field(
         "",
-        description="What the source is called, in small letters, digits and hyphens. The paths of its documents begin with it.",
+        description="The name of the source, of small letters, digits and hyphens; the paths of its documents begin with it.",
     )
     kind: Literal["website", "git"] = Field(
         "website", description="What the source is: website, read page by page, or git, a repository."

@@ -139,7 +139,7 @@ class Indexer:
     async def index_folder(
         self, folder: Path, progress: Callable[[IndexProgress], None] = lambda _: None
     ) -> IndexReport:
-        """Bring the index in step with a folder and the sources. A file that can't be read is reported and doesn't affect others.
+        """Bring the index in step with a folder and the sources. A file that can't be read is reported and affects no others.
 
         Raises DocumentError if the folder itself can't be read; the index stays as it was then.
         """

@@ -27,7 +27,9 @@ _RECIPE_VERSION = 4
 class Scan:
     """The result of a scan.
 
-    `emptied`: there is no file in the knowledge folder itself. `changed` files go into the index, of `touched` ones only the time has changed, and `present` are all paths in the folder.
+    `emptied`: there is no file in the knowledge folder itself.
+
+    `changed` files go into the index, of `touched` ones only the time has changed, and `present` are all paths in the folder.
     `remarks` are on files that stay as they were. An `unsettled` scan left out a file that must be read again soon.
     """
 
