@@ -213,16 +213,17 @@ class Client:
     async def _robots_of(self, origin: str) -> str:
         """The text of robots.txt, empty if there is none. Raises SourceError if that can't be known."""
         address = f"{origin}/robots.txt"
-        for _ in range(_MOST_HOPS + 1):
-            response = await self._polite(address, None)
-            if isinstance(response, Failed):
-                raise SourceError(f"{address} can't be read ({response.reason}); check the address and the network")
-            target = resolved(address, response.headers["location"]) if response.has_redirect_location else None
-            if target is None:
+        response = await self._polite(address, None)
+        for _ in range(_MOST_HOPS):
+            if isinstance(response, Failed) or not response.has_redirect_location:
                 break
-            if urlsplit(target).netloc != urlsplit(origin).netloc:
+            target = resolved(address, response.headers["location"])
+            if target is None or urlsplit(target).netloc != urlsplit(origin).netloc:
                 return ""  # other hosts are not asked
             address = target
+            response = await self._polite(address, None)
+        if isinstance(response, Failed):
+            raise SourceError(f"{address} can't be read ({response.reason}); check the address and the network")
         if response.status_code >= 500 or response.status_code in _GONE_FOR_NOW:
             raise SourceError(f"{address} can't be read (HTTP {response.status_code}), so that no page may be")
         if response.status_code != 200 or _suffix(address, response) is None:

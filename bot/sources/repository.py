@@ -53,6 +53,7 @@ async def fetch_repository(
     newest = await _newest(git, source)
     await git("init", "--quiet", "--bare", "--template=", str(store.repository), here=False)
     if await git.fetched() != newest.commit:
+        await asyncio.to_thread(_clear, store.repository)
         await git(
             *("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"),
             *("--", source.url, f"+{newest.ref}:{_FETCHED}"),
@@ -103,6 +104,12 @@ class _File:
     @property
     def is_wanted(self) -> bool:
         return self.is_document and self.mode in _ORDINARY and self.size <= _LARGEST_FILE
+
+
+def _clear(repository: Path) -> None:
+    """Remove what fetches have left that were ended in the middle."""
+    for left in repository.glob("objects/**/tmp_*"):
+        left.unlink(missing_ok=True)
 
 
 async def _newest(git: "_Git", source: SourceSettings) -> _Newest:
@@ -270,7 +277,7 @@ class _Git:
         why = next(
             (line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else f"status {code}"
         )
-        if -code == signal.SIGXFSZ or "too large" in why or "File size limit" in why:
+        if -code == signal.SIGXFSZ or any(f"signal {signal.SIGXFSZ.value}" in line for line in lines):
             return f"it takes more than {self._source.megabytes} megabytes; raise its setting megabytes"
         if code == 127:
             return "the program git is missing; install it"
