@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.commands import answers, documents, evaluation, finetune, models, operations, serving
+from bot.commands import answers, documents, evaluation, finetune, models, operations, serving, sources
 from bot.commands.common import ExitCode, complain, say
 from bot.core.errors import BotError, SettingsError
 
@@ -96,5 +96,6 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(sources.app, name="sources")
 app.add_typer(models.app, name="models")
 app.add_typer(finetune.app, name="finetune")

@@ -136,7 +136,7 @@ class SourceSettings(Section):
     )
     interval_seconds: float = Field(
         86_400,
-        ge=10,
+        ge=1,
         description="Seconds between two looks at the source. Lower it where changes are to be answered from sooner.",
     )
     megabytes: int = Field(
