@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.commands.common import ConfigOption, JsonOption, print_json, say, settings_of
+from bot.core.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def fetch(
         _say_paths(what, paths)
     for note in fetched.notes:
         say(note)
-    say(f"{name}: {fetched.documents} documents; {fetched.changes}.")
+    say(f"{name}: {counted(fetched.documents, 'document')}; {fetched.changes}.")
 
 
 async def _fetch(fetcher: "Fetcher") -> "Fetched":

@@ -3,7 +3,7 @@
 `converter` starts the process. It limits itself before it reads the first byte: its memory, the seconds a file, and that it
 writes no files. Any error but a DocumentError ends it, which its parent notices.
 
-A request is a line of JSON, {"path", "size", "seconds"}, and `size` bytes; without a path, only the links in them are asked
+A request is a line of JSON, {"path", "url", "size", "seconds"}, and `size` bytes; without a path, only their links are asked
 for. A reply is a line with a number of bytes, and so many bytes of JSON: a document, links, {"problem"}, or {"out_of_memory"}.
 """
 
@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import BinaryIO
+from typing import Any
 
 from bot.core.documents import Block
 from bot.core.errors import DocumentError
@@ -32,17 +33,16 @@ def main(memory_bytes: int) -> None:
     os.dup2(2, 1)  # the output of libraries must not mix with the replies
     while header := requests.readline():
         request = json.loads(header)
-        reply = json.dumps(_answer(request.get("path"), requests, request["size"], request["seconds"])).encode()
+        reply = json.dumps(_answer(request, requests.read(request["size"]))).encode()
         replies.write(b"%d\n" % len(reply) + reply)
         replies.flush()
 
 
-def _answer(path: str | None, requests: BinaryIO, size: int, seconds: float) -> dict[str, object]:
-    content = requests.read(size)
+def _answer(request: Mapping[str, Any], content: bytes) -> dict[str, object]:
     # The signal isn't caught, so that it ends this process also within a library.
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, request["seconds"])
     try:
-        return _links(content) if path is None else _document(path, content)
+        return _document(request["path"], content, request["url"]) if "path" in request else _links(content)
     except DocumentError as error:
         return {"problem": str(error)}
     except MemoryError:
@@ -51,8 +51,8 @@ def _answer(path: str | None, requests: BinaryIO, size: int, seconds: float) -> 
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _document(path: str, content: bytes) -> dict[str, object]:
-    document = load(path, content)
+def _document(path: str, content: bytes, url: str) -> dict[str, object]:
+    document = load(path, content, url)
     return {
         "path": document.path,
         "title": document.title,

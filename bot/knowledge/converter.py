@@ -55,9 +55,12 @@ class Converter:
     ) -> None:
         self.close()
 
-    def read(self, path: str, content: bytes) -> Document:
-        """Read a document from these bytes. Raises DocumentError, also if reading them ends the process."""
-        return self._document(self._reply({"path": path}, content))
+    def read(self, path: str, content: bytes, url: str = "") -> Document:
+        """Read a document from these bytes, which were published at `url` if that is known.
+
+        Raises DocumentError, also if reading them ends the process.
+        """
+        return self._document(self._reply({"path": path, "url": url}, content))
 
     def links(self, content: bytes) -> Links:
         """Read the links of an HTML page or a sitemap. Raises DocumentError as `read` does."""

@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from bot.core.documents import Document, Passage, embedded_text
+from bot.core.documents import Document, Passage, address_at, embedded_text
 from bot.core.errors import DocumentError
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.converter import Converter
@@ -188,7 +188,7 @@ def _read(entry: Entry, content: bytes, converter: Converter) -> Document:
     if entry.address is None:
         return converter.read(entry.path, content)
     _, _, path = entry.path.partition(":")
-    return replace(converter.read(path, content), path=entry.path, url=entry.address)
+    return replace(converter.read(path, content, address_at(entry.address, None)), path=entry.path, url=entry.address)
 
 
 def _vector_key(document: Document, passage: Passage) -> str:

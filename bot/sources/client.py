@@ -127,7 +127,7 @@ class Client:
     ) -> Outcome:
         """Read a page. `allowed` is asked of every address before that is, and `known` is what is known of the page there.
 
-        Raises SourceError if robots.txt can't be read, for then nothing may be.
+        Raises SourceError if robots.txt can't be read, for then nothing may be, or if the host is in a private network.
         """
         for _ in range(_MOST_HOPS + 1):
             if not allowed(address):
@@ -167,15 +167,15 @@ class Client:
     # --- requests
 
     async def _polite(self, address: str, known: Known | None) -> httpx.Response | Failed:
-        """Send a request when it is time, and once more if that fails."""
+        """Send a request when it is time, and once more if that fails. Raises SourceError for a private address."""
         for last in (False, True):
             await asyncio.sleep(max(0.0, self._next - time.monotonic()))
             self._next = time.monotonic() + self._pause
             try:
                 response = await self._send(address, known.headers if known else {}, self._largest)
-            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, SourceError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
                 reason = "it takes too long" if isinstance(error, TimeoutError | httpx.TimeoutException) else str(error)
-                if last or isinstance(error, SourceError | ValueError):
+                if last or isinstance(error, ValueError):
                     return Failed(address, reason or type(error).__name__)
                 continue
             wait = response.headers.get("retry-after", "")

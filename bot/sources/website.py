@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from mimetypes import guess_type
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ _LARGEST_PAGE = 32 * 2**20  # bytes
 _LONGEST = 6 * 3600.0  # seconds of one fetch
 _MOST_FAILURES = 10  # pages in a row that can't be read, before the website is given up for now
 _MOST_SITEMAPS = 100
+_COPIES = 4  # addresses that are asked for each page that may be read: several may lead to the same one
 _SEEN_PER_PAGE = 20  # addresses that are remembered for each page that may be read
 # Not worth a request, by the ending of the address.
 _NO_PAGES = (
@@ -78,7 +80,7 @@ class _Crawl:
         self._taken = {page["file"].lower() for page in self.before.values()}
         await self._begin()
         while self._waiting:
-            if len(self.pages) >= self.source.pages:
+            if len(self.draft.addresses) >= self.source.pages or len(self.pages) >= _COPIES * self.source.pages:
                 self._leave_out(f"not read, because {self.source.pages} pages are read at most", self._waiting[0][0])
                 break
             address, depth = self._waiting.popleft()
@@ -163,8 +165,7 @@ class _Crawl:
         digest = hashlib.sha256(page.content).hexdigest()
         state = {"address": self._canonical(page.address, links), "etag": page.etag, "modified": page.modified}
         if digest in self._files:
-            # It is asked for anew each time: its file is that of another page, which may change without this one.
-            self.pages[page.address] = {"file": self._files[digest], "address": state["address"], "copy": "yes"}
+            self.pages[page.address] = {"file": self._files[digest], **state, "copy": "yes"}
             return
         file = self._file(page)
         await asyncio.to_thread(self.draft.write, file, page.content, state["address"])
@@ -177,10 +178,13 @@ class _Crawl:
         content = await asyncio.to_thread(self.draft.read, state["file"]) if state else None
         if state is None or content is None or address in self.pages:
             return
+        if "copy" in state:  # the page with the same content may have another one now
+            suffix = PurePosixPath(state["file"]).suffix
+            await self._store(Page(address, suffix, content, state["etag"], state["modified"]), depth)
+            return
         self.pages[address] = state
-        if "copy" not in state:
-            await asyncio.to_thread(self.draft.keep, state["file"], state["address"])
-            self._files[hashlib.sha256(content).hexdigest()] = state["file"]
+        await asyncio.to_thread(self.draft.keep, state["file"], state["address"])
+        self._files[hashlib.sha256(content).hexdigest()] = state["file"]
         if state["file"].endswith(".html"):
             await self._follow(address, content, depth)
 
@@ -209,7 +213,7 @@ class _Crawl:
 
     def _known(self, address: str) -> Known | None:
         state = self.before.get(address)
-        if state is None or "copy" in state or not self.draft.has(state["file"]):
+        if state is None or not self.draft.has(state["file"]):
             return None
         return Known(state["etag"], state["modified"])
 
