@@ -18,6 +18,7 @@ from typing import Any
 
 from bot.core.documents import Block
 from bot.core.errors import DocumentError
+from bot.knowledge.formats.recognition import recognition_memory
 from bot.knowledge.loaders import load
 
 # Answering questions goes before reading.
@@ -81,4 +82,5 @@ def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if sys.platform == "linux":  # other systems ignore the limit, or count shared memory
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        most = memory_bytes + recognition_memory()  # which raises its limit itself
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, most))

@@ -15,6 +15,7 @@ from bot.core.errors import DocumentError
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.converter import Converter
 from bot.knowledge.folder import Entry, FileChanging, read_file
+from bot.knowledge.formats import recognition
 from bot.knowledge.passages import split
 from bot.knowledge.places import Places
 from bot.storage.base import FileReport, FileState, IndexedFile
@@ -92,8 +93,12 @@ class Scanner:
         return (known.size, known.modified_ns) != (status.st_size, status.st_mtime_ns)
 
     def _recipe_of(self, entry: Entry) -> str:
-        """The recipe of one file: one that was fetched is read again when it is published elsewhere."""
-        return f"{self.recipe}:{entry.address}" if entry.address is not None else self.recipe
+        """The recipe of one file. One that was fetched is read again when it is published elsewhere, and a PDF when text
+        recognition gets installed."""
+        recipe = self.recipe
+        if entry.path.lower().endswith(".pdf") and recognition.is_installed():
+            recipe += ":recognised"
+        return recipe if entry.address is None else f"{recipe}:{entry.address}"
 
     def scan(self, places: Places, known: Mapping[str, FileState], converter: Converter) -> Scan:
         """Read and cut the files that are new or changed. Raises DocumentError."""
