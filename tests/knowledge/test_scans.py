@@ -44,14 +44,14 @@ def test_a_scanned_page_is_read_and_marked_as_such():
         document = converter.read("a.pdf", scan(MANUAL))
     [text] = [block for block in document.blocks if "serviced" in block.text]
     assert text.text == "The boiler is serviced every two years by a certified technician."
-    assert (text.heading, text.locator.page) == (("Boiler",), 2)
+    assert (document.title, text.locator.page) == ("Boiler", 2)
     assert document.warnings == ("read by text recognition, which may err: page 2",)
 
 
 @needs_recognition
 def test_pages_for_which_there_is_no_time_are_named(monkeypatch):
     """And the others are read all the same."""
-    monkeypatch.setattr(scans, "_recogniser", lambda: lambda picture: [])
+    monkeypatch.setattr(scans, "_recogniser", lambda: lambda _: [])
     monkeypatch.setattr(scans, "_seconds_left", iter([60.0, 1.0]).__next__)
     document = load("a.pdf", scan(MANUAL, MANUAL, MANUAL))
     assert [block.text for block in document.blocks] == ["This page has text."]
