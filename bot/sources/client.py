@@ -5,7 +5,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Self
@@ -44,6 +44,7 @@ _LONGEST_REQUEST = 60.0  # seconds
 _MOST_HOPS = 5  # redirects that follow one another
 _LARGEST_ROBOTS = 500_000  # bytes
 _LONGEST_WAIT = 30.0  # seconds that robots.txt or a busy server may ask for
+_REDIRECTS = (301, 302, 303, 307, 308)
 _BUSY = (429, 503)
 _GONE_FOR_NOW = (408, 425, 429)
 
@@ -80,6 +81,25 @@ class Failed:
 
     address: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """A response as it was sent. `body` is empty if nothing that is read was announced; it may be packed."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def target(self) -> str | None:
+        """The link that it redirects to."""
+        return self.headers.get("location") if self.status in _REDIRECTS else None
+
+    @property
+    def type(self) -> str:
+        kind: str = self.headers.get("content-type", "")
+        return kind.partition(";")[0].strip().lower()
 
 
 Outcome = Page | Unchanged | Missing | Failed
@@ -137,16 +157,16 @@ class Client:
             response = await self._polite(address, known(address))
             if isinstance(response, Failed):
                 return response
-            if not response.has_redirect_location:
+            if response.target is None:
                 return await self._outcome(address, response)
-            target = resolved(address, response.headers["location"])
+            target = resolved(address, response.target)
             if target is None:
                 return Missing(address, "it leads to no page")
             address = target
         return Missing(address, "its redirects don't end")
 
-    async def _outcome(self, address: str, response: httpx.Response) -> Outcome:
-        status = response.status_code
+    async def _outcome(self, address: str, response: _Response) -> Outcome:
+        status = response.status
         if status == 304:
             return Unchanged(address)
         if status in _GONE_FOR_NOW or status >= 500 or status < 200:
@@ -155,7 +175,7 @@ class Client:
             return Missing(address, f"HTTP {status}")
         suffix = _suffix(address, response)
         if suffix is None:
-            return Missing(address, f"its type, {_type(response) or 'unknown'}, isn't read")
+            return Missing(address, f"its type, {response.type or 'unknown'}, isn't read")
         try:
             content = await asyncio.to_thread(_decoded, response, self._largest, suffix)
         except ValueError as error:
@@ -166,38 +186,40 @@ class Client:
 
     # --- requests
 
-    async def _polite(self, address: str, known: Known | None) -> httpx.Response | Failed:
+    async def _polite(self, address: str, known: Known | None, *, again: bool = True) -> _Response | Failed:
         """Send a request when it is time, and once more if that fails. Raises SourceError for a private address."""
-        for last in (False, True):
-            await asyncio.sleep(max(0.0, self._next - time.monotonic()))
-            self._next = time.monotonic() + self._pause
-            try:
-                response = await self._send(address, known.headers if known else {}, self._largest)
-            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
-                reason = "it takes too long" if isinstance(error, TimeoutError | httpx.TimeoutException) else str(error)
-                if last or isinstance(error, ValueError):
-                    return Failed(address, reason or type(error).__name__)
-                continue
-            wait = response.headers.get("retry-after", "")
-            if last or response.status_code not in _BUSY or not wait.isdecimal() or int(wait) > _LONGEST_WAIT:
-                return response
-            self._next = time.monotonic() + int(wait)
-        raise AssertionError
+        await asyncio.sleep(max(0.0, self._next - time.monotonic()))
+        self._next = time.monotonic() + self._pause
+        try:
+            response = await self._send(address, known.headers if known else {})
+        except (httpx.InvalidURL, ValueError) as error:
+            return Failed(address, str(error))
+        except (httpx.HTTPError, TimeoutError) as error:
+            if again:
+                return await self._polite(address, known, again=False)
+            slow = isinstance(error, TimeoutError | httpx.TimeoutException)
+            return Failed(address, "it takes too long" if slow else str(error) or type(error).__name__)
+        wait = response.headers.get("retry-after", "")
+        if not again or response.status not in _BUSY or not wait.isdecimal() or int(wait) > _LONGEST_WAIT:
+            return response
+        self._next = time.monotonic() + int(wait)
+        return await self._polite(address, known, again=False)
 
-    async def _send(self, address: str, headers: Mapping[str, str], largest: int) -> httpx.Response:
-        """The response, with its body as it was sent if that is wanted. Raises ValueError if that is too large."""
+    async def _send(self, address: str, headers: Mapping[str, str]) -> _Response:
+        """The response, with its body as it was sent if that is wanted. Raises ValueError if that is too large.
+
+        The body isn't unpacked by httpx, which may take as much memory and time as the sender likes.
+        """
         async with asyncio.timeout(_LONGEST_REQUEST), self._http.stream("GET", address, headers=headers) as response:
             self._http.cookies.clear()
             body = bytearray()
-            if response.status_code == 200 and _suffix(address, response) is not None:
+            head = _Response(response.status_code, response.headers, b"")
+            if head.status == 200 and _suffix(address, head) is not None:
                 async for chunk in response.aiter_raw():
                     body += chunk
-                    if len(body) > largest:
-                        raise ValueError(f"it has more than {largest // 2**20} megabytes")
-            # Built anew, so that httpx doesn't unpack it, which may take as much memory and time as its sender likes.
-            kept = httpx.Response(response.status_code, headers=response.headers)
-            kept.extensions["body"] = bytes(body)
-            return kept
+                    if len(body) > self._largest:
+                        raise ValueError(f"it has more than {self._largest // 2**20} megabytes")
+            return replace(head, body=bytes(body))
 
     # --- robots.txt
 
@@ -215,18 +237,18 @@ class Client:
         address = f"{origin}/robots.txt"
         response = await self._polite(address, None)
         for _ in range(_MOST_HOPS):
-            if isinstance(response, Failed) or not response.has_redirect_location:
+            if isinstance(response, Failed) or response.target is None:
                 break
-            target = resolved(address, response.headers["location"])
+            target = resolved(address, response.target)
             if target is None or urlsplit(target).netloc != urlsplit(origin).netloc:
                 return ""  # other hosts are not asked
             address = target
             response = await self._polite(address, None)
         if isinstance(response, Failed):
             raise SourceError(f"{address} can't be read ({response.reason}); check the address and the network")
-        if response.status_code >= 500 or response.status_code in _GONE_FOR_NOW:
-            raise SourceError(f"{address} can't be read (HTTP {response.status_code}), so that no page may be")
-        if response.status_code != 200 or _suffix(address, response) is None:
+        if response.status >= 500 or response.status in _GONE_FOR_NOW:
+            raise SourceError(f"{address} can't be read (HTTP {response.status}), so that no page may be")
+        if response.status != 200 or _suffix(address, response) is None:
             return ""
         try:
             content = await asyncio.to_thread(_decoded, response, _LARGEST_ROBOTS, ".txt")
@@ -235,23 +257,18 @@ class Client:
         return content.decode("utf-8", "replace")
 
 
-def _type(response: httpx.Response) -> str:
-    kind: str = response.headers.get("content-type", "")
-    return kind.partition(";")[0].strip().lower()
-
-
-def _suffix(address: str, response: httpx.Response) -> str | None:
+def _suffix(address: str, response: _Response) -> str | None:
     """The ending that a file gets by its type; None if such files are not read."""
-    kind = _type(response)
+    kind = response.type
     by_address = PurePosixPath(urlsplit(address).path).suffix.lower()
     if kind in _VAGUE and by_address in SUFFIXES.values() and by_address != _HTML:
         return by_address
     return SITEMAP if kind in _SITEMAPS else SUFFIXES.get(kind)
 
 
-def _decoded(response: httpx.Response, largest: int, suffix: str) -> bytes:
+def _decoded(response: _Response, largest: int, suffix: str) -> bytes:
     """The body, unpacked, and as UTF-8 where the server names another encoding. Blocking. Raises ValueError."""
-    body: bytes = response.extensions["body"]
+    body = response.body
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("gzip", "x-gzip"):
         body = _unpacked(body, largest)

@@ -90,7 +90,8 @@ class Fetcher:
                 _log.info("source not fetched", source=self.source.name, reason=str(error))
                 await asyncio.sleep(_LONGEST_PAUSE)
             else:
-                _log.info("source fetched", source=self.source.name, changes=str(fetched.changes), notes=fetched.notes)
+                log = _log.info if fetched.changes else _log.debug
+                log("source fetched", source=self.source.name, changes=str(fetched.changes), notes=fetched.notes)
 
 
 def seconds_until_due(source: SourceSettings, status: Status, now: float) -> float:
