@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.commands import answers, documents, evaluation, finetune, models, operations, serving, tasks
+from bot.commands import answers, documents, evaluation, finetune, models, operations, serving, sources, tasks
 from bot.commands.common import ExitCode, complain, say
 from bot.core.errors import BotError, SettingsError
 from bot.core.process import protect_memory
@@ -99,5 +99,6 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(sources.app, name="sources")
 app.add_typer(models.app, name="models")
 app.add_typer(finetune.app, name="finetune")

@@ -29,7 +29,7 @@ from bot.adapters.telegram import incoming, polling
 from bot.adapters.telegram.menus import menus
 from bot.cli import app
 from bot.core.documents import Document, Form
-from bot.core.settings import ENVIRONMENT_PREFIX, Settings, all_settings, load_settings
+from bot.core.settings import ENVIRONMENT_PREFIX, Settings, all_settings, load_settings, source_settings
 from bot.engine import compose, qa
 from bot.evaluation import calibration
 from bot.evaluation.questions import load_questions
@@ -46,7 +46,7 @@ from bot.training.reader import ReaderTraining
 ROOT = Path(__file__).parent.parent
 HANDBOOK = ROOT / "knowledge"
 EXAMPLE = ROOT / "bot.example.toml"
-SETTINGS = {f"{section}.{key}": default for section, key, default, _ in all_settings()}
+SETTINGS = {f"{section}.{key}": default for section, key, default, _ in (*all_settings(), *source_settings())}
 CLI: Any = typer.main.get_command(app)  # Any: its types are those of the click that typer brings along
 
 # What people send to @BotFather.
@@ -268,14 +268,14 @@ def test_the_example_file_as_it_is_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_example_file_has_every_setting_once_with_its_default(tmp_path: Path) -> None:
-    """With every line of a default uncommented, the file says each default and nothing else."""
+    """With every line of a default uncommented, the file says each default and nothing else. A source needs a name as well."""
     text, count = _DEFAULT_LINE.subn("", EXAMPLE.read_text(encoding="utf-8"))
-    said = {
-        f"{section}.{key}": value for section, values in tomllib.loads(text).items() for key, value in values.items()
-    }
+    sections, _, source = text.partition("# [[sources]]\n")
+    told = {**tomllib.loads(sections), "sources": tomllib.loads(source)}
+    said = {f"{section}.{key}": value for section, values in told.items() for key, value in values.items()}
     assert count == len(SETTINGS)
     assert said == {name: plain_default(default) for name, default in SETTINGS.items()}
-    assert loaded(text, tmp_path) == loaded("", tmp_path)
+    assert loaded(sections, tmp_path) == loaded("", tmp_path)
 
 
 def test_the_example_file_explains_every_setting() -> None:
@@ -285,7 +285,7 @@ def test_the_example_file_explains_every_setting() -> None:
     for paragraph in paragraphs:
         *explanation, default = paragraph.strip().split("\n")
         explained.append((default, " ".join(line.removeprefix("# ") for line in explanation)))
-    for section, key, _, explanation in all_settings():
+    for section, key, _, explanation in (*all_settings(), *source_settings()):
         assert explanation in [text for line, text in explained if line.startswith(f"# {key} = ")], (
             f"{section}.{key}: the help has changed; write it into bot.example.toml"
         )

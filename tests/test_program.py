@@ -13,9 +13,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from bot.commands import common
 from bot.core.settings import AnswerSettings
 
 pytestmark = pytest.mark.timeout(300)  # a machine that does much else takes half a minute to start a process
@@ -109,8 +111,37 @@ def test_index_reports_every_file(place, command):
     assert report["passages"] == 1
     assert [file["path"] for file in report["files"]] == ["broken.json", "guide.md"]
     text = command("index").stdout
-    assert "not valid JSON" in text
+    assert text.startswith("broken.json:\n  not valid JSON")
+    assert "\n       1  guide.md\n" in text
     assert "0 passages embedded" in text
+
+
+def test_index_folds_what_it_says_again_and_again(place, command):
+    """What could not be read first, in lines of 80 characters in which no path is cut."""
+    folder = place / "knowledge" / "a-folder-with-a-long-name" / "and-another-one-below-it-with-a-longer-name"
+    folder.mkdir(parents=True)
+    for number in range(7):
+        (folder / f"{number}.md").write_text(
+            f"# Title {number}\n\n## Empty {number}\n\n## Full {number}\n\nText {number}.\n"
+        )
+    (folder / "old.doc").write_text("x")
+    text = command("index", COLUMNS="80").stdout
+    path = folder.relative_to(place / "knowledge").as_posix()
+    assert text.startswith(f"{path}/old.doc:\n  this format isn't read; save it as DOCX.\n")
+    assert "7 times: there is no text below the heading … (…)." in text
+    assert f"\n  {path}/0.md: “Empty 0”, line 3\n" in text
+    assert "  and 2 more; all of them: knowledge-bot index --json\n" in text
+    assert all(len(line) <= 80 or path in line for line in text.splitlines())
+
+
+def test_progress_is_told_line_by_line_where_it_is_written_to_a_file(monkeypatch, capsys):
+    """Every ten seconds, so that a log is not filled."""
+    moments = iter([0.0, 3.0, 12.0, 15.0, 23.0])
+    monkeypatch.setattr(common, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    with common.progress_bar("Indexing passages", lines=True) as show:
+        for done in (1, 2, 3, 4):
+            show(done, 4)
+    assert capsys.readouterr().err == "Indexing passages: 2 of 4\nIndexing passages: 4 of 4\n"
 
 
 def test_index_shows_what_is_read_in_a_file(place, command):

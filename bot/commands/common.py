@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from bot.knowledge.indexer import IndexReport
     from bot.runtime.application import Application
     from bot.storage.base import Hit
+
+
+_BETWEEN_LINES = 10.0  # seconds
 
 
 class ExitCode(IntEnum):
@@ -68,9 +72,9 @@ def with_application(
     asyncio.run(run())
 
 
-async def refresh_index(application: "Application") -> "IndexReport":
-    """Index what has changed, with a progress bar where somebody watches."""
-    with progress_bar("Indexing passages") as show:
+async def refresh_index(application: "Application", *, lines: bool = False) -> "IndexReport":
+    """Index what has changed, with a progress bar where somebody watches, or with `lines` where it is written to a file."""
+    with progress_bar("Indexing passages", lines=lines) as show:
         folder = application.settings.knowledge.folder
         report = await application.indexer.index_folder(folder, lambda step: show(step.done, step.total))
     if report.verdict is not None and not report.verdict.accepted:
@@ -91,8 +95,9 @@ async def best_passages(application: "Application", text: str, count: int) -> "l
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator["Callable[..., None]"]:
-    """Shows how many are done of how many, their rate and the time left; nothing where standard error is no terminal.
+def progress_bar(what: str, *, lines: bool = False) -> Iterator["Callable[..., None]"]:
+    """Shows how many are done of how many, their rate and the time left. Where standard error is no terminal, it shows nothing,
+    or with `lines` a line every ten seconds.
 
     Yields a function that is told (done, total) and maybe a few words.
     """
@@ -114,6 +119,7 @@ def progress_bar(what: str) -> Iterator["Callable[..., None]"]:
             return Text(f"{task.speed or 0:.0f}/s")
 
     screen = Screen(stderr=True)
+    last_line = time.monotonic()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -126,6 +132,10 @@ def progress_bar(what: str) -> Iterator["Callable[..., None]"]:
         task = bar.add_task(what, total=None, visible=False, words="")
 
         def show(done: int, total: int, words: str = "") -> None:
+            nonlocal last_line
+            if lines and not screen.is_terminal and (now := time.monotonic()) - last_line >= _BETWEEN_LINES:
+                last_line = now
+                say(f"{what}: {done} of {total}", aside=True)
             bar.update(task, completed=done, total=total, visible=total > 0, words=words)
 
         yield show

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from bot.core.settings import Settings
     from bot.knowledge.checks import Finding
     from bot.knowledge.indexer import IndexReport
+    from bot.knowledge.remarks import Kind
     from bot.runtime.application import Application
+    from bot.storage.base import FileReport
+
+# Of more remarks of one kind, the first are named and the others counted.
+_MOST_NAMED = 5
+# With more files than this, only those that have changed are named, up to as many.
+_MOST_FILES = 20
 
 
 def index(
@@ -53,7 +60,7 @@ def index(
     async def report(application: "Application") -> None:
         from bot.knowledge.checks import check as findings_on
 
-        report = await refresh_index(application)
+        report = await refresh_index(application, lines=True)
         documents = None if check else report.changed
         findings = await findings_on(
             application.stores.knowledge,
@@ -118,33 +125,58 @@ def _print_document(document: "Document") -> None:
 
 
 def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
-    from rich.table import Table
+    """What to mend first, then the files, then the sum. Paths are never cut, so that they can be copied."""
+    from bot.knowledge.remarks import by_kind
 
-    table = Table("file", "passages", "remarks", box=None, pad_edge=False, header_style="bold")
-    for file in report.files:
-        remarks = "; ".join(filter(None, (file.problem, *file.warnings)))
-        table.add_row(_line(file.path), "-" if file.problem else str(file.passages), _line(remarks))
     screen = console()
-    screen.print(table)
-    for finding in findings:
-        place = ", ".join(filter(None, (finding.document, str(finding.locator))))
-        screen.print(_line(f"{place}: {finding.text}."), style="yellow")
+    for kind in by_kind(report.files, findings):
+        _print_kind(kind, "red" if kind.unread else "yellow")
     if report.verdict is not None and report.verdict.accepted:
         for sentence in report.verdict.findings:
             screen.print(_line(sentence))
     if report.passed_over:
         formats = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))
         screen.print(f"Passed over, because their formats aren't read: {', '.join(formats)}.")
+    _print_files([file for file in report.files if not file.problem], set(report.changed))
     screen.print(report.summary)
     if not report.passages:
         screen.print("There is nothing to answer from: put documents into the knowledge folder.", style="yellow")
 
 
-def _line(text: str) -> str:
+def _print_kind(kind: "Kind", style: str) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    screen, text = console(), Text(_line(f"{kind.text}."), style=style)
+    if len(kind.remarks) == 1:
+        screen.print(_line(f"{kind.remarks[0].place}:"), style="bold", soft_wrap=True)
+        screen.print(Padding(text, (0, 0, 0, 2), expand=False))
+        return
+    screen.print(Text.assemble((f"{len(kind.remarks)} times: ", "bold"), text))
+    for remark in kind.remarks[:_MOST_NAMED]:
+        screen.print(_line(": ".join(filter(None, (remark.place, remark.own))), indent="  "), soft_wrap=True)
+    if len(kind.remarks) > _MOST_NAMED:
+        screen.print(f"  and {len(kind.remarks) - _MOST_NAMED} more; all of them: knowledge-bot index --json")
+
+
+def _print_files(files: "Sequence[FileReport]", changed: "set[str]") -> None:
+    """All files that were read, or those of them that have changed where there are many."""
+    named = files if len(files) <= _MOST_FILES else [file for file in files if file.path in changed][:_MOST_FILES]
+    screen = console()
+    if named:
+        screen.print("passages  file", style="bold")
+    for file in named:
+        screen.print(_line(file.path, indent=f"{file.passages:>8}  "), soft_wrap=True)
+    if len(files) > len(named):
+        others = " others" if named else ""
+        screen.print(f"{len(files) - len(named)}{others} files were read; all of them: knowledge-bot index --json")
+
+
+def _line(text: str, indent: str = "") -> str:
     """Text of documents and file names, safe to print, on one line."""
     from bot.adapters.layout import safe
 
-    return " ".join(safe(text).split())
+    return indent + " ".join(safe(text).split())
 
 
 def search(

@@ -1,5 +1,6 @@
 """Documents, blocks and passages: the data that loaders make, storage keeps and the engine quotes."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -91,7 +92,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file of the knowledge folder. `path` is relative to the folder, with forward slashes."""
+    """One file. `path` is relative to the knowledge folder, with forward slashes, or `NAME:` and its path in that source.
+
+    `url` is where it is published, which `address_at` reads; empty if it is known to be published nowhere.
+    """
 
     path: str
     title: str
@@ -99,6 +103,23 @@ class Document:
     url: str | None = None
     language: str | None = None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The links as they stand in a page: relative ones count from `base`, or from the page's own address if that is empty.
+
+    `canonical` is the address that the page declares for itself, and `sitemaps` are those that a sitemap refers to. `index` and
+    `follow` say what the page allows to robots.
+    """
+
+    pages: tuple[str, ...] = ()
+    sitemaps: tuple[str, ...] = ()
+    base: str = ""
+    canonical: str = ""
+    index: bool = True
+    follow: bool = True
+    is_sitemap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +132,19 @@ class Passage:
     blocks: tuple[Block, ...]
     heading: tuple[str, ...]
     body: str
+
+
+_NAMES_LINES = re.compile(r"[?&#][^?&#]*\{(?:first|last)\}.*")
+
+
+def address_at(url: str, lines: tuple[int, int] | None) -> str:
+    """The address of lines in a document. `url` may have `{first}` and `{last}` for them, in its query or fragment.
+
+    Without lines, or if `url` can't name them, it is the address of the document.
+    """
+    if lines is None:
+        return _NAMES_LINES.sub("", url)
+    return url.replace("{first}", str(lines[0])).replace("{last}", str(lines[1]))
 
 
 def embedded_text(title: str, heading: Sequence[str], body: str) -> str:

@@ -8,6 +8,7 @@ import difflib
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -40,6 +42,7 @@ PLAIN_VARIABLES = {
     "OPENAI_API_KEY": ("generator", "api_key"),
 }
 _DELIMITER = "__"
+_SOURCES = "sources"  # the section that may stand there any number of times
 
 
 def _at_home(folder: Path) -> Path:
@@ -55,6 +58,7 @@ def _stripped(secret: SecretStr) -> SecretStr:
 
 _WEB_ADDRESS = r"^(https?://\S+)?$"
 _SHORTEST_TOKEN = 16  # characters
+_SOURCE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 Seconds = Annotated[float, Field(gt=0)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
 Folder = Annotated[Path, AfterValidator(_at_home)]
@@ -115,6 +119,92 @@ class KnowledgeSettings(Section):
         description="How many golden questions a new index may answer worse before the previous one is kept. Raise it "
         "where some of them may get lost while the documents change much.",
     )
+
+
+class SourceSettings(Section):
+    """One block `[[sources]]`: a website or a git repository, whose documents are fetched."""
+
+    name: str = Field(
+        "",
+        description="The name of the source, of small letters, digits and hyphens; the paths of its documents begin with it.",
+    )
+    kind: Literal["website", "git"] = Field(
+        "website", description="What the source is: website, read page by page, or git, a repository."
+    )
+    url: str = Field(
+        "",
+        description="The address of the start page or of the sitemap; for git, that of the repository, as for `git clone`.",
+    )
+    interval_seconds: float = Field(
+        86_400,
+        ge=1,
+        description="Seconds between two looks at the source. Lower it where changes are to be answered from sooner.",
+    )
+    megabytes: int = Field(
+        500, ge=1, description="Megabytes that the source may take on the disk. Raise it for a larger source."
+    )
+    private: bool = Field(
+        False,
+        description="Whether addresses of this machine and of private networks may be asked, and whether a git repository may "
+        "lie in a folder. Turn it on for a source within your own network.",
+    )
+    hosts: tuple[str, ...] = Field(
+        (),
+        description="The hosts that a website's pages may be on, such as docs.example.org. Empty: that of `url` alone. Nothing "
+        "else is ever asked for.",
+    )
+    paths: tuple[str, ...] = Field(
+        (),
+        description="What the paths of a website's pages begin with, such as /docs/. Empty: the folder of the start page, or "
+        "all that a sitemap lists.",
+    )
+    depth: int = Field(
+        10, ge=0, description="How many links may be followed from the start page to a page. 0: the start page alone."
+    )
+    pages: int = Field(
+        2000, ge=1, description="How many pages of a website are read at most. Raise it for a larger website."
+    )
+    requests_per_second: float = Field(
+        2, gt=0, le=1000, description="How many requests a second a website gets. Raise it for a server of your own."
+    )
+    branch: str = Field("", description="The branch or tag of a git repository. Empty: its main branch.")
+    folder: str = Field(
+        "", description="The folder of a git repository whose files are read, such as docs. Empty: all of them."
+    )
+    link: str = Field(
+        "",
+        description="The address of a file of a git repository on the web, with {path}, {first} and {last} for its path and "
+        "lines. Empty: as GitHub, GitLab, Gitea and Forgejo have it, where `url` leads to one of them.",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_fetched(self) -> Self:
+        if not _SOURCE_NAME.fullmatch(self.name):
+            raise ValueError(
+                f"{self.name!r} is no name of a source; give it one of small letters, digits and hyphens: name"
+            )
+        if self.kind == "website" and not re.match(r"https?://[^\s/]+", self.url):
+            raise ValueError(f"the source {self.name} needs the address of a website, with http:// or https://: url")
+        if self.kind == "git":
+            self._require_repository()
+        return self
+
+    def _require_repository(self) -> None:
+        if not self.url or self.url.startswith("-") or "::" in self.url:
+            raise ValueError(f"the source {self.name} needs the address of a git repository, as for `git clone`: url")
+        remote = re.match(r"(?:https?|ssh|git)://|[\w.-]+@[\w.-]+:", self.url)
+        if not remote and not self.private:
+            raise ValueError(
+                f"the repository of the source {self.name} lies on this machine; allow that by private = true, or give its "
+                "address with https:// or ssh://"
+            )
+        if self.branch.startswith("-") or ".." in self.folder.split("/"):
+            raise ValueError(f"the source {self.name} has a branch or a folder that can't be one: branch, folder")
+
+    @property
+    def shown_url(self) -> str:
+        """The address without a password or token that it may hold."""
+        return re.sub(r"(?<=://)[^/@\s]*@", "", self.url)
 
 
 class StorageSettings(Section):
@@ -616,6 +706,15 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     log: LogSettings = LogSettings()
+    sources: tuple[SourceSettings, ...] = ()
+
+    @field_validator("sources")
+    @classmethod
+    def _named_once(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names = Counter(source.name for source in sources)
+        for name in (name for name, count in names.items() if count > 1):
+            raise ValueError(f"two sources are called {name}; give each a name of its own")
+        return sources
 
     @property
     def platforms(self) -> list[str]:
@@ -626,9 +725,12 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> list[str]:
         """The values of all secret settings that are set."""
-        sections = [getattr(self, name) for name in type(self).model_fields]
-        values = [getattr(section, key) for section in sections for key in type(section).model_fields]
-        return [value.get_secret_value() for value in values if isinstance(value, SecretStr) and value]
+        values = [getattr(getattr(self, section), key) for section, key, _, _ in all_settings()]
+        in_addresses = [re.search(r"://(?:[^/@:\s]*:)?([^/@\s]+)@", source.url) for source in self.sources]
+        return [
+            *(value.get_secret_value() for value in values if isinstance(value, SecretStr) and value),
+            *(found[1] for found in in_addresses if found),
+        ]
 
     @classmethod
     def secret_variables(cls) -> set[str]:
@@ -685,10 +787,20 @@ def erase_secret_variables() -> None:
 
 
 def all_settings() -> Iterator[tuple[str, str, Any, str]]:
-    """Yield (section, key, default, help) of every setting, in the order of the example file."""
+    """Yield (section, key, default, help) of every setting, in the order of the example file, but for those of sources."""
     for section, field in Settings.model_fields.items():
-        for key, setting in type(field.default).model_fields.items():
-            yield section, key, setting.default, setting.description or ""
+        if isinstance(field.default, Section):
+            yield from _settings_of(section, type(field.default))
+
+
+def source_settings() -> Iterator[tuple[str, str, Any, str]]:
+    """Yield ("sources", key, default, help) of every setting that a source has."""
+    return _settings_of(_SOURCES, SourceSettings)
+
+
+def _settings_of(name: str, section: type[Section]) -> Iterator[tuple[str, str, Any, str]]:
+    for key, setting in section.model_fields.items():
+        yield name, key, setting.default, setting.description or ""
 
 
 def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
@@ -744,20 +856,23 @@ class _Source:
         place = f"environment variable {variable}" if in_environment else f"{self._place(path)}: {'.'.join(path)}"
         if kind == "extra_forbidden":
             return f"{place}: there is no such setting{_suggestion(path, in_environment)}"
+        if path == (_SOURCES,) and kind == "tuple_type":
+            return f"{place}: each source begins with [[{_SOURCES}]] on a line of its own"
         message = _MESSAGES.get(kind, message.removeprefix("Value error, "))
         return f"{place}: {message[:1].lower()}{message[1:]}"
 
     def _place(self, path: tuple[str, ...]) -> str:
         """Return `bot.toml line 7`, or the file alone if the line can't be found."""
-        section = None
+        section: tuple[str, ...] = ()
+        blocks: Counter[str] = Counter()
         for number, line in enumerate(self._lines, start=1):
-            if header := re.match(r"\s*\[\s*([^\]]+?)\s*\]", line):
-                section = header.group(1)
-                if path == (section,):
+            if header := re.match(r"\s*\[(\[?)\s*([^\]]+?)\s*\]", line):
+                repeated, name = header.groups()
+                section = (name, str(blocks[name])) if repeated else (name,)
+                blocks[name] += 1
+                if path == section:
                     return f"{self._file} line {number}"
-            elif section == (path[0] if len(path) > 1 else None) and re.match(
-                rf"\s*[\"']?{re.escape(path[-1])}[\"']?\s*=", line
-            ):
+            elif section == path[:-1] and re.match(rf"\s*[\"']?{re.escape(path[-1])}[\"']?\s*=", line):
                 return f"{self._file} line {number}"
         return str(self._file)
 
@@ -773,7 +888,7 @@ def _unknown_variables() -> Iterator[str]:
     for name in os.environ:
         if name.upper().startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE:
             path = tuple(name[len(ENVIRONMENT_PREFIX) :].lower().split(_DELIMITER))
-            if path[0] not in Settings.model_fields or len(path) != 2:
+            if path[0] not in Settings.model_fields or path[0] == _SOURCES or len(path) != 2:
                 yield f"environment variable {name}: there is no such setting{_suggestion(path, in_environment=True)}"
 
 
@@ -804,7 +919,10 @@ def _suggestion(path: tuple[str, ...], in_environment: bool) -> str:
     if not in_environment:
         known |= {section: (section,) for section in Settings.model_fields}
     name = ".".join(path)
-    if path[0] in Settings.model_fields and len(path) == 2:
+    if path[0] == _SOURCES and len(path) == 3:
+        known = {key: (key,) for _, key, _, _ in source_settings()}
+        name = path[2]
+    elif path[0] in Settings.model_fields and len(path) == 2:
         known = {key: (path[0], key) for section, key, _, _ in all_settings() if section == path[0]}
         name = path[1]
     for close in difflib.get_close_matches(name, known, n=1, cutoff=0.6):

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bot.core.documents import Block, Form, FoundPassage
+from bot.core.documents import Block, Form, FoundPassage, address_at
 from bot.core.markup import Markup, Piece, inline_markdown, text_of
 from bot.core.messages import Citation
 from bot.core.text import Span, stripped
@@ -290,14 +290,16 @@ def cite(found: FoundPassage, block: Block, span: Span, base_url: str = "") -> C
         row=locator.row,
         paragraph=locator.paragraph,
         quote=block.text[slice(*span)],
-        url=_address(found, base_url),
+        url=_address(found, base_url, locator.lines),
         markup=block.markup,
     )
 
 
-def _address(found: FoundPassage, base_url: str) -> str | None:
-    """Return the URL of the published document, or None if it is unknown."""
-    return found.url or (f"{base_url.rstrip('/')}/{urllib.parse.quote(found.document)}" if base_url else None)
+def _address(found: FoundPassage, base_url: str, lines: tuple[int, int] | None = None) -> str | None:
+    """Return the URL of the published document, or of these lines of it; None if it is unknown."""
+    if found.url is not None:
+        return address_at(found.url, lines) or None
+    return f"{base_url.rstrip('/')}/{urllib.parse.quote(found.document)}" if base_url else None
 
 
 def cite_passage(found: FoundPassage, base_url: str = "") -> Citation:
@@ -310,4 +312,5 @@ def _cite_all(found: FoundPassage, pieces: Sequence[tuple[Block, Span]], base_ur
     citations = [cite(found, block, span, base_url) for block, span in pieces]
     spans = [citation.lines for citation in citations if citation.lines]  # a footnote may be far below its reference
     lines = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
-    return replace(citations[0], lines=lines, quote="\n\n".join(citation.quote for citation in citations))
+    quote = "\n\n".join(citation.quote for citation in citations)
+    return replace(citations[0], lines=lines, quote=quote, url=_address(found, base_url, lines))

@@ -4,8 +4,8 @@
 everything that `sandbox` closes. Any error but a DocumentError ends it, which its parent notices.
 
 The first line of the output is the process's Isolation as JSON. Then follow replies. A request is a line of JSON, {"path",
-"size", "seconds"}, and `size` bytes. A reply is a line with a number of bytes, and so many bytes of JSON: {"document"},
-{"problem"}, or {"out_of_memory"}.
+"url", "size", "seconds"}, and `size` bytes; without a path, only their links are asked for. A reply is a line with a number of
+bytes, and so many bytes of JSON: {"document"}, {"links"}, {"problem"}, or {"out_of_memory"}.
 """
 
 import json
@@ -13,11 +13,13 @@ import os
 import signal
 import sys
 import warnings
-from typing import Any, BinaryIO
+from collections.abc import Mapping
+from typing import Any
 
 from bot.core.errors import DocumentError
 from bot.core.process import protect_memory
 from bot.knowledge import sandbox
+from bot.knowledge.formats.recognition import recognition_memory
 from bot.knowledge.loaders import load
 
 # Answering questions goes before reading.
@@ -36,17 +38,20 @@ def main(memory_bytes: int) -> None:
     replies.flush()
     while header := requests.readline():
         request = json.loads(header)
-        reply = _json(_answer(request["path"], requests, request["size"], request["seconds"]))
+        reply = _json(_answer(request, requests.read(request["size"])))
         replies.write(b"%d\n" % len(reply) + reply)
         replies.flush()
 
 
-def _answer(path: str, requests: BinaryIO, size: int, seconds: float) -> dict[str, object]:
-    content = requests.read(size)
+def _answer(request: Mapping[str, Any], content: bytes) -> dict[str, object]:
+    from bot.knowledge.formats.html.links import links_of
+
     # The signal isn't caught, so that it ends this process also within a library.
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, request["seconds"])
     try:
-        return {"document": load(path, content)}
+        if "path" not in request:
+            return {"links": links_of(content)}
+        return {"document": load(request["path"], content, request["url"])}
     except DocumentError as error:
         return {"problem": str(error)}
     except MemoryError:
@@ -70,4 +75,5 @@ def _limit(memory_bytes: int) -> None:
     protect_memory()
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if sys.platform == "linux":  # other systems ignore the limit, or count shared memory
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        most = memory_bytes + recognition_memory()  # which raises its limit itself
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, most))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 import bot
-from bot.core.documents import Document
+from bot.core.documents import Document, Links
 from bot.core.errors import DocumentError
 from bot.knowledge.loaders import LARGEST_TEXT
 from bot.knowledge.sandbox import Isolation
@@ -99,19 +99,35 @@ class Converter:
     ) -> None:
         self.close()
 
-    def read(self, path: str, content: bytes) -> Document:
-        """Read a document from these bytes. Raises DocumentError, also if reading them ends the process."""
+    def read(self, path: str, content: bytes, url: str = "") -> Document:
+        """Read a document from these bytes, which were published at `url` if that is known.
+
+        Raises DocumentError, also if reading them ends the process.
+        """
+        found = self._reply({"path": path, "url": url}, content)
+        if found.document is None:
+            raise DocumentError(found.problem)
+        return replace(found.document, path=path)
+
+    def links(self, content: bytes) -> Links:
+        """Read the links of an HTML page or a sitemap. Raises DocumentError as `read` does."""
+        found = self._reply({}, content)
+        if found.links is None:
+            raise DocumentError(found.problem)
+        return found.links
+
+    def _reply(self, what: Mapping[str, str], content: bytes) -> "_Reply":
         process = self._started()
         seconds = self._budget.allowed(len(content))
         began = time.monotonic()
         try:
             with _killed_after(process, seconds + _GRACE):
-                reply = self._ask(process, {"path": path, "size": len(content), "seconds": seconds}, content)
+                reply = self._ask(process, {**what, "size": len(content), "seconds": seconds}, content)
         except (OSError, ValueError):
             raise self._post_mortem(process, seconds, time.monotonic() - began) from None
         finally:
             self._budget.spend(len(content), time.monotonic() - began)
-        return self._document(path, reply)
+        return self._checked(reply)
 
     @staticmethod
     def _ask(process: subprocess.Popen[bytes], request: dict[str, object], content: bytes) -> bytes:
@@ -215,8 +231,8 @@ class Converter:
             f"reading it takes longer than {limit:g} seconds; divide it, or raise knowledge.convert_seconds"
         )
 
-    def _document(self, path: str, reply: bytes) -> Document:
-        """The document in a reply. Raises DocumentError."""
+    def _checked(self, reply: bytes) -> "_Reply":
+        """The reply, if it is well-formed. Raises DocumentError."""
         try:
             found = _REPLY.validate_json(reply)
         except ValidationError:
@@ -228,14 +244,13 @@ class Converter:
             raise DocumentError(
                 f"reading it takes more than {megabytes} megabytes of memory; divide it, or raise knowledge.convert_megabytes"
             )
-        if found.document is None:
-            raise DocumentError(found.problem)
-        return replace(found.document, path=path)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
     document: Document | None = None
+    links: Links | None = None
     problem: str = ""
     out_of_memory: bool = False
 

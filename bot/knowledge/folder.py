@@ -27,24 +27,29 @@ class FileChanging(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file, with its path relative to the folder. A file with a `problem` isn't opened."""
+    """One file, with its path in the index. A file with a `problem` isn't opened.
+
+    `address` is where a fetched file was published, empty if nowhere; None: the file itself may say so.
+    """
 
     path: str
     file: Path
     problem: str | None = None
+    address: str | None = None
 
 
 @dataclass(slots=True)
 class Listing:
-    """The files of a folder. `passed_over` counts those of formats that aren't read, by suffix."""
+    """The files of a folder. `passed_over` counts those of formats that aren't read, by suffix; `unread` has the beginnings of
+    the paths in subfolders that can't be read."""
 
     entries: list[Entry] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
-    unread_folders: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
     def is_hidden_by_error(self, path: str) -> bool:
         """Whether the path is in a subfolder that can't be read, so that its file may still exist."""
-        return any(path.startswith(f"{folder}/") for folder in self.unread_folders)
+        return path.startswith(tuple(self.unread))
 
 
 def list_folder(folder: Path) -> Listing:
@@ -60,7 +65,7 @@ def list_folder(folder: Path) -> Listing:
         if path == ".":
             raise DocumentError(f"The folder {folder} can't be read ({error.strerror}). The last index stays as it is.")
         problem = f"this folder can't be read ({error.strerror}); what was indexed of it is kept; check its permissions"
-        listing.unread_folders.append(_shown(path))
+        listing.unread.append(f"{_shown(path)}/")
         listing.entries.append(Entry(_shown(path), Path(error.filename), problem))
 
     for parent, folders, names in os.walk(folder, onerror=on_error):

@@ -16,8 +16,9 @@ from bot.core.text import counted
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.converter import Converter, Limits
 from bot.knowledge.embedding import Embedder
-from bot.knowledge.folder import identity, signature
-from bot.knowledge.scan import Scan, Scanner, is_there
+from bot.knowledge.folder import identity
+from bot.knowledge.places import Places
+from bot.knowledge.scan import Scan, Scanner
 from bot.observability import metrics
 from bot.storage.base import FileReport, FileState, IndexedFile, KnowledgeStore
 
@@ -118,14 +119,19 @@ class Indexer:
         limits: Limits | None = None,
         largest_bytes: int = 100 * 2**20,
         reviewer: Reviewer | None = None,
+        sources: Mapping[str, Path] | None = None,
     ) -> None:
-        """Passages have at most `passage_tokens`; `limits` apply to reading one file, and larger files are not read."""
+        """Passages have at most `passage_tokens`; `limits` apply to reading one file, and larger files are not read.
+
+        `sources`: folders that are indexed beside that of the documents, by the names that their paths begin with.
+        """
         self._store = store
         self._encoder = encoder
         self._scanner = Scanner(encoder, passage_tokens, largest_bytes)
         self._embedder = Embedder(store, encoder)
         self._limits = limits
         self._reviewer = reviewer
+        self._sources = sources or {}
         self._running = asyncio.Lock()
         self._seen: object = None  # the folder's signature when it was last indexed
         self._in_step = False  # whether the index has the files of that signature
@@ -133,17 +139,18 @@ class Indexer:
     async def index_folder(
         self, folder: Path, progress: Callable[[IndexProgress], None] = lambda _: None
     ) -> IndexReport:
-        """Bring the index in step with a folder. A file that can't be read is reported and doesn't affect others.
+        """Bring the index in step with a folder and the sources. A file that can't be read is reported and affects no others.
 
         Raises DocumentError if the folder itself can't be read; the index stays as it was then.
         """
         async with self._running:
             started = time.perf_counter()
             self._seen = None
-            seen = await asyncio.to_thread(signature, folder)
+            places = Places(folder, self._sources)
+            seen = await asyncio.to_thread(places.signature)
             known = {state.path: state for state, _ in await self._store.files()}
             with Converter(self._limits) as converter:  # ends the work in the thread if this is cancelled
-                scan = await asyncio.to_thread(self._scanner.scan, folder, known, converter)
+                scan = await asyncio.to_thread(self._scanner.scan, places, known, converter)
             await self._require_same(folder, scan, known)
             report = await self._apply(scan, list(known), started, progress)
             self._seen = None if scan.unsettled else seen
@@ -156,7 +163,7 @@ class Indexer:
 
     async def has_changed(self, folder: Path) -> bool:
         """Whether the folder has changed since it was last indexed."""
-        if self._seen is None or self._seen != await asyncio.to_thread(signature, folder):
+        if self._seen is None or self._seen != await asyncio.to_thread(Places(folder, self._sources).signature):
             return True
         if self._in_step:
             metrics.index_is_in_step()
@@ -165,15 +172,16 @@ class Indexer:
     async def behind(self, folder: Path) -> int:
         """The number of files whose size or time differs from the index; no file is read. Raises DocumentError."""
         known = {state.path: state for state, _ in await self._store.files()}
-        return await asyncio.to_thread(self._scanner.behind, folder, known)
+        return await asyncio.to_thread(self._scanner.behind, Places(folder, self._sources), known)
 
     async def forget_missing(self, folder: Path) -> list[str]:
         """Remove deleted documents from the index at once, also while a long indexing runs. Returns their paths.
 
         Does nothing if changes are reviewed or the whole folder is gone: `index_folder` decides then.
         """
-        known = [state.path for state, _ in await self._store.files()]
-        there = await asyncio.to_thread(lambda: {path for path in known if is_there(folder, path)})
+        places = Places(folder, self._sources)
+        known = [state.path for state, _ in await self._store.files() if not places.of_source(state.path)]
+        there = await asyncio.to_thread(lambda: {path for path in known if places.is_there(path)})
         gone = [path for path in known if path not in there]
         encoder = (await self._store.summary()).encoder
         if not gone or not there or encoder != self._encoder.identity or await self._is_reviewed():
@@ -197,7 +205,7 @@ class Indexer:
         """Raise DocumentError if the folder is empty and isn't the one that the index was made from: a drive is not mounted."""
         now = await asyncio.to_thread(identity, folder)
         before = await self._store.noted(_FOLDER)
-        if known and not scan.present and before != now:
+        if known and scan.emptied and before != now:
             raise DocumentError(
                 f"The folder {folder} is empty and is not the one that the index was made from, as if something were not "
                 "mounted. The last index stays as it is. If this is what you want, put the first document there."

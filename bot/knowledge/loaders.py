@@ -14,15 +14,15 @@ from bot.core.documents import Document
 from bot.core.errors import DocumentError
 from bot.core.markup import Markup
 
-Loader = Callable[[str, bytes], Document]
-"""(path relative to the folder, content) -> Document. Raises DocumentError."""
+Loader = Callable[[str, bytes, str], Document]
+"""(path relative to the folder, content, address) -> Document. Raises DocumentError."""
 
 LARGEST_TEXT = 10_000_000
 """The most characters in one document: about five thousand pages, whose vectors take a quarter of an hour."""
 
 
-def load(path: str, content: bytes) -> Document:
-    """Read a file with the loader for its suffix. Raises DocumentError."""
+def load(path: str, content: bytes, url: str = "") -> Document:
+    """Read a file with the loader for its suffix. `url` is where it was published, if that is known. Raises DocumentError."""
     suffix = PurePosixPath(path).suffix.lower()
     loader = LOADERS.get(suffix)
     if loader is None:
@@ -30,7 +30,7 @@ def load(path: str, content: bytes) -> Document:
             OTHER_FORMATS.get(suffix) or f"this format isn't read; these are: {', '.join(sorted(LOADERS))}"
         )
     try:
-        document = loader(path, content)
+        document = loader(path, content, url)
     except RecursionError as error:
         raise DocumentError("its parts are nested too deeply to be read; make its structure simpler") from error
     if (size := sum(len(block.text) for block in document.blocks)) > LARGEST_TEXT:
@@ -40,12 +40,12 @@ def load(path: str, content: bytes) -> Document:
     return document
 
 
-def _reader(module: str, function: str = "load", markup: Markup = Markup.PLAIN) -> Loader:
-    """The loader of a format. `markup` is that of the blocks that it makes."""
+def _reader(module: str, function: str = "load", markup: Markup = Markup.PLAIN, *, by_url: bool = False) -> Loader:
+    """The loader of a format. `markup` is that of the blocks that it makes. `by_url`: it resolves links by the address."""
 
-    def read(path: str, content: bytes) -> Document:
-        loader: Loader = getattr(importlib.import_module(f"bot.knowledge.formats.{module}"), function)
-        document = loader(path, content)
+    def read(path: str, content: bytes, url: str) -> Document:
+        loader: Callable[..., Document] = getattr(importlib.import_module(f"bot.knowledge.formats.{module}"), function)
+        document = loader(path, content, url) if by_url else loader(path, content)
         return replace(document, blocks=tuple(replace(block, markup=markup) for block in document.blocks))
 
     return read
@@ -57,9 +57,9 @@ LOADERS: Mapping[str, Loader] = {
     ".mdx": _reader("markup.markdown", markup=Markup.MARKDOWN),
     ".txt": _reader("text"),
     ".text": _reader("text"),
-    ".html": _reader("html.loader", markup=Markup.LITERALS),
-    ".htm": _reader("html.loader", markup=Markup.LITERALS),
-    ".xhtml": _reader("html.loader", markup=Markup.LITERALS),
+    ".html": _reader("html.loader", markup=Markup.LITERALS, by_url=True),
+    ".htm": _reader("html.loader", markup=Markup.LITERALS, by_url=True),
+    ".xhtml": _reader("html.loader", markup=Markup.LITERALS, by_url=True),
     ".rst": _reader("markup.restructured", markup=Markup.LITERALS),
     ".pdf": _reader("pdf.loader"),
     ".docx": _reader("office.docx"),

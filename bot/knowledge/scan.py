@@ -1,23 +1,23 @@
-"""Scanning of the knowledge folder: finds the files that have changed, reads them, and cuts them into passages.
+"""Scanning of the places of documents: finds the files that have changed, reads them, and cuts them into passages.
 
 A file is recognised by size and time, then by content hash, so that only changed files are read. Reading happens in the
 converter's process, cutting in a thread. Everything here blocks.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
-from bot.core.documents import Document, Passage, embedded_text
+from bot.core.documents import Document, Passage, address_at, embedded_text
 from bot.core.errors import DocumentError
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.converter import Converter, OutOfTime
-from bot.knowledge.folder import Entry, FileChanging, list_folder, read_file
+from bot.knowledge.folder import Entry, FileChanging, read_file
+from bot.knowledge.formats import recognition
 from bot.knowledge.passages import split
+from bot.knowledge.places import Places
 from bot.storage.base import FileReport, FileState, IndexedFile
 
 # Changes whenever the same file would give other passages, so that an update of the program makes them again.
@@ -28,11 +28,14 @@ _RECIPE_VERSION = 4
 class Scan:
     """The result of a scan.
 
+    `emptied`: there is no file in the knowledge folder itself.
+
     `changed` files go into the index, of `touched` ones only the time has changed, and `present` are all paths in the folder.
     `remarks` are on files that stay as they were. An `unsettled` scan left out a file that must be read again soon.
     """
 
-    folder: Path | None = None  # None: the documents come from no folder
+    places: Places | None = None  # None: the documents come from no folder
+    emptied: bool = False
     changed: list[IndexedFile] = field(default_factory=list)
     being_cut: list[Future[IndexedFile]] = field(default_factory=list)
     touched: list[FileState] = field(default_factory=list)
@@ -43,10 +46,8 @@ class Scan:
 
     def still_there(self) -> tuple[list[IndexedFile], list[str]]:
         """The changed files that have not been deleted since they were read, and the paths of those that have."""
-        folder = self.folder
-        gone = [
-            file.state.path for file in self.changed if folder is not None and not is_there(folder, file.state.path)
-        ]
+        places = self.places
+        gone = [file.state.path for file in self.changed if places is not None and not places.is_there(file.state.path)]
         return [file for file in self.changed if file.state.path not in gone], gone
 
     def remarked(self, report: FileReport) -> FileReport:
@@ -73,15 +74,15 @@ class Scanner:
         """The name of the way in which files are cut: another one gives other passages. Raises ModelsLoading."""
         return f"{_RECIPE_VERSION}:{self._passage_tokens}:{self._encoder.identity}"
 
-    def behind(self, folder: Path, known: Mapping[str, FileState]) -> int:
+    def behind(self, places: Places, known: Mapping[str, FileState]) -> int:
         """The number of files whose size or time differs from the index; no file is read. Raises DocumentError."""
-        listing = list_folder(folder)
+        listing = places.listing()
         there = {entry.path for entry in listing.entries}
         gone = sum(path not in there and not listing.is_hidden_by_error(path) for path in known)
         return gone + sum(self._looks_changed(entry, known.get(entry.path)) for entry in listing.entries)
 
     def _looks_changed(self, entry: Entry, known: FileState | None) -> bool:
-        if known is None or known.recipe != self.recipe:
+        if known is None or known.recipe != self._recipe_of(entry):
             return True
         if entry.problem is not None or not known.modified_ns:
             return entry.problem is not None and known.content_hash != entry.problem
@@ -91,10 +92,19 @@ class Scanner:
             return False
         return (known.size, known.modified_ns) != (status.st_size, status.st_mtime_ns)
 
-    def scan(self, folder: Path, known: Mapping[str, FileState], converter: Converter) -> Scan:
+    def _recipe_of(self, entry: Entry) -> str:
+        """The recipe of one file. One that was fetched is read again when it is published elsewhere, and a PDF when text
+        recognition gets installed."""
+        recipe = self.recipe
+        if entry.path.lower().endswith(".pdf") and recognition.is_installed():
+            recipe += ":recognised"
+        return recipe if entry.address is None else f"{recipe}:{entry.address}"
+
+    def scan(self, places: Places, known: Mapping[str, FileState], converter: Converter) -> Scan:
         """Read and cut the files that are new or changed. Raises DocumentError."""
-        listing = list_folder(folder)
-        scan = Scan(folder, passed_over=listing.passed_over)
+        listing = places.listing()
+        emptied = not any(entry.address is None for entry in listing.entries)
+        scan = Scan(places, emptied, passed_over=listing.passed_over)
         scan.present.update(path for path in known if listing.is_hidden_by_error(path))
         # While one document is cut, the converter, another process, reads the next.
         with ThreadPoolExecutor(1, "cutting") as cutting:
@@ -111,9 +121,10 @@ class Scanner:
     def _scan_entry(
         self, entry: Entry, known: FileState | None, converter: Converter, cutting: Executor, scan: Scan
     ) -> None:
+        recipe = self._recipe_of(entry)
         if entry.problem is not None:
             # Its text stands for its content: a problem that stays the same is no change.
-            state = FileState(entry.path, 0, 0, entry.problem, self.recipe)
+            state = FileState(entry.path, 0, 0, entry.problem, recipe)
             if known != state:
                 scan.changed.append(_unreadable(state, entry.problem))
             return
@@ -122,7 +133,7 @@ class Scanner:
         except FileChanging:
             scan.unsettled = True
             if known is None:
-                state = FileState(entry.path, 0, 0, "", self.recipe)
+                state = FileState(entry.path, 0, 0, "", recipe)
                 scan.changed.append(_unreadable(state, "it was written to while it was read; it is read again soon"))
             else:
                 scan.remarks[entry.path] = (
@@ -130,11 +141,11 @@ class Scanner:
                 )
         except PermissionError as error:
             problem = f"can't be read ({error.strerror or error}); check its permissions"
-            scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", self.recipe), problem))
+            scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", recipe), problem))
         except OSError as error:
             problem = f"can't be read ({error.strerror or error}); check the disk or the network that it is on"
             if known is None:
-                scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", self.recipe), problem))
+                scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", recipe), problem))
             else:
                 scan.unsettled = True
                 scan.remarks[entry.path] = f"{problem}; the version from before is kept"
@@ -142,8 +153,9 @@ class Scanner:
     def _scan_file(
         self, entry: Entry, known: FileState | None, converter: Converter, cutting: Executor, scan: Scan
     ) -> None:
+        recipe = self._recipe_of(entry)
         status = entry.file.stat()
-        found = (status.st_size, status.st_mtime_ns, self.recipe)
+        found = (status.st_size, status.st_mtime_ns, recipe)
         if known and (known.size, known.modified_ns, known.recipe) == found:
             return
         if status.st_size > self._largest_bytes:
@@ -151,16 +163,16 @@ class Scanner:
                 f"it has {status.st_size // 2**20} megabytes, and {self._largest_bytes // 2**20} are read at most; divide it, "
                 "or raise knowledge.largest_megabytes"
             )
-            scan.changed.append(_unreadable(FileState(entry.path, *found[:2], "", self.recipe), problem))
+            scan.changed.append(_unreadable(FileState(entry.path, *found[:2], "", recipe), problem))
             return
         status, content = read_file(entry.file)
         digest = hashlib.sha256(content).hexdigest()
-        state = FileState(entry.path, status.st_size, status.st_mtime_ns, digest, self.recipe)
-        if known and (known.content_hash, known.recipe) == (digest, self.recipe):
+        state = FileState(entry.path, status.st_size, status.st_mtime_ns, digest, recipe)
+        if known and (known.content_hash, known.recipe) == (digest, recipe):
             scan.touched.append(state)
             return
         try:
-            document = converter.read(entry.path, content) if content else Document(entry.path, "", ())
+            document = _read(entry, content, converter)
         except OutOfTime as error:  # without its content's hash, so that the next scan reads it
             scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", self.recipe), str(error)))
         except DocumentError as error:
@@ -176,14 +188,19 @@ class Scanner:
         return IndexedFile(state, document, passages, tuple(_vector_key(document, passage) for passage in passages))
 
 
+def _read(entry: Entry, content: bytes, converter: Converter) -> Document:
+    """Read a file, as what it is where it was published, if it was fetched. Raises DocumentError."""
+    if not content:
+        return Document(entry.path, "", ())
+    if entry.address is None:
+        return converter.read(entry.path, content)
+    _, _, path = entry.path.partition(":")
+    return replace(converter.read(path, content, address_at(entry.address, None)), path=entry.path, url=entry.address)
+
+
 def _vector_key(document: Document, passage: Passage) -> str:
     text = embedded_text(document.title, passage.heading, passage.body)
     return hashlib.sha256(f"{_RECIPE_VERSION}\n{text}".encode()).hexdigest()
-
-
-def is_there(folder: Path, path: str) -> bool:
-    """Whether a file stands at a path of the index. Paths that are not the file's own, because of a problem, count as there."""
-    return "\\x" in path or os.path.lexists(folder / path)
 
 
 def _unreadable(state: FileState, problem: str) -> IndexedFile:

@@ -5,7 +5,7 @@ The operating system reports changes; the watcher waits for the end of a burst o
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,12 +32,16 @@ class FolderWatcher:
         folder: Path,
         *,
         rescan_seconds: float,
+        beside: Sequence[Path] = (),
         on_report: Callable[[IndexReport], None] = lambda _: None,
         on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`on_report` gets the report of each run, `on_trouble` the reason why the index is out of step, or ""."""
+        """`beside` are other folders that the indexer reads, which exist.
+
+        `on_report` gets the report of each run, `on_trouble` the reason why the index is out of step, or ""."""
         self._indexer = indexer
         self._folder = folder
+        self._beside = beside
         self._rescan_seconds = rescan_seconds
         self._on_report = on_report
         self._on_trouble = on_trouble
@@ -88,6 +92,7 @@ class FolderWatcher:
     async def _listen_to(self, folder_identity: str) -> None:
         bursts = awatch(
             self._folder,
+            *self._beside,
             watch_filter=None,
             debounce=_LONGEST_BURST_MS,
             step=_SETTLED_MS,

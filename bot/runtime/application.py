@@ -27,6 +27,7 @@ from bot.observability.health import Health
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime.loading import load_generator, open_worker
+from bot.sources.store import source_folders
 from bot.storage.data_folder import CANDIDATE
 from bot.storage.sqlite.journal import SqliteJournal
 from bot.storage.sqlite.knowledge import SqliteKnowledge
@@ -242,4 +243,5 @@ def _indexer(settings: Settings, stores: Stores, inference: Inference, reviewer:
         limits=Limits(chosen.convert_seconds, chosen.convert_megabytes * 2**20),
         largest_bytes=chosen.largest_megabytes * 2**20,
         reviewer=reviewer,
+        sources=source_folders(settings),
     )

@@ -20,9 +20,10 @@ from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import systemd
 from bot.runtime.application import Application, administration_of, open_application
-from bot.runtime.maintenance import keep_erasing
+from bot.runtime.maintenance import keep_erasing, keep_fetching
 from bot.runtime.readiness import Readiness
 from bot.runtime.supervision import look_at_journal, run_all, start_again, until_stopped
+from bot.sources.fetching import Fetcher
 from bot.storage.data_folder import alone_in, inspect
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -113,7 +114,15 @@ async def _serve(
 def _background_work(application: Application) -> dict[str, Callable[[], Awaitable[None]]]:
     """Return the tasks that run from the start to the end, by name."""
     component, folder = application.health.component("journal"), application.settings.storage.folder
-    return {
+    fetching = {
+        (name := f"source {source.name}"): partial(
+            keep_fetching,
+            Fetcher(source, application.settings),
+            application.health.component(name, essential=False),
+        )
+        for source in application.settings.sources
+    }
+    return fetching | {
         "erasing": partial(keep_erasing, application),
         "journal": partial(look_at_journal, application.stores.journal.platforms, folder, component),
         "watchdog": systemd.show_life,

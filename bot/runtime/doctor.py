@@ -29,6 +29,7 @@ from bot.inference.tuned import chosen
 from bot.inference.workers import Models
 from bot.knowledge.converter import Converter
 from bot.runtime.application import Application, open_application
+from bot.sources.fetching import Fetcher, told
 from bot.storage.data_folder import LOCK
 from bot.storage.sqlite.connection import damage
 from bot.storage.sqlite.journal import FILE as JOURNAL
@@ -64,6 +65,8 @@ async def examine(
         yield found
     async for found in platforms:
         yield found
+    for source in settings.sources:
+        yield await _source(Fetcher(source, settings))
     try:
         async with open_application(settings, models, golden=False) as application:
             yield ok("models", ", ".join(f"{name} {value}" for name, value in _told(application).items()))
@@ -186,6 +189,15 @@ def _running(folder: Path) -> Diagnosis:
             return ok("bot", "no bot is running with this data folder")
     except Timeout:
         return ok("bot", "a bot is running with this data folder")
+
+
+async def _source(fetcher: Fetcher) -> Diagnosis:
+    subject, status = f"source {fetcher.source.name}", await fetcher.status()
+    said = told(status, time.time())
+    if status.problem or not status.fetched:
+        again = f"knowledge-bot sources fetch {fetcher.source.name}"
+        return warning(subject, f"{said}. A bot that runs tries again by itself; now: {again}")
+    return ok(subject, said)
 
 
 def _told(application: Application) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Erases questions, answers and conversations when their time is over."""
+"""What is done again and again beside the answering: erasing what has expired, and fetching the sources."""
 
 import asyncio
 import time
@@ -6,7 +6,10 @@ import time
 import structlog
 
 from bot.core.errors import StorageError
+from bot.observability.health import Component
 from bot.runtime.application import Application
+from bot.sources.fetching import Fetcher, told
+from bot.sources.store import Status
 
 _log = structlog.stdlib.get_logger(__name__)
 _BETWEEN_ERASURES = 3600.0  # seconds
@@ -33,3 +36,17 @@ async def _erase_expired(application: Application) -> None:
     for store in (stores.journal.erasure, stores.knowledge):
         while await store.reclaim():
             pass  # questions go between
+
+
+async def keep_fetching(fetcher: Fetcher, component: Component) -> None:
+    """Fetch a source whenever it is time, until cancelled, and report how it is."""
+
+    def report(status: Status) -> None:
+        if not status.problem:
+            component.ready(told(status, time.time()))
+        elif status.fetched:
+            component.degraded(told(status, time.time()))
+        else:
+            component.down(told(status, time.time()))
+
+    await fetcher.keep_fetching(report)

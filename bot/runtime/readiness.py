@@ -13,6 +13,7 @@ from bot.observability.health import Component
 from bot.observability.loop_lag import LoopLagProbe
 from bot.runtime.application import Application
 from bot.runtime.supervision import look_at_models, start_again
+from bot.sources.store import watched
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -97,6 +98,7 @@ class Readiness:
         return FolderWatcher(
             self._application.indexer,
             settings.folder,
+            beside=watched(self._application.settings),
             rescan_seconds=settings.rescan_seconds,
             on_trouble=lambda trouble: index.degraded(trouble) if trouble else index.ready(),
         )

@@ -202,6 +202,20 @@ def test_settings_can_not_be_changed():
             "bot.toml line 1: answer: this is a section, which begins with its name in brackets on a line of its own",
         ),
         ("[[answer]]\nthreshold = 1\n", "bot.toml: answer: this is a section"),
+        (
+            "[[sources]]\nname = 'a'\nurl = 'https://x.org'\n\n[[sources]]\nname = 'b'\ndept = 3\n",
+            "bot.toml line 7: sources.1.dept: there is no such setting; did you mean depth?",
+        ),
+        (
+            "[[sources]]\nname = 'A b'\nurl = 'https://x.org'\n",
+            "bot.toml line 1: sources.0: 'A b' is no name of a source; give it one of small letters",
+        ),
+        ("[[sources]]\nname = 'a'\n", "bot.toml line 1: sources.0: the source a needs the address of a website"),
+        (
+            "[[sources]]\nname = 'a'\nurl = 'https://x.org'\n[[sources]]\nname = 'a'\nurl = 'https://x.org'\n",
+            "bot.toml: sources: two sources are called a; give each a name of its own",
+        ),
+        ("[sources]\nname = 'a'\n", "bot.toml line 1: sources: each source begins with [[sources]]"),
         ("answer.threshold = 7\n", "bot.toml: answer.threshold: input should be less than"),
         (
             "[answer]\nthreshold = high\n",
@@ -238,6 +252,7 @@ def test_a_mistake_is_reported_with_its_place_and_its_fix(text, problem):
         ("bot_nonsense", "1", "bot_nonsense: there is no such setting; remove it"),
         ("BOT_ANSWER", "0.5", "BOT_ANSWER: there is no such setting; remove it"),
         ("BOT_ANSWER", "not JSON", "BOT_ANSWER: there is no such setting; remove it"),
+        ("BOT_SOURCES", "[]", "BOT_SOURCES: there is no such setting"),
         ("BOT_ANSWER__", "1", "BOT_ANSWER__: there is no such setting"),
         ("BOT_", "1", "BOT_: there is no such setting"),
         ("BOT_KNOWLEDGE__FOLDER", "~nobody-here", "BOT_KNOWLEDGE__FOLDER: nobody's home folder is called ~nobody-here"),

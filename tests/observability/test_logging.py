@@ -227,6 +227,8 @@ def test_the_secrets_are_all_settings_that_are_none_of_anybodys_business():
         discord={"token": DISCORD},
         telegram={"token": TELEGRAM},
         http={"token": "h" * 16},
+        sources=[{"name": "a", "kind": "git", "url": "https://me:in-the-address@git.example.org/a"}],
     )
-    assert {DISCORD, TELEGRAM, "h" * 16} <= set(settings.secrets)
+    assert {DISCORD, TELEGRAM, "h" * 16, "in-the-address"} <= set(settings.secrets)
+    assert settings.sources[0].shown_url == "https://git.example.org/a"
     assert "" not in settings.secrets

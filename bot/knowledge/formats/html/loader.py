@@ -40,20 +40,23 @@ BELOW_HEADINGS = 7  # the level of titles that are no headings: of panels, and o
 _LEAST_OF_A_NOTE = 3  # words of hidden text that are worth a warning
 
 
-def load(path: str, content: bytes) -> Document:
-    """Load a page. Its title is the first heading of level 1, else the title of the window."""
+def load(path: str, content: bytes, url: str = "") -> Document:
+    """Load a page. Its title is the first heading of level 1, else the title of the window.
+
+    Links are resolved by `url`, or else by the address that the page declares.
+    """
     found = _DECLARED.search(content[:4096])
     declared = next(filter(None, found.groups())).decode() if found else None
     text, warnings = decode(content, declared)
     root = parsed(text)
     outline = Outline(warnings=warnings)
     main = _main(root)
-    url = _canonical(root)
-    frame = write_blocks(main, outline, with_lines=True, url=url or "")
+    declared_url = _canonical(root)
+    frame = write_blocks(main, outline, with_lines=True, url=url or declared_url or "")
     outline.warnings += _hidden(frame)
     first = next((text for element in main.iter("h1") if (text := _heading_text(element, frame))), "")
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
-    return outline.document(path, first or _window_title(root), url, language)
+    return outline.document(path, first or _window_title(root), declared_url, language)
 
 
 def parsed(text: str) -> etree._Element:

@@ -5,21 +5,26 @@ Text that repeats at the top or bottom of pages is left out.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from bot.core.documents import Document
-from bot.core.errors import DocumentError
+from bot.core.errors import DocumentError, to_install
+from bot.knowledge.formats import recognition
 from bot.knowledge.formats.outline import Outline, title_from_path
+from bot.knowledge.formats.pdf import scans
 from bot.knowledge.formats.pdf.blocks import write_blocks
 from bot.knowledge.formats.pdf.lines import Line, PageReader
 from bot.knowledge.formats.pdf.order import in_reading_order
 
 _PROTECTED = "it is protected by a password; save it without one"
 _DAMAGED = "this is no PDF file, or it is damaged; make it again, or open it and print it to a new PDF"
-_PICTURES = "it holds no text, only pictures of pages; run it through text recognition (OCR) and save it with its text"
+_PICTURES = (
+    "it holds no text, only pictures of pages; run it through text recognition (OCR) and save it with its text, or install the "
+    f"recognition that reads such pages {to_install('ocr')}"
+)
 _JUNK_TITLE = re.compile(
     r"\W*(?:untitled|unbenannt|anonymous|title|no title)\W*$|microsoft \w+ - |.*\.(?:docx?|pdf|indd|tex|qxd|dvi|pptx?|xlsx?)$|"
     r"\W*$",
@@ -46,11 +51,9 @@ def load(path: str, content: bytes) -> Document:
         outline.warnings.append(f"damaged and passed over: page {', '.join(unread[:10])}")
     if not pages:
         raise DocumentError(_DAMAGED)
+    outline.warnings += _read_pictures(pdf, pages)
     if not any(pages):
         raise DocumentError(_PICTURES)
-    empty = [str(number) for number, lines in enumerate(pages, start=1) if not lines]
-    if empty:
-        outline.warnings.append(f"without text, perhaps a picture: page {', '.join(empty[:10])}")
     if reader.stamps:
         page, text = reader.stamps[0]
         outline.warnings.append(f"left out as a stamp at the margin: “{text}” (page {page})")
@@ -58,6 +61,28 @@ def load(path: str, content: bytes) -> Document:
     write_blocks(_without_repeated(pages), outline)
     first = next(filter(None, outline.headings), None)
     return outline.document(path, (None if _JUNK_TITLE.match(title) else title) or first or title_from_path(path))
+
+
+def _read_pictures(pdf: pypdfium2.PdfDocument, pages: list[list[Line]]) -> Iterator[str]:
+    """Put the text of pages that are pictures in the place of nothing, if that can be recognised; yield warnings."""
+    empty = [number for number, lines in enumerate(pages, start=1) if not lines]
+    pictures = [number for number in empty if scans.is_picture(pdf[number - 1])] if recognition.is_installed() else []
+    tried = []
+    for number, lines in scans.recognised(pdf, pictures) if pictures else ():
+        pages[number - 1] = in_reading_order(lines)
+        tried.append(number)
+    if read := [number for number in tried if pages[number - 1]]:
+        yield f"read by text recognition, which may err: page {_listed(read)}"
+    if late := [number for number in pictures if number not in tried]:
+        yield f"not read, because text recognition takes too long (knowledge.convert_seconds): page {_listed(late)}"
+    if nothing := [number for number in empty if not pages[number - 1] and number not in late]:
+        yield f"without text, perhaps a picture: page {_listed(nothing)}" + (
+            "" if recognition.is_installed() else f"; text recognition can be installed {to_install('ocr')}"
+        )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
 
 
 def _opened(content: bytes) -> pypdfium2.PdfDocument:

@@ -1,0 +1,72 @@
+"""The places that documents come from: the knowledge folder, and a folder for each source that is fetched.
+
+In the index, a file of a source is called by the source's name, a colon and its path in that folder: `wiki:guides/setup.html`.
+A manifest in the folder says where each file was published. Everything here blocks.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bot.core.errors import DocumentError
+from bot.knowledge.folder import Listing, list_folder, signature
+
+MANIFEST = ".manifest.json"
+"""The name of the file in the folder of a source that has, under `addresses`, the address of each file by its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The knowledge folder, and the folders of the sources by their names, which need not exist yet."""
+
+    folder: Path
+    sources: Mapping[str, Path] = field(default_factory=dict)
+
+    def listing(self) -> Listing:
+        """List the files of all places. Raises DocumentError if the knowledge folder itself can't be read."""
+        listing = list_folder(self.folder)
+        for name, folder in self.sources.items():
+            try:
+                of_source = list_folder(folder)
+            except DocumentError:  # not fetched yet, or lost: what the index has of it stays until it is
+                listing.unread.append(f"{name}:")
+                continue
+            addresses = _addresses(folder)
+            listing.entries += [
+                replace(entry, path=f"{name}:{entry.path}", address=addresses.get(entry.path, ""))
+                for entry in of_source.entries
+            ]
+            listing.unread += [f"{name}:{beginning}" for beginning in of_source.unread]
+        return listing
+
+    def signature(self) -> int:
+        """A number that changes when a file is added, removed, renamed or written to. Raises DocumentError."""
+        return hash((signature(self.folder), *map(_state, self.sources.values())))
+
+    def is_there(self, path: str) -> bool:
+        """Whether a file stands at a path of the index. Paths that are not the file's own, because of a problem, count as
+        there."""
+        name, _, relative = path.partition(":")
+        file = self.sources[name] / relative if name in self.sources else self.folder / path
+        return "\\x" in path or os.path.lexists(file)
+
+    def of_source(self, path: str) -> bool:
+        """Whether a path of the index is that of a file from a source."""
+        name, colon, _ = path.partition(":")
+        return bool(colon) and name in self.sources
+
+
+def _addresses(folder: Path) -> Mapping[str, str]:
+    with suppress(OSError, ValueError, KeyError):
+        addresses: dict[str, str] = json.loads((folder / MANIFEST).read_bytes())["addresses"]
+        return addresses
+    return {}
+
+
+def _state(folder: Path) -> tuple[int, int]:
+    with suppress(OSError, DocumentError):
+        return (folder / MANIFEST).stat().st_mtime_ns, signature(folder)
+    return -1, -1

@@ -1,0 +1,121 @@
+"""Fetching a source: its files, its status, and again and again while the bot runs."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bot.core.errors import SourceError, StorageError
+from bot.core.settings import Settings, SourceSettings
+from bot.core.text import counted
+from bot.knowledge.converter import Converter, Limits
+from bot.sources.repository import fetch_repository
+from bot.sources.store import Changes, SourceStore, Status
+from bot.sources.website import fetch_website
+
+_log = structlog.stdlib.get_logger(__name__)
+# Seconds after which a source that has failed is tried again, if its interval is longer.
+_RETRY = 900.0
+# The most seconds between two looks at whether it is time: the clock may be set, and others may fetch too.
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The result of a fetch: the paths of files that have changed, and sentences on what was left out."""
+
+    changes: Changes
+    notes: tuple[str, ...]
+    documents: int
+
+
+class Fetcher:
+    """Fetches one source."""
+
+    def __init__(self, source: SourceSettings, settings: Settings) -> None:
+        self.source = source
+        self._store = SourceStore(settings.storage.folder, source.name)
+        chosen = settings.knowledge
+        self._limits = Limits(chosen.convert_seconds, chosen.convert_megabytes * 2**20)
+
+    async def status(self) -> Status:
+        """How the last fetch went."""
+        return await asyncio.to_thread(self._store.status)
+
+    async def fetch(self) -> Fetched:
+        """Fetch the source now. Raises BotError; what was fetched before is as it was then."""
+        with self._store.exclusive():
+            before = await self.status()
+            tried = replace(before, tried=time.time(), settings=_fingerprint(self.source))
+            try:
+                fetched = await self._fetch()
+            except SourceError as error:
+                await asyncio.to_thread(self._store.save, replace(tried, problem=str(error)))
+                raise SourceError(f"{self.source.name}: {error}") from error
+            done = replace(tried, fetched=tried.tried, documents=fetched.documents, problem="", notes=fetched.notes)
+            await asyncio.to_thread(self._store.save, done)
+            return fetched
+
+    async def _fetch(self) -> Fetched:
+        draft = await asyncio.to_thread(self._store.draft, self.source.megabytes * 2**20)
+        before = await asyncio.to_thread(self._store.manifest)
+        try:
+            if self.source.kind == "git":
+                manifest, notes = await fetch_repository(self.source, draft, before, self._store)
+            else:
+                with Converter(self._limits) as converter:  # ends the work in a thread if this is cancelled
+                    manifest, notes = await fetch_website(self.source, draft, before, converter)
+            changes = await asyncio.to_thread(draft.commit, manifest)
+        except OSError as error:
+            raise SourceError(f"it can't be written ({error.strerror or error}); check the disk") from error
+        return Fetched(changes, tuple(notes), len(draft.addresses))
+
+    async def keep_fetching(self, report: Callable[[Status], None]) -> None:
+        """Fetch the source whenever it is time, until cancelled. `report` is told how it is."""
+        while True:
+            status = await self.status()
+            report(status)
+            wait = seconds_until_due(self.source, status, time.time())
+            if wait > 0:
+                await asyncio.sleep(min(wait, _LONGEST_PAUSE))
+                continue
+            try:
+                fetched = await self.fetch()
+            except SourceError as error:
+                _log.warning("source not fetched", source=self.source.name, reason=str(error))
+            except StorageError as error:  # another process may be at it
+                _log.info("source not fetched", source=self.source.name, reason=str(error))
+                await asyncio.sleep(_LONGEST_PAUSE)
+            else:
+                log = _log.info if fetched.changes else _log.debug
+                log("source fetched", source=self.source.name, changes=str(fetched.changes), notes=fetched.notes)
+
+
+def seconds_until_due(source: SourceSettings, status: Status, now: float) -> float:
+    """The seconds until the next fetch; at most 0 if it is time."""
+    if status.settings != _fingerprint(source) or status.tried > now:
+        return 0.0
+    interval = min(source.interval_seconds, _RETRY) if status.problem else source.interval_seconds
+    return status.tried + interval - now
+
+
+def told(status: Status, now: float) -> str:
+    """How a source is, in a sentence without a full stop."""
+    if not status.fetched:
+        return f"never fetched: {status.problem}" if status.problem else "not fetched yet"
+    said = f"{counted(status.documents, 'document')}, fetched {_ago(now - status.fetched)} ago"
+    return f"{status.problem}. What was fetched before is kept: {said}" if status.problem else said
+
+
+def _ago(seconds: float) -> str:
+    for length, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            return counted(int(seconds // length), unit)
+    return counted(max(0, int(seconds)), "second")
+
+
+def _fingerprint(source: SourceSettings) -> str:
+    return hashlib.sha256(source.model_dump_json(exclude={"interval_seconds"}).encode()).hexdigest()[:16]

@@ -1,0 +1,243 @@
+"""The files of one source on the disk. A fetch makes a new folder beside the present one and takes its place as a whole.
+
+    sources/NAME/           what was fetched last, with its manifest; indexed
+    fetching/NAME.json      how the last fetch went
+    fetching/NAME.new/      what is being fetched
+    fetching/NAME.old/      what was replaced, for a moment
+    fetching/NAME.git/      the objects of a repository
+
+Files that stay the same are linked into the new folder, so that they are neither written nor indexed again. A fetch that fails
+or is killed leaves the present folder as it is. Everything here blocks.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from bot.core.errors import SourceError, StorageError
+from bot.core.settings import Settings
+from bot.knowledge.places import MANIFEST
+
+
+def source_folders(settings: Settings) -> dict[str, Path]:
+    """The folders of the sources that the settings name, which need not exist yet."""
+    return {source.name: _folder(settings.storage.folder, source.name) for source in settings.sources}
+
+
+def watched(settings: Settings) -> list[Path]:
+    """The folder that holds those of the sources, made now; none if there are no sources. Blocking."""
+    if not settings.sources:
+        return []
+    folder = settings.storage.folder / "sources"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return [folder]
+
+
+def _folder(data: Path, name: str) -> Path:
+    return data / "sources" / name
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a source is. Times are in seconds since the epoch, 0 for never.
+
+    `problem` is why the last try failed, empty if it succeeded; `notes` are sentences on what was left out. `settings` stands
+    for the settings that were tried.
+    """
+
+    tried: float = 0.0
+    fetched: float = 0.0
+    documents: int = 0
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+    settings: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The paths of the files by which a fetch differs from the one before."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+    def __str__(self) -> str:
+        if not self:
+            return "nothing has changed"
+        return f"{len(self.added)} added, {len(self.changed)} changed, {len(self.removed)} removed"
+
+
+class SourceStore:
+    """The files and the status of one source."""
+
+    def __init__(self, data: Path, name: str) -> None:
+        """`data`: the data folder."""
+        self.folder = _folder(data, name)
+        self._name = name
+        self._work = data / "fetching"
+
+    @property
+    def repository(self) -> Path:
+        """The place for the objects of a git repository."""
+        return self._beside("git")
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """While this holds, nobody else fetches this source. Raises StorageError."""
+        lock = FileLock(self._beside("lock"), timeout=0)
+        try:
+            for folder in (self._work, self.folder.parent):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout as error:
+            raise StorageError(f"The source {self._name} is being fetched already; wait until that is done.") from error
+        except OSError as error:
+            raise StorageError(f"{self._work}: {error.strerror}. Check the owner of the data folder.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def status(self) -> Status:
+        """How the last fetch went."""
+        with suppress(OSError, ValueError, TypeError):
+            told = json.loads(self._beside("json").read_bytes())
+            return Status(**told | {"notes": tuple(told["notes"])})
+        return Status()
+
+    def save(self, status: Status) -> None:
+        """Note how a fetch went."""
+        _write(self._beside("json"), json.dumps(asdict(status)).encode())
+
+    def manifest(self) -> Mapping[str, Any]:
+        """What was noted with the present files; empty if there are none."""
+        with suppress(OSError, ValueError):
+            told: dict[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
+            return told
+        return {}
+
+    def draft(self, largest_bytes: int) -> "Draft":
+        """Begin a fetch, within `exclusive`."""
+        old, new = self._beside("old"), self._beside("new")
+        if old.exists() and not self.folder.exists():  # killed between the two renamings
+            old.rename(self.folder)
+        for left in (old, new):
+            shutil.rmtree(left, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        return Draft(self.folder, new, old, largest_bytes)
+
+    def _beside(self, suffix: str) -> Path:
+        return self._work / f"{self._name}.{suffix}"
+
+
+@dataclass(slots=True)
+class Draft:
+    """The files that a fetch brings, by their paths, each with its address. They count with `commit`."""
+
+    present: Path
+    new: Path
+    old: Path
+    largest_bytes: int
+    addresses: dict[str, str] = field(default_factory=dict)
+    _kept: set[str] = field(default_factory=set)
+    _bytes: int = 0
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file as it was before this fetch; None if there is none."""
+        with suppress(OSError):
+            return (self.present / path).read_bytes()
+        return None
+
+    def has(self, path: str) -> bool:
+        """Whether there was such a file before this fetch."""
+        return (self.present / path).is_file()
+
+    def write(self, path: str, content: bytes, address: str) -> None:
+        """Add a file. Raises SourceError if the source gets too large."""
+        if self.read(path) == content:
+            self.keep(path, address)
+            return
+        self._count(len(content))
+        file = self.new / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        self.addresses[path] = address
+        self._kept.discard(path)
+
+    def keep(self, path: str, address: str) -> None:
+        """Add a file as it was before this fetch. Raises SourceError if the source gets too large."""
+        if path not in self._kept:
+            self._count((self.present / path).stat().st_size)
+        self.addresses[path] = address
+        self._kept.add(path)
+
+    def drop(self, path: str) -> None:
+        """Take a file out again."""
+        del self.addresses[path]
+        self._kept.discard(path)
+        (self.new / path).unlink(missing_ok=True)
+
+    def commit(self, notes: Mapping[str, Any]) -> Changes:
+        """Let the files of this fetch, with `notes` in their manifest, take the place of those before."""
+        changes = self._changes()
+        manifest = json.dumps({"addresses": self.addresses, **notes}).encode()
+        if not changes and self.read(MANIFEST) == manifest:
+            shutil.rmtree(self.new)
+            return changes
+        for path in self._kept:
+            _link(self.present / path, self.new / path)
+        _write(self.new / MANIFEST, manifest)
+        if self.present.exists():
+            self.present.rename(self.old)
+        self.new.rename(self.present)
+        shutil.rmtree(self.old, ignore_errors=True)
+        return changes
+
+    def _changes(self) -> Changes:
+        before = {file.relative_to(self.present).as_posix() for file in self.present.rglob("*") if file.is_file()}
+        before.discard(MANIFEST)
+        now = set(self.addresses)
+        return Changes(
+            added=tuple(sorted(now - before)),
+            changed=tuple(sorted((now & before) - self._kept)),
+            removed=tuple(sorted(before - now)),
+        )
+
+    def _count(self, size: int) -> None:
+        self._bytes += size
+        if self._bytes > self.largest_bytes:
+            megabytes = self.largest_bytes // 2**20
+            raise SourceError(
+                f"it takes more than {megabytes} megabytes; raise its setting megabytes, or fetch less of it"
+            )
+
+
+def is_plain(path: str) -> bool:
+    """Whether a relative path leads to a file below its folder that is not hidden."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and "\0" not in path and not any(part.startswith((".", "/", "~$")) for part in parts)
+
+
+def _link(file: Path, link: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, link)
+    except OSError:  # the file system has no links
+        shutil.copy2(file, link)
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all."""
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    unfinished.write_bytes(content)
+    unfinished.replace(file)

@@ -1,0 +1,112 @@
+"""Sources from the settings to the answer: the commands, the doctor, and the daemon's background work."""
+
+import asyncio
+import json
+
+import pytest
+
+from bot.core.settings import Settings
+from bot.knowledge.watcher import FolderWatcher
+from bot.observability.health import Health, State
+from bot.runtime.application import open_application
+from bot.runtime.doctor import examine
+from bot.runtime.maintenance import keep_fetching
+from bot.sources.fetching import Fetcher
+from bot.sources.store import watched
+from tests.platforms.website_server import Website, page
+
+
+@pytest.fixture
+async def site():
+    async with Website.running() as running:
+        running.pages = {
+            "/": page("Harbour", "The harbour has two piers.", "/opening"),
+            "/opening": page("Opening hours", "The harbour office opens at nine o'clock."),
+        }
+        yield running
+
+
+def source_of(site: Website, **settings) -> dict:
+    return {"name": "port", "url": site.address, "private": True, "requests_per_second": 1000} | settings
+
+
+async def test_a_website_is_answered_from_and_so_is_its_change(site, settings, models):
+    """Fetched, indexed and cited by address, a change within the next interval; the index keeps what a failure leaves."""
+    settings.knowledge.folder.mkdir()
+    (settings.knowledge.folder / "guide.md").write_text("# Guide\n\nKettles are descaled every week.\n")
+    settings = settings.model_copy(update={"sources": Settings(sources=[source_of(site, interval_seconds=1)]).sources})
+    fetcher, health, reports = Fetcher(settings.sources[0], settings), Health(), asyncio.Queue()
+    component = health.component("source port", essential=False)
+
+    async with open_application(settings, models) as application:
+        watcher = FolderWatcher(
+            application.indexer,
+            settings.knowledge.folder,
+            rescan_seconds=60,
+            beside=watched(settings),
+            on_report=reports.put_nowait,
+        )
+
+        async def answered(text: str):
+            from datetime import UTC, datetime
+
+            from bot.core.messages import Address, Question
+
+            question = Question(text, text, "a", Address("t", "t", text), datetime.now(UTC))
+            return await application.answering.engine.answer(question)
+
+        async def indexed_with(documents: int) -> None:
+            async with asyncio.timeout(40):
+                while (await reports.get()).passages != documents:
+                    pass
+
+        tasks = [asyncio.create_task(watcher.run()), asyncio.create_task(keep_fetching(fetcher, component))]
+        await indexed_with(3)
+        answer = await answered("When does the harbour office open?")
+        [citation] = answer.citations
+        assert "nine o'clock" in answer.text
+        assert (citation.document, citation.url) == ("port:opening.html", f"{site.address}/opening")
+        site.pages["/opening"] = page("Opening hours", "The harbour office opens at eleven o'clock.")
+        async with asyncio.timeout(40):
+            while "port:opening.html" not in (await reports.get()).changed:
+                pass
+        assert "eleven o'clock" in (await answered("When does the harbour office open?")).text
+        assert health.report("source port").state is State.READY
+        assert "2 documents, fetched" in health.report("source port").detail
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_the_commands_tell_how_sources_are_and_fetch_them(tmp_path, command):
+    """With what has changed; a wrong name is told with the right ones."""
+    (tmp_path / "knowledge").mkdir()
+    assert "There are no sources" in command("sources").stdout
+    remote = tmp_path / "remote"
+    (tmp_path / "bot.toml").write_text(f'[[sources]]\nname = "repo"\nkind = "git"\nurl = "{remote}"\nprivate = true\n')
+    assert command("sources").stdout == f"repo (git, {remote}): not fetched yet\n"
+    failed = command("sources", "fetch", "repo")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "repo: git ls-remote has failed" in failed.stderr
+    assert "never fetched: git ls-remote has failed" in command("sources").stdout
+    assert "there are repo" in command("sources", "fetch", "port").stderr.replace("\n", " ")
+    [told] = json.loads(command("sources", "--json").stdout)
+    assert (told["name"], told["documents"], told["url"]) == ("repo", 0, str(remote))
+
+
+async def test_the_doctor_names_a_source_that_fails(site, settings, models, folder_of):
+    """With its problem and what was kept."""
+    folder_of({"note.md": "The kettle must be descaled every week.\n"})
+    settings = settings.model_copy(update={"sources": Settings(sources=[source_of(site)]).sources})
+
+    async def nobody():
+        return
+        yield
+
+    async def said() -> str:
+        found = [one async for one in examine(settings, nobody(), models)]
+        return next(f"{one.level}: {one.text}" for one in found if one.subject == "source port")
+
+    assert (await said()).startswith("warning: not fetched yet. A bot that runs tries again by itself")
+    await Fetcher(settings.sources[0], settings).fetch()
+    assert (await said()).startswith("ok: 2 documents, fetched")
