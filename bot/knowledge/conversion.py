@@ -75,5 +75,5 @@ def _limit(memory_bytes: int) -> None:
     protect_memory()
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if sys.platform == "linux":  # other systems ignore the limit, or count shared memory
-        most = memory_bytes + recognition_memory()  # which raises its limit itself
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, most))
+        most = memory_bytes + recognition_memory()
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -9,7 +9,7 @@ from bot.core.errors import DocumentError
 from bot.knowledge import conversion, loaders, sandbox
 
 
-def _run(path: str, content: bytes) -> Document:
+def _run(path: str, content: bytes, url: str = "") -> Document:
     """The title tells what the code has left in `got`. Errors of the system are what the file ends with."""
     names: dict[str, object] = {}
     try:

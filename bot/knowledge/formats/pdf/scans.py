@@ -13,7 +13,6 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from bot.knowledge.formats.pdf.lines import Cell, Line
-from bot.knowledge.formats.recognition import allow_memory
 
 _DOTS_PER_POINT = 200 / 72
 _LONGEST_SIDE = 3000  # pixels of the picture of a page
@@ -47,7 +46,6 @@ def _seconds_left() -> float:
 
 
 def _recogniser() -> Callable[[Any], Any]:
-    allow_memory()
     from rapidocr_onnxruntime import RapidOCR
 
     recogniser = RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1)
