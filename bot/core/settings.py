@@ -505,6 +505,11 @@ class HttpSettings(Section):
         description="What callers have to send as their bearer token, 16 characters or more. Empty: whoever is on this "
         "machine may ask. Set it where others use this machine or may ask from elsewhere.",
     )
+    operator_token: Secret = Field(
+        SecretStr(""),
+        description="What operators sign in to the console with, in a browser at /console, 16 characters or more. Empty: there "
+        "is no console. Set it to see what is asked, and to look after the documents, in a browser.",
+    )
     timeout_seconds: Seconds = Field(
         300,
         description="Seconds after which a request that has no answer yet is given up, with its question. Raise it with "
@@ -527,8 +532,14 @@ class HttpSettings(Section):
                 f"whoever reaches {self.host} could ask; set http.token (openssl rand -hex 32 makes one), or listen on "
                 "127.0.0.1 only: http.host"
             )
-        if token and len(token) < _SHORTEST_TOKEN:
-            raise ValueError(f"http.token is too easy to guess; {_SHORTEST_TOKEN} characters or more are needed")
+        operator_token = self.operator_token.get_secret_value()
+        for name, value in (("token", token), ("operator_token", operator_token)):
+            if value and len(value) < _SHORTEST_TOKEN:
+                raise ValueError(f"http.{name} is too easy to guess; {_SHORTEST_TOKEN} characters or more are needed")
+        if token and token == operator_token:
+            raise ValueError(
+                "http.operator_token is the same as http.token: whoever may ask could administer; choose another"
+            )
         return self
 
 

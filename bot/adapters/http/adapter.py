@@ -11,6 +11,8 @@ from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending, Update
 from bot.core.settings import HttpSettings
 from bot.http.server import HttpServer
+from bot.http.sessions import Sessions
+from bot.http.sites import Site
 from bot.observability.health import Health
 from bot.questions.admission import Admission
 from bot.storage.base import AnswerStore
@@ -29,12 +31,14 @@ class HttpAdapter:
         settings: HttpSettings,
         *,
         webhooks: Sequence[APIRouter] = (),
+        make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
         health: Health,
     ) -> None:
-        """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves."""
+        """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves; `make_sites`
+        makes the sites for people who sign in, in a thread."""
         self.requests = Requests(admission, answers, count_tokens, settings)
         api = (answers_router(self.requests), openai_router(self.requests))
-        self.server = HttpServer(settings, health, api=api, webhooks=webhooks)
+        self.server = HttpServer(settings, health, api=api, webhooks=webhooks, make_sites=make_sites)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises SettingsError if the port can't be used."""

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,8 @@ from bot.adapters.http import HttpAdapter
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.settings import Settings
 from bot.engine.qa import UNSURE, new_reference
+from bot.http.sessions import Sessions
+from bot.http.sites import Site
 from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
@@ -59,8 +61,15 @@ class ScriptedEngine:
 class HttpApplication:
     """Everything between the sockets and the disk. Use as an async context manager."""
 
-    def __init__(self, folder: Path, *webhooks: APIRouter, **sections: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *webhooks: APIRouter,
+        make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
+        **sections: dict[str, Any],
+    ) -> None:
         self.folder = folder
+        self.make_sites = make_sites
         self.webhooks = webhooks
         self.engine = ScriptedEngine()
         self.settings = Settings(
@@ -78,6 +87,7 @@ class HttpApplication:
             lambda texts: [len(text.split()) for text in texts],
             self.settings.http,
             webhooks=self.webhooks,
+            make_sites=self.make_sites,
             health=self.health,
         )
         self.server = self.adapter.server
