@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from bot.adapters.http import HttpAdapter
     from bot.adapters.telegram.adapter import TelegramAdapter
+    from bot.core.documents import Passage
     from bot.core.messages import Citation, Question, Service
     from bot.http.server import HttpServer
     from bot.knowledge.indexer import IndexReport
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 # As many passages as anyone looks through in the list of an inline query.
 _INLINE_RESULTS = 5
+# No document has so many passages.
+_ALL = 2**31
 
 AsideOption = Annotated[
     bool,
@@ -105,12 +108,16 @@ def _telegram(
 def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpAdapter":
     from bot.adapters.http import HttpAdapter
 
+    async def passages_of(document: str) -> "Sequence[Passage]":
+        return await application.stores.knowledge.passages(document, 0, _ALL)
+
     adapter = HttpAdapter(
         dispatcher.admission,
         application.stores.journal.answers,
         application.inference.encoder.count_tokens,
         application.settings.http,
         webhooks=webhooks,
+        passages_of=passages_of,
         health=application.health,
     )
     if webhooks or not application.settings.platforms:  # nobody could ask without it

@@ -53,6 +53,8 @@ def _stripped(secret: SecretStr) -> SecretStr:
 
 
 _WEB_ADDRESS = r"^(https?://\S+)?$"
+# As browsers send it: no path, no slash at the end.
+Origin = Annotated[str, Field(pattern=r"^https?://[^\s/*]+$")]
 _SHORTEST_TOKEN = 16  # characters
 Seconds = Annotated[float, Field(gt=0)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
@@ -509,6 +511,11 @@ class HttpSettings(Section):
         SecretStr(""),
         description="What operators sign in to the console with, in a browser at /console, 16 characters or more. Empty: there "
         "is no console. Set it to see what is asked, and to look after the documents, in a browser.",
+    )
+    widget_origins: tuple[Origin, ...] = Field(
+        (),
+        description="The sites whose pages may show the chat with the bot, such as https://www.example.org. Their visitors ask "
+        "without a token, limited by their address. Empty: none. Set it to put the bot on a website.",
     )
     timeout_seconds: Seconds = Field(
         300,

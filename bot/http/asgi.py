@@ -58,7 +58,7 @@ def make_application(
     for router in api:
         app.include_router(router, dependencies=[Depends(BEARER)])
     app.include_router(monitoring_router(health, guard))
-    app.include_router(pages_router(app))
+    app.include_router(pages_router(app, known_sites.start))
     for router in webhooks:
         app.include_router(router, include_in_schema=False)
     app.include_router(sign_in_router(known_sites))

@@ -36,13 +36,14 @@ class Guard:
         path = request.scope["path"]
         if path in self._webhooks:
             return
-        if not self._token:
+        site = self._sites.at(path)
+        if not self._token and not (site and site.role is None):
             _require_this_machine(request)
         if path in _FOR_EVERYBODY or path.startswith(f"{STATIC_PATH}/"):
             return
         if path in (SIGN_IN, SIGN_OUT):
             require_same_origin(request)
-        elif site := self._sites.at(path):
+        elif site:
             self._sites.require(request, site)
         else:
             self._require_token(request)

@@ -15,15 +15,15 @@ overflow:auto;font-size:13px}}summary{{cursor:pointer}}</style>
 <h2>Forms</h2>{forms}<p>The whole description, for programs: <a href="/openapi.json">openapi.json</a></p></html>"""
 
 
-def pages_router(app: FastAPI) -> APIRouter:
-    """The description of the routers that the application has so far."""
+def pages_router(app: FastAPI, start: str) -> APIRouter:
+    """The description of the routers that the application has so far; / leads to `start`."""
     router = APIRouter(include_in_schema=False)
     described = app.openapi()
     shown = _as_page(described)
 
     @router.get("/")
-    async def start() -> Response:
-        return RedirectResponse("/docs")
+    async def lead() -> Response:
+        return RedirectResponse(start)
 
     @router.get("/openapi.json")
     async def description() -> Response:

@@ -20,7 +20,8 @@ _READING = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An application at `path` and below it, for browsers that are signed in with `role`.
+    """An application at `path` and below it, for browsers that are signed in with `role`; None: for pages of other sites, and
+    the application itself checks where its requests come from.
 
     Where the settings have no token for it, an operators' site is closed, and one for those who ask is open on this machine,
     as the API is. Requests that change something come from this server's own pages only; that a form also carries its token
@@ -29,7 +30,7 @@ class Site:
     """
 
     path: str  # such as /console
-    role: Role
+    role: Role | None
     app: ASGIApp
     largest_body: int = 0
 
@@ -44,12 +45,19 @@ class Sites:
         self.sessions = sessions
         self._sites = tuple(sites)
 
+    @property
+    def start(self) -> str:
+        """Where people begin: at the first site for those who ask, or at the description of the API."""
+        return next((f"{site.path}/" for site in self._sites if site.role is Role.ASKER), "/docs")
+
     def at(self, path: str) -> Site | None:
         """The site that a path belongs to."""
         return next((site for site in self._sites if site.holds(path)), None)
 
     def require(self, request: Request, site: Site) -> None:
         """Note the session, None where none is needed, in `request.state.session`. Raises Problem to refuse the request."""
+        if site.role is None:
+            return
         require_same_origin(request)
         session = request.state.session = self.sessions.of(request)
         if session is not None and session.role >= site.role:

@@ -5,8 +5,12 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter
 
 from bot.adapters.http.answers import answers_router
+from bot.adapters.http.ask_page import ask_site
+from bot.adapters.http.chat import Chat
 from bot.adapters.http.incoming import PLATFORM, Requests
 from bot.adapters.http.openai import openai_router
+from bot.adapters.http.quoting import PassagesOf
+from bot.adapters.http.widget import widget_site
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending, Update
 from bot.core.settings import HttpSettings
@@ -32,13 +36,17 @@ class HttpAdapter:
         *,
         webhooks: Sequence[APIRouter] = (),
         make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
+        passages_of: PassagesOf,
         health: Health,
     ) -> None:
         """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves; `make_sites`
-        makes the sites for people who sign in, in a thread."""
+        makes further sites for people who sign in, in a thread. `passages_of` reads documents, to show quotes in their place."""
         self.requests = Requests(admission, answers, count_tokens, settings)
         api = (answers_router(self.requests), openai_router(self.requests))
-        self.server = HttpServer(settings, health, api=api, webhooks=webhooks, make_sites=make_sites)
+        chat = Chat(self.requests, answers, passages_of)
+        widget = [widget_site(chat, settings.widget_origins)] if settings.widget_origins else []
+        sites = lambda sessions: [ask_site(chat), *widget, *make_sites(sessions)]  # noqa: E731
+        self.server = HttpServer(settings, health, api=api, webhooks=webhooks, make_sites=sites)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises SettingsError if the port can't be used."""

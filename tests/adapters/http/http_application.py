@@ -11,6 +11,7 @@ import httpx
 from fastapi import APIRouter
 
 from bot.adapters.http import HttpAdapter
+from bot.core.documents import Block, Form, Passage
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.settings import Settings
 from bot.engine.qa import UNSURE, new_reference
@@ -23,6 +24,19 @@ from bot.storage.sqlite.journal import SqliteJournal
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use soft water.", "https://example.org/guide.md"
 )
+DOCUMENTS = {
+    "guide.md": [
+        Passage((Block(Form.PARAGRAPH, "Use soft water.", ("Coffee",)),), ("Coffee",), ""),
+        Passage(
+            (
+                Block(Form.PARAGRAPH, "Fill the kettle.", ("Water",)),
+                Block(Form.PARAGRAPH, "Use soft water. <b>Not</b> hot.", ("Water",)),
+            ),
+            ("Water",),
+            "",
+        ),
+    ]
+}
 TLS = ssl.create_default_context()  # made once, for that takes longer than a test may block its loop
 TOKEN = "0123456789abcdef-a-token"  # noqa: S105
 
@@ -88,6 +102,7 @@ class HttpApplication:
             self.settings.http,
             webhooks=self.webhooks,
             make_sites=self.make_sites,
+            passages_of=self.passages_of,
             health=self.health,
         )
         self.server = self.adapter.server
@@ -99,6 +114,9 @@ class HttpApplication:
         self.address = f"http://127.0.0.1:{self.server.port}"
         self.client = httpx.AsyncClient(base_url=self.address, timeout=10, verify=TLS)
         return self
+
+    async def passages_of(self, document: str) -> list[Passage]:
+        return DOCUMENTS.get(document, [])
 
     async def stop(self, grace_seconds: float = 2) -> None:
         """As the daemon stops it: nothing comes in any more, what is on its way is answered, then all is closed."""
