@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.commands import answers, documents, evaluation, finetune, models, operations, serving
+from bot.commands import answers, documents, evaluation, finetune, models, operations, serving, setup
 from bot.commands.common import ExitCode, complain, say
 from bot.core.errors import BotError, SettingsError
 
@@ -72,6 +72,7 @@ def options(
 # In the order in which the help lists them; it lists the groups last.
 _COMMANDS: tuple[Callable[..., None], ...] = (
     serving.run,
+    serving.web,
     serving.chat,
     serving.ask,
     models.generate,
@@ -87,6 +88,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     evaluation.evaluate,
     answers.explain,
     answers.gaps,
+    setup.setup,
     operations.doctor,
     operations.bench,
     operations.backup,

@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+import threading
+import webbrowser
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,7 +66,37 @@ def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> 
         )
 
 
-def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
+def web(
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    set_damaged_aside: AsideOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Run the bot and open the page on which people ask it. Where it runs already: only open the page."""
+    from bot.adapters.http.ask_page import PATH
+    from bot.runtime.probe import NotLive, ask_ready, local_host
+
+    settings = load_settings(config)
+    if not settings.http.enabled:
+        raise SettingsError(["http.enabled is false, so there is no page: set it to true"])
+    host = local_host(settings.http)
+
+    def show(port: int) -> None:
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}/"
+        complain(f"Ask at {address}" + ("" if browser else " in a browser."))
+        if browser:
+            threading.Thread(target=webbrowser.open, args=[address], name="browser", daemon=True).start()
+
+    try:
+        ask_ready(settings.http)
+    except NotLive:
+        _serve_platforms(settings, set_damaged_aside, show)
+    else:
+        show(settings.http.port)
+
+
+def _serve_platforms(
+    settings: Settings, set_damaged_aside: bool, on_listening: Callable[[int], None] = lambda _: None
+) -> None:
     from bot.observability.logs import configure_logging
     from bot.runtime.daemon import serve
 
@@ -84,7 +116,7 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
             made.append(telegram)
             webhooks += [telegram.webhook.router] if telegram.webhook else []
         if settings.http.enabled:
-            made.append(_http(application, dispatcher, webhooks))
+            made.append(_http(application, dispatcher, webhooks, on_listening))
         elif webhooks:
             raise SettingsError(["telegram.webhook_url: the webhook needs the HTTP server; set http.enabled to true"])
         return made
@@ -105,7 +137,12 @@ def _telegram(
     return TelegramAdapter(dispatcher.admission, administration, journal, forget, search, application.settings)
 
 
-def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpAdapter":
+def _http(
+    application: "Application",
+    dispatcher: "Dispatcher",
+    webhooks: "Sequence[APIRouter]",
+    on_listening: Callable[[int], None],
+) -> "HttpAdapter":
     from bot.adapters.http import HttpAdapter
 
     async def passages_of(document: str) -> "Sequence[Passage]":
@@ -118,6 +155,7 @@ def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Seque
         application.settings.http,
         webhooks=webhooks,
         passages_of=passages_of,
+        on_listening=on_listening,
         health=application.health,
     )
     if webhooks or not application.settings.platforms:  # nobody could ask without it
@@ -133,7 +171,7 @@ def _say_how_to_ask(server: "HttpServer") -> None:
         f"  curl {server.address}/v1/answers -H 'Content-Type: application/json' "
         + ("-H 'Authorization: Bearer ...' " if server.needs_token else "")
         + """-d '{"question": "What can you answer?"}'""",
-        f"More ways to ask: {server.address}/docs",
+        f"In a browser: {server.address}/ask/   More ways to ask: {server.address}/docs",
     )
 
 

@@ -10,8 +10,8 @@ from fastapi.responses import HTMLResponse
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": "no-store",  # what people asked stays in no cache
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",

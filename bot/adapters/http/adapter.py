@@ -37,16 +37,23 @@ class HttpAdapter:
         webhooks: Sequence[APIRouter] = (),
         make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
         passages_of: PassagesOf,
+        on_listening: Callable[[int], None] = lambda _: None,
         health: Health,
     ) -> None:
         """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves; `make_sites`
-        makes further sites for people who sign in, in a thread. `passages_of` reads documents, to show quotes in their place."""
+        makes further sites for people who sign in, in a thread. `passages_of` reads documents, to show quotes in their place;
+        `on_listening` is called with the port, once somebody can ask there."""
         self.requests = Requests(admission, answers, count_tokens, settings)
         api = (answers_router(self.requests), openai_router(self.requests))
         chat = Chat(self.requests, answers, passages_of)
         widget = [widget_site(chat, settings.widget_origins)] if settings.widget_origins else []
-        sites = lambda sessions: [ask_site(chat), *widget, *make_sites(sessions)]  # noqa: E731
-        self.server = HttpServer(settings, health, api=api, webhooks=webhooks, make_sites=sites)
+
+        def sites(sessions: Sessions) -> list[Site]:
+            return [ask_site(chat), *widget, *make_sites(sessions)]
+
+        self.server = HttpServer(
+            settings, health, api=api, webhooks=webhooks, make_sites=sites, on_listening=on_listening
+        )
 
     async def run(self) -> None:
         """Serve until cancelled. Raises SettingsError if the port can't be used."""

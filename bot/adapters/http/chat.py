@@ -25,7 +25,7 @@ from bot.storage.base import AnswerStore, KeptAnswer
 STATIC = Path(__file__).parent / "static"
 # A browser keeps the script, but asks each time whether it is still the same.
 _FRESH = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
+_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 AuthorOf = Callable[[Request, str], str]
