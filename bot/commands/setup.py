@@ -32,7 +32,7 @@ def setup(
         say(guide.PREPARATION)
         settings = _with_token(settings, platform, _asked_token())
     chosen = getattr(settings, platform)
-    if not asyncio.run(_checked(settings, platform)):
+    if not _is_right(settings, platform):
         raise typer.Exit(ExitCode.FAILURE)
     if not known or new_token:
         from bot.core.settings_file import write_secret
@@ -78,16 +78,17 @@ def _with_token(settings: Settings, platform: str, token: str) -> Settings:
     return settings.model_copy(update={platform: chosen.model_copy(update={"token": SecretStr(token)})})
 
 
-async def _checked(settings: Settings, platform: str) -> bool:
+def _is_right(settings: Settings, platform: str) -> bool:
     """Print what the platform says of the token, and return whether it is right."""
     from bot.adapters.checking import check_platform
     from bot.core.diagnosis import Level
 
-    right = True
-    async for found in check_platform(settings, platform, online=True):
-        right = right and found.level is not Level.ERROR
-        if found.level is Level.OK:
-            say(f"{found.subject}: {found.text}")
-        else:
-            complain(f"{found.subject}: {found.text}")
-    return right
+    async def checked() -> bool:
+        right = True
+        async for found in check_platform(settings, platform, online=True):
+            right = right and found.level is not Level.ERROR
+            tell = say if found.level is Level.OK else complain
+            tell(f"{found.subject}: {found.text}")
+        return right
+
+    return asyncio.run(checked())

@@ -4,6 +4,7 @@ import asyncio
 
 import discord
 
+from bot.adapters.discord.places import NOBODY
 from bot.core.errors import SettingsError
 from bot.core.settings import DiscordSettings
 
@@ -27,7 +28,7 @@ _GREETING = "It works: I can read and write here."
 
 async def invitation(settings: DiscordSettings) -> list[str]:
     """Return lines that say how to get the bot onto a server; the token must be right."""
-    async with discord.Client(intents=discord.Intents.none()) as client:
+    async with discord.Client(intents=discord.Intents(guilds=True)) as client:
         await client.login(settings.token.get_secret_value())
         application = await client.application_info()
     link = discord.utils.oauth_url(application.id, permissions=PERMISSIONS, scopes=_SCOPES)
@@ -56,7 +57,7 @@ async def first_message(settings: DiscordSettings) -> str:
             )
         message = arrived.result()
         try:
-            await message.channel.send(_GREETING)
+            await message.channel.send(_GREETING, allowed_mentions=NOBODY)
         except discord.Forbidden:
             return f"A message has come from {message.channel}, but the bot may not write there: invite it again by the link."
         finally:

@@ -1,8 +1,11 @@
 """Connects a new bot to Telegram with whoever sets it up: how to get a token, the bot's link, and the first message."""
 
-from telegram import Bot, Update
+import asyncio
+
+from telegram import Update
 from telegram.error import Conflict, TelegramError
 
+from bot.adapters.telegram.checking import plain_bot
 from bot.core.errors import SettingsError
 from bot.core.settings import TelegramSettings
 
@@ -15,7 +18,7 @@ _POLL_SECONDS = 10
 
 async def invitation(settings: TelegramSettings) -> list[str]:
     """Return lines that say where the bot is; the token must be right."""
-    async with _bot(settings) as bot:
+    async with await asyncio.to_thread(plain_bot, settings) as bot:
         return [
             "People write to your bot here:",
             f"  https://t.me/{bot.username}",
@@ -29,7 +32,7 @@ async def first_message(settings: TelegramSettings) -> str:
 
     Raises SettingsError if another program receives the messages, or Telegram can't be reached.
     """
-    async with _bot(settings) as bot:
+    async with await asyncio.to_thread(plain_bot, settings) as bot:
         try:
             if (await bot.get_webhook_info()).url:
                 return "Messages come by a webhook: start the bot with knowledge-bot run, and write to it."
@@ -43,7 +46,3 @@ async def first_message(settings: TelegramSettings) -> str:
             ) from error
         except TelegramError as error:
             raise SettingsError([f"Telegram can't be reached ({type(error).__name__}): check the network"]) from error
-
-
-def _bot(settings: TelegramSettings) -> Bot:
-    return Bot(settings.token.get_secret_value(), base_url=f"{settings.api_url.rstrip('/')}/bot")
