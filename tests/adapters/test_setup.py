@@ -2,16 +2,15 @@
 
 import asyncio
 import io
-import os
 import stat
 import sys
 import tomllib
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import discord
 import pytest
 import yarl
+from adapters.http.http_application import until
 
 from bot.adapters.discord.setup import PERMISSIONS
 from bot.core.errors import SettingsError
@@ -93,9 +92,7 @@ async def test_setup_connects_telegram(telegram_platform, setup, tmp_path):
     """The rest of the settings file stays as it stands, and the message is still there for the bot."""
     server = telegram_platform
     running = asyncio.create_task(setup(TELEGRAM_TOKEN, "telegram"))
-    while not server.called("getUpdates"):
-        assert not running.done(), running.result()
-        await asyncio.sleep(0.05)
+    await until(lambda: server.called("getUpdates"))
     ann = server.person("Ann")
     server.says(server.private(ann), ann, "how hot?")
     ended = await running
@@ -121,8 +118,7 @@ async def test_setup_takes_the_token_from_the_environment(telegram_platform, set
 async def test_setup_says_that_another_program_polls(telegram_platform, setup):
     server = telegram_platform
     running = asyncio.create_task(setup(TELEGRAM_TOKEN, "telegram"))
-    while not server.called("getUpdates"):
-        await asyncio.sleep(0.05)
+    await until(lambda: server.called("getUpdates"))
     server._poller.set()
     ended = await running
     assert (ended.returncode, "another program receives the messages" in ended.stderr) == (2, True)
@@ -143,6 +139,6 @@ def test_a_secret_is_written_without_touching_the_rest(tmp_path):
         with pytest.raises(SettingsError, match="write it yourself"):
             write_secret(file, "discord", "token", "x")
         assert file.read_text() == broken
-    assert os.listdir(tmp_path) == ["bot.toml"]
+    assert [left.name for left in tmp_path.iterdir()] == ["bot.toml"]
     with pytest.raises(SettingsError, match="write it yourself"):
-        write_secret(Path(tmp_path / "nowhere" / "bot.toml"), "discord", "token", "x")
+        write_secret(tmp_path / "nowhere" / "bot.toml", "discord", "token", "x")
