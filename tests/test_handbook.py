@@ -23,7 +23,7 @@ from bot.adapters import terminal
 from bot.adapters.discord import rendering
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.commands import command_tree
-from bot.adapters.http import ask_page, answers_router, openai_router
+from bot.adapters.http import answers_router, ask_page, openai_router
 from bot.adapters.telegram import incoming, polling
 from bot.adapters.telegram.menus import menus
 from bot.cli import app

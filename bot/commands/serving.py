@@ -67,7 +67,7 @@ def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> 
 
 
 def web(
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address of the page.")] = False,
     set_damaged_aside: AsideOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -82,8 +82,8 @@ def web(
 
     def show(port: int) -> None:
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}/"
-        complain(f"Ask at {address}" + ("" if browser else " in a browser."))
-        if browser:
+        complain(f"Ask at {address}" + (" in a browser." if no_browser else ""))
+        if not no_browser:
             threading.Thread(target=webbrowser.open, args=[address], name="browser", daemon=True).start()
 
     try:

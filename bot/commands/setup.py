@@ -18,7 +18,7 @@ from bot.core.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, PLAIN_VARIABLES,
 def setup(
     platform: PlatformArgument,
     new_token: Annotated[bool, typer.Option("--new-token", help="Ask for a token although one is set.")] = False,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the first message.")] = True,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Don't wait for the first message.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Connect the bot to a platform: take its token, check it, keep it in the settings, and wait for the first message."""
@@ -41,7 +41,7 @@ def setup(
         write_secret(file, platform, "token", chosen.token.get_secret_value())
         say(f"The token stands in {file} now, which only you can read. Keep it to yourself: it is a password.")
     say("\n".join(asyncio.run(guide.invitation(chosen))))
-    if wait:
+    if not no_wait:
         say(f"Now {guide.HOW_TO_WRITE}. Waiting for the first message; Ctrl-C ends this…")
         say(asyncio.run(guide.first_message(chosen)))
     say("Start the bot with: knowledge-bot run")

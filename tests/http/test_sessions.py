@@ -56,7 +56,7 @@ def sites_with(clock, done):
         async def page() -> dict[str, str]:
             return {"ask": "page"}
 
-        return [Site("/console", Role.OPERATOR, operators), Site("/ask", Role.ASKER, ask)]
+        return [Site("/console", Role.OPERATOR, operators), Site("/asking", Role.ASKER, ask)]
 
     return make
 
@@ -94,7 +94,7 @@ async def test_the_operators_token_opens_the_console_until_signing_out(applicati
     assert "Secure" not in cookie
     assert OPERATORS not in cookie
     assert (await application.client.get("/console/data")).json()["kept"] == "data"
-    assert (await application.client.get("/ask/page")).status_code == 200
+    assert (await application.client.get("/asking/page")).status_code == 200
     kept = application.client.cookies[COOKIE]
     response = await application.client.post("/sign-out")
     assert response.headers["location"] == "/sign-in"
@@ -105,7 +105,7 @@ async def test_the_operators_token_opens_the_console_until_signing_out(applicati
 
 async def test_the_token_for_asking_opens_only_what_is_for_asking(application):
     await sign_in(application, TOKEN)
-    assert (await application.client.get("/ask/page")).json() == {"ask": "page"}
+    assert (await application.client.get("/asking/page")).json() == {"ask": "page"}
     assert (await application.client.get("/console/data")).status_code == 303
     assert (await application.client.post("/console/act")).status_code == 401
     assert not application.done
@@ -187,7 +187,7 @@ async def test_the_cookie_opens_nothing_but_the_sites(application):
 @pytest.mark.parametrize(
     "path",
     (
-        "/console/../console/data //console/data /ask/../console/data /static/../console/data /console%2Fdata "
+        "/console/../console/data //console/data /asking/../console/data /static/../console/data /console%2Fdata "
         "/CONSOLE/data /console;/data /health/live/../../console/data /console//data /%63onsole/data"
     ).split(),
 )
@@ -242,10 +242,10 @@ async def test_signing_in_leads_nowhere_else(application, path):
 
 async def test_without_tokens_asking_is_open_on_this_machine_and_the_console_closed(tmp_path, clock):
     async with serving(tmp_path, clock, [], operator_token="") as application:
-        assert (await application.client.get("/ask/page")).status_code == 200
+        assert (await application.client.get("/asking/page")).status_code == 200
         foreign = {"Origin": "https://evil.example"}
-        assert (await application.client.get("/ask/page", headers=foreign)).status_code == 403
-        assert (await application.client.get("/ask/page", headers={"Host": "evil.example"})).status_code == 421
+        assert (await application.client.get("/asking/page", headers=foreign)).status_code == 403
+        assert (await application.client.get("/asking/page", headers={"Host": "evil.example"})).status_code == 421
         response = await application.client.get("/console/data", headers=HTML)
         assert response.status_code == 403
         assert "http.operator_token" in response.text
