@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.commands import answers, documents, evaluation, finetune, models, operations, serving
+from bot.commands import answers, documents, evaluation, finetune, history, models, operations, serving
 from bot.commands.common import ExitCode, complain, say
 from bot.core.errors import BotError, SettingsError
 
@@ -82,6 +82,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     documents.add,
     documents.remove,
     operations.policy,
+    history.questions,
     answers.feedback,
     operations.forget,
     evaluation.evaluate,
