@@ -54,7 +54,7 @@ def days_chart(days: Sequence[tuple[str, Sequence[int]]]) -> Markup:
             )
             below += count
         if number % max(1, len(days) // 6) == 0:
-            parts.append(_text(x + step / 2, _HEIGHT - 6, day[5:]))
+            parts.append(_text(min(x + step / 2, _WIDTH - 16), _HEIGHT - 6, day[5:]))
     return _svg("Questions by day and outcome", parts)
 
 
