@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from bot.core.messages import Citation, Outcome, Policy
 from bot.questions.entries import ENTRIES_FILE
 
@@ -49,13 +47,12 @@ async def test_older_questions_stand_on_the_next_page(console):
     assert ">Older<" not in second
 
 
-@pytest.mark.parametrize(
-    "query", ["since=never", "outcome=wrong", "rating=5", "after=x", "since=0001-01-01", "after=1"]
-)
-async def test_what_cannot_be_looked_for_is_said(console, query):
-    response = await console.client.get(f"/console/questions?{query}")
-    assert response.status_code in (200, 422)
-    assert "went wrong on our side" not in response.text
+async def test_what_cannot_be_looked_for_is_said(console):
+    for query in "since=never outcome=wrong rating=5 after=x since=0001-01-01 after=1".split():
+        response = await console.client.get(f"/console/questions?{query}")
+        assert response.status_code in (200, 422), query
+        assert "went wrong on our side" not in response.text
+    assert "be looked for" in (await console.client.get("/console/questions?outcome=wrong")).text
 
 
 async def test_explain_says_why(console):

@@ -118,25 +118,23 @@ async def test_no_form_is_carried_out_without_its_token_or_from_elsewhere(secret
     await untouched(secret)
 
 
-@pytest.mark.parametrize(
-    "path",
-    (
+async def test_no_path_leads_out(secret):
+    paths = (
         "/console/static/../../site.py /console/static/%2e%2e/%2e%2e/site.py /console/static//etc/passwd "
         "/static/..%2ftemplates/page.html /static/../sessions.py /console/questions/../../metrics "
         "/console/questions/1%00 /console/questions/-1 /console/questions/99999999999999999999999 "
         "/console/questions?after=1,99999999999999999999999"
-    ).split(),
-)
-async def test_no_path_leads_out(secret, path):
-    reader, writer = await asyncio.open_connection(secret.client.base_url.host, secret.client.base_url.port)
-    cookie = f"Cookie: {COOKIE}={secret.client.cookies[COOKIE]}"
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{cookie}\r\nConnection: close\r\n\r\n".encode())
-    async with asyncio.timeout(10):
-        told = await reader.read()
-    writer.close()
-    assert int(told.split()[1]) in (200, 303, 307, 400, 401, 404, 422)
-    assert b"import" not in told
-    assert b"root:" not in told
+    ).split()
+    for path in paths:
+        reader, writer = await asyncio.open_connection(secret.client.base_url.host, secret.client.base_url.port)
+        cookie = f"Cookie: {COOKIE}={secret.client.cookies[COOKIE]}"
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{cookie}\r\nConnection: close\r\n\r\n".encode())
+        async with asyncio.timeout(10):
+            told = await reader.read()
+        writer.close()
+        assert int(told.split()[1]) in (200, 303, 307, 400, 401, 404, 422)
+        assert b"import" not in told
+        assert b"root:" not in told
 
 
 async def test_what_comes_from_outside_is_escaped_everywhere(console):
