@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.commands import answers, documents, evaluation, finetune, models, operations, serving, setup
+from bot.commands import answers, documents, evaluation, finetune, history, models, operations, serving, setup
 from bot.commands.common import ExitCode, complain, say
 from bot.core.errors import BotError, SettingsError
 
@@ -83,6 +83,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     documents.add,
     documents.remove,
     operations.policy,
+    history.questions,
     answers.feedback,
     operations.forget,
     evaluation.evaluate,

@@ -4,7 +4,9 @@ import asyncio
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +24,7 @@ from bot.commands.common import (
     settings_of,
     with_application,
 )
-from bot.core.errors import SettingsError
+from bot.core.errors import BotError, SettingsError
 from bot.core.settings import Settings, load_settings
 from bot.core.text import counted
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from bot.core.documents import Passage
     from bot.core.messages import Citation, Question, Service
     from bot.http.server import HttpServer
+    from bot.http.sessions import Sessions
+    from bot.http.sites import Site
     from bot.knowledge.indexer import IndexReport
     from bot.questions.administration import Administration
     from bot.questions.dispatcher import Dispatcher
@@ -56,7 +60,7 @@ def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> 
     if not settings.platforms and sys.stdin.isatty():
         _serve_terminal(settings_of(config), set_damaged_aside)
     elif settings.platforms or settings.http.enabled:
-        _serve_platforms(settings, set_damaged_aside)
+        _serve_platforms(settings, config, set_damaged_aside)
     else:
         raise SettingsError(
             [
@@ -89,13 +93,16 @@ def web(
     try:
         ask_ready(settings.http)
     except NotLive:
-        _serve_platforms(settings, set_damaged_aside, show)
+        _serve_platforms(settings, config, set_damaged_aside, show)
     else:
         show(settings.http.port)
 
 
 def _serve_platforms(
-    settings: Settings, set_damaged_aside: bool, on_listening: Callable[[int], None] = lambda _: None
+    settings: Settings,
+    config: Path | None,
+    set_damaged_aside: bool,
+    on_listening: Callable[[int], None] = lambda _: None,
 ) -> None:
     from bot.observability.logs import configure_logging
     from bot.runtime.daemon import serve
@@ -116,7 +123,8 @@ def _serve_platforms(
             made.append(telegram)
             webhooks += [telegram.webhook.router] if telegram.webhook else []
         if settings.http.enabled:
-            made.append(_http(application, dispatcher, webhooks, on_listening))
+            make_console = partial(_console, application, administration, config)
+            made.append(_http(application, dispatcher, webhooks, make_console, on_listening))
         elif webhooks:
             raise SettingsError(["telegram.webhook_url: the webhook needs the HTTP server; set http.enabled to true"])
         return made
@@ -137,10 +145,30 @@ def _telegram(
     return TelegramAdapter(dispatcher.admission, administration, journal, forget, search, application.settings)
 
 
+def _console(
+    application: "Application", administration: "Administration", config: Path | None, sessions: "Sessions"
+) -> "list[Site]":
+    """The console, for operators who sign in; it is closed where there is no token for them."""
+    from bot.console.parts import Parts
+    from bot.console.site import console_site
+    from bot.questions.entries import Entries
+
+    def models() -> "dict[str, Mapping[str, object]]":
+        inference, phraser = application.inference, application.answering.phraser
+        try:
+            told = {"encoder": inference.encoder.description, "reader": inference.reader.description}
+        except BotError:  # they are being loaded, or can't be, which their component says
+            return {}
+        return told | ({"generator": phraser.generator.description} if phraser and phraser.generator else {})
+
+    return [console_site(Parts(administration, Entries(administration), application.health, models, config), sessions)]
+
+
 def _http(
     application: "Application",
     dispatcher: "Dispatcher",
     webhooks: "Sequence[APIRouter]",
+    make_sites: "Callable[[Sessions], Sequence[Site]]",
     on_listening: Callable[[int], None],
 ) -> "HttpAdapter":
     from bot.adapters.http import HttpAdapter
@@ -154,6 +182,7 @@ def _http(
         application.inference.encoder.count_tokens,
         application.settings.http,
         webhooks=webhooks,
+        make_sites=make_sites,
         passages_of=passages_of,
         on_listening=on_listening,
         health=application.health,

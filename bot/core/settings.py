@@ -654,6 +654,26 @@ def all_settings() -> Iterator[tuple[str, str, Any, str]]:
             yield section, key, setting.default, setting.description or ""
 
 
+def origins(file: Path | None = None) -> dict[tuple[str, str], str]:
+    """Where each setting that isn't left at its default comes from, for people: an environment variable, or a line of the file.
+
+    `file` as for `load_settings`, which has read it. Raises SettingsError.
+    """
+    source = _Source(file or Path(DEFAULT_FILE))
+    variables = {name.upper() for name, value in os.environ.items() if value}
+    plain = {path: name for name, path in PLAIN_VARIABLES.items() if name in variables}
+    found = {}
+    for section, key, _, _ in all_settings():
+        path = (section, key)
+        if (variable := _variable(path)) in variables:
+            found[path] = f"environment variable {variable}"
+        elif path in plain:
+            found[path] = f"environment variable {plain[path]}"
+        elif key in source.data.get(section, ()):
+            found[path] = source.place(path)
+    return found
+
+
 def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     def anchored(section: Section, folder: Path) -> Section:
         return section.model_copy(update={"folder": base / folder})
@@ -704,13 +724,13 @@ class _Source:
         path = tuple(str(part) for part in location)
         variable = _variable(path)
         in_environment = any(value and name.upper() == variable for name, value in os.environ.items())
-        place = f"environment variable {variable}" if in_environment else f"{self._place(path)}: {'.'.join(path)}"
+        place = f"environment variable {variable}" if in_environment else f"{self.place(path)}: {'.'.join(path)}"
         if kind == "extra_forbidden":
             return f"{place}: there is no such setting{_suggestion(path, in_environment)}"
         message = _MESSAGES.get(kind, message.removeprefix("Value error, "))
         return f"{place}: {message[:1].lower()}{message[1:]}"
 
-    def _place(self, path: tuple[str, ...]) -> str:
+    def place(self, path: tuple[str, ...]) -> str:
         """Return `bot.toml line 7`, or the file alone if the line can't be found."""
         section = None
         for number, line in enumerate(self._lines, start=1):
