@@ -86,4 +86,5 @@ if __name__ == "__main__":
     start_bot()
     port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
     everywhere = "0.0.0.0"  # noqa: S104 - as a Space must
-    chat().queue(default_concurrency_limit=16).launch(server_name=everywhere, server_port=port)
+    theme = gr.themes.Base(font="sans-serif")  # the default one fetches fonts from elsewhere
+    chat().queue(default_concurrency_limit=16).launch(server_name=everywhere, server_port=port, theme=theme)
