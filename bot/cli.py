@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.commands import answers, documents, evaluation, finetune, models, operations, serving, sources, tasks
+from bot.commands import (
+    answers,
+    documents,
+    evaluation,
+    finetune,
+    history,
+    models,
+    operations,
+    serving,
+    setup,
+    sources,
+    tasks,
+)
 from bot.commands.common import ExitCode, complain, say
 from bot.core.errors import BotError, SettingsError
 from bot.core.process import protect_memory
@@ -74,6 +86,7 @@ def options(
 # In the order in which the help lists them; it lists the groups last.
 _COMMANDS: tuple[Callable[..., None], ...] = (
     serving.run,
+    serving.web,
     serving.chat,
     serving.ask,
     models.generate,
@@ -85,11 +98,13 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     documents.add,
     documents.remove,
     operations.policy,
+    history.questions,
     answers.feedback,
     operations.forget,
     evaluation.evaluate,
     answers.explain,
     answers.gaps,
+    setup.setup,
     operations.doctor,
     operations.bench,
     operations.backup,

@@ -24,7 +24,7 @@ from bot.adapters.discord import rendering
 from bot.adapters.discord import tasks as discord_tasks
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.commands import command_tree
-from bot.adapters.http import answers_router, openai_router, tasks_router
+from bot.adapters.http import answers_router, ask_page, openai_router, tasks_router
 from bot.adapters.telegram import incoming, polling
 from bot.adapters.telegram.menus import menus
 from bot.cli import app
@@ -445,7 +445,7 @@ def test_every_address_of_the_http_server_is_documented_and_exists() -> None:
     [*routers] = (router(cast(Any, None)) for router in (answers_router, openai_router, tasks_router))
     api = {route.path for router in routers for route in cast(Any, router).routes} - {"/v1/models/{model}"}
     table = set(re.findall(r"^\| `[A-Z]+ ([^`]+)`", pages()[HANDBOOK / "http.md"], re.MULTILINE))
-    assert table == api | {"/health/live", "/health/ready", "/metrics", "/docs"}
+    assert table == api | {"/health/live", "/health/ready", "/metrics", "/docs", ask_page.PATH}
 
 
 # --- examples and messages --------------------------------------------------------------------------------------------

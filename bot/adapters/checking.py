@@ -1,4 +1,4 @@
-"""Checks of the platforms, for `knowledge-bot doctor`."""
+"""Checks of the platforms, for `knowledge-bot doctor` and `knowledge-bot setup`."""
 
 from collections.abc import AsyncIterator
 
@@ -10,9 +10,13 @@ from bot.core.settings import Settings
 
 async def check_platforms(settings: Settings, *, online: bool) -> AsyncIterator[Diagnosis]:
     """Check each platform whose token is set; `online`: also whether it accepts the token."""
-    if "discord" in settings.platforms:
-        async for found in check_discord(settings.discord, online=online):
+    for platform in settings.platforms:
+        async for found in check_platform(settings, platform, online=online):
             yield found
-    if "telegram" in settings.platforms:
-        async for found in check_telegram(settings.telegram, online=online):
-            yield found
+
+
+def check_platform(settings: Settings, platform: str, *, online: bool) -> AsyncIterator[Diagnosis]:
+    """Check one platform, whose token must be set."""
+    if platform == "discord":
+        return check_discord(settings.discord, online=online)
+    return check_telegram(settings.telegram, online=online)

@@ -7,7 +7,7 @@ import regex
 from markdown_it import MarkdownIt
 
 from bot.core.documents import Locator, trail
-from bot.core.messages import Citation
+from bot.core.messages import Citation, Stage, Update
 
 # Control characters could drive a terminal, bidirectional ones change the order in which text is read, and invisible ones hide
 # in a word or an address; tags, which are invisible too, can carry whole sentences. Joiners stay: emoji and some scripts need
@@ -21,6 +21,13 @@ _LINE_ENDS = str.maketrans("\u2028\u2029", "  ")
 LATE = "This took a while: I was away when you asked."
 # Shown until the models and the index are loaded.
 STARTING = "I have just been started and am getting ready…"
+_STAGES = {
+    Stage.STARTING: STARTING,
+    Stage.QUEUED: "Number {text} in the line…",
+    Stage.SEARCHING: "Searching the documents…",
+    Stage.READING: "Reading what was found…",
+    Stage.WRITING: "Writing…\n{text}",
+}
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 _GRAPHEME = regex.compile(r"\X")
@@ -29,6 +36,11 @@ _GRAPHEME = regex.compile(r"\X")
 def safe(text: str) -> str:
     """Text of a document or a user without control characters, invisible characters and changes of direction."""
     return UNSAFE.sub("", text.translate(_LINE_ENDS))
+
+
+def progress_text(update: Update) -> str:
+    """How far a question is, for somebody who watches."""
+    return _STAGES[update.stage].format(text=safe(update.text)).rstrip()
 
 
 def source_line(citation: Citation) -> str:

@@ -18,7 +18,7 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from bot.adapters.layout import LATE, STARTING, safe, source_line
+from bot.adapters.layout import LATE, progress_text, safe, source_line
 from bot.adapters.screen import Screen, markdown, shown
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update
@@ -34,13 +34,6 @@ Type a question and press Enter. The answer comes from the documents, with its s
 """
 # Commands that leave other programs, typed by habit; no document answers them.
 _FAREWELLS = frozenset({"quit", "exit"})
-_STAGES = {
-    Stage.STARTING: STARTING,
-    Stage.QUEUED: "Number {text} in the line…",
-    Stage.SEARCHING: "Searching the documents…",
-    Stage.READING: "Reading what was found…",
-    Stage.WRITING: "Writing…\n{text}",
-}
 
 
 class TerminalAdapter:
@@ -89,7 +82,7 @@ class TerminalAdapter:
 
     async def progress(self, address: Address, update: Update) -> None:
         if self._status is not None and address.message in self._awaited:
-            self._status.plain = _STAGES[update.stage].format(text=safe(update.text)).rstrip()
+            self._status.plain = progress_text(update)
 
     # --- asking
 
@@ -114,7 +107,7 @@ class TerminalAdapter:
 
     async def _wait_with_status(self, answered: asyncio.Event) -> None:
         """Wait for the answer; on a terminal, show how far it is."""
-        self._status = Text(_STAGES[Stage.SEARCHING], style="dim")
+        self._status = Text(progress_text(Update(Stage.SEARCHING)), style="dim")
         try:
             with self._console.status(self._status, spinner="dots") if self._interactive else nullcontext():
                 await answered.wait()

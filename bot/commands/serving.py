@@ -2,7 +2,11 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +25,7 @@ from bot.commands.common import (
     settings_of,
     with_application,
 )
-from bot.core.errors import SettingsError
+from bot.core.errors import BotError, SettingsError
 from bot.core.settings import Settings
 from bot.core.text import counted
 
@@ -30,8 +34,11 @@ if TYPE_CHECKING:
 
     from bot.adapters.http import HttpAdapter
     from bot.adapters.telegram.adapter import TelegramAdapter
+    from bot.core.documents import Passage
     from bot.core.messages import Citation, Question, Service
     from bot.http.server import HttpServer
+    from bot.http.sessions import Sessions
+    from bot.http.sites import Site
     from bot.knowledge.indexer import IndexReport
     from bot.questions.administration import Administration
     from bot.questions.dispatcher import Dispatcher
@@ -40,6 +47,8 @@ if TYPE_CHECKING:
 
 # As many passages as anyone looks through in the list of an inline query.
 _INLINE_RESULTS = 5
+# No document has so many passages.
+_ALL = 2**31
 
 AsideOption = Annotated[
     bool,
@@ -53,7 +62,7 @@ def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> 
     if not settings.platforms and sys.stdin.isatty():
         _serve_terminal(settings, set_damaged_aside)
     elif settings.platforms or settings.http.enabled:
-        _serve_platforms(settings, set_damaged_aside)
+        _serve_platforms(settings, config, set_damaged_aside)
     else:
         raise SettingsError(
             [
@@ -63,7 +72,40 @@ def run(set_damaged_aside: AsideOption = False, config: ConfigOption = None) -> 
         )
 
 
-def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
+def web(
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address of the page.")] = False,
+    set_damaged_aside: AsideOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Run the bot and open the page on which people ask it. Where it runs already: only open the page."""
+    from bot.adapters.http.ask_page import PATH
+    from bot.runtime.probe import NotLive, ask_ready, local_host
+
+    settings = settings_of(config)
+    if not settings.http.enabled:
+        raise SettingsError(["http.enabled is false, so there is no page: set it to true"])
+    host = local_host(settings.http)
+
+    def show(port: int) -> None:
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}/"
+        complain(f"Ask at {address}" + (" in a browser." if no_browser else ""))
+        if not no_browser:
+            threading.Thread(target=webbrowser.open, args=[address], name="browser", daemon=True).start()
+
+    try:
+        ask_ready(settings.http)
+    except NotLive:
+        _serve_platforms(settings, config, set_damaged_aside, show)
+    else:
+        show(settings.http.port)
+
+
+def _serve_platforms(
+    settings: Settings,
+    config: Path | None,
+    set_damaged_aside: bool,
+    on_listening: Callable[[int], None] = lambda _: None,
+) -> None:
     from bot.runtime.daemon import serve
 
     def services(
@@ -85,7 +127,8 @@ def _serve_platforms(settings: Settings, set_damaged_aside: bool) -> None:
             made.append(telegram)
             webhooks += [telegram.webhook.router] if telegram.webhook else []
         if settings.http.enabled:
-            made.append(_http(application, dispatcher, webhooks))
+            make_console = partial(_console, application, administration, config)
+            made.append(_http(application, dispatcher, webhooks, make_console, on_listening))
         elif webhooks:
             raise SettingsError(["telegram.webhook_url: the webhook needs the HTTP server; set http.enabled to true"])
         return made
@@ -117,8 +160,36 @@ def _telegram(
     )
 
 
-def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Sequence[APIRouter]") -> "HttpAdapter":
+def _console(
+    application: "Application", administration: "Administration", config: Path | None, sessions: "Sessions"
+) -> "list[Site]":
+    """The console, for operators who sign in; it is closed where there is no token for them."""
+    from bot.console.parts import Parts
+    from bot.console.site import console_site
+    from bot.questions.entries import Entries
+
+    def models() -> "dict[str, Mapping[str, object]]":
+        inference, phraser = application.inference, application.answering.phraser
+        try:
+            told = {"encoder": inference.encoder.description, "reader": inference.reader.description}
+        except BotError:  # they are being loaded, or can't be, which their component says
+            return {}
+        return told | ({"generator": phraser.generator.description} if phraser and phraser.generator else {})
+
+    return [console_site(Parts(administration, Entries(administration), application.health, models, config), sessions)]
+
+
+def _http(
+    application: "Application",
+    dispatcher: "Dispatcher",
+    webhooks: "Sequence[APIRouter]",
+    make_sites: "Callable[[Sessions], Sequence[Site]]",
+    on_listening: Callable[[int], None],
+) -> "HttpAdapter":
     from bot.adapters.http import HttpAdapter
+
+    async def passages_of(document: str) -> "Sequence[Passage]":
+        return await application.stores.knowledge.passages(document, 0, _ALL)
 
     adapter = HttpAdapter(
         dispatcher.admission,
@@ -126,6 +197,9 @@ def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Seque
         application.inference.encoder.count_tokens,
         application.settings.http,
         webhooks=webhooks,
+        make_sites=make_sites,
+        passages_of=passages_of,
+        on_listening=on_listening,
         health=application.health,
         tasks=_desk(application, dispatcher),
     )
@@ -142,7 +216,7 @@ def _say_how_to_ask(server: "HttpServer") -> None:
         f"  curl {server.address}/v1/answers -H 'Content-Type: application/json' "
         + ("-H 'Authorization: Bearer ...' " if server.needs_token else "")
         + """-d '{"question": "What can you answer?"}'""",
-        f"More ways to ask: {server.address}/docs",
+        f"In a browser: {server.address}/ask/   More ways to ask: {server.address}/docs",
     )
 
 

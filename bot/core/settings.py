@@ -57,6 +57,8 @@ def _stripped(secret: SecretStr) -> SecretStr:
 
 
 _WEB_ADDRESS = r"^(https?://\S+)?$"
+# As browsers send it: no path, no slash at the end.
+Origin = Annotated[str, Field(pattern=r"^https?://[^\s/*]+$")]
 _SHORTEST_TOKEN = 16  # characters
 _SOURCE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 Seconds = Annotated[float, Field(gt=0)]
@@ -630,6 +632,16 @@ class HttpSettings(Section):
         description="What callers have to send as their bearer token, 16 characters or more. Empty: whoever is on this "
         "machine may ask. Set it where others use this machine or may ask from elsewhere.",
     )
+    operator_token: Secret = Field(
+        SecretStr(""),
+        description="What operators sign in to the console with, in a browser at /console, 16 characters or more. Empty: there "
+        "is no console. Set it to see what is asked, and to look after the documents, in a browser.",
+    )
+    widget_origins: tuple[Origin, ...] = Field(
+        (),
+        description="The sites whose pages may show the chat with the bot, such as https://www.example.org. Their visitors ask "
+        "without a token, limited by their address. Empty: none. Set it to put the bot on a website.",
+    )
     timeout_seconds: Seconds = Field(
         300,
         description="Seconds after which a request that has no answer yet is given up, with its question. Raise it with "
@@ -652,8 +664,14 @@ class HttpSettings(Section):
                 f"whoever reaches {self.host} could ask; set http.token (openssl rand -hex 32 makes one), or listen on "
                 "127.0.0.1 only: http.host"
             )
-        if token and len(token) < _SHORTEST_TOKEN:
-            raise ValueError(f"http.token is too easy to guess; {_SHORTEST_TOKEN} characters or more are needed")
+        operator_token = self.operator_token.get_secret_value()
+        for name, value in (("token", token), ("operator_token", operator_token)):
+            if value and len(value) < _SHORTEST_TOKEN:
+                raise ValueError(f"http.{name} is too easy to guess; {_SHORTEST_TOKEN} characters or more are needed")
+        if token and token == operator_token:
+            raise ValueError(
+                "http.operator_token is the same as http.token: whoever may ask could administer; choose another"
+            )
         return self
 
 
@@ -803,6 +821,26 @@ def _settings_of(name: str, section: type[Section]) -> Iterator[tuple[str, str, 
         yield name, key, setting.default, setting.description or ""
 
 
+def origins(file: Path | None = None) -> dict[tuple[str, str], str]:
+    """Where each setting that isn't left at its default comes from, for people: an environment variable, or a line of the file.
+
+    `file` as for `load_settings`, which has read it. Raises SettingsError.
+    """
+    source = _Source(file or Path(DEFAULT_FILE))
+    variables = {name.upper() for name, value in os.environ.items() if value}
+    plain = {path: name for name, path in PLAIN_VARIABLES.items() if name in variables}
+    found = {}
+    for section, key, _, _ in all_settings():
+        path = (section, key)
+        if (variable := _variable(path)) in variables:
+            found[path] = f"environment variable {variable}"
+        elif path in plain:
+            found[path] = f"environment variable {plain[path]}"
+        elif key in source.data.get(section, ()):
+            found[path] = source.place(path)
+    return found
+
+
 def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     def anchored(section: Section, folder: Path) -> Section:
         return section.model_copy(update={"folder": base / folder})
@@ -853,7 +891,7 @@ class _Source:
         path = tuple(str(part) for part in location)
         variable = _variable(path)
         in_environment = any(value and name.upper() == variable for name, value in os.environ.items())
-        place = f"environment variable {variable}" if in_environment else f"{self._place(path)}: {'.'.join(path)}"
+        place = f"environment variable {variable}" if in_environment else f"{self.place(path)}: {'.'.join(path)}"
         if kind == "extra_forbidden":
             return f"{place}: there is no such setting{_suggestion(path, in_environment)}"
         if path == (_SOURCES,) and kind == "tuple_type":
@@ -861,7 +899,7 @@ class _Source:
         message = _MESSAGES.get(kind, message.removeprefix("Value error, "))
         return f"{place}: {message[:1].lower()}{message[1:]}"
 
-    def _place(self, path: tuple[str, ...]) -> str:
+    def place(self, path: tuple[str, ...]) -> str:
         """Return `bot.toml line 7`, or the file alone if the line can't be found."""
         section: tuple[str, ...] = ()
         blocks: Counter[str] = Counter()

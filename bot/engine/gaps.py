@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from bot.inference.encoder import Vectors
 from bot.storage.base import Declined
 
@@ -40,10 +42,11 @@ def grouped(declined: Sequence[Declined], vectors: Vectors) -> list[Gap]:
     Each question joins the group whose first question is nearest in meaning, if that is near enough (leader clustering).
     """
     groups: list[list[int]] = []
-    for number in range(len(declined)):
-        nearest = max(groups, key=lambda group: vectors[group[0]] @ vectors[number], default=None)
-        if nearest is not None and vectors[nearest[0]] @ vectors[number] >= _SAME:
-            nearest.append(number)
+    for number, vector in enumerate(vectors):
+        cosines = vectors[[group[0] for group in groups]] @ vector if groups else np.zeros(0)
+        nearest = int(np.argmax(cosines)) if groups else 0
+        if groups and cosines[nearest] >= _SAME:
+            groups[nearest].append(number)
         else:
             groups.append([number])
     gaps = [_gap([declined[number] for number in group]) for group in groups]

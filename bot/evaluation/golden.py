@@ -9,9 +9,12 @@ stays.
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 from bot.core.errors import DocumentError
 from bot.core.text import counted
@@ -23,6 +26,8 @@ from bot.storage.base import ConversationStore, KnowledgeStore
 
 _NOTE = "golden"
 _MOST_FINDINGS = 20
+# Results that are remembered, to see how they change over time.
+_REMEMBERED = 200
 
 EngineAfter = Callable[[IndexChange], AbstractAsyncContextManager[ConsideringEngine]]
 """An engine over the index as it would be after a change, which is not made."""
@@ -75,7 +80,9 @@ class GoldenQuestions:
         async with self._engine_after(change) as engine:
             results = await ask_all(engine, self._conversations, questions)
         right = [result.question.question for result in results if is_as_expected(result)]
-        self._record = json.dumps({"fingerprint": fingerprint, "right": right})
+        earlier = last.get("results", [])[1 - _REMEMBERED :]
+        results_over_time = [*earlier, [time.time(), len(right), len(results)]]
+        self._record = json.dumps({"fingerprint": fingerprint, "right": right, "results": results_over_time})
         before = set(last.get("right", ()))
         lost = [result for result in results if result.question.question in before - set(right)]
         accepted = self._accept or len(lost) <= self._losses_allowed
@@ -94,6 +101,39 @@ class GoldenQuestions:
             raise DocumentError(f"{self._file} can't be read ({error.strerror})") from error
         fingerprint = hashlib.sha256(content + self._configuration.encode()).hexdigest()
         return load_questions(self._file), fingerprint
+
+
+class GoldenResult(NamedTuple):
+    """How the golden questions were answered when an index was accepted. `at`: seconds since the epoch."""
+
+    at: float
+    right: int
+    asked: int
+
+
+async def golden_results(store: KnowledgeStore) -> list[GoldenResult]:
+    """The results so far, oldest first; empty where the golden questions were never asked."""
+    return [GoldenResult(*result) for result in json.loads(await store.noted(_NOTE) or "{}").get("results", [])]
+
+
+def add_golden_question(file: Path, line: Mapping[str, object]) -> None:
+    """Append a question, as a line of the file has it, to the golden questions. Blocking.
+
+    Raises DocumentError, and leaves the file as it was, where the line or the file isn't right or it can't be written.
+    """
+    unfinished = file.with_name(f".{secrets.token_hex(8)}.unfinished")
+    try:
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        text = f"{before.rstrip()}\n{json.dumps(line, ensure_ascii=False)}\n".lstrip()
+        unfinished.write_text(text, encoding="utf-8")
+        load_questions(unfinished)
+        unfinished.replace(file)
+    except DocumentError as error:
+        raise DocumentError(str(error).replace(str(unfinished), str(file))) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError(f"{file} can't be read and written ({error}); check its permissions") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def is_as_expected(result: Result) -> bool:

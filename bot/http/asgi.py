@@ -1,31 +1,41 @@
 """The ASGI application: routers, behind checks that every request passes."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot import __version__
 from bot.core.settings import HttpSettings
 from bot.http import limits
 from bot.http.failures import on_bug, on_http_exception, on_invalid_request, on_problem, on_problem_raised
-from bot.http.guard import BEARER, Guard
+from bot.http.guard import BEARER, STATIC_PATH, Guard
+from bot.http.html import STATIC
 from bot.http.monitoring import monitoring_router
 from bot.http.pages import pages_router
 from bot.http.problems import Problem
+from bot.http.sessions import Role, Sessions
+from bot.http.sites import Site, Sites, sign_in_router
 from bot.observability import metrics
 from bot.observability.health import Health
 
 
 def make_application(
-    settings: HttpSettings, api: Sequence[APIRouter], webhooks: Sequence[APIRouter], health: Health
+    settings: HttpSettings,
+    api: Sequence[APIRouter],
+    webhooks: Sequence[APIRouter],
+    health: Health,
+    make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
 ) -> ASGIApp:
-    """Put the routers of `api` behind the guard, and those of `webhooks`, which check themselves who asks, beside it."""
+    """Put the routers of `api` behind the guard, and those of `webhooks`, which check themselves who asks, beside it.
+
+    `make_sites` gets the sessions, which their forms need, and returns the sites to put behind the signing in.
+    """
     app = FastAPI(
         title="knowledge-bot",
         version=__version__,
@@ -41,13 +51,20 @@ def make_application(
         },
     )
     unguarded = {getattr(route, "path", "") for router in webhooks for route in router.routes}
-    guard = Guard(settings.token.get_secret_value(), unguarded)
+    sessions = Sessions(settings)
+    sites = make_sites(sessions)
+    known_sites = Sites(sites, sessions)
+    guard = Guard(settings.token.get_secret_value(), unguarded, known_sites)
     for router in api:
         app.include_router(router, dependencies=[Depends(BEARER)])
     app.include_router(monitoring_router(health, guard))
-    app.include_router(pages_router(app))
+    app.include_router(pages_router(app, known_sites.start, needs_token=sessions.exist_for(Role.ASKER)))
     for router in webhooks:
         app.include_router(router, include_in_schema=False)
+    app.include_router(sign_in_router(known_sites))
+    app.mount(STATIC_PATH, StaticFiles(directory=STATIC))
+    for site in sites:
+        app.mount(site.path, site.app)
     return _Outermost(app, guard)
 
 
@@ -72,8 +89,8 @@ class _Outermost:
         request = Request(scope)
         try:
             self._guard.check(request)
-            largest = math.inf if self._guard.leaves_alone(request) else limits.LARGEST_BODY
-            await self._app(scope, limits.limited(request, receive, largest), counted)
+            receive = limits.limited(request, receive, self._guard.largest_body(request))
+            await self._app(scope, receive, counted)
         except Problem as problem:
             await on_problem(request, problem)(scope, receive, counted)
         except ClientDisconnect:
@@ -86,5 +103,5 @@ class _Outermost:
                 if not status:
                     await response(scope, receive, counted)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
+            route = scope.get("root_path", "") + getattr(scope.get("route"), "path", "other")
             metrics.HTTP_REQUESTS.labels(route, str(status or "none")).inc()

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from bot.core.references import new_reference
+from bot.http.html import page
 from bot.http.problems import Problem
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -17,6 +18,11 @@ _OPENAI_PATHS = ("/v1/chat/", "/v1/models")
 
 
 def on_problem(request: Request, problem: Problem) -> Response:
+    """The response to a request that failed: as a page where a browser wants to show one."""
+    if "text/html" in request.headers.get("accept", ""):
+        response = page("problem.html", status=problem.status, title=problem.status.phrase, detail=problem.detail)
+        response.headers.update(problem.headers)
+        return response
     return problem.response(for_openai=request.url.path.startswith(_OPENAI_PATHS))
 
 

@@ -1,7 +1,8 @@
 """Access: with a token set, for clients that send it; without one, for programs on this machine, but not for web pages in its
-browser."""
+browser. Sites are for people who sign in there, and their cookie opens nothing else."""
 
 import hmac
+import math
 from collections.abc import Collection
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -10,29 +11,58 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from fastapi.security import HTTPBearer
 
+from bot.http import limits
 from bot.http.problems import Problem
+from bot.http.sites import SIGN_IN, SIGN_OUT, Sites, require_same_origin
 
 # In the description of the API only: `Guard` looks at the header before a body is read.
 BEARER = HTTPBearer(auto_error=False, description="http.token, where one is set")
 _FOR_EVERYBODY = frozenset({"/health/live", "/health/ready"})
+# How the pages look, which says nothing about this bot.
+STATIC_PATH = "/static"
 
 
 class Guard:
     """Admits or refuses a request by its head, before the body is read."""
 
-    def __init__(self, token: str, webhooks: Collection[str]) -> None:
+    def __init__(self, token: str, webhooks: Collection[str], sites: Sites) -> None:
         """`webhooks`: paths with a secret and limits of their own, which are not checked here."""
         self._token = token.encode()
         self._webhooks = frozenset(webhooks)
+        self._sites = sites
 
     def check(self, request: Request) -> None:
         """Raise Problem where the request is refused."""
-        if self.leaves_alone(request):
+        path = request.scope["path"]
+        if path in self._webhooks:
             return
-        if not self._token:
+        site = self._sites.at(path)
+        if not self._token and not (site and site.role is None):
             _require_this_machine(request)
-        if request.url.path in _FOR_EVERYBODY:
+        if path in _FOR_EVERYBODY or path.startswith(f"{STATIC_PATH}/"):
             return
+        if path in (SIGN_IN, SIGN_OUT):
+            require_same_origin(request)
+        elif site:
+            self._sites.require(request, site)
+        else:
+            self._require_token(request)
+
+    def largest_body(self, request: Request) -> float:
+        """How many bytes the body may have."""
+        path = request.scope["path"]
+        if path in self._webhooks:
+            return math.inf
+        site = self._sites.at(path)
+        return max(limits.LARGEST_BODY, site.largest_body if site else 0)
+
+    def admits(self, request: Request) -> bool:
+        """Whether the request has the token, where one is needed."""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        known = hmac.compare_digest(given.strip().encode(), self._token)  # takes the same time however much is right
+        return not self._token or (scheme.lower() == "bearer" and known)
+
+    def _require_token(self, request: Request) -> None:
         if not self.admits(request):
             raise Problem(
                 HTTPStatus.UNAUTHORIZED,
@@ -44,16 +74,6 @@ class Guard:
         # What a page of another site can send without being asked for permission first has other types.
         if request.method == "POST" and content_type != "application/json":
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON: Content-Type: application/json.")
-
-    def leaves_alone(self, request: Request) -> bool:
-        """Whether the request is for a webhook."""
-        return request.url.path in self._webhooks
-
-    def admits(self, request: Request) -> bool:
-        """Whether the request has the token, where one is needed."""
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        known = hmac.compare_digest(given.strip().encode(), self._token)  # takes the same time however much is right
-        return not self._token or (scheme.lower() == "bearer" and known)
 
 
 def _require_this_machine(request: Request) -> None:

@@ -5,7 +5,7 @@ It knows nothing of those whose routers it serves: they are passed in.
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -16,6 +16,8 @@ from bot.core.errors import SettingsError
 from bot.core.settings import HttpSettings
 from bot.http.asgi import make_application
 from bot.http.connections import Listener, Server, configuration
+from bot.http.sessions import Sessions
+from bot.http.sites import Site
 from bot.observability.health import Health
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -33,13 +35,18 @@ class HttpServer:
         *,
         api: Sequence[APIRouter] = (),
         webhooks: Sequence[APIRouter] = (),
+        make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
+        on_listening: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`api`: for those who may ask here; `webhooks`: routers that check themselves who may use them."""
+        """`api`: for those who may ask here; `webhooks`: routers that check themselves who may use them; `make_sites`: makes
+        the sites for people who sign in, in a thread; `on_listening` is called
+        with the port, once there is an answer there."""
         self._settings = settings
-        self._make_app = partial(make_application, settings, api, webhooks, health)
+        self._make_app = partial(make_application, settings, api, webhooks, health, make_sites)
         self._listener: socket.socket | None = None
         self._server: Server | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._on_listening = on_listening
         self.port = settings.port
         self.listening = asyncio.Event()
 
@@ -65,6 +72,7 @@ class HttpServer:
         try:
             self.listening.set()
             _log.info("http server listening", address=self.address)
+            self._on_listening(self.port)
             await asyncio.shield(self._serving)
         finally:
             self.listening.clear()

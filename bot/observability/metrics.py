@@ -100,8 +100,9 @@ COMPONENTS = Gauge(
 UNFINISHED = Gauge(
     "knowledge_bot_questions_unfinished", "Accepted questions whose answer is not delivered yet.", registry=REGISTRY
 )
+LOOP_LAG_NAME = "knowledge_bot_event_loop_lag_seconds"
 LOOP_LAG = Gauge(
-    "knowledge_bot_event_loop_lag_seconds",
+    LOOP_LAG_NAME,
     "How late the event loop was in the last minutes: in so many of all cases not later than this.",
     ["quantile"],
     registry=REGISTRY,

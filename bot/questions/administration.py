@@ -6,7 +6,7 @@ Callers decide who is an operator. A refusal raises a BotError whose text may be
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from bot import __version__
 from bot.core.errors import DocumentError, WeightsError
-from bot.core.messages import Address, Policy, Question
+from bot.core.messages import Address, Outcome, Policy, Question
 from bot.core.settings import Settings
 from bot.core.text import counted
 from bot.engine.explain import Explanation, explanation
@@ -25,7 +25,7 @@ from bot.inference.workers import AsyncEncoder, Priority
 from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
 from bot.knowledge.loaders import LOADERS
 from bot.questions.dispatcher import Dispatcher
-from bot.storage.base import Feedback, FileReport, Forgotten, Journal, KnowledgeStore
+from bot.storage.base import Declined, Feedback, FileReport, Forgotten, Journal, KnowledgeStore, Wanted
 
 # Declined questions that are looked through for gaps: the latest show what is missing now.
 _MOST_DECLINED = 1000
@@ -161,6 +161,8 @@ class Administration:
 
     async def _indexed(self, path: str) -> FileReport:
         report = await self.indexer.index_folder(self.settings.knowledge.folder)
+        if report.verdict is not None and not report.verdict.accepted:
+            return FileReport(path, 0, f"golden questions get worse by it. {' '.join(report.verdict.findings)}")
         found = [file for file in report.files if file.path == path]
         return found[0] if found else FileReport(path, 0, "it is not in the index")
 
@@ -202,11 +204,21 @@ class Administration:
 
     async def gaps(self) -> list[Gap]:
         """The questions that the documents don't answer, grouped by meaning, most often asked first. Raises EngineBusy."""
-        declined = await self.journal.answers.declined(_MOST_DECLINED)
+        return await self._grouped(await self.journal.answers.declined(_MOST_DECLINED))
+
+    async def _grouped(self, declined: Sequence[Declined]) -> list[Gap]:
         texts = [one.question.text for one in declined]
         # With the priority of indexing, so that no question waits for it.
         vectors = await self.encoder.encode(texts, priority=Priority.INDEXING)
         return await asyncio.to_thread(grouped, declined, vectors)
+
+    async def unsure(self) -> list[Gap]:
+        """The questions for which something was found and only suggested, grouped as `gaps`, without those suggestions that
+        somebody has rated as not helpful, which are gaps. Raises EngineBusy."""
+        suggested = await self.journal.history.page(Wanted(outcome=Outcome.SUGGESTED), _MOST_DECLINED)
+        return await self._grouped(
+            [Declined(one.question, one.answer, one.at) for one in suggested if one.answer and not one.wrong]
+        )
 
     async def feedback(self, limit: int = 20) -> list[Feedback]:
         """The latest feedback on answers, newest first."""

@@ -37,9 +37,14 @@ class Readiness:
         ]
 
 
+def local_host(settings: HttpSettings) -> str:
+    """The name under which this machine reaches the server."""
+    return _EVERYWHERE.get(settings.host, settings.host)
+
+
 def ask_ready(settings: HttpSettings) -> Readiness:
     """How the bot is that these settings are of. Raises NotLive."""
-    host = _EVERYWHERE.get(settings.host, settings.host)
+    host = local_host(settings)
     connection = http.client.HTTPConnection(host, settings.port, timeout=_SECONDS)
     token = settings.token.get_secret_value()
     try:

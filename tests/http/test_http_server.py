@@ -1,7 +1,9 @@
 """The HTTP server around the questions: access, limits, timeouts, and the views for an operator."""
 
 import asyncio
+import html
 import os
+import re
 import resource
 import socket
 
@@ -409,7 +411,7 @@ async def test_a_bug_is_a_problem_with_a_reference_and_no_trace(application, mon
 
 async def test_the_page_on_the_api_loads_nothing_from_elsewhere(application):
     """The bot works without a network, and tells nobody who reads its page."""
-    page = (await application.client.get("/", follow_redirects=True)).text
+    page = (await application.client.get("/docs")).text.replace(application.address, "")
     for path in ("/v1/answers", "/v1/chat/completions", "/v1/models", "/health/live", "/health/ready", "/metrics"):
         assert path in page
     assert "<script" not in page
@@ -417,3 +419,17 @@ async def test_the_page_on_the_api_loads_nothing_from_elsewhere(application):
     description = (await application.client.get("/openapi.json")).json()
     assert description["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
     assert description["components"]["schemas"]["Ask"]["properties"]["question"]["type"] == "string"
+
+
+async def test_the_examples_of_the_description_run(application):
+    """As they stand there, by curl."""
+    page = (await application.client.get("/docs")).text
+    commands = [html.unescape(found) for found in re.findall(r"<h3>.*?<pre[^>]*>(curl.*?)</pre>", page, re.DOTALL)]
+    assert len(commands) == 5
+    application.health.component("http").ready()
+    for command in commands:
+        curl = await asyncio.create_subprocess_shell(
+            f"{command} --fail --silent --max-time 20", stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await curl.communicate()
+        assert (curl.returncode, b"answer" in said or b"ready" in said) == (0, True), command

@@ -422,9 +422,12 @@ async def test_what_is_done_is_erased_but_for_its_key(journal, entry, tmp_path):
     await journal.parts.part_begins(entry, 0, 0)
     await journal.parts.part_sent(entry, 0, 0, "secret id")
     await journal.questions.done(entry, 0, keep=False)
-    [(id_, platform, chat, message, _accepted_at, *texts, _revision, _done_at)] = rows(tmp_path, "questions")
+    [(id_, platform, chat, message, _accepted_at, *texts, _revision, _done_at, asked, outcome, confidence)] = rows(
+        tmp_path, "questions"
+    )
     assert (id_, platform, chat, message) == (entry, "test", "chat", "1")
     assert texts == [None, None, None, None]  # question, answer, author, reference
+    assert (asked, outcome, confidence) == (None, None, None)
     assert rows(tmp_path, "parts") == []
     await journal.close()
     assert b"secret" not in (tmp_path / "journal.sqlite3").read_bytes()

@@ -17,6 +17,7 @@ actions       the operations that commands and buttons call
 interactions  carries out these operations
 responses     responds to interactions with text that is no answer
 checking      checks token and intents for `knowledge-bot doctor`
+setup         how to get a token, the invite link, and the first message for `knowledge-bot setup`
 """
 
 from bot.adapters.discord.adapter import DiscordAdapter

@@ -5,13 +5,19 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter
 
 from bot.adapters.http.answers import answers_router
+from bot.adapters.http.ask_page import ask_site
+from bot.adapters.http.chat import Chat
 from bot.adapters.http.incoming import PLATFORM, Requests
 from bot.adapters.http.openai import openai_router
+from bot.adapters.http.quoting import PassagesOf
 from bot.adapters.http.tasks import tasks_router
+from bot.adapters.http.widget import widget_site
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending, Update
 from bot.core.settings import HttpSettings
 from bot.http.server import HttpServer
+from bot.http.sessions import Sessions
+from bot.http.sites import Site
 from bot.observability.health import Health
 from bot.questions.admission import Admission
 from bot.storage.base import AnswerStore
@@ -31,14 +37,26 @@ class HttpAdapter:
         settings: HttpSettings,
         *,
         webhooks: Sequence[APIRouter] = (),
+        make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
+        passages_of: PassagesOf,
+        on_listening: Callable[[int], None] = lambda _: None,
         health: Health,
         tasks: TaskDesk | None = None,
     ) -> None:
-        """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves. `tasks`: None
-        where there are none."""
+        """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves; `make_sites`
+        makes further sites for people who sign in, in a thread. `passages_of` reads documents, to show quotes in their place;
+        `on_listening` is called with the port, once somebody can ask there. `tasks`: None where there are none."""
         self.requests = Requests(admission, answers, count_tokens, settings)
         api = [answers_router(self.requests), openai_router(self.requests), *([tasks_router(tasks)] if tasks else [])]
-        self.server = HttpServer(settings, health, api=api, webhooks=webhooks)
+        chat = Chat(self.requests, answers, passages_of)
+        widget = [widget_site(chat, settings.widget_origins)] if settings.widget_origins else []
+
+        def sites(sessions: Sessions) -> list[Site]:
+            return [ask_site(chat), *widget, *make_sites(sessions)]
+
+        self.server = HttpServer(
+            settings, health, api=api, webhooks=webhooks, make_sites=sites, on_listening=on_listening
+        )
 
     async def run(self) -> None:
         """Serve until cancelled. Raises SettingsError if the port can't be used."""

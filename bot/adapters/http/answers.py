@@ -1,6 +1,5 @@
 """`POST /v1/answers`: takes a question as JSON, and returns the object of `ask --json`, or events."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -9,12 +8,13 @@ from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field, StringConstraints
 
 from bot.adapters.http.bodies import Body
-from bot.adapters.http.incoming import PLATFORM, IdempotencyKey, Requests, Waiting
+from bot.adapters.http.incoming import IdempotencyKey, Requests, Waiting, conversation_of
 from bot.core.messages import Answer, Update
 from bot.http.problems import Problem
 from bot.http.streaming import EVENT_STREAM, KEEP_ALIVE, event, event_stream
 
 Name = Annotated[str, StringConstraints(max_length=200)]
+QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Ask(Body):
@@ -22,7 +22,7 @@ class Ask(Body):
 
     model_config = ConfigDict(extra="forbid")
 
-    question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    question: QuestionText
     conversation: Name = Field(
         "", description="A name for the conversation, so that a follow-up refers to what was said."
     )
@@ -94,9 +94,7 @@ def answers_router(requests: Requests) -> APIRouter:
         },
     )
     async def answers(ask: Ask, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
-        # As JSON, for with a character between them another user and conversation could have the same name.
-        named = f"{PLATFORM}:{json.dumps([ask.user, ask.conversation])}"
-        conversation = named if ask.conversation else None
+        conversation = conversation_of(ask.user, ask.conversation) if ask.conversation else None
         waiting = await requests.begin(request, ask.question, ask.user, idempotency_key, conversation=conversation)
         if EVENT_STREAM in request.headers.get("accept", ""):
             return event_stream(_events(requests, waiting))

@@ -5,6 +5,7 @@ come back for the answer, even after a restart: its question is always finished,
 """
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
@@ -215,6 +216,12 @@ class Requests:
             await self._admission.withdraw(address)
         except BotError as error:
             _log.warning("a question was not withdrawn", error=str(error))
+
+
+def conversation_of(user: str, name: str) -> str:
+    """The conversation that a user has given a name."""
+    # As JSON, for with a character between them another user and conversation could have the same name.
+    return f"{PLATFORM}:{json.dumps([user, name])}"
 
 
 def _checked(event: Event | None) -> Event | None:

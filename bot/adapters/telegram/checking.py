@@ -1,5 +1,6 @@
 """Checks of the Telegram settings for `knowledge-bot doctor`: the token, privacy mode, and the webhook."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,11 @@ _SUBJECT = "telegram"
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
 
 
+def plain_bot(settings: TelegramSettings) -> Bot:
+    """The library's Bot for a few calls. Call this in a thread: it reads certificates."""
+    return Bot(settings.token.get_secret_value(), base_url=f"{settings.api_url.rstrip('/')}/bot")
+
+
 async def check(settings: TelegramSettings, *, online: bool) -> AsyncIterator[Diagnosis]:
     """Check the shape of the token, and with `online` also ask the service about the bot."""
     token = settings.token.get_secret_value()
@@ -25,7 +31,7 @@ async def check(settings: TelegramSettings, *, online: bool) -> AsyncIterator[Di
     if not online:
         yield ok(_SUBJECT, "the token has the right shape; it was not tried")
         return
-    bot = Bot(token, base_url=f"{settings.api_url.rstrip('/')}/bot")
+    bot = await asyncio.to_thread(plain_bot, settings)
     try:
         async with bot:
             me, hook = bot.bot, await bot.get_webhook_info()

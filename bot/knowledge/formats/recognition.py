@@ -15,4 +15,3 @@ def is_installed() -> bool:
 def recognition_memory() -> int:
     """The bytes that recognition may take beside the limit for reading a file; 0 where it isn't installed."""
     return _MEMORY if is_installed() else 0
-

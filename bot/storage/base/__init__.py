@@ -4,6 +4,16 @@
 methods are coroutines, may be called from any task, and raise StorageError when the database fails.
 """
 
+from bot.storage.base.history import (
+    Asked,
+    Confidence,
+    Entry,
+    EntryStore,
+    HistoryStore,
+    Place,
+    Rating,
+    Wanted,
+)
 from bot.storage.base.journal import (
     AnswerStore,
     ConversationStore,
@@ -38,14 +48,19 @@ GENERATORS = "generators"
 __all__ = [
     "GENERATORS",
     "AnswerStore",
+    "Asked",
     "Candidates",
+    "Confidence",
     "ConversationStore",
     "Declined",
+    "Entry",
+    "EntryStore",
     "Erasure",
     "Feedback",
     "FileReport",
     "FileState",
     "Forgotten",
+    "HistoryStore",
     "Hit",
     "IndexSummary",
     "IndexedFile",
@@ -55,9 +70,12 @@ __all__ = [
     "PartState",
     "PartStore",
     "Pending",
+    "Place",
     "PlatformStore",
     "QuestionStore",
+    "Rating",
     "Scores",
     "SearchQuery",
     "StoredPassage",
+    "Wanted",
 ]

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from bot.core.messages import Address, Answer, Policy, Question, Turn
+from bot.storage.base.history import EntryStore, HistoryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +252,12 @@ class Journal(Protocol):
 
     @property
     def platforms(self) -> PlatformStore: ...
+
+    @property
+    def history(self) -> HistoryStore: ...
+
+    @property
+    def entries(self) -> EntryStore: ...
 
     async def close(self) -> None:
         """Close the database. Closing twice does nothing."""

@@ -13,7 +13,9 @@ from typing import Self
 from bot.storage.sqlite.answers import SqliteAnswers
 from bot.storage.sqlite.connection import Connection
 from bot.storage.sqlite.conversations import SqliteConversations
+from bot.storage.sqlite.entries import SqliteEntries
 from bot.storage.sqlite.erasure import SqliteErasure
+from bot.storage.sqlite.history import SqliteHistory
 from bot.storage.sqlite.parts import SqliteParts
 from bot.storage.sqlite.platforms import SqlitePlatforms
 from bot.storage.sqlite.questions import SqliteQuestions
@@ -91,25 +93,45 @@ MIGRATIONS = (
         PRIMARY KEY (platform, key)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE questions ADD COLUMN asked TEXT AS (json_extract(question, '$.text'));
+    ALTER TABLE questions ADD COLUMN outcome TEXT AS (json_extract(answer, '$.outcome'));
+    ALTER TABLE questions ADD COLUMN confidence REAL AS (json_extract(answer, '$.confidence'));
+    CREATE INDEX questions_history ON questions (accepted_at, outcome, platform, chat, confidence, reference, asked)
+        WHERE question IS NOT NULL;
+    DROP INDEX questions_by_reference;
+    CREATE INDEX questions_by_reference ON questions (reference, platform, confidence) WHERE reference IS NOT NULL;
+    CREATE TABLE entries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        question TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        at REAL NOT NULL
+    );
+    """,
 )
 
 
 class SqliteJournal:
-    """A Journal over one connection to `journal.sqlite3` in a folder."""
+    """A Journal over `journal.sqlite3` in a folder, with a connection for its work and one to look back."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, reader: Connection) -> None:
         self.questions = SqliteQuestions(connection)
         self.parts = SqliteParts(connection)
         self.answers = SqliteAnswers(connection)
         self.erasure = SqliteErasure(connection)
         self.conversations = SqliteConversations(connection)
         self.platforms = SqlitePlatforms(connection)
+        self.history = SqliteHistory(reader)
+        self.entries = SqliteEntries(connection)
         self._connection = connection
+        self._reader = reader
 
     @classmethod
     async def open(cls, folder: Path) -> Self:
         """Open the journal of a folder, made anew if there is none. Raises StorageError."""
-        return cls(await Connection.open(folder / FILE, MIGRATIONS))
+        connection = await Connection.open(folder / FILE, MIGRATIONS)
+        return cls(connection, await Connection.open(folder / FILE, read_only=True))
 
     async def close(self) -> None:
+        await self._reader.close()
         await self._connection.close()

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,9 +11,12 @@ import httpx
 from fastapi import APIRouter
 
 from bot.adapters.http import HttpAdapter
+from bot.core.documents import Block, Form, Passage
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.settings import Settings
 from bot.engine.qa import UNSURE, new_reference
+from bot.http.sessions import Sessions
+from bot.http.sites import Site
 from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
@@ -24,6 +27,19 @@ from bot.tasks.runner import Tasks
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use soft water.", "https://example.org/guide.md"
 )
+DOCUMENTS = {
+    "guide.md": [
+        Passage((Block(Form.PARAGRAPH, "Use soft water.", ("Coffee",)),), ("Coffee",), ""),
+        Passage(
+            (
+                Block(Form.PARAGRAPH, "Fill the kettle.", ("Water",)),
+                Block(Form.PARAGRAPH, "Use soft water. <b>Not</b> hot.", ("Water",)),
+            ),
+            ("Water",),
+            "",
+        ),
+    ]
+}
 TLS = ssl.create_default_context()  # made once, for that takes longer than a test may block its loop
 TOKEN = "0123456789abcdef-a-token"  # noqa: S105
 
@@ -62,8 +78,15 @@ class ScriptedEngine:
 class HttpApplication:
     """Everything between the sockets and the disk. Use as an async context manager."""
 
-    def __init__(self, folder: Path, *webhooks: APIRouter, **sections: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *webhooks: APIRouter,
+        make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
+        **sections: dict[str, Any],
+    ) -> None:
         self.folder = folder
+        self.make_sites = make_sites
         self.webhooks = webhooks
         self.engine = ScriptedEngine()
         self.settings = Settings(
@@ -82,6 +105,8 @@ class HttpApplication:
             lambda texts: [len(text.split()) for text in texts],
             self.settings.http,
             webhooks=self.webhooks,
+            make_sites=self.make_sites,
+            passages_of=self.passages_of,
             health=self.health,
             tasks=self.tasks
             and TaskDesk(
@@ -97,6 +122,9 @@ class HttpApplication:
         self.address = f"http://127.0.0.1:{self.server.port}"
         self.client = httpx.AsyncClient(base_url=self.address, timeout=10, verify=TLS)
         return self
+
+    async def passages_of(self, document: str) -> list[Passage]:
+        return DOCUMENTS.get(document, [])
 
     async def stop(self, grace_seconds: float = 2) -> None:
         """As the daemon stops it: nothing comes in any more, what is on its way is answered, then all is closed."""

@@ -1,0 +1,109 @@
+"""Documents: what the index has of each file, its remarks by kind, and changes of the folder."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+
+from bot.console.parts import Parts
+from bot.console.view import View
+from bot.core.errors import BotError
+from bot.core.text import counted
+from bot.knowledge.indexer import IndexProgress, IndexReport
+from bot.storage.base import FileReport
+
+# What differs between remarks of one kind: what they quote, and their numbers.
+_PARTICULAR = re.compile(r"“[^”]*”|`[^`]*`|\"[^\"]*\"|\d+(?:[\d., ]*\d)?")
+
+
+@dataclass(slots=True)
+class RemarkKind:
+    """Remarks that say the same of several files or places. `text` is the first of them; `problem`: nothing was read."""
+
+    text: str
+    problem: bool
+    remarks: list[tuple[str, str]] = field(default_factory=list)  # (path, text)
+
+
+def kinds_of_remarks(files: Sequence[FileReport]) -> list[RemarkKind]:
+    """The remarks on files by kind, what to mend first at the beginning: unread files, then what is said most often."""
+    kinds: dict[tuple[bool, str], RemarkKind] = {}
+    for file in files:
+        said = [(True, file.problem)] if file.problem else [(False, warning) for warning in file.warnings]
+        for problem, text in said:
+            kind = kinds.setdefault((problem, _PARTICULAR.sub("…", text)), RemarkKind(text, problem))
+            kind.remarks.append((file.path, text))
+    return sorted(kinds.values(), key=lambda kind: (not kind.problem, -len(kind.remarks)))
+
+
+class _Reindexing:
+    """The indexing that was asked for last."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._task: asyncio.Task[None] | None = None
+        self.progress: IndexProgress | None = None
+        self.report: IndexReport | None = None
+        self.problem = ""
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def begin(self) -> None:
+        """Begin, unless one is running."""
+        if not self.running:
+            self.progress, self.report, self.problem = None, None, ""
+            self._task = asyncio.create_task(self._run(), name="console-index")
+
+    async def _run(self) -> None:
+        def note(progress: IndexProgress) -> None:
+            self.progress = progress
+
+        try:
+            self.report = await self._parts.administration.reload(note)
+        except BotError as error:
+            self.problem = str(error)
+
+
+def router(parts: Parts, view: View) -> APIRouter:
+    pages = APIRouter()
+    checked = [Depends(view.checked_form)]
+    reindexing = _Reindexing(parts)
+
+    @pages.get("/documents")
+    async def listed(request: Request) -> Response:
+        files = await parts.administration.documents()
+        return await view.page(
+            request,
+            "documents.html",
+            files=files,
+            kinds=kinds_of_remarks(files),
+            passages=sum(file.passages for file in files),
+            reindexing=reindexing,
+            folder=parts.settings.knowledge.folder,
+            largest=parts.settings.administration.document_bytes,
+        )
+
+    @pages.post("/documents", dependencies=checked)
+    async def upload(
+        request: Request, file: Annotated[UploadFile, File()], path: Annotated[str, Form()] = ""
+    ) -> Response:
+        content = await file.read()
+        report = await parts.administration.add_document(path.strip() or file.filename or "", content)
+        return view.to(request, "/documents", f"{report.path}: {counted(report.passages, 'passage')}.")
+
+    @pages.post("/documents/remove", dependencies=checked)
+    async def remove(request: Request, path: Annotated[str, Form()] = "") -> Response:
+        await parts.administration.remove_document(path)
+        return view.to(request, "/documents", f"{path}: removed.")
+
+    @pages.post("/documents/index", dependencies=checked)
+    async def index(request: Request) -> Response:
+        reindexing.begin()
+        return view.to(request, "/documents")
+
+    return pages

@@ -1,0 +1,59 @@
+"""Pending: entries that wait to be published."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+
+from bot.console.parts import Parts
+from bot.console.view import Id, View
+from bot.core.errors import DocumentError
+from bot.core.text import counted
+
+Text = Annotated[str, Form()]
+
+
+def router(parts: Parts, view: View) -> APIRouter:
+    pages = APIRouter()
+    checked = [Depends(view.checked_form)]
+
+    async def listed(request: Request, *, problem: str = "", changed: dict[str, object] | None = None) -> Response:
+        status = HTTPStatus.CONFLICT if problem else HTTPStatus.OK
+        waiting = await parts.entries.waiting()
+        return await view.page(
+            request, "entries.html", status=status, problem=problem, entries=waiting, changed=changed or {}
+        )
+
+    @pages.get("/entries")
+    async def shown(request: Request) -> Response:
+        return await listed(request)
+
+    @pages.post("/entries", dependencies=checked)
+    async def write(request: Request, question: Text = "", answer: Text = "") -> Response:
+        return await save(request, None, question, answer)
+
+    @pages.post("/entries/{entry}", dependencies=checked)
+    async def change(request: Request, entry: Id, question: Text = "", answer: Text = "", then: Text = "") -> Response:
+        return await save(request, entry, question, answer, publish=then == "publish")
+
+    @pages.post("/entries/{entry}/discard", dependencies=checked)
+    async def discard(request: Request, entry: Id) -> Response:
+        await parts.entries.discard(entry)
+        return view.to(request, "/entries", "Discarded.")
+
+    async def save(
+        request: Request, entry: int | None, question: str, answer: str, *, publish: bool = False
+    ) -> Response:
+        """Keep what was written, and publish it if that is wanted. Nothing that was written is lost where it can't be."""
+        try:
+            entry = await parts.entries.write(question, answer, entry)
+            if not publish:
+                return view.to(request, "/entries", "Kept. It is answered from once it is published.")
+            report = await parts.entries.publish(entry)
+        except DocumentError as error:
+            changed: dict[str, object] = {"id": entry, "question": question, "answer": answer}
+            return await listed(request, problem=str(error), changed=changed)
+        said = f"Published: {report.path} has {counted(report.passages, 'passage')} now. Ask, to see the answer."
+        return view.to(request, "/entries", said)
+
+    return pages

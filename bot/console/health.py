@@ -1,0 +1,34 @@
+"""Health: components, the queue, the event loop, models and threads."""
+
+import threading
+from collections import Counter
+
+from fastapi import APIRouter, Request, Response
+
+from bot.console.parts import Parts
+from bot.console.view import View
+from bot.inference.memory import free_memory
+from bot.observability import metrics
+
+
+def router(parts: Parts, view: View) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/health")
+    async def shown(request: Request) -> Response:
+        value = metrics.REGISTRY.get_sample_value
+        lag = {share: value(metrics.LOOP_LAG_NAME, {"quantile": share}) for share in ("0.5", "0.99")}
+        return await view.page(
+            request,
+            "health.html",
+            ready=parts.health.ready,
+            reports=parts.health.reports,
+            work=(await parts.administration.status()).lines(),
+            lag={share: seconds * 1000 for share, seconds in lag.items() if seconds is not None},
+            resident=value("process_resident_memory_bytes"),
+            free=free_memory(),
+            models=parts.models(),
+            threads=Counter(thread.name for thread in threading.enumerate()),
+        )
+
+    return pages

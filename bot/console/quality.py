@@ -1,0 +1,111 @@
+"""Quality: golden questions, outcomes by day, whether the confidence is right, and how long answers take."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from bot.console.charts import calibration_chart, days_chart, golden_chart
+from bot.console.parts import Parts
+from bot.console.view import View
+from bot.core.messages import Outcome
+from bot.evaluation.golden import golden_results
+from bot.knowledge.folder import GOLDEN_FILE
+from bot.observability import metrics
+
+_DAYS = 30
+_MOST_RATINGS = 10_000
+# Fewer ratings show nothing but chance.
+_FEWEST_RATINGS = 20
+_BINS = 5
+_OUTCOMES = (Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long a stage took since the start, in seconds: half of the questions took up to `median`, 19 of 20 up to `slow`."""
+
+    stage: str
+    count: int
+    median: float
+    slow: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """The ratings of answers with about the same confidence. `helpful` is a share."""
+
+    confidence: float
+    helpful: float
+    ratings: int
+
+
+def router(parts: Parts, view: View) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/quality")
+    async def shown(request: Request) -> Response:
+        days = await parts.history.days(time.time() - _DAYS * 86_400)
+        ratings = await parts.history.ratings(_MOST_RATINGS)
+        golden = await golden_results(parts.administration.knowledge)
+        bins = calibration(ratings) if len(ratings) >= _FEWEST_RATINGS else []
+        return await view.page(
+            request,
+            "quality.html",
+            golden=golden,
+            golden_file=GOLDEN_FILE,
+            golden_chart=golden_chart(golden),
+            days=days,
+            outcomes=_OUTCOMES,
+            days_chart=days_chart([(day, [counts[outcome] for outcome in _OUTCOMES]) for day, counts in days]),
+            bins=bins,
+            calibration_chart=calibration_chart([(one.confidence, one.helpful, one.ratings) for one in bins]),
+            ratings=len(ratings),
+            fewest_ratings=_FEWEST_RATINGS,
+            latencies=latencies(),
+            answer_days=parts.settings.storage.answer_days,
+        )
+
+    return pages
+
+
+def calibration(ratings: Sequence[tuple[float, bool]]) -> list[CalibrationBin]:
+    """Bins with about as many ratings each, by confidence. `ratings`: (confidence, whether it was helpful)."""
+    ordered = sorted(ratings)
+    size = math.ceil(len(ordered) / _BINS)
+    groups = [ordered[start : start + size] for start in range(0, len(ordered), size or 1)]
+    return [
+        CalibrationBin(
+            confidence=sum(confidence for confidence, _ in group) / len(group),
+            helpful=sum(helpful for _, helpful in group) / len(group),
+            ratings=len(group),
+        )
+        for group in groups
+    ]
+
+
+def latencies() -> list[Latency]:
+    """How long each stage took, from the metrics of the process."""
+    buckets: dict[str, dict[float, float]] = {}
+    for family in metrics.STAGES.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_bucket"):
+                buckets.setdefault(sample.labels["stage"], {})[float(sample.labels["le"])] = sample.value
+    return [
+        Latency(stage, round(counts[math.inf]), _at_share(counts, 0.5), _at_share(counts, 0.95))
+        for stage, counts in buckets.items()
+        if counts[math.inf]
+    ]
+
+
+def _at_share(counts: Mapping[float, float], share: float) -> float:
+    """The duration that this share of all is not above, between the bounds of its bucket in proportion."""
+    wanted = share * counts[math.inf]
+    lower, below = 0.0, 0.0
+    for upper, count in sorted(counts.items()):
+        if count >= wanted:
+            return lower if math.isinf(upper) else lower + (upper - lower) * (wanted - below) / max(1.0, count - below)
+        lower, below = upper, count
+    return lower

@@ -1,0 +1,69 @@
+"""Settings: what holds, what would hold otherwise, and where it was set; and the rules of single chats."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import SecretStr
+
+from bot.console.parts import Parts
+from bot.console.view import View
+from bot.core.settings import Settings, all_settings, origins
+
+_PLATFORMS = ("discord", "telegram")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSetting:
+    """A setting for people. `origin` is empty where it is left at its default."""
+
+    section: str
+    key: str
+    value: str
+    default: str
+    origin: str
+    help: str
+
+
+def router(parts: Parts, view: View) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/settings")
+    async def shown(request: Request) -> Response:
+        came_from = await asyncio.to_thread(origins, parts.config)
+        platforms = {platform: await parts.administration.policies(platform) for platform in _PLATFORMS}
+        return await view.page(
+            request,
+            "settings.html",
+            settings=list(shown_settings(parts.settings, came_from)),
+            policies={
+                platform: (getattr(parts.settings, platform).policy, policies)
+                for platform, policies in platforms.items()
+            },
+        )
+
+    return pages
+
+
+def shown_settings(settings: Settings, came_from: dict[tuple[str, str], str]) -> Iterator[ShownSetting]:
+    """Every setting, secret ones without their values."""
+    for section, key, default, told in all_settings():
+        value = getattr(getattr(settings, section), key)
+        yield ShownSetting(section, key, _text(value), _text(default), came_from.get((section, key), ""), told)
+
+
+def _text(value: Any) -> str:
+    """A value as it stands in the settings file; of a secret only whether there is one."""
+    match value:
+        case SecretStr():
+            return "set" if value.get_secret_value() else "not set"
+        case bool():
+            return str(value).lower()
+        case list() | tuple():
+            return ", ".join(map(str, value))
+        case None:
+            return ""
+        case _:
+            return str(value)

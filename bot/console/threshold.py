@@ -1,0 +1,63 @@
+"""Threshold: the last questions by the confidence of their answers, and which of them would be answered otherwise."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from bot.console.charts import confidence_strip
+from bot.console.parts import Parts
+from bot.console.view import View
+from bot.core.messages import Outcome
+from bot.core.settings import AnswerSettings
+from bot.storage.base import Confidence
+
+_LATEST = 500
+Bound = Annotated[float | None, Query(ge=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A question with its outcome at the bounds that hold, and at those that are tried."""
+
+    asked: Confidence
+    now: Outcome
+    then: Outcome
+
+
+def router(parts: Parts, view: View) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/threshold")
+    async def shown(request: Request, threshold: Bound = None, suggest: Bound = None) -> Response:
+        now = parts.settings.answer
+        threshold = now.threshold if threshold is None else threshold
+        suggest = min(threshold, now.suggest_threshold if suggest is None else suggest)
+        tried = now.model_copy(update={"threshold": threshold, "suggest_threshold": suggest})
+        latest = sorted(await parts.history.confidences(_LATEST), key=lambda one: -one.confidence)
+        questions = [Moved(one, outcome_at(one, now, now), outcome_at(one, tried, now)) for one in latest]
+        return await view.page(
+            request,
+            "threshold.html",
+            now=now,
+            tried=tried,
+            questions=questions,
+            changes=[one for one in questions if one.now is not one.then],
+            counts_now=Counter(one.now for one in questions),
+            counts_then=Counter(one.then for one in questions),
+            outcomes=(Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED),
+            strip=confidence_strip([one.confidence for one in latest], threshold, suggest),
+            answer_days=parts.settings.storage.answer_days,
+        )
+
+    return pages
+
+
+def outcome_at(asked: Confidence, bounds: AnswerSettings, held: AnswerSettings) -> Outcome:
+    """The outcome that the bounds give. `held`: those that hold now, by which one sees that an answer was only suggested for
+    another reason, such as a number that isn't in the passage; it stays so."""
+    if asked.confidence < bounds.suggest_threshold:
+        return Outcome.DECLINED
+    never_sure = asked.outcome is Outcome.SUGGESTED and asked.confidence >= held.threshold
+    return Outcome.SUGGESTED if asked.confidence < bounds.threshold or never_sure else Outcome.ANSWERED

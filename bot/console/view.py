@@ -1,0 +1,88 @@
+"""How pages are made: templates, forms with their tokens, and what is said about the last thing that was done."""
+
+import asyncio
+import time
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Form, Request
+from fastapi import Path as PathParameter
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from bot.core.errors import BotError
+from bot.core.text import counted
+from bot.http.html import html, templates
+from bot.http.sessions import Sessions
+from bot.http.sites import session_of
+
+PATH = "/console"
+"""The path of the console."""
+_LARGEST_ID = 2**63 - 1  # that SQLite has
+Id = Annotated[int, PathParameter(ge=1, le=_LARGEST_ID)]
+"""The id of a question or an entry in a path."""
+_NAVIGATION = (
+    ("questions", "Questions"),
+    ("gaps", "Gaps"),
+    ("entries", "Pending"),
+    ("documents", "Documents"),
+    ("threshold", "Threshold"),
+    ("quality", "Quality"),
+    ("health", "Health"),
+    ("settings", "Settings"),
+)
+
+
+class View:
+    """Renders the pages of the console for whoever is signed in."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._said: dict[str, str] = {}  # by session, until its next page
+        self._templates = templates(Path(__file__).parent / "templates")
+        self._templates.filters |= {"moment": _moment, "day": _day, "counted": counted}
+        self._templates.globals |= {"PATH": PATH, "navigation": _NAVIGATION, "now": time.time}
+
+    async def page(
+        self, request: Request, template: str, *, status: int = HTTPStatus.OK, problem: str = "", **values: Any
+    ) -> HTMLResponse:
+        """The page that a template makes of the values. `problem` is said at its top."""
+        session = session_of(request)
+
+        def form_token(action: str) -> str:
+            return self._sessions.form_token(session, action)
+
+        own: dict[str, Any] = {
+            "form_token": form_token,
+            "here": request.scope["path"],
+            "said": self._said.pop(session.id, ""),
+            "problem": problem,
+        }
+        # A long page takes longer than the event loop may be held up.
+        text = await asyncio.to_thread(self._templates.get_template(template).render, own | values)
+        return html(text, status)
+
+    def to(self, request: Request, path: str, said: str = "") -> RedirectResponse:
+        """Lead to another page of the console, which says `said`."""
+        if said:
+            self._said[session_of(request).id] = said
+        return RedirectResponse(PATH + path, HTTPStatus.SEE_OTHER)
+
+    async def checked_form(self, request: Request, form_token: Annotated[str, Form()] = "") -> None:
+        """A dependency of every route that changes something. Raises Problem where the form isn't one of this session."""
+        self._sessions.require_form_token(session_of(request), request.scope["path"], form_token)
+
+    async def on_error(self, request: Request, error: BotError) -> Response:
+        """Say what is wrong where a page can't be shown or a form can't be carried out."""
+        return await self.page(request, "error.html", status=HTTPStatus.CONFLICT, problem=str(error))
+
+
+def _moment(at: float | datetime) -> str:
+    """A time for people, by the clock of this machine: seconds since the epoch, or a datetime."""
+    moment = at if isinstance(at, datetime) else datetime.fromtimestamp(at).astimezone()
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d")

@@ -1,0 +1,122 @@
+"""The history of questions in SQLite.
+
+Every filter is answered from one index that holds all that is filtered by, so that also a search that finds nothing reads no
+question as a whole. It is read over a connection of its own, for the journal's is where new questions wait.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from bot.core.messages import Outcome
+from bot.storage.base.history import Asked, Confidence, Place, Rating, Wanted
+from bot.storage.sqlite.connection import Connection
+from bot.storage.sqlite.rows import answer_from, question_from
+
+_RATED = "SELECT {what} FROM feedback WHERE feedback.platform = questions.platform AND feedback.reference = questions.reference"
+_ROWS = (
+    "SELECT id, question, answer, accepted_at, "
+    f"({_RATED.format(what='count(*)')} AND helpful), ({_RATED.format(what='count(*)')} AND NOT helpful) FROM questions "
+)
+_BY_HISTORY = "INDEXED BY questions_history"
+_DAY = 86_400  # seconds
+
+
+class SqliteHistory:
+    """A HistoryStore over a read-only connection to a journal."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def page(self, wanted: Wanted, limit: int, after: Place | None = None) -> list[Asked]:
+        conditions, values = _conditions(wanted)
+        if after is not None:
+            conditions.append("(accepted_at, id) < (?, ?)")
+            values += after
+        order = "ORDER BY accepted_at DESC, id DESC"
+        found = f"SELECT id FROM questions {_BY_HISTORY} WHERE {' AND '.join(conditions)} {order} LIMIT ?"
+        statement = f"{_ROWS} WHERE id IN ({found}) {order}"
+        return await self._asked(statement, (*values, limit))
+
+    async def one(self, entry: int) -> Asked | None:
+        found = await self._asked(f"{_ROWS} WHERE id = ? AND question IS NOT NULL", (entry,))
+        return found[0] if found else None
+
+    async def days(self, since: float) -> list[tuple[str, Counter[Outcome]]]:
+        def read(db: sqlite3.Connection) -> list[tuple[str, Counter[Outcome]]]:
+            [first, last] = db.execute(
+                f"SELECT min(accepted_at), max(accepted_at) FROM questions {_BY_HISTORY} "
+                "WHERE question IS NOT NULL AND accepted_at >= ?",
+                (since,),
+            ).fetchone()
+            days = range(int(first // _DAY), int(last // _DAY) + 1) if first is not None else range(0)
+            return [(_date(day), _counted(db, max(since, day * _DAY), (day + 1) * _DAY)) for day in days]
+
+        return await self._connection.run(read)
+
+    async def confidences(self, limit: int) -> list[Confidence]:
+        def read(db: sqlite3.Connection) -> list[Confidence]:
+            rows = db.execute(
+                f"SELECT id, asked, outcome, confidence FROM questions {_BY_HISTORY} WHERE question IS NOT NULL "
+                "AND outcome IN (?, ?, ?) ORDER BY accepted_at DESC, id DESC LIMIT ?",
+                (Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED, limit),
+            )
+            return [Confidence(row[0], row[1], Outcome(row[2]), row[3]) for row in rows]
+
+        return await self._connection.run(read)
+
+    async def ratings(self, limit: int) -> list[tuple[float, bool]]:
+        def read(db: sqlite3.Connection) -> list[tuple[float, bool]]:
+            rows = db.execute(
+                "SELECT confidence, helpful FROM feedback CROSS JOIN questions INDEXED BY questions_by_reference "
+                "ON questions.reference = feedback.reference AND questions.platform = feedback.platform "
+                "WHERE questions.reference IS NOT NULL ORDER BY at DESC LIMIT ?",
+                (limit,),
+            )
+            return [(confidence, bool(helpful)) for confidence, helpful in rows]
+
+        return await self._connection.run(read)
+
+    async def _asked(self, statement: str, values: Sequence[object]) -> list[Asked]:
+        def read(db: sqlite3.Connection) -> list[Asked]:
+            return [
+                Asked(entry, question_from(question), answer_from(answer) if answer else None, at, helpful, wrong)
+                for entry, question, answer, at, helpful, wrong in db.execute(statement, values)
+            ]
+
+        return await self._connection.run(read)
+
+
+def _counted(db: sqlite3.Connection, since: float, until: float) -> Counter[Outcome]:
+    """How many of the questions between two times have each outcome."""
+    rows = db.execute(
+        f"SELECT outcome, count(*) FROM questions {_BY_HISTORY} WHERE question IS NOT NULL AND outcome IS NOT NULL "
+        "AND accepted_at >= ? AND accepted_at < ? GROUP BY outcome",
+        (since, until),
+    )
+    return Counter({Outcome(outcome): count for outcome, count in rows})
+
+
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY, UTC).strftime("%Y-%m-%d")
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
+    """The conditions for the rows that are wanted, with the values of their parameters."""
+    conditions, values = ["question IS NOT NULL"], list[object]()
+    for column, value in (("outcome", wanted.outcome), ("platform", wanted.platform), ("chat", wanted.chat)):
+        if value:
+            conditions.append(f"{column} = ?")
+            values.append(value)
+    if wanted.since is not None:
+        conditions.append("accepted_at >= ?")
+        values.append(wanted.since)
+    if wanted.rating is not None:
+        conditions.append("(platform, reference) IN (SELECT platform, reference FROM feedback WHERE helpful = ?)")
+        values.append(wanted.rating is Rating.HELPFUL)
+    if wanted.text:
+        conditions.append(r"asked LIKE ? ESCAPE '\'")
+        escaped = wanted.text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+        values.append(f"%{escaped}%")
+    return conditions, values
