@@ -7,7 +7,7 @@ from markupsafe import Markup
 from bot.evaluation.golden import GoldenResult
 
 _WIDTH, _HEIGHT = 720, 200
-_LEFT, _BOTTOM, _TOP = 50, 26, 12
+_LEFT, _BOTTOM, _TOP = 60, 26, 12
 _STEPS = 40  # of the strip of confidences
 
 
@@ -54,7 +54,7 @@ def days_chart(days: Sequence[tuple[str, Sequence[int]]]) -> Markup:
             )
             below += count
         if number % max(1, len(days) // 6) == 0:
-            parts.append(_text(min(x + step / 2, _WIDTH - 22), _HEIGHT - 6, day[5:]))
+            parts.append(_text(min(x + step / 2, _WIDTH - 30), _HEIGHT - 6, day[5:]))
     return _svg("Questions by day and outcome", parts)
 
 
