@@ -14,7 +14,7 @@ from bot.adapters.discord.addressing import PLATFORM, conversation_in
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.layout import safe
-from bot.adapters.privacy import privacy_text
+from bot.adapters.privacy import BACKUPS_REMAIN, privacy_text
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
 from bot.core.settings import Settings
@@ -183,7 +183,7 @@ class _Forget(app_commands.Group):
             f"Erased: {counted(forgotten.questions, 'question with its answer', 'questions with their answers')}, "
             f"{counted(forgotten.turns, 'conversation turn')}, "
             f"{counted(forgotten.feedback, 'piece of feedback', 'pieces of feedback')}. "
-            "Messages in Discord stay until you delete them.",
+            f"{BACKUPS_REMAIN} Messages in Discord stay until you delete them.",
         )
 
 

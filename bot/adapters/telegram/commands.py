@@ -12,7 +12,7 @@ from telegram import Bot, Document
 from telegram.error import BadRequest
 
 from bot.adapters.layout import safe
-from bot.adapters.privacy import privacy_text
+from bot.adapters.privacy import BACKUPS_REMAIN, privacy_text
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
 from bot.core.errors import BotError, DocumentError
@@ -144,7 +144,8 @@ class Commands:
         erased = await self._actions.forget(caller.author)
         questions = counted(erased.questions, "question with its answer", "questions with their answers")
         turns, ratings = counted(erased.turns, "turn"), counted(erased.feedback, "rating")
-        return f"Erased: {questions}, {turns} of conversation, {ratings}. What stands in this chat you can delete yourself."
+        return f"""Erased: {questions}, {turns} of conversation, {ratings}. {BACKUPS_REMAIN} \
+What stands in this chat you can delete yourself."""
 
     # --- for operators
 

@@ -17,6 +17,7 @@ from bot.storage.sqlite.erasure import SqliteErasure
 from bot.storage.sqlite.parts import SqliteParts
 from bot.storage.sqlite.platforms import SqlitePlatforms
 from bot.storage.sqlite.questions import SqliteQuestions
+from bot.storage.sqlite.rows import ERASED, fingerprint
 
 FILE = "journal.sqlite3"
 MIGRATIONS = (
@@ -91,6 +92,14 @@ MIGRATIONS = (
         PRIMARY KEY (platform, key)
     ) WITHOUT ROWID;
     """,
+    f"""
+    INSERT INTO notes VALUES ('journal', 'salt', hex(randomblob(32)));
+    UPDATE questions SET {ERASED} WHERE question IS NULL;
+    DROP INDEX questions_by_author;
+    CREATE INDEX questions_by_author ON questions (platform, author) WHERE author IS NOT NULL;
+    CREATE INDEX questions_by_outcome ON questions (json_extract(answer, '$.outcome'), id) WHERE question IS NOT NULL;
+    CREATE INDEX feedback_not_helpful ON feedback (platform, reference) WHERE NOT helpful;
+    """,
 )
 
 
@@ -109,7 +118,10 @@ class SqliteJournal:
     @classmethod
     async def open(cls, folder: Path) -> Self:
         """Open the journal of a folder, made anew if there is none. Raises StorageError."""
-        return cls(await Connection.open(folder / FILE, MIGRATIONS))
+        return cls(await Connection.open(folder / FILE, MIGRATIONS, functions={"fingerprint": fingerprint}))
+
+    async def put_back(self) -> bool:
+        return await self._connection.put_back()
 
     async def close(self) -> None:
         await self._connection.close()
