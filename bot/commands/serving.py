@@ -110,6 +110,7 @@ def _http(application: "Application", dispatcher: "Dispatcher", webhooks: "Seque
         application.stores.journal.answers,
         application.inference.encoder.count_tokens,
         application.settings.http,
+        application.settings.limits,
         webhooks=webhooks,
         health=application.health,
     )

@@ -39,14 +39,14 @@ def grouped(declined: Sequence[Declined], vectors: Vectors) -> list[Gap]:
 
     Each question joins the group whose first question is nearest in meaning, if that is near enough (leader clustering).
     """
-    groups: list[list[int]] = []
+    near = vectors @ vectors.T
+    groups: dict[int, list[int]] = {}  # by their first question
     for number in range(len(declined)):
-        nearest = max(groups, key=lambda group: vectors[group[0]] @ vectors[number], default=None)
-        if nearest is not None and vectors[nearest[0]] @ vectors[number] >= _SAME:
-            nearest.append(number)
-        else:
-            groups.append([number])
-    gaps = [_gap([declined[number] for number in group]) for group in groups]
+        leaders = list(groups)
+        nearest = leaders[int(near[number, leaders].argmax())] if leaders else number
+        leader = nearest if leaders and near[number, nearest] >= _SAME else number
+        groups.setdefault(leader, []).append(number)
+    gaps = [_gap([declined[number] for number in group]) for group in groups.values()]
     return sorted(gaps, key=lambda gap: (-len(gap.questions), -gap.last_at))
 
 

@@ -2,8 +2,9 @@
 
 import json
 
+import httpx
 import pytest
-from adapters.http.http_application import HttpApplication
+from adapters.http.http_application import TLS, HttpApplication
 
 from bot.core.messages import Turn
 
@@ -43,6 +44,23 @@ async def test_texts_that_are_too_long_are_refused(application, path, body, whic
     assert which in response.json()["detail"]
     assert "000 characters" in response.json()["detail"]
     assert not application.engine.asked
+
+
+async def test_callers_without_a_name_are_limited_by_their_address(tmp_path):
+    """Those with a name are not hindered by them; a repeated request doesn't count; the refusal says when to come back."""
+    async with HttpApplication(tmp_path, limits={"author_questions": 0, "chat_questions": 3}) as application:
+        again = {"headers": {"Idempotency-Key": "one"}}
+        statuses = [(await application.ask("q", **again)).status_code for _ in range(3)]
+        statuses += [(await application.ask("q")).status_code for _ in range(3)]
+        assert statuses == [200] * 5 + [429]
+        refused = await application.client.post(OPENAI, json=said("q"))
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["Retry-After"]) <= 60
+        assert (await application.ask("q", user="alice")).status_code == 200
+        async with httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(local_address="127.0.0.2", verify=TLS), base_url=application.address
+        ) as elsewhere:
+            assert (await elsewhere.post(OWN, json={"question": "q"})).status_code == 200
 
 
 async def test_many_messages_of_one_side_take_no_time(application):

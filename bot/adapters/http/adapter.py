@@ -9,7 +9,7 @@ from bot.adapters.http.incoming import PLATFORM, Requests
 from bot.adapters.http.openai import openai_router
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending, Update
-from bot.core.settings import HttpSettings
+from bot.core.settings import HttpSettings, LimitsSettings
 from bot.http.server import HttpServer
 from bot.observability.health import Health
 from bot.questions.admission import Admission
@@ -27,12 +27,13 @@ class HttpAdapter:
         answers: AnswerStore,
         count_tokens: Callable[[Sequence[str]], list[int]],
         settings: HttpSettings,
+        limits: LimitsSettings,
         *,
         webhooks: Sequence[APIRouter] = (),
         health: Health,
     ) -> None:
         """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves."""
-        self.requests = Requests(admission, answers, count_tokens, settings)
+        self.requests = Requests(admission, answers, count_tokens, settings, limits)
         api = (answers_router(self.requests), openai_router(self.requests))
         self.server = HttpServer(settings, health, api=api, webhooks=webhooks)
 

@@ -77,6 +77,7 @@ class HttpApplication:
             self.journal.answers,
             lambda texts: [len(text.split()) for text in texts],
             self.settings.http,
+            self.settings.limits,
             webhooks=self.webhooks,
             health=self.health,
         )
