@@ -25,7 +25,7 @@ class NamelessCallers:
             self._limits.count(replace(question, author=_network(request)))
 
     def take_back(self, question: Question, request: Request) -> None:
-    X
+        """Undo the counting of a question that was a repeated request."""
         if not question.author:
             self._limits.take_back(replace(question, author=_network(request)))
 
