@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from fastapi.security import HTTPBearer
 
+from bot.core.rights import OPEN_ROUTES
 from bot.http.problems import Problem
 
 # In the description of the API only: `Guard` looks at the header before a body is read.
 BEARER = HTTPBearer(auto_error=False, description="http.token, where one is set")
-_FOR_EVERYBODY = frozenset({"/health/live", "/health/ready"})
 
 
 class Guard:
@@ -31,7 +31,7 @@ class Guard:
             return
         if not self._token:
             _require_this_machine(request)
-        if request.url.path in _FOR_EVERYBODY:
+        if request.url.path in OPEN_ROUTES:
             return
         if not self.admits(request):
             raise Problem(

@@ -17,6 +17,7 @@ from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
+from bot.core.rights import Role, may
 from bot.core.settings import Settings
 from bot.core.text import counted
 from bot.questions.administration import Administration
@@ -87,15 +88,14 @@ class Commands:
         self._administration = administration
         self._actions = actions
         self._operators = operators
-        self._for_all: Mapping[str, Handler] = {
+        self._handlers: Mapping[str, Handler] = {
             "start": self._help,
             "help": self._help,
             "privacy": self._privacy,
             "new": self._new,
             "stop": self._stop,
             "forget": self._forget,
-        }
-        self._for_operators: Mapping[str, Handler] = {
+            "policy": self._policy,
             "status": self._status,
             "documents": self._documents,
             "reload": self._reload,
@@ -107,26 +107,22 @@ class Commands:
 
     def handler(self, name: str, caller: Caller) -> Handler | None:
         """Return the handler of a command; None if the command doesn't exist for this caller."""
-        if self.is_operator(caller) and (caller.private or name == "policy"):
-            if name == "policy":
-                return self._policy
-            if name in self._for_operators:
-                return self._for_operators[name]
-        return self._for_all.get(name)
+        return self._handlers.get(name) if self.may(name, caller) else None
+
+    def may(self, action: str, caller: Caller, *, forwarded: bool = False) -> bool:
+        """Whether the caller may do something, by a forwarded message or by one of their own."""
+        roles = {Role.PERSON, Role.ASKER} | ({Role.OPERATOR} if caller.author in self._operators else set())
+        return may(action, roles, private=caller.private, forwarded=forwarded)
 
     @staticmethod
     def takes_long(name: str) -> bool:
         """Whether a command reads documents, runs a model or waits for answers, and so runs in the background."""
         return name in ("reload", "remove", "forget", "gaps", "explain")
 
-    def is_operator(self, caller: Caller) -> bool:
-        """Whether the caller may administer the bot."""
-        return caller.author in self._operators
-
     # --- for everybody
 
     async def _help(self, caller: Caller, _: str) -> str:
-        return _HELP + ("\n" + _OPERATOR_HELP if caller.private and self.is_operator(caller) else "")
+        return _HELP + ("\n" + _OPERATOR_HELP if self.may("status", caller) else "")
 
     async def _privacy(self, caller: Caller, _: str) -> str:
         return _privacy(self._administration.settings, caller)
