@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -111,10 +111,10 @@ def back_up(folder: Path, archive: Path) -> list[str]:
 
     Raises StorageError; then there is no archive.
     """
-    if not any((folder / name).is_file() for name in (JOURNAL, INDEX)):
-        raise StorageError(f"There is nothing to back up in {folder}: storage.folder names the data folder.")
     unfinished = archive.with_name(f".{archive.name}.unfinished")
     try:
+        if not any((folder / name).is_file() for name in (JOURNAL, INDEX)):
+            raise StorageError(f"There is nothing to back up in {folder}: storage.folder names the data folder.")
         if archive.exists():
             raise StorageError(f"{archive} exists already: name another file.")
         with TemporaryDirectory(dir=archive.parent, prefix=".knowledge-bot-backup-") as place:
@@ -126,7 +126,8 @@ def back_up(folder: Path, archive: Path) -> list[str]:
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"{archive}: the backup could not be written: {error}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made either
+            unfinished.unlink()
     return list(dict.fromkeys("/".join(PurePosixPath(name).parts[:2]) for name in files))
 
 
