@@ -128,11 +128,19 @@ def forget(
 
     async def erase(application: "Application") -> None:
         from bot.runtime.application import administration_of
+        from bot.storage.data_folder import earlier_copies
 
         forgotten = await administration_of(application).forget(platform, author)
         say(
             f"Erased: {counted(forgotten.questions, 'question')}, {counted(forgotten.turns, 'conversation turn')}, "
             f"{counted(forgotten.feedback, 'piece of feedback', 'pieces of feedback')}."
+        )
+        folder = application.settings.storage.folder
+        copies = ", ".join(map(str, earlier_copies(folder)))
+        say(
+            "Copies that were made earlier still hold it: archives of `backup`, wherever you keep them"
+            + (f", and {copies}" if copies else "")
+            + ". Delete them, or forget this person again after you have restored one."
         )
 
     with_application(settings_of(config), erase, fresh=False)

@@ -196,6 +196,7 @@ def _http(
         application.stores.journal.answers,
         application.inference.encoder.count_tokens,
         application.settings.http,
+        application.settings.limits,
         webhooks=webhooks,
         make_sites=make_sites,
         passages_of=passages_of,

@@ -41,15 +41,14 @@ def grouped(declined: Sequence[Declined], vectors: Vectors) -> list[Gap]:
 
     Each question joins the group whose first question is nearest in meaning, if that is near enough (leader clustering).
     """
-    groups: list[list[int]] = []
-    for number, vector in enumerate(vectors):
-        cosines = vectors[[group[0] for group in groups]] @ vector if groups else np.zeros(0)
-        nearest = int(np.argmax(cosines)) if groups else 0
-        if groups and cosines[nearest] >= _SAME:
-            groups[nearest].append(number)
-        else:
-            groups.append([number])
-    gaps = [_gap([declined[number] for number in group]) for group in groups]
+    near = vectors @ vectors.T
+    groups: dict[int, list[int]] = {}  # by their first question
+    for number in range(len(declined)):
+        leaders = list(groups)
+        nearest = leaders[int(near[number, leaders].argmax())] if leaders else number
+        leader = nearest if leaders and near[number, nearest] >= _SAME else number
+        groups.setdefault(leader, []).append(number)
+    gaps = [_gap([declined[number] for number in group]) for group in groups.values()]
     return sorted(gaps, key=lambda gap: (-len(gap.questions), -gap.last_at))
 
 

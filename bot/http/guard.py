@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from fastapi.security import HTTPBearer
 
+from bot.core.rights import OPEN_ROUTES
 from bot.http import limits
 from bot.http.problems import Problem
 from bot.http.sites import SIGN_IN, SIGN_OUT, Sites, require_same_origin
 
 # In the description of the API only: `Guard` looks at the header before a body is read.
 BEARER = HTTPBearer(auto_error=False, description="http.token, where one is set")
-_FOR_EVERYBODY = frozenset({"/health/live", "/health/ready"})
 # How the pages look, which says nothing about this bot.
 STATIC_PATH = "/static"
 
@@ -39,7 +39,7 @@ class Guard:
         site = self._sites.at(path)
         if not self._token and not (site and site.role is None):
             _require_this_machine(request)
-        if path in _FOR_EVERYBODY or path.startswith(f"{STATIC_PATH}/"):
+        if path in OPEN_ROUTES or path.startswith(f"{STATIC_PATH}/"):
             return
         if path in (SIGN_IN, SIGN_OUT):
             require_same_origin(request)

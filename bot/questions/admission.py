@@ -110,7 +110,9 @@ class Admission:
         self._counts["withdrawn"] += 1
         if work := self._queue.find(address):
             await work.dropped()
-        return await self._journal.erasure.take_parts(entry)
+        messages = await self._journal.erasure.take_parts(entry, address)
+        await self._journal.erasure.scrub()
+        return messages
 
     async def stop(self, address: Address) -> bool:
         """Stop the work on a question; its answer says so. False: there is nothing to stop (any more)."""

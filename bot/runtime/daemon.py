@@ -124,7 +124,7 @@ def _background_work(application: Application) -> dict[str, Callable[[], Awaitab
     }
     return fetching | {
         "erasing": partial(keep_erasing, application),
-        "journal": partial(look_at_journal, application.stores.journal.platforms, folder, component),
+        "journal": partial(look_at_journal, application.stores.journal, folder, component),
         "watchdog": systemd.show_life,
     }
 

@@ -33,6 +33,7 @@ async def _erase_expired(application: Application) -> None:
     await application.answering.conversations.forget_expired()
     now, kept = time.time(), application.settings.storage.answer_days * _DAY
     await stores.journal.erasure.erase_older(now - kept, keys_older_than=now - kept - _KEYS_KEPT)
+    await stores.journal.erasure.scrub(rewrite=True)
     for store in (stores.journal.erasure, stores.knowledge):
         while await store.reclaim():
             pass  # questions go between

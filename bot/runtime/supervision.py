@@ -5,6 +5,7 @@ Each finding goes into the health of its component and ends none of the others.
 """
 
 import asyncio
+import math
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +19,7 @@ from bot.core.messages import Connecting, Service
 from bot.inference.workers import InferenceWorker
 from bot.observability import metrics
 from bot.observability.health import Component, Health
-from bot.storage.base import PlatformStore
+from bot.storage.base import Journal
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -103,16 +104,29 @@ async def _look_at_connection(service: Service, component: Component) -> None:
     component.ready()
 
 
-async def look_at_journal(store: PlatformStore, folder: Path, component: Component) -> None:
-    """Try every few seconds whether the journal can be written, and report it: without it no question can be accepted."""
+async def look_at_journal(journal: Journal, folder: Path, component: Component) -> None:
+    """Try every few seconds whether the journal can be written, and report it: without it no question can be accepted.
+
+    Where its files were deleted they are written again, and what is left of erased texts is removed.
+    """
+    put_back = -math.inf
     while True:
         try:
-            await store.set_note("journal", "written", str(time.time()))
+            if await journal.put_back():
+                put_back = time.monotonic()
+                _log.error("the journal was deleted while the bot runs, and written again", folder=str(folder))
+            await journal.platforms.set_note("journal", "written", str(time.time()))
+            await journal.erasure.scrub()
             free = await asyncio.to_thread(shutil.disk_usage, folder)
         except (StorageError, OSError) as error:
             component.down(str(error))
         else:
-            if free.free < _LITTLE_SPACE:
+            if time.monotonic() - put_back < _RECOVERED:
+                component.degraded(
+                    f"the journal's files in {folder} were deleted while the bot runs; they were written again, and nothing is "
+                    "lost. Find out who deletes them"
+                )
+            elif free.free < _LITTLE_SPACE:
                 component.degraded(f"{free.free // 2**20} MB are free on the disk of {folder}: free some space")
             else:
                 component.ready()

@@ -4,11 +4,14 @@ A backup is one compressed archive with a manifest that has the sum of each file
 moment, also while a bot writes to them. Tuned models are in it too.
 """
 
+import math
+import os
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -18,9 +21,14 @@ from filelock import FileLock, Timeout
 from bot.core.errors import StorageError
 from bot.storage.archive import MANIFEST, pack, unpack
 from bot.storage.base import GENERATORS
-from bot.storage.sqlite.connection import damage, damaged, put_aside
+from bot.storage.sqlite.connection import damage, damaged, put_aside, strangeness
 from bot.storage.sqlite.journal import FILE as JOURNAL
+from bot.storage.sqlite.journal import MIGRATIONS as JOURNAL_MIGRATIONS
 from bot.storage.sqlite.knowledge import FILE as INDEX
+from bot.storage.sqlite.knowledge import MIGRATIONS as INDEX_MIGRATIONS
+
+if sys.platform != "win32":
+    import fcntl
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -29,8 +37,8 @@ LOCK = "bot.lock"
 CANDIDATE = "candidate-"
 _REPLACED = "before-restore-"
 _MANIFEST = "manifest.json"
-# A larger database is looked through when it is asked for: it takes seconds.
-_LARGEST_INSPECTED = 64 * 2**20  # bytes
+# How long each database is looked through at the start: some hundred megabytes, if the disk is quick. `doctor` takes its time.
+_INSPECTION_SECONDS = 3.0
 
 
 @contextmanager
@@ -39,11 +47,17 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Raises StorageError.
     """
-    lock = FileLock(folder / LOCK, timeout=0)
+    with ExitStack() as stack:
+        _lock(folder, stack)
+        yield
+
+
+def _lock(folder: Path, stack: ExitStack) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
+        stack.enter_context(FileLock(folder / LOCK, timeout=0))
+        stack.enter_context(_folder_locked(folder))
+    except (Timeout, BlockingIOError) as error:
         raise StorageError(
             f"Another bot is running with the data folder {folder}. Stop it first, or give this one a folder of its own: "
             "storage.folder"
@@ -53,10 +67,26 @@ def alone_in(folder: Path) -> Iterator[None]:
             f"{folder}: {error.strerror}. The data folder can't be written: check its owner and permissions, or give the bot "
             "another one: storage.folder"
         ) from error
+
+
+@contextmanager
+def _folder_locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder itself, where the system has such: the lock file can be deleted while it is locked, and another
+    one made. Raises BlockingIOError if another process holds it."""
+    if sys.platform == "win32":  # where no file can be deleted that is open
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                raise
+            _log.debug("the data folder can't be locked", error=error.strerror)  # some network drives lock files only
         yield
     finally:
-        lock.release()
+        os.close(descriptor)
 
 
 def inspect(folder: Path, *, set_damaged_aside: bool = False) -> None:
@@ -67,9 +97,9 @@ def inspect(folder: Path, *, set_damaged_aside: bool = False) -> None:
     for left in folder.glob(f"{CANDIDATE}*"):
         shutil.rmtree(left, ignore_errors=True)
     for file in (folder / JOURNAL, folder / INDEX):
-        if not file.exists() or (not set_damaged_aside and file.stat().st_size > _LARGEST_INSPECTED):
+        if not file.exists():
             continue
-        if (found := damage(file)) is None:
+        if (found := damage(file, math.inf if set_damaged_aside else _INSPECTION_SECONDS)) is None:
             continue
         if not set_damaged_aside:
             raise damaged(file, found)
@@ -81,10 +111,10 @@ def back_up(folder: Path, archive: Path) -> list[str]:
 
     Raises StorageError, without leaving an archive.
     """
-    if not any((folder / name).is_file() for name in (JOURNAL, INDEX)):
-        raise StorageError(f"There is nothing to back up in {folder}: storage.folder names the data folder.")
     unfinished = archive.with_name(f".{archive.name}.unfinished")
     try:
+        if not any((folder / name).is_file() for name in (JOURNAL, INDEX)):
+            raise StorageError(f"There is nothing to back up in {folder}: storage.folder names the data folder.")
         if archive.exists():
             raise StorageError(f"{archive} exists already: name another file.")
         with TemporaryDirectory(dir=archive.parent, prefix=".knowledge-bot-backup-") as place:
@@ -96,8 +126,15 @@ def back_up(folder: Path, archive: Path) -> list[str]:
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"{archive}: the backup could not be written: {error}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made either
+            unfinished.unlink()
     return list(dict.fromkeys("/".join(PurePosixPath(name).parts[:2]) for name in files))
+
+
+def earlier_copies(folder: Path) -> list[Path]:
+    """The copies of journals in the data folder: those that a backup has replaced, and damaged ones that were set aside."""
+    patterns = (f"{_REPLACED}*", f"{JOURNAL}.damaged-*[0-9]", f"{JOURNAL}.before-*")
+    return sorted(file for pattern in patterns for file in folder.glob(pattern))
 
 
 def restore(archive: Path, folder: Path) -> Path | None:
@@ -108,14 +145,24 @@ def restore(archive: Path, folder: Path) -> Path | None:
     with alone_in(folder), TemporaryDirectory(dir=folder, prefix=CANDIDATE) as place:
         unpack(archive, Path(place), _belongs)
         restored = list(Path(place).iterdir())
-        for file in restored:
-            if file.name in (JOURNAL, INDEX) and (found := damage(file)):
-                raise StorageError(f"{archive}: {file.name} in it is damaged ({found}). Use another backup.")
+        _check_databases(archive, Path(place))
         before = _to_be_replaced(folder)
         aside = _new_folder(folder) if before else None
         moves = [(file, aside / file.name) for file in before] if aside else []
         _move(moves + [(file, folder / file.name) for file in restored])
     return aside
+
+
+def _check_databases(archive: Path, place: Path) -> None:
+    """Raise StorageError where a database of a backup is damaged or that of another program, or there is none."""
+    migrations = {JOURNAL: JOURNAL_MIGRATIONS, INDEX: INDEX_MIGRATIONS}
+    there = [name for name in migrations if (place / name).exists()]
+    if not there:
+        raise StorageError(f"{archive} has neither a journal nor an index in it. Use another backup.")
+    for name in there:
+        found = damage(place / name) or strangeness(place / name, migrations[name])
+        if found is not None:
+            raise StorageError(f"{archive}: {name} in it can't be used ({found}). Use another backup.")
 
 
 def _to_be_replaced(folder: Path) -> list[Path]:
@@ -155,7 +202,7 @@ def _worth_keeping(folder: Path) -> list[Path]:
 
 def _is_kept(name: str) -> bool:
     """Whether a file of this name in the data folder belongs into a backup."""
-    passing = name.startswith((CANDIDATE, _REPLACED)) or ".sqlite3-" in name or ".damaged-" in name
+    passing = name.startswith((CANDIDATE, _REPLACED)) or ".sqlite3-" in name or ".sqlite3." in name
     return name not in (LOCK, MANIFEST, GENERATORS) and not passing
 
 

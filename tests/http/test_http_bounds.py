@@ -1,9 +1,13 @@
 """Requests of strangers are bounded before any work is done on them."""
 
+import asyncio
 import json
+import time
+from typing import Self
 
+import httpx
 import pytest
-from adapters.http.http_application import HttpApplication
+from adapters.http.http_application import TLS, HttpApplication
 
 from bot.core.messages import Turn
 
@@ -43,6 +47,81 @@ async def test_texts_that_are_too_long_are_refused(application, path, body, whic
     assert which in response.json()["detail"]
     assert "000 characters" in response.json()["detail"]
     assert not application.engine.asked
+
+
+async def test_callers_without_a_name_are_limited_by_their_address(tmp_path):
+    """Those with a name are not hindered by them; a repeated request doesn't count; the refusal says when to come back."""
+    async with HttpApplication(tmp_path, limits={"author_questions": 0, "chat_questions": 3}) as application:
+        again = {"headers": {"Idempotency-Key": "one"}}
+        statuses = [(await application.ask("q", **again)).status_code for _ in range(3)]
+        statuses += [(await application.ask("q")).status_code for _ in range(3)]
+        assert statuses == [200] * 5 + [429]
+        refused = await application.client.post(OPENAI, json=said("q"))
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["Retry-After"]) <= 60
+        assert (await application.ask("q", user="alice")).status_code == 200
+        async with httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(local_address="127.0.0.2", verify=TLS), base_url=application.address
+        ) as elsewhere:
+            assert (await elsewhere.post(OWN, json={"question": "q"})).status_code == 200
+
+
+class Held:
+    """How long the event loop computes between two chances for others, in milliseconds of processor time: what a busy machine
+    adds doesn't count."""
+
+    def __init__(self) -> None:
+        self.milliseconds: list[float] = []
+
+    async def __aenter__(self) -> Self:
+        self._looking = asyncio.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._looking.cancel()
+
+    async def _look(self) -> None:
+        while True:
+            before = time.thread_time()
+            await asyncio.sleep(0.001)
+            self.milliseconds.append((time.thread_time() - before) * 1000)
+
+
+MEMBERS = ",".join(f'"k{number}":1' for number in range(70_000))
+PARTS = ",".join(['{"type":"text","text":""}'] * 36_000)
+HOSTILE = [
+    (OWN, json.dumps({"question": "a" * 990_000})),
+    (OWN, json.dumps({"question": "what? " * 3_000})),
+    (OWN, json.dumps({"question": "\0" * 160_000})),
+    (OWN, json.dumps({"question": '"' * 19_000})),
+    (OWN, "[" * 990_000),
+    (OWN, "[" + "[]," * 300_000 + "[]]"),
+    (OWN, "[" + "1," * 490_000 + "1]"),
+    (OWN, '{"question":"q",' + MEMBERS + "}"),
+    (OWN, '{"question":"q",' + MEMBERS[:100_000] + ":1}"),
+    (OPENAI, json.dumps(said("a" * 450_000, "b" * 200_000, "q"))),
+    (OPENAI, json.dumps(said(*["word " * 90] * 1_999))),
+    (OPENAI, '{"model":"knowledge-bot","messages":[' + "{}," * 300_000 + "{}]}"),
+    (OPENAI, '{"model":"knowledge-bot","messages":[' + "{}," * 15_000 + "{}]}"),
+    (OPENAI, '{"model":"knowledge-bot","messages":[{"role":"user","content":[' + PARTS + "]}]}"),
+]
+
+
+async def test_bodies_of_hostile_sizes_hold_nobody_up(application):
+    """Three times each, one after the other, with others in between."""
+    bodies = [(path, body.encode()) for path, body in HOSTILE]
+    async with Held() as held:
+        for path, body in bodies * 3:
+            response = await application.client.post(path, content=body, headers=JSON)
+            assert response.status_code in (200, 400, 413, 422)
+    ordered = sorted(held.milliseconds)
+    assert ordered[int(0.99 * len(ordered))] <= 10
+    assert ordered[-1] <= 30
+
+
+async def test_texts_may_be_made_of_what_parts_values(application):
+    """A log in JSON, within the limit of a text."""
+    assert (await application.ask('{"a": [1, "b"], ' * 1_200)).status_code == 200
 
 
 async def test_many_messages_of_one_side_take_no_time(application):

@@ -153,7 +153,7 @@ async def test_a_journal_that_can_t_be_written_is_in_the_health_until_it_can(tmp
     monkeypatch.setattr(supervision, "_BETWEEN_PROBES", 0.01)
     journal = await SqliteJournal.open(tmp_path)
     component = Health().component("journal")
-    looking = asyncio.create_task(supervision.look_at_journal(journal.platforms, tmp_path, component))
+    looking = asyncio.create_task(supervision.look_at_journal(journal, tmp_path, component))
     await until(lambda: component.report.state.serves)
 
     note = journal.platforms.set_note
@@ -163,6 +163,25 @@ async def test_a_journal_that_can_t_be_written_is_in_the_health_until_it_can(tmp
     assert "free some space" in component.report.detail
     await journal.platforms._connection.run(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone())
     await until(lambda: component.report.state.serves)
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await journal.close()
+
+
+async def test_a_journal_that_is_deleted_is_in_the_health_within_a_moment_and_written_again(tmp_path, monkeypatch):
+    """With all that it held; the health says so for a while, for it may be deleted again."""
+    monkeypatch.setattr(supervision, "_BETWEEN_PROBES", 0.01)
+    monkeypatch.setattr(supervision, "_RECOVERED", 0.3)
+    journal = await SqliteJournal.open(tmp_path)
+    component = Health().component("journal")
+    looking = asyncio.create_task(supervision.look_at_journal(journal, tmp_path, component))
+    await until(lambda: component.report.state is State.READY)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    await until(lambda: component.report.state is State.DEGRADED)
+    assert "were written again, and nothing is lost" in component.report.detail
+    assert (tmp_path / "journal.sqlite3").exists()
+    await until(lambda: component.report.state is State.READY)
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
     await journal.close()

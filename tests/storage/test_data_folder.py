@@ -7,6 +7,8 @@ import json
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from contextlib import closing
 from datetime import UTC, datetime
@@ -81,6 +83,46 @@ async def test_a_running_bot_is_not_restored_under_its_feet(tmp_path):
     back_up(data, archive)
     with alone_in(data), pytest.raises(StorageError, match="Another bot is running"):
         restore(archive, data)
+
+
+async def test_a_second_bot_is_kept_out_though_the_lock_file_was_deleted(tmp_path):
+    """By whoever cleans up: another file by its name would be locked by another bot."""
+    script = (
+        f"from pathlib import Path; from bot.storage.data_folder import *\nwith alone_in(Path({str(tmp_path)!r})): pass"
+    )
+    with alone_in(tmp_path):
+        (tmp_path / "bot.lock").unlink()
+        second = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script], capture_output=True)
+    assert b"Another bot is running" in second.stderr
+    with alone_in(tmp_path):  # once the first has ended
+        pass
+
+
+def database(*statements: str) -> bytes:
+    with closing(sqlite3.connect(":memory:")) as db:
+        for statement in ("CREATE TABLE other (a)", *statements):
+            db.execute(statement)
+        return db.serialize()
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"notes.txt": b"x"}, "neither a journal nor an index"),
+        ({"journal.sqlite3": b""}, "written by another program"),
+        ({"journal.sqlite3": database()}, "written by another program"),
+        ({"index.sqlite3": database("PRAGMA user_version = 1")}, "written by another program"),
+        ({"journal.sqlite3": database("PRAGMA user_version = 99")}, "written by a newer version"),
+    ],
+)
+async def test_only_databases_of_this_program_are_restored(tmp_path, files, told):
+    """A bot that starts with others ends at once, and what stood there would be set aside for nothing."""
+    data, archive = tmp_path / "data", tmp_path / "backup.tar.gz"
+    await (await SqliteJournal.open(data)).close()
+    archive.write_bytes(whole_archive_of(files))
+    with pytest.raises(StorageError, match=told):
+        await asyncio.to_thread(restore, archive, data)
+    assert {file.name for file in data.iterdir()} == {"journal.sqlite3", "bot.lock"}
 
 
 def packed(*entries: tuple[str | tarfile.TarInfo, bytes]) -> bytes:
@@ -199,9 +241,9 @@ def test_a_bomb_takes_no_place_on_the_disk(tmp_path, monkeypatch):
 def test_a_backup_of_a_database_that_was_emptied_is_not_taken_for_a_bomb(tmp_path):
     """Its erased rows are zeros, which are packed to nothing: they don't get into the backup."""
     data, archive = tmp_path / "data", tmp_path / "backup.tar.gz"
-    data.mkdir()
+    asyncio.run(questions(data))
     with closing(sqlite3.connect(data / "journal.sqlite3")) as db:
-        db.executescript("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA secure_delete = ON; CREATE TABLE kept (text)")
+        db.executescript("PRAGMA secure_delete = ON; CREATE TABLE kept (text)")
         db.execute("INSERT INTO kept VALUES (zeroblob(70000000))")
         db.commit()
         db.execute("DELETE FROM kept")

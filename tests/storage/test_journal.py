@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import shutil
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from bot.core.errors import StorageError
 from bot.core.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
 from bot.storage.base import Declined, Forgotten, KeptAnswer, PartState, Pending
 from bot.storage.sqlite.journal import MIGRATIONS, SqliteJournal
@@ -211,8 +215,8 @@ async def test_a_deleted_question_leaves_no_text(journal, entry, tmp_path):
     await journal.conversations.add_turn("c", Turn("secret", "secret"), 100, question())
     await journal.answers.add_feedback("test", "ref", "someone", helpful=False, reason="secret")
     assert await journal.erasure.withdraw(question().address) == entry
-    assert await journal.erasure.take_parts(entry) == ["m0", "m1"]
-    assert await journal.erasure.take_parts(entry) == []
+    assert await journal.erasure.take_parts(entry, question().address) == ["m0", "m1"]
+    assert await journal.erasure.take_parts(entry, question().address) == []
     assert await journal.conversations.turns("c", newer_than=0, limit=9) == []
     assert await journal.answers.feedback(9) == []
     assert await journal.questions.accept(question()) is None
@@ -425,7 +429,7 @@ async def test_what_is_done_is_erased_but_for_its_key(journal, entry, tmp_path):
     [(id_, platform, chat, message, _accepted_at, *texts, _revision, _done_at, asked, outcome, confidence)] = rows(
         tmp_path, "questions"
     )
-    assert (id_, platform, chat, message) == (entry, "test", "chat", "1")
+    assert (id_, platform, chat) == (entry, "test", "") and len(message) == 64  # a fingerprint
     assert texts == [None, None, None, None]  # question, answer, author, reference
     assert (asked, outcome, confidence) == (None, None, None)
     assert rows(tmp_path, "parts") == []
@@ -447,6 +451,141 @@ async def test_done_may_be_said_twice_and_of_nothing(journal, entry):
     await journal.questions.done(entry, 0, keep=False)
     await journal.questions.done(entry, 0, keep=False)
     await journal.questions.done(12345, 0, keep=False)
+
+
+async def ask_and_answer(journal: SqliteJournal, user: str, number: int) -> None:
+    """What a question by HTTP leaves, with an Idempotency-Key."""
+    address = Address("http", user, f"key:{user}-order-{number}")
+    asked = Question(f"Where is {user}'s parcel?", f'http:["{user}", "c"]', user, address, datetime.now(UTC))
+    entry = await journal.questions.accept(asked)
+    assert entry is not None
+    answer = replace(ANSWER, text=f"{user}'s parcel is here. " * 20, reference=f"{user}{number}")
+    await journal.questions.answered(entry, 0, answer)
+    await journal.parts.part_begins(entry, 0, 0)
+    await journal.parts.part_sent(entry, 0, 0, address.message)
+    await journal.questions.done(entry, 0, keep=True)
+    await journal.conversations.add_turn(asked.conversation, Turn(asked.text, answer.text), time.time(), asked)
+    await journal.answers.add_feedback("http", answer.reference, user, helpful=True, reason=f"{user} liked it")
+
+
+def holding(folder: Path, text: bytes) -> list[str]:
+    """The files of a folder that hold a text."""
+    return [file.name for file in folder.iterdir() if text in file.read_bytes()]
+
+
+async def test_what_is_forgotten_is_in_no_file_while_the_journal_is_open(journal, tmp_path):
+    """Neither the texts nor names that stand in a chat or in a key; not in the log of the database either."""
+    for number in range(60):
+        await ask_and_answer(journal, ("alice", "bob", "carol")[number % 3], number)
+    await journal.erasure.erase_older(time.time(), keys_older_than=0)
+    for number in range(60, 120):
+        await ask_and_answer(journal, ("alice", "bob", "carol")[number % 3], number)
+    assert holding(tmp_path, b"alice")
+    assert await journal.erasure.forget_author("http", "alice") == Forgotten(20, 40, 20)
+    assert holding(tmp_path, b"alice") == []
+    assert holding(tmp_path, b"bob's parcel")
+    assert await journal.questions.known(Address("http", "alice", "key:alice-order-0"))
+    assert await journal.questions.known(Address("http", "alice", "key:alice-order-60"))
+    assert not await journal.questions.known(Address("http", "alice", "key:alice-order-1"))
+
+
+async def test_while_another_program_reads_the_log_what_is_forgotten_is_told_and_tried_again(
+    journal, tmp_path, monkeypatch
+):
+    """ "At once" must be true, and a backup may take its time."""
+    monkeypatch.setattr("bot.storage.sqlite.erasure._BETWEEN_TRIES", 0.01)
+    await ask_and_answer(journal, "alice", 1)
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM questions").fetchone()
+        with pytest.raises(StorageError, match="another program reads the journal"):
+            await journal.erasure.forget_author("http", "alice")
+    assert await journal.erasure.scrub(rewrite=True)
+    assert holding(tmp_path, b"alice") == []
+
+
+async def test_the_names_in_an_earlier_journal_are_erased_when_it_is_opened(tmp_path):
+    """What was erased by the version before left the chat and the key, by which it is known on."""
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as db:
+        for script in MIGRATIONS[:2]:
+            db.executescript(script)
+        db.execute("INSERT INTO questions (platform, chat, message, accepted_at) VALUES ('http', 'alice', 'key:1', 1)")
+        db.execute("PRAGMA user_version = 2")
+        db.commit()
+    journal = await SqliteJournal.open(tmp_path)
+    assert await journal.questions.known(Address("http", "alice", "key:1"))
+    assert rows(tmp_path, "questions")[0][2] == ""
+    await journal.close()
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+async def pending_texts(journal: SqliteJournal) -> list[str]:
+    return [pending.question.text for pending in await journal.questions.pending()]
+
+
+@pytest.mark.parametrize("deleted", ["*", "journal.sqlite3", "journal.sqlite3-*"])
+async def test_a_journal_that_is_deleted_while_it_is_open_is_written_again(journal, tmp_path, deleted):
+    """With all that was accepted, before and after; a copy that another process opens has it."""
+    await journal.questions.accept(question("1", text="before"))
+    assert not await journal.put_back()
+    for file in tmp_path.glob(deleted):
+        file.unlink()
+    await journal.questions.accept(question("2", text="after"))
+    assert await journal.put_back()
+    await journal.questions.accept(question("3", text="later"))
+    assert not await journal.put_back()
+    again = await SqliteJournal.open(tmp_path)
+    assert await pending_texts(again) == ["before", "after", "later"]
+    await again.close()
+
+
+async def test_the_whole_folder_may_be_deleted(tmp_path):
+    """It is made again, for its owner only."""
+    journal = await SqliteJournal.open(tmp_path / "data")
+    await journal.questions.accept(question(text="kept"))
+    shutil.rmtree(tmp_path / "data")
+    assert await journal.put_back()
+    assert await pending_texts(journal) == ["kept"]
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "data" / "journal.sqlite3").stat().st_mode & 0o777 == 0o600
+    await journal.close()
+
+
+async def test_nothing_is_written_into_a_journal_that_was_replaced(journal, tmp_path):
+    """Such as by a copy of a backup: which of the two is wanted nobody but the operator knows, and both are there."""
+    await journal.questions.accept(question(text="before"))
+    (tmp_path / "other").write_bytes((tmp_path / "journal.sqlite3").read_bytes())
+    (tmp_path / "other").rename(tmp_path / "journal.sqlite3")
+    for _ in range(2):
+        with pytest.raises(StorageError, match="was replaced by another file"):
+            await journal.put_back()
+    with pytest.raises(StorageError, match="was replaced by another file"):
+        await journal.questions.accept(question("2"))
+    [kept] = tmp_path.glob("journal.sqlite3.before-*")
+    kept.rename(tmp_path / "journal.sqlite3")
+    for log in tmp_path.glob("journal.sqlite3-*"):
+        log.unlink()
+    again = await SqliteJournal.open(tmp_path)
+    assert await pending_texts(again) == ["before"]
+    await again.close()
+
+
+@pytest.mark.parametrize("stored", ["{", "[]", "{}", "\udcff", '{"text": 1}'])
+async def test_a_question_that_can_not_be_read_any_more_keeps_no_other_back(journal, tmp_path, stored):
+    """A bad sector, of which SQLite knows nothing: the text of a row is other bytes."""
+    for number in range(3):
+        entry = await journal.questions.accept(question(str(number), text=f"question {number}"))
+        await journal.questions.answered(entry, 0, replace(ANSWER, outcome=Outcome.DECLINED))
+    content = stored.encode(errors="surrogateescape")
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as db:
+        db.execute("UPDATE questions SET question = CAST(? AS TEXT) WHERE id = 2", (content,))
+        db.commit()
+    with capture_logs() as log:
+        assert await pending_texts(journal) == ["question 0", "question 2"]
+    assert [line["event"] for line in log] == ["a damaged entry of the journal was left out"]
+    assert [one.question.text for one in await journal.answers.declined(9)] == ["question 2", "question 0"]
 
 
 # --- conversations ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Protocol
 import discord
 
 from bot.core.messages import Address
+from bot.core.rights import Role
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
 from bot.storage.base import KeptAnswer
@@ -30,8 +31,8 @@ class Actions(Protocol):
     async def stop(self, address: Address) -> bool:
         """Stop the work on a question. Returns False if it has ended already."""
 
-    async def stored(self, reference: str) -> KeptAnswer | None:
-        """Return the question and the answer with this reference, or None if they are not kept."""
+    async def stored(self, interaction: Interaction, action: str, reference: str) -> KeptAnswer | None:
+        """Return the question and the answer with this reference, or None if they are not kept or not for this user."""
 
     async def rate(self, interaction: Interaction, reference: str, *, helpful: bool, reason: str = "") -> bool:
         """Keep the user's rating of an answer. Returns False if the answer is not kept."""
@@ -52,5 +53,5 @@ class Actions(Protocol):
     async def run_task(self, interaction: Interaction, name: str, source: Callable[[], Awaitable[Source]]) -> None:
         """Do a task. The result, or an error, becomes the private response to the interaction."""
 
-    def is_operator(self, user: discord.abc.User) -> bool:
-        """Whether a user may change the documents and see the status."""
+    def may(self, action: str, interaction: Interaction, *roles: Role) -> bool:
+        """Whether the user may do something, by these roles or as an operator."""

@@ -12,6 +12,7 @@ from bot.adapters.discord.connection import Client
 from bot.adapters.discord.places import NOBODY
 from bot.adapters.discord.responses import respond, respond_in_parts, visible_failures
 from bot.core.messages import Address, Answer, Outcome
+from bot.core.rights import Role
 
 _LONGEST_REASON = 500  # characters
 _REASON = re.compile(r"kb:why:(\w+)")
@@ -81,13 +82,13 @@ class AnswerButton(
 
     async def _source(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        stored = await _actions(interaction).stored(self._reference)
+        stored = await _actions(interaction).stored(interaction, "source", self._reference)
         await respond(interaction, rendering.passages(stored.answer.citations) if stored else _GONE)
 
     async def _more(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         actions = _actions(interaction)
-        stored = await actions.stored(self._reference)
+        stored = await actions.stored(interaction, "more", self._reference)
         if stored is None or not stored.answer.more:
             await _say(interaction, _GONE)
         else:
@@ -95,7 +96,7 @@ class AnswerButton(
 
     async def _share(self, interaction: Interaction) -> None:
         """Share the answer, and take the button away first, so that nothing is shared twice."""
-        stored = await _actions(interaction).stored(self._reference)
+        stored = await _actions(interaction).stored(interaction, "share", self._reference)
         if stored is None:
             await interaction.response.send_message(_GONE, ephemeral=True)
             return
@@ -118,7 +119,9 @@ class StopButton(discord.ui.DynamicItem[Button], template=r"kb:stop:(?P<chat>\d+
     async def callback(self, interaction: Interaction) -> None:
         async with visible_failures(interaction):
             await interaction.response.defer(ephemeral=True, thinking=True)
-            if self._author != str(interaction.user.id) and not interaction.permissions.manage_messages:
+            roles = [Role.ASKER] if self._author == str(interaction.user.id) else []
+            roles += [Role.MODERATOR] if interaction.permissions.manage_messages else []
+            if not _actions(interaction).may("stop", interaction, *roles):
                 await _say(interaction, "Only who has asked can stop this.")
             elif await _actions(interaction).stop(self._address):
                 await _say(interaction, "Stopped.")

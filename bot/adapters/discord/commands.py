@@ -18,9 +18,10 @@ from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.discord.tasks import task_commands
 from bot.adapters.layout import safe
-from bot.adapters.privacy import privacy_text
+from bot.adapters.privacy import BACKUPS_REMAIN, privacy_text
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
+from bot.core.rights import Role
 from bot.core.settings import Settings
 from bot.core.text import counted
 from bot.storage.base import FileReport, PlatformStore
@@ -193,7 +194,7 @@ class _Forget(app_commands.Group):
             f"Erased: {counted(forgotten.questions, 'question with its answer', 'questions with their answers')}, "
             f"{counted(forgotten.turns, 'conversation turn')}, "
             f"{counted(forgotten.feedback, 'piece of feedback', 'pieces of feedback')}. "
-            "Messages in Discord stay until you delete them.",
+            f"{BACKUPS_REMAIN} Messages in Discord stay until you delete them.",
         )
 
 
@@ -242,7 +243,7 @@ class _Bot(app_commands.Group):
             there = "the whole server" if server else f"<#{place.id}>"
             return f"Policy of {there}: **{kept}**" if kept else f"{there} has no policy of its own."
 
-        await self._operate(interaction, work, server_matter=True)
+        await self._operate(interaction, work)
 
     @app_commands.command(name="tasks", description="Whether tasks such as /summarise may be used in a channel.")
     @app_commands.describe(
@@ -302,7 +303,7 @@ class _Bot(app_commands.Group):
 
     @remove.autocomplete("path")
     async def _paths(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        if not self._actions.is_operator(interaction.user):
+        if not self._actions.may("remove", interaction):
             return []
         paths = [file.path for file in await self._actions.administration.documents()]
         fitting = [path for path in paths if current.lower() in path.lower() and len(path) <= 100]
@@ -338,15 +339,11 @@ class _Bot(app_commands.Group):
 
         await self._operate(interaction, work)
 
-    async def _operate(
-        self, interaction: Interaction, work: Callable[[], Awaitable[str]], *, server_matter: bool = False
-    ) -> None:
-        """Respond with the result of `work`, if the user is an operator or manages the server of a `server_matter`."""
+    async def _operate(self, interaction: Interaction, work: Callable[[], Awaitable[str]]) -> None:
+        """Respond with the result of `work`, if the user may carry out the command."""
         await interaction.response.defer(ephemeral=True)
-        allowed = self._actions.is_operator(interaction.user) or (
-            server_matter and interaction.permissions.manage_guild
-        )
-        if not allowed:
+        roles = [Role.MODERATOR] if interaction.permissions.manage_guild else []
+        if interaction.command is None or not self._actions.may(interaction.command.name, interaction, *roles):
             await respond(interaction, "This is for the operators of the bot (`discord.operators`).")
             return
         try:

@@ -18,6 +18,7 @@ from bot.adapters.layout import safe
 from bot.adapters.recent import Recent
 from bot.core.errors import BotError
 from bot.core.messages import Address, Policy, Question
+from bot.core.rights import Role, may
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
@@ -91,10 +92,16 @@ class Interactions:
     async def stop(self, address: Address) -> bool:
         return await self._admission.stop(address)
 
-    async def stored(self, reference: str) -> KeptAnswer | None:
-        return await self._journal.answers.stored(PLATFORM, reference)
+    async def stored(self, interaction: Interaction, action: str, reference: str) -> KeptAnswer | None:
+        kept = await self._journal.answers.stored(PLATFORM, reference)
+        if kept is None:
+            return None
+        roles = [Role.READER] if _reads(interaction, kept.question) else []
+        return kept if self.may(action, interaction, *roles) else None
 
     async def rate(self, interaction: Interaction, reference: str, *, helpful: bool, reason: str = "") -> bool:
+        if await self.stored(interaction, "rate", reference) is None:
+            return False
         author = str(interaction.user.id)
         return await self._journal.answers.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=reason)
 
@@ -102,7 +109,7 @@ class Interactions:
         if reference in self._shared:
             return
         self._shared[reference] = None  # before the first await, during which the second press of a double tap may come
-        stored = await self.stored(reference)
+        stored = await self.stored(interaction, "share", reference)
         if stored is None or interaction.channel_id is None:
             return
         question = f"{interaction.user.display_name}: {stored.question.text}"
@@ -145,7 +152,14 @@ class Interactions:
             raise BotError("There are no tasks here.")
         return self.tasks
 
-    def is_operator(self, user: discord.abc.User) -> bool:
+    def may(self, action: str, interaction: Interaction, *roles: Role) -> bool:
+        """Whether the user may do something, by these roles or as an operator. Every reply to it is for them alone."""
+        everybody = {Role.PERSON, *roles}
+        return may(
+            action, everybody | ({Role.OPERATOR} if self._is_operator(interaction.user) else set()), private=True
+        )
+
+    def _is_operator(self, user: discord.abc.User) -> bool:
         if self.settings.operators:
             return user.id in self.settings.operators
         application = self._connection.client.application
@@ -153,6 +167,15 @@ class Interactions:
             return False
         team = application.team
         return user.id in ({member.id for member in team.members} if team else {application.owner.id})
+
+
+def _reads(interaction: Interaction, question: Question) -> bool:
+    """Whether the user can see the answer to a question: it is theirs, or was asked in this channel or the one above it."""
+    above = interaction.channel.parent_id if isinstance(interaction.channel, discord.Thread) else None
+    return question.author == str(interaction.user.id) or question.address.chat in (
+        str(interaction.channel_id),
+        str(above),
+    )
 
 
 def _question(interaction: Interaction, text: str, conversation: str, *, private: bool) -> Question:

@@ -14,7 +14,7 @@ from bot.adapters.http.tasks import tasks_router
 from bot.adapters.http.widget import widget_site
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending, Update
-from bot.core.settings import HttpSettings
+from bot.core.settings import HttpSettings, LimitsSettings
 from bot.http.server import HttpServer
 from bot.http.sessions import Sessions
 from bot.http.sites import Site
@@ -35,6 +35,7 @@ class HttpAdapter:
         answers: AnswerStore,
         count_tokens: Callable[[Sequence[str]], list[int]],
         settings: HttpSettings,
+        limits: LimitsSettings,
         *,
         webhooks: Sequence[APIRouter] = (),
         make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
@@ -46,7 +47,7 @@ class HttpAdapter:
         """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves; `make_sites`
         makes further sites for people who sign in, in a thread. `passages_of` reads documents, to show quotes in their place;
         `on_listening` is called with the port, once somebody can ask there. `tasks`: None where there are none."""
-        self.requests = Requests(admission, answers, count_tokens, settings)
+        self.requests = Requests(admission, answers, count_tokens, settings, limits)
         api = [answers_router(self.requests), openai_router(self.requests), *([tasks_router(tasks)] if tasks else [])]
         chat = Chat(self.requests, answers, passages_of)
         widget = [widget_site(chat, settings.widget_origins)] if settings.widget_origins else []

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from bot.adapters.http.bodies import Body
-from bot.adapters.http.incoming import IdempotencyKey, Requests, Waiting, conversation_of
+from bot.adapters.http.bodies import BodyRoute
+from bot.adapters.http.incoming import PLATFORM, IdempotencyKey, Requests, Waiting, conversation_of
 from bot.core.messages import Answer, Update
 from bot.http.problems import Problem
 from bot.http.streaming import EVENT_STREAM, KEEP_ALIVE, event, event_stream
@@ -17,7 +17,7 @@ Name = Annotated[str, StringConstraints(max_length=200)]
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
-class Ask(Body):
+class Ask(BaseModel):
     """One question."""
 
     model_config = ConfigDict(extra="forbid")
@@ -75,7 +75,7 @@ _EXAMPLES = {
 
 
 def answers_router(requests: Requests) -> APIRouter:
-    router = APIRouter(tags=["answers"])
+    router = APIRouter(tags=["answers"], route_class=BodyRoute)
 
     @router.post(
         "/v1/answers",

@@ -1,11 +1,18 @@
-"""The bodies of requests: text that is text, and no more of it than is read."""
+"""The bodies of requests: text that is text, and no more of it than is read.
 
+What is not read is refused before it is parsed: a megabyte of brackets would hold everybody else up for seconds.
+"""
+
+import asyncio
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel, model_validator
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from bot.core.messages import Turn
 from bot.http.problems import Problem
@@ -18,19 +25,50 @@ _MOST_EARLIER = 40_000
 _MOST_TURNS = 50
 
 
-class Body(BaseModel):
-    """A JSON body whose texts can be stored and sent."""
+# How often each of these bytes may stand in a body. They begin or part values, and stand in texts too.
+_MOST_MARKS = {b"[": 20_000, b"{": 20_000, b",": 100_000, b'"': 40_000}
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # one half; the other may be there
+# Members of the outermost object: several times as many as an OpenAI client sends.
+_MOST_MEMBERS = 100
 
-    @model_validator(mode="before")
-    @classmethod
-    def _is_text(cls, data: Any) -> Any:
-        try:
-            json.dumps(data, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise ValueError("a text has half a surrogate pair (\\ud800 to \\udfff), which is no character") from error
-        except RecursionError as error:
-            raise ValueError("lists and objects are nested too deeply") from error
-        return data
+
+class BodyRoute(APIRoute):
+    """A route whose requests have bodies of a bounded number of values."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_bounded(request: Request) -> Response:
+            return await handle(_BoundedRequest(request.scope, request.receive))
+
+        return handle_bounded
+
+
+class _BoundedRequest(Request):
+    async def json(self) -> Any:
+        return await asyncio.to_thread(_parsed, await self.body())  # so that others go between parsing and validating
+
+
+def _parsed(body: bytes) -> Any:
+    """The value of a JSON body. Raises HTTPException where it has too many parts or a text that is none, and ValueError."""
+    counts = {mark: body.count(mark) for mark in _MOST_MARKS}
+    counts[b'"'] -= body.count(b'\\"')  # which stand in texts
+    if any(counts[mark] > most for mark, most in _MOST_MARKS.items()):
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body has too many values: leave some out.")
+    data = json.loads(body)
+    if isinstance(data, dict) and len(data) > _MOST_MEMBERS:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"There are more than {_MOST_MEMBERS} members.")
+    if _SURROGATE.search(body):
+        _require_text(data)
+    return data
+
+
+def _require_text(data: Any) -> None:
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        detail = "A text has half a surrogate pair (\\ud800 to \\udfff), which is no character."
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
 
 
 def require_short(question: str, earlier: Sequence[Turn]) -> None:

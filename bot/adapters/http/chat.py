@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from pydantic import ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from bot.adapters.http.answers import QuestionText
-from bot.adapters.http.bodies import Body
+from bot.adapters.http.bodies import BodyRoute
 from bot.adapters.http.incoming import PLATFORM, Requests, Waiting, conversation_of
 from bot.adapters.http.nodes import nodes_of
 from bot.adapters.http.quoting import PassagesOf, in_place
@@ -32,7 +32,7 @@ AuthorOf = Callable[[Request, str], str]
 """The author of a request from a browser that gives itself an id."""
 
 
-class Asked(Body):
+class Asked(BaseModel):
     """A question. `visitor` and `conversation` are random ids that the browser has made up."""
 
     model_config = ConfigDict(extra="forbid")
@@ -42,7 +42,7 @@ class Asked(Body):
     visitor: Id
 
 
-class About(Body):
+class About(BaseModel):
     """Names an answer that the same visitor got."""
 
     model_config = ConfigDict(extra="forbid")
@@ -65,7 +65,7 @@ class Chat:
 
     def router(self, author_of: AuthorOf) -> APIRouter:
         """The routes of the script, with those of the script itself. Whoever mounts them decides who may send requests."""
-        router = APIRouter()
+        router = APIRouter(route_class=BodyRoute)
 
         @router.post("/questions")
         async def questions(asked: Asked, request: Request) -> Response:

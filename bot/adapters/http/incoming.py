@@ -16,9 +16,10 @@ import structlog
 from fastapi import Header, Request
 
 from bot.adapters.http.bodies import require_short
+from bot.adapters.http.callers import NamelessCallers
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Outcome, Question, Turn, Update
-from bot.core.settings import HttpSettings
+from bot.core.settings import HttpSettings, LimitsSettings
 from bot.http.problems import Problem
 from bot.questions.admission import Admission
 from bot.storage.base import AnswerStore
@@ -70,8 +71,10 @@ class Requests:
         answers: AnswerStore,
         count_tokens: Callable[[Sequence[str]], list[int]],
         settings: HttpSettings,
+        limits: LimitsSettings,
     ) -> None:
         """`count_tokens` is called in a thread."""
+        self._nameless = NamelessCallers(limits)
         self.count_tokens = count_tokens
         self._admission = admission
         self._answers = answers
@@ -125,7 +128,9 @@ class Requests:
         waiting = Waiting(question, keyed=key is not None)
         self._waiting.setdefault(question.address.key, []).append(waiting)
         try:
+            self._nameless.count(question, request)
             if not await self._admission.accept(question):
+                self._nameless.take_back(question, request)
                 await self._join(waiting)
         except BotError as error:
             self._leave(waiting)

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from bot.adapters.http.bodies import Body, latest
+from bot.adapters.http.bodies import BodyRoute, latest
 from bot.adapters.http.incoming import IdempotencyKey, Requests, Waiting
 from bot.adapters.layout import source_line
 from bot.core.messages import Answer, Question, Turn
@@ -46,7 +46,7 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class ChatRequest(Body):
+class ChatRequest(BaseModel):
     """The fields of a request that the bot uses; all others are ignored."""
 
     model: str
@@ -60,7 +60,7 @@ class ChatRequest(Body):
 
 
 def openai_router(requests: Requests) -> APIRouter:
-    router = APIRouter(tags=["OpenAI"])
+    router = APIRouter(tags=["OpenAI"], route_class=BodyRoute)
 
     @router.get("/v1/models", summary="The models that can be asked: this bot")
     async def models() -> dict[str, Any]:

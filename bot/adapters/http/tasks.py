@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from bot.adapters.http.answers import Name
-from bot.adapters.http.bodies import Body
+from bot.adapters.http.bodies import BodyRoute
 from bot.adapters.http.incoming import PLATFORM
 from bot.core.errors import BotError, DocumentError
 from bot.http.problems import Problem
@@ -20,7 +20,7 @@ from bot.tasks.runner import Owner
 from bot.tasks.sources import source_of_text
 
 
-class Work(Body):
+class Work(BaseModel):
     """The text of a task: given, or a document of the bot's."""
 
     model_config = ConfigDict(extra="forbid")
@@ -43,7 +43,7 @@ _EXAMPLE = {
 
 
 def tasks_router(desk: TaskDesk) -> APIRouter:
-    router = APIRouter(tags=["tasks"])
+    router = APIRouter(tags=["tasks"], route_class=BodyRoute)
 
     @router.post(
         "/v1/tasks/{name}",

@@ -13,9 +13,11 @@ from bot.adapters.telegram.places import Place, topic_of
 from bot.adapters.telegram.rendering import HELPFUL, MORE, NOT_HELPFUL, PASSAGE, more_of, passages_of
 from bot.adapters.telegram.sending import Sender
 from bot.core.errors import BotError
+from bot.core.rights import Role, may
 from bot.storage.base import AnswerStore, KeptAnswer
 
 _log = structlog.stdlib.get_logger(__name__)
+_ACTIONS = {HELPFUL: "rate", NOT_HELPFUL: "rate", PASSAGE: "source", MORE: "more"}
 _TOO_OLD = "This answer isn't kept any more."
 _REMEMBERED = 1000  # answers of which something was shown lately that is not shown again
 
@@ -47,13 +49,12 @@ class Buttons:
         """Return the text to show, and whether it has to be dismissed."""
         kind, _, reference = (query.data or "").partition(":")
         kept = await self._kept(reference, query.message.chat.id) if query.message else None
-        if query.message is None or kept is None:
+        roles = {Role.PERSON, *([Role.READER] if kept else [])}
+        if query.message is None or kept is None or not may(_ACTIONS.get(kind, ""), roles, private=False):
             return _TOO_OLD, True
         if kind in (HELPFUL, NOT_HELPFUL):
             return await self._note_feedback(reference, str(query.from_user.id), helpful=kind == HELPFUL)
-        if kind in (PASSAGE, MORE):
-            return await self._show(kind, query.message, kept, str(query.from_user.id))
-        return "I don't know this button any more.", True
+        return await self._show(kind, query.message, kept, str(query.from_user.id))
 
     async def _kept(self, reference: str, chat: int) -> KeptAnswer | None:
         """Return the answer if it is kept and was given in this chat, so that a forged reference opens no other one."""

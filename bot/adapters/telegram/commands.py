@@ -12,12 +12,13 @@ from telegram import Bot, Document
 from telegram.error import BadRequest
 
 from bot.adapters.layout import safe
-from bot.adapters.privacy import privacy_text
+from bot.adapters.privacy import BACKUPS_REMAIN, privacy_text
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
 from bot.adapters.telegram.tasks import COMMANDS, TaskCommands, chat_and_word
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
+from bot.core.rights import Role, may
 from bot.core.settings import Settings
 from bot.core.text import counted
 from bot.questions.administration import Administration
@@ -99,18 +100,15 @@ class Commands:
         self._administration = administration
         self._actions = actions
         self._operators = operators
-        self._for_all: Mapping[str, Handler] = {
+        self._tasks = TaskCommands(tasks) if tasks else None
+        self._handlers: Mapping[str, Handler] = {
             "start": self._help,
             "help": self._help,
             "privacy": self._privacy,
             "new": self._new,
             "stop": self._stop,
             "forget": self._forget,
-        }
-        self._tasks = TaskCommands(tasks) if tasks else None
-        if self._tasks:
-            self._for_all = {**self._for_all, **self._tasks.for_all}
-        self._for_operators: Mapping[str, Handler] = {
+            "policy": self._policy,
             "status": self._status,
             "documents": self._documents,
             "reload": self._reload,
@@ -118,32 +116,27 @@ class Commands:
             "policies": self._policies,
             "gaps": self._gaps,
             "explain": self._explain,
+            **(self._tasks.handlers if self._tasks else {}),
         }
 
     def handler(self, name: str, caller: Caller) -> Handler | None:
         """Return the handler of a command; None if the command doesn't exist for this caller."""
-        if self.is_operator(caller) and (caller.private or name in ("policy", "tasks")):
-            if name == "policy":
-                return self._policy
-            if name == "tasks" and self._tasks:
-                return self._tasks.allow
-            if name in self._for_operators:
-                return self._for_operators[name]
-        return self._for_all.get(name)
+        return self._handlers.get(name) if self.may(name, caller) else None
+
+    def may(self, action: str, caller: Caller, *, forwarded: bool = False) -> bool:
+        """Whether the caller may do something, by a forwarded message or by one of their own."""
+        roles = {Role.PERSON, Role.ASKER} | ({Role.OPERATOR} if caller.author in self._operators else set())
+        return may(action, roles, private=caller.private, forwarded=forwarded)
 
     @staticmethod
     def takes_long(name: str) -> bool:
         """Whether a command reads documents, runs a model or waits for answers, and so runs in the background."""
         return name in ("reload", "remove", "forget", "gaps", "explain", *COMMANDS)
 
-    def is_operator(self, caller: Caller) -> bool:
-        """Whether the caller may administer the bot."""
-        return caller.author in self._operators
-
     # --- for everybody
 
     async def _help(self, caller: Caller, _: str) -> str:
-        return _HELP + ("\n" + _OPERATOR_HELP if caller.private and self.is_operator(caller) else "")
+        return _HELP + ("\n" + _OPERATOR_HELP if self.may("status", caller) else "")
 
     async def _privacy(self, caller: Caller, _: str) -> str:
         return _privacy(self._administration.settings, caller)
@@ -163,7 +156,8 @@ class Commands:
         erased = await self._actions.forget(caller.author)
         questions = counted(erased.questions, "question with its answer", "questions with their answers")
         turns, ratings = counted(erased.turns, "turn"), counted(erased.feedback, "rating")
-        return f"Erased: {questions}, {turns} of conversation, {ratings}. What stands in this chat you can delete yourself."
+        return f"""Erased: {questions}, {turns} of conversation, {ratings}. {BACKUPS_REMAIN} \
+What stands in this chat you can delete yourself."""
 
     # --- for operators
 

@@ -27,17 +27,18 @@ class TaskCommands:
 
     def __init__(self, desk: TaskDesk) -> None:
         self._desk = desk
-        self.for_all: Mapping[str, Callable[[Caller, str], Awaitable[str]]] = {
+        self.handlers: Mapping[str, Callable[[Caller, str], Awaitable[str]]] = {
             "summarise": self._summarise,
             "translate": self._translate,
             "task": self._task,
+            "tasks": self._allow,
         }
 
     def stop(self, caller: Caller) -> bool:
         """Stop what the caller has running. Returns False if there is nothing."""
         return self._desk.tasks.stop(Owner(PLATFORM, caller.author))
 
-    async def allow(self, caller: Caller, rest: str) -> str:
+    async def _allow(self, caller: Caller, rest: str) -> str:
         """Set whether tasks may be used in a chat, for an operator."""
         chat, state = chat_and_word(caller, rest)
         if state not in STATES:

@@ -92,8 +92,9 @@ class Updates:
         await self._chats.mark_reachable(message.chat_id)
         caller = caller_of(message, author, shared_conversations=self._settings.shared_conversations)
         command = command_in(message, self._bot.bot)
-        adds_document = message.document and caller.private and self._commands.is_operator(caller)
-        if message.forward_origin is not None and (adds_document or (command is not None and command.name != "ask")):
+        adds_document = message.document and self._commands.may("add", caller)
+        action = "add" if adds_document else command.name if command is not None else "ask"
+        if message.forward_origin is not None and not self._commands.may(action, caller, forwarded=True):
             if caller.private and not edited:
                 self._replies.say(message, _FORWARDED)
         elif command is not None and command.name != "ask":

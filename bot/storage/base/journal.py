@@ -178,16 +178,25 @@ class Erasure(Protocol):
         Returns the entry's id, or None if the message was never accepted.
         """
 
-    async def take_parts(self, entry: int) -> list[str]:
+    async def take_parts(self, entry: int, address: Address) -> list[str]:
         """Remove the parts of a withdrawn entry. Returns the ids of the messages that hold them, in order."""
 
     async def forget_author(self, platform: str, author: str) -> Forgotten:
-        """Erase a person's questions, unanswered ones included, their turns and their feedback."""
+        """Erase a person's questions, unanswered ones included, their turns and their feedback.
+
+        When this returns, they are in none of the journal's files. Raises StorageError if that can't be had at the moment.
+        """
 
     async def erase_older(self, than: float, *, keys_older_than: float) -> None:
         """Erase questions that were done, and feedback that was given, before `than` (seconds since the epoch).
 
         Of questions that were done before `keys_older_than` the keys go too, by which a repeated event is recognised.
+        """
+
+    async def scrub(self, *, rewrite: bool = False) -> bool:
+        """Remove the copies of erased texts that the database's log still holds. False: to be tried again.
+
+        `rewrite`: those in unused bytes of the file too, unless it is so large that questions would wait for it.
         """
 
     async def reclaim(self) -> int:
@@ -258,6 +267,12 @@ class Journal(Protocol):
 
     @property
     def entries(self) -> EntryStore: ...
+
+    async def put_back(self) -> bool:
+        """Write the journal's files again, with all that is in them, if they were deleted under it. Returns whether they were.
+
+        Raises StorageError where other files stand in their place; nothing is accepted any more then.
+        """
 
     async def close(self) -> None:
         """Close the database. Closing twice does nothing."""

@@ -6,7 +6,16 @@ import time
 from bot.core.messages import Address, Answer, Outcome, Question
 from bot.storage.base import Declined, Feedback, KeptAnswer
 from bot.storage.sqlite.connection import Connection
-from bot.storage.sqlite.rows import KEY, answer_from, question_from
+from bot.storage.sqlite.rows import KEY, answer_from, each, question_from
+
+_OF_OUTCOME = "FROM questions WHERE question IS NOT NULL AND json_extract(answer, '$.outcome') = ?"
+# Two walks along the index by outcome, the latest first, each of which ends at its limit.
+_DECLINED = (
+    f"SELECT id FROM (SELECT id {_OF_OUTCOME} ORDER BY id DESC LIMIT ?) UNION "
+    f"SELECT id FROM (SELECT id {_OF_OUTCOME} AND EXISTS (SELECT 1 FROM feedback WHERE NOT helpful "
+    "AND feedback.platform = questions.platform AND feedback.reference = questions.reference) ORDER BY id DESC LIMIT ?) "
+    "ORDER BY id DESC LIMIT ?"
+)
 
 
 class SqliteAnswers:
@@ -40,13 +49,10 @@ class SqliteAnswers:
     async def declined(self, limit: int) -> list[Declined]:
         def read(db: sqlite3.Connection) -> list[Declined]:
             rows = db.execute(
-                "SELECT question, answer, accepted_at FROM questions WHERE question IS NOT NULL "
-                "AND (json_extract(answer, '$.outcome') = ? OR json_extract(answer, '$.outcome') = ? AND EXISTS ("
-                "SELECT 1 FROM feedback WHERE NOT helpful AND feedback.platform = questions.platform "
-                "AND feedback.reference = questions.reference)) ORDER BY id DESC LIMIT ?",
-                (Outcome.DECLINED, Outcome.SUGGESTED, limit),
-            ).fetchall()
-            return [Declined(question_from(row[0]), answer_from(row[1]), row[2]) for row in rows]
+                f"SELECT question, answer, accepted_at FROM questions WHERE id IN ({_DECLINED}) ORDER BY id DESC",
+                (Outcome.DECLINED, limit, Outcome.SUGGESTED, limit, limit),
+            )
+            return list(each(rows, lambda row: Declined(question_from(row[0]), answer_from(row[1]), row[2])))
 
         return await self._connection.run(read)
 

@@ -4,11 +4,14 @@ SQLite never runs on the event loop: `Connection.run` runs a function in the con
 """
 
 import asyncio
+import math
+import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import quote
@@ -23,7 +26,11 @@ Work = Callable[[sqlite3.Connection], T]
 _BUSY_TIMEOUT = 30.0
 # Pages that one call returns to the disk, in some milliseconds.
 _RECLAIMED_PAGES = 1024
-_LARGEST_REWRITTEN = 256 * 2**20  # bytes
+_CREATED, _DROPPED = re.compile(r"CREATE (?:VIRTUAL )?TABLE (\w+)"), re.compile(r"DROP TABLE (\w+)")
+# Steps of SQLite's machine between two looks at the clock while a file is checked: a millisecond or less.
+_BETWEEN_LOOKS = 1000
+_LARGEST_REWRITTEN = 256 * 2**20  # bytes, at the start
+_LARGEST_SCRUBBED = 64 * 2**20  # bytes, while questions wait
 _START_ANEW = (
     "restore a backup (knowledge-bot restore), or start with --set-damaged-aside, which keeps it beside a new one."
 )
@@ -32,37 +39,56 @@ _START_ANEW = (
 class Connection:
     """One connection to one file. Each piece of work is one transaction, which is done as a whole or not at all."""
 
-    def __init__(self, file: Path, connection: sqlite3.Connection, executor: ThreadPoolExecutor, begin: str) -> None:
+    def __init__(
+        self, file: Path, connect: Callable[[], sqlite3.Connection], executor: ThreadPoolExecutor, begin: str
+    ) -> None:
+        """`connect` opens the file. Called in the thread of the executor, as is everything that touches the file."""
         self._file = file
-        self._connection = connection
+        self._connect = connect
+        self._connection = connect()
+        self._opened = _identity(file)
+        self._replaced: StorageError | None = (
+            None  # raised by everything, once another file stands in the place of this one
+        )
         self._executor = executor
         self._begin = begin
         self._durable = True  # how `synchronous` is set; touched by the connection's thread only
+        self._erased = True  # whether the WAL may hold what was erased, maybe before this start
+        self._scattered = True  # whether unused bytes of pages may
 
     @classmethod
-    async def open(cls, file: Path, migrations: Sequence[str] = (), *, read_only: bool = False) -> Self:
+    async def open(
+        cls,
+        file: Path,
+        migrations: Sequence[str] = (),
+        *,
+        read_only: bool = False,
+        functions: Mapping[str, Callable[..., str]] | None = None,
+    ) -> Self:
         """Open the file, made anew if it doesn't exist, and bring its schema up to date. Raises StorageError.
 
-        `migrations[n]` is the script from schema version n to n + 1. A read-only connection changes nothing.
+        `migrations[n]` is the script from schema version n to n + 1. A read-only connection changes nothing. `functions` are
+        those of Python that statements call, by their names in SQL.
         """
         executor = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{file.stem}")
+        connect = partial(_open, file, () if read_only else migrations, read_only, functions or {})
+        make = partial(cls, file, connect, executor, "BEGIN" if read_only else "BEGIN IMMEDIATE")
         try:
-            connection = await asyncio.get_running_loop().run_in_executor(
-                executor, _open, file, () if read_only else migrations, read_only
-            )
+            return await asyncio.get_running_loop().run_in_executor(executor, make)
         except BaseException:
             executor.shutdown(wait=False)
             raise
-        return cls(file, connection, executor, "BEGIN" if read_only else "BEGIN IMMEDIATE")
 
-    async def run(self, work: Work[T], *, durable: bool = True) -> T:
+    async def run(self, work: Work[T], *, durable: bool = True, erases: bool = False) -> T:
         """Run the work in a transaction and return its result. If it raises, the transaction is rolled back.
 
         Durable writes survive a power failure once this returns. Others don't wait for the disk: they survive a crash of the
         process, and a power failure from the next durable write on. Cancelling the caller does not stop work that has begun.
-        Raises StorageError for database errors.
+        Raises StorageError for database errors. Work that `erases` leaves copies in the WAL until the next `scrub`.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._transaction, work, durable)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._transaction, work, durable, erases
+        )
 
     async def write(self, statement: str, *values: object, durable: bool = True) -> None:
         """Execute one statement with these parameters, in a transaction of its own; see `run`."""
@@ -76,6 +102,26 @@ class Connection:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, _reclaim, self._file, self._connection)
 
+    async def scrub(self, *, rewrite: bool = False) -> bool:
+        """Empty the WAL, where it holds what was erased. False: another process reads, so it has to be tried again.
+
+        `rewrite`: remove also what is left of it in unused bytes of pages that SQLite has split: a second for 64 MiB. A larger
+        file is not rewritten, for questions would wait.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._scrub, rewrite)
+
+    async def put_back(self) -> bool:
+        """Write the file again, with all that is in it, if it or its WAL was deleted while open. Returns whether it was.
+
+        Raises StorageError where another file stands in its place. Then that of before is kept beside it, and everything
+        raises this error, so that nothing is written where nobody finds it.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._put_back)
+
+    async def reopen(self) -> None:
+        """Open the file anew, after another connection has put it back."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._reopen)
+
     async def back_up(self, copy: Path) -> None:
         """Write a consistent copy of the file while others go on reading and writing."""
         await asyncio.get_running_loop().run_in_executor(self._executor, _back_up, self._connection, copy)
@@ -88,8 +134,67 @@ class Connection:
             return
         self._executor.shutdown(wait=False)
 
-    def _transaction(self, work: Work[T], durable: bool) -> T:
+    def _put_back(self) -> bool:
+        if self._replaced:
+            raise self._replaced
+        there, wal = _identity(self._file), _companion(self._file, "-wal")
+        if there == self._opened and wal.exists():
+            return False
         try:
+            if there == self._opened:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+                self._reopen()
+            elif there is None:
+                self._reopen(_copy_of(self._connection, _companion(self._file, ".kept")))
+            else:
+                self._give_up()
+        except (sqlite3.Error, OSError) as error:
+            raise _storage_error(self._file, error) from error
+        return True
+
+    def _reopen(self, copy: Path | None = None) -> None:
+        """Open the file anew, after the copy was put in its place. The old WAL goes: it belongs to the deleted file."""
+        self._connection.close()
+        if copy is not None:
+            for suffix in ("-wal", "-shm"):
+                _companion(self._file, suffix).unlink(missing_ok=True)
+            copy.rename(self._file)
+        self._connection = self._connect()
+        self._opened, self._durable = _identity(self._file), True
+
+    def _give_up(self) -> None:
+        kept = _copy_of(self._connection, _companion(self._file, f".before-{_moment()}"))
+        self._replaced = StorageError(
+            f"{self._file} was replaced by another file while the bot runs. What it held until now is in {kept.name}. Stop the "
+            "bot, leave the one of the two there that you want, by the name of the first, and start the bot again."
+        )
+        raise self._replaced
+
+    def _scrub(self, rewrite: bool) -> bool:
+        rewrite = rewrite and self._scattered and _size(self._connection) <= _LARGEST_SCRUBBED
+        if not (self._erased or rewrite):
+            return True
+        try:
+            self._connection.execute("PRAGMA busy_timeout = 0")  # whoever reads may take long
+            if rewrite:
+                self._connection.execute("VACUUM")
+                self._scattered = False
+            [busy, _, _] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._erased = bool(busy)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise _storage_error(self._file, error) from error
+            return False
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000:.0f}")
+        return not self._erased
+
+    def _transaction(self, work: Work[T], durable: bool, erases: bool) -> T:
+        if self._replaced:
+            raise self._replaced
+        try:
+            self._erased |= erases
+            self._scattered |= erases
             if durable is not self._durable:
                 self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._durable = durable
@@ -108,7 +213,9 @@ class Connection:
         return result
 
 
-def _open(file: Path, migrations: Sequence[str], read_only: bool) -> sqlite3.Connection:
+def _open(
+    file: Path, migrations: Sequence[str], read_only: bool, functions: Mapping[str, Callable[..., str]]
+) -> sqlite3.Connection:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)  # for its owner only: it holds what people ask
@@ -125,6 +232,11 @@ def _open(file: Path, migrations: Sequence[str], read_only: bool) -> sqlite3.Con
             f"query_only = {int(read_only)}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        connection.text_factory = lambda stored: stored.decode(
+            errors="replace"
+        )  # a bad sector may have made it no UTF-8
+        for name, function in functions.items():
+            connection.create_function(name, -1, function, deterministic=True)
         _migrate(connection, file, migrations)
         if not read_only:
             _make_shrinkable(connection)
@@ -142,8 +254,7 @@ def _make_shrinkable(connection: sqlite3.Connection) -> None:
 
     A file that is large or in use stays as it is, and so does one if the disk has no room for a second one.
     """
-    size = _pages(connection, "page_count") * _pages(connection, "page_size")
-    if _pages(connection, "auto_vacuum") == 0 and size <= _LARGEST_REWRITTEN:
+    if _pages(connection, "auto_vacuum") == 0 and _size(connection) <= _LARGEST_REWRITTEN:
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA busy_timeout = 0")
             connection.execute("VACUUM")
@@ -204,9 +315,33 @@ def _reclaim(file: Path, connection: sqlite3.Connection) -> int:
         raise _storage_error(file, error) from error
 
 
+def _size(connection: sqlite3.Connection) -> int:
+    return _pages(connection, "page_count") * _pages(connection, "page_size")
+
+
 def _pages(connection: sqlite3.Connection, pragma: str) -> int:
     [number] = connection.execute(f"PRAGMA {pragma}").fetchone()
     return int(number)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another one by the same name; None if there is none."""
+    try:
+        there = file.stat()
+    except FileNotFoundError:
+        return None
+    return there.st_dev, there.st_ino
+
+
+def _companion(file: Path, suffix: str) -> Path:
+    return file.with_name(file.name + suffix)
+
+
+def _copy_of(connection: sqlite3.Connection, copy: Path) -> Path:
+    copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # which may be deleted with what was in it
+    copy.unlink(missing_ok=True)  # of a process that was killed
+    _back_up(connection, copy)
+    return copy
 
 
 def _back_up(connection: sqlite3.Connection, copy: Path) -> None:
@@ -218,19 +353,35 @@ def _back_up(connection: sqlite3.Connection, copy: Path) -> None:
         raise _storage_error(copy, error) from error
 
 
-def damage(file: Path) -> str | None:
-    """Check a database file. Returns the first problem in SQLite's words, or None if the file is whole.
+def damage(file: Path, seconds: float = math.inf) -> str | None:
+    """Check a database file. Returns the first problem in SQLite's words, or None if none was found in this time.
 
-    Blocking; reads the whole file. Raises StorageError if it can't be read at all.
+    Blocking. Raises StorageError if it can't be read at all.
     """
+    until = time.monotonic() + seconds
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
+            connection.set_progress_handler(lambda: time.monotonic() > until, _BETWEEN_LOOKS)
             [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            return None
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return str(error)
         raise _storage_error(file, error) from error
     return None if said == "ok" else str(said)
+
+
+def strangeness(file: Path, migrations: Sequence[str]) -> str | None:
+    """Return why a whole database file is none that these migrations have made, or None if it is one. Blocking."""
+    with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
+        version = _version(connection)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if version > len(migrations):
+        return "it was written by a newer version of this program"
+    script = "".join(migrations[:version])
+    expected = set(_CREATED.findall(script)) - set(_DROPPED.findall(script))
+    return None if expected and expected <= tables else "it was written by another program"
 
 
 def damaged(file: Path, found: str) -> StorageError:
@@ -240,13 +391,16 @@ def damaged(file: Path, found: str) -> StorageError:
 
 def put_aside(file: Path) -> Path:
     """Rename a database and its WAL files, so that a new one can be made in its place. Returns the new name. Blocking."""
-    moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    aside = file.with_name(f"{file.name}.damaged-{moment}")
-    for companion in ("-wal", "-shm", ""):
-        source = file.with_name(file.name + companion)
+    aside = _companion(file, f".damaged-{_moment()}")
+    for suffix in ("-wal", "-shm", ""):
+        source = _companion(file, suffix)
         if source.exists():
-            source.rename(aside.with_name(aside.name + companion))
+            source.rename(_companion(aside, suffix))
     return aside
+
+
+def _moment() -> str:
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime())
 
 
 def _storage_error(file: Path, error: Exception) -> StorageError:

@@ -36,7 +36,11 @@ class SqliteConversations:
         )
 
     async def forget(self, conversation: str) -> None:
-        await self._connection.write("DELETE FROM turns WHERE conversation = ?", conversation)
+        await self._delete("conversation = ?", conversation)
 
     async def forget_older(self, than: float) -> None:
-        await self._connection.write("DELETE FROM turns WHERE at <= ?", than)
+        await self._delete("at <= ?", than)
+
+    async def _delete(self, condition: str, value: object) -> None:
+        statement = f"DELETE FROM turns WHERE {condition}"
+        await self._connection.run(lambda db: db.execute(statement, (value,)).close(), erases=True)

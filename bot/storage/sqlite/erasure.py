@@ -1,12 +1,23 @@
-"""Erasure of questions, people and old entries in SQLite."""
+"""Erasure of questions, people and old entries in SQLite.
 
+Much is erased in batches, between which questions go. Erased bytes are overwritten in the file, and the WAL, which holds
+earlier copies of its pages, is emptied: at once where somebody has asked for it, and soon after everything else by `scrub`.
+"""
+
+import asyncio
 import sqlite3
 import time
 
+from bot.core.errors import StorageError
 from bot.core.messages import Address
 from bot.storage.base import Forgotten
-from bot.storage.sqlite.connection import Connection
+from bot.storage.sqlite.connection import Connection, Work
 from bot.storage.sqlite.rows import ERASED, KEY
+
+_BATCH = 500  # rows, which take some 20 milliseconds
+# How often, and how far apart in seconds, the emptying of the WAL is tried while another process reads.
+_TRIES = 20
+_BETWEEN_TRIES = 0.25
 
 
 class SqliteErasure:
@@ -29,46 +40,70 @@ class SqliteErasure:
             db.execute("DELETE FROM feedback WHERE platform = ? AND reference = ?", (address.platform, reference))
             return int(entry)
 
-        return await self._connection.run(write)
+        return await self._connection.run(write, erases=True)
 
-    async def take_parts(self, entry: int) -> list[str]:
+    async def take_parts(self, entry: int, address: Address) -> list[str]:
         def write(db: sqlite3.Connection) -> list[str]:
             messages = db.execute("DELETE FROM parts WHERE question = ? RETURNING part, message", (entry,)).fetchall()
-            key = db.execute("SELECT platform, chat, message FROM questions WHERE id = ?", (entry,)).fetchone()
-            db.execute(f"DELETE FROM turns WHERE {KEY}", key)  # the engine may have been quicker than the withdrawal
+            # The engine may have been quicker than the withdrawal.
+            db.execute(f"DELETE FROM turns WHERE {KEY}", address.key)
             return [message for _, message in sorted(messages) if message is not None]
 
-        return await self._connection.run(write)
+        return await self._connection.run(write, erases=True)
 
     async def forget_author(self, platform: str, author: str) -> Forgotten:
-        def write(db: sqlite3.Connection) -> Forgotten:
-            whose = (platform, author)
-            db.execute(
-                "DELETE FROM parts WHERE question IN (SELECT id FROM questions WHERE platform = ? AND author = ?)",
-                whose,
-            )
-            questions = db.execute(
-                f"UPDATE questions SET {ERASED}, revision = revision + 1, done_at = coalesce(done_at, accepted_at) "
-                "WHERE platform = ? AND author = ?",
-                whose,
-            )
-            turns = db.execute("DELETE FROM turns WHERE platform = ? AND author = ?", whose)
-            feedback = db.execute("DELETE FROM feedback WHERE platform = ? AND author = ?", whose)
-            return Forgotten(questions.rowcount, turns.rowcount, feedback.rowcount)
-
-        return await self._connection.run(write)
+        theirs = "platform = ? AND author = ?", (platform, author)
+        erased = f"{ERASED}, revision = revision + 1, done_at = coalesce(done_at, accepted_at)"
+        forgotten = Forgotten(
+            questions=await self._erase_questions(*theirs, erased=erased),
+            turns=await self._delete("turns", *theirs),
+            feedback=await self._delete("feedback", *theirs),
+        )
+        for _ in range(_TRIES):
+            if await self.scrub(rewrite=True):
+                return forgotten
+            await asyncio.sleep(_BETWEEN_TRIES)
+        raise StorageError(
+            "It is erased from the journal, but not yet from the log beside it (journal.sqlite3-wal), because another program "
+            "reads the journal. This is tried again all the time; to see that it is done, ask for it again later."
+        )
 
     async def erase_older(self, than: float, *, keys_older_than: float) -> None:
-        def write(db: sqlite3.Connection) -> None:
-            db.execute(
-                "DELETE FROM parts WHERE question IN (SELECT id FROM questions WHERE question IS NOT NULL AND done_at <= ?)",
-                (than,),
-            )
-            db.execute(f"UPDATE questions SET {ERASED} WHERE question IS NOT NULL AND done_at <= ?", (than,))
-            db.execute("DELETE FROM feedback WHERE at <= ?", (than,))
-            db.execute("DELETE FROM questions WHERE question IS NULL AND done_at <= ?", (keys_older_than,))
+        await self._erase_questions("question IS NOT NULL AND done_at <= ?", (than,))
+        await self._delete("feedback", "at <= ?", (than,))
+        await self._delete("questions", "question IS NULL AND done_at <= ?", (keys_older_than,))
 
-        await self._connection.run(write)
+    async def scrub(self, *, rewrite: bool = False) -> bool:
+        return await self._connection.scrub(rewrite=rewrite)
 
     async def reclaim(self) -> int:
         return await self._connection.reclaim()
+
+    async def _erase_questions(self, condition: str, values: tuple[object, ...], *, erased: str = ERASED) -> int:
+        """Erase the questions that meet a condition, with their parts. Returns their number."""
+        batch = f"SELECT id FROM questions WHERE {condition} LIMIT {_BATCH}"
+
+        def write(db: sqlite3.Connection) -> int:
+            db.execute(f"DELETE FROM parts WHERE question IN ({batch})", values)
+            return db.execute(f"UPDATE questions SET {erased} WHERE id IN ({batch})", values).rowcount
+
+        return await self._in_batches(write)
+
+    async def _delete(self, table: str, condition: str, values: tuple[object, ...]) -> int:
+        """Delete the rows of a table that meet a condition. Returns their number."""
+        key = {"feedback": "platform, reference, author"}.get(table, "id")
+        batch = f"SELECT {key} FROM {table} WHERE {condition} LIMIT {_BATCH}"
+        statement = f"DELETE FROM {table} WHERE ({key}) IN ({batch})"
+        return await self._in_batches(lambda db: db.execute(statement, values).rowcount)
+
+    async def _in_batches(self, write: Work[int]) -> int:
+        """Do the work, each time in a transaction of its own, until it has erased less than a batch. Returns how much it was.
+
+        `scrub` and the next durable write make it last; until then a power failure may bring it back.
+        """
+        erased = _BATCH
+        total = 0
+        while erased >= _BATCH:
+            erased = await self._connection.run(write, durable=False, erases=True)
+            total += erased
+        return total

@@ -19,6 +19,7 @@ from bot.storage.sqlite.history import SqliteHistory
 from bot.storage.sqlite.parts import SqliteParts
 from bot.storage.sqlite.platforms import SqlitePlatforms
 from bot.storage.sqlite.questions import SqliteQuestions
+from bot.storage.sqlite.rows import ERASED, fingerprint
 
 FILE = "journal.sqlite3"
 MIGRATIONS = (
@@ -108,6 +109,14 @@ MIGRATIONS = (
         at REAL NOT NULL
     );
     """,
+    f"""
+    INSERT INTO notes VALUES ('journal', 'salt', hex(randomblob(32)));
+    UPDATE questions SET {ERASED} WHERE question IS NULL;
+    DROP INDEX questions_by_author;
+    CREATE INDEX questions_by_author ON questions (platform, author) WHERE author IS NOT NULL;
+    CREATE INDEX questions_by_outcome ON questions (json_extract(answer, '$.outcome'), id) WHERE question IS NOT NULL;
+    CREATE INDEX feedback_not_helpful ON feedback (platform, reference) WHERE NOT helpful;
+    """,
 )
 
 
@@ -129,8 +138,14 @@ class SqliteJournal:
     @classmethod
     async def open(cls, folder: Path) -> Self:
         """Open the journal of a folder, made anew if there is none. Raises StorageError."""
-        connection = await Connection.open(folder / FILE, MIGRATIONS)
+        connection = await Connection.open(folder / FILE, MIGRATIONS, functions={"fingerprint": fingerprint})
         return cls(connection, await Connection.open(folder / FILE, read_only=True))
+
+    async def put_back(self) -> bool:
+        was_deleted = await self._connection.put_back()
+        if was_deleted:
+            await self._reader.reopen()
+        return was_deleted
 
     async def close(self) -> None:
         await self._reader.close()

@@ -29,7 +29,7 @@ from bot.storage.sqlite.connection import Connection
 from bot.storage.sqlite.passages import insert_file, read_all, read_files, read_passage, read_run, remove_files
 
 FILE = "index.sqlite3"
-_MIGRATIONS = (
+MIGRATIONS = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     INSERT INTO meta VALUES ('generation', 0);
@@ -81,7 +81,7 @@ class SqliteKnowledge:
     async def open(cls, folder: Path) -> Self:
         """Open the index of a folder, and create it if it is missing. Raises StorageError."""
         file = folder / FILE
-        writer = await Connection.open(file, _MIGRATIONS)
+        writer = await Connection.open(file, MIGRATIONS)
         return cls(writer, await Connection.open(file, read_only=True))
 
     async def close(self) -> None:

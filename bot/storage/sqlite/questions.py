@@ -7,7 +7,7 @@ import time
 from bot.core.messages import Address, Answer, Question, Superseded
 from bot.storage.base import Pending
 from bot.storage.sqlite.connection import Connection
-from bot.storage.sqlite.rows import ERASED, KEY, answer_from, question_from
+from bot.storage.sqlite.rows import ERASED, FINGERPRINTED, KEY, answer_from, each, question_from
 
 
 class SqliteQuestions:
@@ -17,32 +17,25 @@ class SqliteQuestions:
         self._connection = connection
 
     async def known(self, address: Address) -> bool:
-        def read(db: sqlite3.Connection) -> bool:
-            return db.execute(f"SELECT 1 FROM questions WHERE {KEY}", address.key).fetchone() is not None
-
-        return await self._connection.run(read)
+        return await self._connection.run(lambda db: _known(db, address))
 
     async def accept(self, question: Question) -> int | None:
         row = (*question.address.key, time.time(), json.dumps(question.to_json()), question.author)
 
         def write(db: sqlite3.Connection) -> int | None:
-            cursor = db.execute(
-                "INSERT INTO questions (platform, chat, message, accepted_at, question, author) "
-                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            if _known(db, question.address):
+                return None
+            return db.execute(
+                "INSERT INTO questions (platform, chat, message, accepted_at, question, author) VALUES (?, ?, ?, ?, ?, ?)",
                 row,
-            )
-            return cursor.lastrowid if cursor.rowcount else None
+            ).lastrowid
 
         return await self._connection.run(write)
 
     async def pending(self) -> list[Pending]:
         def read(db: sqlite3.Connection) -> list[Pending]:
-            rows = db.execute(
-                "SELECT id, question, answer, revision FROM questions WHERE done_at IS NULL ORDER BY id"
-            ).fetchall()
-            return [
-                Pending(row[0], question_from(row[1]), answer_from(row[2]) if row[2] else None, row[3]) for row in rows
-            ]
+            rows = db.execute("SELECT id, question, answer, revision FROM questions WHERE done_at IS NULL ORDER BY id")
+            return list(each(rows, _pending))
 
         return await self._connection.run(read)
 
@@ -86,4 +79,13 @@ class SqliteQuestions:
             if cursor.rowcount:
                 db.execute("DELETE FROM parts WHERE question = ? AND NOT (current AND ?)", (entry, keep))
 
-        await self._connection.run(write, durable=False)
+        await self._connection.run(write, durable=False, erases=not keep)
+
+
+def _pending(row: tuple[int, str, str | None, int]) -> Pending:
+    return Pending(row[0], question_from(row[1]), answer_from(row[2]) if row[2] else None, row[3])
+
+
+def _known(db: sqlite3.Connection, address: Address) -> bool:
+    statements = (f"SELECT 1 FROM questions WHERE {condition}" for condition in (KEY, FINGERPRINTED))
+    return any(db.execute(statement, address.key).fetchone() for statement in statements)

@@ -104,6 +104,7 @@ class HttpApplication:
             self.journal.answers,
             lambda texts: [len(text.split()) for text in texts],
             self.settings.http,
+            self.settings.limits,
             webhooks=self.webhooks,
             make_sites=self.make_sites,
             passages_of=self.passages_of,
