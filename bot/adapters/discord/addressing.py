@@ -66,6 +66,7 @@ class MessageReader:
                     "unasked": not (addressed or _opens_post(message) or _takes_part(message.channel, me)),
                     "thread": text[:_LONGEST_TITLE] if opens_thread else None,
                     "server": message.guild.id if message.guild else None,
+                    "parent": _parent(message.channel),
                     "asked": text[:_LONGEST_TITLE],  # named where the answer can't be sent to the channel
                 },
             ),
@@ -109,6 +110,13 @@ class MessageReader:
         if opens_thread:  # the thread will have the id of the message
             return thread_conversation(str(message.id))
         return self._threads.conversation(conversation_in(message.channel, message.author.id))
+
+
+def _parent(channel: object) -> int | None:
+    """Return the channel above a public thread, which may show what is said in it, or None."""
+    if not isinstance(channel, discord.Thread) or channel.is_private():
+        return None
+    return channel.parent_id if isinstance(channel.parent, discord.TextChannel) else None
 
 
 _WRITTEN = (discord.MessageType.default, discord.MessageType.reply)  # by people; other types report events

@@ -15,7 +15,7 @@ from bot.adapters.discord.addressing import PLATFORM, MessageReader
 from bot.adapters.discord.commands import HELP
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
-from bot.adapters.discord.places import MessageRefused, PlaceClosed
+from bot.adapters.discord.places import MessageRefused, PlaceClosed, QuestionGone
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import failure
 from bot.adapters.rates import Rate, ReplyLimits
@@ -134,7 +134,7 @@ class Incoming:
 
     async def _say_instead(self, message: discord.Message, text: str) -> None:
         """Reply with a hint or refusal, or with a reaction if the person or the channel got several lately."""
-        with suppress(discord.HTTPException, PlaceClosed, MessageRefused):
+        with suppress(discord.HTTPException, PlaceClosed, MessageRefused, QuestionGone):
             if self._refusals.take(message.channel.id, message.author.id):
                 await self._outbox.reply(message, text)
             else:
