@@ -31,8 +31,14 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 Info("knowledge_bot", "Which version runs.", registry=REGISTRY).info({"version": __version__})
 
-# --- questions
+# --- messages and questions
 
+MESSAGES = Counter(
+    "knowledge_bot_messages",
+    "Messages that a platform brought, by their outcome.",
+    ["platform", "outcome"],
+    registry=REGISTRY,
+)
 ACCEPTED = Counter("knowledge_bot_questions_accepted", "Questions taken in.", ["platform"], registry=REGISTRY)
 REFUSED = Counter(
     "knowledge_bot_questions_refused",

@@ -172,7 +172,7 @@ class DiscordServer:
 
     def guild(self, name: str = "server") -> Json:
         guild_id = self._id()
-        everyone = {"id": guild_id, "name": "@everyone", "permissions": str(2**40 - 1), "position": 0, **_ROLE}
+        everyone = {"id": guild_id, "name": "@everyone", "permissions": _ALL_BUT_ADMINISTRATOR, "position": 0, **_ROLE}
         role = {"id": self._id(), "name": "bot", "permissions": "0", "position": 1, **_ROLE}
         role |= {"managed": True, "tags": {"bot_id": self.me["id"]}}
         member = {"user": self.me, "roles": [role["id"]], "joined_at": _now(), "deaf": False, "mute": False, "flags": 0}
@@ -190,6 +190,11 @@ class DiscordServer:
         guild["channels"].append(channel)
         self.channels[channel["id"]] = channel
         return str(channel["id"])
+
+    def deny(self, channel: str, permissions: int) -> None:
+        """Take permissions away from everybody in a channel."""
+        denied = {"id": self.channels[channel]["guild_id"], "type": 0, "allow": "0", "deny": str(permissions)}
+        self.channels[channel]["permission_overwrites"] = [denied] if permissions else []
 
     def direct(self, user: Json) -> str:
         """The direct conversation with somebody."""
@@ -518,6 +523,15 @@ class DiscordServer:
                 return self.me
             case ("GET", "oauth2", "applications", "@me"):
                 return self._application()
+            case ("GET", "users", "@me", "guilds"):
+                fields = {"icon": None, "owner": False, "permissions": "0", "features": []}
+                return [{"id": guild["id"], "name": guild["name"], **fields} for guild in self.guilds.values()]
+            case ("GET", "guilds", guild):
+                return {key: value for key, value in self.guilds[guild].items() if key not in ("channels", "members")}
+            case ("GET", "guilds", guild, "channels"):
+                return self.guilds[guild]["channels"]
+            case ("GET", "guilds", guild, "members", _):
+                return self.guilds[guild]["members"][0]
             case ("GET", "gateway", "bot"):
                 limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
                 return {"url": self.gateway, "shards": 2, "session_start_limit": limit}
@@ -807,6 +821,7 @@ class DiscordServer:
         return str(cls._last_id)
 
 
+_ALL_BUT_ADMINISTRATOR = str(2**40 - 1 - (1 << 3))
 _ROLE = {"color": 0, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
 
 

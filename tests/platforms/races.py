@@ -1,7 +1,7 @@
 """Races: people act on both platforms while each call and each answer is held back until chance lets it through.
 
-A `Sequence` tries one order: questions, double taps, edits, deletions, stops, threads that are closed, connections that break and
-restarts, between the two ends of every call that sends something. Then all is let through, and the books must balance: one
+A `Sequence` tries one order: questions, double taps, edits, deletions, stops, threads that are closed, connections that break
+and restarts, between the two ends of every call that sends something. Then all is let through, and the books must balance: one
 answer to the last form of each question that stands, nothing for a deleted one. The same seed makes the same choices; what the
 sockets and the disk make of them differs a little from run to run.
 """
@@ -10,6 +10,7 @@ import asyncio
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -242,18 +243,19 @@ class Sequence:
     house: House
     seed: int
     numbers: Iterator[int]
-    steps: int = 20
+    steps: int = 25
     asked: list[Asked] = field(default_factory=list)
     done: list[str] = field(default_factory=list)  # the steps, to be read when the books don't balance
 
     def __post_init__(self) -> None:
-        self._chance = random.Random(self.seed)  # noqa: S311
+        self._chance = random.Random(self.seed)
         guild = self.house.guild
         self._ann, self._cem = self.house.discord.user("ann"), self.house.telegram.person("Cem")
         self._channel = self.house.discord.channel(guild, f"channel-{self.seed}")
         self._direct = self.house.discord.direct(self._ann)
         self._group = self.house.telegram.group(f"group {self.seed}")
         self._private = self.house.telegram.private(self._cem)
+        self._lossy = False  # what buttons show may come twice
 
     async def run(self) -> list[str]:
         """Do the steps, and return what is wrong afterwards."""
@@ -274,10 +276,18 @@ class Sequence:
     def _acts(self) -> list[Callable[[], object]]:
         """What may happen next, each as often as it is likely."""
         asking = [self._mentions, self._writes, self._commands, self._asks_telegram, self._asks_group]
-        changing = [self._edits, self._deletes, self._edits, self._deletes, self._stops, self._taps, self._closes_thread]
+        changing = [
+            self._edits,
+            self._deletes,
+            self._edits,
+            self._deletes,
+            self._stops,
+            self._taps,
+            self._closes_thread,
+        ]
         breaking = [self._loses_connection, self._loses_session, self._loses_answer, self._restarts]
         rare = [self._chance.choice(breaking)] if self._chance.random() < 0.3 else []
-        return [*asking, *changing, *rare, *[self._lets] * 12]  # type: ignore[list-item]
+        return [*asking, *changing, self._taps, *rare, *[self._lets] * 15]  # type: ignore[list-item]
 
     async def _lets(self) -> None:
         self.house.turnstile.let_one(self._chance)
@@ -378,6 +388,7 @@ class Sequence:
         if shown:
             message = self._chance.choice(shown)
             names = [b["label"] for row in message["components"] for b in row["components"] if b["label"] != "Stop"]
+            names += ["Share"] * 3 * ("Share" in names)
             if names:
                 twice = self._chance.random() < 0.5
                 await self.house.discord.press(message, self._chance.choice(names), self._ann, twice=twice)
@@ -402,6 +413,7 @@ class Sequence:
         await self.house.discord.connected()
 
     async def _loses_answer(self) -> None:
+        self._lossy = True
         if self._chance.random() < 0.5:
             method = self._chance.choice(("sendMessage", "editMessageText"))
             self.house.telegram.break_next(method, "lost", applies=lambda call: "draft: " not in call["text"])
@@ -410,6 +422,7 @@ class Sequence:
 
     async def _restarts(self) -> None:
         self._untold()
+        self._lossy = True
         for asked in self.asked:
             asked.restarted = True
         await self.house.close()
@@ -428,7 +441,9 @@ class Sequence:
         return [self._channel, self._direct, *self._threads()]
 
     def _threads(self) -> list[str]:
-        messages = [asked.source["id"] for asked in self.asked if isinstance(asked.source, dict) and "id" in asked.source]
+        messages = [
+            asked.source["id"] for asked in self.asked if isinstance(asked.source, dict) and "id" in asked.source
+        ]
         return [message for message in messages if message in self.house.discord.channels]
 
     def _wrong(self) -> Iterator[str]:
@@ -438,19 +453,54 @@ class Sequence:
                 yield from self._wrong_after_deletion(asked, said)
             else:
                 yield from self._wrong_beside(asked, said)
+        on_discord = [asked for asked in self.asked if isinstance(asked.where, str)]
+        yield from self._wrong_about_stopping(on_discord)
+        for chat in (self._private, self._group):
+            yield from self._wrong_about_stopping([asked for asked in self.asked if asked.where is chat])
+            yield from self._wrong_about_taps(chat)
+
+    def _wrong_about_stopping(self, together: list[Asked]) -> Iterator[str]:
+        """Each question without an answer was stopped, and says so; `together`: those in the same places."""
+        unanswered = [
+            asked
+            for asked in together
+            if not asked.deleted_at and asked.stopped and not any("re: " in text for text in self._said_to(asked))
+        ]
+        texts = (
+            together[0].where.texts if together and isinstance(together[0].where, Chat) else self._texts_on_discord()
+        )
+        stopped = [text for text in texts if "Stopped." in text and _MARKED not in text]
+        if len(stopped) < len(unanswered):
+            yield f"one of {[asked.text for asked in unanswered]}: lost, {len(stopped)} were stopped"
+        if len(stopped) > len(unanswered) and not any(asked.deleted_at for asked in together):
+            yield f"{len(stopped)} say that they were stopped, {len(unanswered)} have no answer"
+
+    def _wrong_about_taps(self, chat: Chat) -> Iterator[str]:
+        """What a button shows below an answer, it shows once."""
+        mine = {message["message_id"] for message in chat.from_bot}
+        shown = Counter(
+            (message["reply_to_message"]["message_id"], message["text"])
+            for message in chat.from_bot
+            if message.get("reply_to_message", {}).get("message_id") in mine
+        )
+        if not self._lossy and (twice := [text for text, count in shown.items() if count > 1]):
+            yield f"shown twice: {twice}"
 
     def _wrong_beside(self, asked: Asked, said: list[str]) -> Iterator[str]:
         """What is wrong about the answer to a question that stands."""
         if isinstance(asked.source, Interaction) and asked.source.response is None:
             return  # Discord has told the person that no bot was there
-        answers = [text for text in said if "re: " in text]
+        shared = [text for text in said if f"ann: q{asked.number}v" in text]
+        answers = [text for text in said if "re: " in text and text not in shared]
         clean = [text for text in answers if _MARKED not in text]
         if (drafts := [text for text in said if "draft: " in text]) and not asked.restarted:
             yield f"{asked.text}: left over {drafts}"
         if any(asked.text not in text for text in answers):
             yield f"{asked.text}: answered in an earlier form {answers}"
-        if not answers and not asked.stopped:
+        if not answers and not asked.stopped:  # those that were stopped are counted
             yield f"{asked.text}: lost"
+        if len(shared) > 1 and not asked.restarted:
+            yield f"{asked.text}: shared twice {shared}"
         if len(clean) > 1:
             yield f"{asked.text}: doubled {answers}"
 
@@ -480,7 +530,11 @@ class Sequence:
         if isinstance(asked.where, Chat):
             yield from asked.where.texts
             return
-        if isinstance(asked.source, Interaction) and asked.source.ephemeral:
-            yield from (m["content"] for m in (asked.source.message, *asked.source.followups) if m)
+        yield from self._texts_on_discord()
+
+    def _texts_on_discord(self) -> Iterator[str]:
+        for asked in self.asked:
+            if isinstance(asked.source, Interaction) and asked.source.ephemeral:
+                yield from (m["content"] for m in (asked.source.message, *asked.source.followups) if m)
         for channel in self._places():
             yield from (message["content"] for message in self.house.discord.from_bot(channel))

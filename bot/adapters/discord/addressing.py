@@ -7,6 +7,7 @@ import discord
 
 from bot.adapters.attention import looks_like_a_question
 from bot.adapters.discord.threads import RefusedThreads
+from bot.adapters.outcomes import MessageOutcome
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
 from bot.storage.base import AnswerStore, PlatformStore
@@ -32,20 +33,20 @@ class MessageReader:
         self._threads = threads
         self._settings = settings
 
-    async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | None:
-        """Return the question that a message asks the bot `me`, or None if the message doesn't address the bot.
+    async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | MessageOutcome:
+        """Return the question that a message asks the bot `me`, or the reason why it asks none.
 
         The text of the question is empty if the message only mentions the bot.
         """
         if message.author.bot or message.webhook_id or message.type not in _WRITTEN:
-            return None
+            return MessageOutcome.WRITTEN_BY_BOT
         followed = await self._followed(message, me)
         addressed = message.guild is None or _mentions(message, me) or followed is not None or _replies_to(message, me)
         policy = await self.policy(message.channel) if message.guild is not None else Policy.ALWAYS
-        if policy is Policy.OFF or (
-            not addressed and not (_says_something(message) and _may_answer(message, policy, me))
-        ):
-            return None
+        if policy is Policy.OFF:
+            return MessageOutcome.CHAT_OFF
+        if not addressed and not (_says_something(message) and _may_answer(message, policy, me)):
+            return MessageOutcome.NOT_ADDRESSED
         text, replied_to = _text(message, me), followed.text if followed else _replied_text(message, me)
         if not text and replied_to and not followed:  # "@bot" below somebody's question
             text, replied_to = replied_to, None

@@ -1,8 +1,8 @@
-"""The places that accept messages: a channel, other places than that of the question, and an interaction until its token expires.
+"""The places that accept messages: a channel, others than that of the question, and an interaction until its token expires.
 
 A message in a channel carries a nonce that is derived from its question and its answer, so that Discord drops a repeated send
-within a few minutes. A response to an interaction is edited, which may be repeated. An archived thread is reopened, unless it is
-locked. A place that refuses the bot raises PlaceClosed; one that refuses a message, or its file, raises MessageRefused or
+within a few minutes. A response to an interaction is edited, which may be repeated. An archived thread is reopened, unless it
+is locked. A place that refuses the bot raises PlaceClosed; one that refuses a message, or its file, raises MessageRefused or
 FileRefused; and a reply to a message that was deleted raises QuestionGone.
 """
 
@@ -95,14 +95,14 @@ class Place(Protocol):
 
 
 class ForbiddenChannels:
-    """Channels that have refused the bot lately. An entry expires after an hour."""
+    """Channels that have refused the bot lately. An entry expires after an hour, or with the bot's timeout."""
 
     def __init__(self) -> None:
         self._until: dict[int, float] = {}
 
-    def add(self, channel: int) -> None:
-        """Add a channel for an hour."""
-        self._until[channel] = time.monotonic() + _FORBIDDEN_FOR
+    def add(self, channel: int, seconds: float = _FORBIDDEN_FOR) -> None:
+        """Add a channel for some time, at most an hour."""
+        self._until[channel] = time.monotonic() + min(seconds, _FORBIDDEN_FOR)
 
     def discard(self, channel: int) -> None:
         """Remove a channel, because it has changed."""
@@ -201,11 +201,12 @@ class InChannel:
             yield
         except discord.Forbidden as error:
             if closing and error.code in (_MISSING_ACCESS, _MISSING_PERMISSIONS):
-                missing = missing_permissions(self._client.get_channel(self.number))
+                channel = self._client.get_channel(self.number)
+                missing = missing_permissions(channel)
                 _log.warning(
                     "the bot may not write in a channel and leaves it alone", channel=self.number, missing=missing
                 )
-                self._forbidden.add(self._channel.id)
+                self._forbidden.add(self.number, _timeout_left(channel) or _FORBIDDEN_FOR)
             raise PlaceClosed("the bot may not write in this channel") from error
         except discord.NotFound as error:
             raise PlaceGone("the channel is gone") from error
@@ -344,14 +345,41 @@ def token_lives(taken_at: float) -> bool:
     return time.time() - taken_at < _TOKEN_LIVES
 
 
-def missing_permissions(channel: object) -> str:
-    """Return the names of the permissions that the bot lacks for answering in a channel; empty where they are not known."""
-    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread) or channel.guild.me is None:
+def missing_permissions(channel: object, me: discord.Member | None = None, *, threads: bool = False) -> str:
+    """Return the names of the permissions that the bot lacks for answering in a channel; empty where they are not known.
+
+    `me`: the bot as a member of the server, if the library doesn't know it. `threads`: it opens threads for its answers.
+    """
+    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
         return ""
-    allowed = channel.permissions_for(channel.guild.me)
-    sending = "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
-    missing = (name for name in ("view_channel", sending, "read_message_history") if not getattr(allowed, name))
-    return ", ".join(name.replace("_", " ").title() for name in missing)
+    if (me := me or channel.guild.me) is None:
+        return ""
+    allowed = channel.permissions_for(me)
+    names = [name for name in _needed(channel, threads=threads) if not getattr(allowed, name)]
+    if "send_messages" in names:  # without it the library counts the others as missing too
+        names = [name for name in names if name != "attach_files"]
+    missing = ", ".join(name.replace("_", " ").title() for name in names)
+    return f"{missing} (a timeout takes them away)" if missing and me.is_timed_out() else missing
+
+
+def _timeout_left(channel: object) -> float:
+    """Return for how many seconds the bot is timed out in the server of a channel; nothing tells it of the end."""
+    me = channel.guild.me if isinstance(channel, discord.abc.GuildChannel | discord.Thread) else None
+    until = me.timed_out_until if me is not None else None
+    return max(0.0, (until - discord.utils.utcnow()).total_seconds()) if until is not None else 0.0
+
+
+def _needed(channel: object, *, threads: bool) -> Iterator[str]:
+    """The library's names of the permissions for answering in a channel."""
+    yield "view_channel"
+    if isinstance(channel, discord.Thread | discord.ForumChannel):
+        yield "send_messages_in_threads"
+    elif not isinstance(channel, discord.CategoryChannel):
+        yield "send_messages"
+        if threads and isinstance(channel, discord.TextChannel):
+            yield from ("create_public_threads", "send_messages_in_threads")
+    if not isinstance(channel, discord.CategoryChannel):
+        yield from ("read_message_history", "attach_files")
 
 
 def nonce_of(*names: object) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from telegram import Bot, Message
 
+from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller, Command, asked_in, is_unasked, replied_text, replies_to
 from bot.adapters.telegram.chats import Chats
@@ -52,6 +53,7 @@ class Incoming:
         """
         policy = await self._chats.policy_for(message)
         if policy is Policy.OFF:
+            note_outcome(PLATFORM, MessageOutcome.CHAT_OFF)
             return
         text = command.rest if command else asked_in(message, self._bot.bot, policy)
         if command and not text:  # in reply to a message: the text of that is asked
@@ -62,6 +64,8 @@ class Incoming:
             await self._admit(message, question, edited=edited)
         elif text is not None and not edited and (message.effective_attachment or command or not caller.private):
             self._replies.say(message, _TEXT_ONLY if caller.private else _HINT)
+        else:
+            note_outcome(PLATFORM, MessageOutcome.NOT_ADDRESSED if text is None else MessageOutcome.NO_WORDS)
 
     async def stop(self, conversation: str) -> bool:
         """Stop the question of a conversation that is in work; those behind it stay. Returns False if none is."""
@@ -108,26 +112,30 @@ class Incoming:
         """Revise or accept a question, or reply with the reason why it isn't accepted."""
         try:
             if edited and await self._admission.revise(question):
+                note_outcome(PLATFORM, MessageOutcome.ACCEPTED)
                 return
             if question.address.details["late"] and self._settings.stale_questions == "close":
-                if not await self._journal.questions.known(question.address):
+                if await self._journal.questions.known(question.address):
+                    note_outcome(PLATFORM, MessageOutcome.REPEATED)
+                else:
                     self._replies.say(message, _CLOSED)
                 return
-            await self._accept(question, _asked_at(message, edited=edited))
+            accepted = await self._accept(question, _asked_at(message, edited=edited))
+            note_outcome(PLATFORM, MessageOutcome.ACCEPTED if accepted else MessageOutcome.REPEATED)
         except (EngineBusy, RateLimited) as refusal:
             self._replies.say(message, str(refusal))
 
-    async def _accept(self, question: Question, asked_at: datetime) -> None:
+    async def _accept(self, question: Question, asked_at: datetime) -> bool:
         """Accept a question. While the queue is full, one of a backlog or from before the bot was ready waits for room.
 
-        Telegram keeps the updates behind it meanwhile. Raises EngineBusy for any other question, and RateLimited.
+        Telegram keeps the updates behind it meanwhile. Returns False if the message was accepted before. Raises EngineBusy for
+        any other question, and RateLimited.
         """
         while True:
             if not self._admission.ready:
                 self._not_ready_at = time.time()
             try:
-                await self._admission.accept(question)
-                return
+                return await self._admission.accept(question)
             except EngineBusy:
                 if not question.address.details["late"] and asked_at.timestamp() > self._not_ready_at:
                     raise

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.discord_load import Crowd
 from bot.core.messages import Answer, Outcome, Policy
 from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, silence, suggested
+from tests.platforms.outcomes import outcomes
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 
@@ -353,6 +354,44 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
         await bot.dispatcher.idle()
     texts = [message["content"].split("\n")[0] for message in (*server.from_bot(channel), *server.from_bot(direct))]
     assert texts == ["re: before?", "re: missed?", "re: direct before?", "re: direct missed?"]
+
+
+async def test_what_was_edited_while_the_bot_was_away_is_answered_in_its_last_form(running, server, channel, ann):
+    """In place of the answer to the words before."""
+    async with running() as bot:
+        asked = await server.say(channel, "@bot which pump?", ann)
+        await first(server, channel)
+        await bot.dispatcher.idle()
+        await server.until(lambda: bot.adapter.trouble is None)
+    await server.edit(asked, "@bot which hose?")
+    async with running():
+        await server.until(lambda: server.from_bot(channel)[0]["content"].startswith("re: which hose?"))
+    assert len(server.from_bot(channel)) == 1
+
+
+async def test_no_message_disappears_without_an_outcome(bot, server, channel, ann):
+    """Each is counted once: what becomes a question, what gets a reply, and what gets none, with the reason."""
+    before = outcomes("discord")
+    cem = server.user("cem")
+    await server.say(channel, "@bot how hot?", ann, twice=True)
+    await server.say(channel, "well, hello there", ann)
+    await server.say(channel, "@bot how hot?", server.user("other bot", bot=True))
+    for _ in range(2):
+        await server.say(channel, "@bot", cem)
+    await server.say(server.direct(ann), "how deep?", ann)
+    await first(server, channel, 2)
+    await first(server, server.direct(ann))
+    await server.until(lambda: server.count("PUT", "/@me"))
+    await asyncio.sleep(0.05)
+    # The bot's own messages come to it too: two answers and a hint.
+    assert outcomes("discord") - before == {
+        "accepted": 2,
+        "repeated": 1,
+        "not_addressed": 1,
+        "written_by_bot": 4,
+        "replied": 1,
+        "person_limited": 1,
+    }
 
 
 @pytest.mark.parametrize("shard", [0, 1])

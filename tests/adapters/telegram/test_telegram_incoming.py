@@ -10,6 +10,7 @@ from telegram_application import until
 from bot.adapters.rates import Rate
 from bot.adapters.telegram import flood, incoming, progress, updates
 from bot.core.messages import Policy
+from tests.platforms.outcomes import outcomes
 from tests.platforms.telegram_server import ANONYMOUS_ADMIN, AS_CHANNEL, BOT, SERVICE
 
 pytestmark = pytest.mark.usefixtures("quick_chats")
@@ -416,3 +417,37 @@ async def test_a_late_repetition_of_an_answered_question_is_no_late_question(ser
         await application.start()
         await application.quiet()
         assert len(chat.texts) == 1
+
+
+async def test_no_message_disappears_without_an_outcome(server, application, ann, bob):
+    """Each is counted once: what becomes a question, what gets a reply, and what gets none, with the reason."""
+    server.privacy = False
+    before, group, private = outcomes("telegram"), server.group(), server.private(ann)
+    server.says(private, ann, "how hot?")
+    server.edits(private, private.messages[1], "how hot?")
+    server.says(group, ann, "well, hello there")
+    server.says(group, bob, "/ask@another_bot how?")
+    server.says(group, bob, "/weather")
+    for _ in range(4):
+        server.says(group, bob, "@keeper_bot")
+    server.sends_photo(private, ann)
+    server.says(group, {**bob, "is_bot": True}, "@keeper_bot how?")
+    await application.quiet()
+    assert outcomes("telegram") - before == {
+        "accepted": 1, "repeated": 1, "not_addressed": 1, "for_another_bot": 1, "unknown_command": 1, "replied": 4,
+        "person_limited": 1, "written_by_bot": 1,
+    }  # fmt: skip
+    assert "1 hint or refusal left out" in application.adapter.describe()
+
+
+async def test_the_answer_to_a_question_that_was_deleted_is_not_sent(server, application, ann):
+    """No bot is told of deletions on Telegram, but nobody can reply to a message that is gone."""
+    group = server.group()
+    application.engine.may_answer.clear()
+    asked = server.says(group, ann, "/ask how hot?")
+    await until(lambda: application.engine.asked)
+    del group.messages[asked["message_id"]]
+    application.engine.may_answer.set()
+    await application.quiet()
+    assert group.texts == []
+    assert application.dispatcher.counts["undelivered"] == 1
