@@ -1,8 +1,8 @@
 """Takes in messages, their edits and deletions, and the messages of an absence."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
@@ -19,6 +19,7 @@ from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import failure
 from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.rates import Rate, ReplyLimits
+from bot.core import clock
 from bot.core.errors import EngineBusy, RateLimited, StorageError
 from bot.core.messages import Address, Question
 from bot.core.settings import DiscordSettings
@@ -26,6 +27,7 @@ from bot.questions.admission import Admission
 from bot.storage.base import PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
+_LONGEST_REPLAY = 600.0  # seconds; older events aren't replayed to a session that goes on
 _LATE_EDIT = 900.0  # seconds after which an edit makes no new question
 # Hints and refusals in words, to one person and in one channel; a reaction takes the place of the others. Discord takes five
 # messages in five seconds in a channel, and the answers wait for each of them.
@@ -109,6 +111,8 @@ class Incoming:
             return rendering.escaped(failure(error)) if certain else MessageOutcome.FAILED
         if isinstance(question, MessageOutcome):
             return question
+        if not missed:
+            question = replace(question, received_at=clock.asked_at(question.received_at, _LONGEST_REPLAY))
         try:
             if message.guild is None:
                 await self._remember_direct(message.channel.id)
@@ -127,7 +131,7 @@ class Incoming:
             return MessageOutcome.NO_WORDS if edited else HELP
         if edited and await self._admission.revise(question):
             return MessageOutcome.ACCEPTED
-        if edited and not missed and (discord.utils.utcnow() - message.created_at).total_seconds() > _LATE_EDIT:
+        if edited and not missed and _seconds_until_edit(message) > _LATE_EDIT:
             return MessageOutcome.LATE_EDIT
         return MessageOutcome.ACCEPTED if await self._admission.accept(question) else MessageOutcome.REPEATED
 
@@ -160,8 +164,11 @@ class Incoming:
 
         Those that were taken in before are in the journal, and are not accepted again.
         """
-        now, looked_at = time.time(), 0
-        missed = {shard: at for shard, at in missed_since.items() if 0 < now - at <= self._settings.catch_up_seconds}
+        now, looked_at = clock.now(), 0
+        longest = self._settings.catch_up_seconds
+        # A time in the future is due to a clock that was set back since; how long the absence was isn't known then.
+        since = {shard: at if at <= now else now - longest for shard, at in missed_since.items()}
+        missed = {shard: at for shard, at in since.items() if longest and now - at <= longest}
         for shard, at in missed.items():
             after = datetime.fromtimestamp(at - _SILENCE_UNNOTICED, UTC)
             for channel in await self._channels(shard, after):
@@ -195,6 +202,10 @@ class Incoming:
         chats = await self._direct_chats()
         if chat not in chats:
             await self._store.set_note(PLATFORM, _DIRECT, " ".join(map(str, [*chats, chat][-_MOST_DIRECT:])))
+
+
+def _seconds_until_edit(message: discord.Message) -> float:
+    return ((message.edited_at or message.created_at) - message.created_at).total_seconds()
 
 
 def _channels_with_news(client: discord.Client, shard: int, after: datetime) -> Sequence[discord.abc.Messageable]:

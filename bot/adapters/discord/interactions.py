@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 import discord
 
@@ -14,6 +13,7 @@ from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import InInteraction, MessageRefused, PlaceClosed
 from bot.adapters.discord.responses import defer, failure, respond
 from bot.adapters.recent import Recent
+from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
@@ -129,11 +129,11 @@ def _question(interaction: Interaction, text: str, conversation: str, *, private
                 "kind": "interaction",
                 "application": interaction.application_id,
                 "token": interaction.token,
-                "taken_at": interaction.created_at.timestamp(),
+                "taken_at": clock.now(),
                 "private": private,
                 "author": interaction.user.id,
                 "question": text,
             },
         ),
-        received_at=datetime.now(UTC),
+        received_at=clock.utc_now(),
     )

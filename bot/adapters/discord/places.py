@@ -20,6 +20,7 @@ import structlog
 
 from bot.adapters.discord.rendering import LONGEST_MESSAGE
 from bot.adapters.layout import utf16_length
+from bot.core import clock
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -342,7 +343,7 @@ def _reference_is_gone(error: discord.HTTPException) -> bool:
 
 def token_lives(taken_at: float) -> bool:
     """Whether the token of an interaction that came at `taken_at` (seconds since the epoch) is still valid."""
-    return time.time() - taken_at < _TOKEN_LIVES
+    return clock.now() - taken_at < _TOKEN_LIVES
 
 
 def missing_permissions(channel: object, me: discord.Member | None = None, *, threads: bool = False) -> str:

@@ -7,7 +7,6 @@ come back for the answer, even after a restart: its question is always finished,
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -15,6 +14,7 @@ import structlog
 from fastapi import Header, Request
 
 from bot.adapters.http.bodies import require_short
+from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Outcome, Question, Turn, Update
 from bot.core.settings import HttpSettings
@@ -118,7 +118,7 @@ class Requests:
             conversation=conversation or f"{PLATFORM}:{message}",
             author=user,
             address=Address(PLATFORM, user, f"key:{key}" if key else message, {"keyed": key is not None}),
-            received_at=datetime.now(UTC),
+            received_at=clock.utc_now(),
             earlier=earlier,
         )
         waiting = Waiting(question, keyed=key is not None)

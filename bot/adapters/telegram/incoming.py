@@ -1,7 +1,6 @@
 """Takes in messages: makes Questions of those that address the bot, and has them accepted or refused."""
 
 import asyncio
-import time
 from datetime import datetime
 
 from telegram import Bot, Message
@@ -12,6 +11,7 @@ from bot.adapters.telegram.addressing import Caller, Command, asked_in, is_unask
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Sent, message_key, topic_of
 from bot.adapters.telegram.replies import Replies
+from bot.core import clock
 from bot.core.errors import EngineBusy, RateLimited
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import TelegramSettings
@@ -20,6 +20,7 @@ from bot.storage.base import Journal
 
 # Seconds between the tries to have a question of a backlog accepted while the queue is full.
 _BACKLOG_PAUSE = 0.5
+_KEPT = 90_000.0  # seconds, a little more than the day for which the service keeps updates
 _STALE = 600.0  # seconds after which a question that waited while the bot was away counts as late
 _CLOSED = "I was away when you asked this. If it still matters, please ask again."
 _TEXT_ONLY = "I answer questions that are written. Just write one; /help says more."
@@ -84,7 +85,7 @@ class Incoming:
         details = {
             "topic": topic_of(message),
             "private": caller.private,
-            "late": time.time() - asked_at.timestamp() > _STALE,
+            "late": clock.now() - asked_at.timestamp() > _STALE,
             "author": caller.author,
             "unasked": unasked,
             "asked_in": caller.conversation,  # another one than the question's, if that follows up an answer to somebody else
@@ -133,7 +134,7 @@ class Incoming:
         """
         while True:
             if not self._admission.ready:
-                self._not_ready_at = time.time()
+                self._not_ready_at = clock.now()
             try:
                 return await self._admission.accept(question)
             except EngineBusy:
@@ -143,4 +144,4 @@ class Incoming:
 
 
 def _asked_at(message: Message, *, edited: bool) -> datetime:
-    return (message.edit_date if edited else None) or message.date
+    return clock.asked_at((message.edit_date if edited else None) or message.date, _KEPT)

@@ -1,8 +1,8 @@
 """Erasure of questions, people and old entries in SQLite."""
 
 import sqlite3
-import time
 
+from bot.core import clock
 from bot.core.messages import Address
 from bot.storage.base import Forgotten
 from bot.storage.sqlite.connection import Connection
@@ -23,7 +23,7 @@ class SqliteErasure:
             entry, reference = row
             db.execute(
                 f"UPDATE questions SET {ERASED}, revision = revision + 1, done_at = coalesce(done_at, ?) WHERE id = ?",
-                (time.time(), entry),
+                (clock.now(), entry),
             )
             db.execute(f"DELETE FROM turns WHERE {KEY}", address.key)
             db.execute("DELETE FROM feedback WHERE platform = ? AND reference = ?", (address.platform, reference))
