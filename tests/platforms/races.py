@@ -232,6 +232,11 @@ class Asked:
     restarted: bool = False  # a placeholder that was on its way may stand beside the answer
 
     @property
+    def in_doubt(self) -> bool:
+        """Whether the sending of an answer may have been cut off; Discord drops a repeated one."""
+        return self.restarted and isinstance(self.where, Chat)
+
+    @property
     def text(self) -> str:
         return f"q{self.number}v{self.version}"
 
@@ -493,6 +498,8 @@ class Sequence:
             return  # Discord has told the person that no bot was there
         shared = [text for text in said if f"ann: q{asked.number}v" in text]
         answers = [text for text in said if "re: " in text and text not in shared]
+        if asked.in_doubt:  # it may stand above the one that says that it was sent again, which was edited since
+            answers = [text for text in answers if asked.text in text] or answers
         clean = [text for text in answers if _MARKED not in text]
         if (drafts := [text for text in said if "draft: " in text]) and not asked.restarted:
             yield f"{asked.text}: left over {drafts}"
