@@ -414,6 +414,26 @@ async def test_each_shard_catches_up(running, server, ann, application, shard):
     assert replied_to == [missed["id"], later["id"]]
 
 
+async def test_a_clock_that_was_set_back_since_loses_nothing(running, server, channel, ann, application):
+    """By a day, while the bot was away, so that it seems to have been there tomorrow."""
+    await server.say(channel, "@bot missed?", ann, event=False)
+    await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time() + 86_400))
+    async with running():
+        await first(server, channel)
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+async def test_a_clock_that_is_set_anew_during_an_absence_loses_nothing(bot, server, channel, ann, monkeypatch, jump):
+    """The session ends, the clock jumps by a day, and what was asked meanwhile is answered."""
+    await server.until(lambda: bot.adapter.trouble is None)
+    await server.say(channel, "@bot missed?", ann, event=False)
+    there = time.time
+    monkeypatch.setattr("bot.core.clock.time.time", lambda: there() + jump)
+    await server.drop_gateway(resumable=False)
+    [answer] = await first(server, channel)
+    assert "was away" not in answer["content"]
+
+
 async def test_a_failing_history_keeps_no_other_channel_from_catching_up(
     running, server, guild, channel, ann, application, log
 ):
