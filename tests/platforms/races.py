@@ -46,7 +46,7 @@ _MARKED = "sent again"
 _HELD_BY_DISCORD = re.compile(r"(POST|PATCH|DELETE) .*(/messages|/callback|/webhooks|/threads|/channels/\d+$)")
 _HELD_BY_TELEGRAM = ("sendMessage", "editMessageText", "deleteMessage", "answerCallbackQuery")
 _TAKEN_IN = 2.0  # seconds after which an event has been taken in, also on a busy machine
-_PATIENCE = 20.0  # seconds until everything must have come to rest
+_PATIENCE = 60.0  # seconds until everything must have come to rest, also on a busy machine
 
 
 class Turnstile:
@@ -140,7 +140,11 @@ class House:
         self.dispatcher.register([self.on_discord, self.on_telegram])
         await self.dispatcher.resume()
         self._serving = asyncio.create_task(supervision.run_all([self.on_discord, self.on_telegram], {}, Health()))
-        await self.discord.connected()
+        await self.connected()
+
+    async def connected(self) -> None:
+        """Wait until the bot is connected to Discord."""
+        await self.discord.until(lambda: self.discord._sockets, _PATIENCE)
 
     async def close(self) -> None:
         """Stop the bot without any grace."""
@@ -149,7 +153,7 @@ class House:
         await self.dispatcher.close(0)
         await self.on_telegram.close()
         await self.journal.close()
-        await self.discord.until(lambda: not self.discord._sockets)
+        await self.discord.until(lambda: not self.discord._sockets, _PATIENCE)
 
     async def rest(self) -> None:
         """Let everything through, and wait until nothing more happens."""
@@ -415,7 +419,7 @@ class Sequence:
     async def _loses_session(self) -> None:
         self._untold()
         await self.house.discord.drop_gateway(4000, resumable=False)
-        await self.house.discord.connected()
+        await self.house.connected()
 
     async def _loses_answer(self) -> None:
         self._lossy = True
