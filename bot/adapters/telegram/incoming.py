@@ -6,6 +6,7 @@ from datetime import datetime
 from telegram import Bot, Message
 
 from bot.adapters.outcomes import MessageOutcome, note_outcome
+from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller, Command, asked_in, is_unasked, replied_text, replies_to
 from bot.adapters.telegram.chats import Chats
@@ -18,6 +19,7 @@ from bot.core.settings import TelegramSettings
 from bot.questions.admission import Admission
 from bot.storage.base import Journal
 
+_ALBUMS = 1000  # that are remembered
 # Seconds between the tries to have a question of a backlog accepted while the queue is full.
 _BACKLOG_PAUSE = 0.5
 _KEPT = 90_000.0  # seconds, a little more than the day for which the service keeps updates
@@ -45,6 +47,7 @@ class Incoming:
         self._journal = journal
         self._chats = chats
         self._replies = replies
+        self._albums = Recent[str, None](_ALBUMS)
         self._not_ready_at = 0.0  # when the bot was last seen getting ready, in seconds since the epoch
 
     async def take(self, message: Message, caller: Caller, command: Command | None, *, edited: bool) -> None:
@@ -60,13 +63,24 @@ class Incoming:
         if command and not text:  # in reply to a message: the text of that is asked
             text = replied_text(message) or ""
         if text:
+            self._note_album(message)
             unasked = command is None and is_unasked(message, self._bot.bot)
             question = await self._question(message, caller, text, unasked=unasked, edited=edited)
             await self._admit(message, question, edited=edited)
+        elif text is not None and self._note_album(message):
+            note_outcome(PLATFORM, MessageOutcome.NO_WORDS)
         elif text is not None and not edited and (message.effective_attachment or command or not caller.private):
             self._replies.say(message, _TEXT_ONLY if caller.private else _HINT)
         else:
             note_outcome(PLATFORM, MessageOutcome.NOT_ADDRESSED if text is None else MessageOutcome.NO_WORDS)
+
+    def _note_album(self, message: Message) -> bool:
+        """Note the album of a message. Returns whether another picture of it came before: an album gets one reply."""
+        album = message.media_group_id
+        known = album in self._albums
+        if album is not None:
+            self._albums[album] = None
+        return known
 
     async def stop(self, conversation: str) -> bool:
         """Stop the question of a conversation that is in work; those behind it stay. Returns False if none is."""

@@ -155,6 +155,74 @@ async def test_the_title_of_a_post_asks_where_its_message_is_a_picture(bot, serv
     assert bot.engine.asked[0].text == "Why is my water cold?"
 
 
+def _forwarded(text: str) -> dict[str, object]:
+    """The fields of a message that forwards another one."""
+    words = {
+        "type": 0,
+        "content": text,
+        "embeds": [],
+        "attachments": [],
+        "flags": 0,
+        "mentions": [],
+        "mention_roles": [],
+    }
+    words |= {"timestamp": "2026-01-01T00:00:00+00:00", "edited_timestamp": None, "components": [], "sticker_items": []}
+    return {
+        "message_snapshots": [{"message": words}],
+        "message_reference": {"type": 1, "message_id": "1", "channel_id": "1"},
+    }
+
+
+async def test_a_forwarded_question_is_asked(bot, server, channel, ann):
+    """Sent to the bot directly, or by "Answer this"."""
+    direct = server.direct(ann)
+    await server.say(direct, "", ann, **_forwarded("how hot?"))
+    await first(server, direct)
+    message = await server.say(channel, "", ann, **_forwarded("how deep?"))
+    asked = await server.menu(channel, ann, "Answer this", message)
+    await server.until(lambda: asked.message)
+    assert [question.text for question in bot.engine.asked] == ["how hot?", "how deep?"]
+
+
+async def test_a_long_paste_is_read(bot, server, ann):
+    """Discord's client makes a file of it. Other files are not opened, nor one that is too large."""
+    direct, text = server.direct(ann), "how hot? " * 300
+    paste = server.attach("message.txt", text.encode())["resolved"]["attachments"]
+    await server.say(direct, "", ann, attachments=list(paste.values()))
+    await first(server, direct)
+    other = server.attach("notes.txt", b"how deep?")["resolved"]["attachments"]
+    huge = server.attach("message.txt", b"x" * 200_000)["resolved"]["attachments"]
+    for files in (other, huge):
+        await server.say(direct, "", ann, attachments=list(files.values()))
+    await first(server, direct, 2)
+    assert [question.text for question in bot.engine.asked] == [text.strip()]
+
+
+async def test_what_a_proxy_repeats_is_answered_where_the_settings_say_so(running, server, channel, ann):
+    """A proxy writes by a webhook, as another author."""
+    proxied = {"webhook_id": "7", "application_id": "466378653216014359"}
+    async with running(proxies=[466378653216014359]) as bot:
+        await server.say(channel, "@bot how hot?", server.user("June", bot=True), **proxied)
+        await server.say(channel, "@bot how deep?", server.user("feed", bot=True), webhook_id="8", application_id="9")
+        await server.say(channel, "@bot how long?", ann)
+        await first(server, channel, 2)
+        assert {question.text for question in bot.engine.asked} == {"how hot?", "how long?"}
+
+
+async def test_one_person_who_asks_much_holds_up_nobody_in_a_channel(running, server, channel, ann):
+    """Of the messages that a channel takes, each person has one on its way at a time."""
+    server.message_limit = (5, 1.0)
+    async with running(limits={"author_questions": 0, "chat_questions": 0}):
+        for number in range(15):
+            await server.say(channel, f"@bot {number}?", ann)
+        asked = await server.say(channel, "@bot how hot?", server.user("cem"))
+        mine = await server.until(
+            lambda: [m for m in server.from_bot(channel) if str(m["message_reference"]["message_id"]) == asked["id"]],
+            15,
+        )
+        assert server.from_bot(channel).index(mine[0]) < 7
+
+
 async def test_a_channel_can_be_switched_off(bot, server, channel, ann, application):
     """Mentions are ignored there, and a command says why it isn't answered."""
     await application.stores.journal.platforms.set_policy("discord", channel, Policy.OFF)

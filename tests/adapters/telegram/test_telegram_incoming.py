@@ -151,6 +151,17 @@ async def test_captions_ask_too(server, application, ann):
     assert sorted(question.text for question in application.engine.asked) == ["what does it say?", "what is this?"]
 
 
+async def test_an_album_gets_one_reply(server, application, ann, bob):
+    """Its pictures come one by one, the caption with the first of them; one without a caption gets one hint."""
+    asked, silent = server.private(ann), server.private(bob)
+    for number in range(3):
+        server.sends_photo(asked, ann, "how hot?" if number == 0 else None, media_group_id="1")
+        server.sends_photo(silent, bob, media_group_id="2")
+    await application.quiet()
+    assert [len(asked.texts), len(silent.texts)] == [1, 1]
+    assert asked.texts[0].startswith("re: how hot?")
+
+
 async def test_a_slash_alone_makes_no_command(server, application, ann):
     """Nor does a path, with a link elsewhere in the message."""
     server.says(server.private(ann), ann, "/ what is https://example.org/ for?")
