@@ -500,7 +500,7 @@ class Sequence:
         """What is wrong about the answer to a question that stands."""
         if isinstance(asked.source, Interaction) and asked.source.response is None:
             return  # Discord has told the person that no bot was there
-        shared = [text for text in said if f"ann: q{asked.number}v" in text]
+        shared = [text for text in said if text.startswith("> ann")]  # by the button; others quote no name
         answers = [text for text in said if "re: " in text and text not in shared]
         if asked.in_doubt:  # it may stand above the one that says that it was sent again, which was edited since
             answers = [text for text in answers if asked.text in text] or answers
