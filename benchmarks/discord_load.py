@@ -1,12 +1,14 @@
 """Discord under load and under faults: the whole program against a local Discord, killed and started again meanwhile.
 
-    python benchmarks/discord_load.py [QUESTIONS] [KILLS] [ROUNDS]
+    python benchmarks/discord_load.py [--questions 2000] [--kills 5] [--rounds 5] [--sharded]
 
 Prints the time from a command to its deferral while the engine is busy, the number of questions by their outcome, the number
-of parts that were sent again because they were in doubt, and the lag of the event loop. The deferrals are measured with the
+of parts that were sent again because they were in doubt, and the lag of the event loop; ends with status 1 where a question
+was lost or answered twice. The deferrals are measured with the
 real engine. The faults are measured with an engine that repeats the question, because they concern its way and not its answer.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -40,10 +42,11 @@ _NUMBER = re.compile(r"no\. (\d+)x")
 class Program:
     """The bot as a process, which can be killed and started again."""
 
-    def __init__(self, server: DiscordServer, folder: Path, engine: str) -> None:
+    def __init__(self, server: DiscordServer, folder: Path, engine: str, *, sharded: bool) -> None:
         self._server = server
         self._engine = engine
         self._folder = folder
+        self._sharded = sharded
         self._process: asyncio.subprocess.Process | None = None
         self._log = folder / "log"
         self.lags: list[float] = []
@@ -61,6 +64,7 @@ class Program:
                     "DISCORD_TOKEN": TOKEN,
                     "BOT_KNOWLEDGE__FOLDER": str(ROOT / "knowledge" if self._engine == "real" else self._folder),
                     "BOT_LIMITS__CHAT_QUESTIONS": "0",
+                    "BOT_DISCORD__SHARDED": str(self._sharded),
                 },
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=log,
@@ -167,10 +171,12 @@ class Crowd:
 
 
 @asynccontextmanager
-async def a_crowd_and_a_bot(folder: Path, engine: str) -> AsyncIterator[tuple[DiscordServer, Crowd, Program]]:
+async def a_crowd_and_a_bot(
+    folder: Path, engine: str, *, sharded: bool
+) -> AsyncIterator[tuple[DiscordServer, Crowd, Program]]:
     async with DiscordServer.running() as server:
         server.strict = False
-        crowd, program = Crowd(server), Program(server, folder, engine)
+        crowd, program = Crowd(server), Program(server, folder, engine, sharded=sharded)
         await program.start()
         try:
             yield server, crowd, program
@@ -178,10 +184,10 @@ async def a_crowd_and_a_bot(folder: Path, engine: str) -> AsyncIterator[tuple[Di
             await program.stop()
 
 
-async def deferrals(folder: Path, rounds: int) -> tuple[list[float], list[float], list[float]]:
+async def deferrals(folder: Path, rounds: int, *, sharded: bool) -> tuple[list[float], list[float], list[float]]:
     """Milliseconds from event to deferral while the models are still loaded, and then while the engine has `BUSY` questions to
     answer, both in order; and the loop lags."""
-    async with a_crowd_and_a_bot(folder, "real") as (server, crowd, program):
+    async with a_crowd_and_a_bot(folder, "real", sharded=sharded) as (server, crowd, program):
         for _ in range(1 + rounds):
             for _ in range(BUSY):
                 await crowd.ask(by_command=False)
@@ -196,9 +202,9 @@ async def deferrals(folder: Path, rounds: int) -> tuple[list[float], list[float]
     return sorted(waits[:while_starting]), sorted(waits[while_starting:]), program.lags
 
 
-async def faults(folder: Path, questions: int, kills: int) -> tuple[Counter[str], int]:
+async def faults(folder: Path, questions: int, kills: int, *, sharded: bool) -> tuple[Counter[str], int]:
     """The number of questions by outcome under faults, and the number of parts that the last run sent again."""
-    async with a_crowd_and_a_bot(folder, "echo") as (server, crowd, program):
+    async with a_crowd_and_a_bot(folder, "echo", sharded=sharded) as (server, crowd, program):
         kill_at = {questions * (n + 1) // (kills + 1) for n in range(kills)}
         for number in range(questions):
             if number % 25 == 0:
@@ -218,10 +224,17 @@ async def faults(folder: Path, questions: int, kills: int) -> tuple[Counter[str]
     return crowd.outcomes(), program.repeated
 
 
-def main(questions: int = 2000, kills: int = 5, rounds: int = 5) -> None:
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--questions", type=int, default=2000)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="of commands while the engine is busy")
+    parser.add_argument("--sharded", action="store_true", help="connect in two shards")
+    options = parser.parse_args()
+    questions, kills = options.questions, options.kills
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-        starting, waits, lags = asyncio.run(deferrals(Path(one), rounds))
-        outcomes, repeated = asyncio.run(faults(Path(two), questions, kills))
+        starting, waits, lags = asyncio.run(deferrals(Path(one), options.rounds, sharded=options.sharded))
+        outcomes, repeated = asyncio.run(faults(Path(two), questions, kills, sharded=options.sharded))
     table = Table("figure", "value", box=None, header_style="bold")
     for share in (0.5, 0.9, 0.99):
         table.add_row(f"event to deferral, p{share * 100:g}", f"{waits[int(share * (len(waits) - 1))]:.0f} ms")
@@ -231,7 +244,8 @@ def main(questions: int = 2000, kills: int = 5, rounds: int = 5) -> None:
         table.add_row(f"{questions} questions, {kills} kills: {name}", str(count))
     table.add_row("parts sent again after the last start, in doubt", str(repeated))
     Console().print(table)
+    return 1 if outcomes["lost"] or outcomes["twice"] else 0
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    sys.exit(main())

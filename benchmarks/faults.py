@@ -1,7 +1,7 @@
 """What the bot survives, measured: kill -9 under load, hostile messages, overload, and a soak.
 
     python benchmarks/faults.py kills    [--kills 100]         Discord and Telegram together, killed at random moments
-    python benchmarks/faults.py hostile  [--messages 5000]     odd, huge and marked-up messages, for each adapter
+    python benchmarks/faults.py hostile  [--messages 10000]    odd, huge and marked-up messages, for each adapter
     python benchmarks/faults.py overload [--seconds 30]        ten times as many people as the queue has room for
     python benchmarks/faults.py soak     [--questions 50000]   memory, open files and threads over many questions
 
@@ -32,6 +32,7 @@ from pathlib import Path
 
 import aiohttp
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))
@@ -52,7 +53,7 @@ from tests.platforms.hostile import hostile_messages  # noqa: E402
 from tests.platforms.telegram_load import MARK, answers_in  # noqa: E402
 from tests.platforms.telegram_load import Crowd as People  # noqa: E402
 from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN  # noqa: E402
-from tests.platforms.telegram_server import Limits, TelegramServer  # noqa: E402
+from tests.platforms.telegram_server import Chat, Limits, TelegramServer  # noqa: E402
 
 MOST_LAG = 10.0  # milliseconds, 99th percentile
 MOST_GROWTH = 1.05  # of the resident memory after the warm-up
@@ -204,45 +205,74 @@ async def kill_under_load(
 
 
 async def hostile_telegram(folder: Path, messages: list[str], patience: float = 600) -> list[str]:
-    """What went wrong."""
-    async with TelegramServer() as server:
+    """What went wrong: each message that addresses the bot gets an answer, and every one has an outcome in the metrics."""
+    async with TelegramServer(privacy=False) as server:
         program = Program(folder, None, server)
         await program.start()
-        chats = []
+        chats: dict[int, Chat] = {}  # those in which the bot was addressed, by the number of the message
         for number, text in enumerate(messages):
-            person = server.person(f"Person {number}")
-            chats.append(server.private(person))
-            server.says(chats[-1], person, text)
+            chat, addressed = _attack_telegram(server, number, text)
+            chats |= {number: chat} if addressed else {}
         last = server.person("Last")
         server.says(server.private(last), last, "still there?")
         await _until(lambda: not server.pending and server.private(last).texts, patience)
-        await _until_no_more_come(lambda: sum(bool(chat.texts) for chat in chats), len(chats))
-        wrong = [f"no answer to {messages[n]!r:.80}" for n, chat in enumerate(chats) if not chat.texts]
-        wrong += _insides(text for chat in chats for text in chat.texts)
+        await _until_no_more_come(lambda: sum(bool(chat.texts) for chat in chats.values()), len(chats))
+        wrong = [f"no answer to {messages[n]!r:.80}" for n, chat in chats.items() if not chat.texts]
+        wrong += _insides(text for chat in chats.values() for text in chat.texts)
         wrong += [] if server.private(last).texts else ["the bot does not answer any more"]
+        wrong += await _without_outcome(program, "telegram", len(messages) + 1)
         return wrong + await _ended(program)
 
 
+def _attack_telegram(server: TelegramServer, number: int, text: str) -> tuple[Chat, bool]:
+    """Send a message in one of several ways. Returns its chat, and whether it addresses the bot for certain."""
+    person = server.person(f"Person {number}")
+    match number % 5:
+        case 0:
+            chat = server.private(person)
+            server.sends_photo(chat, person, text[:1024])
+            return chat, True
+        case 1:
+            chat = server.group(f"Group {number}")
+            server.says(chat, person, f"@keeper_bot {text}")
+            return chat, True
+        case 2:
+            chat = server.group(f"Group {number}")
+            server.says(chat, person, text)
+            return chat, False
+    chat = server.private(person)
+    server.says(chat, person, text)
+    return chat, True
+
+
 async def hostile_discord(folder: Path, messages: list[str], patience: float = 600) -> list[str]:
-    """What went wrong."""
+    """What went wrong: each message that addresses the bot gets an answer, and every one has an outcome in the metrics."""
     async with DiscordServer.running() as server:
         server.strict = False
+        guild = server.guild()
+        channels = [server.channel(guild, f"channel-{n}") for n in range(50)]
         program = Program(folder, server, None)
         await program.start()
         await server.until(lambda: server._sockets, seconds=60)
-        places = []
+        places: dict[int, str] = {}  # those in which the bot was addressed, by the number of the message
         for number, text in enumerate(messages):
-            places.append(server.direct(server.user(f"member {number}")))
-            await server.say(places[-1], text[:2000], server.user(f"member {number}"))
+            member = server.user(f"member {number}")
+            if number % 3 == 2:
+                await server.say(channels[number % 50], text[:2000], member)
+            else:
+                places[number] = server.direct(member)
+                await server.say(places[number], text[:2000], member)
             if number % 50 == 49:
                 await asyncio.sleep(0.2)
         last = server.user("last")
         await server.say(server.direct(last), "still there?", last)
         await _until(lambda: server.from_bot(server.direct(last)), patience)
-        await _until_no_more_come(lambda: sum(bool(server.from_bot(place)) for place in places), len(places))
-        wrong = [f"no answer to {messages[n]!r:.80}" for n, place in enumerate(places) if not server.from_bot(place)]
-        wrong += _insides(message["content"] for place in places for message in server.from_bot(place))
+        await _until_no_more_come(lambda: sum(bool(server.from_bot(place)) for place in places.values()), len(places))
+        wrong = [f"no answer to {messages[n]!r:.80}" for n, place in places.items() if not server.from_bot(place)]
+        wrong += _insides(message["content"] for place in places.values() for message in server.from_bot(place))
         wrong += [] if server.from_bot(server.direct(last)) else ["the bot does not answer any more"]
+        own = sum(len(server.from_bot(place)) for place in list(server.messages))  # which come back to the bot
+        wrong += await _without_outcome(program, "discord", len(messages) + 1 + own)
         return wrong + await _ended(program)
 
 
@@ -310,6 +340,21 @@ async def _until_served(session: aiohttp.ClientSession) -> None:
 def _insides(said: object) -> list[str]:
     """What users have seen of the program's inside. What they wrote themselves comes back, so only whole traces count."""
     return [f"a user saw {text[:200]!r}" for text in said if "Traceback (most recent call" in text]  # type: ignore[attr-defined]
+
+
+async def _without_outcome(program: Program, platform: str, messages: int) -> list[str]:
+    """What is wrong with the outcomes of so many messages in the metrics."""
+    outcomes: Counter[str] = Counter()
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{program.http_port}") as session,
+        session.get("/metrics") as response,
+    ):
+        for family in text_string_to_metric_families(await response.text()):
+            for sample in family.samples:
+                if sample.name == "knowledge_bot_messages_total" and sample.labels["platform"] == platform:
+                    outcomes[sample.labels["outcome"]] += int(sample.value)
+    missing = messages - outcomes.total()
+    return [f"{missing} of {messages} messages without an outcome: {dict(outcomes)}"] if missing else []
 
 
 async def _ended(program: Program) -> list[str]:
@@ -498,7 +543,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["kills", "hostile", "overload", "soak"])
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--messages", type=int, default=5000)
+    parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--questions", type=int, default=50_000)
     parser.add_argument("--folder", type=Path, default=ROOT / "knowledge", help="the documents of overload and soak")

@@ -1,6 +1,7 @@
-"""Layout that the platforms share: sources as a line of text, text that is safe to show, and Markdown cut into messages."""
+"""Layout that the platforms share: sources as a line, text that is safe to show, tables, and Markdown cut into messages."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 import regex
@@ -28,6 +29,8 @@ _STAGES = {
     Stage.READING: "Reading what was found…",
     Stage.WRITING: "Writing…\n{text}",
 }
+_WIDEST_TABLE = 40  # columns, as a phone shows them
+_BETWEEN_COLUMNS = "  "
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 _GRAPHEME = regex.compile(r"\X")
@@ -71,6 +74,33 @@ def without_marks(line: str) -> str:
         else:
             said.append(token.content)
     return safe("".join(said))  # Markdown may spell a character by its number
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def columns_of(text: str) -> int:
+    """The number of columns that a text takes in a font of equal widths."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def aligned(rows: Sequence[Sequence[str]], rule: str = "") -> list[str] | None:
+    """The rows of a table as lines in columns of even width; None if that is too wide for a phone.
+
+    Such a table is shown row by row, each cell in a line behind the name of its column. `rule`: the character of the lines
+    below the header, if there are to be any.
+    """
+    widths = [max(columns_of(row[n]) for row in rows if n < len(row)) for n in range(max(map(len, rows)))]
+    if sum(widths) + len(_BETWEEN_COLUMNS) * (len(widths) - 1) > _WIDEST_TABLE:
+        return None
+    lines = [
+        _BETWEEN_COLUMNS.join(
+            cell + " " * (width - columns_of(cell)) for cell, width in zip(row, widths, strict=False)
+        ).rstrip()
+        for row in rows
+    ]
+    below = [_BETWEEN_COLUMNS.join(rule * width for width in widths)] if rule else []
+    return [*lines[:1], *below, *lines[1:]]
 
 
 # --- cutting ----------------------------------------------------------------------------------------------------------

@@ -4,10 +4,11 @@ Times are seconds of time.monotonic(), so that a clock that is set anew delays n
 """
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+from bot.adapters.outcomes import MessageOutcome
 from bot.adapters.recent import Recent
 
 _REMEMBERED = 5000  # people, and chats, whose replies are counted
@@ -43,7 +44,7 @@ class ReplyLimits:
     """Limits replies that are no answers, such as hints, help and refusals, by person and by chat.
 
     They share the chat's message rate with the answers: without a limit, one person who calls for many replies holds up the
-    answers to everybody else. `counts["left_out"]`: the replies that were too many.
+    answers to everybody else.
     """
 
     def __init__(self, *, person: Rate, chat: Rate) -> None:
@@ -51,18 +52,18 @@ class ReplyLimits:
         self._person = person
         self._chat = chat
         self._windows = Recent[Hashable, Window](_REMEMBERED)
-        self.counts: Counter[str] = Counter()
+        self.left_out = 0
 
-    def take(self, chat: Hashable, person: Hashable) -> bool:
-        """Count a reply to a person in a chat. False: it would be one too many, and is to be left out."""
+    def take(self, chat: Hashable, person: Hashable) -> MessageOutcome:
+        """Count a reply to a person in a chat. Unless that is REPLIED, it would be one too many, and is to be left out."""
         now = time.monotonic()
-        windows = [self._window((chat, person), self._person), self._window(chat, self._chat)]
-        if any(window.wait(now) > 0 for window in windows):
-            self.counts["left_out"] += 1
-            return False
-        for window in windows:
-            window.count(now)
-        return True
+        of_person, of_chat = self._window((chat, person), self._person), self._window(chat, self._chat)
+        if of_person.wait(now) > 0 or of_chat.wait(now) > 0:
+            self.left_out += 1
+            return MessageOutcome.PERSON_LIMITED if of_person.wait(now) > 0 else MessageOutcome.CHAT_LIMITED
+        of_person.count(now)
+        of_chat.count(now)
+        return MessageOutcome.REPLIED
 
     def _window(self, of: Hashable, rate: Rate) -> Window:
         window = self._windows.get(of)

@@ -10,7 +10,6 @@ import threading
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, nullcontext, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -20,6 +19,7 @@ from rich.text import Text
 
 from bot.adapters.layout import LATE, progress_text, safe, source_line
 from bot.adapters.screen import Screen, markdown, shown
+from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update
 
@@ -94,7 +94,7 @@ class TerminalAdapter:
             author=PLATFORM,
             # The text comes back with the answer if that is delivered by another run of the program.
             address=Address(PLATFORM, PLATFORM, message, {"question": text}),
-            received_at=datetime.now(UTC),
+            received_at=clock.utc_now(),
         )
         answered = self._awaited[message] = asyncio.Event()
         try:

@@ -552,6 +552,11 @@ class DiscordSettings(Section):
         description="Ids of the users who may administer the bot. Empty: the owner of the application and its team. Set it "
         "where others run the bot.",
     )
+    proxies: tuple[int, ...] = Field(
+        (),
+        description="Ids of applications that repeat what people write under another name, such as 466378653216014359 for "
+        "PluralKit. Their messages are answered as those of people. Set it where such a bot is on the server.",
+    )
     catch_up_seconds: float = Field(
         3600,
         ge=0,

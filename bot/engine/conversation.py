@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.core import clock
 from bot.core.messages import Answer, Outcome, QueryVariant, Question, Turn
 from bot.core.settings import ConversationSettings
 from bot.core.text import STOP_WORDS, words
@@ -56,14 +57,14 @@ class Conversations:
             return
         if time.monotonic() > self._erased_at + _ERASURE_INTERVAL:
             await self.forget_expired()
-        await self._store.add_turn(question.conversation, Turn(question.text, answer.text), time.time(), question)
+        await self._store.add_turn(question.conversation, Turn(question.text, answer.text), clock.now(), question)
 
     async def forget(self, conversation: str) -> None:
         await self._store.forget(conversation)
 
     async def forget_expired(self) -> None:
         self._erased_at = time.monotonic()
-        await self._store.forget_older(time.time() - self._settings.expire_seconds)
+        await self._store.forget_older(clock.now() - self._settings.expire_seconds)
 
     async def turns(self, question: Question) -> Sequence[Turn]:
         """Return the earlier turns, oldest first: those that came with the question, else the stored unexpired ones."""
@@ -71,7 +72,7 @@ class Conversations:
             return []
         if question.earlier is not None:
             return question.earlier[-self._settings.turns :]
-        since = time.time() - self._settings.expire_seconds
+        since = clock.now() - self._settings.expire_seconds
         return await self._store.turns(question.conversation, newer_than=since, limit=self._settings.turns)
 
 

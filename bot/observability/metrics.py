@@ -33,8 +33,14 @@ Info("knowledge_bot", "Which version runs.", registry=REGISTRY).info({"version":
 
 TASKS = Counter("knowledge_bot_tasks", "Tasks, by how they ended.", ["task", "outcome"], registry=REGISTRY)
 
-# --- questions
+# --- messages and questions
 
+MESSAGES = Counter(
+    "knowledge_bot_messages",
+    "Messages that a platform brought, by their outcome.",
+    ["platform", "outcome"],
+    registry=REGISTRY,
+)
 ACCEPTED = Counter("knowledge_bot_questions_accepted", "Questions taken in.", ["platform"], registry=REGISTRY)
 REFUSED = Counter(
     "knowledge_bot_questions_refused",

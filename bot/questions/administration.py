@@ -9,10 +9,10 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from bot import __version__
+from bot.core import clock
 from bot.core.errors import DocumentError, WeightsError
 from bot.core.messages import Address, Outcome, Policy, Question
 from bot.core.settings import Settings
@@ -199,7 +199,7 @@ class Administration:
     async def explain(self, text: str) -> Explanation:
         """Explain how a question would be answered, or why it would not. Raises EngineBusy and IndexUnavailable."""
         nobody = secrets.token_hex(16)
-        question = Question(text, nobody, "operator", Address("operator", "operator", nobody), datetime.now(UTC))
+        question = Question(text, nobody, "operator", Address("operator", "operator", nobody), clock.utc_now())
         return explanation(await self.engine.consider(question), self.settings)
 
     async def gaps(self) -> list[Gap]:

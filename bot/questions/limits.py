@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bot.core import clock
 from bot.core.errors import RateLimited
 from bot.core.messages import Question
 from bot.core.settings import LimitsSettings
@@ -46,7 +47,7 @@ class QuestionLimits:
     def count(self, question: Question) -> None:
         """Count a question. Raises RateLimited, and doesn't count it, where its author or its chat has asked too many."""
         now, window = self._clock(), _WINDOW
-        asked_at = now - max(0.0, time.time() - question.received_at.timestamp())
+        asked_at = now - max(0.0, clock.now() - question.received_at.timestamp())
         self._clear(now - window)
         limits = self._limits(question)
         for flow, most in limits.items():

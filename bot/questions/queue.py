@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import structlog
 
+from bot.core import clock
 from bot.core.errors import StorageError
 from bot.core.messages import Adapter, Address, Answer, Engine, Question, Stage, Superseded, Update
 from bot.core.settings import QueueSettings
@@ -199,7 +200,7 @@ class QuestionQueue:
 
     async def _answer_in_time(self, work: Work) -> Answer:
         """The answer, marked where it comes late; one that says so where the question has expired."""
-        age = time.time() - work.question.received_at.timestamp()
+        age = clock.now() - work.question.received_at.timestamp()
         if age > self._settings.expire_seconds:
             self._counts["expired"] += 1
             return expired()

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from bot.core import clock
 from bot.core.documents import embedded_text
 from bot.core.messages import Address, Question
 from bot.core.settings import Settings
@@ -174,4 +174,4 @@ async def _writing_rate(application: Application, stored: Sequence[StoredPassage
 
 def _question(text: str) -> Question:
     nobody = uuid4().hex
-    return Question(text, nobody, "bench", Address("bench", "bench", nobody), datetime.now(UTC))
+    return Question(text, nobody, "bench", Address("bench", "bench", nobody), clock.utc_now())

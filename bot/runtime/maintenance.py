@@ -1,10 +1,10 @@
 """What is done again and again beside the answering: erasing what has expired, and fetching the sources."""
 
 import asyncio
-import time
 
 import structlog
 
+from bot.core import clock
 from bot.core.errors import StorageError
 from bot.observability.health import Component
 from bot.runtime.application import Application
@@ -31,7 +31,7 @@ async def keep_erasing(application: Application) -> None:
 async def _erase_expired(application: Application) -> None:
     stores = application.stores
     await application.answering.conversations.forget_expired()
-    now, kept = time.time(), application.settings.storage.answer_days * _DAY
+    now, kept = clock.now(), application.settings.storage.answer_days * _DAY
     await stores.journal.erasure.erase_older(now - kept, keys_older_than=now - kept - _KEYS_KEPT)
     await stores.journal.erasure.scrub(rewrite=True)
     for store in (stores.journal.erasure, stores.knowledge):

@@ -108,7 +108,7 @@ async def test_only_so_many_earlier_questions_are_referred_to(store):
 async def test_what_has_expired_is_not_referred_to_and_is_erased(store, monkeypatch):
     """Half an hour later it is a new conversation, and nothing of the old one is left."""
     now = 1_000_000.0
-    monkeypatch.setattr("bot.engine.conversation.time.time", lambda: now)
+    monkeypatch.setattr("bot.core.clock.now", lambda: now)
     conversations = Conversations(store, ConversationSettings(expire_seconds=1800))
     await conversations.remember(ask("first"), ANSWERED)
     now += 1799

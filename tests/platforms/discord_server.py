@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,6 +67,10 @@ class Interaction:
         return self.response is not None and self.response["type"] == 5 and self.message is None
 
 
+async def _at_once(_call: str) -> None:
+    """Holds back no call."""
+
+
 class Fault(Exception):
     """An answer of the server that a test has asked for."""
 
@@ -98,7 +102,9 @@ class DiscordServer:
         self.forbidden: set[str] = set()  # channels
         self.files_forbidden: set[str] = set()  # channels
         self.closed_dms: set[str] = set()  # users
+        self.manages_threads = False
         self.latency = 0.0  # seconds
+        self.hold: Callable[[str], Awaitable[None]] = _at_once  # "METHOD /path", before a call is done and after it
         self.faults: deque[tuple[Callable[[str, str], bool], Callable[[], BaseException]]] = deque()
         self.lost_answers: deque[Callable[[str, str], bool]] = (
             deque()
@@ -166,7 +172,7 @@ class DiscordServer:
 
     def guild(self, name: str = "server") -> Json:
         guild_id = self._id()
-        everyone = {"id": guild_id, "name": "@everyone", "permissions": str(2**40 - 1), "position": 0, **_ROLE}
+        everyone = {"id": guild_id, "name": "@everyone", "permissions": _ALL_BUT_ADMINISTRATOR, "position": 0, **_ROLE}
         role = {"id": self._id(), "name": "bot", "permissions": "0", "position": 1, **_ROLE}
         role |= {"managed": True, "tags": {"bot_id": self.me["id"]}}
         member = {"user": self.me, "roles": [role["id"]], "joined_at": _now(), "deaf": False, "mute": False, "flags": 0}
@@ -184,6 +190,11 @@ class DiscordServer:
         guild["channels"].append(channel)
         self.channels[channel["id"]] = channel
         return str(channel["id"])
+
+    def deny(self, channel: str, permissions: int) -> None:
+        """Take permissions away from everybody in a channel."""
+        denied = {"id": self.channels[channel]["guild_id"], "type": 0, "allow": "0", "deny": str(permissions)}
+        self.channels[channel]["permission_overwrites"] = [denied] if permissions else []
 
     def direct(self, user: Json) -> str:
         """The direct conversation with somebody."""
@@ -247,8 +258,8 @@ class DiscordServer:
     async def delete(self, message: Json) -> None:
         channel = message["channel_id"]
         self.messages[channel] = [other for other in self.messages[channel] if other["id"] != message["id"]]
-        guild = self.channels[channel].get("guild_id")
-        await self.dispatch("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel, "guild_id": guild})
+        where = {"guild_id": guild} if (guild := self.channels[channel].get("guild_id")) else {}
+        await self.dispatch("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel, **where})
 
     async def slash(
         self, channel: str, user: Json, name: str, options: Json | None = None, *, twice: bool = False, **data: Any
@@ -344,6 +355,11 @@ class DiscordServer:
         member = guild["members"][0]
         member["roles"] = [*member["roles"], *roles]
         await self.dispatch("GUILD_MEMBER_UPDATE", member | {"guild_id": guild["id"], "nick": None, "avatar": None})
+
+    async def archive(self, thread: str, *, locked: bool = False, archived: bool = True) -> None:
+        """Somebody closes a thread, or locks it too."""
+        self.channels[thread]["thread_metadata"] |= {"archived": archived, "locked": locked}
+        await self.dispatch("THREAD_UPDATE", self.channels[thread])
 
     async def remove_channel(self, channel: str) -> None:
         data = self.channels.pop(channel)
@@ -453,6 +469,7 @@ class DiscordServer:
         call = Request(request.method, path, body, time.monotonic(), files=files)
         self.requests.append(call)
         await asyncio.sleep(self.latency)
+        await self.hold(f"{call.method} {call.path}")
         headers: dict[str, str] = {}
         try:
             self._fail_if_asked_to(call)
@@ -464,6 +481,7 @@ class DiscordServer:
             if fault.status == 429:
                 headers = {"Via": "1.1 google", "Retry-After": str(fault.body["retry_after"])}
         self._changed.set()
+        await self.hold(f"{call.method} {call.path}")
         for lost in list(self.lost_answers):
             if lost(call.method, call.path):
                 self.lost_answers.remove(lost)
@@ -505,6 +523,15 @@ class DiscordServer:
                 return self.me
             case ("GET", "oauth2", "applications", "@me"):
                 return self._application()
+            case ("GET", "users", "@me", "guilds"):
+                fields = {"icon": None, "owner": False, "permissions": "0", "features": []}
+                return [{"id": guild["id"], "name": guild["name"], **fields} for guild in self.guilds.values()]
+            case ("GET", "guilds", guild):
+                return {key: value for key, value in self.guilds[guild].items() if key not in ("channels", "members")}
+            case ("GET", "guilds", guild, "channels"):
+                return self.guilds[guild]["channels"]
+            case ("GET", "guilds", guild, "members", _):
+                return self.guilds[guild]["members"][0]
             case ("GET", "gateway", "bot"):
                 limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
                 return {"url": self.gateway, "shards": 2, "session_start_limit": limit}
@@ -533,6 +560,11 @@ class DiscordServer:
             case ("DELETE", "channels", channel, "messages", message):
                 await self.delete(self._found(channel, message))
                 return None
+            case ("GET", "channels", channel):
+                self._allowed(channel)
+                return self.channels[channel]
+            case ("PATCH", "channels", channel):
+                return await self._change_thread(channel, call.body)
             case ("POST", "channels", channel, "typing"):
                 self._allowed(channel)
                 return None
@@ -578,6 +610,22 @@ class DiscordServer:
         if channel in self.forbidden:
             raise Fault(403, 50013)
 
+    def _writable(self, channel: str) -> None:
+        self._allowed(channel)
+        state = self.channels[channel].get("thread_metadata") or {}
+        if state.get("archived"):
+            raise Fault(400, 50083)
+        if state.get("locked") and not self.manages_threads:
+            raise Fault(403, 50013)
+
+    async def _change_thread(self, channel: str, changes: Json) -> Json:
+        self._allowed(channel)
+        thread = self.channels[channel]
+        if thread["thread_metadata"].get("locked") and not self.manages_threads:
+            raise Fault(403, 50013)
+        await self.archive(channel, locked=changes.get("locked", False), archived=changes["archived"])
+        return thread
+
     def _limited(self, channel: str) -> None:
         if self.message_limit is None:
             return
@@ -590,7 +638,7 @@ class DiscordServer:
         times.append(now)
 
     async def _post_message(self, channel: str, call: Request) -> Json:
-        self._allowed(channel)
+        self._writable(channel)
         if call.files and channel in self.files_forbidden:
             raise Fault(403, 50013)
         self._limited(channel)
@@ -603,7 +651,8 @@ class DiscordServer:
         if reference := body.get("message_reference"):
             found = [other for other in self.messages[channel] if other["id"] == str(reference["message_id"])]
             if not found and reference.get("fail_if_not_exists", True):
-                raise Fault(400, 50035)
+                unknown = [{"code": "MESSAGE_REFERENCE_UNKNOWN_MESSAGE", "message": "Unknown message"}]
+                raise Fault(400, 50035, errors={"message_reference": {"_errors": unknown}})
             message |= {"type": 19, "message_reference": reference, "referenced_message": (found or [None])[0]}
         self._nonces[key] = message
         self._keep(channel, message)
@@ -611,7 +660,7 @@ class DiscordServer:
         return message
 
     async def _edit_message(self, message: Json, call: Request) -> Json:
-        self._allowed(message["channel_id"])
+        self._writable(message["channel_id"])
         if message["author"]["id"] != self.me["id"]:
             raise Fault(403, 50005)
         self._fill(message, call.body, call)
@@ -644,10 +693,10 @@ class DiscordServer:
                 return other
         raise Fault(404, 10008)
 
-    async def _open_thread(self, parent: str, thread_id: str, name: str, owner: str) -> Json:
+    async def _open_thread(self, parent: str, thread_id: str, name: str, owner: str, *, kind: int = 11) -> Json:
         if len(name) > 100:
             raise Fault(400, 50035)
-        thread = {"id": thread_id, "type": 11, "name": name, "parent_id": parent, "owner_id": owner, "guild_id": None}
+        thread = {"id": thread_id, "type": kind, "name": name, "parent_id": parent, "owner_id": owner, "guild_id": None}
         thread |= {"guild_id": self.channels[parent]["guild_id"], "message_count": 0, "member_count": 1, "flags": 0}
         thread["thread_metadata"] = {"archived": False, "auto_archive_duration": 1440, "archive_timestamp": _now()}
         if owner == self.me["id"]:
@@ -775,6 +824,7 @@ class DiscordServer:
         return str(cls._last_id)
 
 
+_ALL_BUT_ADMINISTRATOR = str(2**40 - 1 - (1 << 3))
 _ROLE = {"color": 0, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
 
 

@@ -93,6 +93,10 @@ class Limits:
     overall: tuple[int, float] | None = (30, 1.0)
 
 
+async def _at_once(_method: str, _parameters: Json) -> None:
+    """Holds back no call."""
+
+
 class TelegramServer:
     """Use as an async context manager, once it is listening `base_url` and `file_url` are what the library takes."""
 
@@ -113,6 +117,7 @@ class TelegramServer:
         self.webhook_shuffled = False
         self.webhook_statuses: list[int] = []
         self.on_done: Callable[[str, Json], None] = lambda _method, _parameters: None  # before the bot hears of it
+        self.hold: Callable[[str, Json], Awaitable[None]] = _at_once  # before a call is done, and after it
         self.ignored_waits = 0  # calls for a chat that was told to wait
         self._port = port
         self._updates: dict[int, Json] = {}
@@ -382,6 +387,7 @@ class TelegramServer:
             return _cut_off(request)
         self.calls.append(Call(method, parameters, time.monotonic()))
         self.violations += telegram_description.problems(method, parameters)
+        await self.hold(method, parameters)
         fault = self._next_fault(method, parameters)
         if fault and fault != "lost":
             return await self._fail(request, fault)
@@ -393,6 +399,7 @@ class TelegramServer:
         except Refused as refused:
             return _refusal(refused)
         self.on_done(method, parameters)
+        await self.hold(method, parameters)
         if fault == "lost":
             return _cut_off(request)
         return web.json_response({"ok": True, "result": result})

@@ -175,6 +175,22 @@ async def test_the_engine_is_told_until_when_an_answer_is_worth_having(engine, a
         assert before + 30 <= ends[text] <= after + 30
 
 
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+async def test_a_clock_that_is_set_anew_expires_nothing(dispatcher, engine, adapter, monkeypatch, jump):
+    """By a day, while one question is with the engine and another waits behind it; a third one comes after."""
+    engine.may_answer.clear()
+    for text in ("one", "two"):
+        await dispatcher.admission.accept(question(text))
+    await until(lambda: engine.asked)
+    set_anew = time.time() + jump
+    monkeypatch.setattr(time, "time", lambda: set_anew)
+    engine.may_answer.set()
+    await dispatcher.admission.accept(question("three"))
+    await dispatcher.idle()
+    assert adapter.texts == ["re: one", "re: two", "re: three"]
+    assert dispatcher.counts["late"] == dispatcher.counts["expired"] == 0
+
+
 async def test_an_answer_that_comes_late_says_so_and_an_expired_question_is_closed(engine, adapter, journal):
     """After a stop of minutes, and of days; the clock of the question is that of the wall, which may also step back."""
     settings = QueueSettings(expire_seconds=3600)

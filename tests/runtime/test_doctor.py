@@ -177,6 +177,30 @@ async def test_discord_says_which_intents_there_are(said, monkeypatch):
         assert "refuses the token" in worst(found, "discord").text
 
 
+async def test_discord_says_which_permissions_are_missing_where(said, monkeypatch):
+    """Channels with the same ones together; those that the bot doesn't see are only counted; a timeout is named."""
+    async with DiscordServer.running() as server:
+        monkeypatch.setattr("discord.http.Route.BASE", server.api)
+        monkeypatch.setattr("bot.adapters.discord.checking._TOKEN", __import__("re").compile(".*"))
+        guild = server.guild("Bikes")
+        for name, denied in (
+            ("talk", 0),
+            ("rules", 1 << 11),
+            ("news", 1 << 11),
+            ("files", 1 << 15),
+            ("staff", 1 << 10),
+        ):
+            server.deny(server.channel(guild, name), denied)
+        found = await said(online=True, discord=DiscordSettings(token=DISCORD_TOKEN, message_content=False))
+        assert worst(found, "discord").text == (
+            "in Bikes the bot lacks Send Messages in #rules, #news; Attach Files in #files; 1 channel hidden from it: give "
+            "these permissions to its role, there or in the channel."
+        )
+        guild["members"][0]["communication_disabled_until"] = "2999-01-02T03:04:00+00:00"
+        found = await said(online=True, discord=DiscordSettings(token=DISCORD_TOKEN, message_content=False))
+        assert "in Bikes the bot is timed out until 2999-01-02 03:04 UTC" in worst(found, "discord").text
+
+
 async def test_the_generator_is_named_or_the_command_that_fetches_it(said, copying):
     """A real model with its style, and one that is not there."""
     there = GeneratorSettings(provider="local", model=copying)

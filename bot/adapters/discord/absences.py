@@ -1,6 +1,6 @@
 """When each shard was away: Discord repeats no events to a new session, so the messages must be fetched."""
 
-import time
+from bot.core import clock
 
 
 class Absences:
@@ -29,7 +29,7 @@ class Absences:
         """A shard has lost its connection."""
         if shard in self._connected:
             self._connected.remove(shard)
-            self._lost_at.setdefault(shard, time.time())
+            self._lost_at.setdefault(shard, clock.now())
 
     @property
     def connected(self) -> int:

@@ -1,17 +1,25 @@
 """Reads Discord messages: decides whether one addresses the bot, and makes a Question of it."""
 
+import asyncio
 import re
 from datetime import UTC, datetime
 
+import aiohttp
 import discord
+import structlog
 
 from bot.adapters.attention import looks_like_a_question
 from bot.adapters.discord.threads import RefusedThreads
+from bot.adapters.outcomes import MessageOutcome
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import DiscordSettings
 from bot.storage.base import AnswerStore, PlatformStore
 
+_log = structlog.stdlib.get_logger(__name__)
 PLATFORM = "discord"
+_PASTE = "message.txt"
+_LONGEST_PASTE = 100_000  # bytes
+_FETCHING = 5.0  # seconds; the messages behind it in the channel wait
 _LONGEST_TITLE = 100  # characters in the name of a thread
 _EMOJI = re.compile(r"<a?:(\w+):\d+>")
 _USER = re.compile(r"<@!?(\d+)>")
@@ -32,21 +40,22 @@ class MessageReader:
         self._threads = threads
         self._settings = settings
 
-    async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | None:
-        """Return the question that a message asks the bot `me`, or None if the message doesn't address the bot.
+    async def question_in(self, message: discord.Message, me: discord.abc.User) -> Question | MessageOutcome:
+        """Return the question that a message asks the bot `me`, or the reason why it asks none.
 
         The text of the question is empty if the message only mentions the bot.
         """
-        if message.author.bot or message.webhook_id or message.type not in _WRITTEN:
-            return None
+        if not self._is_by_a_person(message):
+            return MessageOutcome.WRITTEN_BY_BOT
         followed = await self._followed(message, me)
         addressed = message.guild is None or _mentions(message, me) or followed is not None or _replies_to(message, me)
         policy = await self.policy(message.channel) if message.guild is not None else Policy.ALWAYS
-        if policy is Policy.OFF or (
-            not addressed and not (_says_something(message) and _may_answer(message, policy, me))
-        ):
-            return None
-        text, replied_to = _text(message, me), followed.text if followed else _replied_text(message, me)
+        if policy is Policy.OFF:
+            return MessageOutcome.CHAT_OFF
+        if not addressed and not (_says_something(message) and _may_answer(message, policy, me)):
+            return MessageOutcome.NOT_ADDRESSED
+        text = _text(message, me) or await _pasted(message)
+        replied_to = followed.text if followed else _replied_text(message, me)
         if not text and replied_to and not followed:  # "@bot" below somebody's question
             text, replied_to = replied_to, None
         prompted = addressed or _opens_post(message) or looks_like_a_question(text)
@@ -66,6 +75,7 @@ class MessageReader:
                     "unasked": not (addressed or _opens_post(message) or _takes_part(message.channel, me)),
                     "thread": text[:_LONGEST_TITLE] if opens_thread else None,
                     "server": message.guild.id if message.guild else None,
+                    "parent": _parent(message.channel),
                     "asked": text[:_LONGEST_TITLE],  # named where the answer can't be sent to the channel
                 },
             ),
@@ -94,6 +104,14 @@ class MessageReader:
             PLATFORM, f"{sent}@{reference.channel_id}"
         )
 
+    def _is_by_a_person(self, message: discord.Message) -> bool:
+        """Whether a person has written a message, perhaps through a proxy that the settings name."""
+        if message.type not in _WRITTEN:
+            return False
+        if message.webhook_id is not None:
+            return message.application_id in self._settings.proxies
+        return not message.author.bot
+
     def _may_open_thread(self, message: discord.Message, me: discord.abc.User) -> bool:
         """Whether the question of a message gets a thread, by the settings and the known permissions."""
         channel = message.channel
@@ -109,6 +127,13 @@ class MessageReader:
         if opens_thread:  # the thread will have the id of the message
             return thread_conversation(str(message.id))
         return self._threads.conversation(conversation_in(message.channel, message.author.id))
+
+
+def _parent(channel: object) -> int | None:
+    """Return the channel above a public thread, which may show what is said in it, or None."""
+    if not isinstance(channel, discord.Thread) or channel.is_private():
+        return None
+    return channel.parent_id if isinstance(channel.parent, discord.TextChannel) else None
 
 
 _WRITTEN = (discord.MessageType.default, discord.MessageType.reply)  # by people; other types report events
@@ -172,7 +197,31 @@ def _opens_post(message: discord.Message) -> bool:
 
 def _says_something(message: discord.Message) -> bool:
     """Whether a message has words, or opens a post, whose title asks."""
-    return bool(message.content) or _opens_post(message)
+    return bool(words_of(message)) or _opens_post(message) or _paste_in(message) is not None
+
+
+def words_of(message: discord.Message) -> str:
+    """Return the content of a message, or of the one that it forwards."""
+    return message.content or next((forwarded.content for forwarded in message.message_snapshots), "")
+
+
+def _paste_in(message: discord.Message) -> discord.Attachment | None:
+    """Return the file that Discord's client makes of a pasted text that is too long for a message, or None."""
+    files = [file for file in message.attachments if file.filename == _PASTE and file.size <= _LONGEST_PASTE]
+    return files[0] if files and not message.content else None
+
+
+async def _pasted(message: discord.Message) -> str:
+    """Return the text of a long paste, or "" if there is none, or if it can't be fetched."""
+    if (file := _paste_in(message)) is None:
+        return ""
+    try:
+        async with asyncio.timeout(_FETCHING):
+            content = await file.read()
+    except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
+        _log.warning("a pasted text can't be fetched", error=type(error).__name__)
+        return ""
+    return content.decode(errors="replace").strip()
 
 
 def _mentions(message: discord.Message, me: discord.abc.User) -> bool:
@@ -190,11 +239,11 @@ def _replied_text(message: discord.Message, me: discord.abc.User) -> str | None:
     replied = message.reference.resolved if message.reference else None
     if not isinstance(replied, discord.Message) or replied.author.id == me.id:
         return None
-    return readable(replied, replied.content) or None
+    return readable(replied, words_of(replied)) or None
 
 
 def _text(message: discord.Message, me: discord.abc.User) -> str:
-    text = message.content.replace(f"<@{me.id}>", " ").replace(f"<@!{me.id}>", " ")
+    text = words_of(message).replace(f"<@{me.id}>", " ").replace(f"<@!{me.id}>", " ")
     if message.guild and message.guild.self_role:
         text = text.replace(message.guild.self_role.mention, " ")
     text = readable(message, text)

@@ -13,7 +13,7 @@ import structlog
 from discord import app_commands
 
 from bot.adapters.discord.actions import Actions, Interaction
-from bot.adapters.discord.addressing import PLATFORM, conversation_in
+from bot.adapters.discord.addressing import PLATFORM, conversation_in, words_of
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.discord.tasks import task_commands
@@ -130,8 +130,8 @@ def _ask(actions: Actions) -> app_commands.Command[Any, Any, None]:
 
 def _answer_this(actions: Actions) -> app_commands.ContextMenu:
     async def answer_this(interaction: Interaction, message: discord.Message) -> None:
-        if message.content.strip():
-            await actions.ask(interaction, message.content[:_LONGEST_QUESTION], private=actions.settings.private)
+        if text := words_of(message).strip():
+            await actions.ask(interaction, text[:_LONGEST_QUESTION], private=actions.settings.private)
         else:
             await interaction.response.send_message("There is no text in this message.", ephemeral=True)
 

@@ -16,6 +16,7 @@ from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.addressing import PLATFORM
 from bot.adapters.discord.dialling import Dialling
 from bot.adapters.discord.places import NOBODY
+from bot.core import clock
 from bot.core.errors import SettingsError, StorageError
 from bot.core.settings import DiscordSettings
 from bot.storage.base import PlatformStore
@@ -178,7 +179,7 @@ class Connection:
     async def _note_alive(self) -> None:
         """Note the time, from which the bot catches up after a restart, unless a shard is away."""
         if self._client is not None and self._absences.connected == (self._client.shard_count or 1):
-            await self._store.set_note(PLATFORM, _ALIVE, str(time.time()))
+            await self._store.set_note(PLATFORM, _ALIVE, str(clock.now()))
 
     async def _session_began(self, shard: int = 0) -> None:
         self._absences.session_began(shard)

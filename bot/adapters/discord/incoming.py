@@ -1,9 +1,8 @@
 """Takes in messages, their edits and deletions, and the messages of an absence."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
@@ -15,10 +14,12 @@ from bot.adapters.discord.addressing import PLATFORM, MessageReader
 from bot.adapters.discord.commands import HELP
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
-from bot.adapters.discord.places import MessageRefused, PlaceClosed
+from bot.adapters.discord.places import MessageRefused, PlaceClosed, QuestionGone
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import failure
+from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.rates import Rate, ReplyLimits
+from bot.core import clock
 from bot.core.errors import EngineBusy, RateLimited, StorageError
 from bot.core.messages import Address, Question
 from bot.core.settings import DiscordSettings
@@ -26,6 +27,7 @@ from bot.questions.admission import Admission
 from bot.storage.base import PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
+_LONGEST_REPLAY = 600.0  # seconds; older events aren't replayed to a session that goes on
 _LATE_EDIT = 900.0  # seconds after which an edit makes no new question
 # Hints and refusals in words, to one person and in one channel; a reaction takes the place of the others. Discord takes five
 # messages in five seconds in a channel, and the answers wait for each of them.
@@ -79,49 +81,59 @@ class Incoming:
 
     # --- questions
 
-    async def _take(self, message: discord.Message, *, edited: bool = False) -> None:
-        """Accept the question of a message, if it addresses the bot, or reply with a hint, a refusal or an error."""
+    async def _take(self, message: discord.Message, *, edited: bool = False, missed: bool = False) -> None:
+        """Accept the question of a message, if it addresses the bot, or reply with a hint, a refusal or an error.
+
+        `missed`: the message is of an absence, in its last form.
+        """
         me = self._connection.client.user
         if message.channel.id in self._outbox.forbidden or me is None:
+            note_outcome(PLATFORM, MessageOutcome.CHAT_FORBIDDEN)
             return
         async with self._in_order(message.channel.id):
-            said = await self._accept_question(message, me, edited=edited)
-        if said:  # sending it may have to wait, and holds up no other message
-            await self._say_instead(message, said)
+            outcome = await self._accept_question(message, me, edited=edited, missed=missed)
+        if isinstance(outcome, str):  # sending it may have to wait, and holds up no other message
+            outcome = await self._say_instead(message, outcome)
+        note_outcome(PLATFORM, outcome)
 
     def _in_order(self, channel: int) -> asyncio.Lock:
         """Return the lock of a channel. Each event has a task of its own; the lock keeps their order."""
         return self._order.setdefault(channel, asyncio.Lock())
 
-    async def _accept_question(self, message: discord.Message, me: discord.abc.User, *, edited: bool) -> str:
-        """Accept the question of a message, if it asks one. Returns a hint or refusal to reply with, else ""."""
+    async def _accept_question(
+        self, message: discord.Message, me: discord.abc.User, *, edited: bool, missed: bool
+    ) -> MessageOutcome | str:
+        """Accept the question of a message, if it asks one. Returns the outcome, or a hint or refusal to reply with."""
         try:
             question = await self._reader.question_in(message, me)
         except StorageError as error:  # reply only where the bot is addressed for certain
             certain = message.guild is None or me in message.mentions
-            return rendering.escaped(failure(error)) if certain else ""
-        if question is None:
-            return ""
+            return rendering.escaped(failure(error)) if certain else MessageOutcome.FAILED
+        if isinstance(question, MessageOutcome):
+            return question
+        if not missed:
+            question = replace(question, received_at=clock.asked_at(question.received_at, _LONGEST_REPLAY))
         try:
             if message.guild is None:
                 await self._remember_direct(message.channel.id)
-            said = await self._accept(message, question, edited=edited)
+            return await self._accept(message, question, edited=edited, missed=missed)
         except (EngineBusy, RateLimited) as error:
             said = f"⏳ {rendering.escaped(str(error))}"
         except Exception as error:
             said = rendering.escaped(failure(error))
-        return "" if question.address.details.get("unprompted") else said
+        return MessageOutcome.UNPROMPTED if question.address.details.get("unprompted") else said
 
-    async def _accept(self, message: discord.Message, question: Question, *, edited: bool) -> str:
-        """Accept or revise a question. Returns a hint if it has no words, else ""."""
+    async def _accept(
+        self, message: discord.Message, question: Question, *, edited: bool, missed: bool
+    ) -> MessageOutcome | str:
+        """Accept or revise a question. Returns the outcome, or a hint if it has no words."""
         if not question.text:
-            return "" if edited else HELP
-        if edited:
-            revised = await self._admission.revise(question)
-            if revised or (discord.utils.utcnow() - message.created_at).total_seconds() > _LATE_EDIT:
-                return ""
-        await self._admission.accept(question)
-        return ""
+            return MessageOutcome.NO_WORDS if edited else HELP
+        if edited and await self._admission.revise(question):
+            return MessageOutcome.ACCEPTED
+        if edited and not missed and _seconds_until_edit(message) > _LATE_EDIT:
+            return MessageOutcome.LATE_EDIT
+        return MessageOutcome.ACCEPTED if await self._admission.accept(question) else MessageOutcome.REPEATED
 
     async def _withdraw(self, channel: int, message: int) -> None:
         """Withdraw the question of a deleted message, and delete its answer in the channel and in its thread."""
@@ -132,13 +144,18 @@ class Incoming:
         for sent in await self._admission.withdraw(address):
             await self._outbox.delete(channel, message, sent)
 
-    async def _say_instead(self, message: discord.Message, text: str) -> None:
+    async def _say_instead(self, message: discord.Message, text: str) -> MessageOutcome:
         """Reply with a hint or refusal, or with a reaction if the person or the channel got several lately."""
-        with suppress(discord.HTTPException, PlaceClosed, MessageRefused):
-            if self._refusals.take(message.channel.id, message.author.id):
+        outcome = self._refusals.take(message.channel.id, message.author.id)
+        try:
+            if outcome is MessageOutcome.REPLIED:
                 await self._outbox.reply(message, text)
             else:
                 await message.add_reaction("⏳")
+        except (discord.HTTPException, PlaceClosed, MessageRefused, QuestionGone) as error:
+            _log.info("a reply was not sent", error=type(error).__name__)
+            return MessageOutcome.FAILED
+        return outcome
 
     # --- catching up
 
@@ -147,8 +164,11 @@ class Incoming:
 
         Those that were taken in before are in the journal, and are not accepted again.
         """
-        now, looked_at = time.time(), 0
-        missed = {shard: at for shard, at in missed_since.items() if 0 < now - at <= self._settings.catch_up_seconds}
+        now, looked_at = clock.now(), 0
+        longest = self._settings.catch_up_seconds
+        # A time in the future is due to a clock that was set back since; how long the absence was isn't known then.
+        since = {shard: at if at <= now else now - longest for shard, at in missed_since.items()}
+        missed = {shard: at for shard, at in since.items() if longest and now - at <= longest}
         for shard, at in missed.items():
             after = datetime.fromtimestamp(at - _SILENCE_UNNOTICED, UTC)
             for channel in await self._channels(shard, after):
@@ -168,7 +188,7 @@ class Incoming:
         try:
             async for message in channel.history(after=after, limit=_HISTORY, oldest_first=True):
                 looked_at += 1
-                await self._take(message)
+                await self._take(message, edited=message.edited_at is not None, missed=True)
         except discord.HTTPException as error:
             _log.debug("a channel was not caught up", error=type(error).__name__)
         except Exception:
@@ -182,6 +202,10 @@ class Incoming:
         chats = await self._direct_chats()
         if chat not in chats:
             await self._store.set_note(PLATFORM, _DIRECT, " ".join(map(str, [*chats, chat][-_MOST_DIRECT:])))
+
+
+def _seconds_until_edit(message: discord.Message) -> float:
+    return ((message.edited_at or message.created_at) - message.created_at).total_seconds()
 
 
 def _channels_with_news(client: discord.Client, shard: int, after: datetime) -> Sequence[discord.abc.Messageable]:

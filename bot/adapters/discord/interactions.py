@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 import discord
 
@@ -16,6 +15,7 @@ from bot.adapters.discord.responses import defer, failure, respond
 from bot.adapters.discord.tasks import stop_view
 from bot.adapters.layout import safe
 from bot.adapters.recent import Recent
+from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Policy, Question
 from bot.core.rights import Role, may
@@ -191,11 +191,11 @@ def _question(interaction: Interaction, text: str, conversation: str, *, private
                 "kind": "interaction",
                 "application": interaction.application_id,
                 "token": interaction.token,
-                "taken_at": interaction.created_at.timestamp(),
+                "taken_at": clock.now(),
                 "private": private,
                 "author": interaction.user.id,
                 "question": text,
             },
         ),
-        received_at=datetime.now(UTC),
+        received_at=clock.utc_now(),
     )

@@ -13,15 +13,20 @@ from bot.adapters.discord.buttons import answer_buttons, stop_button
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.places import (
     THREAD_EXISTS,
+    UNKNOWN_MESSAGE,
     Content,
+    Elsewhere,
     FileRefused,
     ForbiddenChannels,
     InChannel,
     InDirect,
     InInteraction,
+    InParent,
     MessageRefused,
     Place,
     PlaceClosed,
+    PlaceGone,
+    QuestionGone,
     missing_permissions,
     nonce_of,
     token_lives,
@@ -48,7 +53,15 @@ class Outbox:
         self.threads.forbidden.clear()
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
-        """Send an answer part by part. Raises Undeliverable if no place accepts it."""
+        """Send an answer part by part. Raises Undeliverable if no place accepts it, or if its question was deleted."""
+        try:
+            await self._deliver(address, answer, delivery)
+        except QuestionGone as error:
+            for message in await delivery.left_over(0):
+                await self.delete(int(address.chat), int(address.message), message)
+            raise Undeliverable("the question was deleted") from error
+
+    async def _deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         details = address.details
         rendered = rendering.render(answer, question=details.get("question"))
         places = await self._places(address)
@@ -78,6 +91,14 @@ class Outbox:
         buttons = stop_button(address, str(address.details.get("author", 0)))
         content = Content(beginning, nonce_of(*address.key, "draft"), buttons)
         return await places[0].send(content, _edited(places[0], replaces, first=True))
+
+    async def take_back(self, address: Address, message: str) -> None:
+        """Delete a placeholder that no answer will replace."""
+        if address.details["kind"] == "interaction":
+            [place, *_] = await self._places(address)
+            await _delete(place, message)
+        else:
+            await self.delete(int(address.chat), int(address.message), message)
 
     async def reply(self, message: discord.Message, text: str) -> None:
         """Reply to a message with a text that is no answer. Raises PlaceClosed and MessageRefused."""
@@ -137,6 +158,10 @@ class Outbox:
             thread = await self._thread(address) if details.get("thread") else None
             reply_to = None if thread else int(address.message)
             places.append(InChannel(client, thread or int(address.chat), reply_to, self.forbidden))
+            if thread:
+                places.append(InParent(client, int(address.chat), int(address.message), self.forbidden, ""))
+            elif parent := details.get("parent"):
+                places.append(InParent(client, parent, None, self.forbidden, self._heading(address)))
         return [*places, InDirect(client, details["author"], self._heading(address))]
 
     def _heading(self, address: Address) -> str:
@@ -147,7 +172,7 @@ class Outbox:
         return rendering.heading(asked, address.chat, missing)
 
     async def _thread(self, address: Address) -> int | None:
-        """Return the thread of a question, and open it if needed; None if that is refused."""
+        """Return the thread of a question, and open it if needed; None if that is refused. Raises QuestionGone."""
         number = int(address.message)
         if number in self.threads:
             return None
@@ -155,6 +180,8 @@ class Outbox:
         try:
             await channel.get_partial_message(number).create_thread(name=address.details["thread"])
         except discord.HTTPException as error:
+            if error.code == UNKNOWN_MESSAGE:
+                raise QuestionGone from error
             if error.code != THREAD_EXISTS:
                 self.threads.add(channel.id, number, forbidden=isinstance(error, discord.Forbidden))
                 author = str(address.details["author"])
@@ -184,21 +211,28 @@ def _content(
 
 
 async def _send(places: Sequence[Place], content: Content, replaces: str | None, *, first: bool) -> str:
-    """Send to the first place that takes a message, and return its id. Raises Undeliverable if none does.
+    """Send to the first place that takes a message, and return its id. Raises Undeliverable if none does, and QuestionGone.
 
-    A place that refuses the message for what it is gets a sentence about that.
+    A place that refuses the message for what it is gets a sentence about that. The channel above a thread takes what the thread
+    doesn't because it is closed.
     """
     reason = "there is no place left to write to"
     refusing: Place | None = None
+    gone = False
     sent = ""
     for place in places:
+        if isinstance(place, InParent) and (gone or refusing):
+            continue
         try:
             sent = await _send_with_file(place, places[-1], content, _edited(place, replaces, first=first))
             break
         except PlaceClosed as closed:
+            gone = gone or isinstance(closed, PlaceGone)
             reason = reason if refusing else str(closed)
         except MessageRefused as refusal:
             reason, refusing = (reason, refusing) if refusing else (str(refusal), place)
+    if sent and "@" in sent and replaces is not None and "@" not in replaces and not refusing:
+        await _delete(places[0], replaces)  # a placeholder, or an earlier answer, in the place that is closed now
     if refusing is not None:
         sentence = Content(rendering.refusal(reason, sent_directly=bool(sent)), nonce_of(content.nonce, "refusal"))
         with suppress(PlaceClosed, MessageRefused):
@@ -226,7 +260,7 @@ def _edited(place: Place, replaces: str | None, *, first: bool) -> str | None:
     if isinstance(place, InInteraction):
         return InInteraction.ORIGINAL if first else replaces
     elsewhere = replaces is not None and "@" in replaces  # a response to an interaction, or a direct message
-    return None if elsewhere and not isinstance(place, InDirect) else replaces
+    return None if elsewhere and not isinstance(place, Elsewhere) else replaces
 
 
 async def _delete(place: Place, message: str) -> bool:

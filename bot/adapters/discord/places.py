@@ -1,25 +1,29 @@
-"""The places that accept messages: a channel, a direct conversation, and an interaction until its token expires.
+"""The places that accept messages: a channel, others than that of the question, and an interaction until its token expires.
 
 A message in a channel carries a nonce that is derived from its question and its answer, so that Discord drops a repeated send
-within a few minutes. A response to an interaction is edited, which may be repeated. A place that refuses the bot raises
-PlaceClosed; one that refuses a message, or its file, raises MessageRefused or FileRefused.
+within a few minutes. A response to an interaction is edited, which may be repeated. An archived thread is reopened, unless it
+is locked. A place that refuses the bot raises PlaceClosed; one that refuses a message, or its file, raises MessageRefused or
+FileRefused; and a reply to a message that was deleted raises QuestionGone.
 """
 
 import hashlib
 import io
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import discord
 import structlog
 
 from bot.adapters.discord.rendering import LONGEST_MESSAGE
 from bot.adapters.layout import utf16_length
+from bot.core import clock
 
 _log = structlog.stdlib.get_logger(__name__)
+T = TypeVar("T")
 NOBODY = discord.AllowedMentions.none()
 # How long Discord takes answers to an interaction, less a margin for the way.
 _TOKEN_LIVES = 14.5 * 60  # seconds
@@ -27,11 +31,11 @@ _FORBIDDEN_FOR = 3600.0  # seconds, unless something changes in the server
 _FILE_NAME = "answer.md"
 
 # The codes that a decision depends on, of https://docs.discord.com/developers/topics/opcodes-and-status-codes
-_UNKNOWN_CHANNEL, _UNKNOWN_MESSAGE, _UNKNOWN_WEBHOOK, _UNKNOWN_INTERACTION = 10003, 10008, 10015, 10062
+_UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, _UNKNOWN_WEBHOOK, _UNKNOWN_INTERACTION = 10003, 10008, 10015, 10062
 _MISSING_ACCESS, _MISSING_PERMISSIONS = 50001, 50013
-_INVALID_WEBHOOK_TOKEN, _NO_REPLY_WITHOUT_HISTORY, _UNKNOWN_REFERENCE = 50027, 160002, 50035
+_INVALID_WEBHOOK_TOKEN, _NO_REPLY_WITHOUT_HISTORY, _INVALID_FORM = 50027, 160002, 50035
 ALREADY_ACKNOWLEDGED, THREAD_EXISTS, _THREAD_ARCHIVED = 40060, 160004, 50083
-_REASONS = {200000: "the AutoMod of this server blocks it", 50035: "it finds an error in the message"}
+_REASONS = {200000: "the AutoMod of this server blocks it", _INVALID_FORM: "it finds an error in the message"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,14 @@ class PlaceClosed(Exception):
     """A place refuses the bot. The text names the reason."""
 
 
+class PlaceGone(PlaceClosed):
+    """A place was deleted."""
+
+
+class QuestionGone(Exception):
+    """The message to reply to was deleted. Nothing was sent."""
+
+
 class MessageRefused(Exception):
     """Discord refuses a message for what it is. The text names the reason."""
 
@@ -74,21 +86,24 @@ class Place(Protocol):
     """A destination of messages. Its methods raise PlaceClosed, and MessageRefused if the message itself is refused."""
 
     async def send(self, content: Content, replaces: str | None) -> str:
-        """Send a message, or edit the one with the id `replaces`. Returns the message's id. Raises FileRefused too."""
+        """Send a message, or edit the one with the id `replaces`. Returns the message's id.
+
+        Raises FileRefused and QuestionGone too.
+        """
 
     async def delete(self, message: str) -> bool:
         """Delete a message of the bot. Returns False if it is not there."""
 
 
 class ForbiddenChannels:
-    """Channels that have refused the bot lately. An entry expires after an hour."""
+    """Channels that have refused the bot lately. An entry expires after an hour, or with the bot's timeout."""
 
     def __init__(self) -> None:
         self._until: dict[int, float] = {}
 
-    def add(self, channel: int) -> None:
-        """Add a channel for an hour."""
-        self._until[channel] = time.monotonic() + _FORBIDDEN_FOR
+    def add(self, channel: int, seconds: float = _FORBIDDEN_FOR) -> None:
+        """Add a channel for some time, at most an hour."""
+        self._until[channel] = time.monotonic() + min(seconds, _FORBIDDEN_FOR)
 
     def discard(self, channel: int) -> None:
         """Remove a channel, because it has changed."""
@@ -120,7 +135,7 @@ class InChannel:
     async def send(self, content: Content, replaces: str | None) -> str:
         with self._refusals(closing=True):
             try:
-                return await self._put(content, replaces)
+                return await self._reopening(lambda: self._put(content, replaces))
             except discord.HTTPException as error:
                 if content.file is None or error.status not in (403, 413):
                     raise
@@ -130,10 +145,23 @@ class InChannel:
     async def delete(self, message: str) -> bool:
         with self._refusals():
             try:
-                await self._channel.get_partial_message(int(message)).delete()
+                await self._reopening(self._channel.get_partial_message(int(message)).delete)
             except discord.NotFound:
                 return False
         return True
+
+    async def _reopening(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call, and once more if it needed an archived thread to be reopened."""
+        try:
+            return await call()
+        except discord.HTTPException as error:
+            if error.code != _THREAD_ARCHIVED:
+                raise
+        thread = await self._client.fetch_channel(self.number)
+        if not isinstance(thread, discord.Thread) or thread.locked:
+            raise PlaceClosed("the thread is closed")
+        await thread.edit(archived=False)
+        return await call()
 
     async def _put(self, content: Content, replaces: str | None) -> str:
         """Edit the message `replaces`, or send a new one if it is gone; without a reference if replies are refused."""
@@ -141,21 +169,21 @@ class InChannel:
             try:
                 return await self._edit(content, int(replaces))
             except discord.NotFound as error:
-                if error.code != _UNKNOWN_MESSAGE:
+                if error.code != UNKNOWN_MESSAGE:
                     raise
         try:
             return await self._send(content, self._reply_to)
         except discord.HTTPException as error:
-            if self._reply_to is None or error.code not in (_NO_REPLY_WITHOUT_HISTORY, _UNKNOWN_REFERENCE):
+            if self._reply_to is not None and _reference_is_gone(error):
+                raise QuestionGone from error
+            if self._reply_to is None or error.code not in (_NO_REPLY_WITHOUT_HISTORY, _INVALID_FORM):
                 raise
             return await self._send(content, None)
 
     async def _send(self, content: Content, reply_to: int | None) -> str:
         options = _optional(content)
         if reply_to is not None:
-            options["reference"] = discord.MessageReference(
-                message_id=reply_to, channel_id=self._channel.id, fail_if_not_exists=False
-            )
+            options["reference"] = discord.MessageReference(message_id=reply_to, channel_id=self._channel.id)
         sent = await self._channel.send(
             content.text, nonce=content.nonce, allowed_mentions=NOBODY, suppress_embeds=True, **options
         )
@@ -174,31 +202,31 @@ class InChannel:
             yield
         except discord.Forbidden as error:
             if closing and error.code in (_MISSING_ACCESS, _MISSING_PERMISSIONS):
-                missing = missing_permissions(self._client.get_channel(self.number))
+                channel = self._client.get_channel(self.number)
+                missing = missing_permissions(channel)
                 _log.warning(
                     "the bot may not write in a channel and leaves it alone", channel=self.number, missing=missing
                 )
-                self._forbidden.add(self._channel.id)
+                self._forbidden.add(self.number, _timeout_left(channel) or _FORBIDDEN_FOR)
             raise PlaceClosed("the bot may not write in this channel") from error
         except discord.NotFound as error:
-            raise PlaceClosed("the channel is gone") from error
+            raise PlaceGone("the channel is gone") from error
         except discord.HTTPException as error:
-            if error.code == _THREAD_ARCHIVED:
+            if error.code == _THREAD_ARCHIVED:  # somebody has closed it again
                 raise PlaceClosed("the thread is closed") from error
             raise_if_refused(error)
             raise
 
 
-class InDirect:
-    """The direct conversation with a user, for an answer that can't be sent to the place of its question.
+class Elsewhere(ABC):
+    """A place for an answer that can't be sent to the place of its question.
 
     The ids of its messages are `message@channel`: a deleted question takes them along too.
     """
 
-    def __init__(self, client: discord.Client, user: int, heading: str) -> None:
+    def __init__(self, client: discord.Client, heading: str) -> None:
         """`heading` stands above the first message, and names the question."""
         self._client = client
-        self._user = user
         self._heading = heading
 
     async def send(self, content: Content, replaces: str | None) -> str:
@@ -216,6 +244,31 @@ class InDirect:
 
     async def delete(self, message: str) -> bool:
         return await (await self._open()).delete(message.partition("@")[0])
+
+    @abstractmethod
+    async def _open(self) -> InChannel:
+        """Return the channel of the place. Raises PlaceClosed."""
+
+
+class InParent(Elsewhere):
+    """The channel above a thread that is closed or locked."""
+
+    def __init__(
+        self, client: discord.Client, channel: int, reply_to: int | None, forbidden: ForbiddenChannels, heading: str
+    ) -> None:
+        super().__init__(client, heading)
+        self._channel = InChannel(client, channel, reply_to, forbidden)
+
+    async def _open(self) -> InChannel:
+        return self._channel
+
+
+class InDirect(Elsewhere):
+    """The direct conversation with a user."""
+
+    def __init__(self, client: discord.Client, user: int, heading: str) -> None:
+        super().__init__(client, heading)
+        self._user = user
 
     async def _open(self) -> InChannel:
         try:
@@ -269,7 +322,7 @@ class InInteraction:
         try:
             yield
         except discord.HTTPException as error:
-            gone = (_UNKNOWN_WEBHOOK, _UNKNOWN_INTERACTION, _UNKNOWN_MESSAGE, _INVALID_WEBHOOK_TOKEN, _UNKNOWN_CHANNEL)
+            gone = (_UNKNOWN_WEBHOOK, _UNKNOWN_INTERACTION, UNKNOWN_MESSAGE, _INVALID_WEBHOOK_TOKEN, _UNKNOWN_CHANNEL)
             if error.code in gone or error.status in (401, 403, 404):
                 raise PlaceClosed("the interaction takes no more responses") from error
             raise_if_refused(error)
@@ -283,19 +336,51 @@ def raise_if_refused(error: discord.HTTPException) -> None:
         raise MessageRefused(_REASONS.get(error.code, f"code {error.code}")) from error
 
 
+def _reference_is_gone(error: discord.HTTPException) -> bool:
+    """Whether Discord refuses a reply because the message that it replies to was deleted."""
+    return error.code == _INVALID_FORM and "message_reference" in error.text and "unknown message" in error.text.lower()
+
+
 def token_lives(taken_at: float) -> bool:
     """Whether the token of an interaction that came at `taken_at` (seconds since the epoch) is still valid."""
-    return time.time() - taken_at < _TOKEN_LIVES
+    return clock.now() - taken_at < _TOKEN_LIVES
 
 
-def missing_permissions(channel: object) -> str:
-    """Return the names of the permissions that the bot lacks for answering in a channel; empty where they are not known."""
-    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread) or channel.guild.me is None:
+def missing_permissions(channel: object, me: discord.Member | None = None, *, threads: bool = False) -> str:
+    """Return the names of the permissions that the bot lacks for answering in a channel; empty where they are not known.
+
+    `me`: the bot as a member of the server, if the library doesn't know it. `threads`: it opens threads for its answers.
+    """
+    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
         return ""
-    allowed = channel.permissions_for(channel.guild.me)
-    sending = "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
-    missing = (name for name in ("view_channel", sending, "read_message_history") if not getattr(allowed, name))
-    return ", ".join(name.replace("_", " ").title() for name in missing)
+    if (me := me or channel.guild.me) is None:
+        return ""
+    allowed = channel.permissions_for(me)
+    names = [name for name in _needed(channel, threads=threads) if not getattr(allowed, name)]
+    if "send_messages" in names:  # without it the library counts the others as missing too
+        names = [name for name in names if name != "attach_files"]
+    missing = ", ".join(name.replace("_", " ").title() for name in names)
+    return f"{missing} (a timeout takes them away)" if missing and me.is_timed_out() else missing
+
+
+def _timeout_left(channel: object) -> float:
+    """Return for how many seconds the bot is timed out in the server of a channel; nothing tells it of the end."""
+    me = channel.guild.me if isinstance(channel, discord.abc.GuildChannel | discord.Thread) else None
+    until = me.timed_out_until if me is not None else None
+    return max(0.0, (until - discord.utils.utcnow()).total_seconds()) if until is not None else 0.0
+
+
+def _needed(channel: object, *, threads: bool) -> Iterator[str]:
+    """The library's names of the permissions for answering in a channel."""
+    yield "view_channel"
+    if isinstance(channel, discord.Thread | discord.ForumChannel):
+        yield "send_messages_in_threads"
+    elif not isinstance(channel, discord.CategoryChannel):
+        yield "send_messages"
+        if threads and isinstance(channel, discord.TextChannel):
+            yield from ("create_public_threads", "send_messages_in_threads")
+    if not isinstance(channel, discord.CategoryChannel):
+        yield from ("read_message_history", "attach_files")
 
 
 def nonce_of(*names: object) -> str:

@@ -73,6 +73,7 @@ class ProgressDisplay:
         sent = await self._outbox.send_placeholder(address, text, replaces=placeholder)
         if placeholder is None:
             self._placeholders[address.key] = sent
-            await self._parts.placed(address, sent)
+            if not await self._parts.placed(address, sent):
+                await self._outbox.take_back(address, sent)
         self._last_edit[address.chat] = time.monotonic()
         await asyncio.sleep(_EDIT_EVERY)

@@ -9,10 +9,11 @@ mentions nobody, hides no address behind a link, and doesn't look like the bot's
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from markdown_it import MarkdownIt
 
-from bot.adapters.layout import LATE, safe, source_line, split_markdown, utf16_length, without_marks
+from bot.adapters.layout import LATE, aligned, safe, source_line, split_markdown, utf16_length, without_marks
 from bot.core.markup import Markup, Piece
 from bot.core.messages import Answer, Citation, Outcome
 
@@ -205,7 +206,7 @@ def _pieces(lines: Sequence[str]) -> Iterator[str]:
             code = lines[place + 1 : end - 1] if _closes(lines[end - 1], fence[1]) else lines[place + 1 : end]
             yield _code(code, fence[2].strip())
         else:
-            yield _code(_aligned(lines[place:end]))
+            yield _table(lines[place:end])
         place = end
     if prose:
         yield _prose("\n".join(prose))
@@ -235,13 +236,21 @@ def _table_end(lines: Sequence[str], start: int) -> int:
     return end
 
 
-def _aligned(rows: Sequence[str]) -> list[str]:
-    """The rows of a table with columns of even width, for a code block."""
-    cells = [[without_marks(cell.strip().replace("\\|", "|")) for cell in _cells(row)] for row in rows]
-    del cells[1]
-    widths = [max(len(row[n]) for row in cells if n < len(row)) for n in range(max(map(len, cells)))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in cells]
-    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+def _table(lines: Sequence[str]) -> str:
+    """A narrow table in a code block, and a wide one row by row, each cell in a line behind the name of its column."""
+    header, _, *body = ([cell.strip().replace("\\|", "|") for cell in _cells(line)] for line in lines)
+    names = list(map(without_marks, header))
+    if (shown := aligned([names, *(list(map(without_marks, row)) for row in body)], rule="-")) is not None:
+        return _code(shown)
+    return "\n\n".join("\n".join(_named(names, row)) for row in body) or " ".join(map(_prose, header))
+
+
+def _named(names: Sequence[str], cells: Sequence[str]) -> Iterator[str]:
+    """A line `column: value` for each cell that is not empty."""
+    for name, cell in zip_longest(names, cells, fillvalue=""):
+        if cell:
+            before = f"{_ITEM.sub(_ITEM_ESCAPED, _literally(name))}: " if name else ""
+            yield f"{before}{_prose(cell)}"
 
 
 def _cells(row: str) -> list[str]:

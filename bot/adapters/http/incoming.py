@@ -8,7 +8,6 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from fastapi import Header, Request
 
 from bot.adapters.http.bodies import require_short
 from bot.adapters.http.callers import NamelessCallers
+from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Outcome, Question, Turn, Update
 from bot.core.settings import HttpSettings, LimitsSettings
@@ -122,7 +122,7 @@ class Requests:
             conversation=conversation or f"{PLATFORM}:{message}",
             author=user,
             address=Address(PLATFORM, user, f"key:{key}" if key else message, {"keyed": key is not None}),
-            received_at=datetime.now(UTC),
+            received_at=clock.utc_now(),
             earlier=earlier,
         )
         waiting = Waiting(question, keyed=key is not None)

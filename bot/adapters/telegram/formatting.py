@@ -7,7 +7,6 @@ after parsing, and 100 entities; formatting that a split cuts through continues 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
@@ -16,7 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from telegram import MessageEntity
 
-from bot.adapters.layout import announces, fitting, safe, utf16_length
+from bot.adapters.layout import aligned, announces, fitting, safe, utf16_length
 
 LONGEST_MESSAGE = 4096  # UTF-16 units
 _MOST_ENTITIES = 100  # in one message; Telegram drops further ones
@@ -27,7 +26,6 @@ _INLINE_MARKS = {
     "em": MessageEntity.ITALIC,
     "s": MessageEntity.STRIKETHROUGH,
 }
-_WIDEST_TABLE = 42  # characters; wider ones are shown row by row, which is easier to read on a phone
 _LINK = re.compile(r"https?://([^\s/?#]+)\S*", re.IGNORECASE)
 _BLOCK_BREAK = re.compile(r"\n\n+")
 # Where a text may be cut, best first, each if that leaves a part that is not too short.
@@ -210,33 +208,22 @@ def _with_address(words: RichText, url: str) -> RichText:
 def _table(node: SyntaxTreeNode) -> RichText:
     """Render a narrow table in columns, and a wide one row by row, each cell behind the name of its column."""
     rows = [[_inline(cell.children) for cell in row.children] for part in node.children for row in part.children]
-    widths = [max(_width(cell.text) for cell in column) for column in zip(*rows, strict=True)]
-    if sum(widths) + 2 * (len(widths) - 1) <= _WIDEST_TABLE:
-        lines = ("  ".join(map(_padded, (cell.text for cell in row), widths)).rstrip() for row in rows)
+    if (lines := aligned([[cell.text for cell in row] for row in rows])) is not None:
         return RichText("\n".join(lines)).within(MessageEntity.PRE)
     header, *body = rows
-    return joined((_row(header, row) for row in body), "\n")
+    return joined((_row(header, row) for row in body), "\n\n")
 
 
 def _row(header: Sequence[RichText], cells: Sequence[RichText]) -> RichText:
-    """`first cell — second column's name: second cell; ...`, without the cells that are empty."""
-    first, *others = cells
-    named = (
-        joined((RichText(f"{name.text}: " if name.text else ""), cell))
-        for name, cell in zip(header[1:], others, strict=True)
-        if cell.text
+    """A line `column: value` for each cell that is not empty."""
+    return joined(
+        (
+            joined((RichText(f"{name.text}: " if name.text else ""), cell))
+            for name, cell in zip(header, cells, strict=True)
+            if cell.text
+        ),
+        "\n",
     )
-    rest = joined(named, "; ")
-    return joined((RichText("• "), joined((first.within(MessageEntity.BOLD), rest), " — ")))
-
-
-def _width(text: str) -> int:
-    """The number of columns that a text takes in a font of equal widths."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
 
 
 # --- splitting --------------------------------------------------------------------------------------------------------

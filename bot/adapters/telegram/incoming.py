@@ -1,24 +1,28 @@
 """Takes in messages: makes Questions of those that address the bot, and has them accepted or refused."""
 
 import asyncio
-import time
 from datetime import datetime
 
 from telegram import Bot, Message
 
+from bot.adapters.outcomes import MessageOutcome, note_outcome
+from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller, Command, asked_in, is_unasked, replied_text, replies_to
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Sent, message_key, topic_of
 from bot.adapters.telegram.replies import Replies
+from bot.core import clock
 from bot.core.errors import EngineBusy, RateLimited
 from bot.core.messages import Address, Policy, Question
 from bot.core.settings import TelegramSettings
 from bot.questions.admission import Admission
 from bot.storage.base import Journal
 
+_ALBUMS = 1000  # that are remembered
 # Seconds between the tries to have a question of a backlog accepted while the queue is full.
 _BACKLOG_PAUSE = 0.5
+_KEPT = 90_000.0  # seconds, a little more than the day for which the service keeps updates
 _STALE = 600.0  # seconds after which a question that waited while the bot was away counts as late
 _CLOSED = "I was away when you asked this. If it still matters, please ask again."
 _TEXT_ONLY = "I answer questions that are written. Just write one; /help says more."
@@ -43,6 +47,7 @@ class Incoming:
         self._journal = journal
         self._chats = chats
         self._replies = replies
+        self._albums = Recent[str, None](_ALBUMS)
         self._not_ready_at = 0.0  # when the bot was last seen getting ready, in seconds since the epoch
 
     async def take(self, message: Message, caller: Caller, command: Command | None, *, edited: bool) -> None:
@@ -52,16 +57,30 @@ class Incoming:
         """
         policy = await self._chats.policy_for(message)
         if policy is Policy.OFF:
+            note_outcome(PLATFORM, MessageOutcome.CHAT_OFF)
             return
         text = command.rest if command else asked_in(message, self._bot.bot, policy)
         if command and not text:  # in reply to a message: the text of that is asked
             text = replied_text(message) or ""
         if text:
+            self._note_album(message)
             unasked = command is None and is_unasked(message, self._bot.bot)
             question = await self._question(message, caller, text, unasked=unasked, edited=edited)
             await self._admit(message, question, edited=edited)
+        elif text is not None and self._note_album(message):
+            note_outcome(PLATFORM, MessageOutcome.NO_WORDS)
         elif text is not None and not edited and (message.effective_attachment or command or not caller.private):
             self._replies.say(message, _TEXT_ONLY if caller.private else _HINT)
+        else:
+            note_outcome(PLATFORM, MessageOutcome.NOT_ADDRESSED if text is None else MessageOutcome.NO_WORDS)
+
+    def _note_album(self, message: Message) -> bool:
+        """Note the album of a message. Returns whether another picture of it came before: an album gets one reply."""
+        album = message.media_group_id
+        known = album in self._albums
+        if album is not None:
+            self._albums[album] = None
+        return known
 
     async def stop(self, conversation: str) -> bool:
         """Stop the question of a conversation that is in work; those behind it stay. Returns False if none is."""
@@ -80,7 +99,7 @@ class Incoming:
         details = {
             "topic": topic_of(message),
             "private": caller.private,
-            "late": time.time() - asked_at.timestamp() > _STALE,
+            "late": clock.now() - asked_at.timestamp() > _STALE,
             "author": caller.author,
             "unasked": unasked,
             "asked_in": caller.conversation,  # another one than the question's, if that follows up an answer to somebody else
@@ -108,26 +127,30 @@ class Incoming:
         """Revise or accept a question, or reply with the reason why it isn't accepted."""
         try:
             if edited and await self._admission.revise(question):
+                note_outcome(PLATFORM, MessageOutcome.ACCEPTED)
                 return
             if question.address.details["late"] and self._settings.stale_questions == "close":
-                if not await self._journal.questions.known(question.address):
+                if await self._journal.questions.known(question.address):
+                    note_outcome(PLATFORM, MessageOutcome.REPEATED)
+                else:
                     self._replies.say(message, _CLOSED)
                 return
-            await self._accept(question, _asked_at(message, edited=edited))
+            accepted = await self._accept(question, _asked_at(message, edited=edited))
+            note_outcome(PLATFORM, MessageOutcome.ACCEPTED if accepted else MessageOutcome.REPEATED)
         except (EngineBusy, RateLimited) as refusal:
             self._replies.say(message, str(refusal))
 
-    async def _accept(self, question: Question, asked_at: datetime) -> None:
+    async def _accept(self, question: Question, asked_at: datetime) -> bool:
         """Accept a question. While the queue is full, one of a backlog or from before the bot was ready waits for room.
 
-        Telegram keeps the updates behind it meanwhile. Raises EngineBusy for any other question, and RateLimited.
+        Telegram keeps the updates behind it meanwhile. Returns False if the message was accepted before. Raises EngineBusy for
+        any other question, and RateLimited.
         """
         while True:
             if not self._admission.ready:
-                self._not_ready_at = time.time()
+                self._not_ready_at = clock.now()
             try:
-                await self._admission.accept(question)
-                return
+                return await self._admission.accept(question)
             except EngineBusy:
                 if not question.address.details["late"] and asked_at.timestamp() > self._not_ready_at:
                     raise
@@ -135,4 +158,4 @@ class Incoming:
 
 
 def _asked_at(message: Message, *, edited: bool) -> datetime:
-    return (message.edit_date if edited else None) or message.date
+    return clock.asked_at((message.edit_date if edited else None) or message.date, _KEPT)

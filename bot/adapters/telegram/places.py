@@ -12,13 +12,15 @@ from bot.core.messages import Address
 class Place:
     """A chat, its topic (None: General, or no forum), the message to reply to, and the person whose answer it is.
 
-    The messages of a chat wait for each other by turns of `person`; all that are no answers have the person "".
+    The messages of a chat wait for each other by turns of `person`; all that are no answers have the person "". `to_question`:
+    the message to reply to is the question, so that nothing is sent once it was deleted, of which no bot is told.
     """
 
     chat: int
     topic: int | None = None
     reply_to: int | None = None
     person: str = ""
+    to_question: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def place_of_answer(address: Address) -> Place:
     """Return the place of the answer to a question. In a private chat it is a reply only if it comes late."""
     replies = not address.details["private"] or address.details["late"]
     reply_to = int(address.message.partition("@")[0]) if replies else None
-    return Place(int(address.chat), address.details["topic"], reply_to, address.details["author"])
+    return Place(int(address.chat), address.details["topic"], reply_to, address.details["author"], to_question=True)
 
 
 def topic_of(message: Message) -> int | None:

@@ -114,8 +114,11 @@ class ProgressDisplay:
             if await self._parts.place(showing.address) is not None:
                 return False
             showing.placeholder = await self._sender.placeholder(place_of_answer(showing.address), text)
-            if showing.placeholder is not None:
-                await self._parts.placed(showing.address, str(showing.placeholder))
+            if showing.placeholder is not None and not await self._parts.placed(
+                showing.address, str(showing.placeholder)
+            ):
+                await self._sender.delete(showing.placeholder)  # the question was withdrawn meanwhile
+                return False
         except StorageError:
             return False
         return True

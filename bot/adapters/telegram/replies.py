@@ -7,7 +7,9 @@ import structlog
 from telegram import Message
 from telegram.error import TelegramError
 
+from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.rates import Rate, ReplyLimits
+from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import author_of, is_group
 from bot.adapters.telegram.formatting import plain, split
 from bot.adapters.telegram.places import Place, place_of_reply
@@ -74,7 +76,10 @@ class Replies:
 
     def say(self, message: Message, text: str) -> None:
         """Reply with `text`, unless it is empty or one reply too many."""
-        if not text or not self._may_reply(message):
+        if not text:
+            note_outcome(PLATFORM, MessageOutcome.CARRIED_OUT)
+            return
+        if not self._may_reply(message):
             return
         place = place_of_reply(message)
         self._background.start(self._send(place, text), long=self._sender.must_wait(place))
@@ -85,21 +90,22 @@ class Replies:
 
     def describe(self) -> str:
         """How many replies were left out, in a few words for an operator; empty if none was."""
-        left_out = self._in_groups.counts["left_out"] + self._in_private.counts["left_out"]
+        left_out = self._in_groups.left_out + self._in_private.left_out
         return f"{counted(left_out, 'hint or refusal', 'hints and refusals')} left out" if left_out else ""
 
     async def _say_result(self, message: Message, work: Awaitable[str]) -> None:
         self.say(message, await work)
 
     def _may_reply(self, message: Message) -> bool:
+        """Count a reply to a message, and note the outcome. Returns False if it is one too many."""
         person = author_of(message)
+        outcome = MessageOutcome.REPLIED
         if is_group(message.chat):
-            allowed = self._in_groups.take(message.chat_id, person)
-        else:
-            allowed = person in self._operators or self._in_private.take(message.chat_id, person)
-        if not allowed:
-            _log.debug("a reply was left out, for there were too many")
-        return allowed
+            outcome = self._in_groups.take(message.chat_id, person)
+        elif person not in self._operators:
+            outcome = self._in_private.take(message.chat_id, person)
+        note_outcome(PLATFORM, outcome)
+        return outcome is MessageOutcome.REPLIED
 
     async def _send(self, place: Place, text: str) -> None:
         try:

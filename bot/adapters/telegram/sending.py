@@ -131,7 +131,9 @@ class Sender:
             entities=rich.entities,
             message_thread_id=place.topic,
             reply_parameters=(
-                ReplyParameters(place.reply_to, allow_sending_without_reply=True) if place.reply_to else None
+                ReplyParameters(place.reply_to, allow_sending_without_reply=not place.to_question)
+                if place.reply_to
+                else None
             ),
             link_preview_options=_NO_PREVIEW,
             reply_markup=keyboard,
@@ -230,4 +232,5 @@ _USELESS = (
     "bot was kicked",
     "user is deactivated",
     "need administrator rights",
+    "message to be replied not found",
 )

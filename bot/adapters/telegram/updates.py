@@ -11,7 +11,9 @@ from telegram import Bot, Message, Update
 from telegram.constants import ChatType
 
 from bot.adapters.layout import safe
+from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.recent import Recent
+from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller, Command, author_of, caller_of, command_in, for_another_bot
 from bot.adapters.telegram.buttons import Buttons
 from bot.adapters.telegram.chats import Chats
@@ -60,6 +62,7 @@ class Updates:
         """Take in updates. On return they may be confirmed. Raises StorageError if they could not be kept."""
         for update in updates:
             if update.update_id in self._handled:
+                note_outcome(PLATFORM, MessageOutcome.REPEATED)
                 continue
             try:
                 await self._take(update)
@@ -69,6 +72,8 @@ class Updates:
                 _log.exception("an update failed and is left out", update=update.update_id)
                 if (message := update.effective_message) and message.chat.type == ChatType.PRIVATE:
                     self._replies.say(message, _FAILED)
+                else:
+                    note_outcome(PLATFORM, MessageOutcome.FAILED)
             self._handled[update.update_id] = None
         await self._background.settle()
 
@@ -87,23 +92,30 @@ class Updates:
             await self._chats.mark_moved(message.chat_id, message.migrate_to_chat_id)
             return
         author = author_of(message)
-        if author is None or for_another_bot(message, self._bot.bot):
+        if author is None:
+            note_outcome(PLATFORM, MessageOutcome.WRITTEN_BY_BOT)
+            return
+        if for_another_bot(message, self._bot.bot):
+            note_outcome(PLATFORM, MessageOutcome.FOR_ANOTHER_BOT)
             return
         await self._chats.mark_reachable(message.chat_id)
         caller = caller_of(message, author, shared_conversations=self._settings.shared_conversations)
         command = command_in(message, self._bot.bot)
         adds_document = message.document and self._commands.may("add", caller)
+        acts = adds_document or (command is not None and command.name != "ask")
         action = "add" if adds_document else command.name if command is not None else "ask"
-        if message.forward_origin is not None and not self._commands.may(action, caller, forwarded=True):
-            if caller.private and not edited:
+        if acts and edited:
+            note_outcome(PLATFORM, MessageOutcome.LATE_EDIT)
+        elif message.forward_origin is not None and not self._commands.may(action, caller, forwarded=True):
+            if caller.private:
                 self._replies.say(message, _FORWARDED)
+            else:
+                note_outcome(PLATFORM, MessageOutcome.NOT_ADDRESSED)
         elif command is not None and command.name != "ask":
-            if not edited:
-                await self._take_command(message, caller, command)
+            await self._take_command(message, caller, command)
         elif message.document and adds_document:
-            if not edited:
-                work = self._commands.add_document(self._bot, message.document, message.caption or "")
-                self._replies.say_result(message, carried_out(work))
+            work = self._commands.add_document(self._bot, message.document, message.caption or "")
+            self._replies.say_result(message, carried_out(work))
         else:
             await self._incoming.take(message, caller, command, edited=edited)
 
@@ -112,6 +124,8 @@ class Updates:
         if handler is None:
             if caller.private:
                 self._replies.say(message, f"There is no command /{safe(command.name)}; /help lists them.")
+            else:
+                note_outcome(PLATFORM, MessageOutcome.UNKNOWN_COMMAND)
             return
         work = carried_out(handler(caller, command.rest))
         if self._commands.takes_long(command.name):

@@ -118,8 +118,11 @@ class PartStore(Protocol):
     part is in doubt.
     """
 
-    async def placed(self, address: Address, message: str) -> None:
-        """Note that a placeholder was sent, which the first part of the answer replaces."""
+    async def placed(self, address: Address, message: str) -> bool:
+        """Note that a placeholder was sent, which the first part of the answer replaces.
+
+        Returns False if the question was answered or withdrawn meanwhile, so that nothing will replace it.
+        """
 
     async def place(self, address: Address) -> str | None:
         """The message that the first part of the answer replaces: a placeholder, or the answer before an edit."""

@@ -1,8 +1,8 @@
 """Kept answers and feedback on them in SQLite."""
 
 import sqlite3
-import time
 
+from bot.core import clock
 from bot.core.messages import Address, Answer, Outcome, Question
 from bot.storage.base import Declined, Feedback, KeptAnswer
 from bot.storage.sqlite.connection import Connection
@@ -72,7 +72,7 @@ class SqliteAnswers:
             cursor = db.execute(
                 "INSERT OR REPLACE INTO feedback SELECT ?, ?, ?, ?, ?, ? "
                 "WHERE EXISTS (SELECT 1 FROM questions WHERE platform = ? AND reference = ?)",
-                (platform, reference, author, helpful, reason, time.time(), platform, reference),
+                (platform, reference, author, helpful, reason, clock.now(), platform, reference),
             )
             return cursor.rowcount > 0
 

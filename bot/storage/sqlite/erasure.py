@@ -6,8 +6,8 @@ earlier copies of its pages, is emptied: at once where somebody has asked for it
 
 import asyncio
 import sqlite3
-import time
 
+from bot.core import clock
 from bot.core.errors import StorageError
 from bot.core.messages import Address
 from bot.storage.base import Forgotten
@@ -34,7 +34,7 @@ class SqliteErasure:
             entry, reference = row
             db.execute(
                 f"UPDATE questions SET {ERASED}, revision = revision + 1, done_at = coalesce(done_at, ?) WHERE id = ?",
-                (time.time(), entry),
+                (clock.now(), entry),
             )
             db.execute(f"DELETE FROM turns WHERE {KEY}", address.key)
             db.execute("DELETE FROM feedback WHERE platform = ? AND reference = ?", (address.platform, reference))

@@ -14,13 +14,14 @@ class SqliteParts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def placed(self, address: Address, message: str) -> None:
-        await self._connection.write(
-            "INSERT INTO parts SELECT id, 0, ?, 0 FROM questions "
-            f"WHERE {KEY} AND done_at IS NULL ON CONFLICT DO NOTHING",
-            message,
-            *address.key,
-        )
+    async def placed(self, address: Address, message: str) -> bool:
+        def write(db: sqlite3.Connection) -> bool:
+            entry = db.execute(f"SELECT id FROM questions WHERE {KEY} AND done_at IS NULL", address.key).fetchone()
+            if entry is not None:
+                db.execute("INSERT INTO parts VALUES (?, 0, ?, 0) ON CONFLICT DO NOTHING", (*entry, message))
+            return entry is not None
+
+        return await self._connection.run(write)
 
     async def place(self, address: Address) -> str | None:
         def read(db: sqlite3.Connection) -> str | None:

@@ -2,8 +2,8 @@
 
 import json
 import sqlite3
-import time
 
+from bot.core import clock
 from bot.core.messages import Address, Answer, Question, Superseded
 from bot.storage.base import Pending
 from bot.storage.sqlite.connection import Connection
@@ -20,7 +20,7 @@ class SqliteQuestions:
         return await self._connection.run(lambda db: _known(db, address))
 
     async def accept(self, question: Question) -> int | None:
-        row = (*question.address.key, time.time(), json.dumps(question.to_json()), question.author)
+        row = (*question.address.key, clock.now(), json.dumps(question.to_json()), question.author)
 
         def write(db: sqlite3.Connection) -> int | None:
             if _known(db, question.address):
@@ -74,7 +74,7 @@ class SqliteQuestions:
             erased = "" if keep else f", {ERASED}"
             cursor = db.execute(
                 f"UPDATE questions SET done_at = ?{erased} WHERE id = ? AND revision = ? AND done_at IS NULL",
-                (time.time(), entry, revision),
+                (clock.now(), entry, revision),
             )
             if cursor.rowcount:
                 db.execute("DELETE FROM parts WHERE question = ? AND NOT (current AND ?)", (entry, keep))

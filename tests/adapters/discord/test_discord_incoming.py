@@ -9,6 +9,7 @@ import pytest
 from benchmarks.discord_load import Crowd
 from bot.core.messages import Answer, Outcome, Policy
 from tests.adapters.discord.discord_application import SOURCE, answered, first, labels, silence, suggested
+from tests.platforms.outcomes import outcomes
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
 
@@ -152,6 +153,74 @@ async def test_the_title_of_a_post_asks_where_its_message_is_a_picture(bot, serv
     post = await server.post(forum, "Why is my water cold?", "", ann)
     await first(server, post["id"])
     assert bot.engine.asked[0].text == "Why is my water cold?"
+
+
+def _forwarded(text: str) -> dict[str, object]:
+    """The fields of a message that forwards another one."""
+    words = {
+        "type": 0,
+        "content": text,
+        "embeds": [],
+        "attachments": [],
+        "flags": 0,
+        "mentions": [],
+        "mention_roles": [],
+    }
+    words |= {"timestamp": "2026-01-01T00:00:00+00:00", "edited_timestamp": None, "components": [], "sticker_items": []}
+    return {
+        "message_snapshots": [{"message": words}],
+        "message_reference": {"type": 1, "message_id": "1", "channel_id": "1"},
+    }
+
+
+async def test_a_forwarded_question_is_asked(bot, server, channel, ann):
+    """Sent to the bot directly, or by "Answer this"."""
+    direct = server.direct(ann)
+    await server.say(direct, "", ann, **_forwarded("how hot?"))
+    await first(server, direct)
+    message = await server.say(channel, "", ann, **_forwarded("how deep?"))
+    asked = await server.menu(channel, ann, "Answer this", message)
+    await server.until(lambda: asked.message)
+    assert [question.text for question in bot.engine.asked] == ["how hot?", "how deep?"]
+
+
+async def test_a_long_paste_is_read(bot, server, ann):
+    """Discord's client makes a file of it. Other files are not opened, nor one that is too large."""
+    direct, text = server.direct(ann), "how hot? " * 300
+    paste = server.attach("message.txt", text.encode())["resolved"]["attachments"]
+    await server.say(direct, "", ann, attachments=list(paste.values()))
+    await first(server, direct)
+    other = server.attach("notes.txt", b"how deep?")["resolved"]["attachments"]
+    huge = server.attach("message.txt", b"x" * 200_000)["resolved"]["attachments"]
+    for files in (other, huge):
+        await server.say(direct, "", ann, attachments=list(files.values()))
+    await first(server, direct, 2)
+    assert [question.text for question in bot.engine.asked] == [text.strip()]
+
+
+async def test_what_a_proxy_repeats_is_answered_where_the_settings_say_so(running, server, channel, ann):
+    """A proxy writes by a webhook, as another author."""
+    proxied = {"webhook_id": "7", "application_id": "466378653216014359"}
+    async with running(proxies=[466378653216014359]) as bot:
+        await server.say(channel, "@bot how hot?", server.user("June", bot=True), **proxied)
+        await server.say(channel, "@bot how deep?", server.user("feed", bot=True), webhook_id="8", application_id="9")
+        await server.say(channel, "@bot how long?", ann)
+        await first(server, channel, 2)
+        assert {question.text for question in bot.engine.asked} == {"how hot?", "how long?"}
+
+
+async def test_one_person_who_asks_much_holds_up_nobody_in_a_channel(running, server, channel, ann):
+    """Of the messages that a channel takes, each person has one on its way at a time."""
+    server.message_limit = (5, 1.0)
+    async with running(limits={"author_questions": 0, "chat_questions": 0}):
+        for number in range(15):
+            await server.say(channel, f"@bot {number}?", ann)
+        asked = await server.say(channel, "@bot how hot?", server.user("cem"))
+        mine = await server.until(
+            lambda: [m for m in server.from_bot(channel) if str(m["message_reference"]["message_id"]) == asked["id"]],
+            15,
+        )
+        assert server.from_bot(channel).index(mine[0]) < 7
 
 
 async def test_a_channel_can_be_switched_off(bot, server, channel, ann, application):
@@ -355,6 +424,44 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
     assert texts == ["re: before?", "re: missed?", "re: direct before?", "re: direct missed?"]
 
 
+async def test_what_was_edited_while_the_bot_was_away_is_answered_in_its_last_form(running, server, channel, ann):
+    """In place of the answer to the words before."""
+    async with running() as bot:
+        asked = await server.say(channel, "@bot which pump?", ann)
+        await first(server, channel)
+        await bot.dispatcher.idle()
+        await server.until(lambda: bot.adapter.trouble is None)
+    await server.edit(asked, "@bot which hose?")
+    async with running():
+        await server.until(lambda: server.from_bot(channel)[0]["content"].startswith("re: which hose?"))
+    assert len(server.from_bot(channel)) == 1
+
+
+async def test_no_message_disappears_without_an_outcome(bot, server, channel, ann):
+    """Each is counted once: what becomes a question, what gets a reply, and what gets none, with the reason."""
+    before = outcomes("discord")
+    cem = server.user("cem")
+    await server.say(channel, "@bot how hot?", ann, twice=True)
+    await server.say(channel, "well, hello there", ann)
+    await server.say(channel, "@bot how hot?", server.user("other bot", bot=True))
+    for _ in range(2):
+        await server.say(channel, "@bot", cem)
+    await server.say(server.direct(ann), "how deep?", ann)
+    await first(server, channel, 2)
+    await first(server, server.direct(ann))
+    await server.until(lambda: server.count("PUT", "/@me"))
+    await asyncio.sleep(0.05)
+    # The bot's own messages come to it too: two answers and a hint.
+    assert outcomes("discord") - before == {
+        "accepted": 2,
+        "repeated": 1,
+        "not_addressed": 1,
+        "written_by_bot": 4,
+        "replied": 1,
+        "person_limited": 1,
+    }
+
+
 @pytest.mark.parametrize("shard", [0, 1])
 async def test_each_shard_catches_up(running, server, ann, application, shard):
     """At the start, and one that has lost its session alone later."""
@@ -373,6 +480,26 @@ async def test_each_shard_catches_up(running, server, ann, application, shard):
         await first(server, channel, 2)
     replied_to = [str(message["message_reference"]["message_id"]) for message in server.from_bot(channel)]
     assert replied_to == [missed["id"], later["id"]]
+
+
+async def test_a_clock_that_was_set_back_since_loses_nothing(running, server, channel, ann, application):
+    """By a day, while the bot was away, so that it seems to have been there tomorrow."""
+    await server.say(channel, "@bot missed?", ann, event=False)
+    await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time() + 86_400))
+    async with running():
+        await first(server, channel)
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+async def test_a_clock_that_is_set_anew_during_an_absence_loses_nothing(bot, server, channel, ann, monkeypatch, jump):
+    """The session ends, the clock jumps by a day, and what was asked meanwhile is answered."""
+    await server.until(lambda: bot.adapter.trouble is None)
+    await server.say(channel, "@bot missed?", ann, event=False)
+    there = time.time
+    monkeypatch.setattr("bot.core.clock.time.time", lambda: there() + jump)
+    await server.drop_gateway(resumable=False)
+    [answer] = await first(server, channel)
+    assert "was away" not in answer["content"]
 
 
 async def test_a_failing_history_keeps_no_other_channel_from_catching_up(

@@ -139,11 +139,11 @@ async def test_a_role_for_the_bot_opens_its_channels_again(bot, server, channel,
 
 
 async def test_an_unlocked_thread_is_listened_to_again(bot, server, channel, guild, ann):
-    """The channel above it is open all the time."""
+    """The channel above it is open all the time, and gets the answer."""
     thread = (await server._open_thread(channel, server._id(), "pumps", ann["id"]))["id"]
     server.forbidden.add(thread)
     await server.say(thread, "@bot one?", ann)
-    await first(server, server.direct(ann))
+    await first(server, channel)
     server.forbidden.clear()
     await server.dispatch("THREAD_UPDATE", server.channels[thread])
     await server.say(thread, "@bot which pump?", ann)
@@ -236,3 +236,88 @@ async def test_an_answer_is_delivered_after_a_restart(running, server, channel, 
         await first(server, channel, 2)
     assert asked.message["content"].startswith("> one?\nre: one?")
     assert len(server.from_bot(channel)) == 2
+
+
+# --- threads that are closed ------------------------------------------------------------------------------------------
+
+
+async def _in_thread(server, bot, channel, ann, *, close):
+    """The thread of a question whose answer comes once the thread was closed by `close`."""
+    bot.engine.may_answer.clear()
+    asked = await server.say(channel, "@bot which pump?", ann)
+    await server.until(lambda: bot.engine.asked)
+    thread = (await server._open_thread(channel, asked["id"], "which pump?", server.me["id"]))["id"]
+    await close(thread)
+    bot.engine.may_answer.set()
+    return asked, thread
+
+
+async def test_an_archived_thread_is_reopened(running, server, channel, ann):
+    async with running(threads=True) as bot:
+        _, thread = await _in_thread(server, bot, channel, ann, close=server.archive)
+        await first(server, thread)
+        assert server.from_bot(channel) == []
+        assert not server.channels[thread]["thread_metadata"]["archived"]
+
+
+@pytest.mark.parametrize("archived", [True, False])
+async def test_the_answer_in_a_locked_thread_goes_to_the_channel_above(running, server, channel, ann, archived):
+    """As a reply to the question; with it, a deleted question takes it along."""
+    async with running(threads=True) as bot:
+
+        async def lock(thread):
+            await server.archive(thread, locked=True, archived=archived)
+
+        asked, thread = await _in_thread(server, bot, channel, ann, close=lock)
+        [answer] = await first(server, channel)
+        assert answer["content"].startswith("re: which pump?")
+        assert str(answer["message_reference"]["message_id"]) == asked["id"]
+        assert (server.from_bot(thread), server.from_bot(server.direct(ann))) == ([], [])
+        await bot.dispatcher.idle()
+        await server.edit(asked, "@bot which hose?")
+        await server.until(lambda: server.from_bot(channel)[0]["content"].startswith("re: which hose?"))
+        await server.delete(asked)
+        await server.until(lambda: not server.from_bot(channel))
+
+
+async def test_a_question_in_a_thread_that_is_locked_then_is_answered_above_with_a_link(bot, server, channel, ann):
+    bot.engine.may_answer.clear()
+    thread = (await server._open_thread(channel, server._id(), "pumps", ann["id"]))["id"]
+    await server.say(thread, "@bot which pump?", ann)
+    await server.until(lambda: bot.engine.asked)
+    await server.archive(thread, locked=True)
+    bot.engine.may_answer.set()
+    [answer] = await first(server, channel)
+    assert answer["content"].startswith(f"> which pump?\n-# Asked in <#{thread}>, where I can't show all of this.")
+    assert server.from_bot(server.direct(ann)) == []
+
+
+async def test_a_private_thread_tells_the_channel_above_nothing(bot, server, channel, ann):
+    bot.engine.may_answer.clear()
+    thread = (await server._open_thread(channel, server._id(), "pumps", ann["id"], kind=12))["id"]
+    await server.say(thread, "@bot which pump?", ann)
+    await server.until(lambda: bot.engine.asked)
+    await server.archive(thread, locked=True)
+    bot.engine.may_answer.set()
+    await first(server, server.direct(ann))
+    assert server.from_bot(channel) == []
+
+
+# --- questions that are deleted while the bot isn't told --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [False, True])
+async def test_a_question_that_was_deleted_during_a_restart_is_not_answered(running, server, channel, ann, threads):
+    """Nothing tells the bot but the refusal of its answer."""
+    first_engine = ScriptedEngine()
+    first_engine.may_answer.clear()
+    async with running(engine=first_engine, threads=threads):
+        asked = await server.say(channel, "@bot one?", ann)
+        await server.until(lambda: first_engine.asked)
+    await server.delete(asked)
+    async with running(threads=threads) as bot:
+        await server.say(channel, "@bot two?", ann)
+        await server.until(lambda: bot.dispatcher.counts["answered"] and not bot.dispatcher.unfinished)
+        assert bot.dispatcher.counts["undelivered"] == 1
+    said = [message["content"] for channel in list(server.messages) for message in server.from_bot(channel)]
+    assert [text.startswith("re: two?") for text in said] == [True]

@@ -69,6 +69,19 @@ def outside_code(text: str) -> str:
     return re.sub(r"(?<!\\)(`+)(?!`).+?(?<!`)\1(?!`)", "▮", text, flags=re.DOTALL)
 
 
+@pytest.mark.parametrize("columns", [40, 41])
+def test_a_table_that_is_wider_than_a_phone_is_told_row_by_row(columns):
+    """Each cell behind the name of its column, with its Markdown; what is empty is left out."""
+    cell = "字" * 5 + "x" * (columns - 15)
+    shown = harmless(f"Limits:\n\n| # a | m_e |\n|---|---|\n| **one** | {cell} |\n| two | |\n\nEnd.")
+    if columns == 40:
+        assert f"one  {cell}\n" in shown
+        assert shown.count("```") == 2
+    else:
+        assert f"\\# a: **one**\nm\\_e: {cell}\n\n\\# a: two\n" in shown
+        assert "```" not in shown
+
+
 @given(
     st.text(alphabet="ab`~\\[]()<>@&#1!*_|-\n :/.", max_size=60),
     st.sampled_from(["", "https://e.example", "@everyone"]),

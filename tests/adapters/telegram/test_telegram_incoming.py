@@ -10,6 +10,7 @@ from telegram_application import until
 from bot.adapters.rates import Rate
 from bot.adapters.telegram import flood, incoming, progress, updates
 from bot.core.messages import Policy
+from tests.platforms.outcomes import outcomes
 from tests.platforms.telegram_server import ANONYMOUS_ADMIN, AS_CHANNEL, BOT, SERVICE
 
 pytestmark = pytest.mark.usefixtures("quick_chats")
@@ -148,6 +149,17 @@ async def test_captions_ask_too(server, application, ann):
     server.sends_document(group, ann, "x.pdf", b"x", "@keeper_bot what does it say?")
     await application.quiet()
     assert sorted(question.text for question in application.engine.asked) == ["what does it say?", "what is this?"]
+
+
+async def test_an_album_gets_one_reply(server, application, ann, bob):
+    """Its pictures come one by one, the caption with the first of them; one without a caption gets one hint."""
+    asked, silent = server.private(ann), server.private(bob)
+    for number in range(3):
+        server.sends_photo(asked, ann, "how hot?" if number == 0 else None, media_group_id="1")
+        server.sends_photo(silent, bob, media_group_id="2")
+    await application.quiet()
+    assert [len(asked.texts), len(silent.texts)] == [1, 1]
+    assert asked.texts[0].startswith("re: how hot?")
 
 
 async def test_a_slash_alone_makes_no_command(server, application, ann):
@@ -416,3 +428,37 @@ async def test_a_late_repetition_of_an_answered_question_is_no_late_question(ser
         await application.start()
         await application.quiet()
         assert len(chat.texts) == 1
+
+
+async def test_no_message_disappears_without_an_outcome(server, application, ann, bob):
+    """Each is counted once: what becomes a question, what gets a reply, and what gets none, with the reason."""
+    server.privacy = False
+    before, group, private = outcomes("telegram"), server.group(), server.private(ann)
+    server.says(private, ann, "how hot?")
+    server.edits(private, private.messages[1], "how hot?")
+    server.says(group, ann, "well, hello there")
+    server.says(group, bob, "/ask@another_bot how?")
+    server.says(group, bob, "/weather")
+    for _ in range(4):
+        server.says(group, bob, "@keeper_bot")
+    server.sends_photo(private, ann)
+    server.says(group, {**bob, "is_bot": True}, "@keeper_bot how?")
+    await application.quiet()
+    assert outcomes("telegram") - before == {
+        "accepted": 1, "repeated": 1, "not_addressed": 1, "for_another_bot": 1, "unknown_command": 1, "replied": 4,
+        "person_limited": 1, "written_by_bot": 1,
+    }  # fmt: skip
+    assert "1 hint or refusal left out" in application.adapter.describe()
+
+
+async def test_the_answer_to_a_question_that_was_deleted_is_not_sent(server, application, ann):
+    """No bot is told of deletions on Telegram, but nobody can reply to a message that is gone."""
+    group = server.group()
+    application.engine.may_answer.clear()
+    asked = server.says(group, ann, "/ask how hot?")
+    await until(lambda: application.engine.asked)
+    del group.messages[asked["message_id"]]
+    application.engine.may_answer.set()
+    await application.quiet()
+    assert group.texts == []
+    assert application.dispatcher.counts["undelivered"] == 1
