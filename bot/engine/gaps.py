@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from bot.inference.encoder import Vectors
 from bot.storage.base import Declined
 

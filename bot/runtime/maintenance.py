@@ -44,10 +44,10 @@ async def keep_fetching(fetcher: Fetcher, component: Component) -> None:
 
     def report(status: Status) -> None:
         if not status.problem:
-            component.ready(told(status, time.time()))
+            component.ready(told(status, clock.now()))
         elif status.fetched:
-            component.degraded(told(status, time.time()))
+            component.degraded(told(status, clock.now()))
         else:
-            component.down(told(status, time.time()))
+            component.down(told(status, clock.now()))
 
     await fetcher.keep_fetching(report)

@@ -2,12 +2,12 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
 
+from bot.core import clock
 from bot.core.errors import SourceError, StorageError
 from bot.core.settings import Settings, SourceSettings
 from bot.core.text import counted
@@ -49,7 +49,7 @@ class Fetcher:
         """Fetch the source now. Raises BotError; what was fetched before is as it was then."""
         with self._store.exclusive():
             before = await self.status()
-            tried = replace(before, tried=time.time(), settings=_fingerprint(self.source))
+            tried = replace(before, tried=clock.now(), settings=_fingerprint(self.source))
             try:
                 fetched = await self._fetch()
             except SourceError as error:
@@ -78,7 +78,7 @@ class Fetcher:
         while True:
             status = await self.status()
             report(status)
-            wait = seconds_until_due(self.source, status, time.time())
+            wait = seconds_until_due(self.source, status, clock.now())
             if wait > 0:
                 await asyncio.sleep(min(wait, _LONGEST_PAUSE))
                 continue

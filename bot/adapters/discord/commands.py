@@ -268,7 +268,7 @@ class _Bot(app_commands.Group):
             there = "the whole server" if server else f"<#{place.id}>"
             return f"Tasks in {there}: **{kept}**" if kept else f"Nothing was set for tasks in {there}."
 
-        await self._operate(interaction, work, server_matter=True)
+        await self._operate(interaction, work)
 
     @app_commands.command(name="reload", description="Read new and changed documents, and report on every file.")
     async def reload(self, interaction: Interaction) -> None:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from bot.adapters.http.bodies import BodyRoute
-from bot.adapters.http.incoming import PLATFORM, IdempotencyKey, Requests, Waiting, conversation_of
+from bot.adapters.http.incoming import IdempotencyKey, Requests, Waiting, conversation_of
 from bot.core.messages import Answer, Update
 from bot.http.problems import Problem
 from bot.http.streaming import EVENT_STREAM, KEEP_ALIVE, event, event_stream
