@@ -16,6 +16,7 @@ from protego import Protego
 
 from bot import __version__
 from bot.core.errors import SourceError
+from bot.core.tls import trusted_certificates
 from bot.sources.addresses import PinnedTransport, resolved
 
 AGENT = f"knowledge-bot/{__version__}"
@@ -128,6 +129,7 @@ class Client:
             transport=PinnedTransport(private=private),
             headers={"User-Agent": AGENT, "Accept-Encoding": "gzip", "Accept": ", ".join([*SUFFIXES, "*/*;q=0.1"])},
             timeout=httpx.Timeout(20.0),
+            verify=trusted_certificates(),
             follow_redirects=False,
             trust_env=False,
         )

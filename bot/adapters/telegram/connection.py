@@ -11,6 +11,7 @@ from bot.adapters.telegram.polling import HandleUpdates, Poller
 from bot.adapters.telegram.webhook import Webhook
 from bot.core.settings import TelegramSettings
 from bot.core.text import counted
+from bot.core.tls import trusted_certificates
 
 _log = structlog.stdlib.get_logger(__name__)
 # Seconds for the webhook to be removed when the bot stops.
@@ -26,7 +27,12 @@ def bot_of(settings: TelegramSettings, polling: BaseRequest) -> Bot:
         settings.token.get_secret_value(),
         base_url=f"{api}/bot",
         base_file_url=f"{api}/file/bot",
-        request=HTTPXRequest(connect_timeout=10.0, read_timeout=20.0, pool_timeout=10.0),
+        request=HTTPXRequest(
+            connect_timeout=10.0,
+            read_timeout=20.0,
+            pool_timeout=10.0,
+            httpx_kwargs={"verify": trusted_certificates()},
+        ),
         get_updates_request=polling,
     )
 

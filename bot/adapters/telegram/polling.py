@@ -18,6 +18,7 @@ from telegram.request import BaseRequest, HTTPXRequest
 
 from bot.adapters.telegram.flood import seconds
 from bot.core.errors import StorageError
+from bot.core.tls import trusted_certificates
 
 _log = structlog.stdlib.get_logger(__name__)
 WANTED = ("message", "edited_message", "callback_query", "inline_query", "my_chat_member")
@@ -66,7 +67,13 @@ class PollingHealth:
 
 def polling_request() -> HTTPXRequest:
     """A connection pool of one connection for polling alone, which sending can't use up."""
-    return HTTPXRequest(connection_pool_size=1, pool_timeout=5.0, connect_timeout=10.0, read_timeout=GRACE)
+    return HTTPXRequest(
+        connection_pool_size=1,
+        pool_timeout=5.0,
+        connect_timeout=10.0,
+        read_timeout=GRACE,
+        httpx_kwargs={"verify": trusted_certificates()},
+    )
 
 
 class Poller:
