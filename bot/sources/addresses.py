@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 import httpx
 
 from bot.core.errors import SourceError
+from bot.core.tls import trusted_certificates
 from bot.knowledge.loaders import LOADERS
 
 _LONGEST = 2_000  # characters of an address
@@ -103,7 +104,9 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     def __init__(self, *, private: bool) -> None:
         """`private`: whether addresses of this machine and of private networks may be asked too."""
         self._private = private
-        self._inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=4, max_keepalive_connections=2))
+        self._inner = httpx.AsyncHTTPTransport(
+            verify=trusted_certificates(), limits=httpx.Limits(max_connections=4, max_keepalive_connections=2)
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises SourceError if its host has a private address, and what httpx raises."""

@@ -16,7 +16,6 @@ from protego import Protego
 
 from bot import __version__
 from bot.core.errors import SourceError
-from bot.core.tls import trusted_certificates
 from bot.sources.addresses import PinnedTransport, resolved
 
 AGENT = f"knowledge-bot/{__version__}"
@@ -129,7 +128,6 @@ class Client:
             transport=PinnedTransport(private=private),
             headers={"User-Agent": AGENT, "Accept-Encoding": "gzip", "Accept": ", ".join([*SUFFIXES, "*/*;q=0.1"])},
             timeout=httpx.Timeout(20.0),
-            verify=trusted_certificates(),
             follow_redirects=False,
             trust_env=False,
         )
