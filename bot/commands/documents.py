@@ -168,8 +168,8 @@ def _print_files(files: "Sequence[FileReport]", changed: "set[str]") -> None:
     for file in named:
         screen.print(_line(file.path, indent=f"{file.passages:>8}  "), soft_wrap=True)
     if len(files) > len(named):
-        others = " others" if named else ""
-        screen.print(f"{len(files) - len(named)}{others} files were read; all of them: knowledge-bot index --json")
+        left = counted(len(files) - len(named), "other file" if named else "file")
+        screen.print(f"{'and ' if named else ''}{left}; all of them: knowledge-bot index --json")
 
 
 def _line(text: str, indent: str = "") -> str:
