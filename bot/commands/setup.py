@@ -1,7 +1,6 @@
 """`knowledge-bot setup`: connects the bot to a platform, from the token to the first message."""
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ from pydantic import SecretStr
 from bot.commands.common import ConfigOption, ExitCode, complain, say, settings_of
 from bot.commands.operations import PlatformArgument
 from bot.core.errors import SettingsError
-from bot.core.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, PLAIN_VARIABLES, Settings
+from bot.core.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, PLAIN_VARIABLES, Settings, variables_set
 
 
 def setup(
@@ -61,7 +60,7 @@ def _require_no_variable(platform: str) -> None:
     """Raise SettingsError where the environment would win over a token in the file."""
     names = {name for name, setting in PLAIN_VARIABLES.items() if setting == (platform, "token")}
     names.add(f"{ENVIRONMENT_PREFIX}{platform}__token".upper())
-    if found := [name for name in sorted(names) if os.environ.get(name)]:
+    if found := sorted(names & variables_set()):
         raise SettingsError([f"{found[0]} is set in the environment and wins over the settings file: unset it first"])
 
 

@@ -802,11 +802,22 @@ def load_settings(file: Path | None = None) -> Settings:
     return _with_absolute_paths(settings, file.absolute().parent)
 
 
+# The names of the variables that had a value before it was erased.
+_erased: set[str] = set()
+
+
 def erase_secret_variables() -> None:
     """Take the secrets out of the environment, once they have been read, so that no child and no other program finds them."""
     secret = Settings.secret_variables()
     for name in [name for name in os.environ if name.upper() in secret]:
+        if os.environ[name]:
+            _erased.add(name.upper())
         erase_variable(name)
+
+
+def variables_set() -> set[str]:
+    """Return the names of the environment variables that have a value, or had one that was erased, in upper case."""
+    return {name.upper() for name, value in os.environ.items() if value} | _erased
 
 
 def all_settings() -> Iterator[tuple[str, str, Any, str]]:
@@ -832,7 +843,7 @@ def origins(file: Path | None = None) -> dict[tuple[str, str], str]:
     `file` as for `load_settings`, which has read it. Raises SettingsError.
     """
     source = _Source(file or Path(DEFAULT_FILE))
-    variables = {name.upper() for name, value in os.environ.items() if value}
+    variables = variables_set()
     plain = {path: name for name, path in PLAIN_VARIABLES.items() if name in variables}
     found = {}
     for section, key, _, _ in all_settings():

@@ -97,6 +97,8 @@ async def console(console_settings, models):
             application.stores.journal.answers,
             application.inference.encoder.count_tokens,
             console_settings.http,
+            console_settings.limits,
+            passages_of=None,
             make_sites=make_sites,
             health=application.health,
         )

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import shutil
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from bot.runtime.doctor import _tuned_model
 from bot.runtime.loading import make_generator
 from bot.storage.base import GENERATORS
 from bot.storage.data_folder import back_up, restore
+from bot.storage.sqlite.knowledge import SqliteKnowledge
 from bot.training.generator import Plan, tune
 from bot.training.pairs import SPLITS, Origin, TuningExample, write
 from tests.writing import DOCUMENTS, change_weights
@@ -278,6 +277,10 @@ def test_a_setting_that_a_style_has_no_place_for_makes_no_other_prompts(local, t
 # --- backups ----------------------------------------------------------------------------------------------------------
 
 
+async def an_index(folder: Path) -> None:
+    await (await SqliteKnowledge.open(folder)).close()
+
+
 def test_a_backup_has_the_tuned_models_and_works_on_another_machine(local, trained, tmp_path):
     """With the same base in another place; also the one before, to revert to."""
     folder = local.storage.folder
@@ -285,8 +288,7 @@ def test_a_backup_has_the_tuned_models_and_works_on_another_machine(local, train
     shutil.copytree(trained, other)
     (other / "adapter_config.json").write_text((other / "adapter_config.json").read_text() + "\n")
     first, second = activated(local, trained), activated(local, other)
-    with closing(sqlite3.connect(folder / "index.sqlite3")) as db:
-        db.execute("CREATE TABLE one (two)")
+    asyncio.run(an_index(folder))
     (folder / GENERATORS / ".mine-unfinished").mkdir()
     assert back_up(folder, tmp_path / "b.tar.gz") == [
         "index.sqlite3",
@@ -309,8 +311,7 @@ def test_restoring_keeps_the_tuned_models_that_stood_there(local, trained, tmp_p
     """In the folder beside it; what is active is what was active then: nothing."""
     folder = local.storage.folder
     folder.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(folder / "index.sqlite3")) as db:
-        db.execute("CREATE TABLE one (two)")
+    asyncio.run(an_index(folder))
     back_up(folder, tmp_path / "b.tar.gz")
     active = activated(local, trained)
     before = restore(tmp_path / "b.tar.gz", folder)

@@ -8,7 +8,7 @@ from bot.storage.base import Declined, Feedback, KeptAnswer
 from bot.storage.sqlite.connection import Connection
 from bot.storage.sqlite.rows import KEY, answer_from, each, question_from
 
-_OF_OUTCOME = "FROM questions WHERE question IS NOT NULL AND json_extract(answer, '$.outcome') = ?"
+_OF_OUTCOME = "FROM questions WHERE question IS NOT NULL AND outcome = ?"
 # Two walks along the index by outcome, the latest first, each of which ends at its limit.
 _DECLINED = (
     f"SELECT id FROM (SELECT id {_OF_OUTCOME} ORDER BY id DESC LIMIT ?) UNION "

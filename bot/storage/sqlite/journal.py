@@ -95,9 +95,9 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     """,
     """
-    ALTER TABLE questions ADD COLUMN asked TEXT AS (json_extract(question, '$.text'));
-    ALTER TABLE questions ADD COLUMN outcome TEXT AS (json_extract(answer, '$.outcome'));
-    ALTER TABLE questions ADD COLUMN confidence REAL AS (json_extract(answer, '$.confidence'));
+    ALTER TABLE questions ADD COLUMN asked TEXT AS (iif(json_valid(question), json_extract(question, '$.text'), NULL));
+    ALTER TABLE questions ADD COLUMN outcome TEXT AS (iif(json_valid(answer), json_extract(answer, '$.outcome'), NULL));
+    ALTER TABLE questions ADD COLUMN confidence REAL AS (iif(json_valid(answer), json_extract(answer, '$.confidence'), NULL));
     CREATE INDEX questions_history ON questions (accepted_at, outcome, platform, chat, confidence, reference, asked)
         WHERE question IS NOT NULL;
     DROP INDEX questions_by_reference;
@@ -114,7 +114,7 @@ MIGRATIONS = (
     UPDATE questions SET {ERASED} WHERE question IS NULL;
     DROP INDEX questions_by_author;
     CREATE INDEX questions_by_author ON questions (platform, author) WHERE author IS NOT NULL;
-    CREATE INDEX questions_by_outcome ON questions (json_extract(answer, '$.outcome'), id) WHERE question IS NOT NULL;
+    CREATE INDEX questions_by_outcome ON questions (outcome, id) WHERE question IS NOT NULL;
     CREATE INDEX feedback_not_helpful ON feedback (platform, reference) WHERE NOT helpful;
     """,
 )

@@ -20,7 +20,7 @@ async def test_a_slow_answer_is_announced_and_then_put_in_the_same_place(server,
     assert await application.answered(chat) == ["Searching the documents…"]
     application.engine.may_answer.set()
     await application.quiet()
-    assert chat.texts == ["re: slow\n\n— Guide › Water (guide.md, lines 3-4)"]
+    assert chat.texts == ["re: slow\n\n— Guide › Water (guide.md, lines 3-4) · example.org"]
     assert "reply_markup" in chat.from_bot[0]
     assert server.called("sendChatAction") == [{"chat_id": chat.id, "action": "typing"}]
 
