@@ -14,6 +14,9 @@ TOOLS := $(VENV)/tools
 # The environment that `make sbom` lists: in an image, /opt/knowledge-bot/bin/python.
 SBOM_OF ?= $(BIN)/python
 SOURCES := bot tests benchmarks
+# Processes that run tests side by side, a file at a time. Many tests wait, so there may be more than cores; each takes 1 GB.
+WORKERS ?= 3
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 # The tests that start no program, train no model and talk to no platform, but for those that are marked as slow.
 QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage test_structure.py)
 
@@ -28,10 +31,10 @@ run: $(VENV)/.installed  ## Set everything up and talk to the bot in this termin
 
 test: $(VENV)/.installed-dev  ## Set everything up and run the tests
 	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 quick: $(VENV)/.installed-dev  ## The fast part of the tests, for between commits
-	@$(BIN)/python -m pytest -q -x -m "not slow" $(QUICK)
+	@$(PYTEST) -q -x -m "not slow" $(QUICK)
 
 lint: $(VENV)/.installed-dev  ## Style, types and layers
 	@echo "==> Checking style, types and layers"
