@@ -5,7 +5,6 @@ import hmac
 import math
 from collections.abc import Collection
 from http import HTTPStatus
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -13,6 +12,7 @@ from fastapi.security import HTTPBearer
 
 from bot.core.rights import OPEN_ROUTES
 from bot.http import limits
+from bot.http.addresses import is_this_machine
 from bot.http.problems import Problem
 from bot.http.sites import SIGN_IN, SIGN_OUT, Sites, require_same_origin
 
@@ -92,6 +92,6 @@ def _require_this_machine(request: Request) -> None:
 def _names_this_machine(host: str) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ip_address(name).is_loopback
+        return name == "localhost" or is_this_machine(name)
     except ValueError:
         return False

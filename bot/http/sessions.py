@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from fastapi import Request, Response
 
@@ -59,14 +58,14 @@ class Sessions:
         """Whether the settings have a token for this role."""
         return bool(self._tokens[role])
 
-    def sign_in(self, address: str, token: str) -> Session:
+    def sign_in(self, network: str, token: str) -> Session:
         """Return a new session of the highest role that the token gives. Raises Problem for a wrong token, and where too many
         have come from the address."""
-        self._wrong.require_few(address)
+        self._wrong.require_few(network)
         # Every token is compared, each in a time that doesn't depend on how much of it is right.
         right = [role for role, known in self._tokens.items() if _same(token.strip(), known) and known]
         if not right:
-            self._wrong.count(address)
+            self._wrong.count(network)
             raise Problem(HTTPStatus.FORBIDDEN, "This is not a token of this bot. Its operator has set them in [http].")
         return Session(secrets.token_urlsafe(16), max(right), self._now() + _SECONDS)
 
@@ -117,41 +116,31 @@ class Sessions:
 
 
 class WrongTries:
-    """The wrong tokens of each address, so that nobody tries many. For IPv6 the network of a customer counts as one address."""
+    """The wrong tokens from each network (`addresses.network_of`), so that nobody tries many."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._at: dict[str, list[float]] = {}  # in the order of the latest try
 
-    def require_few(self, address: str) -> None:
+    def require_few(self, network: str) -> None:
         """Raise Problem where too many came from the address."""
-        recent = self._recent(address)
+        recent = self._recent(network)
         if len(recent) >= _MOST_WRONG:
             seconds = max(1, round(recent[-_MOST_WRONG] + _WINDOW - self._now()))
             detail = f"There were too many wrong tokens from your address. Try again in {seconds} seconds."
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": str(seconds)})
 
-    def count(self, address: str) -> None:
+    def count(self, network: str) -> None:
         """Note a wrong token."""
-        recent = self._recent(address)
-        self._at.pop(_network(address), None)
-        self._at[_network(address)] = [*recent, self._now()]
+        recent = self._recent(network)
+        self._at.pop(network, None)
+        self._at[network] = [*recent, self._now()]
         if len(self._at) > _MOST_ADDRESSES:
             del self._at[next(iter(self._at))]
 
-    def _recent(self, address: str) -> list[float]:
+    def _recent(self, network: str) -> list[float]:
         since = self._now() - _WINDOW
-        return [at for at in self._at.get(_network(address), ()) if at > since]
-
-
-def _network(address: str) -> str:
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(known, IPv6Address):
-        return address
-    return str(known.ipv4_mapped or ip_network((known, 64), strict=False))
+        return [at for at in self._at.get(network, ()) if at > since]
 
 
 def _same(given: str, known: str) -> bool:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.types import ASGIApp
 
+from bot.http.addresses import network_of
 from bot.http.html import page
 from bot.http.problems import Problem
 from bot.http.sessions import Role, Session, Sessions
@@ -127,9 +128,8 @@ def sign_in_router(sites: Sites) -> APIRouter:
 
     @router.post(SIGN_IN)
     async def sign_in(request: Request, token: Annotated[str, Form()], next: Annotated[str, Form()] = "/") -> Response:  # noqa: A002
-        address = request.client.host if request.client else ""
         try:
-            session = sessions.sign_in(address, token)
+            session = sessions.sign_in(network_of(request), token)
         except Problem as problem:
             return form(next, problem)
         response = RedirectResponse(destination(next), HTTPStatus.SEE_OTHER)

@@ -1,16 +1,13 @@
 """Limits for callers who name no user: together they may ask as much from one address as a chat may."""
 
 from dataclasses import replace
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from fastapi import Request
 
 from bot.core.messages import Question
 from bot.core.settings import LimitsSettings
+from bot.http.addresses import network_of
 from bot.questions.limits import QuestionLimits
-
-# Of an IPv6 address so much belongs to one subscriber, who may choose the rest at will.
-_SUBSCRIBER_BITS = 64
 
 
 class NamelessCallers:
@@ -22,20 +19,9 @@ class NamelessCallers:
     def count(self, question: Question, request: Request) -> None:
         """Count a question of somebody without a name. Raises RateLimited where too many come from the address."""
         if not question.author:
-            self._limits.count(replace(question, author=_network(request)))
+            self._limits.count(replace(question, author=network_of(request)))
 
     def take_back(self, question: Question, request: Request) -> None:
         """Undo the counting of a question that was a repeated request."""
         if not question.author:
-            self._limits.take_back(replace(question, author=_network(request)))
-
-
-def _network(request: Request) -> str:
-    host = request.client.host if request.client else ""
-    try:
-        address = ip_address(host)
-    except ValueError:  # a Unix socket
-        return host
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(ip_network((address, _SUBSCRIBER_BITS), strict=False))
-    return str(address)
+            self._limits.take_back(replace(question, author=network_of(request)))

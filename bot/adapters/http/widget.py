@@ -5,12 +5,12 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
-from ipaddress import ip_address
 
 from fastapi import APIRouter, Depends, Request
 from starlette.middleware.cors import CORSMiddleware
 
 from bot.adapters.http.chat import Chat
+from bot.http.addresses import network_of
 from bot.http.problems import Problem
 from bot.http.sites import Site
 
@@ -22,7 +22,7 @@ def widget_site(chat: Chat, origins: Sequence[str]) -> Site:
     key = secrets.token_bytes(32)  # of this run of the bot: nobody's address is kept
 
     def author(request: Request, _visitor: str) -> str:
-        return f"widget:{hmac.new(key, address_of(request).encode(), hashlib.sha256).hexdigest()[:32]}"
+        return f"widget:{hmac.new(key, network_of(request).encode(), hashlib.sha256).hexdigest()[:32]}"
 
     def require_origin(request: Request) -> None:
         # Only a browser says truly where a page comes from; what this keeps out are pages of other sites.
@@ -33,17 +33,3 @@ def widget_site(chat: Chat, origins: Sequence[str]) -> Site:
     router.include_router(chat.router(author))
     allowed = CORSMiddleware(router, allow_origins=origins, allow_methods=["POST"], allow_headers=["Content-Type"])
     return Site(PATH, None, allowed)
-
-
-def address_of(request: Request) -> str:
-    """The address that a request comes from. A proxy on this machine has added it at the end of X-Forwarded-For."""
-    peer = request.client.host if request.client else ""
-    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return forwarded if forwarded and _is_this_machine(peer) else peer
-
-
-def _is_this_machine(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
