@@ -37,7 +37,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("here")
 # A callback that keeps the loop's thread computing for longer than this stalls every heartbeat.
-_LONGEST_CALLBACK = 0.1  # seconds of CPU time, so that a busy machine fails no test
+_LONGEST_CALLBACK = 0.2  # seconds of CPU time, so that a busy machine fails no test, and neither does a slow one
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +62,15 @@ def collected_before() -> None:
     """The collector would look through what earlier modules have imported and left in the middle of some callback."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def loggers_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logger that is kept as it was at its first use would write where an earlier test wanted it to."""
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog, "configure", lambda **options: configure(**options | {"cache_logger_on_first_use": False})
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
+from bot.core.tls import trusted_certificates
 from tests.platforms import telegram_description
 from tests.platforms.telegram_markup import Refused, formatted, piece
 from tests.platforms.telegram_server import BOT, TOKEN, Limits, TelegramServer
@@ -40,7 +41,10 @@ async def server():
 
 @pytest.fixture
 async def bot(server):
-    requests = {"request": HTTPXRequest(read_timeout=1.0), "get_updates_request": HTTPXRequest(read_timeout=1.0)}
+    shared = {"verify": trusted_certificates()}
+    requests = {
+        name: HTTPXRequest(read_timeout=1.0, httpx_kwargs=shared) for name in ("request", "get_updates_request")
+    }
     async with Bot(TOKEN, base_url=server.base_url, base_file_url=server.file_url, **requests) as bot:
         yield bot
 

@@ -104,7 +104,8 @@ async def test_a_topic_is_answered_in_its_topic(server, application, ann):
     server.says(forum, ann, "/ask two")
     server.says(forum, ann, "/ask three", topic=1)
     await application.answered(forum, 3)
-    assert [sent.get("message_thread_id") for sent in server.called("sendMessage")] == [7, None, None]
+    sent = {call["text"].partition("\n")[0]: call.get("message_thread_id") for call in server.called("sendMessage")}
+    assert sent == {"re: one": 7, "re: two": None, "re: three": None}
 
 
 async def test_a_comment_below_a_post_of_a_channel_is_answered_there(server, application, ann):
