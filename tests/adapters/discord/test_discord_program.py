@@ -71,6 +71,7 @@ async def test_run_serves_discord_and_survives_kill_9_at_each_stage(server, guil
                     await server.until(lambda: _journalled(place) == 2, seconds=90)
                 case "send":
                     server.lose_answer("POST", f"{channel}/messages")
+                    await server.until(lambda: _journalled(place) == 4, seconds=90)
                     await server.until(lambda said=said: _answers(server, channel, said), seconds=90)
                 case "after":
                     arrived = lambda said=said, slash=slash: slash.message and _answers(server, channel, said)  # noqa: E731
