@@ -100,6 +100,8 @@ async def start(folder: Path) -> tuple[asyncio.subprocess.Process, str]:
         "BOT_KNOWLEDGE__FOLDER": str(ROOT / "knowledge"),
         "BOT_HTTP__PORT": str(port),
         "BOT_HTTP__OPERATOR_TOKEN": TOKEN,
+        "BOT_LIMITS__AUTHOR_QUESTIONS": "0",
+        "BOT_LIMITS__CHAT_QUESTIONS": "0",
         "BOT_LOG__FORMAT": "json",
         "PYTHONPATH": str(ROOT),
     }

@@ -116,7 +116,7 @@ async def test_bodies_of_hostile_sizes_hold_nobody_up(application):
             assert response.status_code in (200, 400, 413, 422)
     ordered = sorted(held.milliseconds)
     assert ordered[int(0.99 * len(ordered))] <= 20  # milliseconds of computing; half of it on a fast machine
-    assert ordered[-1] <= 30
+    assert ordered[-1] <= 60
 
 
 async def test_texts_may_be_made_of_what_parts_values(application):
