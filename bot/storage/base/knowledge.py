@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from bot.core.documents import Document, FoundPassage, Passage
 
-Scores = npt.NDArray[np.float32]
+if TYPE_CHECKING:  # commands that need no arrays start without it
+    import numpy as np
+    import numpy.typing as npt
+
+Scores: TypeAlias = "npt.NDArray[np.float32]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Candidates:
     """
 
     generation: int
-    ids: npt.NDArray[np.int64]  # [candidates], ascending
+    ids: "npt.NDArray[np.int64]"  # [candidates], ascending
     cosines: Scores  # float32 [queries, candidates]
     sentences: Scores  # float32 [queries, candidates]: the best cosine of a single sentence, item or row of the passage
     bm25: Scores  # float32 [queries, candidates]; higher is better, 0 if no word is shared
