@@ -14,8 +14,8 @@ TOOLS := $(VENV)/tools
 # The environment that `make sbom` lists: in an image, /opt/knowledge-bot/bin/python.
 SBOM_OF ?= $(BIN)/python
 SOURCES := bot tests benchmarks
-# Processes that run tests side by side, a file at a time. Many tests wait, so there may be more than cores; each takes 1 GB.
-WORKERS ?= 3
+# Processes that run tests side by side, a file at a time; each takes 1 GB. Three are quicker on two quiet cores.
+WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 # The tests that start no program, train no model and talk to no platform, but for those that are marked as slow.
 QUICK := $(addprefix tests/,core engine evaluation http knowledge observability questions storage test_structure.py)
