@@ -116,10 +116,11 @@ def _outcome_advice(considered: Considered, settings: Settings) -> list[str]:
         return ["Nothing was found: no passage of the index shares a word or a meaning with the question."]
     best = considered.candidates[0]
     if answer.phrasing and answer.phrasing.abstains and not answer.answered:
+        otherwise = "an answer" if answer.outcome is Outcome.SUGGESTED else "a suggestion"
         return [
             f"{answer.outcome.value.capitalize()}: the language model {answer.phrasing.model} has read the passages, and says "
-            f"that they don't answer. The confidence {best.confidence:.2f} alone would count for more; with "
-            "generator.passages = 1 the model is not asked."
+            f"that they don't answer. By the confidence {best.confidence:.2f} alone it would be {otherwise}; with "
+            "generator.passages = 1 the model has no say."
         ]
     if answer.answered and best.confidence < bounds.threshold:
         return [
