@@ -9,6 +9,19 @@ from collections.abc import Iterable
 # A word with a digit in it, such as P-400, v2.3.1, ERR_1042, E23, 10.20.0.51, SQLite3. Plain numbers are amounts, not names.
 _DETAIL = re.compile(r"(?<![\w.-])(?=[\w.-]*\d)(?=[\w.-]*[A-Za-z.])\w+(?:[.-]\w+)*")
 _NUMBER = re.compile(r"\d+")
+_VERSION = r"v?\d+(?:\.\d+)+"
+# A range of versions, a version with those after it, a version with those before it, and a version that is just excluded.
+_RANGE = re.compile(rf"({_VERSION}) *(?:to|through|[-–—]) *({_VERSION})", re.IGNORECASE)
+_FROM = re.compile(
+    rf"(?:since|from|at least|>=|≥) *({_VERSION})|({_VERSION}) *(?:\+|(?:or|and) (?:newer|later|higher|above|up|greater))",
+    re.IGNORECASE,
+)
+_UP_TO = re.compile(
+    rf"(?:up to|until|at most|<=|≤) *({_VERSION})|({_VERSION}) *(?:or|and) (?:older|earlier|lower|below)", re.IGNORECASE
+)
+_BEFORE = re.compile(
+    rf"(?:\bpre-?|\bbefore|\bprior to|\bolder than|\bearlier than|\bbelow|<) *({_VERSION})", re.IGNORECASE
+)
 
 
 def details(text: str) -> frozenset[str]:
@@ -17,11 +30,17 @@ def details(text: str) -> frozenset[str]:
 
 
 def contradicts(question: str, passage: str) -> bool:
-    """Whether a passage mentions a sibling of a detail of the question (P-300 for P-400), but not the detail itself."""
+    """Whether a passage speaks of siblings of a detail of the question instead (of P-300, not of P-400).
+
+    Several details of one kind are alternatives or a pasted message, so one of them is enough. A version is also spoken of by a
+    range that holds it and by the release that it belongs to (1.20 for 1.20.4), but not by "before 1.20.4".
+    """
     wanted = details(question)
-    there = details(passage) if wanted else frozenset[str]()
-    missing = wanted - there
-    return bool(missing and {_shape(detail) for detail in missing} & {_shape(detail) for detail in there})
+    said = details(_BEFORE.sub("", passage)) if wanted else frozenset[str]()
+    shared = {_shape(detail) for detail in wanted & said}
+    missing = {detail for detail in wanted - said if _shape(detail) not in shared}
+    siblings_said = {_shape(detail) for detail in details(passage)} if missing else set()
+    return any(_shape(detail) in siblings_said and not _covers(passage, said, detail) for detail in missing)
 
 
 def siblings(question: str, passages: Iterable[str]) -> list[str]:
@@ -34,3 +53,21 @@ def siblings(question: str, passages: Iterable[str]) -> list[str]:
 def _shape(detail: str) -> str:
     """Return the detail with its numbers replaced: p-300 and p-400 have the same shape."""
     return _NUMBER.sub("#", detail)
+
+
+def _covers(passage: str, said: Iterable[str], detail: str) -> bool:
+    """Whether a passage speaks of a version without naming it."""
+    if not re.fullmatch(_VERSION, detail):
+        return False
+    version = _numbers(detail)
+    releases = (_numbers(other) for other in said if re.fullmatch(_VERSION, other))
+    return (
+        any(version[: len(release)] == release for release in releases)
+        or any(_numbers(first) <= version <= _numbers(last) for first, last in _RANGE.findall(passage))
+        or any(version >= _numbers(before or after) for before, after in _FROM.findall(passage))
+        or any(version <= _numbers(before or after) for before, after in _UP_TO.findall(passage))
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, _NUMBER.findall(version)))

@@ -39,7 +39,9 @@ def test_details_are_words_with_a_number_in_them(text, found):
         ("How much is the P-400?", "The P-300 costs 90 euros."),
         ("what does e23 mean", "E22: the tank is empty."),
         ("Does it run on v2.3?", "It runs on v2.4."),
-        ("P-300 or P-400?", "Only the P-300 is sold."),
+        ("Which Java for a 1.20.4 server?", "1.7 to 1.16.5 need Java 8, 26.1.1+ needs Java 25."),
+        ("We are on 26.1, how do we go back?", "Going back (pre 26.1): copy both folders."),
+        ("We are on 3.2, how do we go back?", "Before 3.2, delete the cache."),
     ],
 )
 def test_a_sibling_without_the_detail_itself_contradicts(question, passage):
@@ -55,6 +57,14 @@ def test_a_sibling_without_the_detail_itself_contradicts(question, passage):
         ("How much is the P-400?", "It needs SQLite3."),
         ("How much is it for 400 people?", "For 300 people it costs 90 euros."),
         ("How much is it?", "The P-300 costs 90 euros."),
+        ("P-300 or P-400?", "Only the P-300 is sold."),
+        ("made for version 69.0, only knows 65.0", "made for version 65.0, only knows 61.0"),
+        ("Which Java for a 1.20.4 server?", "| 1.17 to 1.19 | Java 17 | 1.20 to 1.21.11 | Java 21 |"),
+        ("Does it run on 3.12.4?", "It runs on 3.12."),
+        ("Does it run on v3.12.4?", "It runs on v3.9.2 or later."),
+        ("Does it run on 3.12.4?", "It runs since 3.10.1."),
+        ("Does it run on 3.8.4?", "It runs on 3.10.1 or older."),
+        ("We are on 26.1, how do we go back?", "Before 26.1 you copied folders. With 26.1 you don't."),
     ],
 )
 def test_what_speaks_of_the_detail_or_of_no_sibling_does_not(question, passage):
