@@ -174,25 +174,33 @@ def _is_in_header(block: Block, words: Span) -> bool:
 
 
 def _shown_blocks(section: Section) -> tuple[int, int]:
-    """Return the numbers of the first and the last block to show."""
+    """Return the numbers of the first and the last block to show.
+
+    Of a section that is too long, the answering block is extended to the passage found, whose whole text is like the question,
+    then forwards, then backwards, as long as it fits.
+    """
     blocks, place = section.blocks, section.place
     sizes = [_counted_size(block) for block in blocks]
     if sum(sizes) <= _LONGEST_ANSWER:
         return 0, len(blocks) - 1
+
+    def announced(number: int) -> bool:
+        return number < len(blocks) and introduces(blocks[number - 1], blocks[number])
+
     first = last = place
-    while first and (introduces(blocks[first - 1], blocks[first]) or LEANS_BACK.match(blocks[first].text)):
+    while first and (announced(first) or LEANS_BACK.match(blocks[first].text)):
         first -= 1
-    filled = sum(sizes[first : place + 1])
-    while last + 1 < len(blocks):
-        announced = introduces(blocks[last], blocks[last + 1]) and sizes[last + 1] <= _LONGEST_BLOCK
-        if not announced and filled + sizes[last + 1] > _LONGEST_ANSWER:
-            break
+    while announced(last + 1) and sizes[last + 1] <= _LONGEST_BLOCK:
         last += 1
-        filled += sizes[last]
-    while first and filled + sizes[first - 1] <= _LONGEST_ANSWER:
-        first -= 1
-        filled += sizes[first]
-    if last > place and last + 1 < len(blocks) and introduces(blocks[last], blocks[last + 1]):
+    for start, end in (section.found_blocks, (place, len(blocks) - 1), (0, place)):
+        while first > start and sum(sizes[first - 1 : last + 1]) <= _LONGEST_ANSWER:
+            first -= 1
+        while last < end and (
+            sum(sizes[first : last + 2]) <= _LONGEST_ANSWER
+            or (announced(last + 1) and sizes[last + 1] <= _LONGEST_BLOCK)
+        ):
+            last += 1
+    if last > place and announced(last + 1):
         last -= 1  # an announcement without what it announces
     return first, last
 
@@ -220,12 +228,13 @@ def _shown_span(block: Block, words: Span, steps: bool, *, only_row: bool) -> Sp
     low, high = touched[0], touched[-1]
     if block.form is Form.TABLE:
         return pieces[low][0], pieces[high][1]
-    while True:  # extend forwards first, then backwards
+    while True:  # extend by one piece backwards and one forwards at a time
+        before = low, high
+        if low and pieces[high][1] - pieces[low - 1][0] <= _LONGEST_ANSWER:
+            low -= 1
         if high + 1 < len(pieces) and pieces[high + 1][1] - pieces[low][0] <= _LONGEST_ANSWER:
             high += 1
-        elif low and pieces[high][1] - pieces[low - 1][0] <= _LONGEST_ANSWER:
-            low -= 1
-        else:
+        if (low, high) == before:
             return pieces[low][0], pieces[high][1]
 
 

@@ -19,13 +19,15 @@ _REACH = 6
 class Section:
     """The fetched blocks of a section and its subsections in order, with the position of the answering words.
 
-    `place` is the number of the block with these words, `span` their characters in it. `found` is the passage of the block.
+    `place` is the number of the block with these words, `span` their characters in it. `found` is the passage of the block,
+    which lies in the blocks from the first to the last number of `found_blocks`.
     """
 
     found: FoundPassage
     blocks: tuple[Block, ...]
     place: int
     span: Span
+    found_blocks: tuple[int, int]
 
     @property
     def block(self) -> Block:
@@ -36,13 +38,13 @@ async def section_of(retriever: Retriever, found: FoundPassage, place: int, span
     """Return the section around characters `span` of block `place` of a passage. Raises IndexUnavailable."""
     wanted = found.passage.blocks[place]
     if wanted.form is Form.PAIR and wanted.part[1] == 1:
-        return Section(found, (wanted,), 0, span)
+        return Section(found, (wanted,), 0, span, (0, 0))
     first, last = found.positions
     around = await retriever.passages(found.document, max(0, first - _REACH), last + _REACH)
     blocks = [block for passage in around for block in passage.blocks]
     start = next((number for number, block in enumerate(blocks) if _is_same_block(block, wanted)), None)
     if start is None:  # the document has changed since the search
-        return Section(found, found.passage.blocks, place, span)
+        return Section(found, found.passage.blocks, place, span, (0, len(found.passage.blocks) - 1))
     low = high = start
     while low and _in_same_section(blocks[low - 1], wanted):
         low -= 1
@@ -50,7 +52,9 @@ async def section_of(retriever: Retriever, found: FoundPassage, place: int, span
         _in_same_section(blocks[high + 1], wanted) or _is_in_subsection(blocks[high + 1], wanted)
     ):
         high += 1
-    return _assemble(found, blocks[low : high + 1], start - low, span)
+    begin = start - place
+    passage = (max(begin, low) - low, min(begin + len(found.passage.blocks) - 1, high) - low)
+    return _assemble(found, blocks[low : high + 1], start - low, span, passage)
 
 
 def _is_same_block(block: Block, wanted: Block) -> bool:
@@ -77,19 +81,30 @@ def _is_in_subsection(block: Block, wanted: Block) -> bool:
     )
 
 
-def _assemble(found: FoundPassage, blocks: Sequence[Block], place: int, span: Span) -> Section:
-    """Return the section with the parts of each block joined, and `place` and `span` moved accordingly."""
+def _assemble(
+    found: FoundPassage, blocks: Sequence[Block], place: int, span: Span, passage: tuple[int, int]
+) -> Section:
+    """Return the section with the parts of each block joined, and `place`, `span` and `passage` moved accordingly.
+
+    `passage` are the numbers of the first and the last block of the passage found.
+    """
     whole: list[Block] = []
-    new_place, offset, number = 0, 0, 0
-    while number < len(blocks):
-        run = [blocks[number]]
-        while number + len(run) < len(blocks) and _follows(blocks[number + len(run)], run[-1]):
-            run.append(blocks[number + len(run)])
-        if number <= place < number + len(run):
-            new_place, offset = len(whole), sum(len(part.text) for part in run[: place - number])
+    numbers: list[int] = []  # of the joined block of each part
+    while len(numbers) < len(blocks):
+        run = [blocks[len(numbers)]]
+        while len(numbers) + len(run) < len(blocks) and _follows(blocks[len(numbers) + len(run)], run[-1]):
+            run.append(blocks[len(numbers) + len(run)])
+        numbers += [len(whole)] * len(run)
         whole.append(_join(run))
-        number += len(run)
-    return Section(found, tuple(whole), new_place, (span[0] + offset, span[1] + offset))
+    offset = sum(len(blocks[part].text) for part in range(place) if numbers[part] == numbers[place])
+    first, last = passage
+    return Section(
+        found,
+        tuple(whole),
+        numbers[place],
+        (span[0] + offset, span[1] + offset),
+        (numbers[first], numbers[last]),
+    )
 
 
 def _follows(block: Block, before: Block) -> bool:

@@ -1,5 +1,7 @@
 """What of a section is shown, and that the citation leads to exactly those words."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,10 +26,10 @@ def found_in(source: str, path: str = "doc.md", url: str | None = None) -> Found
 
 
 def section_in(found: FoundPassage, words: str) -> Section:
-    """The section with the place of these words."""
+    """The section with the place of these words, as if the search had found their block alone."""
     for place, block in enumerate(found.passage.blocks):
         if (start := block.text.find(words)) >= 0:
-            return Section(found, found.passage.blocks, place, (start, start + len(words)))
+            return Section(found, found.passage.blocks, place, (start, start + len(words)), (place, place))
     raise AssertionError(f"{words!r} stands nowhere")
 
 
@@ -106,6 +108,15 @@ def test_of_a_long_section_what_follows_and_then_what_stands_before_is_shown_as_
     last = answer(question, f"{LONG}\n\nLast one.", "Last one")
     assert last.text.startswith("Some end0") and last.text.endswith("**Last one**.")
     assert (last.citation.lines, last.more) == ((9, 11), "")
+
+
+def test_of_a_long_section_the_passage_found_is_shown_first():
+    """All of it is like the question, the words before the marked ones too."""
+    section = section_in(found_in("\n\n".join(words_of(90, name) for name in "abcdef")), "d7")
+    composed = compose(FACT, replace(section, found_blocks=(2, 3)))
+    shown = [paragraph[5] for paragraph in composed.text.split("\n\n")]
+    assert shown == ["c", "d"]
+    assert composed.more.startswith("Some e0")
 
 
 @pytest.mark.parametrize("begins", ["It opens", "This opens", "**They** open", "If so, it opens", "However, it opens"])
@@ -325,7 +336,7 @@ def test_a_stored_pair_gets_its_answer():
     """With markup and lines as they were stored, and its row, however long it is."""
     stored = f"So:\n- **x**\n- {words_of(300)}"
     found = found_in(f'question,answer\na,b\nHow?,"{stored}"\n', "faq.csv")
-    composed = compose(FACT, Section(found, found.passage.blocks[1:], 0, (0, 3)))
+    composed = compose(FACT, Section(found, found.passage.blocks[1:], 0, (0, 3), (0, 0)))
     assert composed.text.replace("**", "") == stored.replace("**", "")
     assert (composed.span, composed.citation.quote) == ("So:", stored)
     assert (composed.citation.row, composed.citation.lines, composed.more) == (3, None, "")
@@ -420,7 +431,7 @@ def test_rows_below_an_empty_row_are_shown_in_the_table_above_them():
     found = found_in("Boat,Berth\nHeron,7\n\nTern,8\n\nGull,9\n", "boats.csv")
     table = "| Boat | Berth |\n| --- | --- |\n| Heron | 7 |\n| Tern | 8 |\n| Gull | **9** |"
     assert compose("Which berth has Gull?", section_in(found, "Gull")).text == table
-    alone = Section(found, found.passage.blocks[2:], 0, (0, 1))
+    alone = Section(found, found.passage.blocks[2:], 0, (0, 1), (0, 0))
     assert compose("Which berth has Gull?", alone).text == "| Boat | Berth |\n| --- | --- |\n| Gull | **9** |"
 
 

@@ -117,6 +117,18 @@ def test_the_right_one_of_two_split_blocks_is_put_combined():
     assert index.section("number 7 of the other").block.text == other
 
 
+def test_the_blocks_of_the_passage_found_are_known_in_the_section():
+    """Also where parts of a block are joined, and the passage holds the end of another section."""
+    index = index_of(f"## A\n\nFirst.\n\n## B\n\nSecond.\n\n{SPLIT['list']}\n\nLast.")
+    for position, passage in enumerate(index.stored):
+        for place, block in enumerate(passage.blocks):
+            section = index.section_at(position, place, (0, 1))
+            first, last = section.found_blocks
+            assert first <= section.place <= last
+            joined = "\n".join(shown.text for shown in section.blocks[first : last + 1])
+            assert all(one.text in joined for one in passage.blocks if one.heading == block.heading)
+
+
 @pytest.mark.parametrize("stored", [[], index_of("Something else.").stored])
 def test_where_the_document_has_changed_the_passage_is_the_section(stored):
     """What was found is still true."""
@@ -124,7 +136,7 @@ def test_where_the_document_has_changed_the_passage_is_the_section(stored):
     found = index.found(1)
     index.stored = stored
     section = asyncio.run(section_of(index, found, 0, (0, 4)))
-    assert section == Section(found, found.passage.blocks, 0, (0, 4))
+    assert section == Section(found, found.passage.blocks, 0, (0, 4), (0, len(found.passage.blocks) - 1))
 
 
 BLOCKS = ["A sentence. And another one.", "Do this:", "> Quoted. Words.\nlazy", *SPLIT.values()]
