@@ -6,7 +6,7 @@ gone, or that may not be read any more, is left out.
 
 import asyncio
 import hashlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from mimetypes import guess_type
@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from bot.core.documents import Links
 from bot.core.errors import DocumentError, SourceError
 from bot.core.settings import SourceSettings
-from bot.core.text import counted
 from bot.knowledge.converter import Converter
 from bot.sources.addresses import Bounds, file_path, resolved, same_page
 from bot.sources.client import SITEMAP, Client, Failed, Known, Missing, Outcome, Page, Unchanged
+from bot.sources.left_out import LeftOut
 from bot.sources.store import Draft
 
 _LARGEST_PAGE = 32 * 2**20  # bytes
@@ -69,8 +69,7 @@ class _Crawl:
     _seen: set[str] = field(default_factory=set)
     _taken: set[str] = field(default_factory=set)  # paths of files, in small letters
     _files: dict[str, str] = field(default_factory=dict)  # by the hash of their content
-    _left_out: Counter[str] = field(default_factory=Counter)
-    _samples: dict[str, str] = field(default_factory=dict)
+    _left_out: LeftOut = field(default_factory=lambda: LeftOut("page"))
     _failures: int = 0
     _sitemaps: int = 0
     _listed: bool = False  # the pages come from a sitemap, and links are not followed
@@ -81,7 +80,7 @@ class _Crawl:
         await self._begin()
         while self._waiting:
             if len(self.draft.addresses) >= self.source.pages or len(self.pages) >= _COPIES * self.source.pages:
-                self._leave_out(f"not read, because {self.source.pages} pages are read at most", self._waiting[0][0])
+                self._left_out.add(f"not read, because {self.source.pages} pages are read at most", self._waiting[0][0])
                 break
             address, depth = self._waiting.popleft()
             if address not in self.pages:
@@ -92,9 +91,7 @@ class _Crawl:
 
     def notes(self) -> list[str]:
         """Sentences on what was left out."""
-        return [
-            f"{counted(count, 'page')} {reason}: {self._samples[reason]}" for reason, count in self._left_out.items()
-        ]
+        return self._left_out.notes()
 
     async def _begin(self) -> None:
         """Read the start page, or the sitemap, by which the bounds are known."""
@@ -146,21 +143,21 @@ class _Crawl:
     async def _take(self, found: Outcome, depth: int) -> None:
         """Put a page into the draft, and its links into the queue."""
         if isinstance(found, Missing):
-            self._leave_out(f"left out ({found.reason})", found.address)
+            self._left_out.add(f"left out ({found.reason})", found.address)
         elif isinstance(found, Failed):
-            self._leave_out(f"could not be read ({found.reason})", found.address)
+            self._left_out.add(f"could not be read ({found.reason})", found.address)
             await self._keep(found.address, depth)
         elif isinstance(found, Unchanged):
             await self._keep(found.address, depth)
         elif found.suffix == SITEMAP:
-            self._leave_out("left out (a sitemap)", found.address)
+            self._left_out.add("left out (a sitemap)", found.address)
         elif found.address not in self.pages:
             await self._store(found, depth)
 
     async def _store(self, page: Page, depth: int) -> None:
         links = await self._follow(page.address, page.content, depth) if page.suffix == ".html" else Links()
         if not links.index:
-            self._leave_out("left out (it asks robots not to keep it)", page.address)
+            self._left_out.add("left out (it asks robots not to keep it)", page.address)
             return
         digest = hashlib.sha256(page.content).hexdigest()
         state = {"address": self._canonical(page.address, links), "etag": page.etag, "modified": page.modified}
@@ -237,10 +234,6 @@ class _Crawl:
             is_variant = state["address"] != address and same_page(address, state["address"]) and "copy" not in state
             if is_variant and other and other["address"] == state["address"] and other["file"] != state["file"]:
                 self.draft.drop(state["file"])
-
-    def _leave_out(self, reason: str, address: str) -> None:
-        self._left_out[reason] += 1
-        self._samples.setdefault(reason, address)
 
 
 def _is_no_page(address: str) -> bool:
