@@ -60,6 +60,7 @@ _WEB_ADDRESS = r"^(https?://\S+)?$"
 # As browsers send it: no path, no slash at the end.
 Origin = Annotated[str, Field(pattern=r"^https?://[^\s/*]+$")]
 _SHORTEST_TOKEN = 16  # characters
+_PLACE = r"^(?:discord(?::\d+)?|telegram(?::-?\d+)?|http)$"
 _SOURCE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 Seconds = Annotated[float, Field(gt=0)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
@@ -153,6 +154,11 @@ class SourceSettings(Section):
         "",
         description="The emoji by which the staff marks answers in a chat of Telegram; only replies with it are read then, "
         "whoever has written them. Empty: each reply of the staff.",
+    )
+    scope: tuple[Annotated[str, Field(pattern=_PLACE)], ...] = Field(
+        (),
+        description="The places whose questions the source answers: discord, telegram or http, or one server or chat, such as "
+        "discord:123456789012345678 or telegram:-1001234567890. Empty: all.",
     )
     interval_seconds: float = Field(
         86_400,

@@ -122,5 +122,5 @@ def _ago(seconds: float) -> str:
 
 def _fingerprint(source: SourceSettings) -> str:
     """A text that changes with the settings of a source and with the files of an export."""
-    described = f"{source.model_dump_json(exclude={'interval_seconds'})}{state_of(source)}"
+    described = f"{source.model_dump_json(exclude={'interval_seconds', 'scope'})}{state_of(source)}"
     return hashlib.sha256(described.encode()).hexdigest()[:16]
