@@ -127,9 +127,12 @@ class Converter:
             raise DocumentError(found.problem)
         return found.contents
 
-    def part(self, rules: Rules, number: int) -> Converted:
-        """Read a file that the export gives, by its number in `contents`. Raises DocumentError as `read` does."""
-        found = self._reply({"rules": asdict(rules), "archives": self._archives, "part": number})
+    def part(self, rules: Rules, number: int, size: int) -> Converted:
+        """Read a file that the export gives, by its number in `contents`. Raises DocumentError as `read` does.
+
+        `size`: the bytes that it is made of, by which reading it may take longer.
+        """
+        found = self._reply({"rules": asdict(rules), "archives": self._archives, "part": number}, size=size)
         if found.content is None:
             raise DocumentError(found.problem)
         return Converted(found.content, found.left_out)

@@ -1,4 +1,4 @@
-"""An export of another program as a source: a ZIP archive, or a folder with archives or with what was unpacked from one.
+"""An export of another program as a source: a ZIP archive, or a folder with archives or with unpacked files.
 
 The archives are opened here, and read in the converter's process (`knowledge.converter`), which reaches nothing else. Its
 replies are checked: paths stay within the folder of the source, and files have endings of formats that are read.
@@ -24,6 +24,7 @@ from bot.sources.store import Draft, is_plain
 EXPORTS = ("notion", "confluence", "google", "telegram")
 """The kinds of sources that are exports."""
 _MOST_ARCHIVES = 100
+_MOST_FAILURES = 10  # files in a row that can't be read, before the export is given up for now
 _ARCHIVE = ".zip"
 _READ = (*LOADERS, *OTHER_FORMATS)
 
@@ -31,7 +32,7 @@ _READ = (*LOADERS, *OTHER_FORMATS)
 async def fetch_export(source: SourceSettings, draft: Draft, limits: Limits) -> tuple[dict[str, Any], list[str]]:
     """Read an export into the draft.
 
-    Returns what belongs into the manifest of this fetch, and sentences on what was left out. Raises SourceError.
+    Returns the entries for the manifest of this fetch, and notes on files that were left out. Raises SourceError.
     """
     with ExitStack() as opened:
         try:
@@ -53,15 +54,20 @@ def _read(source: SourceSettings, draft: Draft, converter: Converter) -> tuple[d
     left_out = LeftOut("file")
     for reason, name in contents.left_out:
         left_out.add(reason, name)
+    failures = 0
     for number, part in enumerate(contents.parts):
         if not _is_wanted(part, draft):
             left_out.add("left out (its path is none of a document)", part.path)
             continue
         try:
-            converted = converter.part(rules, number)
+            converted = converter.part(rules, number, part.size)
+            failures = 0
         except DocumentError as error:
-            if converter.closed:
-                raise SourceError(str(error)) from error
+            failures += 1
+            if converter.closed or failures >= _MOST_FAILURES:
+                raise SourceError(
+                    f"{failures} files in a row could not be read, the last one {part.path}: {error}"
+                ) from error
             left_out.add(f"could not be read ({error})", part.path)
             if draft.has(part.path):
                 draft.keep(part.path, part.address)

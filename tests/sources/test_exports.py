@@ -477,16 +477,29 @@ async def test_a_page_that_ends_the_converter_costs_only_itself(fetcher, texts, 
     await fetcher("confluence", written.confluence()).fetch()
     part = Converter.part
 
-    def killed(self, rules, number):
+    def killed(self, rules, number, size):
         if number == 1:
             self._started().kill()
-        return part(self, rules, number)
+        return part(self, rules, number, size)
 
     monkeypatch.setattr(Converter, "part", killed)
     fetched = await fetcher("confluence", written.confluence()).fetch()
     assert len(texts()) == 4
     assert not fetched.changes
     assert "could not be read (reading it has crashed the reader" in " ".join(fetched.notes)
+
+
+async def test_an_export_of_which_nothing_can_be_read_is_given_up(fetcher, texts):
+    """After ten files in a row; what was read before stays."""
+    await fetcher("google", zipped({"old.csv": "Room,Price\nBlue,90\n"})).fetch()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for number in range(12):
+            archive.writestr(f"{number}.csv", "Room,Price\nRed,80\n")
+    damaged = packed.getvalue().replace(b"Red", b"Rot")  # not what the checksums say
+    with pytest.raises(SourceError, match=r"10 files in a row could not be read, the last one 9\.csv: it is damaged"):
+        await fetcher("google", damaged).fetch()
+    assert list(texts()) == ["old.csv"]
 
 
 async def test_a_fetch_that_is_cancelled_ends_its_process(fetcher):

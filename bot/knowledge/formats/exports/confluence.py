@@ -16,7 +16,7 @@ from lxml import etree
 
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.exports.archives import LARGEST_FILE, Archives, relative
-from bot.knowledge.formats.exports.export import Converted, Export, Rules
+from bot.knowledge.formats.exports.export import Converted, Export, Part, Rules
 from bot.knowledge.formats.exports.pages import Resolve, as_page, lead, parsed_page, path_of
 
 _PAGE = re.compile(r"(?:.*_)?(?P<id>\d+)\.html")
@@ -44,7 +44,8 @@ def read(archives: Archives, rules: Rules) -> Export:
     for name, title in _without_spaces(titles).items():
         path = export.free_path(posixpath.dirname(name).split("/"), title, ".html")
         resolve = partial(_resolved, name, identities, rules)
-        export.add(path, rules.address(identities[name]), partial(_page, archives, name, title, resolve))
+        part = Part(path, rules.address(identities[name]), archives.size(name))
+        export.add(part, partial(_page, archives, name, title, resolve))
     others = [name for name in archives.names if name not in identities]
     for name in others:
         if PurePosixPath(name).name == _OVERVIEW:

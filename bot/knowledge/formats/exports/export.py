@@ -35,7 +35,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The content of a file, and what was left out of it: each a phrase such as `had comments, which were left out`."""
+    """The content of a file, with a phrase for each kind of content that was left out: `had comments, which were left out`."""
 
     content: bytes
     left_out: tuple[str, ...] = ()
@@ -43,10 +43,11 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file that an export gives, with the address that it is cited by, empty if it has none."""
+    """A file that an export gives. `address` is cited, empty if it has none; `size` are the bytes that it is made of."""
 
     path: str
     address: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,12 @@ class Export:
 
     @property
     def contents(self) -> Contents:
-        """The files and what was left out, without the functions."""
+        """The paths, addresses and left out files, without the functions."""
         return Contents(tuple(part for part, _ in self.parts), tuple(self.left_out))
 
-    def add(self, path: str, address: str, convert: Callable[[], Converted]) -> None:
-        """Add a file below a path of `free_path`."""
-        self.parts.append((Part(path, address), convert))
+    def add(self, part: Part, convert: Callable[[], Converted]) -> None:
+        """Add a file, whose path is one of `free_path`."""
+        self.parts.append((part, convert))
 
     def leave_out(self, reason: str, name: str) -> None:
         """Note that something is not read, for a reason such as `not read (too large)`."""
@@ -100,7 +101,8 @@ class Export:
                 self.leave_out("not read (too large)", name)
                 continue
             *folders, last = title(name).split("/")
-            self.add(self.free_path(folders, last, suffix), "", partial(_as_it_stands, archives, name))
+            part = Part(self.free_path(folders, last, suffix), size=archives.size(name))
+            self.add(part, partial(_as_it_stands, archives, name))
 
 
 def _as_it_stands(archives: Archives, name: str) -> Converted:

@@ -1,7 +1,7 @@
 """Exports of Google: documents that were downloaded as zipped web pages, and Google Drive from Takeout.
 
 In a web page, links lead to Google, which leads on; comments stand at its end; and a list is divided at each change of depth.
-Files of other formats are read as they stand. What Takeout says about files, beside them, is left out.
+Files of other formats are read as they stand. The files that Takeout adds about other files are left out.
 """
 
 import re
@@ -13,7 +13,7 @@ from lxml import etree
 
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.exports.archives import LARGEST_FILE, Archives
-from bot.knowledge.formats.exports.export import Converted, Export, Rules
+from bot.knowledge.formats.exports.export import Converted, Export, Part, Rules
 from bot.knowledge.formats.exports.pages import lead, parsed_page, path_of, remove, with_class, written
 
 _ABOUT_FILES = re.compile(r"(?:^|/)archive_browser\.html$|-(?:info\.json|comments\.html)$")
@@ -33,7 +33,8 @@ def read(archives: Archives, _: Rules) -> Export:
             export.leave_out("not read (it is about other files)", name)
         elif suffix in (".html", ".htm") and archives.size(name) <= LARGEST_FILE:
             *folders, title = _titles(name).split("/")
-            export.add(export.free_path(folders, title, suffix), "", partial(_page, archives, name))
+            part = Part(export.free_path(folders, title, suffix), size=archives.size(name))
+            export.add(part, partial(_page, archives, name))
         else:
             others.append(name)
     export.add_documents(archives, others, _titles)

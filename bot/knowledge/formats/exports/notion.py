@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.decoding import decode
 from bot.knowledge.formats.exports.archives import Archives, relative
-from bot.knowledge.formats.exports.export import Converted, Export, Rules
+from bot.knowledge.formats.exports.export import Converted, Export, Part, Rules
 from bot.knowledge.formats.exports.pages import Resolve, lead, parsed_page, path_of, written
 from bot.knowledge.formats.outline import fences
 
@@ -44,9 +44,8 @@ def read(archives: Archives, rules: Rules) -> Export:
         *folders, title = _titles(name).split("/")
         suffix = PurePosixPath(name).suffix
         resolve = partial(_resolved, name, identities, by_identity, rules)
-        export.add(
-            export.free_path(folders, title, suffix), rules.address(identity), partial(_page, archives, name, resolve)
-        )
+        path = export.free_path(folders, title, suffix)
+        export.add(Part(path, rules.address(identity), archives.size(name)), partial(_page, archives, name, resolve))
     others = [name for name in archives.names if name not in identities]
     export.add_documents(archives, [name for name in others if not _is_overview(name)], _titles)
     return export

@@ -2,8 +2,8 @@
 
 The operator names the accounts of the staff. A message of anybody else is a question if a member of the staff has replied to
 it, and that reply is its answer. Where the operator also names a reaction, only replies count that a member of the staff has
-marked with it, whoever has written them. Replies to replies are left out, because they don't say what they are about. The
-questions of a topic come into one file.
+marked with it, by any author. Replies to replies are left out, because they lack the context of the question. The questions of
+a topic come into one file.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 from bot.core.errors import DocumentError
 from bot.knowledge.formats.decoding import decode, well_formed
 from bot.knowledge.formats.exports.archives import Archives
-from bot.knowledge.formats.exports.export import Converted, Export, Rules
+from bot.knowledge.formats.exports.export import Converted, Export, Part, Rules
 
 _NAME = re.compile(r"result(?: \(\d+\))?\.json")
 # Telegram Desktop writes control characters in a way that JSON doesn't know.
@@ -84,7 +84,8 @@ def read(archives: Archives, rules: Rules) -> Export:
                 if of_topic == topic
             ]
             folders = [chat.name] if topic != chat.name else []
-            export.add(export.free_path(folders, topic, ".jsonl"), "", partial(_file, lines))
+            part = Part(export.free_path(folders, topic, ".jsonl"), "", sum(map(len, lines)))
+            export.add(part, partial(_file, lines))
     if not export.parts:
         raise DocumentError(
             "no message in it is a question that the staff has answered; check the settings staff and accepted of the source"
@@ -138,7 +139,7 @@ def _chats(content: bytes, export: Export) -> Iterator[_Chat]:
     for chat in listed or [found]:
         if not isinstance(chat, Mapping) or not isinstance(chat.get("messages"), list):
             continue
-        name = " ".join(str(chat.get("name") or "Chat").split())
+        name = " ".join(well_formed(str(chat.get("name") or "Chat")).split())
         if chat.get("type") in _PRIVATE:
             export.leave_out("not read (a private chat)", name if not listed else "one of them")
             continue
