@@ -26,7 +26,7 @@ _LONGEST_PAUSE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The result of a fetch: the paths of files that have changed, and sentences on what was left out."""
+    """The result of a fetch: the paths of changed files, notes on content that was left out, and the number of documents."""
 
     changes: Changes
     notes: tuple[str, ...]
@@ -43,11 +43,11 @@ class Fetcher:
         self._limits = Limits(chosen.convert_seconds, chosen.convert_megabytes * 2**20)
 
     async def status(self) -> Status:
-        """How the last fetch went."""
+        """The status of the last fetch."""
         return await asyncio.to_thread(self._store.status)
 
     async def fetch(self) -> Fetched:
-        """Fetch the source now. Raises BotError; what was fetched before is as it was then."""
+        """Fetch the source now. Raises BotError, and leaves the files of the last fetch as they were."""
         with self._store.exclusive():
             before = await self.status()
             tried = replace(before, tried=clock.now(), settings=await asyncio.to_thread(_fingerprint, self.source))
@@ -77,7 +77,7 @@ class Fetcher:
         return Fetched(changes, tuple(notes), len(draft.addresses))
 
     async def keep_fetching(self, report: Callable[[Status], None]) -> None:
-        """Fetch the source whenever it is time, until cancelled. `report` is told how it is."""
+        """Fetch the source whenever it is time, until cancelled. `report` gets the status after each look."""
         while True:
             status = await self.status()
             report(status)
@@ -106,7 +106,7 @@ def seconds_until_due(source: SourceSettings, status: Status, now: float) -> flo
 
 
 def told(status: Status, now: float) -> str:
-    """How a source is, in a sentence without a full stop."""
+    """The status of a source as a sentence without a full stop."""
     if not status.fetched:
         return f"never fetched: {status.problem}" if status.problem else "not fetched yet"
     said = f"{counted(status.documents, 'document')}, fetched {_ago(now - status.fetched)} ago"

@@ -1,4 +1,4 @@
-"""Notes on what a fetch has left out, by its reason, each with the first example."""
+"""Notes on the pages or files that a fetch leaves out, by reason, each with the first example."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from bot.core.text import counted
 
 @dataclass(slots=True)
 class LeftOut:
-    """Counts what was left out. `unit` is the name of one thing, such as page."""
+    """Counts pages or files by the reason why they were left out. `unit` is the name of one, such as page."""
 
     unit: str
     _counts: Counter[str] = field(default_factory=Counter)
     _examples: dict[str, str] = field(default_factory=dict)
 
     def add(self, reason: str, example: str) -> None:
-        """Note that one thing was left out. The reason completes a sentence: `left out (too large)`."""
+        """Count one for a reason, which completes a sentence: `left out (too large)`."""
         self._counts[reason] += 1
         self._examples.setdefault(reason, example)
 

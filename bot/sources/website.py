@@ -41,7 +41,7 @@ async def fetch_website(
 ) -> tuple[dict[str, Any], list[str]]:
     """Read a website into the draft. `before` is the manifest of the last fetch.
 
-    Returns what belongs into the manifest of this one, and sentences on what was left out. Raises SourceError.
+    Returns the entries for the manifest of this fetch, and notes on pages that were left out. Raises SourceError.
     """
     rate = source.requests_per_second
     async with Client(requests_per_second=rate, largest_bytes=_LARGEST_PAGE, private=source.private) as client:
@@ -56,7 +56,8 @@ async def fetch_website(
 
 @dataclass(slots=True)
 class _Crawl:
-    """One reading of a website. `pages` is what is known of each page by its address: its file, and how to ask for changes."""
+    """One reading of a website. `pages` has the state of each page by its address: its file, and the headers to ask for
+    changes."""
 
     source: SourceSettings
     draft: Draft
@@ -90,7 +91,7 @@ class _Crawl:
             raise SourceError("there is no page that could be read: " + "; ".join(self.notes()))
 
     def notes(self) -> list[str]:
-        """Sentences on what was left out."""
+        """Notes on pages that were left out."""
         return self._left_out.notes()
 
     async def _begin(self) -> None:
@@ -170,7 +171,7 @@ class _Crawl:
         self.pages[page.address] = {"file": file, **state}
 
     async def _keep(self, address: str, depth: int) -> None:
-        """Keep a page as it was, if there was one."""
+        """Keep the version of a page from the last fetch, if it has one."""
         state = self.before.get(address)
         content = await asyncio.to_thread(self.draft.read, state["file"]) if state else None
         if state is None or content is None or address in self.pages:
@@ -228,7 +229,7 @@ class _Crawl:
         return file
 
     def _drop_variants(self) -> None:
-        """Take out pages that say that they are another one, which is there: such as one with a query for its print version."""
+        """Take out variants of a page, such as its print version, that declare the address of that page as their own."""
         for address, state in list(self.pages.items()):
             other = self.pages.get(state["address"])
             is_variant = state["address"] != address and same_page(address, state["address"]) and "copy" not in state
