@@ -14,6 +14,8 @@ import typer
 from bot.core.settings import CONFIG_VARIABLE, Settings, erase_secret_variables, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from bot.adapters.screen import Screen
     from bot.core.messages import Citation
     from bot.knowledge.indexer import IndexReport
@@ -82,14 +84,16 @@ async def refresh_index(application: "Application", *, lines: bool = False) -> "
     return report
 
 
-async def best_passages(application: "Application", text: str, count: int) -> "list[tuple[Hit, Citation]]":
-    """The best passages for a text, best first, each with its citation."""
+async def best_passages(
+    application: "Application", text: str, count: int, *, hidden: "AbstractSet[str]" = frozenset()
+) -> "list[tuple[Hit, Citation]]":
+    """The best passages for a text, best first, each with its citation, but for those of the sources `hidden`."""
     from bot.core.messages import QueryVariant
     from bot.engine.compose import cite_passage
 
     variants = [QueryVariant(text)]
     hits = await application.answering.retriever.search(
-        variants, await application.answering.retriever.encode(variants), count
+        variants, await application.answering.retriever.encode(variants), count, hidden=hidden
     )
     return [(hit, cite_passage(hit.found, application.settings.knowledge.base_url)) for hit in hits]
 

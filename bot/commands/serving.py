@@ -148,10 +148,16 @@ def _desk(application: "Application", dispatcher: "Dispatcher") -> "TaskDesk":
 def _telegram(
     application: "Application", dispatcher: "Dispatcher", administration: "Administration"
 ) -> "TelegramAdapter":
+    from bot.adapters.telegram import PLATFORM
     from bot.adapters.telegram.adapter import TelegramAdapter
+    from bot.core.messages import Address
+    from bot.core.scopes import Scopes
+
+    # The passages may be put into any chat, so that only those are found that are for all of them.
+    hidden = Scopes(application.settings.sources).hidden_from(Address(PLATFORM, "", ""))
 
     async def search(text: str) -> "Sequence[Citation]":
-        return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS)]
+        return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS, hidden=hidden)]
 
     journal, forget = application.stores.journal, application.answering.conversations.forget
     desk = _desk(application, dispatcher)

@@ -42,13 +42,15 @@ def task(
     given = None if document or questions else _given(printable(text), section, settings)
 
     async def work(application: "Application") -> None:
+        from bot.core.messages import Address
         from bot.tasks.runner import Owner
 
         tasks, owner = application.tasks, Owner("command", "")
+        here = Address("command", "command", "")
         if questions:
             result = await tasks.survey(name, await _asked(application, questions), owner)
         else:
-            result = await tasks.run(name, given or await tasks.document(document, section), owner)
+            result = await tasks.run(name, given or await tasks.document(document, section, here), owner)
         if as_json:
             print_json(result.to_json())
         else:

@@ -60,6 +60,7 @@ _WEB_ADDRESS = r"^(https?://\S+)?$"
 # As browsers send it: no path, no slash at the end.
 Origin = Annotated[str, Field(pattern=r"^https?://[^\s/*]+$")]
 _SHORTEST_TOKEN = 16  # characters
+_PLACE = r"^(?:discord(?::\d+)?|telegram(?::-?\d+)?|http)$"
 _SOURCE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 Seconds = Annotated[float, Field(gt=0)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
@@ -124,18 +125,40 @@ class KnowledgeSettings(Section):
 
 
 class SourceSettings(Section):
-    """One block `[[sources]]`: a website or a git repository, whose documents are fetched."""
+    """One block `[[sources]]`: a website, a git repository or an export of another program, whose documents are fetched."""
 
     name: str = Field(
         "",
         description="The name of the source, of small letters, digits and hyphens; the paths of its documents begin with it.",
     )
-    kind: Literal["website", "git"] = Field(
-        "website", description="What the source is: website, read page by page, or git, a repository."
+    kind: Literal["website", "git", "notion", "confluence", "google", "telegram"] = Field(
+        "website",
+        description="What the source is: website, read page by page; git, a repository; or an export of notion, confluence, "
+        "google or telegram.",
     )
     url: str = Field(
         "",
-        description="The address of the start page or of the sitemap; for git, that of the repository, as for `git clone`.",
+        description="The address of the start page or of the sitemap; for git, that of the repository, as for `git clone`. An "
+        "export has none.",
+    )
+    file: OptionalFile = Field(
+        None,
+        description="The export on this machine: the ZIP archive, or a folder with archives or with what was unpacked.",
+    )
+    staff: tuple[str, ...] = Field(
+        (),
+        description="The accounts whose replies in a chat of Telegram are answers, as the export calls them in `from_id`, such "
+        "as user123456789.",
+    )
+    accepted: str = Field(
+        "",
+        description="The emoji by which the staff marks answers in a chat of Telegram; only replies with it are read then, "
+        "whoever has written them. Empty: each reply of the staff.",
+    )
+    scope: tuple[Annotated[str, Field(pattern=_PLACE)], ...] = Field(
+        (),
+        description="The places whose questions the source answers: discord, telegram or http, or one server or chat, such as "
+        "discord:123456789012345678 or telegram:-1001234567890. Empty: all.",
     )
     interval_seconds: float = Field(
         86_400,
@@ -176,7 +199,8 @@ class SourceSettings(Section):
     link: str = Field(
         "",
         description="The address of a file of a git repository on the web, with {path}, {first} and {last} for its path and "
-        "lines. Empty: as GitHub, GitLab, Gitea and Forgejo have it, where `url` leads to one of them.",
+        "lines; or of a page of Notion or Confluence, with {id}. Empty: as GitHub, GitLab, Gitea and Forgejo have it, where "
+        "`url` leads to one of them, and none for the pages of an export.",
     )
 
     @model_validator(mode="after")
@@ -189,6 +213,8 @@ class SourceSettings(Section):
             raise ValueError(f"the source {self.name} needs the address of a website, with http:// or https://: url")
         if self.kind == "git":
             self._require_repository()
+        elif self.kind != "website":
+            self._require_export()
         return self
 
     def _require_repository(self) -> None:
@@ -203,9 +229,27 @@ class SourceSettings(Section):
         if self.branch.startswith("-") or ".." in self.folder.split("/"):
             raise ValueError(f"the source {self.name} has a branch or a folder that can't be one: branch, folder")
 
+    def _require_export(self) -> None:
+        if self.file is None:
+            raise ValueError(f"the source {self.name} needs the path of an export of {self.kind.capitalize()}: file")
+        if self.kind == "telegram" and not all(
+            re.fullmatch(r"(?:user|channel)\d+", one) for one in self.staff or ("",)
+        ):
+            raise ValueError(
+                f"the source {self.name} needs the accounts whose replies are answers, as the export calls them in from_id, "
+                'such as "user123456789": staff'
+            )
+        if self.link and (self.kind not in ("notion", "confluence") or "{id}" not in self.link):
+            raise ValueError(
+                f"the source {self.name} has a link that doesn't fit: pages of Notion and Confluence have an address with "
+                "{id} in it: link"
+            )
+
     @property
     def shown_url(self) -> str:
-        """The address without a password or token that it may hold."""
+        """The address without a password or token that it may hold, or the path of the export."""
+        if self.file is not None:
+            return str(self.file)
         return re.sub(r"(?<=://)[^/@\s]*@", "", self.url)
 
 
@@ -867,8 +911,13 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     generator = settings.generator
     if generator.adapter is not None:
         generator = generator.model_copy(update={"adapter": base / generator.adapter})
+    sources = tuple(
+        source if source.file is None else source.model_copy(update={"file": base / source.file})
+        for source in settings.sources
+    )
     return settings.model_copy(
         update={
+            "sources": sources,
             "knowledge": anchored(settings.knowledge, settings.knowledge.folder),
             "storage": anchored(settings.storage, settings.storage.folder),
             "answer": answer,

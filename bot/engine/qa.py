@@ -9,6 +9,7 @@ answer before it generates any text, and quotations are always copied from the d
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from bot.core.documents import Form, FoundPassage, trail
 from bot.core.markup import Piece, inline_markdown
 from bot.core.messages import Answer, Outcome, Phrased, Phrasing, Progress, Question, Stage, Update
 from bot.core.references import new_reference
+from bot.core.scopes import Scopes
 from bot.core.settings import AnswerSettings
 from bot.engine.attribution import attributed
 from bot.engine.compose import Composed, cite_passage, compose, merged
@@ -80,14 +82,16 @@ class QAEngine:
         settings: AnswerSettings,
         base_url: str = "",
         *,
+        scopes: Scopes,
         phraser: Phraser | None = None,
     ) -> None:
-        """`phraser` rewrites answers with a language model."""
+        """`scopes` hide documents from places; `phraser` rewrites answers with a language model."""
         self._retriever = retriever
         self._judge = Judge(reader, calibration, settings.read_passages)
         self._conversations = conversations
         self._settings = settings
         self._base_url = base_url
+        self._scopes = scopes
         self._phraser = phraser
 
     async def answer(self, question: Question, progress: Progress = lambda _: None) -> Answer:
@@ -110,9 +114,8 @@ class QAEngine:
         if reply := small_talk_reply(text):
             return Considered(Answer(Outcome.SMALL_TALK, reply, new_reference()))
         if asks_about_contents(text):
-            return Considered(
-                Answer(Outcome.SMALL_TALK, contents_reply(await self._retriever.titles()), new_reference())
-            )
+            titles = await self._retriever.titles(hidden=self._scopes.hidden_from(question.address))
+            return Considered(Answer(Outcome.SMALL_TALK, contents_reply(titles), new_reference()))
         text = without_courtesies(text)
         if announced := new_subject(text):
             text, question = announced, replace(question, earlier=(), replied_to=None)
@@ -144,7 +147,7 @@ class QAEngine:
                 interpretations = await self._conversations.interpretations(question)
             progress(Update(Stage.SEARCHING))
             with timings.stage("search"):
-                found = await self._search(interpretations)
+                found = await self._search(interpretations, self._scopes.hidden_from(question.address))
             progress(Update(Stage.READING))
             with timings.stage("read"):
                 judged = _prefer_in_force(await self._choose_interpretation(question.text, interpretations, found))
@@ -158,11 +161,13 @@ class QAEngine:
                     answer = await self._phrase(self._phraser, question, answer, possible, judged, progress)
         return Considered(replace(answer, timings_ms=timings.milliseconds), possible, judged)
 
-    async def _search(self, interpretations: Sequence[Interpretation]) -> list[list[Hit]]:
-        """Search the passages for each interpretation, best first."""
+    async def _search(self, interpretations: Sequence[Interpretation], hidden: AbstractSet[str]) -> list[list[Hit]]:
+        """Search the passages for each interpretation, best first, but for those of the sources `hidden`."""
         vectors = await self._retriever.encode(interpretations[0].variants)
         # The question by itself is the first variant of every interpretation.
-        searches = (self._retriever.search(one.variants, vectors[: len(one.variants)]) for one in interpretations)
+        searches = (
+            self._retriever.search(one.variants, vectors[: len(one.variants)], hidden=hidden) for one in interpretations
+        )
         return await asyncio.gather(*searches)
 
     async def _choose_interpretation(

@@ -3,9 +3,16 @@
 `converter` starts the process. It limits itself before it reads the first byte: its memory, the seconds a file, and
 everything that `sandbox` closes. Any error but a DocumentError ends it, which its parent notices.
 
-The first line of the output is the process's Isolation as JSON. Then follow replies. A request is a line of JSON, {"path",
-"url", "size", "seconds"}, and `size` bytes; without a path, only their links are asked for. A reply is a line with a number of
-bytes, and so many bytes of JSON: {"document"}, {"links"}, {"problem"}, or {"out_of_memory"}.
+The first line of the output is the process's Isolation as JSON. Then follow replies. A request is a line of JSON and `size`
+bytes. Its keys are "size", "seconds" and those of one of these:
+
+- "path" and "url" ask for the document in the bytes;
+- "rules" and "archives" ask for the contents of an export, whose archives the process has inherited as these descriptors, and
+  with "part" for the part with this number, counted from 0;
+- without any of these, the links in the bytes are asked for.
+
+A reply is a line with a number of bytes, and so many bytes of JSON: {"document"}, {"links"}, {"contents"}, {"content",
+"left_out"}, {"problem"}, or {"out_of_memory"}. Binary content is in base64.
 """
 
 import json
@@ -13,12 +20,15 @@ import os
 import signal
 import sys
 import warnings
+from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from bot.core.errors import DocumentError
 from bot.core.process import protect_memory
 from bot.knowledge import sandbox
+from bot.knowledge.formats.exports.export import Export, Rules
 from bot.knowledge.formats.recognition import recognition_memory
 from bot.knowledge.loaders import load
 
@@ -49,6 +59,8 @@ def _answer(request: Mapping[str, Any], content: bytes) -> dict[str, object]:
     # The signal isn't caught, so that it ends this process also within a library.
     signal.setitimer(signal.ITIMER_REAL, request["seconds"])
     try:
+        if "rules" in request:
+            return _of_export(request)
         if "path" not in request:
             return {"links": links_of(content)}
         return {"document": load(request["path"], content, request["url"])}
@@ -60,11 +72,32 @@ def _answer(request: Mapping[str, Any], content: bytes) -> dict[str, object]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def _of_export(request: Mapping[str, Any]) -> dict[str, object]:
+    rules = Rules(**request["rules"] | {"staff": tuple(request["rules"]["staff"])})
+    export = _export(tuple(request["archives"]), rules)
+    if "part" not in request:
+        return {"contents": export.contents}
+    _, convert = export.parts[request["part"]]
+    converted = convert()
+    return {"content": converted.content, "left_out": converted.left_out}
+
+
+@lru_cache(maxsize=1)
+def _export(archives: tuple[int, ...], rules: Rules) -> Export:
+    from bot.knowledge.formats.exports.archives import Archives
+    from bot.knowledge.formats.exports.kinds import KINDS
+
+    opened = Archives(os.fdopen(os.dup(descriptor), "rb") for descriptor in archives)
+    return KINDS[rules.kind](opened, rules)
+
+
 def _json(reply: object) -> bytes:
     return json.dumps(reply, default=_fields).encode()
 
 
-def _fields(data: Any) -> dict[str, object]:
+def _fields(data: Any) -> dict[str, object] | str:
+    if isinstance(data, bytes):
+        return b64encode(data).decode()
     return {name: getattr(data, name) for name in data.__slots__}
 
 

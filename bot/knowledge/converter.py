@@ -12,19 +12,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Base64Bytes, TypeAdapter, ValidationError
 
 import bot
 from bot.core.documents import Document, Links
 from bot.core.errors import DocumentError
+from bot.knowledge.formats.exports.export import Contents, Converted, Rules
 from bot.knowledge.loaders import LARGEST_TEXT
 from bot.knowledge.sandbox import Isolation
 
@@ -83,8 +84,10 @@ class _Budget:
 class Converter:
     """Reads files one after the other. Blocking. Use it from one thread; `close` may be called from any."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, archives: Sequence[BinaryIO] = ()) -> None:
+        """`archives` are those of an export, open as long as the converter is used."""
         self._limits = limits or Limits()
+        self._archives = [archive.fileno() for archive in archives]
         self._budget = _Budget(self._limits.seconds)
         self._process: subprocess.Popen[bytes] | None = None
         self._isolation = Isolation()
@@ -116,9 +119,29 @@ class Converter:
             raise DocumentError(found.problem)
         return found.links
 
-    def _reply(self, what: Mapping[str, str], content: bytes) -> "_Reply":
+    def contents(self, rules: Rules) -> Contents:
+        """Find the files that the export gives. Raises DocumentError as `read` does."""
+        size = sum(os.fstat(archive).st_size for archive in self._archives)
+        found = self._reply({"rules": asdict(rules), "archives": self._archives}, size=size)
+        if found.contents is None:
+            raise DocumentError(found.problem)
+        return found.contents
+
+    def part(self, rules: Rules, number: int, size: int) -> Converted:
+        """Read a file that the export gives, by its number in `contents`. Raises DocumentError as `read` does.
+
+        `size`: the bytes that it is made of, by which reading it may take longer.
+        """
+        found = self._reply({"rules": asdict(rules), "archives": self._archives, "part": number}, size=size)
+        if found.content is None:
+            raise DocumentError(found.problem)
+        return Converted(found.content, found.left_out)
+
+    def _reply(self, what: Mapping[str, object], content: bytes = b"", size: int | None = None) -> "_Reply":
+        """Ask the process. `size` is the number of bytes that it has to read, if those are not the content."""
         process = self._started()
-        seconds = self._budget.allowed(len(content))
+        size = len(content) if size is None else size
+        seconds = self._budget.allowed(size)
         began = time.monotonic()
         try:
             with _killed_after(process, seconds + _GRACE):
@@ -126,7 +149,7 @@ class Converter:
         except (OSError, ValueError):
             raise self._post_mortem(process, seconds, time.monotonic() - began) from None
         finally:
-            self._budget.spend(len(content), time.monotonic() - began)
+            self._budget.spend(size, time.monotonic() - began)
         return self._checked(reply)
 
     @staticmethod
@@ -174,6 +197,7 @@ class Converter:
                     stderr=subprocess.DEVNULL,
                     env=environment | {"PYTHONPATH": os.pathsep.join([source, *filter(None, sys.path)])},
                     start_new_session=True,  # a Ctrl-C is for the bot alone
+                    pass_fds=self._archives,
                 )
                 starting = self._process
             else:
@@ -251,6 +275,9 @@ class Converter:
 class _Reply:
     document: Document | None = None
     links: Links | None = None
+    contents: Contents | None = None
+    content: Base64Bytes | None = None
+    left_out: tuple[str, ...] = ()
     problem: str = ""
     out_of_memory: bool = False
 

@@ -8,6 +8,7 @@ more often on the public sets that we measure on.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 import numpy as np
@@ -47,9 +48,17 @@ class Retriever:
         """Return one unit vector per variant, for `search`."""
         return await self._encoder.encode([variant.text for variant in variants])
 
-    async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int | None = None) -> list[Hit]:
+    async def search(
+        self,
+        variants: Sequence[QueryVariant],
+        vectors: Vectors,
+        limit: int | None = None,
+        *,
+        hidden: AbstractSet[str],
+    ) -> list[Hit]:
         """Return the best passages for a question, best first, ranked over its variants.
 
+        Passages of documents from sources with the names `hidden` are never returned; see `core.scopes`.
         Raises IndexUnavailable, EngineBusy and DeadlineExceeded.
         """
         limit = limit or self._settings.passages
@@ -59,7 +68,7 @@ class Retriever:
         ]
         weights = np.array([variant.weight for variant in variants], dtype=np.float32)
         for _ in range(_MAX_TRIES):
-            candidates = await self._store.candidates(self._encoder.identity, queries, 5 * limit)
+            candidates = await self._store.candidates(self._encoder.identity, queries, 5 * limit, hidden)
             scores = self._scores(candidates, weights)
             best = np.argsort(-scores, kind="stable")[:limit]
             # Without an encoder, passages that share no word with the question aren't hits.
@@ -98,9 +107,9 @@ class Retriever:
         ]
         return sorted(scored, key=lambda hit: -hit.score)
 
-    async def titles(self) -> list[str]:
-        """Return the titles of the documents in the order of their paths, each once."""
-        return await self._store.titles()
+    async def titles(self, *, hidden: AbstractSet[str]) -> list[str]:
+        """Return the titles of the documents in the order of their paths, each once, but for those of the sources `hidden`."""
+        return await self._store.titles(hidden)
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """Return the passages at these places of a document; see KnowledgeStore.passages."""

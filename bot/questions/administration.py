@@ -196,10 +196,14 @@ class Administration:
         """The chats for which a policy was set."""
         return await self.journal.platforms.policies(platform)
 
-    async def explain(self, text: str) -> Explanation:
-        """Explain how a question would be answered, or why it would not. Raises EngineBusy and IndexUnavailable."""
+    async def explain(self, text: str, asked_in: Address | None = None) -> Explanation:
+        """Explain how a question would be answered, or why it would not. Raises EngineBusy and IndexUnavailable.
+
+        `asked_in`: a place in a chat, whose questions may be answered from fewer documents; None: the operator's own place.
+        """
         nobody = secrets.token_hex(16)
-        question = Question(text, nobody, "operator", Address("operator", "operator", nobody), clock.utc_now())
+        address = asked_in or Address("operator", "operator", nobody)
+        question = Question(text, nobody, "operator", address, clock.utc_now())
         return explanation(await self.engine.consider(question), self.settings)
 
     async def gaps(self) -> list[Gap]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bot import __version__
+from bot.core.scopes import Scopes
 from bot.core.settings import Settings
 from bot.engine.confidence import SHIPPED as SHIPPED_CALIBRATION
 from bot.engine.confidence import SHIPPED_BY_WORDS, Calibration
@@ -174,6 +175,7 @@ class _Engines:
             self._conversations,
             self._settings.answer,
             self._settings.knowledge.base_url,
+            scopes=Scopes(self._settings.sources),
             phraser=phraser,
         )
 

@@ -1,1 +1,1 @@
-"""Sources beyond the knowledge folder: websites and git repositories, fetched into folders that are indexed beside it."""
+"""Sources beyond the knowledge folder: websites, git repositories and exports, each fetched into an indexed folder."""

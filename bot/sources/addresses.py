@@ -1,4 +1,4 @@
-"""Web addresses: which of them a website may have, which machines may be asked, and how pages are called on the disk."""
+"""Web addresses: the bounds of a website, the machines that may be asked, and the names of pages on the disk."""
 
 import asyncio
 import hashlib
@@ -109,7 +109,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request. Raises SourceError if its host has a private address, and what httpx raises."""
+        """Send a request. Raises SourceError if its host has a private address, and the errors of httpx."""
         host = request.url.host
         failure: httpx.ConnectError | None = None
         for address in await self._addresses(host, request.url.port or _PORTS[request.url.scheme]):

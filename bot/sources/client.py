@@ -1,4 +1,4 @@
-"""A polite client for websites: asks for what robots.txt allows, not too often, and within bounds of size, time and place."""
+"""A polite client for websites: it obeys robots.txt, keeps to a rate, and has limits of size, time and place."""
 
 import asyncio
 import re
@@ -69,7 +69,7 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """There is no page that may be read, and it should not answer questions any more."""
+    """The page is gone or may not be read, so that it must not answer questions any more."""
 
     address: str
     reason: str
@@ -85,7 +85,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class _Response:
-    """A response as it was sent. `body` is empty if nothing that is read was announced; it may be packed."""
+    """A response as it was sent. `body` may be compressed; it is empty if the type of the response isn't read."""
 
     status: int
     headers: httpx.Headers
@@ -107,7 +107,7 @@ Outcome = Page | Unchanged | Missing | Failed
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a page that was read before."""
+    """The state of a page at the last fetch, by which a server is asked for changes."""
 
     etag: str
     modified: str
@@ -145,7 +145,8 @@ class Client:
     async def get(
         self, address: str, allowed: Callable[[str], bool], known: Callable[[str], Known | None] = lambda _: None
     ) -> Outcome:
-        """Read a page. `allowed` is asked of every address before that is, and `known` is what is known of the page there.
+        """Read a page. `allowed` says whether an address may be requested, and `known` returns the state of the page
+        there from the last fetch.
 
         Raises SourceError if robots.txt can't be read, for then nothing may be, or if the host is in a private network.
         """
@@ -233,7 +234,7 @@ class Client:
         return bool(self._robots[origin].can_fetch(address, AGENT))
 
     async def _robots_of(self, origin: str) -> str:
-        """The text of robots.txt, empty if there is none. Raises SourceError if that can't be known."""
+        """The text of robots.txt, empty if the host has none. Raises SourceError if it can't be read."""
         address = f"{origin}/robots.txt"
         response = await self._polite(address, None)
         for _ in range(_MOST_HOPS):

@@ -12,6 +12,7 @@ from bot.core.errors import SourceError, StorageError
 from bot.core.settings import Settings, SourceSettings
 from bot.core.text import counted
 from bot.knowledge.converter import Converter, Limits
+from bot.sources.export import EXPORTS, fetch_export, state_of
 from bot.sources.repository import fetch_repository
 from bot.sources.store import Changes, SourceStore, Status
 from bot.sources.website import fetch_website
@@ -25,7 +26,7 @@ _LONGEST_PAUSE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The result of a fetch: the paths of files that have changed, and sentences on what was left out."""
+    """The result of a fetch: the paths of changed files, notes on content that was left out, and the number of documents."""
 
     changes: Changes
     notes: tuple[str, ...]
@@ -42,14 +43,14 @@ class Fetcher:
         self._limits = Limits(chosen.convert_seconds, chosen.convert_megabytes * 2**20)
 
     async def status(self) -> Status:
-        """How the last fetch went."""
+        """The status of the last fetch."""
         return await asyncio.to_thread(self._store.status)
 
     async def fetch(self) -> Fetched:
-        """Fetch the source now. Raises BotError; what was fetched before is as it was then."""
+        """Fetch the source now. Raises BotError, and leaves the files of the last fetch as they were."""
         with self._store.exclusive():
             before = await self.status()
-            tried = replace(before, tried=clock.now(), settings=_fingerprint(self.source))
+            tried = replace(before, tried=clock.now(), settings=await asyncio.to_thread(_fingerprint, self.source))
             try:
                 fetched = await self._fetch()
             except SourceError as error:
@@ -65,6 +66,8 @@ class Fetcher:
         try:
             if self.source.kind == "git":
                 manifest, notes = await fetch_repository(self.source, draft, before, self._store)
+            elif self.source.kind in EXPORTS:
+                manifest, notes = await fetch_export(self.source, draft, self._limits)
             else:
                 with Converter(self._limits) as converter:  # ends the work in a thread if this is cancelled
                     manifest, notes = await fetch_website(self.source, draft, before, converter)
@@ -74,11 +77,11 @@ class Fetcher:
         return Fetched(changes, tuple(notes), len(draft.addresses))
 
     async def keep_fetching(self, report: Callable[[Status], None]) -> None:
-        """Fetch the source whenever it is time, until cancelled. `report` is told how it is."""
+        """Fetch the source whenever it is time, until cancelled. `report` gets the status after each look."""
         while True:
             status = await self.status()
             report(status)
-            wait = seconds_until_due(self.source, status, clock.now())
+            wait = await asyncio.to_thread(seconds_until_due, self.source, status, clock.now())
             if wait > 0:
                 await asyncio.sleep(min(wait, _LONGEST_PAUSE))
                 continue
@@ -95,7 +98,7 @@ class Fetcher:
 
 
 def seconds_until_due(source: SourceSettings, status: Status, now: float) -> float:
-    """The seconds until the next fetch; at most 0 if it is time."""
+    """The seconds until the next fetch; at most 0 if it is time, as when the settings or an export have changed. Blocking."""
     if status.settings != _fingerprint(source) or status.tried > now:
         return 0.0
     interval = min(source.interval_seconds, _RETRY) if status.problem else source.interval_seconds
@@ -103,7 +106,7 @@ def seconds_until_due(source: SourceSettings, status: Status, now: float) -> flo
 
 
 def told(status: Status, now: float) -> str:
-    """How a source is, in a sentence without a full stop."""
+    """The status of a source as a sentence without a full stop."""
     if not status.fetched:
         return f"never fetched: {status.problem}" if status.problem else "not fetched yet"
     said = f"{counted(status.documents, 'document')}, fetched {_ago(now - status.fetched)} ago"
@@ -118,4 +121,6 @@ def _ago(seconds: float) -> str:
 
 
 def _fingerprint(source: SourceSettings) -> str:
-    return hashlib.sha256(source.model_dump_json(exclude={"interval_seconds"}).encode()).hexdigest()[:16]
+    """A text that changes with the settings of a source and with the files of an export."""
+    described = f"{source.model_dump_json(exclude={'interval_seconds', 'scope'})}{state_of(source)}"
+    return hashlib.sha256(described.encode()).hexdigest()[:16]

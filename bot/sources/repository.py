@@ -47,7 +47,7 @@ async def fetch_repository(
 ) -> tuple[dict[str, Any], list[str]]:
     """Read the files of a repository into the draft. `before` is the manifest of the last fetch.
 
-    Returns what belongs into the manifest of this one, and sentences on what was left out. Raises SourceError.
+    Returns the entries for the manifest of this fetch, and notes on files that were left out. Raises SourceError.
     """
     git = _Git(source, store.repository)
     newest = await _newest(git, source)
@@ -107,13 +107,13 @@ class _File:
 
 
 def _clear(repository: Path) -> None:
-    """Remove what fetches have left that were ended in the middle."""
+    """Remove the temporary files of interrupted fetches."""
     for left in repository.glob("objects/**/tmp_*"):
         left.unlink(missing_ok=True)
 
 
 async def _newest(git: "_Git", source: SourceSettings) -> _Newest:
-    """What the repository has. Raises SourceError."""
+    """Find the newest commit of the branch or tag in the settings. Raises SourceError."""
     wanted = (f"refs/heads/{source.branch}", f"refs/tags/{source.branch}") if source.branch else ("HEAD",)
     told = await git("ls-remote", "--symref", "--", source.url, *wanted, here=False)
     lines = [line.split("\t") for line in told.decode("utf-8", "replace").splitlines() if "\t" in line]
@@ -214,7 +214,7 @@ class _Git:
         }
 
     async def __call__(self, *arguments: str, here: bool = True) -> bytes:
-        """Run a command, in the repository if `here`, and return what it says. Raises SourceError."""
+        """Run a command, in the repository if `here`, and return its output. Raises SourceError."""
         process = await self._start(*arguments, here=here)
         try:
             async with asyncio.timeout(_LONGEST):
@@ -230,7 +230,7 @@ class _Git:
         return said
 
     async def fetched(self) -> str:
-        """The commit that was fetched last; empty if there is none."""
+        """The commit of the last fetch; empty before the first one."""
         try:
             return (await self("rev-parse", "--quiet", "--verify", f"{_FETCHED}^{{commit}}")).decode().strip()
         except SourceError:

@@ -1,9 +1,9 @@
 """The files of one source on the disk. A fetch makes a new folder beside the present one and takes its place as a whole.
 
-    sources/NAME/           what was fetched last, with its manifest; indexed
-    fetching/NAME.json      how the last fetch went
-    fetching/NAME.new/      what is being fetched
-    fetching/NAME.old/      what was replaced, for a moment
+    sources/NAME/           the files of the last fetch with their manifest; indexed
+    fetching/NAME.json      the status of the last fetch
+    fetching/NAME.new/      the files of a fetch that is running
+    fetching/NAME.old/      the files of the fetch before, while they are replaced
     fetching/NAME.git/      the objects of a repository
 
 Files that stay the same are linked into the new folder, so that they are neither written nor indexed again. A fetch that fails
@@ -46,10 +46,10 @@ def _folder(data: Path, name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a source is. Times are in seconds since the epoch, 0 for never.
+    """The status of a source. Times are in seconds since the epoch, 0 for never.
 
-    `problem` is why the last try failed, empty if it succeeded; `notes` are sentences on what was left out. `settings` stands
-    for the settings that were tried.
+    `problem` is why the last try failed, empty if it succeeded; `notes` are sentences on content that was left out.
+    `settings` is the fingerprint of the settings of that try.
     """
 
     tried: float = 0.0
@@ -93,7 +93,7 @@ class SourceStore:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """While this holds, nobody else fetches this source. Raises StorageError."""
+        """Keep other processes from fetching this source meanwhile. Raises StorageError."""
         lock = FileLock(self._beside("lock"), timeout=0)
         try:
             for folder in (self._work, self.folder.parent):
@@ -109,18 +109,18 @@ class SourceStore:
             lock.release()
 
     def status(self) -> Status:
-        """How the last fetch went."""
+        """The status of the last fetch."""
         with suppress(OSError, ValueError, TypeError):
             told = json.loads(self._beside("json").read_bytes())
             return Status(**told | {"notes": tuple(told["notes"])})
         return Status()
 
     def save(self, status: Status) -> None:
-        """Note how a fetch went."""
+        """Store the status of a fetch."""
         _write(self._beside("json"), json.dumps(asdict(status)).encode())
 
     def manifest(self) -> Mapping[str, Any]:
-        """What was noted with the present files; empty if there are none."""
+        """The manifest of the present files; empty before the first fetch."""
         with suppress(OSError, ValueError):
             told: dict[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
             return told
@@ -153,13 +153,13 @@ class Draft:
     _bytes: int = 0
 
     def read(self, path: str) -> bytes | None:
-        """The content of a file as it was before this fetch; None if there is none."""
+        """The content of a file before this fetch; None if it didn't exist."""
         with suppress(OSError):
             return (self.present / path).read_bytes()
         return None
 
     def has(self, path: str) -> bool:
-        """Whether there was such a file before this fetch."""
+        """Whether the file existed before this fetch."""
         return (self.present / path).is_file()
 
     def write(self, path: str, content: bytes, address: str) -> None:

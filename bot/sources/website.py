@@ -6,7 +6,7 @@ gone, or that may not be read any more, is left out.
 
 import asyncio
 import hashlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from mimetypes import guess_type
@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from bot.core.documents import Links
 from bot.core.errors import DocumentError, SourceError
 from bot.core.settings import SourceSettings
-from bot.core.text import counted
 from bot.knowledge.converter import Converter
 from bot.sources.addresses import Bounds, file_path, resolved, same_page
 from bot.sources.client import SITEMAP, Client, Failed, Known, Missing, Outcome, Page, Unchanged
+from bot.sources.left_out import LeftOut
 from bot.sources.store import Draft
 
 _LARGEST_PAGE = 32 * 2**20  # bytes
@@ -41,7 +41,7 @@ async def fetch_website(
 ) -> tuple[dict[str, Any], list[str]]:
     """Read a website into the draft. `before` is the manifest of the last fetch.
 
-    Returns what belongs into the manifest of this one, and sentences on what was left out. Raises SourceError.
+    Returns the entries for the manifest of this fetch, and notes on pages that were left out. Raises SourceError.
     """
     rate = source.requests_per_second
     async with Client(requests_per_second=rate, largest_bytes=_LARGEST_PAGE, private=source.private) as client:
@@ -56,7 +56,8 @@ async def fetch_website(
 
 @dataclass(slots=True)
 class _Crawl:
-    """One reading of a website. `pages` is what is known of each page by its address: its file, and how to ask for changes."""
+    """One reading of a website. `pages` has the state of each page by its address: its file, and the headers to ask for
+    changes."""
 
     source: SourceSettings
     draft: Draft
@@ -69,8 +70,7 @@ class _Crawl:
     _seen: set[str] = field(default_factory=set)
     _taken: set[str] = field(default_factory=set)  # paths of files, in small letters
     _files: dict[str, str] = field(default_factory=dict)  # by the hash of their content
-    _left_out: Counter[str] = field(default_factory=Counter)
-    _samples: dict[str, str] = field(default_factory=dict)
+    _left_out: LeftOut = field(default_factory=lambda: LeftOut("page"))
     _failures: int = 0
     _sitemaps: int = 0
     _listed: bool = False  # the pages come from a sitemap, and links are not followed
@@ -81,7 +81,7 @@ class _Crawl:
         await self._begin()
         while self._waiting:
             if len(self.draft.addresses) >= self.source.pages or len(self.pages) >= _COPIES * self.source.pages:
-                self._leave_out(f"not read, because {self.source.pages} pages are read at most", self._waiting[0][0])
+                self._left_out.add(f"not read, because {self.source.pages} pages are read at most", self._waiting[0][0])
                 break
             address, depth = self._waiting.popleft()
             if address not in self.pages:
@@ -91,10 +91,8 @@ class _Crawl:
             raise SourceError("there is no page that could be read: " + "; ".join(self.notes()))
 
     def notes(self) -> list[str]:
-        """Sentences on what was left out."""
-        return [
-            f"{counted(count, 'page')} {reason}: {self._samples[reason]}" for reason, count in self._left_out.items()
-        ]
+        """Notes on pages that were left out."""
+        return self._left_out.notes()
 
     async def _begin(self) -> None:
         """Read the start page, or the sitemap, by which the bounds are known."""
@@ -146,21 +144,21 @@ class _Crawl:
     async def _take(self, found: Outcome, depth: int) -> None:
         """Put a page into the draft, and its links into the queue."""
         if isinstance(found, Missing):
-            self._leave_out(f"left out ({found.reason})", found.address)
+            self._left_out.add(f"left out ({found.reason})", found.address)
         elif isinstance(found, Failed):
-            self._leave_out(f"could not be read ({found.reason})", found.address)
+            self._left_out.add(f"could not be read ({found.reason})", found.address)
             await self._keep(found.address, depth)
         elif isinstance(found, Unchanged):
             await self._keep(found.address, depth)
         elif found.suffix == SITEMAP:
-            self._leave_out("left out (a sitemap)", found.address)
+            self._left_out.add("left out (a sitemap)", found.address)
         elif found.address not in self.pages:
             await self._store(found, depth)
 
     async def _store(self, page: Page, depth: int) -> None:
         links = await self._follow(page.address, page.content, depth) if page.suffix == ".html" else Links()
         if not links.index:
-            self._leave_out("left out (it asks robots not to keep it)", page.address)
+            self._left_out.add("left out (it asks robots not to keep it)", page.address)
             return
         digest = hashlib.sha256(page.content).hexdigest()
         state = {"address": self._canonical(page.address, links), "etag": page.etag, "modified": page.modified}
@@ -173,7 +171,7 @@ class _Crawl:
         self.pages[page.address] = {"file": file, **state}
 
     async def _keep(self, address: str, depth: int) -> None:
-        """Keep a page as it was, if there was one."""
+        """Keep the version of a page from the last fetch, if it has one."""
         state = self.before.get(address)
         content = await asyncio.to_thread(self.draft.read, state["file"]) if state else None
         if state is None or content is None or address in self.pages:
@@ -231,16 +229,12 @@ class _Crawl:
         return file
 
     def _drop_variants(self) -> None:
-        """Take out pages that say that they are another one, which is there: such as one with a query for its print version."""
+        """Take out variants of a page, such as its print version, that declare the address of that page as their own."""
         for address, state in list(self.pages.items()):
             other = self.pages.get(state["address"])
             is_variant = state["address"] != address and same_page(address, state["address"]) and "copy" not in state
             if is_variant and other and other["address"] == state["address"] and other["file"] != state["file"]:
                 self.draft.drop(state["file"])
-
-    def _leave_out(self, reason: str, address: str) -> None:
-        self._left_out[reason] += 1
-        self._samples.setdefault(reason, address)
 
 
 def _is_no_page(address: str) -> bool:

@@ -11,6 +11,8 @@ from functools import partial
 
 from bot.core.documents import Block, Form
 from bot.core.errors import BotError, DeadlineExceeded, EngineBusy
+from bot.core.messages import Address
+from bot.core.scopes import Scopes, source_of
 from bot.core.settings import Settings, TasksSettings
 from bot.core.text import Span, plain, sentences
 from bot.engine.grounding import Grounding
@@ -21,7 +23,7 @@ from bot.tasks import results
 from bot.tasks.models import TaskModels, Writer, open_models
 from bot.tasks.registry import Pipeline, Task, shown, task_named
 from bot.tasks.results import Result
-from bot.tasks.sources import Source, source_of_indexed
+from bot.tasks.sources import Source, no_such_document, source_of_indexed
 from bot.tasks.summaries import Summariser
 
 # Tasks that wait or run. They run one at a time, for the processor is the bottleneck of each.
@@ -47,8 +49,14 @@ class Tasks:
     """The tasks of one process. Made by `open_tasks`."""
 
     def __init__(
-        self, settings: TasksSettings, models: TaskModels, summariser: Summariser, knowledge: KnowledgeStore
+        self,
+        settings: TasksSettings,
+        models: TaskModels,
+        summariser: Summariser,
+        knowledge: KnowledgeStore,
+        scopes: Scopes,
     ) -> None:
+        self._scopes = scopes
         self._settings = settings
         self._models = models
         self._summariser = summariser
@@ -56,8 +64,13 @@ class Tasks:
         self._turn = asyncio.Lock()
         self._running: dict[asyncio.Task[Result], Owner] = {}
 
-    async def document(self, path: str, section: str = "") -> Source:
-        """Return a document of the index, or one section of it. Raises DocumentError."""
+    async def document(self, path: str, section: str, asked_in: Address) -> Source:
+        """Return a document of the index, or one section of it.
+
+        Raises DocumentError if there is no such document or section, or if the document is hidden from this place.
+        """
+        if source_of(path) in self._scopes.hidden_from(asked_in):
+            raise no_such_document(path)
         return await source_of_indexed(self._knowledge, path, section)
 
     async def run(self, name: str, source: Source, owner: Owner) -> Result:
@@ -188,4 +201,4 @@ async def open_tasks(
     grounding = await asyncio.to_thread(Grounding, encoder, None, checking)  # reads a file
     summariser = Summariser(encoder, grounding)
     async with open_models(settings.tasks, settings.models, pause) as models:
-        yield Tasks(settings.tasks, models, summariser, knowledge)
+        yield Tasks(settings.tasks, models, summariser, knowledge, Scopes(settings.sources))

@@ -92,9 +92,14 @@ async def source_of_indexed(knowledge: KnowledgeStore, path: str, section: str =
     """A document of the index, or one section of it. Raises DocumentError if it, or the section, isn't there."""
     passages = await knowledge.passages(path, 0, _LAST)
     if not passages:
-        raise DocumentError(f"{path}: there is no such document. Give its path, such as guides/setup.md.")
+        raise no_such_document(path)
     blocks = tuple(block for passage in passages for block in passage.blocks)
     return await asyncio.to_thread(source_of_document, Document(path, path, blocks), section)
+
+
+def no_such_document(path: str) -> DocumentError:
+    """The error for a path that the index doesn't have, or that must look so."""
+    return DocumentError(f"{path}: there is no such document. Give its path, such as guides/setup.md.")
 
 
 def _paragraphs(text: str) -> Iterator[Block]:

@@ -180,7 +180,7 @@ async def ask(
     groups = []
     for number, one in enumerate(asked):
         variants = [QueryVariant(one.question)]
-        hits = await retriever.search(variants, await retriever.encode(variants), 3 * _PASSAGES)
+        hits = await retriever.search(variants, await retriever.encode(variants), 3 * _PASSAGES, hidden=frozenset())
         group = _group(source, one, hits)
         if group is not None:
             groups.append(group)

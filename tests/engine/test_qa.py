@@ -8,6 +8,7 @@ import pytest
 from bot.core.documents import FoundPassage
 from bot.core.errors import IndexUnavailable
 from bot.core.messages import Address, Outcome, Question, Stage
+from bot.core.scopes import Scopes
 from bot.core.settings import AnswerSettings
 from bot.engine.confidence import Calibration
 from bot.engine.judging import _BESIDE_MARGIN
@@ -257,7 +258,7 @@ def scripted(application) -> Scripted:
         answering = application.answering
         chosen = AnswerSettings(**{"threshold": 0.5, "suggest_threshold": 0.15, **settings})
         reader = ScriptedReader(script, {} if asked is None else asked)
-        return QAEngine(answering.retriever, reader, CALIBRATION, answering.conversations, chosen)
+        return QAEngine(answering.retriever, reader, CALIBRATION, answering.conversations, chosen, scopes=Scopes())
 
     return make
 

@@ -28,7 +28,7 @@ async def retriever(tmp_path, folder_of, async_encoder):
 
 async def found(retriever: Retriever, *asked: tuple[str, float]) -> list[tuple[str, float]]:
     variants = [QueryVariant(text, weight) for text, weight in asked]
-    hits = await retriever.search(variants, await retriever.encode(variants))
+    hits = await retriever.search(variants, await retriever.encode(variants), hidden=frozenset())
     return [(hit.found.document, hit.score) for hit in hits]
 
 

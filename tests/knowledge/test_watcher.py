@@ -28,7 +28,8 @@ def found(store, async_encoder):
 
     async def search(text: str) -> list[str]:
         variants = [QueryVariant(text)]
-        return [hit.found.document for hit in await retriever.search(variants, await retriever.encode(variants))]
+        hits = await retriever.search(variants, await retriever.encode(variants), hidden=frozenset())
+        return [hit.found.document for hit in hits]
 
     return search
 

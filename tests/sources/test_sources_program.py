@@ -11,9 +11,12 @@ from bot.observability.health import Health, State
 from bot.runtime.application import open_application
 from bot.runtime.doctor import examine
 from bot.runtime.maintenance import keep_fetching
-from bot.sources.fetching import Fetcher
-from bot.sources.store import watched
+from bot.sources.fetching import Fetcher, told
+from bot.sources.store import Status, watched
 from tests.platforms.website_server import Website, page
+from tests.sources.export_writers import zipped
+
+PAGE = "Home " + "a" * 32 + ".md"
 
 
 @pytest.fixture
@@ -92,6 +95,41 @@ def test_the_commands_tell_how_sources_are_and_fetch_them(tmp_path, command):
     assert "there are repo" in command("sources", "fetch", "port").stderr.replace("\n", " ")
     [told] = json.loads(command("sources", "--json").stdout)
     assert (told["name"], told["documents"], told["url"]) == ("repo", 0, str(remote))
+
+
+def test_an_export_is_fetched_and_told_like_any_source(tmp_path, command):
+    """Its path counts from the folder of the settings file. One that was replaced is due at once."""
+    (tmp_path / "knowledge").mkdir()
+    (tmp_path / "wiki.zip").write_bytes(zipped({PAGE: "# Home\n\nThe valve is red.\n", "notes.csv": "a,b\n1,2\n"}))
+    (tmp_path / "bot.toml").write_text('[[sources]]\nname = "wiki"\nkind = "notion"\nfile = "wiki.zip"\n')
+    assert command("sources").stdout == f"wiki (notion, {tmp_path}/wiki.zip): not fetched yet\n"
+    fetched = command("sources", "fetch", "wiki")
+    assert fetched.stdout == "added: Home.md\nadded: notes.csv\nwiki: 2 documents; 2 added, 0 changed, 0 removed.\n"
+    [told] = json.loads(command("sources", "--json").stdout)
+    assert (told["kind"], told["documents"], told["problem"]) == ("notion", 2, "")
+    assert told["due_in_seconds"] > 80_000
+    (tmp_path / "wiki.zip").write_bytes(zipped({"other.txt": "x"}))
+    [told] = json.loads(command("sources", "--json").stdout)
+    assert told["due_in_seconds"] == 0
+
+
+async def test_a_running_bot_reads_an_export_that_is_replaced(tmp_path, settings):
+    """And says what is wrong with it, while it keeps what it had."""
+    export = tmp_path / "wiki.zip"
+    export.write_bytes(zipped({PAGE: "# Home\n\nThe valve is red.\n"}))
+    source = {"name": "wiki", "kind": "notion", "file": str(export)}
+    settings = settings.model_copy(update={"sources": Settings(sources=[source]).sources})
+    fetcher, statuses = Fetcher(settings.sources[0], settings), asyncio.Queue[Status]()
+    for content, wanted in (("# Home\n\nThe valve is blue.\n", ""), (None, "no page of Notion in it")):
+        task = asyncio.create_task(fetcher.keep_fetching(statuses.put_nowait))
+        export.write_bytes(zipped({PAGE: content} if content else {"other.txt": "x"}))
+        async with asyncio.timeout(40):
+            while not (status := await statuses.get()).fetched or wanted not in status.problem:
+                pass
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert "What was fetched before is kept: 1 document, fetched" in told(status, status.tried)
+    assert "blue" in (settings.storage.folder / "sources" / "wiki" / "Home.md").read_text()
 
 
 async def test_the_doctor_names_a_source_that_fails(site, settings, models, folder_of):

@@ -27,6 +27,7 @@ from bot.tasks.runner import Owner
 from bot.tasks.sources import Said, source_of_document, source_of_messages, source_of_text, units
 from bot.tasks.summaries import Summariser
 
+HERE = Address("test", "chat", "")
 ANN = Owner("test", "ann")
 GUIDE = """\
 # Guide
@@ -111,7 +112,7 @@ def later(seconds: float) -> float:
 async def test_without_a_model_a_summary_quotes_the_document_with_places(application):
     """In the order of the text, without what can't stand for itself: code, questions, and what leans on the sentence before."""
     await application.indexer.index_folder(application.settings.knowledge.folder)
-    result = await application.tasks.run("summarise", await application.tasks.document("guide.md"), ANN)
+    result = await application.tasks.run("summarise", await application.tasks.document("guide.md", "", HERE), ANN)
     said = result.details["sentences"]
     assert result.model == ""
     assert said[0]["text"] == "The water decides how the coffee tastes."
@@ -123,15 +124,15 @@ async def test_without_a_model_a_summary_quotes_the_document_with_places(applica
 async def test_a_section_is_summarised_by_its_heading(application):
     """A part of its name is enough; an unknown one is answered with those that there are."""
     await application.indexer.index_folder(application.settings.knowledge.folder)
-    source = await application.tasks.document("guide.md", "clean")
+    source = await application.tasks.document("guide.md", "clean", HERE)
     assert [unit.text for unit in units(source.passages)] == [
         "Descale the machine every three months with citric acid.",
         "Rinse the machine with clear water after the descaling.",
     ]
     with pytest.raises(DocumentError, match="It has: Water, Cleaning"):
-        await application.tasks.document("guide.md", "milk")
+        await application.tasks.document("guide.md", "milk", HERE)
     with pytest.raises(DocumentError, match="no such document"):
-        await application.tasks.document("other.md")
+        await application.tasks.document("other.md", "", HERE)
 
 
 async def test_sentences_of_a_model_without_support_are_dropped(summariser):

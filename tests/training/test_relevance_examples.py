@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,15 @@ class FindsNothing(Retriever):
     async def encode(self, variants: Sequence[QueryVariant]) -> Vectors:
         return np.zeros((len(variants), 1), dtype=np.float32)
 
-    async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int | None = None) -> list[Hit]:
+    async def search(
+        self,
+        variants: Sequence[QueryVariant],
+        vectors: Vectors,
+        limit: int | None = None,
+        *,
+        hidden: AbstractSet[str],
+    ) -> list[Hit]:
+        assert not hidden
         assert len(variants) == len(vectors) and limit
         return []
 

@@ -47,8 +47,8 @@ class Actions(Protocol):
     def tasks(self) -> TaskDesk | None:
         """The tasks, None where there are none."""
 
-    async def document(self, path: str, section: str) -> Source:
-        """Return a document of the index, or one section of it. Raises DocumentError."""
+    async def document(self, interaction: Interaction, path: str, section: str) -> Source:
+        """Return a document that may be read where the interaction is, or one section of it. Raises DocumentError."""
 
     async def run_task(self, interaction: Interaction, name: str, source: Callable[[], Awaitable[Source]]) -> None:
         """Do a task. The result, or an error, becomes the private response to the interaction."""

@@ -158,6 +158,11 @@ def channel_conversation(channel: str, author: str) -> str:
     return f"{PLATFORM}:{channel}:{author}"
 
 
+def address_of(interaction: discord.Interaction) -> Address:
+    """The place of an interaction, for what is told of documents there."""
+    return Address(PLATFORM, str(interaction.channel_id or 0), "", {"server": interaction.guild_id})
+
+
 def chats_of(channel: object) -> list[str]:
     """Return the ids of a channel and of its parents, under which a policy may be stored, the most specific first."""
     ids = [getattr(channel, name, None) for name in ("id", "parent_id", "category_id")]

@@ -13,7 +13,7 @@ import structlog
 from discord import app_commands
 
 from bot.adapters.discord.actions import Actions, Interaction
-from bot.adapters.discord.addressing import PLATFORM, conversation_in, words_of
+from bot.adapters.discord.addressing import PLATFORM, address_of, conversation_in, words_of
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.discord.tasks import task_commands
@@ -321,7 +321,7 @@ class _Bot(app_commands.Group):
     @app_commands.describe(question="The question.")
     async def explain(self, interaction: Interaction, question: str) -> None:
         async def work() -> str:
-            explanation = await self._actions.administration.explain(question)
+            explanation = await self._actions.administration.explain(question, address_of(interaction))
             return "\n".join(f"- {escaped(safe(line))}" for line in explanation.lines())
 
         await self._operate(interaction, work)

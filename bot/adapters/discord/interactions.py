@@ -7,7 +7,7 @@ import discord
 
 from bot.adapters.discord import rendering
 from bot.adapters.discord.actions import Interaction
-from bot.adapters.discord.addressing import PLATFORM, MessageReader, chats_of, conversation_in
+from bot.adapters.discord.addressing import PLATFORM, MessageReader, address_of, chats_of, conversation_in
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import InInteraction, MessageRefused, PlaceClosed
@@ -121,8 +121,8 @@ class Interactions:
     async def forget_conversation(self, conversation: str) -> None:
         await self._forget_conversation(self._outbox.threads.forget(conversation))
 
-    async def document(self, path: str, section: str) -> Source:
-        return await self._desk.tasks.document(path, section)
+    async def document(self, interaction: Interaction, path: str, section: str) -> Source:
+        return await self._desk.tasks.document(path, section, address_of(interaction))
 
     async def run_task(self, interaction: Interaction, name: str, source: Callable[[], Awaitable[Source]]) -> None:
         """Do a task, with a button to stop it below the response until it is done."""
@@ -193,6 +193,7 @@ def _question(interaction: Interaction, text: str, conversation: str, *, private
                 "token": interaction.token,
                 "taken_at": clock.now(),
                 "private": private,
+                "server": interaction.guild_id,
                 "author": interaction.user.id,
                 "question": text,
             },

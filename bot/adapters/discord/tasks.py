@@ -50,7 +50,7 @@ def _summarise(actions: Actions) -> Command:
     ) -> None:
         async def source() -> Source:
             if document:
-                return await actions.document(document, section)
+                return await actions.document(interaction, document, section)
             return await _latest(interaction, interaction.channel, messages)
 
         await actions.run_task(interaction, "summarise", source)

@@ -12,6 +12,7 @@ from bot.adapters.http.answers import Name
 from bot.adapters.http.bodies import BodyRoute
 from bot.adapters.http.incoming import PLATFORM
 from bot.core.errors import BotError, DocumentError
+from bot.core.messages import Address
 from bot.http.problems import Problem
 from bot.tasks.desk import TaskDesk
 from bot.tasks.registry import TASKS
@@ -85,7 +86,7 @@ async def _done(desk: TaskDesk, name: str, work: Work) -> Result:
     """Do the task. Whoever may ask by HTTP may use tasks, so no chat has to allow it."""
     desk.count(PLATFORM, work.user, work.user)
     if work.document:
-        source = await desk.tasks.document(work.document, work.section)
+        source = await desk.tasks.document(work.document, work.section, Address(PLATFORM, work.user, ""))
     else:
         source = await asyncio.to_thread(source_of_text, work.text)
     return await desk.tasks.run(name, source, Owner(PLATFORM, work.user))

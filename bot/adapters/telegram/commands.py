@@ -17,7 +17,7 @@ from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
 from bot.adapters.telegram.tasks import COMMANDS, TaskCommands, chat_and_word
 from bot.core.errors import BotError, DocumentError
-from bot.core.messages import Policy
+from bot.core.messages import Address, Policy
 from bot.core.rights import Role, may
 from bot.core.settings import Settings
 from bot.core.text import counted
@@ -193,10 +193,10 @@ What stands in this chat you can delete yourself."""
         gaps = (await self._administration.gaps())[:_MOST_GAPS]
         return "\n".join(safe(str(gap)) for gap in gaps) or "Nothing was declined."
 
-    async def _explain(self, _caller: Caller, question: str) -> str:
+    async def _explain(self, caller: Caller, question: str) -> str:
         if not question:
             return "Give the question: /explain How do I add a document?"
-        explanation = await self._administration.explain(question)
+        explanation = await self._administration.explain(question, Address(PLATFORM, str(caller.chat), ""))
         return "\n\n".join(map(safe, explanation.lines()))
 
     async def _policies(self, _caller: Caller, _: str) -> str:

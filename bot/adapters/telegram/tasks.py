@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from bot.adapters.layout import safe
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
+from bot.core.messages import Address
 from bot.knowledge.loaders import LOADERS
 from bot.tasks.desk import TaskDesk
 from bot.tasks.places import STATES
@@ -50,8 +51,9 @@ class TaskCommands:
     async def _summarise(self, caller: Caller, rest: str) -> str:
         path, _, section = rest.partition(",")
         if path.strip().lower().endswith(tuple(LOADERS)):
+            asked_in = Address(PLATFORM, str(caller.chat), "")
             return await self._done(
-                "summarise", caller, lambda: self._desk.tasks.document(path.strip(), section.strip())
+                "summarise", caller, lambda: self._desk.tasks.document(path.strip(), section.strip(), asked_in)
             )
         text = caller.replied or rest
         return await self._with("summarise", caller, text) if text else _SUMMARISE_USE

@@ -1,6 +1,7 @@
 """The store of the index: files, documents, passages, and their vectors."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -128,9 +129,12 @@ class KnowledgeStore(Protocol):
         size and time are updated. Unused vectors are dropped, unless `keep_vectors` keeps them for a following change.
         """
 
-    async def candidates(self, encoder: str, queries: Sequence[SearchQuery], limit: int) -> Candidates:
+    async def candidates(
+        self, encoder: str, queries: Sequence[SearchQuery], limit: int, hidden: AbstractSet[str] = frozenset()
+    ) -> Candidates:
         """The best `limit` passages by cosine and the best `limit` by BM25 for each query, with all their scores.
 
+        Passages of documents from sources with the names `hidden` are none of them.
         Raises IndexUnavailable if there is no index, or one that another encoder made.
         """
 
@@ -140,8 +144,8 @@ class KnowledgeStore(Protocol):
         Returns None if the index isn't of this generation any more: ask for the candidates again.
         """
 
-    async def titles(self) -> list[str]:
-        """The titles of the documents, by their paths, each once."""
+    async def titles(self, hidden: AbstractSet[str] = frozenset()) -> list[str]:
+        """The titles of the documents, by their paths, each once, without those from sources with the names `hidden`."""
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
         """The passages of a document at the places `first` to `last`, both included, in order."""

@@ -6,50 +6,71 @@ The best passages by either are compared with the query once more, sentence by s
 import json
 import sqlite3
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
+from bot.core.scopes import source_of
 from bot.storage.base import Candidates, Scores, SearchQuery
 from bot.storage.sqlite.spelling import Spelling
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The vectors of one generation of the index. Row n belongs to the passage with the id `ids[n]`; ids ascend."""
+    """The vectors of one generation of the index. Row n belongs to the passage with the id `ids[n]`; ids ascend.
+
+    `sources` are the names of the sources, and row n is of the one with the number `source_of_row[n]`.
+    """
 
     generation: int
     encoder: str
     ids: npt.NDArray[np.int64]  # [passages]
     vectors: Scores  # float32 [passages, dimension]: half the bytes would take ten times as long to multiply
+    sources: npt.NDArray[np.str_]
+    source_of_row: npt.NDArray[np.intp]  # [passages]
     spelling: Spelling = field(default_factory=Spelling)
+
+    def is_hidden(self, hidden: AbstractSet[str]) -> npt.NDArray[np.bool_]:
+        """Whether each row is of one of these sources: bool [passages]."""
+        names: npt.NDArray[np.bool_] = np.isin(self.sources, list(hidden))
+        return names[self.source_of_row]
 
 
 def load_matrix(db: sqlite3.Connection, generation: int, encoder: str) -> Matrix:
     """Read the vectors of an encoder for all passages."""
     rows = db.execute(
-        "SELECT passages.id, vector FROM passages JOIN vectors ON encoder = ? AND key = vector_key ORDER BY passages.id",
+        "SELECT passages.id, vector, path FROM passages JOIN vectors ON encoder = ? AND key = vector_key "
+        "JOIN documents ON documents.id = document ORDER BY passages.id",
         (encoder,),
     ).fetchall()
     ids = np.array([row[0] for row in rows], dtype=np.int64)
     stacked = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
     vectors = stacked.reshape(len(rows), -1 if rows else 0).astype(np.float32)
-    return Matrix(generation, encoder, ids, vectors)
+    sources, source_of_row = np.unique([source_of(row[2]) for row in rows], return_inverse=True)
+    return Matrix(generation, encoder, ids, vectors, sources.astype(np.str_), source_of_row)
 
 
-def find_candidates(db: sqlite3.Connection, matrix: Matrix, queries: Sequence[SearchQuery], limit: int) -> Candidates:
-    """Return the best passages for the queries, `limit` for each query and each kind of score."""
-    if len(matrix.ids) == 0 or not queries:
+def find_candidates(
+    db: sqlite3.Connection, matrix: Matrix, queries: Sequence[SearchQuery], limit: int, hidden: AbstractSet[str]
+) -> Candidates:
+    """Return the best passages for the queries, `limit` for each query and each kind of score, without those of the sources
+    with the names `hidden`."""
+    left_out = matrix.is_hidden(hidden)
+    if left_out.all() or not queries:
         none = np.empty((len(queries), 0), dtype=np.float32)
         return Candidates(matrix.generation, np.empty(0, dtype=np.int64), none, none, none)
     vectors = np.stack([query.vector for query in queries])
     cosines = vectors @ matrix.vectors.T
-    by_words = [_bm25(db, matrix.spelling.corrected(db, query.words), limit) for query in queries]
+    cosines[:, left_out] = -np.inf
+    not_wanted = set(matrix.ids[left_out].tolist())
+    by_words = [_bm25(db, matrix.spelling.corrected(db, query.words), limit, not_wanted) for query in queries]
     found = set(_best(cosines, limit))
     for scores in by_words:
         found.update(np.searchsorted(matrix.ids, list(scores)).tolist())
-    rows = np.array(sorted(found))
+    rows = np.array([row for row in sorted(found) if not left_out[row]])
     ids = matrix.ids[rows]
     bm25 = np.array([[scores.get(id_, 0.0) for id_ in ids.tolist()] for scores in by_words], dtype=np.float32)
     cosines = cosines[:, rows]
@@ -94,10 +115,16 @@ def _best(cosines: Scores, count: int) -> list[int]:
     return [int(column) for column in np.unique(best)]
 
 
-def _bm25(db: sqlite3.Connection, words: Sequence[str], limit: int) -> dict[int, float]:
-    """Return the BM25 scores, higher is better, of the best passages that share a word, by passage id."""
+def _bm25(db: sqlite3.Connection, words: Sequence[str], limit: int, not_wanted: AbstractSet[int]) -> dict[int, float]:
+    """Return the BM25 scores, higher is better, of the best passages that share a word, by passage id.
+
+    `not_wanted` are ids of passages that are none of them.
+    """
     if not words:
         return {}
     expression = " OR ".join('"' + word.replace('"', "") + '"' for word in words)
-    rows = db.execute("SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?", (expression, limit))
-    return dict(rows.fetchall())
+    ranked = "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank"
+    if not not_wanted:
+        return dict(db.execute(f"{ranked} LIMIT ?", (expression, limit)).fetchall())
+    rows = db.execute(ranked, (expression,))
+    return dict(islice((row for row in rows if row[0] not in not_wanted), limit))

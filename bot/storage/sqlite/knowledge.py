@@ -7,6 +7,7 @@ if so loads the matrix again within the same snapshot.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from bot.core.documents import FoundPassage, Passage
 from bot.core.errors import IndexUnavailable, StorageError
+from bot.core.scopes import source_of
 from bot.storage.base import (
     Candidates,
     FileReport,
@@ -146,8 +148,10 @@ class SqliteKnowledge:
 
         await self._writer.run(write)
 
-    async def candidates(self, encoder: str, queries: Sequence[SearchQuery], limit: int) -> Candidates:
-        return await self._reader.run(lambda db: self._candidates(db, encoder, queries, limit))
+    async def candidates(
+        self, encoder: str, queries: Sequence[SearchQuery], limit: int, hidden: AbstractSet[str] = frozenset()
+    ) -> Candidates:
+        return await self._reader.run(lambda db: self._candidates(db, encoder, queries, limit, hidden))
 
     async def passages_of(self, ids: Sequence[int], generation: int) -> list[FoundPassage] | None:
         def read(db: sqlite3.Connection) -> list[FoundPassage] | None:
@@ -155,10 +159,10 @@ class SqliteKnowledge:
 
         return await self._reader.run(read)
 
-    async def titles(self) -> list[str]:
+    async def titles(self, hidden: AbstractSet[str] = frozenset()) -> list[str]:
         def read(db: sqlite3.Connection) -> list[str]:
-            rows = db.execute("SELECT title FROM documents WHERE problem IS NULL ORDER BY path")
-            return list(dict.fromkeys(title for (title,) in rows))
+            rows = db.execute("SELECT path, title FROM documents WHERE problem IS NULL ORDER BY path")
+            return list(dict.fromkeys(title for path, title in rows if source_of(path) not in hidden))
 
         return await self._reader.run(read)
 
@@ -186,14 +190,19 @@ class SqliteKnowledge:
         return await self._writer.reclaim()
 
     def _candidates(
-        self, db: sqlite3.Connection, encoder: str, queries: Sequence[SearchQuery], limit: int
+        self,
+        db: sqlite3.Connection,
+        encoder: str,
+        queries: Sequence[SearchQuery],
+        limit: int,
+        hidden: AbstractSet[str],
     ) -> Candidates:
         matrix = self._current_matrix(db)
         if matrix.encoder != encoder:
             raise IndexUnavailable(
                 f"The index was made by the encoder {matrix.encoder}, not by {encoder}. Make it again: knowledge-bot index"
             )
-        return find_candidates(db, matrix, queries, limit)
+        return find_candidates(db, matrix, queries, limit, hidden)
 
     def _current_matrix(self, db: sqlite3.Connection) -> Matrix:
         generation = _meta(db, "generation")

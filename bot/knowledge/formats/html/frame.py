@@ -1,4 +1,4 @@
-"""What of an HTML page isn't content: controls, hidden text, and the frame of navigation and notices around the content.
+"""The parts of an HTML page that aren't content: controls, hidden text, and the frame of navigation and notices around it.
 
 Tags and roles count where HTML gives them a meaning. The name of a class or an id alone never leaves anything out, because
 authors use the same words for content: a name must be borne out by the text, such as one that consists of links.

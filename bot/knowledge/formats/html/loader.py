@@ -45,9 +45,7 @@ def load(path: str, content: bytes, url: str = "") -> Document:
 
     Links are resolved by `url`, or else by the address that the page declares.
     """
-    found = _DECLARED.search(content[:4096])
-    declared = next(filter(None, found.groups())).decode() if found else None
-    text, warnings = decode(content, declared)
+    text, warnings = decode(content, declared_encoding(content))
     root = parsed(text)
     outline = Outline(warnings=warnings)
     main = _main(root)
@@ -57,6 +55,12 @@ def load(path: str, content: bytes, url: str = "") -> Document:
     first = next((text for element in main.iter("h1") if (text := _heading_text(element, frame))), "")
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
     return outline.document(path, first or _window_title(root), declared_url, language)
+
+
+def declared_encoding(content: bytes) -> str | None:
+    """The encoding that a page declares for itself."""
+    found = _DECLARED.search(content[:4096])
+    return next(filter(None, found.groups())).decode() if found else None
 
 
 def parsed(text: str) -> etree._Element:
@@ -262,7 +266,7 @@ class _Writer:
         self._heading(BELOW_HEADINGS + max(0, self._panels - 1), element)
 
     def _panel(self, element: etree._Element, label: str = "") -> None:
-        """Write what is shown on demand, below its title."""
+        """Write a panel that a page shows on demand, below its title."""
         self._panels += 1
         if label and not any(_heading_text(heading, self.inline.frame) == label for heading in element.iter(*HEADINGS)):
             self.outline.heading(BELOW_HEADINGS + self._panels - 1, label, self._locator(element))

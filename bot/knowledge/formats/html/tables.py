@@ -1,4 +1,4 @@
-"""The tables of HTML: which are layout, which hold pairs, and what the cells of the others cover."""
+"""The tables of HTML: layout, pairs of name and value, and grids with the spans of their cells."""
 
 from collections.abc import Callable, Iterator
 

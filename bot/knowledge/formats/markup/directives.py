@@ -104,7 +104,7 @@ def _unfence(lines: list[str]) -> None:
 
 
 def _rewrite(lines: list[str]) -> None:
-    """Rewrite the lines outside of code. What is dedented is met again, and so are the directives in it."""
+    """Rewrite the lines outside of code. Dedented lines are read again, with the directives in them."""
     for number, in_code in enumerate(fences(lines)):
         line = lines[number]
         if in_code:
@@ -116,7 +116,7 @@ def _rewrite(lines: list[str]) -> None:
 
 
 def _blank_remarks(lines: list[str]) -> None:
-    """Empty what says nothing over several lines. What never ends is text."""
+    """Empty constructs without content that go on over several lines. A construct that never ends is text."""
     in_code = fences(lines)
     number = 0
     while number < len(lines):
@@ -188,7 +188,7 @@ def _blank_options(lines: list[str], first: int) -> None:
 
 
 def _dedent(lines: list[str], first: int, indent: int) -> bool:
-    """Bring what belongs to a directive to the indentation of that. False where nothing belongs to it."""
+    """Bring the lines that belong to a directive to its indentation. Returns False if none do."""
     least = indent + _STEP
     end = first
     for number in range(first, len(lines)):

@@ -1,1 +1,1 @@
-"""DOCX, PPTX and spreadsheets, with what they have in common: equations, drawings and number formats."""
+"""DOCX, PPTX and spreadsheets, with shared modules for equations, drawings and number formats."""

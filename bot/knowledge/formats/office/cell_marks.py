@@ -76,7 +76,7 @@ class SheetMarks:
 
 
 class Marks:
-    """The marks of the sheets of a workbook. What the file doesn't describe as expected has none."""
+    """The marks of the sheets of a workbook. A sheet that the file doesn't describe as expected has none."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -87,7 +87,7 @@ class Marks:
             self._read_workbook()
 
     def of(self, sheet: str) -> SheetMarks:
-        """The marks of a sheet; none where its XML is broken. Raises what reading a damaged archive raises."""
+        """The marks of a sheet; none where its XML is broken. Raises the errors of a damaged archive."""
         path = self._paths.get(sheet)
         if path is None:
             return SheetMarks()

@@ -1,4 +1,4 @@
-"""The loader for DOCX, by python-docx. The styles of paragraphs decide what they are.
+"""The loader for DOCX, by python-docx. The style of a paragraph decides its form.
 
 Page headers and footers, deleted and hidden text and tables of contents are left out. A footnote or endnote is a paragraph of
 its own below the paragraph that refers to it, and so is the data of a chart. Numbers of lists and headings are counted.
@@ -137,7 +137,7 @@ class _Writing:
         return f"{label} {text}" if label else text
 
     def _items(self, paragraphs: list[tuple[Any, _Role]]) -> Iterator[Item]:
-        """List items with their numbers; what is no plain number, as `b)` or `2.1`, stands before the text."""
+        """List items with their numbers. Other labels, such as `b)` or `2.1`, stand before the text."""
         shallowest = min(kind.depth for _, kind in paragraphs)
         for element, kind in paragraphs:
             text = self.reader.text(element).strip()

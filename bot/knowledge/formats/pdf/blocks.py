@@ -309,7 +309,7 @@ def _breaks(lines: Sequence[Line]) -> Iterator[bool]:
 
 
 def _put_together(text: str, after: str, words: frozenset[str] = frozenset()) -> str:
-    """A text and what goes on behind it, which may begin in the middle of a word."""
+    """A text joined with its continuation, which may begin in the middle of a word."""
     if not text.endswith("\xad"):
         return text + after if _ENDS_WITH_HYPHEN.search(text) and re.match(r"[^\W_A-Z]", after) else f"{text} {after}"
     text = text[:-1]

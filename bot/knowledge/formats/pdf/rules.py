@@ -55,9 +55,9 @@ class RuledTable:
     areas: tuple[tuple[Box, tuple[tuple[int, int], ...]], ...]
 
     def rows(self, text_page: pypdfium2.PdfTextPage) -> list[list[str]]:
-        """The rows, with what spans several cells in each of them; a long text, and what spans a whole row, in the first.
+        """The rows, with the text of a spanning cell in each cell that it covers.
 
-        The lines of a cell stand one below the other.
+        A long text, and one across a whole row, stand in the first of these cells. The lines of a cell stand below each other.
         """
         rows = [[""] * self.width for _ in range(self.height)]
         for box, places in self.areas:
