@@ -263,6 +263,11 @@ def test_settings_can_not_be_changed():
             "bot.toml: sources: two sources are called a; give each a name of its own",
         ),
         ("[sources]\nname = 'a'\n", "bot.toml line 1: sources: each source begins with [[sources]]"),
+        ("[discord]\noperators = ['ann']\n", "bot.toml line 2: discord.operators.0: input should be a valid integer"),
+        (
+            "[[sources]]\nname = 'a'\nurl = 'https://x.org'\nhosts = ['x.org', 5]\n",
+            "bot.toml line 4: sources.0.hosts.1: input should be a valid string",
+        ),
         (
             "[[sources]]\nname = 'a'\nkind = 'git'\nurl = 'https://x.org'\nfolder = 'a/../b'\n",
             "bot.toml line 1: sources.0: the source a has a branch or a folder that can't be one: branch, folder",
@@ -321,6 +326,14 @@ def test_a_mistake_is_reported_with_its_place_and_its_fix(text, problem):
         ("BOT_SOURCES", "[]", "BOT_SOURCES: there is no such setting"),
         ("BOT_ANSWER__", "1", "BOT_ANSWER__: there is no such setting"),
         ("BOT_", "1", "BOT_: there is no such setting"),
+        (
+            "BOT_DISCORD__OPERATORS",
+            "12, 34",
+            'BOT_DISCORD__OPERATORS: a list stands in brackets, and texts in quotes: [1, 2] or ["a", "b"]',
+        ),
+        ("bot_encoder__languages", "de", "bot_encoder__languages: a list stands in brackets"),
+        ("BOT_DISCORD__OPERATORS", "12", "BOT_DISCORD__OPERATORS: input should be a valid tuple"),
+        ("BOT_DISCORD__OPERATORS", '["ann"]', "BOT_DISCORD__OPERATORS: input should be a valid integer"),
         ("BOT_KNOWLEDGE__FOLDER", "~nobody-here", "BOT_KNOWLEDGE__FOLDER: nobody's home folder is called ~nobody-here"),
     ],
 )

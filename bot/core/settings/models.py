@@ -36,8 +36,8 @@ class EncoderSettings(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Number format of the weights. auto: bfloat16 where this processor is faster with it."
     )
-    languages: list[str] = Field(
-        ["en"],
+    languages: tuple[str, ...] = Field(
+        ("en",),
         description="Codes of the languages that the model serves; documents in others are remarked on. Empty: all.",
     )
 
