@@ -28,7 +28,7 @@ from bot.engine.several import are_about_different_things, combined, questions_i
 from bot.engine.small_talk import asks_about_contents, contents_reply, new_subject, small_talk_reply, without_courtesies
 from bot.engine.versions import in_force
 from bot.inference.reader import Reader
-from bot.knowledge.search import Retriever
+from bot.knowledge.search import FOUND, Retriever
 from bot.storage.base import Hit
 
 # The rest of a longer question is not searched for.
@@ -162,7 +162,10 @@ class QAEngine:
         """Search the passages for each interpretation, best first."""
         vectors = await self._retriever.encode(interpretations[0].variants)
         # The question by itself is the first variant of every interpretation.
-        searches = (self._retriever.search(one.variants, vectors[: len(one.variants)]) for one in interpretations)
+        limit = max(FOUND, self._settings.read_passages)
+        searches = (
+            self._retriever.search(one.variants, vectors[: len(one.variants)], limit) for one in interpretations
+        )
         return await asyncio.gather(*searches)
 
     async def _choose_interpretation(

@@ -29,6 +29,8 @@ _SENTENCE_SHARE = 0.4
 _MAX_MATCHED = 12
 _MATCH_MARGIN = 0.15
 _MATCH_SHARE = 0.5
+FOUND = 20
+"""Passages that are found for a question: more than are read, because they are ordered anew word by word."""
 # A search starts again at most this often if the index changes meanwhile.
 _MAX_TRIES = 5
 # Further words of a long question hardly matter.
@@ -47,12 +49,11 @@ class Retriever:
         """Return one unit vector per variant, for `search`."""
         return await self._encoder.encode([variant.text for variant in variants])
 
-    async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int | None = None) -> list[Hit]:
+    async def search(self, variants: Sequence[QueryVariant], vectors: Vectors, limit: int = FOUND) -> list[Hit]:
         """Return the best passages for a question, best first, ranked over its variants.
 
         Raises IndexUnavailable, EngineBusy and DeadlineExceeded.
         """
-        limit = limit or self._settings.passages
         queries = [
             SearchQuery(vector, tuple(dict.fromkeys(content_words(variant.text)))[:_MAX_WORDS])
             for variant, vector in zip(variants, vectors, strict=True)

@@ -56,7 +56,7 @@ class Readiness:
             await self.reach()
         settings, worker = self._application.settings, self._application.inference.worker
         async with asyncio.TaskGroup() as group:
-            looking = partial(look_at_models, worker, self._models, settings.models.stuck_seconds)
+            looking = partial(look_at_models, worker, self._models)
             group.create_task(start_again("models", looking))
             if settings.knowledge.watch:
                 group.create_task(start_again("watcher", self._watcher().run))

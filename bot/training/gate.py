@@ -140,7 +140,6 @@ def compare(
             "style": training["style"],
             "adapter": None,
             "deadline_seconds": _PATIENCE,
-            "stall_seconds": _PATIENCE,
             "seed": settings.generator.seed or _SEED,
         }
     )

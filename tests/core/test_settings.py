@@ -208,6 +208,11 @@ def test_settings_can_not_be_changed():
             "bot.toml line 2: answer.foo: there is no such setting; remove it (bot.example.toml lists all settings)",
         ),
         (
+            "[retrieval]\npassages = 30\n",
+            "bot.toml line 2: retrieval.passages: there is no such setting any more; see answer.read_passages, "
+            "which it follows",
+        ),
+        (
             "[queue]\nlate_seconds = 900\n",
             "bot.toml line 2: queue.late_seconds: there is no such setting any more; remove it "
             "(bot.example.toml lists all settings)",

@@ -8,13 +8,6 @@ from bot.core.settings.values import OptionalFile, Seconds, Section
 
 
 class RetrievalSettings(Section):
-    passages: int = Field(
-        20,
-        ge=1,
-        le=100,
-        description="How many passages are found for a question. Raise it with `answer.read_passages`, which is the number "
-        "of those that are read.",
-    )
     dense_weight: float = Field(
         0.8,
         ge=0,
@@ -36,20 +29,20 @@ class AnswerSettings(Section):
         0.18,
         ge=0,
         le=1,
-        description="Confidence from which on a section is suggested, marked as unsure; below it the bot declines. The same as "
-        "`threshold`: no suggestions.",
+        description="Confidence from which on a section is suggested, marked as unsure; below it the bot declines. The same "
+        "as `threshold`: no suggestions. Raise it where suggestions are seldom of use.",
     )
     read_passages: int = Field(
         12,
         ge=1,
         le=50,
-        description="How many of the passages found, best first, are read for the answer. Fewer answer sooner on a "
-        "slow machine.",
+        description="How many of the passages found, best first, are read for the answer. Lower it on a slow machine, where "
+        "fewer are read sooner.",
     )
     calibration: OptionalFile = Field(
         None,
-        description="A file made by `evaluate --calibrate`, which turns scores into confidence. "
-        "Empty: the one that ships with the bot and fits its models.",
+        description="A file made by `evaluate --calibrate`, which turns scores into confidence. Empty: the one that ships "
+        "with the bot and fits its models. Set it after a change of the encoder or the reader.",
     )
 
 
@@ -104,8 +97,8 @@ class QueueSettings(Section):
     )
     expire_seconds: Seconds = Field(
         86_400,
-        description="Seconds after which a question that the bot finds unanswered after a restart is not answered any "
-        "more; whoever asked is told to ask again. Lower it where an answer on the next day would be odd.",
+        description="Seconds after which a question that couldn't be answered, because the bot was away, isn't answered any "
+        "more; the asker is asked to ask again. Lower it where an answer on the next day would be odd.",
     )
 
 

@@ -68,14 +68,17 @@ class SourceSettings(Section):
 
     name: str = Field(
         "",
-        description="The name of the source, of small letters, digits and hyphens; the paths of its documents begin with it.",
+        description="The name of the source, of small letters, digits and hyphens; the paths of its documents begin with it. "
+        "Set it for each source.",
     )
     kind: Literal["website", "git"] = Field(
-        "website", description="What the source is: website, read page by page, or git, a repository."
+        "website",
+        description="What the source is: website, read page by page, or git, a repository. Set git for a repository.",
     )
     url: str = Field(
         "",
-        description="The address of the start page or of the sitemap; for git, that of the repository, as for `git clone`.",
+        description="The address of the start page or of the sitemap; for git, that of the repository, as for `git clone`. "
+        "Set it for each source.",
     )
     interval_seconds: float = Field(
         86_400,
@@ -92,16 +95,19 @@ class SourceSettings(Section):
     )
     hosts: tuple[str, ...] = Field(
         (),
-        description="The hosts that a website's pages may be on, such as docs.example.org. Empty: that of `url` alone. Nothing "
-        "else is ever asked for.",
+        description="The hosts that a website's pages may be on, such as docs.example.org. Empty: that of `url` alone. "
+        "Nothing else is ever asked for. Set it for a website on several hosts.",
     )
     paths: tuple[str, ...] = Field(
         (),
         description="What the paths of a website's pages begin with, such as /docs/. Empty: the folder of the start page, or "
-        "all that a sitemap lists.",
+        "all that a sitemap lists. Set it where only a part of the website, or more than that folder, is wanted.",
     )
     depth: int = Field(
-        10, ge=0, description="How many links may be followed from the start page to a page. 0: the start page alone."
+        10,
+        ge=0,
+        description="How many links may be followed from the start page to a page. 0: the start page alone. Lower it where "
+        "links lead too far.",
     )
     pages: int = Field(
         2000, ge=1, description="How many pages of a website are read at most. Raise it for a larger website."
@@ -109,14 +115,21 @@ class SourceSettings(Section):
     requests_per_second: float = Field(
         2, gt=0, le=1000, description="How many requests a second a website gets. Raise it for a server of your own."
     )
-    branch: str = Field("", description="The branch or tag of a git repository. Empty: its main branch.")
+    branch: str = Field(
+        "",
+        description="The branch or tag of a git repository. Empty: its main branch. Set it where the documents of a release "
+        "are wanted.",
+    )
     folder: str = Field(
-        "", description="The folder of a git repository whose files are read, such as docs. Empty: all of them."
+        "",
+        description="The folder of a git repository whose files are read, such as docs. Empty: all of them. Set it where the "
+        "rest isn't documentation.",
     )
     link: str = Field(
         "",
         description="The address of a file of a git repository on the web, with {path}, {first} and {last} for its path and "
-        "lines. Empty: as GitHub, GitLab, Gitea and Forgejo have it, where `url` leads to one of them.",
+        "lines. Empty: as GitHub, GitLab, Gitea and Forgejo have it, where `url` leads to one of them. Set it for "
+        "another site.",
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """The settings of the platforms: Discord, Telegram and HTTP, and the administration from a chat."""
 
 from ipaddress import ip_address
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -63,7 +63,9 @@ class DiscordSettings(Section):
         "the bot is away for longer and late answers are welcome.",
     )
     sharded: bool = Field(
-        False, description="Whether to connect in several shards, as bots on over 2,500 servers must."
+        False,
+        description="Whether to connect in several shards. Turn it on before the bot is on 2,500 servers, where Discord "
+        "demands it.",
     )
 
 
@@ -92,11 +94,6 @@ class TelegramSettings(Section):
         True,
         description="Whether passages are found for inline queries, by anybody on Telegram. Turn it off where not "
         "everybody may read the documents.",
-    )
-    stale_questions: Literal["answer", "close"] = Field(
-        "answer",
-        description="What becomes of late questions. answer: they are answered, with a word of regret. close: whoever "
-        "asked is told to ask again. Choose close where answers to old questions would confuse.",
     )
     webhook_url: str = Field(
         "",

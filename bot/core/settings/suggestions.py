@@ -5,19 +5,24 @@ import difflib
 from bot.core.settings.environment import variable_of
 from bot.core.settings.schema import SOURCES, Settings, all_settings, source_settings
 
-# Settings of earlier versions. One with a similar name is not meant by them.
-_FORMER = frozenset(
-    {
-        "discord.messages",
-        "http.body_bytes",
-        "http.connections",
-        "limits.window_seconds",
-        "queue.late_seconds",
-        "telegram.poll_seconds",
-        "telegram.stale_seconds",
-        "telegram.webhook_secret",
-    }
-)
+# Settings of earlier versions, each with the one to see instead, if there is one. A similar name is not meant by them.
+_FORMER = {
+    "discord.messages": "",
+    "encoder.dtype": "",
+    "generator.retries": "",
+    "generator.stall_seconds": "generator.deadline_seconds, a third of which it is",
+    "http.body_bytes": "",
+    "http.connections": "",
+    "limits.window_seconds": "",
+    "models.stuck_seconds": "",
+    "queue.late_seconds": "",
+    "reader.dtype": "",
+    "retrieval.passages": "answer.read_passages, which it follows",
+    "telegram.poll_seconds": "",
+    "telegram.stale_questions": "queue.expire_seconds, which closes late questions at 600",
+    "telegram.stale_seconds": "",
+    "telegram.webhook_secret": "",
+}
 _REMOVE_IT = "remove it (bot.example.toml lists all settings)"
 
 
@@ -25,7 +30,7 @@ def advice(path: tuple[str, ...], in_environment: bool) -> str:
     """Return how `there is no such setting` goes on for a path such as (section, key)."""
     name = ".".join(path)
     if name in _FORMER:
-        return f" any more; {_REMOVE_IT}"
+        return f" any more; see {_FORMER[name]}" if _FORMER[name] else f" any more; {_REMOVE_IT}"
     known: dict[str, tuple[str, ...]] = {f"{section}.{key}": (section, key) for section, key, _, _ in all_settings()}
     if not in_environment:
         known |= {section: (section,) for section in Settings.model_fields}
