@@ -76,7 +76,7 @@ def _with_token(settings: Settings, platform: str, token: str) -> Settings:
 
 
 def _is_right(settings: Settings, platform: str) -> bool:
-    """Print what the platform says of the token, and return whether it is right."""
+    """Print the platform's reply to the token, and return whether the token is right."""
     from bot.adapters.checking import check_platform
     from bot.core.diagnosis import Level
 

@@ -50,8 +50,8 @@ class Readiness:
         self.reached.set()
 
     async def keep(self) -> None:
-        """Get ready, then replace models that hang and index documents that change, until cancelled. Raises what `reach`
-        raises."""
+        """Get ready, then replace models that hang and index documents that change, until cancelled. Raises the errors
+        of `reach`."""
         if not self.reached.is_set():
             await self.reach()
         settings, worker = self._application.settings, self._application.inference.worker

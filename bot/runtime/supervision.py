@@ -107,7 +107,7 @@ async def _look_at_connection(service: Service, component: Component) -> None:
 async def look_at_journal(journal: Journal, folder: Path, component: Component) -> None:
     """Try every few seconds whether the journal can be written, and report it: without it no question can be accepted.
 
-    Where its files were deleted they are written again, and what is left of erased texts is removed.
+    Where its files were deleted they are written again, and the remains of erased texts are removed.
     """
     put_back = -math.inf
     while True:
@@ -168,7 +168,7 @@ async def start_again(name: str, work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def until_stopped(stop: asyncio.Event, *works: Awaitable[object]) -> None:
-    """Wait until one of the works ends or `stop` is set, and cancel the others. Raises what a work raises."""
+    """Wait until one of the works ends or `stop` is set, and cancel the others. Raises the error of a work."""
     working = [asyncio.ensure_future(work) for work in works]
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -4,7 +4,7 @@ The environment wins over the file: `BOT_ANSWER__THRESHOLD=0.6` is `threshold` i
 reported at once. Relative paths count from the folder of the settings file, or from the working folder without one.
 
 `schema` has the whole, made of the sections in `documents`, `models`, `answering`, `platforms` and `operation`. `loading` reads
-it from the `file` and the `environment`, and `problems` describes what is wrong there.
+it from the `file` and the `environment`, and `problems` describes the mistakes in them.
 """
 
 from bot.core.settings.answering import (

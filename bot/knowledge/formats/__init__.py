@@ -1,1 +1,1 @@
-"""The loaders, a module or a package for each family of formats, and what they share. They run in the converter's process."""
+"""The loaders, a module or a package for each family of formats, with their shared parts. They run in the converter's process."""

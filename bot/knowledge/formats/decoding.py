@@ -25,9 +25,9 @@ _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf
 
 
 def decode(content: bytes, declared: str | None = None) -> tuple[str, list[str]]:
-    """The text, and what there is to remark on its encoding. `declared` is what the file itself says of it.
+    """Return the text, and remarks on its encoding. `declared` is the encoding that the file itself names.
 
-    UTF-8 is believed first, then a byte order mark, then what is declared, then what the bytes look like. A form feed or
+    UTF-8 is tried first, then a byte order mark, then the declared encoding, then a guess from the bytes. A form feed or
     another odd separator does not end a line. Raises DocumentError where it is no text.
     """
     text, warnings = _decoded(content, declared)

@@ -71,7 +71,7 @@ def _document(path: str, records: Sequence[Record], warnings: list[str]) -> Docu
 
 
 def _write_article(record: Mapping[str, Any], locator: Locator, outline: Outline) -> None:
-    """The text below its title, with what else the object says as a list."""
+    """The text below its title, with the other members of the object as a list."""
     title, text = _article(record) or ("", "")
     outline.heading(1, title)
     outline.block(Form.PARAGRAPH, text, locator)

@@ -183,7 +183,7 @@ def _item_text(item: Item) -> str:
 
 
 def link_text(words: str, address: str) -> str:
-    """Words as a Markdown link; only the words where the address leads nowhere from a chat, or is what they say."""
+    """Words as a Markdown link; only the words where the address can't be opened from a chat, or is the same as the words."""
     shown = words.strip()
     address = re.sub(r"[()<>\s]", lambda mark: urllib.parse.quote(mark[0]), address.strip())
     if not re.match(r"(?:https?://|mailto:)\S", address, re.IGNORECASE) or not shown:

@@ -16,7 +16,7 @@ PAIRS_WANTED = "expected question-answer pairs: each with a `question` and an `a
 def pairs_document(
     path: str, records: Sequence[tuple[int, Any]], found: str = "", warnings: Sequence[str] = ()
 ) -> Document:
-    """The document of (row, record); `found` says what there is if no record is a pair. Raises DocumentError."""
+    """The document of (row, record); `found` describes the file if no record is a pair. Raises DocumentError."""
     blocks, skipped = [], []
     for number, record in records:
         complete = pair(record)
@@ -45,7 +45,7 @@ def pair(record: Any) -> tuple[str, str] | None:
 
 
 def values_by_name(record: Any) -> dict[str, Any]:
-    """The values of a record by their names in small letters; nothing for what is no record."""
+    """The values of a record by their names in small letters; empty for anything else."""
     if not isinstance(record, Mapping):
         return {}
     return {str(key).strip().lower(): value for key, value in record.items() if key is not None}

@@ -1,4 +1,4 @@
-"""What of an HTML page isn't content: controls, hidden text, and the frame of navigation and notices around the content.
+"""The parts of an HTML page that aren't content: controls, hidden text, and the navigation and notices around the content.
 
 Tags and roles count where HTML gives them a meaning. The name of a class or an id alone never leaves anything out, because
 authors use the same words for content: a name must be borne out by the text, such as one that consists of links.
@@ -43,7 +43,7 @@ _REVEALING = ("aria-controls", "data-target", "data-bs-target", "data-tab-target
 
 
 class Frame:
-    """Tells for the elements of one page whether they are content, and which tab shows a panel."""
+    """Decides for the elements of one page whether they are content, and which tab shows a panel."""
 
     def __init__(self, root: etree._Element) -> None:
         self._hidden: dict[etree._Element, None] = {}
@@ -215,7 +215,7 @@ def _words_beside(element: etree._Element, *tags: str) -> int:
 
 
 def _is_mostly_links(element: etree._Element) -> bool:
-    """Whether more words of an element are links than not, or there are next to none that aren't."""
+    """Whether an element has hardly any words, or most of them in links."""
     linked = sum(_count(link.itertext()) for link in element.iter("a", "button"))
     total = _count(iter([_text(element)]))
     return total < _SHORTEST_TEXT or total < 2 * linked

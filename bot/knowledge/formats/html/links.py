@@ -1,4 +1,4 @@
-"""The links of a page or of a sitemap, for whoever fetches pages one after the other. Nothing is fetched here."""
+"""The links of a page or of a sitemap. Nothing is fetched here."""
 
 import re
 

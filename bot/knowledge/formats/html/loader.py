@@ -262,7 +262,7 @@ class _Writer:
         self._heading(BELOW_HEADINGS + max(0, self._panels - 1), element)
 
     def _panel(self, element: etree._Element, label: str = "") -> None:
-        """Write what is shown on demand, below its title."""
+        """Write a part that is shown on demand, below its title."""
         self._panels += 1
         if label and not any(_heading_text(heading, self.inline.frame) == label for heading in element.iter(*HEADINGS)):
             self.outline.heading(BELOW_HEADINGS + self._panels - 1, label, self._locator(element))

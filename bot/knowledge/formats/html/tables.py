@@ -1,4 +1,4 @@
-"""The tables of HTML: which are layout, which hold pairs, and what the cells of the others cover."""
+"""The tables of HTML: layout, pairs, and grids whose cells may span others."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,1 +1,1 @@
-"""Markdown, with what its dialects add, and reStructuredText."""
+"""Markdown with its dialects, and reStructuredText."""

@@ -1,13 +1,13 @@
 """Markdown of documentation generators and of Obsidian -> plain Markdown: admonitions, tabs, includes, components, wiki links.
 
-    !!! note "Title"           MkDocs; what is below it, indented, belongs to it
+    !!! note "Title"           MkDocs; the indented lines below belong to it
     === "Title"                MkDocs, a tab
     :::note Title ... :::      Docusaurus, VitePress, Starlight
     ```{note} Title ... ```    MyST, also with colons
     > [!NOTE]                  GitHub, Obsidian
     <TabItem label="Title">    MDX, alone on its line
     [[Page|words]] ==words==   Obsidian
-    {% slack_channel "help" %}    Liquid, which says what stands in quotes
+    {% slack_channel "help" %}    Liquid, which shows the text in quotes
     --8<--  {{< ... >}}  {: ... }  {/* ... */}  %% ... %%  import ... from "..."    say nothing to a reader
 
 Every line stays in its place, so that the numbers of lines stay those of the file. Without this, CommonMark takes the indented
@@ -104,7 +104,7 @@ def _unfence(lines: list[str]) -> None:
 
 
 def _rewrite(lines: list[str]) -> None:
-    """Rewrite the lines outside of code. What is dedented is met again, and so are the directives in it."""
+    """Rewrite the lines outside of code. Dedented lines are visited again, for the directives in them."""
     for number, in_code in enumerate(fences(lines)):
         line = lines[number]
         if in_code:
@@ -116,7 +116,7 @@ def _rewrite(lines: list[str]) -> None:
 
 
 def _blank_remarks(lines: list[str]) -> None:
-    """Empty what says nothing over several lines. What never ends is text."""
+    """Empty comments, also over several lines. One without an end is text."""
     in_code = fences(lines)
     number = 0
     while number < len(lines):
@@ -188,7 +188,7 @@ def _blank_options(lines: list[str], first: int) -> None:
 
 
 def _dedent(lines: list[str], first: int, indent: int) -> bool:
-    """Bring what belongs to a directive to the indentation of that. False where nothing belongs to it."""
+    """Take a step of indentation off the lines of a directive. Returns False if it has none."""
     least = indent + _STEP
     end = first
     for number in range(first, len(lines)):

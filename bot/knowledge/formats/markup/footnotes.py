@@ -1,4 +1,4 @@
-"""Footnotes of Markdown: `[^1]: text` is taken out of the source, to be read below what refers to it as `[^1]`."""
+"""Footnotes of Markdown: `[^1]: text` is taken out of the source, and read below the text that refers to it as `[^1]`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ class Footnotes:
     _read: set[str] = field(default_factory=set)
 
     def without_references(self, text: str) -> str:
-        """The text without references to notes; what only looks like one stays."""
+        """The text without references to notes. A mark without a note stays."""
         return _REFERENCE.sub(lambda mark: "" if mark["name"] in self.notes else mark[0], text) if self.notes else text
 
     def referred_to(self, text: str) -> Iterator[Note]:

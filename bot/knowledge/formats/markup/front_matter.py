@@ -14,10 +14,10 @@ _TOML = re.compile(r"\A\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | r
 
 
 def front_matter(text: str) -> tuple[dict[str, str], str, list[str]]:
-    """The keys that we know, the text without the front matter, and what is wrong with it.
+    """Return the known keys, the text without the front matter, and the mistakes in it.
 
-    It is emptied rather than cut off, so that line numbers stay those of the file. What stands between two rules at the
-    start and is no list of keys is ordinary text.
+    It is emptied rather than cut off, so that line numbers stay those of the file. Text between two rules at the
+    start that is no list of keys is ordinary text.
     """
     match, language = _YAML.match(text) or _TOML.match(text), "YAML" if text.startswith("---") else "TOML"
     if match is None:

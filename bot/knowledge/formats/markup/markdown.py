@@ -1,6 +1,6 @@
 """The loader for Markdown (CommonMark with tables, footnotes and front matter), also of Obsidian and MDX.
 
-Blocks keep the text and the lines of the file, but HTML is read as what it says.
+Blocks keep the text and the lines of the file, but HTML is read without its tags.
 """
 
 import re
@@ -110,7 +110,7 @@ class _Writer:
         return _REFERENCE.sub(linked, text)
 
     def _write_html(self, first: int, last: int) -> None:
-        """Write HTML as what it says; what isn't known to be HTML stays, because it may be a placeholder such as <name>."""
+        """Write HTML without its tags. An unknown tag stays, because it may be a placeholder such as <name>."""
         first, last = _without_blank_ends(self._lines, first, last)
         text = HTML_COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), "\n".join(self._lines[first:last]))
         tag = _FIRST_TAG.match(text)

@@ -168,7 +168,7 @@ class _Writer:
             self._outline.heading(level, text, self._locator(text))
 
     def _aside(self, node: nodes.Element, level: int) -> None:
-        """What stands in a box, below its title. A table of contents says nothing."""
+        """Write the content of a box below its title. A table of contents is left out."""
         if "contents" in node.get("classes", ()):
             return
         for title in node.children:
@@ -183,7 +183,7 @@ class _Writer:
         self._block(Form.TABLE, table_text(rows))
 
     def _block(self, form: Form, text: str, written: str | None = None) -> None:
-        """Add a block. `written` is what stands in the file for it, if that has other words."""
+        """Add a block. `written` is its text in the file, if that has other words."""
         if text.strip():
             self._outline.block(form, text, self._locator(written or text))
 

@@ -1,1 +1,1 @@
-"""DOCX, PPTX and spreadsheets, with what they have in common: equations, drawings and number formats."""
+"""DOCX, PPTX and spreadsheets, with the parts that they share: equations, drawings and number formats."""

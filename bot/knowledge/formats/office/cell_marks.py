@@ -1,4 +1,4 @@
-"""The marks that an XLSX file has on its cells and calamine doesn't tell: the units of numbers, formulas without a result, and
+"""The marks of cells in an XLSX file that calamine doesn't return: the units of numbers, formulas without a result, and
 hidden rows and columns."""
 
 import re
@@ -76,7 +76,7 @@ class SheetMarks:
 
 
 class Marks:
-    """The marks of the sheets of a workbook. What the file doesn't describe as expected has none."""
+    """The marks of the sheets of a workbook. A sheet that isn't described as expected has none."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -87,7 +87,7 @@ class Marks:
             self._read_workbook()
 
     def of(self, sheet: str) -> SheetMarks:
-        """The marks of a sheet; none where its XML is broken. Raises what reading a damaged archive raises."""
+        """The marks of a sheet; none where its XML is broken. Raises the errors of reading a damaged archive."""
         path = self._paths.get(sheet)
         if path is None:
             return SheetMarks()

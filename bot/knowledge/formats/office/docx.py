@@ -1,4 +1,4 @@
-"""The loader for DOCX, by python-docx. The styles of paragraphs decide what they are.
+"""The loader for DOCX, by python-docx. The styles of paragraphs decide their roles.
 
 Page headers and footers, deleted and hidden text and tables of contents are left out. A footnote or endnote is a paragraph of
 its own below the paragraph that refers to it, and so is the data of a chart. Numbers of lists and headings are counted.
@@ -40,7 +40,7 @@ _NOTES = {
 class _Role(NamedTuple):
     """The role of a paragraph: a block of a form, or a heading of a level (0: the title), or neither, to be left out.
 
-    `number` is the list that numbers it, with the level in it; `list_id` tells lists apart.
+    `number` is the list that numbers it, with the level in it; `list_id` is the identity of that list.
     """
 
     form: Form | None = Form.PARAGRAPH
@@ -137,7 +137,7 @@ class _Writing:
         return f"{label} {text}" if label else text
 
     def _items(self, paragraphs: list[tuple[Any, _Role]]) -> Iterator[Item]:
-        """List items with their numbers; what is no plain number, as `b)` or `2.1`, stands before the text."""
+        """List items with their numbers. Another mark than a plain number, as `b)` or `2.1`, becomes text."""
         shallowest = min(kind.depth for _, kind in paragraphs)
         for element, kind in paragraphs:
             text = self.reader.text(element).strip()
@@ -322,7 +322,7 @@ class _Styles:
         return number
 
     def _kind_of_list(self, number: tuple[str, int] | None, style_id: str | None = None) -> _Role | None:
-        """The role of what a list numbers; None where nothing does."""
+        """The role of a paragraph with a number or a bullet; None without."""
         if number is None:
             return None
         list_id, depth = number

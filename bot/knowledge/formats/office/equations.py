@@ -42,7 +42,7 @@ def _scripts(element: Any) -> str:
 
 
 def _delimited(element: Any) -> str:
-    """What stands in brackets, in the brackets that it has."""
+    """Return a term in its own brackets."""
     inner = _property(element, "sepChr", ", ").join(map(equation_text, element.iterchildren(f"{_SPACE}e")))
     return f"{_property(element, 'begChr', '(')}{inner}{_property(element, 'endChr', ')')}"
 

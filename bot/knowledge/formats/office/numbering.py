@@ -71,7 +71,7 @@ class Numbering:
         return next((depth for depth, level in levels.items() if level.style == style), 0)
 
     def label(self, list_id: str, depth: int) -> str:
-        """Count a paragraph, and return what stands before it, such as `2.1` or `b)`; empty for a bullet."""
+        """Count a paragraph, and return its mark, such as `2.1` or `b)`; empty for a bullet."""
         level = self.level(list_id, depth)
         if level is None:
             return ""

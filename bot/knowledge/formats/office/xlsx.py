@@ -1,7 +1,7 @@
 """The loader for spreadsheets (XLSX, XLS, ODS), by calamine. A sheet becomes a heading, and each run of rows a table or
 stored pairs.
 
-Only stored values are read; formulas and macros aren't run. What is hidden is left out.
+Only stored values are read; formulas and macros aren't run. Hidden cells are left out.
 """
 
 import datetime
@@ -82,7 +82,7 @@ def _warn(
     marks: SheetMarks,
     outline: Outline,
 ) -> None:
-    """Report what of a sheet was left out, or isn't there."""
+    """Report the cells of a sheet that were left out or have no value."""
     if full_rows := [row for row in sorted(hidden) if any(rows[row])]:
         places = listed(row + 1 for row in full_rows)
         outline.warnings.append(f"hidden rows of the sheet “{name}” were left out: {places}")

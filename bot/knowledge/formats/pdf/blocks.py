@@ -286,7 +286,7 @@ class _Joiner:
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        """The words within the lines, to tell how those are written that are divided."""
+        """The words within the lines, from which the spelling of divided words is seen."""
         return frozenset(word for line in self._lines for word in re.findall(r"\w+(?:-\w+)*", line.text.lower()))
 
 
@@ -309,7 +309,7 @@ def _breaks(lines: Sequence[Line]) -> Iterator[bool]:
 
 
 def _put_together(text: str, after: str, words: frozenset[str] = frozenset()) -> str:
-    """A text and what goes on behind it, which may begin in the middle of a word."""
+    """Join a text with its continuation, which may begin in the middle of a word."""
     if not text.endswith("\xad"):
         return text + after if _ENDS_WITH_HYPHEN.search(text) and re.match(r"[^\W_A-Z]", after) else f"{text} {after}"
     text = text[:-1]

@@ -31,7 +31,7 @@ _FIELDS = frozenset(
 )
 _BOXES = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
 TICKS = ("[x]", "[ ]")
-"""What stands for a box of a form, ticked or not."""
+"""The mark of a box in a form, ticked or not."""
 
 _LONGEST_STAMP = 150  # characters on one page; more is text
 _LARGEST_FIELD = 4000  # characters of a form field's value
@@ -100,7 +100,7 @@ def _is_bold(font: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A form field with what was filled in."""
+    """A form field with its value."""
 
     left: float
     bottom: float
@@ -363,7 +363,7 @@ def _with_tables(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage, line
 
 
 def _titles_and_table(rows: list[list[str]]) -> Iterator[tuple[tuple[str, ...], ...]]:
-    """The rows that are titles of the table, each by itself, and the table, without what stands in it twice or not at all."""
+    """The rows that are titles of the table, each by itself, and the table without repeated rows and empty columns."""
     rows = [row for above, row in zip([None, *rows], rows, strict=False) if any(row) and row != above]
     columns = [number for number in range(len(rows[0])) if any(row[number] for row in rows)]
     rows = [[row[number] for number in columns] for row in rows]

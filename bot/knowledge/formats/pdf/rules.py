@@ -55,7 +55,7 @@ class RuledTable:
     areas: tuple[tuple[Box, tuple[tuple[int, int], ...]], ...]
 
     def rows(self, text_page: pypdfium2.PdfTextPage) -> list[list[str]]:
-        """The rows, with what spans several cells in each of them; a long text, and what spans a whole row, in the first.
+        """The rows. A text over several cells is in each of them; a long one, or one over a whole row, in the first.
 
         The lines of a cell stand one below the other.
         """
