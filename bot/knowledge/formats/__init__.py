@@ -1,1 +1,1 @@
-"""The loaders, a module or a package for each family of formats, with their shared parts. They run in the converter's process."""
+"""The loaders: a module or package for each family of formats, and their shared parts. They run in the converter's process."""
