@@ -315,7 +315,7 @@ def main() -> None:
         model = language_models.folder_of(name) or Path(name)
         file = folder / f"{model.name}.jsonl"
         if not options.show:
-            chosen = {"deadline_seconds": options.deadline, "stall_seconds": 60, "quantization": options.quantization}
+            chosen = {"deadline_seconds": options.deadline, "quantization": options.quantization}
             ask(model, corpora, file, options.limit, chosen)
         results[model.name] = read_results(file, corpora)
         if options.show:

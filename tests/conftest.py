@@ -78,7 +78,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("BOT_") or name in PLAIN_VARIABLES:
             monkeypatch.delenv(name)
-    monkeypatch.setattr("bot.core.settings._erased", set())
+    monkeypatch.setattr("bot.core.settings.erasing._erased", set())
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ from bot.engine import compose, qa
 from bot.evaluation import calibration
 from bot.evaluation.questions import load_questions
 from bot.http import limits
-from bot.inference import span_model
+from bot.inference import span_model, workers
 from bot.knowledge import search
 from bot.knowledge.loaders import LOADERS, load
 from bot.observability import metrics
@@ -291,6 +291,13 @@ def test_the_example_file_explains_every_setting() -> None:
         )
 
 
+def test_every_setting_says_when_to_change_it() -> None:
+    """A sentence of its help begins with what to do. A setting that nobody has a reason to change is a constant."""
+    advice = re.compile(r"[.:;] (?:Change|Choose|Lower|Raise|Set|Turn)\b")
+    settings = (*all_settings(), *source_settings())
+    assert [f"{section}.{key}" for section, key, _, explanation in settings if not advice.search(explanation)] == []
+
+
 def loaded(text: str, folder: Path) -> Settings:
     file = folder / "bot.toml"
     file.write_text(text, encoding="utf-8")
@@ -314,11 +321,12 @@ NUMBERS_IN_PROSE = [
     ("http.md", "takes questions by HTTP at {http.host}, port {http.port}"),
     ("http.md", "has more than {largest_body} bytes"),
     ("http.md", "no answer within {http.timeout_seconds:g} seconds"),
-    ("how-it-works.md", "keeps the best {retrieval.passages}"),
+    ("how-it-works.md", "keeps the best {found}"),
     ("how-it-works.md", "takes those of the best {answer.read_passages} passages"),
     ("how-it-works.md", "Meaning counts for {meaning:g} percent"),
     ("models.md", "made of single sentences: {training.sentence_examples} by default"),
     ("models.md", "with real paragraphs: {training.paragraph_examples} by default"),
+    ("operating.md", "after {stuck:g} seconds another thread takes over"),
     ("operating.md", "up to {shutdown.grace_seconds:g} seconds to finish"),
     ("privacy.md", "is kept for {storage.answer_days:g} days"),
     ("privacy.md", "is erased after {storage.answer_days:g} days"),
@@ -354,6 +362,8 @@ def test_numbers_in_sentences_are_those_of_the_program(page: str, sentence: str)
         stale=incoming._STALE,
         longest_answer=compose._LONGEST_ANSWER,
         most_words=search._MAX_WORDS,
+        found=search.FOUND,
+        stuck=workers.STUCK_SECONDS,
         most_declined=administration._MOST_DECLINED,
         fewest=calibration._MIN_ANSWERS,
         training=ReaderTraining(),

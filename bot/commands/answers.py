@@ -19,7 +19,7 @@ def explain(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show why a question is answered as it is, or why not: what was found and read, and which setting decided."""
+    """Show why a question is answered or not: the passages found, how they were read, and the setting that decided."""
 
     async def show(application: "Application") -> None:
         from bot.runtime.application import administration_of
@@ -69,7 +69,7 @@ def gaps(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what people have asked and the documents don't answer, grouped by meaning."""
+    """Show the questions that the documents don't answer, grouped by meaning."""
 
     async def show(application: "Application") -> None:
         from bot.runtime.application import administration_of
@@ -108,7 +108,7 @@ def feedback(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what people thought of answers, with their reasons."""
+    """Show the ratings of answers, with their reasons."""
 
     async def show(application: "Application") -> None:
         from bot.runtime.application import administration_of

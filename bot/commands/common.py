@@ -48,7 +48,7 @@ def settings_of(config: Path | None) -> Settings:
 
 
 def log_as(settings: Settings, *, quiet: bool) -> None:
-    """Set up logging. `quiet` is for people who wait at a terminal: warnings and errors only."""
+    """Set up logging. `quiet` is for people at a terminal: warnings and errors only."""
     from bot.observability.logs import configure_logging
 
     configure_logging(settings.log, quiet=quiet, secrets=settings.secrets)
@@ -75,7 +75,7 @@ def with_application(
 
 
 async def refresh_index(application: "Application", *, lines: bool = False) -> "IndexReport":
-    """Index what has changed, with a progress bar where somebody watches, or with `lines` where it is written to a file."""
+    """Index what has changed, with a progress bar on a terminal, or with `lines` elsewhere."""
     with progress_bar("Indexing passages", lines=lines) as show:
         folder = application.settings.knowledge.folder
         report = await application.indexer.index_folder(folder, lambda step: show(step.done, step.total))
@@ -100,10 +100,10 @@ async def best_passages(
 
 @contextmanager
 def progress_bar(what: str, *, lines: bool = False) -> Iterator["Callable[..., None]"]:
-    """Shows how many are done of how many, their rate and the time left. Where standard error is no terminal, it shows nothing,
-    or with `lines` a line every ten seconds.
+    """Show the progress, its rate and the time left. Where standard error is no terminal, show nothing, or with `lines` a line
+    every ten seconds.
 
-    Yields a function that is told (done, total) and maybe a few words.
+    Yields a function of (done, total, words), in which words may be left out.
     """
     from rich.progress import (
         BarColumn,

@@ -125,7 +125,7 @@ def _print_document(document: "Document") -> None:
 
 
 def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
-    """What to mend first, then the files, then the sum. Paths are never cut, so that they can be copied."""
+    """Print the remarks, the worst first, then the files, then the sum. Paths are never cut, so that they can be copied."""
     from bot.knowledge.remarks import by_kind
 
     screen = console()

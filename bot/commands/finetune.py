@@ -38,7 +38,7 @@ def prepare(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Make questions with answers from the documents, split into what is learnt and what is held out."""
+    """Make questions with answers from the documents, some to learn from, some held out."""
     from bot.training.pairs import prepare as make
 
     settings = settings_of(config)

@@ -1,4 +1,4 @@
-"""The history of what was asked: for people in 80 columns, for programs as JSON, for spreadsheets as CSV."""
+"""The history of questions: for people in 80 columns, for programs as JSON, for spreadsheets as CSV."""
 
 import asyncio
 import csv
@@ -33,7 +33,7 @@ def questions(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what was asked and answered, as long as it is kept."""
+    """Show questions and their answers, as long as they are kept."""
     from bot.storage.base import Rating, Wanted
 
     platform, _, chat = place.partition("/")

@@ -210,7 +210,7 @@ def train_relevance(
     epochs: Annotated[float | None, typer.Option(min=0, help="How many times each question is learnt.")] = None,
     seed: Annotated[int | None, typer.Option(help="What the random choices start from.")] = None,
 ) -> None:
-    """Train the reader to tell how relevant a passage is. Takes hours; the same command goes on after an interruption."""
+    """Train the reader to judge how relevant a passage is. Takes hours; the same command goes on after an interruption."""
     import random
 
     from bot.inference.span_model import SHIPPED
@@ -239,7 +239,7 @@ def train_relevance(
 
 
 async def _asked(documentation: "Documentation", folder: Path, show: Callable[..., None]) -> "dict[str, list[Group]]":
-    """The groups of each source, which are kept in a file of its own in `folder`: what stands there isn't asked again."""
+    """Return the groups of each source, kept in a file of its own in `folder`, from which they are read the next time."""
     from tempfile import TemporaryDirectory
 
     from bot.runtime.application import open_application

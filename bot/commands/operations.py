@@ -32,7 +32,7 @@ AskedPlatform = Annotated[
 
 
 def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show what the bot answers from, what waits, and what people thought of the answers."""
+    """Show the documents, the questions that wait, and the ratings of answers."""
 
     async def show(application: "Application") -> None:
         from bot.runtime.application import administration_of
@@ -75,7 +75,7 @@ def policy(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show, or set for one chat, when the bot answers there."""
+    """Show when the bot answers in a chat, or set it for one chat."""
     from bot.core.messages import Policy
 
     if tasks:
@@ -124,7 +124,7 @@ def forget(
     author: Annotated[str, typer.Argument(help="The platform's id of the user; for http, the user that was named.")],
     config: ConfigOption = None,
 ) -> None:
-    """Erase what somebody has asked: questions, answers, conversation turns and feedback."""
+    """Erase everything of one person: questions, answers, conversation turns and feedback."""
 
     async def erase(application: "Application") -> None:
         from bot.runtime.application import administration_of
@@ -180,7 +180,7 @@ def doctor(
 
 
 def bench(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Measure what this machine can do with the models of the settings, and recommend settings."""
+    """Measure the speed of this machine with the models of the settings, and recommend settings."""
 
     async def run(application: "Application") -> None:
         from bot.runtime.bench import measure, recommended

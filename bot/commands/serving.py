@@ -169,7 +169,7 @@ def _telegram(
 def _console(
     application: "Application", administration: "Administration", config: Path | None, sessions: "Sessions"
 ) -> "list[Site]":
-    """The console, for operators who sign in; it is closed where there is no token for them."""
+    """The console for operators, closed where no token for them is set."""
     from bot.console.parts import Parts
     from bot.console.site import console_site
     from bot.questions.entries import Entries

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from bot.commands.common import ConfigOption, ExitCode, complain, say, settings_of
 from bot.commands.operations import PlatformArgument
 from bot.core.errors import SettingsError
-from bot.core.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, PLAIN_VARIABLES, Settings, variables_set
+from bot.core.settings import DEFAULT_FILE, Settings, variables_of, variables_set
 
 
 def setup(
@@ -34,7 +34,7 @@ def setup(
     if not _is_right(settings, platform):
         raise typer.Exit(ExitCode.FAILURE)
     if not known or new_token:
-        from bot.core.settings_file import write_secret
+        from bot.core.settings.writing import write_secret
 
         file = config or Path(DEFAULT_FILE)
         write_secret(file, platform, "token", chosen.token.get_secret_value())
@@ -58,9 +58,7 @@ def _guide(platform: str) -> Any:
 
 def _require_no_variable(platform: str) -> None:
     """Raise SettingsError where the environment would win over a token in the file."""
-    names = {name for name, setting in PLAIN_VARIABLES.items() if setting == (platform, "token")}
-    names.add(f"{ENVIRONMENT_PREFIX}{platform}__token".upper())
-    if found := sorted(names & variables_set()):
+    if found := sorted(variables_set().intersection(variables_of((platform, "token")))):
         raise SettingsError([f"{found[0]} is set in the environment and wins over the settings file: unset it first"])
 
 
@@ -78,7 +76,7 @@ def _with_token(settings: Settings, platform: str, token: str) -> Settings:
 
 
 def _is_right(settings: Settings, platform: str) -> bool:
-    """Print what the platform says of the token, and return whether it is right."""
+    """Print the platform's reply to the token, and return whether the token is right."""
     from bot.adapters.checking import check_platform
     from bot.core.diagnosis import Level
 

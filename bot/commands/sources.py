@@ -56,7 +56,7 @@ def fetch(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Fetch a source now, and show what has changed. A bot that runs answers from it at once."""
+    """Fetch a source now, and show the changes. A running bot answers from it at once."""
     from bot.sources.fetching import Fetcher
 
     settings = settings_of(config)

@@ -32,7 +32,7 @@ def task(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Summarise or translate a text, or say what is in it. Nothing of it is kept."""
+    """Summarise, translate or label a text, or find the names in it. Nothing of it is kept."""
     from bot.tasks.registry import task_named
 
     settings = settings_of(config)

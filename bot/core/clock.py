@@ -1,7 +1,7 @@
-"""The time without jumps, for all that is measured from one moment to another.
+"""A clock without jumps, to measure from one moment to another.
 
-The clock of the machine may be set back or forth while the bot runs. The time here goes on evenly from that at the start;
-it counts the seconds of a suspended machine where the system tells them.
+The clock of the machine may be set back or forth while the bot runs. This one goes on evenly from the time of its start. It
+counts the seconds of a suspended machine on systems that know them.
 """
 
 import time
@@ -28,8 +28,8 @@ def utc_now() -> datetime:
 
 
 def asked_at(told: datetime, longest_seconds: float) -> datetime:
-    """Return when something was asked by a platform's clock, unless by this clock that is in the future or too long ago.
+    """Return the platform's time of a question, or the present where that time is in the future or too long ago.
 
-    `longest_seconds`: how long ago it may be. What contradicts that is due to a clock that goes wrong: it was asked just now.
+    `longest_seconds`: how long ago it may be. A time beyond these bounds comes from a wrong clock.
     """
     return told if 0 <= now() - told.timestamp() <= longest_seconds else utc_now()

@@ -107,10 +107,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The links as they stand in a page: relative ones count from `base`, or from the page's own address if that is empty.
+    """The links of a page, unchanged. Relative ones count from `base`, or from the page's own address if that is empty.
 
     `canonical` is the address that the page declares for itself, and `sitemaps` are those that a sitemap refers to. `index` and
-    `follow` say what the page allows to robots.
+    `follow` are the page's permissions for robots.
     """
 
     pages: tuple[str, ...] = ()

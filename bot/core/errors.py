@@ -3,7 +3,7 @@
 BotError                    its text may be shown to a person
 ├── SettingsError           the operator must change a setting: exit status 2
 ├── DocumentError           this one file can't be read: report it, go on with the others
-├── SourceError             a website or repository can't be fetched: keep what was fetched before, try again later
+├── SourceError             a website or repository can't be fetched: keep the files fetched before, try again later
 ├── TrainingError           a training can't begin or continue: name the file or option
 ├── WeightsError            a model's weights are missing or damaged: name the fix, run without it or exit
 ├── ModelsLoading           the models are not loaded yet: try again in a moment
@@ -41,15 +41,15 @@ class SettingsError(BotError):
 
 
 class DocumentError(BotError):
-    """A document can't be read. The text says why and what to do about it."""
+    """A document can't be read. The text names the cause and the fix."""
 
 
 class SourceError(BotError):
-    """A source can't be fetched. The text says why and what to do about it; what was fetched before is as it was."""
+    """A source can't be fetched. The text names the cause and the fix; the files fetched before stay."""
 
 
 class TrainingError(BotError):
-    """A training can't begin or continue. The text says why and what to do about it."""
+    """A training can't begin or continue. The text names the cause and the fix."""
 
 
 class WeightsError(BotError):

@@ -160,7 +160,7 @@ class Answer:
     `span`, if set, is a part of `text` word for word. `confidence` is between 0 and 1. `retrieved` names the documents found,
     best first, each once, ten at most. `timings_ms` has one entry per stage. `reference` is the short id in the log line of
     this question. `late`: it took so long, mostly because the bot was away, that the answer should mention it. `phrasing` is
-    None if no language model was asked. `more` is the rest of the section, for people who ask for it.
+    None if no language model was asked. `more` is the rest of the section, shown on request.
 
     `pieces` and `more_pieces` make up `text` and `more`, with the markup of each part. Where they don't, for they were left out
     or the text was replaced, a text from the documents is Markdown, and one of the bot's own plain.

@@ -1,6 +1,6 @@
-"""Who may do what, in one table that every platform and HTTP ask.
+"""The rights: one table of actions and roles for every platform and HTTP.
 
-An adapter says which roles somebody has towards what they want to do, and where they want it; the table says whether they may.
+An adapter passes the roles of a person towards an action, and the place; the table allows or refuses it.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Role(Enum):
-    """What somebody is towards one action. Programs, which are other bots, have no role."""
+    """The role of a person towards one action. Programs, which are other bots, have none."""
 
     PERSON = "reaches the bot in a chat"
     READER = "can see the answer that is concerned"
@@ -21,7 +21,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may do one thing: those with one of the roles."""
+    """The rule for one action: the roles that may do it."""
 
     roles: frozenset[Role]
     private_only: bool = False
@@ -64,7 +64,7 @@ RIGHTS: Mapping[str, Rule] = {
 }
 
 OPEN_ROUTES = frozenset({"/health/live", "/health/ready"})
-"""What anybody who reaches the HTTP server may ask for. Everything else takes the token, where one is set."""
+"""The routes that are open to everybody at the HTTP server. All others take the token, where one is set."""
 
 
 def may(action: str, roles: AbstractSet[Role], *, private: bool, forwarded: bool = False) -> bool:

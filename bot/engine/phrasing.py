@@ -19,6 +19,8 @@ from bot.inference.generator import Generator
 from bot.inference.prompts import Excerpt, Material
 from bot.observability import metrics
 
+# The longest pause between two pieces of text, as a share of the time for all of it. A longer one means that the model hangs.
+_LONGEST_STALL = 1 / 3
 _OUTCOMES = {Verdict.KEPT: Phrased.KEPT, Verdict.TRIMMED: Phrased.TRIMMED, Verdict.REPLACED: Phrased.REPLACED}
 
 
@@ -119,7 +121,7 @@ class Phraser:
         draft, examined = "", 0
         async with (
             aclosing(generator.stream(material)) as pieces,
-            aclosing(_without_stall(pieces, self._settings.stall_seconds)) as timely,
+            aclosing(_without_stall(pieces, self._settings.deadline_seconds * _LONGEST_STALL)) as timely,
         ):
             async for piece in timely:
                 draft += piece

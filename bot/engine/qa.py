@@ -30,7 +30,7 @@ from bot.engine.several import are_about_different_things, combined, questions_i
 from bot.engine.small_talk import asks_about_contents, contents_reply, new_subject, small_talk_reply, without_courtesies
 from bot.engine.versions import in_force
 from bot.inference.reader import Reader
-from bot.knowledge.search import Retriever
+from bot.knowledge.search import FOUND, Retriever
 from bot.storage.base import Hit
 
 # The rest of a longer question is not searched for.
@@ -165,8 +165,10 @@ class QAEngine:
         """Search the passages for each interpretation, best first, but for those of the sources `hidden`."""
         vectors = await self._retriever.encode(interpretations[0].variants)
         # The question by itself is the first variant of every interpretation.
+        limit = max(FOUND, self._settings.read_passages)
         searches = (
-            self._retriever.search(one.variants, vectors[: len(one.variants)], hidden=hidden) for one in interpretations
+            self._retriever.search(one.variants, vectors[: len(one.variants)], limit, hidden=hidden)
+            for one in interpretations
         )
         return await asyncio.gather(*searches)
 

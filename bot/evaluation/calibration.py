@@ -37,7 +37,7 @@ class ThresholdPoint:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A calibration with its error (ECE) on the held-out half of each set, and the figures of thresholds there.
+    """A calibration with its error (ECE) on the held-out half of each set, and the figures of thresholds on it.
 
     The error is None if the held-out half of a set is empty.
     """

@@ -33,7 +33,7 @@ class Plot:
 
 
 def require_matplotlib() -> None:
-    """Raise a BotError that says what to install if matplotlib is missing. Call it before a long evaluation."""
+    """Raise a BotError that names the packages to install if matplotlib is missing. Call it before a long evaluation."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:

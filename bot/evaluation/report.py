@@ -62,19 +62,8 @@ def _is_missed(result: Result) -> bool:
 def _page(title: str, figures: Figures, results: Sequence[Result], threshold: float) -> str:
     made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     mistakes = "\n".join(map(_mistake, worst(results))) or "<p>None.</p>"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
-<p>{counted(figures.overall.questions, "question")}, answered from a confidence of {threshold:.2f} on. Made on {made_at}.</p>
+    questions = counted(figures.overall.questions, "question")
+    content = f"""<p>{questions}, answered from a confidence of {threshold:.2f} on. Made on {made_at}.</p>
 <h2>Figures</h2>
 {_table(figures)}
 <dl>{"".join(_definition(f"{r.name}: {r.value}", escape(f"{r.meaning}.")) for r in remarks(figures))}</dl>
@@ -83,7 +72,25 @@ def _page(title: str, figures: Figures, results: Sequence[Result], threshold: fl
 <h2>Worst mistakes</h2>
 <p>Wrong answers first, the surest first; then answerable questions declined, or with a suggestion of no use. {_WORST} at
 most.</p>
-{mistakes}
+{mistakes}"""
+    return html_page(title, content)
+
+
+def html_page(title: str, content: str) -> str:
+    """Return a page that loads nothing, with its title above the content, which is HTML."""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{escape(title)}</h1>
+{content}
 </body>
 </html>
 """
@@ -168,7 +175,7 @@ def _quoted(text: str) -> str:
     return f"<blockquote>{escape(text)}</blockquote>"
 
 
-STYLE = """
+_STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2, h3 { line-height: 1.25; }

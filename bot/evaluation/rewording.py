@@ -1,4 +1,4 @@
-"""Reword questions made from documents, as people would ask them who haven't read the documents.
+"""Reword questions made from documents, as people ask them without having read the documents.
 
 A language model rewords them if there is one. Otherwise rules do: everyday synonyms, without stop words.
 """

@@ -201,7 +201,7 @@ def load_encoder(settings: EncoderSettings, models: ModelsSettings) -> Encoder:
 
     if models.threads:
         torch.set_num_threads(models.threads)
-    return Encoder(weights, choose_precision(settings.dtype), settings.model)
+    return Encoder(weights, choose_precision("auto"), settings.model)
 
 
 def _identity(model_id: str, weights: Weights) -> str:

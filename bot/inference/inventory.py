@@ -39,9 +39,9 @@ class Installed:
 def installed(settings: Settings) -> Iterator[Installed]:
     """Yield the models of the settings. Blocking: reads files and loads the libraries."""
     if settings.encoder.model != NO_MODEL:
-        yield _found("encoder", settings.encoder.model, settings.encoder.revision, settings.encoder.dtype)
+        yield _found("encoder", settings.encoder.model, settings.encoder.revision, "auto")
     reader = settings.reader
-    yield _found("reader", reader.model or str(SHIPPED), reader.revision, reader.dtype)
+    yield _found("reader", reader.model or str(SHIPPED), reader.revision, "auto")
     generator = settings.generator
     if generator.provider == "local":
         dtype = "int8" if generator.quantization == "int8" else generator.dtype

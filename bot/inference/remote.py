@@ -22,6 +22,7 @@ from bot.observability import metrics
 
 _log = structlog.stdlib.get_logger(__name__)
 _CONNECT_SECONDS = 5.0
+_RETRIES = 2  # of a request that the server refuses or that gets no answer, with growing pauses
 # Characters of a token, an estimate on the safe side, for budgeting before the server has counted.
 _CHARACTERS_PER_TOKEN = 3
 _MOST_STOPS = 4  # the limit of the interface
@@ -86,7 +87,7 @@ class RemoteGenerator:
             base_url=settings.base_url,
             # Self-hosted servers need no key, but the library does.
             api_key=settings.api_key.get_secret_value() or "none",
-            max_retries=settings.retries,
+            max_retries=_RETRIES,
             timeout=openai.Timeout(settings.deadline_seconds, connect=_CONNECT_SECONDS),
         )
         self._chat = self._client.chat.completions  # imports more of the library, which takes a while

@@ -166,7 +166,7 @@ def load_span_model(settings: ReaderSettings, models: ModelsSettings) -> SpanMod
         weights = find_weights(settings.model, settings.revision, auto_download=models.auto_download)
     else:
         weights = Weights(SHIPPED, "ships with the bot")
-    return SpanModel(weights, choose_precision(settings.dtype), settings.model or "the bot's own reader")
+    return SpanModel(weights, choose_precision("auto"), settings.model or "the bot's own reader")
 
 
 class _Window(NamedTuple):

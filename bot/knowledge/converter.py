@@ -1,7 +1,7 @@
 """Reading of files in a process of their own, because a hostile file may crash it, fill its memory, never end, or take it over.
 
 The process (`conversion`) gets none of the bot's environment, and so no tokens, and reaches nothing of the machine
-(`sandbox`). What it sends is checked like anything that comes from outside. It starts with the first file and again after a
+(`sandbox`). Its replies are checked like anything from outside. It starts with the first file and again after a
 file has ended it, and ends with `close`.
 """
 
@@ -58,9 +58,9 @@ class Limits:
 
 
 class _Budget:
-    """The seconds that all files of a run together may take beyond what their sizes explain: twice those of one file.
+    """The seconds that all files of a run together may take beyond those for their sizes: twice those of one file.
 
-    When they are used up, a file gets only what its size explains, so that many hostile files can't add up.
+    When they are used up, a file gets only the seconds for its size, so that many hostile files can't add up.
     """
 
     def __init__(self, limit: float) -> None:
@@ -168,7 +168,7 @@ class Converter:
 
     @property
     def isolation(self) -> Isolation:
-        """What keeps the process from the rest of the machine. Starts the process. Raises DocumentError."""
+        """The limits that confine the process. Starts it. Raises DocumentError."""
         self._started()
         return self._isolation
 
@@ -206,7 +206,7 @@ class Converter:
         return starting
 
     def _greet(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait until the process is confined, and log what confines it."""
+        """Wait until the process is confined, and log its limits."""
         try:
             with _killed_after(process, _TO_START):
                 line = cast(BinaryIO, process.stdout).readline(_LONGEST_LINE)

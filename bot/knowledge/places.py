@@ -47,8 +47,8 @@ class Places:
         return hash((signature(self.folder), *map(_state, self.sources.values())))
 
     def is_there(self, path: str) -> bool:
-        """Whether a file stands at a path of the index. Paths that are not the file's own, because of a problem, count as
-        there."""
+        """Whether a path of the index leads to a file. One with escaped bytes, which can't be looked up, counts as one
+        that does."""
         name, _, relative = path.partition(":")
         file = self.sources[name] / relative if name in self.sources else self.folder / path
         return "\\x" in path or os.path.lexists(file)

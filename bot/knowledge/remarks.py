@@ -1,4 +1,4 @@
-"""Remarks on documents, of an indexing and of the checks, put together by what they are about, worst first."""
+"""Remarks on documents, of an indexing and of the checks, grouped by their subject, worst first."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _OWN = re.compile(rf"“[^”]*”|`[^`]*`|\S+\.(?:{_ENDINGS})\b(?:, {_PLACE})?|
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A remark on one place. `own` is what it has for itself among the others of its kind."""
+    """A remark on one place. `own` is the part that differs from others of its kind."""
 
     place: str
     own: str
@@ -24,7 +24,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Remarks that say the same of several places. `text` has … where they differ; a single remark stands there as it is.
+    """Remarks that say the same of several places. `text` has … where they differ; a single remark is kept whole.
 
     `unread`: the files could not be read.
     """

@@ -146,7 +146,7 @@ def _let_read(path: Path, rules: int) -> None:
 
 
 def readable() -> Iterator[Path]:
-    """Yield the folders and files that hold code and what it needs.
+    """Yield the folders and files of the code and its data.
 
     The folder that the program was started from with its source isn't among them, only the program's package: settings with
     tokens often lie there.

@@ -189,7 +189,7 @@ class Scanner:
 
 
 def _read(entry: Entry, content: bytes, converter: Converter) -> Document:
-    """Read a file, as what it is where it was published, if it was fetched. Raises DocumentError."""
+    """Read a file. One that was fetched is read in the format of its source. Raises DocumentError."""
     if not content:
         return Document(entry.path, "", ())
     if entry.address is None:

@@ -30,6 +30,8 @@ _SENTENCE_SHARE = 0.4
 _MAX_MATCHED = 12
 _MATCH_MARGIN = 0.15
 _MATCH_SHARE = 0.5
+FOUND = 20
+"""Passages that are found for a question: more than are read, because they are ordered anew word by word."""
 # A search starts again at most this often if the index changes meanwhile.
 _MAX_TRIES = 5
 # Further words of a long question hardly matter.
@@ -52,7 +54,7 @@ class Retriever:
         self,
         variants: Sequence[QueryVariant],
         vectors: Vectors,
-        limit: int | None = None,
+        limit: int = FOUND,
         *,
         hidden: AbstractSet[str],
     ) -> list[Hit]:
@@ -61,7 +63,6 @@ class Retriever:
         Passages of documents from sources with the names `hidden` are never returned; see `core.scopes`.
         Raises IndexUnavailable, EngineBusy and DeadlineExceeded.
         """
-        limit = limit or self._settings.passages
         queries = [
             SearchQuery(vector, tuple(dict.fromkeys(content_words(variant.text)))[:_MAX_WORDS])
             for variant, vector in zip(variants, vectors, strict=True)

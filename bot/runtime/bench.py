@@ -1,4 +1,4 @@
-"""`knowledge-bot bench`: what this machine can do with the models of the settings, and which settings suit it.
+"""`knowledge-bot bench`: the speed of this machine with the models of the settings, and the settings that suit it.
 
 Runs over the operator's own index where there is one, in conversations of its own, and keeps nothing.
 """
@@ -66,7 +66,7 @@ class Figures:
 
 
 async def measure(application: Application, progress: _Progress = lambda _done, _total: None) -> Figures:
-    """Takes some seconds to a minute. Raises what the engine raises."""
+    """Takes some seconds to a minute. Raises the errors of the engine."""
     stored = await application.stores.knowledge.stored()
     questions = [one.text for one in own_questions(stored, 40)] or list(UNRELATED)
     total = len(questions) * 2 + 3

@@ -1,6 +1,6 @@
 """The daemon: serves the adapters until it is stopped. Wiring, signals and drain.
 
-Nesting is the shutdown order: what is opened last is closed first.
+Nesting is the shutdown order: the part that is opened last is closed first.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _log = structlog.stdlib.get_logger(__name__)
 _CLOSING = 20.0
 
 MakeServices = Callable[[Application, Dispatcher, Administration], Sequence[Service]]
-"""The adapters, and what they need beside them."""
+"""The adapters, and the services beside them."""
 
 
 async def serve(
@@ -46,8 +46,8 @@ async def serve(
     """Answer until a signal says stop, or until every adapter has no more to give. Raises the BotError of the last one if
     all were stopped by an error that starting again can't cure.
 
-    Questions are taken in at once, and wait until the models are loaded and `refresh` has made the index. An index that is
-    there answers at once, and is brought up to date meanwhile, unless it has to be `fresh` or nobody watches the folder.
+    Questions are taken in at once, and wait until the models are loaded and `refresh` has made the index. An existing index
+    answers at once, and is brought up to date meanwhile, unless it has to be `fresh` or nobody watches the folder.
     SIGTERM and SIGINT stop accepting, give running answers their grace and return; a second one ends the process at once.
     `at_terminal`: one person asks, without limits, and of the answers only declines are kept once they are shown.
     `set_damaged_aside`: a database that is damaged is renamed, and a new one made; otherwise StorageError is raised.

@@ -1,4 +1,4 @@
-"""What is done again and again beside the answering: erasing what has expired, and fetching the sources."""
+"""Regular work beside the answering: erasing expired data, and fetching the sources."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ _KEYS_KEPT = 30 * _DAY
 
 
 async def keep_erasing(application: Application) -> None:
-    """Erase what has expired, at once and then every hour, until cancelled."""
+    """Erase expired data, at once and then every hour, until cancelled."""
     while True:
         try:
             await _erase_expired(application)

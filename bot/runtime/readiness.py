@@ -50,13 +50,13 @@ class Readiness:
         self.reached.set()
 
     async def keep(self) -> None:
-        """Get ready, then replace models that hang and index documents that change, until cancelled. Raises what `reach`
-        raises."""
+        """Get ready, then replace models that hang and index documents that change, until cancelled. Raises the errors
+        of `reach`."""
         if not self.reached.is_set():
             await self.reach()
         settings, worker = self._application.settings, self._application.inference.worker
         async with asyncio.TaskGroup() as group:
-            looking = partial(look_at_models, worker, self._models, settings.models.stuck_seconds)
+            looking = partial(look_at_models, worker, self._models)
             group.create_task(start_again("models", looking))
             if settings.knowledge.watch:
                 group.create_task(start_again("watcher", self._watcher().run))

@@ -16,7 +16,7 @@ import structlog
 
 from bot.core.errors import BotError, StorageError
 from bot.core.messages import Connecting, Service
-from bot.inference.workers import InferenceWorker
+from bot.inference.workers import STUCK_SECONDS, InferenceWorker
 from bot.observability import metrics
 from bot.observability.health import Component, Health
 from bot.storage.base import Journal
@@ -107,7 +107,7 @@ async def _look_at_connection(service: Service, component: Component) -> None:
 async def look_at_journal(journal: Journal, folder: Path, component: Component) -> None:
     """Try every few seconds whether the journal can be written, and report it: without it no question can be accepted.
 
-    Where its files were deleted they are written again, and what is left of erased texts is removed.
+    Where its files were deleted they are written again, and the remains of erased texts are removed.
     """
     put_back = -math.inf
     while True:
@@ -133,7 +133,9 @@ async def look_at_journal(journal: Journal, folder: Path, component: Component) 
         await asyncio.sleep(_BETWEEN_PROBES)
 
 
-async def look_at_models(worker: InferenceWorker[Any], component: Component, stuck_seconds: float) -> None:
+async def look_at_models(
+    worker: InferenceWorker[Any], component: Component, stuck_seconds: float = STUCK_SECONDS
+) -> None:
     """Give up model calls that don't return within `stuck_seconds`, let another thread take over, and report it."""
     replaced: list[float] = []
     while True:
@@ -146,7 +148,7 @@ async def look_at_models(worker: InferenceWorker[Any], component: Component, stu
             replaced.append(now)
             metrics.RESTARTS.labels("models").inc()
             _log.error("a model call doesn't return", seconds=stuck_seconds, replaced=len(replaced))
-            what = f"a model call did not return within {stuck_seconds:g} seconds (models.stuck_seconds)"
+            what = f"a model call did not return within {stuck_seconds:g} seconds"
             if len(replaced) < _MOST_REPLACEMENTS:
                 component.degraded(f"{what}; another thread has taken over")
             else:
@@ -166,7 +168,7 @@ async def start_again(name: str, work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def until_stopped(stop: asyncio.Event, *works: Awaitable[object]) -> None:
-    """Wait until one of the works ends or `stop` is set, and cancel the others. Raises what a work raises."""
+    """Wait until one of the works ends or `stop` is set, and cancel the others. Raises the error of a work."""
     working = [asyncio.ensure_future(work) for work in works]
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -13,7 +13,7 @@ _SIGNS = 3
 
 
 def notify(*states: str) -> None:
-    """Tell the service manager, if there is one that wants to know: `READY=1`, `STATUS=...`. Never fails, never blocks."""
+    """Send a state such as `READY=1` or `STATUS=...` to the service manager, if one asked for it. Never fails, never blocks."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

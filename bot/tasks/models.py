@@ -92,7 +92,7 @@ class TaskModels:
         """Return the classes of a text, or the names in it. Raises SettingsError, WeightsError, EngineBusy and
         DeadlineExceeded."""
         worker = await self._loaded(task, partial(self._load_pipeline, task, task.model(self._settings)))
-        worker.replace_if_stuck(self._models.stuck_seconds)
+        worker.replace_if_stuck()
         [found] = await worker.run(ModelCall(lambda texts: [worker.models.read(texts[0], self._pause)], 1), [text])
         return found
 

@@ -11,7 +11,6 @@ errors, as keywords or without a question mark, contexts with title, headings an
 missing from a context that looks right.
 """
 
-import json
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 
 from bot.core.errors import TrainingError
 from bot.core.text import STOP_WORDS, Span, content_words, words
+from bot.training.files import read_objects
 
 FILES = ("qamr-sentences.jsonl", "qamr-questions.jsonl", "squad.jsonl", "fairytaleqa.jsonl", "selqa.jsonl")
 _HELD_OUT = 25  # one context in this many is held out for evaluation
@@ -181,24 +181,7 @@ class Sources:
 
 def _rows(file: Path, *fields: str) -> Iterator[dict[str, Any]]:
     """Yield the objects in a file. Raises TrainingError if one lacks a field."""
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise TrainingError(
-            f"{file}: {error.strerror}. The folder of the data must hold {', '.join(FILES)}."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise TrainingError(f"{file}: not UTF-8 text (byte {error.start + 1})") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise TrainingError(f"{file} line {number}: not valid JSON ({error})") from error
-        if not isinstance(row, dict) or not row.keys() >= set(fields):
-            raise TrainingError(f"{file} line {number}: not an object with {', '.join(fields)}")
-        yield row
+    return read_objects(file, fields, f"The folder of the data must hold {', '.join(FILES)}.")
 
 
 def _qamr(

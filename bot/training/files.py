@@ -1,7 +1,8 @@
-"""JSON files of trainings, each written as a whole or not at all."""
+"""JSON files of trainings, each written as a whole or not at all, and files with a JSON object on each line."""
 
 import json
 import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,31 @@ def read_json(file: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise TrainingError(f"{file} is damaged: remove it, and repeat the command that makes it.") from error
+
+
+def read_lines(file: Path, fix: str) -> list[tuple[int, str]]:
+    """Return (number, text) of each line that isn't blank. Raises TrainingError, with `fix` where the file can't be read."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise TrainingError(f"{file} can't be read ({error.strerror}). {fix}") from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"{file}: not UTF-8 text (byte {error.start + 1}); save it with that encoding.") from error
+    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def read_objects(file: Path, keys: Collection[str], fix: str) -> Iterator[dict[str, Any]]:
+    """Yield the object on each line. Raises TrainingError, as `read_lines`, and if an object lacks a key."""
+    for number, line in read_lines(file, fix):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise TrainingError(f"{file} line {number}: not valid JSON ({error})") from error
+        if missing := [key for key in keys if key not in row] if isinstance(row, dict) else keys:
+            raise TrainingError(
+                f"{file} line {number}: not an object with {', '.join(keys)}: it has no {', '.join(missing)}"
+            )
+        yield row
 
 
 def write_json(file: Path, data: object) -> None:

@@ -25,7 +25,7 @@ from bot.core.settings import GeneratorSettings, Settings
 from bot.evaluation.metrics import phrased, token_f1
 from bot.evaluation.plots import Plot, drawn, require_matplotlib
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
-from bot.evaluation.report import STYLE, figure
+from bot.evaluation.report import figure, html_page
 from bot.evaluation.run import Result, ask_all
 from bot.inference.tuned import COMPARISON, TRAINING, weights_hash, with_tuned
 from bot.inference.weights import complete_folder, fingerprint
@@ -140,7 +140,6 @@ def compare(
             "style": training["style"],
             "adapter": None,
             "deadline_seconds": _PATIENCE,
-            "stall_seconds": _PATIENCE,
             "seed": settings.generator.seed or _SEED,
         }
     )
@@ -394,29 +393,15 @@ def write_report(folder: Path, comparison: Comparison, title: str) -> Path:
         for name, of, meaning in ROWS
     )
     low, high = comparison.interval
-    page = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
-<p>{comparison.questions} held-out questions. The tuned model is {escape(comparison.verdict)}.</p>
+    content = f"""<p>{comparison.questions} held-out questions. The tuned model is {escape(comparison.verdict)}.</p>
 <p>Gain in F1: {_points(comparison.gain)}, between {_points(low)} and {_points(high)} with 95 % certainty.</p>
 <div class="wide"><table><thead><tr><th></th><th>base</th><th>tuned</th><th>meaning</th></tr></thead>
 <tbody>
 {rows}</tbody></table></div>
-{"".join(map(figure, _plots(comparison)))}
-</body>
-</html>
-"""
+{"".join(map(figure, _plots(comparison)))}"""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "comparison.html").write_text(page, encoding="utf-8")
+        (folder / "comparison.html").write_text(html_page(title, content), encoding="utf-8")
     except OSError as error:
         raise TrainingError(f"{folder} can't be written ({error.strerror}): name another folder (--report).") from error
     return folder / "comparison.html"

@@ -105,7 +105,7 @@ def tune(
 ) -> dict[str, Any]:
     """Tune a model, or go on from the last whole checkpoint in `output`, and write it there.
 
-    `settings` shape the prompts. `tell` is called with sentences for the operator. Returns the content of `training.json`.
+    `settings` shape the prompts. `tell` takes sentences for the operator. Returns the content of `training.json`.
     Raises TrainingError and WeightsError.
     """
     _require_libraries()
@@ -213,7 +213,7 @@ class _Base:
         return rows, len(examples) - len(rows)
 
     def examine(self, rows: Sequence[TokenisedExample], tell: Tell) -> None:
-        """Tell the memory and time that the training takes. Raises TrainingError if the memory isn't free."""
+        """Pass the memory and time that the training takes to `tell`. Raises TrainingError if the memory isn't free."""
         count = parameter_count(self.weights.folder)
         needed = needs(self.config, count, rows, self.plan, bfloat16=self.bfloat16)
         free = free_memory()

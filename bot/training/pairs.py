@@ -30,6 +30,7 @@ from bot.inference.prompts import Excerpt
 from bot.knowledge.passages import introduces
 from bot.runtime.application import Application
 from bot.storage.base import StoredPassage
+from bot.training.files import read_lines
 
 Progress = Callable[[int, int], None]
 
@@ -346,15 +347,8 @@ def write(folder: Path, examples: Mapping[str, Sequence[TuningExample]]) -> None
 def load(folder: Path, split: str) -> list[TuningExample]:
     """Read the examples of a split. Raises TrainingError with file and line."""
     file = folder / f"{split}.jsonl"
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise TrainingError(
-            f"{file} can't be read ({error.strerror}): make the data with `knowledge-bot finetune prepare`."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise TrainingError(f"{file}: not UTF-8 text (byte {error.start + 1}); save it with that encoding.") from error
-    return [_parsed(file, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    lines = read_lines(file, "Make the data with `knowledge-bot finetune prepare`.")
+    return [_parsed(file, number, line) for number, line in lines]
 
 
 def _parsed(file: Path, number: int, line: str) -> TuningExample:

@@ -69,7 +69,7 @@ class _Batch(NamedTuple):
 def train(
     data: Path, output: Path, plan: ReaderTraining, progress: Progress, save_every_seconds: float = 120
 ) -> Figures:
-    """Train a reader on the sources in `data`, or go on from the checkpoint in `output`, and write the model there.
+    """Train a reader on the sources in `data`, or go on from the checkpoint in `output`, and write the model into `output`.
 
     Returns the figures of `measure_reading` for each held-out source. Raises TrainingError and WeightsError.
     """

@@ -78,7 +78,7 @@ def train(
     progress: Progress,
     save_every_seconds: float = 120,
 ) -> Figures:
-    """Train a relevance model, or go on from the checkpoint in `output`, and write the model there.
+    """Train a relevance model, or go on from the checkpoint in `output`, and write the model into `output`.
 
     Returns for each held-out source `search_hit_1`, `hit_1` and `hit_3` (the share of questions whose right passage the search
     has first, the model has first, and the model has among its first three) and `auroc` (of the best passage's logit, for

@@ -30,6 +30,7 @@ from bot.inference.reader import PassageText
 from bot.knowledge.formats.markup.markdown import load as load_markdown
 from bot.knowledge.search import Retriever
 from bot.storage.base import Hit
+from bot.training.files import read_objects
 
 UNANSWERABLE = "unanswerable"
 _PASSAGES = 12  # of a question, about as many as the bot reads
@@ -291,12 +292,4 @@ def _rows(folder: Path, pattern: str, keys: Sequence[str]) -> Iterator[dict[str,
     if not files:
         raise TrainingError(f"{folder}: there is no {pattern} in it, which the training needs.")
     for file in files:
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise TrainingError(f"{file} line {number}: not valid JSON ({error})") from error
-            missing = [key for key in keys if key not in row] if isinstance(row, dict) else keys
-            if missing:
-                raise TrainingError(f"{file} line {number}: it has no {', '.join(missing)}")
-            yield row
+        yield from read_objects(file, keys, "Check the folder of the data.")

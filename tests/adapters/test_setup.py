@@ -14,7 +14,7 @@ from adapters.http.http_application import until
 
 from bot.adapters.discord.setup import PERMISSIONS
 from bot.core.errors import SettingsError
-from bot.core.settings_file import write_secret
+from bot.core.settings.writing import write_secret
 from tests.platforms import discord_server
 from tests.platforms.discord_server import DiscordServer
 from tests.platforms.telegram_server import TelegramServer

@@ -1,12 +1,20 @@
 """Settings: where each comes from, and that every mistake is reported with its place, all of them at once."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from bot.core.errors import SettingsError
-from bot.core.settings import Settings, all_settings, load_settings
+from bot.core.settings import (
+    Settings,
+    all_settings,
+    erase_secret_variables,
+    load_settings,
+    origins,
+    variables_set,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +145,45 @@ def test_paths_from_the_environment_count_from_the_same_folder(folder, monkeypat
     assert load_settings().knowledge.folder == folder / "texts"
 
 
+def test_every_relative_path_counts_from_the_folder_of_the_file(folder):
+    """Those of single files too."""
+    file = written("[answer]\ncalibration = 'a.json'\n[generator]\nadapter = '/b'\n", "conf/my.toml")
+    settings = load_settings(file)
+    assert (settings.answer.calibration, settings.generator.adapter) == (folder / "conf/a.json", Path("/b"))
+    assert load_settings().answer.calibration is None
+
+
+def test_the_origin_of_each_setting_that_is_set_is_known(monkeypatch):
+    """A variable with the prefix before a plain one before the file, also once the secrets are erased."""
+    written("[answer]\nthreshold = 0.5\nread_passages = 7\n[discord]\ntoken = 'file'\n[telegram]\ntoken = 'file'\n")
+    monkeypatch.setenv("BOT_ANSWER__THRESHOLD", "0.6")
+    monkeypatch.setenv("DISCORD_TOKEN", "plain")
+    monkeypatch.setenv("TELEGRAM_TOKEN", "plain")
+    monkeypatch.setenv("BOT_TELEGRAM__TOKEN", "own")
+    expected = {
+        ("answer", "threshold"): "environment variable BOT_ANSWER__THRESHOLD",
+        ("answer", "read_passages"): "bot.toml line 3",
+        ("discord", "token"): "environment variable DISCORD_TOKEN",
+        ("telegram", "token"): "environment variable BOT_TELEGRAM__TOKEN",
+    }
+    assert origins() == expected
+    erase_secret_variables()
+    assert origins() == expected
+
+
+def test_secrets_are_erased_from_the_environment_and_nothing_else_is(monkeypatch):
+    """By each of their names, in any case of letters. An empty one was never set."""
+    monkeypatch.setenv("BOT_LOG__LEVEL", "debug")
+    monkeypatch.setenv("bot_http__token", "x" * 16)
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    monkeypatch.setenv("DISCORD_TOKEN", "")
+    erase_secret_variables()
+    assert not {"bot_http__token", "OPENAI_API_KEY", "DISCORD_TOKEN"} & set(os.environ)
+    assert os.environ["BOT_LOG__LEVEL"] == "debug"
+    assert {"BOT_HTTP__TOKEN", "OPENAI_API_KEY", "BOT_LOG__LEVEL"} <= variables_set()
+    assert "DISCORD_TOKEN" not in variables_set()
+
+
 def test_settings_can_not_be_changed():
     """They are read once, at the edge."""
     settings = load_settings()
@@ -159,6 +206,11 @@ def test_settings_can_not_be_changed():
         (
             "[answer]\nfoo = 1\n",
             "bot.toml line 2: answer.foo: there is no such setting; remove it (bot.example.toml lists all settings)",
+        ),
+        (
+            "[retrieval]\npassages = 30\n",
+            "bot.toml line 2: retrieval.passages: there is no such setting any more; see answer.read_passages, "
+            "which it follows",
         ),
         (
             "[queue]\nlate_seconds = 900\n",
@@ -216,6 +268,30 @@ def test_settings_can_not_be_changed():
             "bot.toml: sources: two sources are called a; give each a name of its own",
         ),
         ("[sources]\nname = 'a'\n", "bot.toml line 1: sources: each source begins with [[sources]]"),
+        ("[discord]\noperators = ['ann']\n", "bot.toml line 2: discord.operators.0: input should be a valid integer"),
+        (
+            "[[sources]]\nname = 'a'\nurl = 'https://x.org'\nhosts = ['x.org', 5]\n",
+            "bot.toml line 4: sources.0.hosts.1: input should be a valid string",
+        ),
+        (
+            "[[sources]]\nname = 'a'\nkind = 'git'\nurl = 'https://x.org'\nfolder = 'a/../b'\n",
+            "bot.toml line 1: sources.0: the source a has a branch or a folder that can't be one: branch, folder",
+        ),
+        (
+            "[[sources]]\nname = 'a'\nkind = 'git'\nurl = '/srv/a'\n",
+            "bot.toml line 1: sources.0: the repository of the source a lies on this machine; allow that by private = true",
+        ),
+        (
+            "[[sources]]\nname = 'a'\nkind = 'git'\nurl = '--upload-pack=x'\n",
+            "bot.toml line 1: sources.0: the source a needs the address of a git repository",
+        ),
+        ("[http]\nhost = '0.0.0.0'\n", "bot.toml line 1: http: whoever reaches 0.0.0.0 could ask; set http.token"),
+        ("[http]\nhost = 'here.example'\n", "bot.toml line 1: http: whoever reaches here.example could ask"),
+        ("[http]\ntoken = 'short'\n", "bot.toml line 1: http: http.token is too easy to guess; 16 characters or more"),
+        (
+            "[http]\ntoken = 'the-same-everywhere'\noperator_token = 'the-same-everywhere'\n",
+            "bot.toml line 1: http: http.operator_token is the same as http.token",
+        ),
         ("answer.threshold = 7\n", "bot.toml: answer.threshold: input should be less than"),
         (
             "[answer]\nthreshold = high\n",
@@ -255,6 +331,14 @@ def test_a_mistake_is_reported_with_its_place_and_its_fix(text, problem):
         ("BOT_SOURCES", "[]", "BOT_SOURCES: there is no such setting"),
         ("BOT_ANSWER__", "1", "BOT_ANSWER__: there is no such setting"),
         ("BOT_", "1", "BOT_: there is no such setting"),
+        (
+            "BOT_DISCORD__OPERATORS",
+            "12, 34",
+            'BOT_DISCORD__OPERATORS: a list stands in brackets, and texts in quotes: [1, 2] or ["a", "b"]',
+        ),
+        ("bot_encoder__languages", "de", "bot_encoder__languages: a list stands in brackets"),
+        ("BOT_DISCORD__OPERATORS", "12", "BOT_DISCORD__OPERATORS: input should be a valid tuple"),
+        ("BOT_DISCORD__OPERATORS", '["ann"]', "BOT_DISCORD__OPERATORS: input should be a valid integer"),
         ("BOT_KNOWLEDGE__FOLDER", "~nobody-here", "BOT_KNOWLEDGE__FOLDER: nobody's home folder is called ~nobody-here"),
     ],
 )

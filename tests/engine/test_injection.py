@@ -99,7 +99,7 @@ async def application(obedient, settings, models, folder_of):
         | {f"hostile{n}.md": f"# Note {n}\n\n{text}\n" for n, text in enumerate(INJECTIONS[:8])}
     )
     generator = GeneratorSettings(
-        provider="openai", model="m", base_url=obedient.address, persona=SECRET, api_key="sk-very-secret", retries=0
+        provider="openai", model="m", base_url=obedient.address, persona=SECRET, api_key="sk-very-secret"
     )
     async with open_application(settings.model_copy(update={"generator": generator}), models) as application:
         await application.indexer.index_folder(settings.knowledge.folder)

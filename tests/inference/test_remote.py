@@ -81,19 +81,19 @@ async def test_a_raw_prompt_is_the_only_message(server, remote):
 async def test_a_server_that_is_busy_or_fails_is_asked_again(server, remote, number):
     """A few times, with growing pauses."""
     server.trouble = [status(number), status(number)]
-    assert await written(remote(retries=2)) == "The boiler costs 42 euros."
+    assert await written(remote()) == "The boiler costs 42 euros."
     assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
     ("number", "reason", "requests"),
-    [(401, "generator.api_key", 1), (404, "generator.model", 1), (429, "busy", 2), (500, "status 500", 2)],
+    [(401, "generator.api_key", 1), (404, "generator.model", 1), (429, "busy", 3), (500, "status 500", 3)],
 )
 async def test_what_trying_again_does_not_cure_is_told(server, remote, number, reason, requests):
     """In words that name the setting, and never with the key."""
     server.trouble = [status(number)] * 9
     with pytest.raises(GenerationFailed, match=reason) as told:
-        await written(remote(retries=1))
+        await written(remote())
     assert len(server.requests) == requests
     assert "key" not in str(told.value).replace("api_key", "").replace("the key", "")
 
@@ -122,7 +122,7 @@ async def test_who_waits_for_a_server_that_stalls_may_give_up_at_once(server, re
 async def test_a_server_that_is_not_there_is_told(remote):
     """Soon."""
     with pytest.raises(GenerationFailed, match="can't be reached"):
-        await written(remote(base_url="http://127.0.0.1:9/v1", retries=0))
+        await written(remote(base_url="http://127.0.0.1:9/v1"))
 
 
 async def test_a_stream_that_is_closed_is_closed_at_the_server_too(server, remote):

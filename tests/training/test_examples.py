@@ -314,7 +314,7 @@ def test_a_missing_file_is_named_with_all_that_are_needed(tmp_path: Path, file: 
     (write_data(tmp_path) / file).unlink()
     with pytest.raises(TrainingError) as error:
         Sources(tmp_path, near_by_number)
-    assert str(error.value).startswith(f"{tmp_path / file}: No such file")
+    assert str(error.value).startswith(f"{tmp_path / file} can't be read (No such file")
     assert all(name in str(error.value) for name in FILES)
 
 

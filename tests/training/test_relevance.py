@@ -173,6 +173,19 @@ def test_a_line_that_is_none_is_named(data: Path, line: str, problem: str) -> No
         Documentation(data)
 
 
+def test_a_file_that_is_no_text_is_named(data: Path) -> None:
+    (data / "questions.jsonl").write_bytes(b'{"id": "\xff"}\n')
+    with pytest.raises(TrainingError, match=r"questions\.jsonl: not UTF-8 text \(byte 9\)"):
+        Documentation(data)
+
+
+def test_a_separator_of_lines_within_a_text_ends_no_line(data: Path) -> None:
+    """JSON lines end with a line feed alone."""
+    file = data / "questions.jsonl"
+    file.write_text(file.read_text(encoding="utf-8").replace("?", "?\u2028"), encoding="utf-8")
+    assert Documentation(data)
+
+
 # --- the training -----------------------------------------------------------------------------------------------------
 
 

@@ -63,7 +63,7 @@ class TelegramAdapter:
         self._replies = Replies(sender, self._background, self._operators)
         self._outbox = Outbox(sender, chats, buttons=settings.storage.answer_days > 0)
         self._display = ProgressDisplay(sender, journal.parts, _LONGEST_PROGRESS * settings.queue.deadline_seconds)
-        self._incoming = Incoming(self._bot, telegram, admission, journal, chats, self._replies)
+        self._incoming = Incoming(self._bot, admission, journal, chats, self._replies)
         updates = Updates(
             self._bot,
             telegram,

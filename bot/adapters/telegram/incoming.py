@@ -15,7 +15,6 @@ from bot.adapters.telegram.replies import Replies
 from bot.core import clock
 from bot.core.errors import EngineBusy, RateLimited
 from bot.core.messages import Address, Policy, Question
-from bot.core.settings import TelegramSettings
 from bot.questions.admission import Admission
 from bot.storage.base import Journal
 
@@ -24,7 +23,6 @@ _ALBUMS = 1000  # that are remembered
 _BACKLOG_PAUSE = 0.5
 _KEPT = 90_000.0  # seconds, a little more than the day for which the service keeps updates
 _STALE = 600.0  # seconds after which a question that waited while the bot was away counts as late
-_CLOSED = "I was away when you asked this. If it still matters, please ask again."
 _TEXT_ONLY = "I answer questions that are written. Just write one; /help says more."
 _HINT = "Yes? Write your question behind my name, or reply to a message that asks it. /help says more."
 
@@ -35,14 +33,12 @@ class Incoming:
     def __init__(
         self,
         bot: Bot,
-        settings: TelegramSettings,
         admission: Admission,
         journal: Journal,
         chats: Chats,
         replies: Replies,
     ) -> None:
         self._bot = bot
-        self._settings = settings
         self._admission = admission
         self._journal = journal
         self._chats = chats
@@ -128,12 +124,6 @@ class Incoming:
         try:
             if edited and await self._admission.revise(question):
                 note_outcome(PLATFORM, MessageOutcome.ACCEPTED)
-                return
-            if question.address.details["late"] and self._settings.stale_questions == "close":
-                if await self._journal.questions.known(question.address):
-                    note_outcome(PLATFORM, MessageOutcome.REPEATED)
-                else:
-                    self._replies.say(message, _CLOSED)
                 return
             accepted = await self._accept(question, _asked_at(message, edited=edited))
             note_outcome(PLATFORM, MessageOutcome.ACCEPTED if accepted else MessageOutcome.REPEATED)

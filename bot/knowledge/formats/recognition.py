@@ -8,7 +8,7 @@ _MEMORY = 1280 * 2**20  # bytes of address space
 
 @cache
 def is_installed() -> bool:
-    """Whether the packages of the extra `ocr` are there."""
+    """Whether the packages of the extra `ocr` are installed."""
     return importlib.util.find_spec("rapidocr_onnxruntime") is not None
 
 

@@ -139,7 +139,7 @@ def _has_own(grid: Grid, row: int) -> bool:
 def write_sheet(grid: Grid, outline: Outline, left_out: frozenset[int] = frozenset()) -> None:
     """Write the tables, stored pairs and texts of a sheet, which empty rows divide. The first row of the grid is row 1.
 
-    Rows `left_out`, which count from 0, are passed over. What follows an empty row without a header of its own belongs to the
+    Rows `left_out`, which count from 0, are passed over. Rows below an empty row without a header of their own belong to the
     table above.
     """
     header: _Header | None = None

@@ -1,4 +1,4 @@
-"""The history of what was asked, and the entries that operators write: what a console shows and mends."""
+"""The history of questions and answers, and the entries that operators write, both for the console."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from bot.core.messages import Answer, Outcome, Question
 
 
 class Rating(StrEnum):
-    """What people said about an answer."""
+    """The ratings of an answer."""
 
     HELPFUL = "helpful"
     WRONG = "wrong"  # somebody found it not helpful

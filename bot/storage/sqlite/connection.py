@@ -103,10 +103,10 @@ class Connection:
         return await loop.run_in_executor(self._executor, _reclaim, self._file, self._connection)
 
     async def scrub(self, *, rewrite: bool = False) -> bool:
-        """Empty the WAL, where it holds what was erased. False: another process reads, so it has to be tried again.
+        """Empty the WAL if it holds erased data. Returns False while another process reads: try again.
 
-        `rewrite`: remove also what is left of it in unused bytes of pages that SQLite has split: a second for 64 MiB. A larger
-        file is not rewritten, for questions would wait.
+        `rewrite`: also overwrite the remains in unused bytes of pages that SQLite has split, which takes a second for 64 MiB.
+        A larger file is not rewritten, because questions would wait.
         """
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._scrub, rewrite)
 
@@ -325,7 +325,7 @@ def _pages(connection: sqlite3.Connection, pragma: str) -> int:
 
 
 def _identity(file: Path) -> tuple[int, int] | None:
-    """What tells a file from another one by the same name; None if there is none."""
+    """The identity of a file, which another one by the same name hasn't; None if there is no file."""
     try:
         there = file.stat()
     except FileNotFoundError:

@@ -1,10 +1,11 @@
-"""The journal in one SQLite file: questions, answers, conversations, and what the adapters keep.
+"""The journal in one SQLite file: questions, answers, conversations, and the notes of the adapters.
 
 It is apart from the index, whose long transactions would delay the acceptance of questions.
 
-Only what can't be made again waits for the disk: an accepted question, and the beginning of a part's sending, before which the
-answer has been written. Other writes (an answer, which can be computed again; that a part has arrived, without which it is sent
-once more and marked as repeated) survive a crash of the process at once, and a power failure from the next such wait on.
+Only writes that can't be repeated wait for the disk: an accepted question, and the beginning of a part's sending, before
+which the answer has been written. Other writes (an answer, which can be computed again; that a part has arrived, without
+which it is sent once more and marked as repeated) survive a crash of the process at once, and a power failure from the next
+such wait on.
 """
 
 from pathlib import Path

@@ -33,7 +33,7 @@ def fingerprint(*values: str) -> str:
 
 
 def each(rows: Iterable[Any], make: Callable[[Any], T]) -> Iterator[T]:
-    """What `make` makes of each row. One that can't be read is left out, for a bad sector must not keep all others back."""
+    """Return `make(row)` for each row. A row that can't be read is left out, so that a bad sector doesn't hide all others."""
     for row in rows:
         try:
             yield make(row)

@@ -406,16 +406,6 @@ async def test_nobody_is_refused_while_the_bot_gets_ready(server, application_of
             assert text.startswith("re: one")
 
 
-async def test_late_questions_are_closed_visibly_where_the_operator_wants_it(server, application_of, ann):
-    """The person is asked to ask again."""
-    async with application_of(stale_questions="close") as application:
-        server.says(server.private(ann), ann, "old", at=time.time() - 700)
-        server.says(server.private(ann), ann, "new")
-        await application.start()
-        texts = await application.answered(server.private(ann), 2)
-        assert sorted(text[:10] for text in texts) == ["I was away", "re: new\n\n— G"[:10]]
-
-
 async def test_a_late_repetition_of_an_answered_question_is_no_late_question(server, application_of, ann):
     """The bot was killed before it could confirm, and was away for long."""
     chat = server.private(ann)
@@ -424,7 +414,7 @@ async def test_a_late_repetition_of_an_answered_question_is_no_late_question(ser
         asked = server.says(chat, ann, "one")
         await application.answered(chat)
         await application.quiet()
-    async with application_of(stale_questions="close") as application:
+    async with application_of() as application:
         server.update("message", asked | {"date": int(time.time()) - 80_000})
         await application.start()
         await application.quiet()

@@ -1,4 +1,4 @@
-"""The visible text of paragraphs in DOCX: links as Markdown, equations on one line, without what is hidden or deleted."""
+"""The visible text of paragraphs in DOCX: links as Markdown, equations on one line, without hidden and deleted text."""
 
 import re
 from collections.abc import Mapping
@@ -129,5 +129,5 @@ class _Parts:
 
 
 def is_on(switch: Any) -> bool:
-    """Whether an element that switches something is there and doesn't say no."""
+    """Whether a switch is present and not off."""
     return switch is not None and switch.get(qn("w:val")) not in ("0", "false", "off")

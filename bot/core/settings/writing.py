@@ -1,4 +1,4 @@
-"""Writing a setting into the settings file, with all the rest left as it stands, comments too."""
+"""Writing a setting into the settings file, with all the rest left as it is, comments too."""
 
 import os
 import tomllib
