@@ -143,17 +143,29 @@ class QuestionQueue:
             await asyncio.wait(self._tasks)
 
     async def close(self, grace_seconds: float) -> None:
-        """Give running questions the grace to finish, and leave the rest to the next start."""
+        """Give running questions the grace to finish, and leave the rest to the next start.
+
+        Questions that wait for models that are still being loaded get no grace: it would pass for nothing.
+        """
         self._open = False
+        unready = self._waiting_for_models()
+        for work in unready:
+            if work.task is not None:
+                work.task.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 await self.idle()
-        left = self.unfinished
+        left = len(unready) + self.unfinished
         for task in (*self._tasks, *self._put_off):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if left:
             _log.warning("left for the next start", questions=left)
+
+    def _waiting_for_models(self) -> list[Work]:
+        if self._ready is None or self._ready.is_set():
+            return []
+        return [work for line in self._conversations.values() for work in line if not work.answered]
 
     # --- one question
 
