@@ -27,7 +27,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -475,9 +475,11 @@ async def quiet(folder: Path, knowledge: Path, seconds: float, say: Say) -> bool
     address = f"http://127.0.0.1:{program.http_port}"
     connector = aiohttp.TCPConnector(limit=0, local_addr=("127.0.0.2", 0))
     async with (
+        AsyncExitStack() as stack,
         aiohttp.ClientSession(address) as own,
         aiohttp.ClientSession(address, connector=connector) as session,
     ):
+        stack.push_async_callback(program.end, signal.SIGTERM)
         crowd, user = HttpCrowd(session, texts), HttpCrowd(own, texts)
         await _until_served(own, 600)  # it makes an index first
         await user.asks_alone("quiet", 5)  # warm
@@ -501,7 +503,6 @@ async def quiet(folder: Path, knowledge: Path, seconds: float, say: Say) -> bool
     )
     ratios = statistics.median(beside) / statistics.median(alone), _percentile(beside, 0.95) / _percentile(alone, 0.95)
     say(f"against alone: p50 {ratios[0]:.2f}, p95 {ratios[1]:.2f} (at most {MOST_WAIT:g})")
-    await program.end(signal.SIGTERM)
     return max(ratios) <= MOST_WAIT
 
 
