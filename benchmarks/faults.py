@@ -3,15 +3,17 @@
     python benchmarks/faults.py kills    [--kills 100]         Discord and Telegram together, killed at random moments
     python benchmarks/faults.py hostile  [--messages 10000]    odd, huge and marked-up messages, for each adapter
     python benchmarks/faults.py overload [--seconds 30]        ten times as many people as the queue has room for
+    python benchmarks/faults.py quiet    [--seconds 30]        how long one waits while a crowd asks ten times too much
     python benchmarks/faults.py soak     [--questions 50000]   memory, open files and threads over many questions
 
-The first two run the whole program against local servers, with an engine that repeats the question; the others go from the
-dispatcher to an adapter that only counts, with the real models and the real journal. Each ends with status 1 where a figure is
-out of bounds.
+The first two run the whole program against local servers, with an engine that repeats the question; `quiet` runs it with the
+real models and asks by HTTP; the others go from the dispatcher to an adapter that only counts, with the real models and the
+real journal. Each ends with status 1 where a figure is out of bounds.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -25,7 +27,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,15 +58,24 @@ from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN  # noqa: E40
 from tests.platforms.telegram_server import Chat, Limits, TelegramServer  # noqa: E402
 
 MOST_LAG = 10.0  # milliseconds, 99th percentile
+MOST_WAIT = 2.0  # of a quiet user beside a crowd, against alone
 MOST_GROWTH = 1.05  # of the resident memory after the warm-up
 Say = Callable[[str], None]
 
 
 class Program:
-    """The whole program, with an engine that repeats the question, on one platform or on both."""
+    """The whole program, with an engine that repeats the question or the real one, on one platform or on both."""
 
-    def __init__(self, folder: Path, discord: DiscordServer | None, telegram: TelegramServer | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        discord: DiscordServer | None,
+        telegram: TelegramServer | None,
+        engine: str = "echo",
+        **environment: str,
+    ) -> None:
         self._folder = folder
+        self._engine = engine
         (folder / "knowledge").mkdir(exist_ok=True)
         self._server = (discord.api, discord.gateway) if discord else ("-", "-")
         self._environment = {"PYTHONPATH": str(ROOT), "BOT_LOG__FORMAT": "json", "BOT_LIMITS__CHAT_QUESTIONS": "0"}
@@ -75,12 +86,13 @@ class Program:
             self._environment |= {"TELEGRAM_TOKEN": TELEGRAM_TOKEN, "BOT_TELEGRAM__API_URL": telegram.address}
         self.http_port = _free_port()
         self._environment["BOT_HTTP__PORT"] = str(self.http_port)
+        self._environment |= environment
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-W", "ignore", "-m", "tests.platforms.serve", *self._server, "echo", "run"),
+                *(sys.executable, "-W", "ignore", "-m", "tests.platforms.serve", *self._server, self._engine, "run"),
                 cwd=self._folder,
                 env=os.environ | self._environment,
                 stdout=asyncio.subprocess.DEVNULL,
@@ -326,8 +338,8 @@ async def hostile_http(folder: Path, messages: list[str]) -> list[str]:
     return wrong + _insides(told) + await _ended(program)
 
 
-async def _until_served(session: aiohttp.ClientSession) -> None:
-    async with asyncio.timeout(60):
+async def _until_served(session: aiohttp.ClientSession, seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
         while True:
             with suppress(aiohttp.ClientError):
                 async with session.get("/health/ready") as response:
@@ -448,6 +460,109 @@ async def overload(settings: Settings, seconds: float, say: Say) -> bool:
         return over <= 2 * at_capacity and max(lags) <= MOST_LAG
 
 
+_PEOPLE = 8  # in the crowd
+
+
+async def quiet(folder: Path, knowledge: Path, seconds: float, say: Say) -> bool:
+    """One user by HTTP asks alone, and then beside a crowd that asks ten times as much as is answered.
+
+    Beside the crowd the user asks half as often as everybody could whom the answers were divided among equally, from an address
+    of its own.
+    """
+    environment = {"BOT_KNOWLEDGE__FOLDER": str(knowledge), "BOT_QUEUE__CAPACITY": "256"}
+    program, texts = Program(folder, None, None, "real", **environment), questions_from(knowledge, 500)
+    await program.start()
+    address = f"http://127.0.0.1:{program.http_port}"
+    connector = aiohttp.TCPConnector(limit=0, local_addr=("127.0.0.2", 0))
+    async with (
+        AsyncExitStack() as stack,
+        aiohttp.ClientSession(address) as own,
+        aiohttp.ClientSession(address, connector=connector) as session,
+    ):
+        stack.push_async_callback(program.end, signal.SIGTERM)
+        crowd, user = HttpCrowd(session, texts), HttpCrowd(own, texts)
+        await _until_served(own, 600)  # it makes an index first
+        await user.asks_alone("quiet", 5)  # warm
+        alone = await user.asks_alone("quiet", max(20, int(seconds / 2)))
+        answered = await crowd.ask_in_turn(16, seconds / 3)
+        rate = 10 * answered
+        say(f"alone: p50 {statistics.median(alone):.3f} s, p95 {_percentile(alone, 0.95):.3f} s")
+        say(f"sixteen side by side: {answered:.1f} answers a second")
+        flood = asyncio.create_task(crowd.flood(_PEOPLE, rate))
+        await asyncio.sleep(seconds / 6)
+        crowd.outcomes.clear()
+        since = time.monotonic()
+        beside = await user.asks_alone("quiet", len(alone), between=2 * (_PEOPLE + 1) / answered)
+        took = time.monotonic() - since
+        flood.cancel()
+        await asyncio.gather(flood, return_exceptions=True)
+    done = {str(status): f"{count / took:.1f}" for status, count in sorted(crowd.outcomes.items())}
+    say(
+        f"beside {crowd.outcomes.total() / took:.0f} questions a second: p50 {statistics.median(beside):.3f} s, "
+        f"p95 {_percentile(beside, 0.95):.3f} s; of the crowd's a second, by status: {done}"
+    )
+    ratios = statistics.median(beside) / statistics.median(alone), _percentile(beside, 0.95) / _percentile(alone, 0.95)
+    say(f"against alone: p50 {ratios[0]:.2f}, p95 {ratios[1]:.2f} (at most {MOST_WAIT:g})")
+    return max(ratios) <= MOST_WAIT
+
+
+class HttpCrowd:
+    """People who ask by HTTP, each with a name."""
+
+    def __init__(self, session: aiohttp.ClientSession, texts: list[str]) -> None:
+        self._session = session
+        self._texts = texts
+        self._chance = random.Random(4)  # noqa: S311
+        self.outcomes: Counter[int] = Counter()  # of the crowd's questions, by status
+
+    async def _ask(self, name: str) -> tuple[int, float]:
+        """The status, and the seconds that it took."""
+        began = time.perf_counter()
+        body = {"question": self._chance.choice(self._texts), "user": name}
+        async with self._session.post("/v1/answers", json=body) as response:
+            await response.read()
+        return response.status, time.perf_counter() - began
+
+    async def asks_alone(self, name: str, times: int, between: float = 0.0) -> list[float]:
+        """Ask one question after the other. Returns how many seconds each took; raises RuntimeError if one was refused."""
+        took = []
+        for _ in range(times):
+            status, seconds = await self._ask(name)
+            if status != 200:
+                raise RuntimeError(f"{name} got status {status}")
+            took.append(seconds)
+            await asyncio.sleep(between)
+        return took
+
+    async def ask_in_turn(self, people: int, seconds: float) -> float:
+        """So many people ask again as soon as they are answered. Returns how many are answered a second."""
+        end, answered = time.monotonic() + seconds, 0
+
+        async def person(name: str) -> None:
+            nonlocal answered
+            while time.monotonic() < end:
+                await self._ask(name)
+                answered += time.monotonic() < end
+
+        await asyncio.gather(*(person(f"in turn {n}") for n in range(people)))
+        return answered / seconds
+
+    async def flood(self, people: int, per_second: float) -> None:
+        """Ask so much, whether or not earlier questions are answered, until cancelled."""
+
+        async def one(name: str) -> None:
+            with suppress(aiohttp.ClientError):
+                status, _ = await self._ask(name)
+                self.outcomes[status] += 1
+
+        async with asyncio.TaskGroup() as group:
+            due = time.monotonic()
+            for number in itertools.count():
+                group.create_task(one(f"crowd {number % people}"))
+                due += 1 / per_second
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
 async def soak(settings: Settings, questions: int, warm_up: int, say: Say) -> bool:
     """Whether memory, open files and threads stay as they are after the first `warm_up` questions."""
     process = psutil.Process()
@@ -528,6 +643,8 @@ async def run(options: argparse.Namespace, folder: Path, say: Say) -> bool:
             say(f"{name}: {len(messages)} hostile messages, {len(wrong)} went wrong {wrong[:3] or ''}")
             good &= not wrong
         return good
+    if options.what == "quiet":
+        return await quiet(folder, options.folder.absolute(), options.seconds, say)
     settings = Settings(
         knowledge={"folder": options.folder},
         storage={"folder": folder},
@@ -541,10 +658,10 @@ async def run(options: argparse.Namespace, folder: Path, say: Say) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["kills", "hostile", "overload", "soak"])
+    parser.add_argument("what", choices=["kills", "hostile", "overload", "quiet", "soak"])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--messages", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of overload and quiet")
     parser.add_argument("--questions", type=int, default=50_000)
     parser.add_argument("--folder", type=Path, default=ROOT / "knowledge", help="the documents of overload and soak")
     options = parser.parse_args()

@@ -19,6 +19,7 @@ import pytest
 
 from bot.commands import common
 from bot.core.settings import AnswerSettings
+from tests.slowness import slowness
 
 pytestmark = pytest.mark.timeout(300)  # a machine that does much else takes half a minute to start a process
 GUIDE = "# Brewing guide\n\n## Water\n\nUse water at 92 to 96 degrees. It should be soft.\n"
@@ -53,10 +54,9 @@ def program(place: Path, *arguments: str, stdin: str = "", **environment: str) -
 
 
 def test_help_is_there_at_once(place):
-    """Nothing heavy is imported for it: half a second, or less than one on a slow machine.
+    """Nothing heavy is imported for it: half a second on a machine at rest.
 
-    Measured as processor time, to be fair to a busy machine, and as the least of three, for even that rises where others use
-    the processor's caches.
+    Measured as processor time, to be fair to a busy machine, and as the least of three.
     """
     spent = []
     for _ in range(3):
@@ -68,7 +68,7 @@ def test_help_is_there_at_once(place):
     assert {"run", "chat", "ask", "search", "index", "evaluate"} <= set(
         re.findall(r"^  (\w+)", done.stdout, re.MULTILINE)
     )
-    assert min(spent) < 0.9
+    assert min(spent) < 0.5 * slowness()
 
 
 def test_ask_prints_one_json_object_with_everything(place, command):

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -97,7 +98,20 @@ class _Protocol(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _keep_to_limit(self) -> None:
-        """Close the connection that has been idle for longest, where there are too many; this one, if all others ask."""
+        """Where there are too many connections, close one of the address that has the most, so that nobody locks others out:
+        the one that has been idle for longest, or its latest one, if all ask."""
         there = [one for one in self.connections if isinstance(one, _Protocol) and not one.transport.is_closing()]
         if len(there) > _MOST_CONNECTIONS:
-            min((one for one in there if one._is_idle), key=lambda one: one._idle_since).transport.abort()
+            counted = Counter(one._host for one in there)
+            of_greediest = [one for one in there if counted[one._host] == max(counted.values())]
+            idle = [one for one in of_greediest if one._is_idle]
+            closed = min(idle, key=_idle_since) if idle else max(of_greediest, key=_idle_since)
+            closed.transport.abort()
+
+    @property
+    def _host(self) -> str:
+        return self.client[0] if self.client else ""
+
+
+def _idle_since(connection: _Protocol) -> float:
+    return connection._idle_since

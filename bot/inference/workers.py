@@ -1,7 +1,8 @@
 """Workers: threads for blocking model calls, so that the event loop never waits for one.
 
 A worker has one thread, which loads its models first and then runs the waiting jobs in batches; no job is held back to make a
-batch larger. Questions go before indexing, but delay it for half a second at most. A slot is freed when its job ends in the
+batch larger. Questions go before indexing, and those of people who have asked nothing lately (`going_first`) before other
+questions, but they delay the others for half a second at most. A slot is freed when its job ends in the
 thread, not when the caller gives up, because a running model call can't be stopped.
 """
 
@@ -12,9 +13,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
@@ -45,7 +47,7 @@ class ModelCall(Generic[Item, Row]):
 # The time between the encoding and the reading of a question, which the search takes: a few milliseconds, more over a large
 # index.
 _AFTER_QUESTION = 0.04  # seconds
-# The longest that questions may delay a job of indexing; without a limit, a busy bot would never see a new document.
+# The longest that jobs are delayed by those that go before them; without a limit, a busy bot would never see a new document.
 _HELD_UP = 0.5  # seconds
 STUCK_SECONDS = 120.0
 """A batch that runs for longer never returns: the largest takes some seconds on a slow machine."""
@@ -54,8 +56,23 @@ STUCK_SECONDS = 120.0
 class Priority(IntEnum):
     """Jobs of a lower number go first; a batch holds jobs of one priority only."""
 
-    QUESTION = 0
-    INDEXING = 1
+    FIRST = 0
+    QUESTION = 1
+    INDEXING = 2
+
+
+_QUESTIONS = (Priority.FIRST, Priority.QUESTION)
+_first: ContextVar[bool] = ContextVar("_first", default=False)
+
+
+@contextmanager
+def going_first() -> Iterator[None]:
+    """Let the jobs of this question go before those of other questions, also in tasks that are started meanwhile."""
+    before = _first.set(True)
+    try:
+        yield
+    finally:
+        _first.reset(before)
 
 
 @dataclass(eq=False, slots=True)
@@ -101,8 +118,7 @@ class InferenceWorker(Generic[Loaded]):
         self._capacity = capacity
         self._waiting: dict[Priority, deque[_QueuedCall]] = {priority: deque() for priority in Priority}
         self._unfinished = dict.fromkeys(Priority, 0)
-        self._quiet_until = 0.0  # monotonic time until which indexing waits
-        self._indexed_at = 0.0  # monotonic time at which the last job of indexing ended
+        self._ended_at = dict.fromkeys(Priority, 0.0)  # monotonic times at which the last job of each priority ended
         self._closed = False
         self._changed = threading.Condition()
         self._running: _Batch | None = None
@@ -134,11 +150,13 @@ class InferenceWorker(Generic[Loaded]):
         cancelled before its turn never runs.
         """
         future: Future[Sequence[Row]] = Future()
+        if priority is Priority.QUESTION and _first.get():
+            priority = Priority.FIRST
         with self._changed:
             if self._closed:
                 raise RuntimeError("the worker is closed")
-            if priority is Priority.QUESTION and self._unfinished[priority] >= self._capacity:
-                raise EngineBusy(self._unfinished[priority])
+            if priority in _QUESTIONS and self._questions >= self._capacity:
+                raise EngineBusy(self._questions)
             self._unfinished[priority] += 1
             self._waiting[priority].append(_QueuedCall(call, items, future, time.monotonic()))
             self._changed.notify_all()
@@ -147,7 +165,7 @@ class InferenceWorker(Generic[Loaded]):
     def let_pass(self, longest_seconds: float = 0.05) -> None:
         """Block the calling thread, not the worker's own, while questions wait or run here, up to `longest_seconds`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or not self._unfinished[Priority.QUESTION], longest_seconds)
+            self._changed.wait_for(lambda: self._closed or not self._questions, longest_seconds)
 
     async def close(self, wait_seconds: float = 5.0) -> None:
         """Refuse new jobs, cancel the waiting ones, and wait up to `wait_seconds` for the running batch to end.
@@ -181,6 +199,11 @@ class InferenceWorker(Generic[Loaded]):
                 job.future.set_exception(DeadlineExceeded(after_seconds))
         return True
 
+    @property
+    def _questions(self) -> int:
+        """How many jobs of questions wait or run."""
+        return sum(self._unfinished[priority] for priority in _QUESTIONS)
+
     def _begin(self, target: Callable[[], None]) -> None:
         self._thread = threading.Thread(target=target, name=f"worker-{self._name}", daemon=True)
         self._thread.start()
@@ -211,37 +234,38 @@ class InferenceWorker(Generic[Loaded]):
     def _end(self, batch: "_Batch") -> None:
         self._running = None
         self._unfinished[batch.priority] -= len(batch.jobs)
-        if batch.priority is Priority.QUESTION:
-            self._quiet_until = time.monotonic() + _AFTER_QUESTION
-        else:
-            self._indexed_at = time.monotonic()
+        self._ended_at[batch.priority] = time.monotonic()
 
     def _pause(self) -> float | None:
-        """Return the seconds until the next batch may begin, None if no job waits.
+        """Return the seconds until the next batch may begin, None if no job waits."""
+        due = [self._due(priority) for priority, jobs in self._waiting.items() if jobs]
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
-        A question has two jobs, encoding and reading; indexing doesn't begin in between.
+    def _due(self, priority: Priority) -> float:
+        """Return the monotonic time from which the first waiting job of a priority may run.
+
+        A question has several jobs, such as encoding and reading; others that go after it don't begin in between, unless they
+        have waited for too long.
         """
-        if self._waiting[Priority.QUESTION]:
-            return 0
-        if self._waiting[Priority.INDEXING]:
-            return max(0.0, min(self._quiet_until, self._indexing_due()) - time.monotonic())
-        return None
+        before = [self._ended_at[other] for other in Priority if other < priority]
+        return min(max(before, default=-math.inf) + _AFTER_QUESTION, self._overdue(priority))
 
-    def _indexing_due(self) -> float:
-        """Return the monotonic time from which indexing goes before questions."""
-        jobs = self._waiting[Priority.INDEXING]
-        return max(jobs[0].since, self._indexed_at) + _HELD_UP if jobs else math.inf
+    def _overdue(self, priority: Priority) -> float:
+        """Return the monotonic time from which the first waiting job of a priority goes before all others."""
+        return max(self._waiting[priority][0].since, self._ended_at[priority]) + _HELD_UP
 
     def _take(self) -> tuple[Priority, list[_QueuedCall]]:
         """Take the jobs of the next batch, in order, all of one priority and one call."""
-        if self._waiting[Priority.QUESTION] and time.monotonic() < self._indexing_due():
-            priority = Priority.QUESTION
-        else:
-            priority = Priority.INDEXING
+        now = time.monotonic()
+        waiting_ones = [priority for priority, jobs in self._waiting.items() if jobs and self._due(priority) <= now]
+        late = [
+            priority for priority in waiting_ones if priority > min(waiting_ones) and self._overdue(priority) <= now
+        ]
+        priority = max(late, default=min(waiting_ones))
         waiting = self._waiting[priority]
         taken = [waiting.popleft()]
         call, size = taken[0].call, len(taken[0].items)
-        if priority is Priority.QUESTION:
+        if priority in _QUESTIONS:
             for job in [job for job in waiting if job.call is call]:
                 if size + len(job.items) > call.largest_batch:
                     break
@@ -314,8 +338,9 @@ class AsyncEncoder:
 
     # This many sentences of ordinary length take about a tenth of a second on two cores.
     _LARGEST_BATCH = 128
-    # And so many passages, those of four questions, half a second.
-    _MOST_PAIRS = 48
+    # And so many passages, those of one question, an eighth of a second. Those of several questions together would take as long
+    # as one after the other, for one keeps the cores busy; and who comes next would wait for all of them.
+    _MOST_PAIRS = 12
 
     def __init__(self, worker: InferenceWorker[Models]) -> None:
         self._worker = worker
@@ -361,8 +386,9 @@ class AsyncEncoder:
 class AsyncReader:
     """The reader for the event loop: reads passages in the worker's thread."""
 
-    # This many passages of ordinary length take about half a second on two cores.
-    _LARGEST_BATCH = 24
+    # This many passages of ordinary length, those of one question, take about an eighth of a second on two cores; more together
+    # gain nothing, as in `AsyncEncoder`.
+    _LARGEST_BATCH = 6
 
     def __init__(self, worker: InferenceWorker[Models]) -> None:
         self._worker = worker

@@ -1,13 +1,14 @@
 """Isolation of the converter's process on Linux: code that a file has smuggled in reaches nothing but its own memory.
 
-Three layers, each where the kernel has it:
+Four layers, each where the kernel has it:
 
 - Landlock: no file but the code of Python and of the libraries can be read, none written or run, no TCP, and no signal to
   other processes.
 - seccomp: only system calls that reading, computing and memory need. No socket, no new process, no tracing.
 - namespaces: a network of its own, without any interface, and as an ordinary user also no rights in the outer system.
+- capabilities: none of root's rights, where the bot runs as root, but to read what others can't: the program may be theirs.
 
-Only the first two are needed to close everything; the third is for the faults of the others. The process can't take any of
+Only the first two are needed to close everything; the others are for their faults. The process can't take any of
 it back. The numbers come from the kernel's headers and are the same on all architectures.
 """
 
@@ -42,6 +43,11 @@ _SYSTEM = (
 _PR_SET_NO_NEW_PRIVS = 38
 
 _CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_NEWIPC = 0x10000000, 0x40000000, 0x08000000
+
+_PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _CLEAR_ALL = 24, 47, 4
+_CAPABILITIES_VERSION = 0x20080522
+_READ_AND_SEARCH = 1 << 2  # CAP_DAC_READ_SEARCH
+_MOST_CAPABILITIES = 64
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _RULESET_VERSION = 1
@@ -106,6 +112,21 @@ def _separate() -> None:
     wanted = _CLONE_NEWNET | _CLONE_NEWIPC
     # As root, a user namespace would take away the right to read other users' files, and the program may be one of them.
     _require(libc().unshare(wanted if os.geteuid() == 0 else wanted | _CLONE_NEWUSER))
+
+
+def _drop_capabilities() -> None:
+    """Give up root's rights, also for programs that this process might start. Landlock takes away those of reading."""
+    prctl = libc().prctl
+    for capability in range(_MOST_CAPABILITIES):
+        if prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:  # there are no more, or this process has no right to
+            break
+    prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)
+    left = _READ_AND_SEARCH if os.geteuid() == 0 else 0
+    header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)
+    # Effective, permitted and inheritable: first the lower halves of all three, then the upper ones.
+    sets = (ctypes.c_uint32 * 6)(left, left, 0, 0, 0, 0)
+    if libc().capset(header, sets) < 0:  # root in a container may lack even that one
+        _require(libc().capset(header, (ctypes.c_uint32 * 6)()))
 
 
 class _Ruleset(ctypes.Structure):
@@ -212,6 +233,7 @@ def _require_zero(result: int) -> None:
 
 _LAYERS: Mapping[str, Callable[[], None]] = {
     "namespaces": _separate,
+    "capabilities": _drop_capabilities,
     "landlock": _restrict_files,
     "seccomp": _filter_calls,
 }

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Coroutine, Hashable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import structlog
@@ -17,6 +17,7 @@ from bot.core import clock
 from bot.core.errors import StorageError
 from bot.core.messages import Adapter, Address, Answer, Engine, Question, Stage, Superseded, Update
 from bot.core.settings import QueueSettings
+from bot.inference.workers import going_first
 from bot.questions.asking import ask, expired, overdue, stopped
 from bot.questions.delivery import AnswerDelivery
 from bot.questions.progress import ProgressRelay
@@ -31,6 +32,8 @@ _PUT_OFF = 5.0
 _LATE = 600.0
 # Seconds that the engine has for a question in any case.
 _LEAST = 10.0
+# Turns beside the others for people who have asked nothing lately.
+_EXTRA_TURNS = 2
 _ALL = "all"
 
 
@@ -57,7 +60,7 @@ class QuestionQueue:
         self._adapters = adapters
         self._ready = ready
         self._counts = counts
-        self._scheduler = FairScheduler(settings.parallel)
+        self._scheduler = FairScheduler(settings.parallel, _EXTRA_TURNS)
         self._conversations: dict[str, deque[Work]] = {}
         self._latest: dict[tuple[str, str, str], Work] = {}  # by the key of the question's address
         self._unanswered: Counter[Hashable] = Counter()  # by author, by chat, and all of them
@@ -143,17 +146,29 @@ class QuestionQueue:
             await asyncio.wait(self._tasks)
 
     async def close(self, grace_seconds: float) -> None:
-        """Give running questions the grace to finish, and leave the rest to the next start."""
+        """Give running questions the grace to finish, and leave the rest to the next start.
+
+        Questions that wait for models that are still being loaded get no grace: it would pass for nothing.
+        """
         self._open = False
+        unready = self._waiting_for_models()
+        for work in unready:
+            if work.task is not None:
+                work.task.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 await self.idle()
-        left = self.unfinished
+        left = len(unready) + self.unfinished
         for task in (*self._tasks, *self._put_off):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if left:
             _log.warning("left for the next start", questions=left)
+
+    def _waiting_for_models(self) -> list[Work]:
+        if self._ready is None or self._ready.is_set():
+            return []
+        return [work for line in self._conversations.values() for work in line if not work.answered]
 
     # --- one question
 
@@ -219,11 +234,12 @@ class QuestionQueue:
 
         try:
             async with asyncio.timeout(seconds_left()) as waiting:
-                async with self._scheduler.turn(*flows(work.question), show):
+                async with self._scheduler.turn(*flows(work.question), show) as first:
                     waiting.reschedule(None)
                     work.waited = time.monotonic() - work.taken_up
                     question = replace(work.question, deadline=deadline)
-                    return await ask(self._engine, question, work.relay, seconds=seconds_left(), deadline=allowed)
+                    with going_first() if first else nullcontext():
+                        return await ask(self._engine, question, work.relay, seconds=seconds_left(), deadline=allowed)
         except TimeoutError:
             if not waiting.expired():
                 raise

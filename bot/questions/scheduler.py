@@ -6,6 +6,9 @@ chat, in which several people ask, may ask several times as much before it has t
 lately is due at once, however many questions of others wait. Virtual time goes on by one step while as many turns are given as
 questions wait (weighted fair queueing: Demers, Keshav, Shenker, 1989), so that an endless stream of new authors doesn't delay
 the earlier ones for ever.
+
+A question that is due at once goes first: its author and its chat have asked nothing lately. If no turn is free it gets one of
+a few extra turns, for the first of the line would still wait until one of those under way is answered.
 """
 
 import asyncio
@@ -33,9 +36,10 @@ class _Waiting:
 class FairScheduler:
     """Gives turns to questions, so many at once. Runs on the event loop, and is not thread-safe."""
 
-    def __init__(self, parallel: int) -> None:
-        """`parallel`: how many turns may be held at once."""
+    def __init__(self, parallel: int, extra: int = 0) -> None:
+        """`parallel`: how many turns may be held at once; `extra`: how many more by questions that go first."""
         self._parallel = self._free = parallel
+        self._extra = extra  # those that are free
         self._line: list[_Waiting] = []  # in order
         self._now = 0.0  # what is due now
         self._due: dict[Hashable, float] = {}  # when the next question of a flow is due
@@ -49,28 +53,44 @@ class FairScheduler:
 
     def expected_wait(self, author: Hashable, chat: Hashable) -> float:
         """Seconds until a question that came now would get its turn, at the present pace."""
-        if self._free > 0:
+        if self._free > 0 or (self._extra > 0 and self._goes_first(author, chat)):
             return 0.0
         ahead = bisect_left(self._line, self._tag(author, chat), key=lambda waiting: waiting.tag)
         standing = (time.monotonic() - self._last_turn) / self._parallel if self._line else 0.0
         return (ahead + 1) * max(self._pace, standing)
 
     @asynccontextmanager
-    async def turn(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> AsyncIterator[None]:
-        """Wait for a turn and hold it. `moved` is called with the place in the line (1: next), at first and whenever it has
-        halved; it must return at once."""
-        await self._take(author, chat, moved)
+    async def turn(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> AsyncIterator[bool]:
+        """Wait for a turn and hold it. Yields whether the question goes first. `moved` is called with the place in the line
+        (1: next), at first and whenever it has halved; it must return at once."""
+        first = self._goes_first(author, chat)
+        extra = first and self._free == 0 and self._extra > 0
+        tag = self._note(author, chat)
+        if extra:
+            self._extra -= 1
+        else:
+            await self._take(tag, moved)
         try:
-            yield
+            yield first
         finally:
-            self._free += 1
-            self._give()
+            if extra:
+                self._extra += 1
+            else:
+                self._free += 1
+                self._give()
 
-    async def _take(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> None:
+    def _goes_first(self, author: Hashable, chat: Hashable) -> bool:
+        return self._tag(author, chat) <= self._now
+
+    def _note(self, author: Hashable, chat: Hashable) -> float:
+        """Note a question of an author and a chat. Returns its tag."""
         tag = self._tag(author, chat)
         of_author, of_chat = (max(self._now, self._due.get(flow, 0.0)) for flow in (author, chat))
         self._due[author] = of_author + 1
         self._due[chat] = of_chat + 1 / _PEOPLE_IN_A_CHAT / (1 + of_author - self._now)
+        return tag
+
+    async def _take(self, tag: float, moved: Callable[[int], None]) -> None:
         if self._free > 0:
             self._free -= 1
             self._now = max(self._now, tag)

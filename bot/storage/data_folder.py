@@ -64,8 +64,8 @@ def _lock(folder: Path, stack: ExitStack) -> None:
         ) from error
     except OSError as error:
         raise StorageError(
-            f"{folder}: {error.strerror}. The data folder can't be written: check its owner and permissions, or give the bot "
-            "another one: storage.folder"
+            f"{error.filename or folder}: {error.strerror}. The data folder can't be written: check its owner and permissions, "
+            "or give the bot another one: storage.folder"
         ) from error
 
 

@@ -10,6 +10,7 @@ import pytest
 from adapters.http.http_application import TLS, HttpApplication
 
 from bot.core.messages import Turn
+from tests.slowness import slowness
 
 JSON = {"Content-Type": "application/json"}
 OPENAI, OWN = "/v1/chat/completions", "/v1/answers"
@@ -108,15 +109,17 @@ HOSTILE = [
 
 
 async def test_bodies_of_hostile_sizes_hold_nobody_up(application):
-    """Three times each, one after the other, with others in between."""
+    """Three times each, one after the other, with others in between: 10 ms of computing in 99 of 100 cases, 30 at most."""
     bodies = [(path, body.encode()) for path, body in HOSTILE]
+    slow = slowness()
     async with Held() as held:
         for path, body in bodies * 3:
             response = await application.client.post(path, content=body, headers=JSON)
             assert response.status_code in (200, 400, 413, 422)
+    slow = max(slow, slowness())
     ordered = sorted(held.milliseconds)
-    assert ordered[int(0.99 * len(ordered))] <= 20  # milliseconds of computing; half of it on a fast machine
-    assert ordered[-1] <= 60
+    assert ordered[int(0.99 * len(ordered))] <= 10 * slow
+    assert ordered[-1] <= 30 * slow
 
 
 async def test_texts_may_be_made_of_what_parts_values(application):

@@ -325,6 +325,34 @@ async def test_where_all_connections_ask_a_further_one_is_closed(tmp_path, monke
         assert [response.status_code for response in await asyncio.gather(*asking)] == [200, 200]
 
 
+async def test_an_address_that_asks_on_every_connection_locks_no_other_out(tmp_path, monkeypatch):
+    """Its latest connection makes room; who comes from elsewhere is served, also on a connection that has been idle."""
+    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 5)
+    half = (
+        b"POST /v1/answers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    )
+    async with (
+        HttpApplication(tmp_path, http={"port": 0}) as application,
+        httpx.AsyncClient(base_url=application.address, verify=TLS) as another,
+    ):
+        assert (await another.get("/health/live")).status_code == 200
+        there = application.server._server.server_state.connections
+        greedy = []
+        for _ in range(5):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", application.server.port, local_addr=("127.0.0.2", 0)
+            )
+            writer.write(half)
+            greedy.append((reader, writer))
+            await asyncio.sleep(0.02)
+        await until(lambda: len(there) == 5)
+        assert (await another.get("/health/live")).status_code == 200
+        async with httpx.AsyncClient(base_url=application.address, verify=TLS) as newcomer:
+            assert (await newcomer.get("/health/live")).status_code == 200
+        for _, writer in greedy:
+            writer.close()
+
+
 @pytest.mark.slow
 async def test_with_few_descriptors_accepting_pauses(application, monkeypatch):
     """One line a pause, where the event loop would write thousands; then all are served."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading, WeightsError
-from bot.inference.workers import AsyncEncoder, InferenceWorker, ModelCall, Models, Priority
+from bot.inference.workers import AsyncEncoder, InferenceWorker, ModelCall, Models, Priority, going_first
 
 
 class Machine:
@@ -107,6 +107,41 @@ async def test_indexing_does_not_begin_between_the_two_calls_of_a_question(worke
         await worker.run(["read"])
         await indexing
         assert machine.batches == [["encode"], ["read"], ["index"]]
+
+
+async def test_questions_that_go_first_are_mixed_with_no_others_and_none_begins_in_between(worker, machine):
+    """Their jobs go before those that came earlier, from the first to the last."""
+    first = await held_up(worker, machine)
+    others = [asyncio.create_task(worker.run([f"other {number}"])) for number in range(2)]
+    await asyncio.sleep(0)
+
+    async def quiet() -> None:
+        with going_first():
+            await worker.run(["encode"])
+            await asyncio.sleep(0.005)
+            await worker.run(["read"])
+
+    going = asyncio.create_task(quiet())
+    await asyncio.sleep(0)
+    machine.may_run.set()
+    await asyncio.gather(first, going, *others)
+    assert machine.batches == [["first"], ["encode"], ["read"], ["other 0", "other 1"]]
+
+
+async def test_questions_that_go_first_count_as_others_do_where_the_worker_is_full(worker, machine):
+    """And hold others up for a moment only."""
+    first = await held_up(worker, machine)
+    waiting = [asyncio.create_task(worker.run(["other"])) for _ in range(3)]
+    await asyncio.sleep(0)
+    with going_first(), pytest.raises(EngineBusy):
+        await worker.run(["first"])
+    machine.may_run.set()
+    await asyncio.gather(first, *waiting)
+    other = asyncio.create_task(worker.run(["other"]))
+    async with asyncio.timeout(10):
+        while not other.done():
+            with going_first():
+                await worker.run(["first"])
 
 
 async def test_questions_without_end_hold_up_indexing_for_a_moment_only(worker, machine):

@@ -1,7 +1,9 @@
 """Code that a file has smuggled into the converter's process: what it tries fails."""
 
 import json
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from bot.knowledge.converter import Converter, Limits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox stands on Linux")
 SOURCE = Path(__file__).parent.parent.parent
-ALL = ("namespaces", "landlock", "seccomp")
+ALL = ("namespaces", "capabilities", "landlock", "seccomp")
 
 
 @contextmanager
@@ -118,6 +120,50 @@ def test_one_layer_makes_up_for_another(secret):
             assert "token" in attack(converter, FILES["another file"], secret)
             assert "socket" in attack(converter, NETWORK["a connection"], secret, port)
             assert "PATH" in attack(converter, FILES["the environment of the bot"])
+
+
+RIGHTS = """
+import ctypes
+header, found = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert ctypes.CDLL(None).capget(header, found) == 0
+bounding = [number for number in range(64) if ctypes.CDLL(None).prctl(23, number, 0, 0, 0) == 1]
+got = [*found], bounding"""
+AS_ROOT = {
+    "a file given to another user": "got = os.chown(folder, 65534, 65534)",
+    "another user's identity": "got = os.setuid(65534)",
+    "a port of the system": "got = socket.create_server(('127.0.0.1', 81))",
+    "another root": "got = os.chroot(folder)",
+    "a file of another user changed": "got = open(secret, 'a')",
+    "another user's process ended": "got = os.kill(OTHER, 0)",
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has such rights")
+@pytest.mark.parametrize("what", AS_ROOT)
+def test_root_in_the_converter_has_no_rights_of_root(secret, what):
+    """With nothing but this layer, and it would work without."""
+    os.chown(secret, 65534, 65534)
+    secret.chmod(0o600)
+    other = subprocess.Popen(["sleep", "100"], user=65534)  # noqa: S607
+    try:
+        code = f"OTHER = {other.pid}\n{AS_ROOT[what]}"
+        with taken_over("capabilities") as converter:
+            assert attack(converter, code, secret).startswith("refused: PermissionError")
+        with taken_over() as converter:
+            assert not attack(converter, code, secret).startswith("refused: ")
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_of_roots_rights_only_reading_is_left():
+    """Which Landlock takes away; and nothing can get others back."""
+    with taken_over("capabilities") as converter:
+        found = attack(converter, RIGHTS)
+    if os.geteuid() == 0:
+        assert found == str(([4, 4, 0, 0, 0, 0], []))
+    else:
+        assert found.startswith(f"({[0] * 6}, ")
 
 
 def test_the_converter_starts_without_the_bots_variables(confined, monkeypatch):

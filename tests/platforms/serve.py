@@ -2,7 +2,8 @@
 
 Telegram is turned by its own setting, telegram.api_url; where Discord isn't served, API and GATEWAY are `-`.
 ENGINE is `real`, or `echo` for one that repeats the question, where the way of a question is measured and not the models: it
-starts at once. What it is asked goes through the inference thread all the same, and there "never return" never does.
+starts at once. What it is asked goes through the inference thread all the same, and there "never return" never does. With
+`loading` the models are never loaded, and with `generating` the generator isn't: their threads compute all the time.
 """
 
 import sys
@@ -55,13 +56,21 @@ def _load(_settings: object) -> Models:
     return Models(EchoModel(), EchoModel())
 
 
+def _never_load(*_settings: object) -> Models:
+    weights = np.ones((300, 300))
+    while True:
+        weights @ weights
+
+
 if __name__ == "__main__":
     _, api, gateway, engine, *arguments = sys.argv
     if api != "-":
         discord.http.Route.BASE = api
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
-    if engine == "echo":
+    if engine != "real":
         QAEngine.answer = _echo
-        loading.load_models = _load
+        loading.load_models = _never_load if engine == "loading" else _load
+    if engine == "generating":
+        loading.make_generator = _never_load
     sys.argv[1:] = arguments
     main()

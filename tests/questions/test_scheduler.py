@@ -12,8 +12,9 @@ from bot.questions.scheduler import FairScheduler
 class Line:
     """Questions that wait for their turn, each held until somebody else is to go on."""
 
-    def __init__(self, parallel: int = 1) -> None:
-        self.turns = FairScheduler(parallel)
+    def __init__(self, parallel: int = 1, extra: int = 0) -> None:
+        self.turns = FairScheduler(parallel, extra)
+        self.first: set[str] = set()  # those that went first
         self.served: list[str] = []
         self.places: dict[str, list[int]] = {}
         self._go_on = asyncio.Semaphore(0)
@@ -23,7 +24,9 @@ class Line:
         places = self.places.setdefault(name or author, [])
 
         async def question() -> None:
-            async with self.turns.turn(("author", author), ("chat", chat or author), places.append):
+            turn = self.turns.turn(("author", author), ("chat", chat or author), places.append)
+            async with turn as first:
+                self.first |= {name or author} if first else set()
                 self.served.append(name or author)
                 await self._go_on.acquire()
 
@@ -59,6 +62,27 @@ async def test_one_who_has_asked_much_waits_for_others_who_have_not(line):
     await line.asks("bob")
     await line.serve(3)
     assert line.served[:4] == ["greedy", "ann", "bob", "greedy"]
+
+
+async def test_who_has_asked_nothing_lately_gets_an_extra_turn_while_there_is_one():
+    """Not those who have; and the place of who gives up is free again."""
+    line = Line(parallel=1, extra=1)
+    for number in range(10):
+        await line.asks("greedy", f"chat {number}", name=f"greedy {number}")
+    ann = await line.asks("ann")
+    await line.asks("bob")
+    assert line.served == ["greedy 0", "ann"]
+    assert line.turns.expected_wait("carl", "carl") > 0
+    ann.cancel()
+    await asyncio.sleep(0.01)
+    assert line.turns.expected_wait("carl", "carl") == 0
+    await line.asks("carl")
+    assert line.served == ["greedy 0", "ann", "carl"]
+    assert {"ann", "carl", "bob"} & line.first == {"ann", "carl"}
+    await line.serve(2)
+    assert line.served == ["greedy 0", "ann", "carl", "bob"]
+    assert {name for name in line.first if name.startswith("greedy")} == {"greedy 0"}
+    await line.close()
 
 
 async def test_a_chat_of_many_greedy_people_does_not_starve_other_chats(line):

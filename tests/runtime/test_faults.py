@@ -4,122 +4,22 @@ The program is the whole one, against a local Telegram; its engine repeats the q
 """
 
 import asyncio
-import json
 import os
 import random
 import resource
 import signal
 import sqlite3
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from running_program import Bot, running, until
 
 from benchmarks.faults import hostile_discord, hostile_http, hostile_telegram, hostile_terminal, kill_under_load
 from bot.storage.sqlite.connection import damage
 from tests.platforms.hostile import hostile_messages
-from tests.platforms.telegram_server import TOKEN, TelegramServer
-
-ROOT = Path(__file__).parents[2]
-
-
-class Bot:
-    """The running program, and one person after the other who asks it."""
-
-    def __init__(self, place: Path, server: TelegramServer, **environment: str) -> None:
-        self.place = place
-        self.server = server
-        self._environment = environment
-        self._people = 0
-        self.process: asyncio.subprocess.Process | None = None
-        self.said: list[str] = []  # to standard error
-        (place / "knowledge").mkdir(exist_ok=True)
-
-    async def start(self, *arguments: str) -> None:
-        environment = {
-            "TELEGRAM_TOKEN": TOKEN,
-            "BOT_TELEGRAM__API_URL": self.server.address,
-            "BOT_LIMITS__CHAT_QUESTIONS": "0",
-            "BOT_LOG__FORMAT": "json",
-            "PYTHONPATH": str(ROOT),
-        }
-        self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.platforms.serve", "-", "-", "echo", "run", *arguments),
-            cwd=self.place,
-            env=os.environ | environment | self._environment,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        self._reading = asyncio.create_task(self._read(self.process.stderr))
-
-    async def _read(self, stream: asyncio.StreamReader) -> None:
-        async for line in stream:
-            self.said.append(line.decode().rstrip())
-
-    async def ended(self) -> int:
-        """Wait until the program ends by itself, and for its last words."""
-        status = await asyncio.wait_for(self.process.wait(), 60)
-        await self._reading
-        return status
-
-    @property
-    def log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.said if line.startswith("{")]
-
-    def component(self, name: str) -> tuple[str, str]:
-        """Its state as logged last, with the detail."""
-        said = [line for line in self.log if line.get("component") == name and line["event"] == "component"]
-        return (said[-1]["state"], said[-1]["detail"]) if said else ("", "")
-
-    def ask(self, text: str = "how are things?") -> Callable[[], list[str]]:
-        """Ask in a chat of one's own; what is called tells what was said there."""
-        self._people += 1
-        person = self.server.person(f"Person {self._people}")
-        chat = self.server.private(person)
-        self.server.says(chat, person, text)
-        return lambda: [said for said in chat.texts if not said.endswith("…")]
-
-    async def answers(self, text: str = "how are things?", seconds: float = 40) -> None:
-        said = self.ask(text)
-        await until(lambda: any(text in answer for answer in said()), seconds, said)
-
-    async def kill(self) -> None:
-        self.process.kill()
-        await self.process.wait()
-
-    async def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return await self.ended()
-
-    def limit(self, which: int, soft: int) -> int:
-        """Change a limit of the running process; what it was."""
-        before, hard = resource.prlimit(self.process.pid, which)
-        resource.prlimit(self.process.pid, which, (soft, hard))
-        return before
-
-
-async def until(
-    holds: Callable[[], object], seconds: float = 40, otherwise: Callable[[], object] = lambda: "no"
-) -> None:
-    end = asyncio.get_running_loop().time() + seconds
-    while not holds():
-        assert asyncio.get_running_loop().time() < end, otherwise()
-        await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def running(place: Path, **environment: str) -> AsyncIterator[Bot]:
-    async with TelegramServer() as server:
-        bot = Bot(place, server, **environment)
-        await bot.start()
-        try:
-            yield bot
-        finally:
-            if bot.process.returncode is None:
-                await bot.kill()
+from tests.platforms.telegram_server import TelegramServer
 
 
 @pytest.fixture
@@ -333,3 +233,39 @@ async def test_the_knowledge_folder_goes_away_and_comes_back(tmp_path):
         (tmp_path / "elsewhere").rename(tmp_path / "knowledge")
         await until(lambda: bot.component("index")[0] == "ready")
         assert await bot.stop() == 0
+
+
+async def test_a_document_that_is_written_all_the_time_holds_nobody_up_and_is_read_when_it_rests(tmp_path):
+    """It grows, is cut off and is replaced, as by programs that log or synchronise; never half of a version is indexed."""
+    (tmp_path / "knowledge").mkdir()
+    document = tmp_path / "knowledge" / "log.md"
+    document.write_text("# Log\n\nbegun.\n")
+    writing = True
+
+    async def write() -> None:
+        while writing:
+            for _ in range(20):
+                with document.open("a") as stream:
+                    stream.write("A line that was logged.\n" * 500)
+                await asyncio.sleep(0.005)
+            os.truncate(document, 100)
+            (tmp_path / "new").write_text("# Log\n\nbegun anew.\n")
+            (tmp_path / "new").rename(document)
+
+    async with running(tmp_path, BOT_KNOWLEDGE__RESCAN_SECONDS="0.5") as bot:
+        written = asyncio.create_task(write())
+        await bot.answers("meanwhile")
+        await asyncio.sleep(3)
+        await bot.answers("still")
+        writing = False
+        await written
+        document.write_text("# Log\n\nended.\n")
+        await until(lambda: indexed_text(tmp_path / "data" / "index.sqlite3") == ["ended."])
+        assert await bot.stop() == 0
+        assert not [line for line in bot.said if "Traceback" in line]
+
+
+def indexed_text(index: Path) -> list[str]:
+    """The bodies of all passages."""
+    with closing(sqlite3.connect(index)) as db:
+        return [body for (body,) in db.execute("SELECT body FROM words ORDER BY rowid")]

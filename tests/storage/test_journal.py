@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from bot.core.errors import StorageError
 from bot.core.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
 from bot.storage.base import Declined, Forgotten, KeptAnswer, PartState, Pending
+from bot.storage.base.history import Wanted
+from bot.storage.sqlite.connection import damage
 from bot.storage.sqlite.journal import MIGRATIONS, SqliteJournal
 
 ANSWER = Answer(
@@ -487,6 +489,23 @@ async def test_what_is_forgotten_is_in_no_file_while_the_journal_is_open(journal
     assert await journal.questions.known(Address("http", "alice", "key:alice-order-0"))
     assert await journal.questions.known(Address("http", "alice", "key:alice-order-60"))
     assert not await journal.questions.known(Address("http", "alice", "key:alice-order-1"))
+
+
+async def test_what_is_forgotten_is_in_no_file_of_a_large_journal_in_use(journal, tmp_path, monkeypatch):
+    """Which is looked through in pieces, while others ask; each waits for one piece at most."""
+    monkeypatch.setattr("bot.storage.sqlite.connection._WIPED_PAGES", 5)
+    for number in range(200):
+        await ask_and_answer(journal, ("alice", "bob")[number % 2], number)
+
+    async def others() -> None:
+        for number in range(1000, 1100):
+            await ask_and_answer(journal, "carol", number)
+
+    forgotten, _ = await asyncio.gather(journal.erasure.forget_author("http", "alice"), others())
+    assert forgotten == Forgotten(100, 100, 100)
+    assert holding(tmp_path, b"alice") == []
+    assert not await asyncio.to_thread(damage, tmp_path / "journal.sqlite3")
+    assert len(await journal.history.page(Wanted(), 1000)) == 200
 
 
 async def test_while_another_program_reads_the_log_what_is_forgotten_is_told_and_tried_again(

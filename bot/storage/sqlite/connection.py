@@ -5,6 +5,7 @@ SQLite never runs on the event loop: `Connection.run` runs a function in the con
 
 import asyncio
 import math
+import os
 import re
 import sqlite3
 import time
@@ -12,11 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import quote
 
 from bot.core.errors import StorageError
+from bot.storage.sqlite.unused_bytes import wipe
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -30,10 +33,16 @@ _CREATED, _DROPPED = re.compile(r"CREATE (?:VIRTUAL )?TABLE (\w+)"), re.compile(
 # Steps of SQLite's machine between two looks at the clock while a file is checked: a millisecond or less.
 _BETWEEN_LOOKS = 1000
 _LARGEST_REWRITTEN = 256 * 2**20  # bytes, at the start
-_LARGEST_SCRUBBED = 64 * 2**20  # bytes, while questions wait
+_WIPED_PAGES = 8192  # pages that are looked through at once, a tenth of a second
+# What SQLite moves within the file between two calls may be found by the second of so many passes.
+_PASSES = 2
 _START_ANEW = (
     "restore a backup (knowledge-bot restore), or start with --set-damaged-aside, which keeps it beside a new one."
 )
+
+
+class _Busy(Exception):
+    """Another process works with the file."""
 
 
 class Connection:
@@ -55,6 +64,8 @@ class Connection:
         self._durable = True  # how `synchronous` is set; touched by the connection's thread only
         self._erased = True  # whether the WAL may hold what was erased, maybe before this start
         self._scattered = True  # whether unused bytes of pages may
+        # Open until the connection is closed: with any descriptor of the file, POSIX takes away the locks that SQLite holds.
+        self._bytes: FileIO | None = None
 
     @classmethod
     async def open(
@@ -105,10 +116,23 @@ class Connection:
     async def scrub(self, *, rewrite: bool = False) -> bool:
         """Empty the WAL if it holds erased data. Returns False while another process reads: try again.
 
-        `rewrite`: also overwrite the remains in unused bytes of pages that SQLite has split, which takes a second for 64 MiB.
-        A larger file is not rewritten, because questions would wait.
+        `rewrite`: also overwrite the remains in unused bytes of pages that SQLite has split. Other work runs in between.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._scrub, rewrite)
+        run = partial(asyncio.get_running_loop().run_in_executor, self._executor)
+        if rewrite and self._scattered:
+            self._scattered = False  # set by what is erased from now on
+            try:
+                for _ in range(_PASSES):
+                    page = 1
+                    while page:
+                        page = await run(self._wipe, page)
+            except _Busy:
+                self._scattered = True
+                return False
+            except BaseException:
+                self._scattered = True
+                raise
+        return await run(self._scrub)
 
     async def put_back(self) -> bool:
         """Write the file again, with all that is in it, if it or its WAL was deleted while open. Returns whether it was.
@@ -129,10 +153,16 @@ class Connection:
     async def close(self) -> None:
         """Wait for the work handed in so far, then close. Closing twice does nothing."""
         try:
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._connection.close)
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
         except RuntimeError:  # the executor is shut down already
             return
         self._executor.shutdown(wait=False)
+
+    def _close(self) -> None:
+        self._connection.close()
+        if self._bytes is not None:
+            self._bytes.close()
+            self._bytes = None
 
     def _put_back(self) -> bool:
         if self._replaced:
@@ -154,7 +184,7 @@ class Connection:
 
     def _reopen(self, copy: Path | None = None) -> None:
         """Open the file anew, after the copy was put in its place. The old WAL goes: it belongs to the deleted file."""
-        self._connection.close()
+        self._close()
         if copy is not None:
             for suffix in ("-wal", "-shm"):
                 _companion(self._file, suffix).unlink(missing_ok=True)
@@ -170,15 +200,11 @@ class Connection:
         )
         raise self._replaced
 
-    def _scrub(self, rewrite: bool) -> bool:
-        rewrite = rewrite and self._scattered and _size(self._connection) <= _LARGEST_SCRUBBED
-        if not (self._erased or rewrite):
+    def _scrub(self, *, always: bool = False) -> bool:
+        if not (self._erased or always):
             return True
         try:
             self._connection.execute("PRAGMA busy_timeout = 0")  # whoever reads may take long
-            if rewrite:
-                self._connection.execute("VACUUM")
-                self._scattered = False
             [busy, _, _] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._erased = bool(busy)
         except sqlite3.Error as error:
@@ -188,6 +214,27 @@ class Connection:
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000:.0f}")
         return not self._erased
+
+    def _wipe(self, first: int) -> int:
+        """Overwrite the unused bytes of some pages. Returns the next page, 0 after the last one; raises _Busy if another
+        process works with the file, so that it has to be tried again."""
+        if not self._scrub(always=True):
+            raise _Busy
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                if _companion(self._file, "-wal").stat().st_size:  # somebody was quicker
+                    raise _Busy
+                self._bytes = self._bytes or self._file.open("r+b", buffering=0)
+                more = wipe(self._bytes, first, _WIPED_PAGES)
+                os.fsync(self._bytes.fileno())
+            finally:
+                self._connection.execute("ROLLBACK")
+                # What stands in the cache would be written back with its unused bytes.
+                self._connection.execute("PRAGMA shrink_memory")
+        except (sqlite3.Error, OSError) as error:
+            raise _storage_error(self._file, error) from error
+        return first + _WIPED_PAGES if more else 0
 
     def _transaction(self, work: Work[T], durable: bool, erases: bool) -> T:
         if self._replaced:

@@ -3,6 +3,7 @@ hidden rows and columns."""
 
 import re
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -83,7 +84,7 @@ class Marks:
         self._units: dict[str, Unit] = {}
         self._paths: dict[str, str] = {}
         self._to_compute = False
-        with suppress(KeyError, etree.LxmlError, ValueError, zipfile.BadZipFile, OSError):
+        with suppress(KeyError, etree.LxmlError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError):
             self._read_workbook()
 
     def of(self, sheet: str) -> SheetMarks:

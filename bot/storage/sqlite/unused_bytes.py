@@ -1,0 +1,76 @@
+"""Overwriting of the unused bytes in the pages of a SQLite file, where copies of what was erased may be left.
+
+SQLite overwrites what it deletes (`secure_delete`), but where it divides a page that is full, what it has moved elsewhere stays
+in the space between the page's directory and its contents. Only bytes that mean nothing to SQLite are written here, so a power
+failure in between leaves a whole file. Source of the layout: https://www.sqlite.org/fileformat2.html, sections 1.3, 1.6, 1.8.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
+
+_HEADER_SIZES = {2: 12, 5: 12, 10: 8, 13: 8}  # of pages of B-trees, by their kind
+_FILE_HEADER = 100  # bytes at the beginning of the first page
+_LOCKED = 2**30  # the place in the file whose page is never used
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    page_size: int
+    usable: int  # bytes of each page
+    mapped: bool  # whether there are pages that say which page belongs to which
+
+
+def wipe(file: FileIO, first: int, count: int) -> bool:
+    """Overwrite the unused bytes of up to `count` pages from the page `first` on (1: the first of the file). Returns whether
+    there may be more pages.
+
+    Blocking. All of the file must be in it and none in its WAL, and nobody may write to it meanwhile.
+    """
+    file.seek(0)
+    layout = _layout(file.read(_FILE_HEADER))
+    size = layout.page_size
+    file.seek((first - 1) * size)
+    content = file.read(count * size)
+    for number in range(len(content) // size):
+        page = content[number * size : (number + 1) * size]
+        if _is_of_tree(first + number, layout):
+            for begin, end in _unused(page, _FILE_HEADER if first + number == 1 else 0, layout.usable):
+                if page.count(0, begin, end) < end - begin:
+                    file.seek((first - 1 + number) * size + begin)
+                    file.write(bytes(end - begin))
+    return len(content) == count * size
+
+
+def _layout(header: bytes) -> _Layout:
+    page_size = int.from_bytes(header[16:18], "big")
+    page_size = 65_536 if page_size == 1 else page_size
+    return _Layout(page_size, page_size - header[20], mapped=any(header[52:56]))
+
+
+def _is_of_tree(number: int, layout: _Layout) -> bool:
+    """Whether a page may be one of a B-tree. The first byte of one that maps others may be the same."""
+    locked = _LOCKED // layout.page_size + 1
+    if not layout.mapped or number == 1:
+        return number != locked
+    each = layout.usable // 5 + 1
+    mapping = (number - 2) // each * each + 2
+    return number not in (locked, mapping + 1 if mapping == locked else mapping)
+
+
+def _unused(page: bytes, start: int, usable: int) -> Iterator[tuple[int, int]]:
+    """The beginnings and ends of the unused bytes of a page, whose header starts at `start`; none if it isn't of a B-tree."""
+    header = _HEADER_SIZES.get(page[start])
+    if header is None:
+        return
+    free, cells, contents = (int.from_bytes(page[start + at : start + at + 2], "big") for at in (1, 3, 5))
+    directory_end = start + header + 2 * cells
+    contents = contents or 65_536
+    if directory_end <= contents <= usable:
+        yield directory_end, contents
+        while contents <= free <= usable - 4:  # a chain of free blocks, in order
+            following, size = (int.from_bytes(page[free + at : free + at + 2], "big") for at in (0, 2))
+            if not 4 <= size <= usable - free:
+                return
+            yield free + 4, free + size
+            free = following if following > free else 0
