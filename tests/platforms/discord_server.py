@@ -71,6 +71,20 @@ async def _at_once(_call: str) -> None:
     """Holds back no call."""
 
 
+@dataclass(eq=False)
+class _Session:
+    """A session of one shard, with the numbered events that it gets again when it resumes."""
+
+    shard: int
+    shards: int
+    sequence: int = 1
+    log: list[tuple[int, str, Json]] = field(default_factory=list)
+
+    def serves(self, guild: str | None) -> bool:
+        """Whether this is the shard of a server. The first shard has everything that is in none."""
+        return (int(guild) >> 22) % self.shards == self.shard if guild else self.shard == 0
+
+
 class Fault(Exception):
     """An answer of the server that a test has asked for."""
 
@@ -118,11 +132,9 @@ class DiscordServer:
         self._nonces: dict[tuple[str, str], Json] = {}
         self._sent_times: dict[str, deque[float]] = defaultdict(deque)
         self._changed = asyncio.Event()
-        self._sockets: dict[web.WebSocketResponse, Json] = {}
-        self._session = ""
+        self._sockets: dict[web.WebSocketResponse, _Session] = {}
+        self._sessions: dict[str, _Session] = {}  # that can be resumed, by id: the latest of each shard
         self._intents = 0
-        self._sequence = 0
-        self._log: list[tuple[int, str, Json]] = []
         self._port = 0
 
     # --- running
@@ -165,8 +177,9 @@ class DiscordServer:
                     await asyncio.wait_for(self._changed.wait(), 0.05)
             return result
 
-    async def connected(self) -> None:
-        await self.until(lambda: self._sockets)
+    async def connected(self, shards: int = 1) -> None:
+        """Wait until so many shards are connected."""
+        await self.until(lambda: len(self._sockets) >= shards)
 
     # --- what exists
 
@@ -332,9 +345,9 @@ class DiscordServer:
         `resumable`: whether the session can be resumed.
         """
         if not resumable:
-            self._session = ""
-        for socket, identity in list(self._sockets.items()):
-            if shard is not None and identity.get("shard", [0])[0] != shard:
+            self.forget_sessions()
+        for socket, session in list(self._sockets.items()):
+            if shard is not None and session.shard != shard:
                 continue
             del self._sockets[socket]
             if code is not None:
@@ -345,9 +358,17 @@ class DiscordServer:
     async def ask_to_reconnect(self) -> None:
         await self._to_all({"op": 7, "d": None})
 
+    def forget_sessions(self) -> None:
+        """No session can be resumed any more."""
+        self._sessions.clear()
+
+    def forget_nonces(self) -> None:
+        """Let messages be sent again with a nonce of before, as Discord does after some minutes."""
+        self._nonces.clear()
+
     async def invalidate(self, *, resumable: bool) -> None:
         if not resumable:
-            self._session = ""
+            self.forget_sessions()
         await self._to_all({"op": 9, "d": resumable})
 
     async def change_roles(self, guild: Json, roles: list[str]) -> None:
@@ -368,16 +389,19 @@ class DiscordServer:
     # --- gateway
 
     async def dispatch(self, event: str, data: Json) -> None:
-        """Tell the bot, now or when it resumes."""
-        self._sequence += 1
-        self._log.append((self._sequence, event, json.loads(json.dumps(data))))
-        await self._send_event(*self._log[-1])
+        """Tell the shard that is concerned, now or when it resumes."""
+        guild = data["id"] if event.startswith("GUILD_") and "guild_id" not in data else data.get("guild_id")
+        told = {*self._sessions.values(), *self._sockets.values()}
+        for session in [session for session in told if session.serves(guild)]:
+            session.sequence += 1
+            session.log.append((session.sequence, event, json.loads(json.dumps(data))))
+            await self._send_event(session, *session.log[-1])
         self._changed.set()
 
-    async def _send_event(self, sequence: int, event: str, data: Json) -> None:
+    async def _send_event(self, session: _Session, sequence: int, event: str, data: Json) -> None:
         if event.startswith("MESSAGE_") and "content" in data:
             data = self._as_seen(data)
-        await self._to_all({"op": 0, "s": sequence, "t": event, "d": data})
+        await self._send({"op": 0, "s": sequence, "t": event, "d": data}, session)
 
     def _as_seen(self, message: Json) -> Json:
         """Without the content where the bot has not the right to it."""
@@ -391,7 +415,11 @@ class DiscordServer:
         return hidden
 
     async def _to_all(self, payload: Json) -> None:
-        for socket in list(self._sockets):
+        for session in list(self._sockets.values()):
+            await self._send(payload, session)
+
+    async def _send(self, payload: Json, session: _Session) -> None:
+        for socket in [socket for socket, its_session in self._sockets.items() if its_session is session]:
             with suppress(ConnectionError, RuntimeError):
                 await socket.send_str(json.dumps(payload))
 
@@ -434,29 +462,31 @@ class DiscordServer:
         elif self.fatal_close is not None:
             await socket.close(code=self.fatal_close)
         else:
-            self._session, self._sequence, self._intents = f"session-{self.identifies}", 1, data["intents"]
-            self._log.clear()
-            guilds = [{"id": guild, "unavailable": True} for guild in self.guilds]
-            ready = {"v": 10, "user": self.me, "session_id": self._session, "resume_gateway_url": self.gateway}
-            if "shard" in data:
-                ready["shard"] = data["shard"]
-            ready |= {"guilds": guilds, "application": {"id": self.application, "flags": 0}}
+            shard, shards = data.get("shard", (0, 1))
+            session, name, self._intents = _Session(shard, shards), f"session-{self.identifies}", data["intents"]
+            others = {key: old for key, old in self._sessions.items() if old.shards == shards and old.shard != shard}
+            self._sessions = others | {name: session}
+            guilds = [guild for guild in self.guilds if session.serves(guild)]
+            ready = {"v": 10, "user": self.me, "session_id": name, "resume_gateway_url": self.gateway}
+            ready |= {"guilds": [{"id": guild, "unavailable": True} for guild in guilds]}
+            ready |= {"application": {"id": self.application, "flags": 0}, "shard": [shard, shards]}
             await socket.send_str(json.dumps({"op": 0, "s": 1, "t": "READY", "d": ready}))
-            self._sockets[socket] = data
-            for guild in self.guilds.values():
-                await self.dispatch("GUILD_CREATE", guild)
+            self._sockets[socket] = session
+            for guild in guilds:
+                await self.dispatch("GUILD_CREATE", self.guilds[guild])
 
     async def _resume(self, socket: web.WebSocketResponse, data: Json) -> None:
-        if data["session_id"] != self._session:
+        session = self._sessions.get(data["session_id"])
+        if session is None:
             await socket.send_str('{"op": 9, "d": false}')
             return
         self.resumes += 1
-        self._sockets[socket] = data
-        for sequence, event, payload in list(self._log):
+        self._sockets[socket] = session
+        for sequence, event, payload in list(session.log):
             if sequence > data["seq"]:
-                await self._send_event(sequence, event, payload)
-        self._sequence += 1
-        await socket.send_str(json.dumps({"op": 0, "s": self._sequence, "t": "RESUMED", "d": {}}))
+                await self._send_event(session, sequence, event, payload)
+        session.sequence += 1
+        await socket.send_str(json.dumps({"op": 0, "s": session.sequence, "t": "RESUMED", "d": {}}))
 
     # --- REST
 
