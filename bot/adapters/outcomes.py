@@ -10,7 +10,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class MessageOutcome(Enum):
-    """What is done about a message. Except for the first three, nobody gets a reply."""
+    """The outcome of a message. Only the first three send a reply or act."""
 
     ACCEPTED = "accepted"  # it asks, or corrects what was asked
     REPLIED = "replied"  # with a hint, help, a refusal or the result of a command

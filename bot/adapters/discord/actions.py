@@ -45,7 +45,7 @@ class Actions(Protocol):
 
     @property
     def tasks(self) -> TaskDesk | None:
-        """The tasks, None where there are none."""
+        """The tasks; None if they are off."""
 
     async def document(self, path: str, section: str) -> Source:
         """Return a document of the index, or one section of it. Raises DocumentError."""

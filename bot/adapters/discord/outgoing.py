@@ -165,7 +165,7 @@ class Outbox:
         return [*places, InDirect(client, details["author"], self._heading(address))]
 
     def _heading(self, address: Address) -> str:
-        """Return what stands above an answer that goes to its asker directly: the question, unless that is quoted anyway."""
+        """Return the heading of an answer that goes to its asker directly: the question, unless the answer quotes it."""
         if not (asked := address.details.get("asked")):
             return ""
         missing = missing_permissions(self._connection.client.get_channel(int(address.chat)))
@@ -213,8 +213,8 @@ def _content(
 async def _send(places: Sequence[Place], content: Content, replaces: str | None, *, first: bool) -> str:
     """Send to the first place that takes a message, and return its id. Raises Undeliverable if none does, and QuestionGone.
 
-    A place that refuses the message for what it is gets a sentence about that. The channel above a thread takes what the thread
-    doesn't because it is closed.
+    A place that refuses the message for its content gets a sentence about that. The channel above a thread is used only if the
+    thread is closed.
     """
     reason = "there is no place left to write to"
     refusing: Place | None = None
