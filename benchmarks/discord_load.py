@@ -1,6 +1,6 @@
 """Discord under load and under faults: the whole program against a local Discord, killed and started again meanwhile.
 
-    python benchmarks/discord_load.py [--questions 2000] [--kills 5] [--rounds 5] [--sharded]
+    python benchmarks/discord_load.py [--questions 2000] [--kills 5] [--rounds 5] [--sharded] [--skip-deferrals]
 
 Prints the time from a command to its deferral while the engine is busy, the number of questions by their outcome, the number
 of parts that were sent again because they were in doubt, and the lag of the event loop; ends with status 1 where a question
@@ -202,8 +202,8 @@ async def deferrals(folder: Path, rounds: int, *, sharded: bool) -> tuple[list[f
     return sorted(waits[:while_starting]), sorted(waits[while_starting:]), program.lags
 
 
-async def faults(folder: Path, questions: int, kills: int, *, sharded: bool) -> tuple[Counter[str], int]:
-    """The number of questions by outcome under faults, and the number of parts that the last run sent again."""
+async def faults(folder: Path, questions: int, kills: int, *, sharded: bool) -> tuple[Crowd, int]:
+    """The outcomes of questions under faults, and the number of parts that the last run sent again."""
     async with a_crowd_and_a_bot(folder, "echo", sharded=sharded) as (server, crowd, program):
         kill_at = {questions * (n + 1) // (kills + 1) for n in range(kills)}
         for number in range(questions):
@@ -221,7 +221,13 @@ async def faults(folder: Path, questions: int, kills: int, *, sharded: bool) -> 
         with suppress(TimeoutError):  # what Discord had to refuse for the bot stays without an answer
             await crowd.settle(crowd.outcomes()[NOT_TAKEN], seconds=60)
         await asyncio.sleep(5)
-    return crowd.outcomes(), program.repeated
+    return crowd, program.repeated
+
+
+def shares(milliseconds: list[float]) -> Iterator[tuple[str, str]]:
+    """Rows about waits, given in order."""
+    for share in (0.5, 0.9, 0.99):
+        yield f"event to deferral, p{share * 100:g}", f"{milliseconds[int(share * (len(milliseconds) - 1))]:.0f} ms"
 
 
 def main() -> int:
@@ -230,19 +236,26 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5, help="of commands while the engine is busy")
     parser.add_argument("--sharded", action="store_true", help="connect in two shards")
+    parser.add_argument("--skip-deferrals", action="store_true", help="measure the faults only")
     options = parser.parse_args()
     questions, kills = options.questions, options.kills
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-        starting, waits, lags = asyncio.run(deferrals(Path(one), options.rounds, sharded=options.sharded))
-        outcomes, repeated = asyncio.run(faults(Path(two), questions, kills, sharded=options.sharded))
     table = Table("figure", "value", box=None, header_style="bold")
-    for share in (0.5, 0.9, 0.99):
-        table.add_row(f"event to deferral, p{share * 100:g}", f"{waits[int(share * (len(waits) - 1))]:.0f} ms")
-    table.add_row("event to deferral while the models are loaded, longest", f"{starting[-1]:.0f} ms")
-    table.add_row("loop lag, p99, while starting and after", ", ".join(f"{lag:.1f} ms" for lag in lags))
+    if not options.skip_deferrals:
+        with tempfile.TemporaryDirectory() as folder:
+            starting, waits, lags = asyncio.run(deferrals(Path(folder), options.rounds, sharded=options.sharded))
+        for figure, value in shares(waits):
+            table.add_row(figure, value)
+        table.add_row("event to deferral while the models are loaded, longest", f"{starting[-1]:.0f} ms")
+        table.add_row("loop lag, p99, while starting and after", ", ".join(f"{lag:.1f} ms" for lag in lags))
+    with tempfile.TemporaryDirectory() as folder:
+        crowd, repeated = asyncio.run(faults(Path(folder), questions, kills, sharded=options.sharded))
+    outcomes = crowd.outcomes()
     for name, count in outcomes.items():
         table.add_row(f"{questions} questions, {kills} kills: {name}", str(count))
     table.add_row("parts sent again after the last start, in doubt", str(repeated))
+    for way, identity, outcome in crowd.each():
+        if outcome in ("lost", "twice"):
+            table.add_row(outcome, f"{way} {identity}")
     Console().print(table)
     return 1 if outcomes["lost"] or outcomes["twice"] else 0
 
