@@ -254,11 +254,6 @@ class Asked:
     restarted: bool = False  # a placeholder that was on its way may stand beside the answer
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether the sending of an answer may have been cut off; Discord drops a repeated one."""
-        return self.restarted and isinstance(self.where, Chat)
-
-    @property
     def text(self) -> str:
         return f"q{self.number}v{self.version}"
 
@@ -517,7 +512,7 @@ class Sequence:
             return  # Discord has told the person that no bot was there
         shared = [text for text in said if text.startswith("> ann")]  # by the button; others quote no name
         answers = [text for text in said if "re: " in text and text not in shared]
-        if asked.in_doubt:  # it may stand above the one that says that it was sent again, which was edited since
+        if any(_MARKED in text for text in answers):  # an earlier form may stand above the one that says so
             answers = [text for text in answers if asked.text in text] or answers
         clean = [text for text in answers if _MARKED not in text]
         if (drafts := [text for text in said if "draft: " in text]) and not asked.restarted:
