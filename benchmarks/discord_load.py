@@ -1,11 +1,13 @@
 """Discord under load and under faults: the whole program against a local Discord, killed and started again meanwhile.
 
-    python benchmarks/discord_load.py [--questions 2000] [--kills 5] [--rounds 5] [--sharded]
+    python benchmarks/discord_load.py [--questions 2000] [--kills 5] [--rounds 5] [--sharded] [--bots 2]
+        [--skip-deferrals]
 
 Prints the time from a command to its deferral while the engine is busy, the number of questions by their outcome, the number
 of parts that were sent again because they were in doubt, and the lag of the event loop; ends with status 1 where a question
-was lost or answered twice. The deferrals are measured with the
-real engine. The faults are measured with an engine that repeats the question, because they concern its way and not its answer.
+was lost, answered twice or, with two bots in the channels, answered by the one that was not asked. The deferrals are measured
+with the real engine. The faults are measured with an engine that repeats the question, because they concern its way and not its
+answer.
 """
 
 import argparse
@@ -36,14 +38,18 @@ BUSY = 64  # questions that keep the engine busy while deferrals are measured
 AT_ONCE = 120  # questions without an answer at any time
 REPEATED = "sent again"
 NOT_TAKEN = "not taken: Discord says so"
+BY_THE_OTHER = "answered by the other bot"
+OTHER_TOKEN = "another.token.for-tests"  # noqa: S105
+_BAD = ("lost", "twice", BY_THE_OTHER)
 _NUMBER = re.compile(r"no\. (\d+)x")
 
 
 class Program:
     """The bot as a process, which can be killed and started again."""
 
-    def __init__(self, server: DiscordServer, folder: Path, engine: str, *, sharded: bool) -> None:
+    def __init__(self, server: DiscordServer, folder: Path, engine: str, *, sharded: bool, token: str = TOKEN) -> None:
         self._server = server
+        self._token = token
         self._engine = engine
         self._folder = folder
         self._sharded = sharded
@@ -61,7 +67,7 @@ class Program:
                 env=os.environ
                 | {
                     "PYTHONPATH": str(ROOT),
-                    "DISCORD_TOKEN": TOKEN,
+                    "DISCORD_TOKEN": self._token,
                     "BOT_KNOWLEDGE__FOLDER": str(ROOT / "knowledge" if self._engine == "real" else self._folder),
                     "BOT_LIMITS__CHAT_QUESTIONS": "0",
                     "BOT_DISCORD__SHARDED": str(self._sharded),
@@ -69,13 +75,16 @@ class Program:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=log,
             )
-        await self._server.until(lambda: self._server._sockets, seconds=120)
+        await self._server.until(self._connected, seconds=120)
 
     async def kill(self) -> None:
         assert self._process
         self._process.send_signal(signal.SIGKILL)
         await self._process.wait()
-        await self._server.until(lambda: not self._server._sockets)
+        await self._server.until(lambda: not self._connected())
+
+    def _connected(self) -> bool:
+        return any(session.me is self._server.bots[self._token] for session in self._server._sockets.values())
 
     async def stop(self) -> None:
         assert self._process
@@ -92,9 +101,12 @@ class Program:
 class Crowd:
     """Members that ask, and the outcome for each of them."""
 
-    def __init__(self, server: DiscordServer) -> None:
+    def __init__(self, server: DiscordServer, *, bots: int = 1) -> None:
+        """`bots`: with 2, every second mention is one of another bot in the channels."""
         self._server = server
         guild = server.guild()
+        self._other = server.another_bot(OTHER_TOKEN) if bots > 1 else None
+        self._to_other: set[str] = set()  # the messages that mention the other bot
         self._channels = [server.channel(guild, f"channel-{n}") for n in range(CHANNELS)]
         self._chance = random.Random(7)  # noqa: S311
         self.messages: list[Json] = []
@@ -112,6 +124,10 @@ class Crowd:
             self.commands.append((text, await self._server.slash(channel, user, "ask", options, twice=twice)))
         elif self._chance.random() < 0.2:
             self.messages.append(await self._server.say(self._server.direct(user), text, user, twice=twice))
+        elif self._other and number % 2:
+            text, mentions = f"<@{self._other['id']}> {text}", (self._other,)
+            self.messages.append(await self._server.say(channel, text, user, mentions=mentions, twice=twice))
+            self._to_other.add(self.messages[-1]["id"])
         else:
             self.messages.append(await self._server.say(channel, f"@bot {text}", user, twice=twice))
 
@@ -134,7 +150,12 @@ class Crowd:
     def each(self) -> Iterator[tuple[str, str, str]]:
         """(way of asking, id of the message or the command, outcome) of each question."""
         said = [message for messages in self._server.messages.values() for message in messages]
-        said = [message for message in said if message["author"]["id"] == self._server.me["id"]]
+        bots = {bot["id"] for bot in self._server.bots.values()}
+        said = [message for message in said if message["author"]["id"] in bots]
+        by_bots = Counter(
+            (str((message.get("message_reference") or {}).get("message_id")), message["author"]["id"])
+            for message in said
+        )
         seen = Counter(str((message.get("message_reference") or {}).get("message_id")) for message in said)
         marked = Counter(
             str((message.get("message_reference") or {}).get("message_id"))
@@ -145,6 +166,9 @@ class Crowd:
         for message in self.messages:
             count, repeated = seen[message["id"]], marked[message["id"]]
             outcome = "lost" if not count else "twice" if count - repeated > 1 else "answered or refused"
+            asked = self._other if message["id"] in self._to_other and self._other else self._server.me
+            if count > by_bots[message["id"], asked["id"]]:
+                outcome = BY_THE_OTHER
             place = self._server.channels[message["channel_id"]]
             yield "mention" if place.get("guild_id") else "direct message", message["id"], outcome
         for text, command in self.commands:
@@ -172,16 +196,22 @@ class Crowd:
 
 @asynccontextmanager
 async def a_crowd_and_a_bot(
-    folder: Path, engine: str, *, sharded: bool
+    folder: Path, engine: str, *, sharded: bool, bots: int = 1
 ) -> AsyncIterator[tuple[DiscordServer, Crowd, Program]]:
     async with DiscordServer.running() as server:
         server.strict = False
-        crowd, program = Crowd(server), Program(server, folder, engine, sharded=sharded)
-        await program.start()
+        crowd, program = Crowd(server, bots=bots), Program(server, folder, engine, sharded=sharded)
+        programs = [program]
+        if bots > 1:
+            (folder / "other").mkdir()
+            programs.append(Program(server, folder / "other", engine, sharded=sharded, token=OTHER_TOKEN))
+        for one in programs:
+            await one.start()
         try:
             yield server, crowd, program
         finally:
-            await program.stop()
+            for one in programs:
+                await one.stop()
 
 
 async def deferrals(folder: Path, rounds: int, *, sharded: bool) -> tuple[list[float], list[float], list[float]]:
@@ -202,9 +232,9 @@ async def deferrals(folder: Path, rounds: int, *, sharded: bool) -> tuple[list[f
     return sorted(waits[:while_starting]), sorted(waits[while_starting:]), program.lags
 
 
-async def faults(folder: Path, questions: int, kills: int, *, sharded: bool) -> tuple[Counter[str], int]:
-    """The number of questions by outcome under faults, and the number of parts that the last run sent again."""
-    async with a_crowd_and_a_bot(folder, "echo", sharded=sharded) as (server, crowd, program):
+async def faults(folder: Path, questions: int, kills: int, *, sharded: bool, bots: int) -> tuple[Crowd, int]:
+    """The outcomes of questions under faults, and the number of parts that the last run sent again."""
+    async with a_crowd_and_a_bot(folder, "echo", sharded=sharded, bots=bots) as (server, crowd, program):
         kill_at = {questions * (n + 1) // (kills + 1) for n in range(kills)}
         for number in range(questions):
             if number % 25 == 0:
@@ -221,7 +251,13 @@ async def faults(folder: Path, questions: int, kills: int, *, sharded: bool) -> 
         with suppress(TimeoutError):  # what Discord had to refuse for the bot stays without an answer
             await crowd.settle(crowd.outcomes()[NOT_TAKEN], seconds=60)
         await asyncio.sleep(5)
-    return crowd.outcomes(), program.repeated
+    return crowd, program.repeated
+
+
+def shares(milliseconds: list[float]) -> Iterator[tuple[str, str]]:
+    """Rows about waits, given in order."""
+    for share in (0.5, 0.9, 0.99):
+        yield f"event to deferral, p{share * 100:g}", f"{milliseconds[int(share * (len(milliseconds) - 1))]:.0f} ms"
 
 
 def main() -> int:
@@ -230,21 +266,31 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5, help="of commands while the engine is busy")
     parser.add_argument("--sharded", action="store_true", help="connect in two shards")
+    parser.add_argument("--bots", type=int, choices=(1, 2), default=1, help="in the channels; one of them is killed")
+    parser.add_argument("--skip-deferrals", action="store_true", help="measure the faults only")
     options = parser.parse_args()
     questions, kills = options.questions, options.kills
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-        starting, waits, lags = asyncio.run(deferrals(Path(one), options.rounds, sharded=options.sharded))
-        outcomes, repeated = asyncio.run(faults(Path(two), questions, kills, sharded=options.sharded))
     table = Table("figure", "value", box=None, header_style="bold")
-    for share in (0.5, 0.9, 0.99):
-        table.add_row(f"event to deferral, p{share * 100:g}", f"{waits[int(share * (len(waits) - 1))]:.0f} ms")
-    table.add_row("event to deferral while the models are loaded, longest", f"{starting[-1]:.0f} ms")
-    table.add_row("loop lag, p99, while starting and after", ", ".join(f"{lag:.1f} ms" for lag in lags))
+    if not options.skip_deferrals:
+        with tempfile.TemporaryDirectory() as folder:
+            starting, waits, lags = asyncio.run(deferrals(Path(folder), options.rounds, sharded=options.sharded))
+        for figure, value in shares(waits):
+            table.add_row(figure, value)
+        table.add_row("event to deferral while the models are loaded, longest", f"{starting[-1]:.0f} ms")
+        table.add_row("loop lag, p99, while starting and after", ", ".join(f"{lag:.1f} ms" for lag in lags))
+    with tempfile.TemporaryDirectory() as folder:
+        crowd, repeated = asyncio.run(
+            faults(Path(folder), questions, kills, sharded=options.sharded, bots=options.bots)
+        )
+    outcomes = crowd.outcomes()
     for name, count in outcomes.items():
         table.add_row(f"{questions} questions, {kills} kills: {name}", str(count))
     table.add_row("parts sent again after the last start, in doubt", str(repeated))
+    for way, identity, outcome in crowd.each():
+        if outcome in _BAD:
+            table.add_row(outcome, f"{way} {identity}")
     Console().print(table)
-    return 1 if outcomes["lost"] or outcomes["twice"] else 0
+    return 1 if any(outcomes[outcome] for outcome in _BAD) else 0
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,21 +30,31 @@ _SHARE = 25  # sequences of one bot
 
 
 def run_share(seeds: range) -> list[str]:
-    """Run one sequence for each seed against one bot. Returns a line for each that ends badly."""
+    """Run one sequence for each seed. Returns a line for each that ends badly."""
     configure_logging(LogSettings(level="error"), quiet=True)
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_run_share(seeds, Path(folder)))
+    lines, left = [], deque(seeds)
+    while left:  # a sequence that breaks off takes its bot along
+        sequences: list[Sequence] = []
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                asyncio.run(_run_with_one_bot(left, Path(folder), sequences, lines))
+        except Exception as error:
+            lines.append(_line(sequences[-1:], f"broken off by {error!r}"))
+    return lines
 
 
-async def _run_share(seeds: range, folder: Path) -> list[str]:
-    lines = []
+async def _run_with_one_bot(left: deque[int], folder: Path, sequences: list[Sequence], lines: list[str]) -> None:
     numbers = itertools.count(1)
     async with House.running(folder) as house:
-        for seed in seeds:
-            sequence = Sequence(house, seed, numbers)
-            if wrong := await sequence.run():
-                lines.append(f"seed {seed}: {'; '.join(wrong)} after {', '.join(sequence.done)}")
-    return lines
+        while left:
+            sequences.append(Sequence(house, left.popleft(), numbers))
+            if wrong := await sequences[-1].run():
+                lines.append(_line(sequences[-1:], "; ".join(wrong)))
+
+
+def _line(sequences: list[Sequence], wrong: str) -> str:
+    """What is wrong, and the sequence after which it is, if one has begun."""
+    return "".join(f"seed {one.seed}: {wrong} after {', '.join(one.done)}" for one in sequences) or wrong
 
 
 def _shares(first: int, count: int) -> Iterator[range]:

@@ -42,7 +42,7 @@ def safe(text: str) -> str:
 
 
 def progress_text(update: Update) -> str:
-    """How far a question is, for somebody who watches."""
+    """Return the progress of a question as text."""
     return _STAGES[update.stage].format(text=safe(update.text)).rstrip()
 
 
@@ -114,7 +114,7 @@ def utf16_length(text: str) -> int:
 def split_markdown(text: str, limit: int) -> list[str]:
     """Cut a text into parts of at most `limit` UTF-16 units (at least 32). No part is blank.
 
-    Cuts fall between paragraphs, lists and code blocks, but not behind a short announcement of what follows. One of these
+    Cuts fall between paragraphs, lists and code blocks, but not behind a short lead-in. One of these
     that is too long by itself is cut between its lines, or between words, and never within a grapheme. A code block that is
     cut is closed with its fence and opened again.
     """
@@ -135,7 +135,7 @@ def split_markdown(text: str, limit: int) -> list[str]:
 
 
 def announces(text: str) -> bool:
-    """Whether a text ends with the announcement of what follows."""
+    """Whether a text ends with a short lead-in, such as "These are:"."""
     return text.rstrip(" *_`").endswith(":")
 
 

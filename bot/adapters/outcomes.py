@@ -10,11 +10,11 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class MessageOutcome(Enum):
-    """What is done about a message. Except for the first three, nobody gets a reply."""
+    """The outcome of a message. Only the first three send a reply or act."""
 
     ACCEPTED = "accepted"  # it asks, or corrects what was asked
     REPLIED = "replied"  # with a hint, help, a refusal or the result of a command
-    CARRIED_OUT = "carried_out"  # a command that needs no reply
+    CARRIED_OUT = "carried_out"  # a command that needs no reply, or the move of a group
     PERSON_LIMITED = "person_limited"  # its author has had many replies lately
     CHAT_LIMITED = "chat_limited"  # its chat has
     NOT_ADDRESSED = "not_addressed"  # people talk to each other

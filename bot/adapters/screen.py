@@ -72,5 +72,5 @@ def _piece(piece: Piece) -> RenderableType:
 
 
 def json_line(data: object) -> str:
-    """Data as JSON in one line, where what is unsafe to print is escaped; it is the same to who parses it."""
+    """Return data as JSON in one line. Characters that are unsafe to print are escaped, which changes no parsed value."""
     return UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(data, ensure_ascii=False))

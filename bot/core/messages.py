@@ -284,9 +284,9 @@ class Policy(StrEnum):
 class Sending:
     """How to send a part of an answer.
 
-    `repeated`: an earlier try was cut off without an acknowledgement, so the part may have arrived; mark it as repeated.
-    `replaces`: the platform's id of a message to edit instead, a placeholder or an earlier version of this part. If that
-    message is gone, send a new one. Editing twice does no harm, so `repeated` is False then.
+    `repeated`: an earlier try was cut off without an acknowledgement, so the part, or an earlier version of it, may stand in
+    another message; mark it as repeated. `replaces`: the platform's id of a message to edit instead, a placeholder or an
+    earlier version of this part. If that message is gone, send a new one.
     """
 
     repeated: bool = False

@@ -27,7 +27,7 @@ from bot.knowledge.loaders import LOADERS
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.base import Declined, Feedback, FileReport, Forgotten, Journal, KnowledgeStore, Wanted
 
-# Declined questions that are looked through for gaps: the latest show what is missing now.
+# The latest declined questions, which are searched for gaps.
 _MOST_DECLINED = 1000
 # Characters that a file name may not have: some file system forbids them, or they control a display.
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]')
@@ -44,7 +44,7 @@ class Status:
     passages: int
     problems: int  # files that can't be read, or with a warning
     encoder: str | None
-    generator: str  # the model that phrases answers, with its problem if it has one; empty where there is none
+    generator: str  # the model that phrases answers, with its problem if it has one; empty if none is set
     platforms: Mapping[
         str, str
     ]  # the state of each: running, restarting, stopped and why; empty where no daemon runs here
@@ -114,7 +114,7 @@ class Administration:
             return await self.indexer.index_folder(self.settings.knowledge.folder, progress)
 
     async def require_addable(self, path: str, size: int) -> None:
-        """Raise DocumentError if a file with this path and size (bytes) can't be added, whatever is in it."""
+        """Raise DocumentError if a file with this path and size (bytes) can't be added, independently of its content."""
         limit = self.settings.administration.document_bytes
         if size > limit:
             raise DocumentError(f"{path}: larger than {limit} bytes (administration.document_bytes)")
@@ -229,7 +229,7 @@ class Administration:
         return await self.journal.answers.feedback(limit)
 
     async def forget(self, platform: str, author: str) -> Forgotten:
-        """Erase what an author has asked on a platform, their turns and their feedback."""
+        """Erase the questions, turns and feedback of an author on a platform."""
         keeper = self.dispatcher.admission.forget if self.dispatcher else self.journal.erasure.forget_author
         return await keeper(platform, author)
 

@@ -35,7 +35,7 @@ class Admission:
         ready: asyncio.Event | None,
         counts: Counter[str],
     ) -> None:
-        """`limits`: None where one person asks, who is not limited. `ready`: set once questions are answered; None: always."""
+        """`limits`: None for no limits. `ready`: set once questions are answered; None: always."""
         self._journal = journal
         self._queue = queue
         self._settings = settings
@@ -86,7 +86,7 @@ class Admission:
 
     async def revise(self, question: Question) -> bool:
         """Answer an edited question again, in place of the answer to the one with the same address. What was sent for that one
-        is edited. False: there is nothing to revise, for the text is the same or the question isn't kept (any more).
+        is edited. Returns False if the text is the same, or if the question isn't kept (any more).
 
         Raises what `accept` raises; the old answer stands then.
         """
@@ -115,7 +115,7 @@ class Admission:
         return messages
 
     async def stop(self, address: Address) -> bool:
-        """Stop the work on a question; its answer says so. False: there is nothing to stop (any more)."""
+        """Stop the work on a question; its answer says so. Returns False if the question is not in work (any more)."""
         work = self._queue.find(address)
         if work is None or work.reason is not None or work.answered:
             return False
@@ -123,7 +123,7 @@ class Admission:
         return True
 
     async def forget(self, platform: str, author: str) -> Forgotten:
-        """Erase what an author has asked on a platform, with turns and feedback, and drop answers that are still to come."""
+        """Erase the questions of an author on a platform, with turns and feedback, and drop answers that are still to come."""
         forgotten = await self._journal.erasure.forget_author(platform, author)
         if theirs := self._queue.find_author(platform, author):
             await asyncio.gather(*(work.dropped() for work in theirs))
@@ -155,8 +155,8 @@ class Admission:
     def _is_too_much(self, question: Question) -> bool:
         """Whether the capacity is used up for a question, or it could not be answered in time.
 
-        Nobody may have more questions waiting than there is capacity left: one author or chat takes half of it at most, two a
-        third each, and a newcomer always finds some.
+        Nobody may have more questions waiting than the capacity that is left: one author or chat takes half of it at most, two
+        a third each, and a newcomer always finds some.
         """
         left = self._settings.capacity - self.waiting
         if left <= 0:

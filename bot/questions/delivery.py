@@ -109,11 +109,11 @@ class _JournalledDelivery:
         if known is not None and known.message is not None and known.current:
             return known.message
         replaces = known.message if known is not None else None
-        repeated = known is not None and replaces is None
-        self._counts["repeated"] += repeated
-        metrics.REPEATED.inc(repeated)
+        in_doubt = known is not None and replaces is None
+        self._counts["repeated"] += in_doubt
+        metrics.REPEATED.inc(in_doubt)
         try:
-            message = await send(Sending(repeated, replaces))
+            message = await send(Sending(known is not None and known.repeated, replaces))
         except NotSent:
             if known is None:
                 await self._parts.part_unsent(self._entry, part)

@@ -1,7 +1,7 @@
 """The way of a question between adapter and engine: admission -> queue -> engine -> delivery.
 
-Every accepted question is in the journal until its answer is delivered, so that `resume` takes up again what a crash or a stop
-has left undone.
+Every accepted question is in the journal until its answer is delivered, so that `resume` takes up the questions that a crash or
+a stop has left unanswered.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class Dispatcher:
         keep: Collection[Outcome] = frozenset(Outcome),
         ready: asyncio.Event | None = None,
     ) -> None:
-        """`limits`: None where one person asks, who is not limited. `keep`: with which outcome question and answer are kept
+        """`limits`: None for no limits. `keep`: with which outcome question and answer are kept
         once delivered, for edits, buttons and the list of gaps. `ready`: until it is set the engine is not asked, and no
         deadline begins."""
         self.counts: Counter[str] = Counter()

@@ -32,7 +32,7 @@ class Entries:
         raise DocumentError("There is no such entry any more: it was published or discarded.")
 
     async def write(self, question: str, answer: str, entry: int | None = None) -> int:
-        """Keep a new entry, or the new texts of one that is there. Returns its id. Raises DocumentError."""
+        """Keep a new entry, or new texts of a known one. Returns its id. Raises DocumentError."""
         question, answer = _checked(question, answer)
         if entry is None:
             return await self._store.add(question, answer)

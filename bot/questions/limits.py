@@ -2,8 +2,8 @@
 
 A question counts by the time at which it was asked, so that those of a day on which the bot was away are not too many at
 once. The counts are in memory, so a restart begins anew. Times are those of the monotonic clock: a clock that is set back would
-lock people out until it has caught up. Authors without an id are not limited here: callers by HTTP who name no user, whom their
-address limits.
+lock people out until it has caught up. Authors without an id are not limited here: they are callers by HTTP without a user
+name, who are limited by address.
 """
 
 import time

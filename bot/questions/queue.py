@@ -68,7 +68,7 @@ class QuestionQueue:
         self._put_off: set[asyncio.Task[None]] = set()
         self._open = True
 
-    # --- what admission asks
+    # --- for admission
 
     @property
     def unfinished(self) -> int:

@@ -27,7 +27,7 @@ _NEW_SHARE = 0.05
 @dataclass(order=True, slots=True)
 class _Waiting:
     tag: float
-    number: int  # who came first goes first among equals
+    number: int  # the order of equal tags
     granted: asyncio.Future[None] = field(compare=False)
     moved: Callable[[int], None] = field(compare=False)
     shown: int = field(compare=False, default=0)  # the place that `moved` was called with last
@@ -41,8 +41,8 @@ class FairScheduler:
         self._parallel = self._free = parallel
         self._extra = extra  # those that are free
         self._line: list[_Waiting] = []  # in order
-        self._now = 0.0  # what is due now
-        self._due: dict[Hashable, float] = {}  # when the next question of a flow is due
+        self._now = 0.0  # the virtual time
+        self._due: dict[Hashable, float] = {}  # the virtual time at which the next question of a flow is due
         self._count = 0
         self._last_turn = time.monotonic()
         self._pace = 0.0  # seconds between two turns while there is a line; 0 before there was one

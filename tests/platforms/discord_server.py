@@ -36,6 +36,7 @@ class Request:
     body: Any
     at: float
     status: int = 0
+    me: Json = field(default_factory=dict)  # the bot that calls; empty where a token of an interaction stands for it
     files: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -69,6 +70,21 @@ class Interaction:
 
 async def _at_once(_call: str) -> None:
     """Holds back no call."""
+
+
+@dataclass(eq=False)
+class _Session:
+    """A session of one shard of a bot, with the numbered events that it gets again when it resumes."""
+
+    me: Json
+    shard: int
+    shards: int
+    sequence: int = 1
+    log: list[tuple[int, str, Json]] = field(default_factory=list)
+
+    def serves(self, guild: str | None) -> bool:
+        """Whether this is the shard of a server. The first shard has everything that is in none."""
+        return (int(guild) >> 22) % self.shards == self.shard if guild else self.shard == 0
 
 
 class Fault(Exception):
@@ -114,15 +130,14 @@ class DiscordServer:
         self.files: dict[str, bytes] = {}
         self.owner = self._user("owner")
         self.me = {**self._user("bot"), "bot": True}
+        self.bots = {TOKEN: self.me}  # by token
         self.application = self._id()
         self._nonces: dict[tuple[str, str], Json] = {}
         self._sent_times: dict[str, deque[float]] = defaultdict(deque)
         self._changed = asyncio.Event()
-        self._sockets: dict[web.WebSocketResponse, Json] = {}
-        self._session = ""
-        self._intents = 0
-        self._sequence = 0
-        self._log: list[tuple[int, str, Json]] = []
+        self._sockets: dict[web.WebSocketResponse, _Session] = {}
+        self._sessions: dict[str, _Session] = {}  # that can be resumed, by id: the latest of each shard
+        self._intents: dict[str, int] = {}  # by bot
         self._port = 0
 
     # --- running
@@ -165,8 +180,9 @@ class DiscordServer:
                     await asyncio.wait_for(self._changed.wait(), 0.05)
             return result
 
-    async def connected(self) -> None:
-        await self.until(lambda: self._sockets)
+    async def connected(self, shards: int = 1) -> None:
+        """Wait until so many shards are connected."""
+        await self.until(lambda: len(self._sockets) >= shards)
 
     # --- what exists
 
@@ -190,6 +206,14 @@ class DiscordServer:
         guild["channels"].append(channel)
         self.channels[channel["id"]] = channel
         return str(channel["id"])
+
+    def another_bot(self, token: str) -> Json:
+        """A second bot, which is a member of the servers that there are. It has no commands and no direct conversations."""
+        bot = self.user("another", bot=True)
+        self.bots[token] = bot
+        for guild in self.guilds.values():
+            guild["members"].append(guild["members"][0] | {"user": bot, "roles": []})
+        return bot
 
     def deny(self, channel: str, permissions: int) -> None:
         """Take permissions away from everybody in a channel."""
@@ -332,9 +356,9 @@ class DiscordServer:
         `resumable`: whether the session can be resumed.
         """
         if not resumable:
-            self._session = ""
-        for socket, identity in list(self._sockets.items()):
-            if shard is not None and identity.get("shard", [0])[0] != shard:
+            self.forget_sessions()
+        for socket, session in list(self._sockets.items()):
+            if shard is not None and session.shard != shard:
                 continue
             del self._sockets[socket]
             if code is not None:
@@ -345,9 +369,17 @@ class DiscordServer:
     async def ask_to_reconnect(self) -> None:
         await self._to_all({"op": 7, "d": None})
 
+    def forget_sessions(self) -> None:
+        """No session can be resumed any more."""
+        self._sessions.clear()
+
+    def forget_nonces(self) -> None:
+        """Let messages be sent again with a nonce of before, as Discord does after some minutes."""
+        self._nonces.clear()
+
     async def invalidate(self, *, resumable: bool) -> None:
         if not resumable:
-            self._session = ""
+            self.forget_sessions()
         await self._to_all({"op": 9, "d": resumable})
 
     async def change_roles(self, guild: Json, roles: list[str]) -> None:
@@ -368,30 +400,41 @@ class DiscordServer:
     # --- gateway
 
     async def dispatch(self, event: str, data: Json) -> None:
-        """Tell the bot, now or when it resumes."""
-        self._sequence += 1
-        self._log.append((self._sequence, event, json.loads(json.dumps(data))))
-        await self._send_event(*self._log[-1])
+        """Tell the shard that is concerned, now or when it resumes."""
+        guild = data["id"] if event.startswith("GUILD_") and "guild_id" not in data else data.get("guild_id")
+        told = {*self._sessions.values(), *self._sockets.values()}
+        if event == "INTERACTION_CREATE" or guild is None:
+            told = {session for session in told if session.me is self.me}
+        for session in [session for session in told if session.serves(guild)]:
+            session.sequence += 1
+            session.log.append((session.sequence, event, json.loads(json.dumps(data))))
+            await self._send_event(session, *session.log[-1])
         self._changed.set()
 
-    async def _send_event(self, sequence: int, event: str, data: Json) -> None:
+    async def _send_event(self, session: _Session, sequence: int, event: str, data: Json) -> None:
         if event.startswith("MESSAGE_") and "content" in data:
-            data = self._as_seen(data)
-        await self._to_all({"op": 0, "s": sequence, "t": event, "d": data})
+            data = self._as_seen(data, session.me)
+        if event.startswith("THREAD_") and data.get("owner_id") != session.me["id"]:
+            data = {name: value for name, value in data.items() if name != "member"}
+        await self._send({"op": 0, "s": sequence, "t": event, "d": data}, session)
 
-    def _as_seen(self, message: Json) -> Json:
-        """Without the content where the bot has not the right to it."""
-        mine = message["author"]["id"] == self.me["id"]
-        mentioned = any(user["id"] == self.me["id"] for user in message["mentions"])
-        if self._intents & _MESSAGE_CONTENT or mine or mentioned or "guild_id" not in message:
+    def _as_seen(self, message: Json, me: Json) -> Json:
+        """Without the content where a bot has not the right to it."""
+        mine = message["author"]["id"] == me["id"]
+        mentioned = any(user["id"] == me["id"] for user in message["mentions"])
+        if self._intents.get(me["id"], 0) & _MESSAGE_CONTENT or mine or mentioned or "guild_id" not in message:
             return message
         hidden = message | {"content": "", "embeds": [], "attachments": [], "components": []}
         if hidden.get("referenced_message"):
-            hidden["referenced_message"] = self._as_seen(hidden["referenced_message"])
+            hidden["referenced_message"] = self._as_seen(hidden["referenced_message"], me)
         return hidden
 
     async def _to_all(self, payload: Json) -> None:
-        for socket in list(self._sockets):
+        for session in list(self._sockets.values()):
+            await self._send(payload, session)
+
+    async def _send(self, payload: Json, session: _Session) -> None:
+        for socket in [socket for socket, its_session in self._sockets.items() if its_session is session]:
             with suppress(ConnectionError, RuntimeError):
                 await socket.send_str(json.dumps(payload))
 
@@ -427,36 +470,47 @@ class DiscordServer:
 
     async def _identify(self, socket: web.WebSocketResponse, data: Json) -> None:
         self.identifies += 1
-        if data["token"] != TOKEN:
+        if data["token"] not in self.bots:
             await socket.close(code=4004)
         elif data["intents"] & _MESSAGE_CONTENT and not self.content_allowed:
             await socket.close(code=4014)
         elif self.fatal_close is not None:
             await socket.close(code=self.fatal_close)
         else:
-            self._session, self._sequence, self._intents = f"session-{self.identifies}", 1, data["intents"]
-            self._log.clear()
-            guilds = [{"id": guild, "unavailable": True} for guild in self.guilds]
-            ready = {"v": 10, "user": self.me, "session_id": self._session, "resume_gateway_url": self.gateway}
-            if "shard" in data:
-                ready["shard"] = data["shard"]
-            ready |= {"guilds": guilds, "application": {"id": self.application, "flags": 0}}
+            shard, shards = data.get("shard", (0, 1))
+            me = self.bots[data["token"]]
+            session, name, self._intents[me["id"]] = (
+                _Session(me, shard, shards),
+                f"session-{self.identifies}",
+                data["intents"],
+            )
+            of_others = {
+                key: old
+                for key, old in self._sessions.items()
+                if old.me is not me or (old.shards == shards and old.shard != shard)
+            }
+            self._sessions = of_others | {name: session}
+            guilds = [guild for guild in self.guilds if session.serves(guild)]
+            ready = {"v": 10, "user": me, "session_id": name, "resume_gateway_url": self.gateway}
+            ready |= {"guilds": [{"id": guild, "unavailable": True} for guild in guilds]}
+            ready |= {"application": {"id": self.application, "flags": 0}, "shard": [shard, shards]}
             await socket.send_str(json.dumps({"op": 0, "s": 1, "t": "READY", "d": ready}))
-            self._sockets[socket] = data
-            for guild in self.guilds.values():
-                await self.dispatch("GUILD_CREATE", guild)
+            self._sockets[socket] = session
+            for guild in guilds:
+                await self.dispatch("GUILD_CREATE", self.guilds[guild])
 
     async def _resume(self, socket: web.WebSocketResponse, data: Json) -> None:
-        if data["session_id"] != self._session:
+        session = self._sessions.get(data["session_id"])
+        if session is None:
             await socket.send_str('{"op": 9, "d": false}')
             return
         self.resumes += 1
-        self._sockets[socket] = data
-        for sequence, event, payload in list(self._log):
+        self._sockets[socket] = session
+        for sequence, event, payload in list(session.log):
             if sequence > data["seq"]:
-                await self._send_event(sequence, event, payload)
-        self._sequence += 1
-        await socket.send_str(json.dumps({"op": 0, "s": self._sequence, "t": "RESUMED", "d": {}}))
+                await self._send_event(session, sequence, event, payload)
+        session.sequence += 1
+        await socket.send_str(json.dumps({"op": 0, "s": session.sequence, "t": "RESUMED", "d": {}}))
 
     # --- REST
 
@@ -500,7 +554,8 @@ class DiscordServer:
 
     async def _check(self, call: Request, request: web.Request) -> None:
         by_token = call.path.startswith(("/interactions/", "/webhooks/"))
-        if not by_token and request.headers.get("Authorization") != f"Bot {TOKEN}":
+        call.me = self.bots.get(request.headers.get("Authorization", "").removeprefix("Bot "), {})
+        if not by_token and not call.me:
             raise Fault(401)
         spec = discord_spec() if self.strict else None
         if spec is not None:
@@ -522,7 +577,7 @@ class DiscordServer:
         """The result of a call, None for 204."""
         match (call.method, *call.path.strip("/").split("/")):
             case ("GET", "users", "@me"):
-                return self.me
+                return call.me
             case ("GET", "oauth2", "applications", "@me"):
                 return self._application()
             case ("GET", "users", "@me", "guilds"):
@@ -554,9 +609,9 @@ class DiscordServer:
             case ("POST", "channels", channel, "messages"):
                 return await self._post_message(channel, call)
             case ("GET", "channels", channel, "messages"):
-                return self._history(channel, request)
+                return self._history(channel, request, call.me)
             case ("GET", "channels", channel, "messages", message):
-                return self._as_seen(self._found(channel, message))
+                return self._as_seen(self._found(channel, message), call.me)
             case ("PATCH", "channels", channel, "messages", message):
                 return await self._edit_message(self._found(channel, message), call)
             case ("DELETE", "channels", channel, "messages", message):
@@ -577,7 +632,7 @@ class DiscordServer:
                 self._found(channel, message)
                 if message in self.channels:
                     raise Fault(400, 160004)
-                return await self._open_thread(channel, message, call.body["name"], self.me["id"])
+                return await self._open_thread(channel, message, call.body["name"], call.me["id"])
             case ("POST", "interactions", interaction, token, "callback"):
                 return await self._respond(interaction, token, call)
             case ("POST", "webhooks", _, token):
@@ -645,10 +700,10 @@ class DiscordServer:
             raise Fault(403, 50013)
         self._limited(channel)
         body = call.body
-        key = (channel, str(body.get("nonce")))
+        key = (channel, f"{call.me['id']} {body.get('nonce')}")
         if body.get("enforce_nonce") and key in self._nonces:
             return self._nonces[key]
-        message = self._message(channel, self.me, body.get("content") or "")
+        message = self._message(channel, call.me, body.get("content") or "")
         self._fill(message, body, call)
         if reference := body.get("message_reference"):
             found = [other for other in self.messages[channel] if other["id"] == str(reference["message_id"])]
@@ -663,7 +718,7 @@ class DiscordServer:
 
     async def _edit_message(self, message: Json, call: Request) -> Json:
         self._writable(message["channel_id"])
-        if message["author"]["id"] != self.me["id"]:
+        if message["author"]["id"] != call.me["id"]:
             raise Fault(403, 50005)
         self._fill(message, call.body, call)
         message["edited_timestamp"] = _now()
@@ -681,11 +736,11 @@ class DiscordServer:
             ]
             message["files"] = {name: content.decode(errors="replace") for name, content in call.files.items()}
 
-    def _history(self, channel: str, request: web.Request) -> list[Json]:
+    def _history(self, channel: str, request: web.Request, me: Json) -> list[Json]:
         """The oldest messages after one, or the latest ones of all; newest first."""
         self._allowed(channel)
         after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 50))
-        newer = [self._as_seen(message) for message in self.messages[channel] if int(message["id"]) > after]
+        newer = [self._as_seen(message, me) for message in self.messages[channel] if int(message["id"]) > after]
         return (newer[:limit] if after else newer[-limit:])[::-1]
 
     def _found(self, channel: str, message: str) -> Json:
@@ -701,7 +756,7 @@ class DiscordServer:
         thread = {"id": thread_id, "type": kind, "name": name, "parent_id": parent, "owner_id": owner, "guild_id": None}
         thread |= {"guild_id": self.channels[parent]["guild_id"], "message_count": 0, "member_count": 1, "flags": 0}
         thread["thread_metadata"] = {"archived": False, "auto_archive_duration": 1440, "archive_timestamp": _now()}
-        if owner == self.me["id"]:
+        if owner in {bot["id"] for bot in self.bots.values()}:
             thread["member"] = {"id": thread_id, "user_id": owner, "join_timestamp": _now(), "flags": 0}
         self.channels[thread_id] = thread
         await self.dispatch("THREAD_CREATE", thread)

@@ -7,11 +7,12 @@ sockets and the disk make of them differs a little from run to run.
 """
 
 import asyncio
+import math
 import random
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from bot.adapters.rates import Rate
 from bot.adapters.telegram import flood, sending
 from bot.adapters.telegram import progress as telegram_progress
 from bot.adapters.telegram.adapter import TelegramAdapter
-from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
+from bot.core.messages import Address, Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.references import new_reference
 from bot.core.settings import Settings
 from bot.engine.conversation import Conversations
@@ -46,6 +47,7 @@ _MARKED = "sent again"
 _HELD_BY_DISCORD = re.compile(r"(POST|PATCH|DELETE) .*(/messages|/callback|/webhooks|/threads|/channels/\d+$)")
 _HELD_BY_TELEGRAM = ("sendMessage", "editMessageText", "deleteMessage", "answerCallbackQuery")
 _TAKEN_IN = 2.0  # seconds after which an event has been taken in, also on a busy machine
+_ARRIVED = 0.02  # seconds after which a call has reached its server
 _PATIENCE = 60.0  # seconds until everything must have come to rest, also on a busy machine
 
 
@@ -107,6 +109,7 @@ class House:
         self._engine = HeldEngine(self.turnstile)
         self._folder = folder
         self.guild = self.discord.guild()
+        self.withdrawn: dict[str, float] = {}  # when the bot had taken in the deletion of each message
 
     @classmethod
     @asynccontextmanager
@@ -135,6 +138,7 @@ class House:
         administration = Administration(settings, None, None, self.journal, None, None, self.dispatcher)  # type: ignore[arg-type]
         forget = Conversations(self.journal.conversations, settings.conversation).forget
         admission = self.dispatcher.admission
+        admission.withdraw = self._noting(admission.withdraw)  # type: ignore[method-assign]
         self.on_discord = DiscordAdapter(admission, administration, self.journal, forget, settings.discord)
         self.on_telegram = TelegramAdapter(admission, administration, self.journal, forget, _no_passages, settings)
         self.dispatcher.register([self.on_discord, self.on_telegram])
@@ -147,13 +151,17 @@ class House:
         await self.discord.until(lambda: self.discord._sockets, _PATIENCE)
 
     async def close(self) -> None:
-        """Stop the bot without any grace."""
+        """Stop the bot without any grace. The calls that it has made are done before it can be back."""
         self._serving.cancel()
         await asyncio.gather(self._serving, return_exceptions=True)
         await self.dispatcher.close(0)
         await self.on_telegram.close()
         await self.journal.close()
+        was_open = self.turnstile.open
+        self.turnstile.let_all()
         await self.discord.until(lambda: not self.discord._sockets, _PATIENCE)
+        await asyncio.sleep(_ARRIVED)
+        self.turnstile.open = was_open
 
     async def rest(self) -> None:
         """Let everything through, and wait until nothing more happens."""
@@ -166,6 +174,16 @@ class House:
                 busy = self.dispatcher.unfinished or self.telegram.pending or not self.discord._sockets
                 if busy or done != seen:
                     quiet_since, seen = time.monotonic(), done
+
+    def _noting(self, withdraw: Callable[[Address], Awaitable[list[str]]]) -> Callable[[Address], Awaitable[list[str]]]:
+        """Note when deletions have been taken in."""
+
+        async def withdraw_and_note(address: Address) -> list[str]:
+            messages = await withdraw(address)
+            self.withdrawn[address.message] = time.monotonic()
+            return messages
+
+        return withdraw_and_note
 
     async def _hold_discord(self, call: str) -> None:
         if _HELD_BY_DISCORD.match(call):
@@ -234,11 +252,6 @@ class Asked:
     told: bool = True  # whether the bot has seen the deletion
     stopped: bool = False
     restarted: bool = False  # a placeholder that was on its way may stand beside the answer
-
-    @property
-    def in_doubt(self) -> bool:
-        """Whether the sending of an answer may have been cut off; Discord drops a repeated one."""
-        return self.restarted and isinstance(self.where, Chat)
 
     @property
     def text(self) -> str:
@@ -463,21 +476,18 @@ class Sequence:
             else:
                 yield from self._wrong_beside(asked, said)
         on_discord = [asked for asked in self.asked if isinstance(asked.where, str)]
-        yield from self._wrong_about_stopping(on_discord)
+        yield from self._wrong_about_stopping(on_discord, list(self._texts_on_discord()))
         for chat in (self._private, self._group):
-            yield from self._wrong_about_stopping([asked for asked in self.asked if asked.where is chat])
+            yield from self._wrong_about_stopping([one for one in self.asked if one.where is chat], chat.texts)
             yield from self._wrong_about_taps(chat)
 
-    def _wrong_about_stopping(self, together: list[Asked]) -> Iterator[str]:
-        """Each question without an answer was stopped, and says so; `together`: those in the same places."""
+    def _wrong_about_stopping(self, together: list[Asked], texts: list[str]) -> Iterator[str]:
+        """Each question without an answer was stopped, and says so; `together`: those in the places with these `texts`."""
         unanswered = [
             asked
             for asked in together
             if not asked.deleted_at and asked.stopped and not any("re: " in text for text in self._said_to(asked))
         ]
-        texts = (
-            together[0].where.texts if together and isinstance(together[0].where, Chat) else self._texts_on_discord()
-        )
         stopped = [text for text in texts if "Stopped." in text]
         if len(stopped) < len(unanswered):
             yield f"one of {[asked.text for asked in unanswered]}: lost, {len(stopped)} were stopped"
@@ -502,7 +512,7 @@ class Sequence:
             return  # Discord has told the person that no bot was there
         shared = [text for text in said if text.startswith("> ann")]  # by the button; others quote no name
         answers = [text for text in said if "re: " in text and text not in shared]
-        if asked.in_doubt:  # it may stand above the one that says that it was sent again, which was edited since
+        if any(_MARKED in text for text in answers):  # an earlier form may stand above the one that says so
             answers = [text for text in answers if asked.text in text] or answers
         clean = [text for text in answers if _MARKED not in text]
         if (drafts := [text for text in said if "draft: " in text]) and not asked.restarted:
@@ -525,7 +535,7 @@ class Sequence:
             request
             for request in self.house.discord.requests
             if request.method == "POST"
-            and request.at > asked.deleted_at + _TAKEN_IN
+            and request.at > self.house.withdrawn.get(asked.source["id"], math.inf) + _TAKEN_IN  # type: ignore[index]
             and isinstance(request.body, dict)
             and f"q{asked.number}v" in str(request.body.get("content"))
         ]

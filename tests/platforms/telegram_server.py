@@ -100,9 +100,21 @@ async def _at_once(_method: str, _parameters: Json) -> None:
 class TelegramServer:
     """Use as an async context manager, once it is listening `base_url` and `file_url` are what the library takes."""
 
-    def __init__(self, *, privacy: bool = True, limits: Limits | None = None, port: int = 0, bot: int = 123456) -> None:
-        """`bot`: the id of the bot. Each bot has a token of its own."""
-        self.me = BOT | {"id": bot}
+    def __init__(
+        self,
+        *,
+        privacy: bool = True,
+        limits: Limits | None = None,
+        port: int = 0,
+        bot: int = 123456,
+        beside: "TelegramServer | None" = None,
+    ) -> None:
+        """`bot`: the id of the bot. Each bot has a token of its own. `beside`: the server of another bot in the same chats.
+
+        Each of the two bots gets the messages of the other.
+        """
+        self.me = BOT | {"id": bot} | ({"username": f"keeper_{bot}_bot"} if beside else {})
+        self._beside: list[TelegramServer] = []
         self.token = TOKEN.replace(str(BOT["id"]), str(bot))
         self.privacy = privacy
         self.limits = limits
@@ -135,6 +147,10 @@ class TelegramServer:
         self._hanging = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        if beside is not None:
+            self.chats, self._user_ids, self._group_ids = beside.chats, beside._user_ids, beside._group_ids
+            self._beside.append(beside)
+            beside._beside.append(self)
 
     # --- being a server
 
@@ -315,8 +331,9 @@ class TelegramServer:
         if topic is not None:
             message |= {"message_thread_id": topic, "is_topic_message": True}
         kept = self._message(chat, message, at)
-        if self._bot_sees(chat, kept):
-            self._update("message", kept)
+        for server in (self, *self._beside):
+            if server._bot_sees(chat, kept):
+                server._update("message", kept)
         return kept
 
     def _message(self, chat: Chat, data: Json, at: float | None = None) -> Json:
@@ -337,8 +354,8 @@ class TelegramServer:
         if (message.get("via_bot") or {}).get("id") == self.me["id"]:
             return True
         if re.match(r"/\w+", text):
-            return "@" not in text.split()[0] or text.split()[0].lower().endswith(f"@{BOT['username']}")
-        return f"@{BOT['username']}" in text.lower()
+            return "@" not in text.split()[0] or text.split()[0].lower().endswith(f"@{self.me['username']}")
+        return f"@{self.me['username']}" in text.lower()
 
     def _update(self, kind: str, content: Json) -> int:
         number = next(self._update_ids)
@@ -529,7 +546,10 @@ class TelegramServer:
             raise Refused(400, "Bad Request: message to be replied not found")
         if thread is not None:
             message |= {"message_thread_id": thread, "is_topic_message": True}
-        return self._message(chat, message | self._keyboard(wanted))
+        sent = self._message(chat, message | self._keyboard(wanted))
+        for server in self._beside:
+            server._update("message", sent)
+        return sent
 
     async def _do_editMessageText(self, wanted: Json) -> Json | bool:  # noqa: N802
         chat, message = self._own_message(wanted)

@@ -18,6 +18,17 @@ async def test_a_failed_delivery_is_tried_again_and_marked_as_repeated(dispatche
     assert adapter.sent == [("one", "re: one", False), ("one", "re: one", True)]
 
 
+async def test_an_edit_of_a_repeated_answer_keeps_its_mark(dispatcher, adapter):
+    """The first try may stand above it, in an earlier form."""
+    adapter.fail_after = 1
+    await dispatcher.admission.accept(question("one", message="1"))
+    await dispatcher.idle()
+    await dispatcher.admission.revise(question("two", message="1"))
+    await dispatcher.idle()
+    assert adapter.sent == [("1", "re: one", False), ("1", "re: one", True), ("1", "re: two", True)]
+    assert adapter.replaced == [None, None, "id-0"]
+
+
 async def test_parts_that_have_arrived_are_not_sent_again(dispatcher, adapter):
     """Only the part in doubt is repeated."""
     await dispatcher.admission.accept(question("a|b|c"))

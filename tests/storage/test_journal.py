@@ -107,7 +107,7 @@ async def test_everything_survives_a_restart(journal, entry, tmp_path):
     await journal.conversations.add_turn("c", Turn("q", "a"), at=100)
     again = await SqliteJournal.open(tmp_path)
     assert await again.questions.pending() == [Pending(entry, question(), ANSWER)]
-    assert await again.parts.part_begins(entry, 0, 0) == PartState(None, False)
+    assert await again.parts.part_begins(entry, 0, 0) == PartState(None, False, repeated=True)
     assert await again.conversations.turns("c", newer_than=0, limit=5) == [Turn("q", "a")]
     assert await again.questions.accept(question()) is None
     await again.close()
@@ -126,9 +126,9 @@ async def test_ids_are_never_used_again(journal, entry):
 async def test_a_part_is_unknown_then_in_doubt_then_sent(journal, entry):
     """In doubt means: it may have arrived."""
     assert await journal.parts.part_begins(entry, 0, 0) is None
-    assert await journal.parts.part_begins(entry, 0, 0) == PartState(None, False)
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState(None, False, repeated=True)
     await journal.parts.part_sent(entry, 0, 0, "message 7")
-    assert await journal.parts.part_begins(entry, 0, 0) == PartState("message 7", True)
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState("message 7", True, repeated=True)
     assert await journal.parts.part_begins(entry, 0, 1) is None
 
 
@@ -148,7 +148,7 @@ async def test_parts_belong_to_their_question(journal, entry):
     await journal.parts.part_begins(entry, 0, 0)
     assert await journal.parts.part_begins(other, 0, 0) is None
     await journal.questions.done(other, 0, keep=False)
-    assert await journal.parts.part_begins(entry, 0, 0) == PartState(None, False)
+    assert await journal.parts.part_begins(entry, 0, 0) == PartState(None, False, repeated=True)
 
 
 async def test_a_placeholder_is_what_the_first_part_replaces(journal, entry):
@@ -412,7 +412,7 @@ async def test_a_journal_of_the_first_version_is_taken_over(tmp_path):
     journal = await SqliteJournal.open(tmp_path)
     assert await journal.questions.pending() == [Pending(2, question(), None)]
     assert await journal.questions.accept(question("0")) is None
-    assert await journal.parts.part_begins(2, 0, 0) == PartState(None, False)
+    assert await journal.parts.part_begins(2, 0, 0) == PartState(None, False, repeated=True)
     assert await journal.parts.part_begins(2, 0, 1) == PartState("sent", True)
     assert len(await journal.conversations.turns("c", newer_than=0, limit=9)) == 1
     assert (await journal.erasure.forget_author("test", "author")).questions == 1

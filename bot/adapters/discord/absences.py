@@ -7,7 +7,7 @@ class Absences:
     """Notes when each shard was away; a client without shards is shard 0. Times are seconds since the epoch."""
 
     def __init__(self, alive_at: float | None) -> None:
-        """`alive_at`: when the client before this one was last connected; None: there was none."""
+        """`alive_at`: when the client before this one was last connected; None for the first client."""
         self._alive_at = alive_at
         self._connected: set[int] = set()
         self._lost_at: dict[int, float] = {}

@@ -45,7 +45,7 @@ class Actions(Protocol):
 
     @property
     def tasks(self) -> TaskDesk | None:
-        """The tasks, None where there are none."""
+        """The tasks; None if they are off."""
 
     async def document(self, interaction: Interaction, path: str, section: str) -> Source:
         """Return a document that may be read where the interaction is, or one section of it. Raises DocumentError."""

@@ -43,7 +43,7 @@ class DiscordAdapter:
         *,
         tasks: TaskDesk | None = None,
     ) -> None:
-        """`forget_conversation` erases the turns of a conversation. `tasks`: None where there are none."""
+        """`forget_conversation` erases the turns of a conversation. `tasks`: None if tasks are off."""
         self._notes = journal.platforms
         self._connection = Connection(settings, journal.platforms)
         self._outbox = Outbox(self._connection)

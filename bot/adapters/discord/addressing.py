@@ -130,7 +130,7 @@ class MessageReader:
 
 
 def _parent(channel: object) -> int | None:
-    """Return the channel above a public thread, which may show what is said in it, or None."""
+    """Return the channel above a public thread, which may show the messages of the thread, or None."""
     if not isinstance(channel, discord.Thread) or channel.is_private():
         return None
     return channel.parent_id if isinstance(channel.parent, discord.TextChannel) else None

@@ -118,15 +118,18 @@ class StopButton(discord.ui.DynamicItem[Button], template=r"kb:stop:(?P<chat>\d+
 
     async def callback(self, interaction: Interaction) -> None:
         async with visible_failures(interaction):
+            said = await self._stop(interaction)  # before the response, during which the question may be edited
             await interaction.response.defer(ephemeral=True, thinking=True)
-            roles = [Role.ASKER] if self._author == str(interaction.user.id) else []
-            roles += [Role.MODERATOR] if interaction.permissions.manage_messages else []
-            if not _actions(interaction).may("stop", interaction, *roles):
-                await _say(interaction, "Only who has asked can stop this.")
-            elif await _actions(interaction).stop(self._address):
-                await _say(interaction, "Stopped.")
-            else:
-                await _say(interaction, "There is nothing to stop any more.")
+            await _say(interaction, said)
+
+    async def _stop(self, interaction: Interaction) -> str:
+        """Stop the work if the user may, and return the text that says so."""
+        roles = [Role.ASKER] if self._author == str(interaction.user.id) else []
+        roles += [Role.MODERATOR] if interaction.permissions.manage_messages else []
+        if not _actions(interaction).may("stop", interaction, *roles):
+            return "Only who has asked can stop this."
+        stopped = await _actions(interaction).stop(self._address)
+        return "Stopped." if stopped else "There is nothing to stop any more."
 
 
 class _ReasonModal(discord.ui.Modal, title="What was wrong with the answer?"):

@@ -110,8 +110,7 @@ class Connection:
 
     async def _serve(self, client: Client) -> None:
         """Run a client from its login to its end. Raises the error that has ended it."""
-        alive_at = await self._store.note(PLATFORM, _ALIVE)
-        self._client, self._absences, self._all_ready = client, Absences(float(alive_at) if alive_at else None), False
+        self._client, self._absences, self._all_ready = client, Absences(await self._alive_at()), False
         try:
             async with client:
                 serving = asyncio.create_task(client.start(self._settings.token.get_secret_value()))
@@ -175,6 +174,13 @@ class Connection:
             elif time.monotonic() - silent_since > _LONGEST_SILENCE:
                 raise ConnectionError(f"no connection to Discord for {_LONGEST_SILENCE:g} seconds")
             await asyncio.sleep(_ALIVE_EVERY)
+
+    async def _alive_at(self) -> float:
+        """Return when the bot was last connected. The first start notes the present time: its shards connect one by one."""
+        if (noted := await self._store.note(PLATFORM, _ALIVE)) is not None:
+            return float(noted)
+        await self._store.set_note(PLATFORM, _ALIVE, str(now := clock.now()))
+        return now
 
     async def _note_alive(self) -> None:
         """Note the time, from which the bot catches up after a restart, unless a shard is away."""

@@ -27,7 +27,7 @@ from bot.tasks.desk import TaskDesk
 from bot.tasks.runner import Owner
 from bot.tasks.sources import Source
 
-_LONGEST_BEFORE_DEFERRAL = 0.1  # seconds; Discord gives three, but people see nothing until then
+_LONGEST_BEFORE_DEFERRAL = 1.5  # seconds; Discord gives three, of which the call takes some
 _OFF = "I don't answer in this channel. Please ask in another one, or write to me directly."
 _SEEN = 2000  # interactions that are remembered in order to drop repeated events
 _SHARED = 1000  # answers that are remembered in order to share each once
@@ -64,7 +64,7 @@ class Interactions:
         """Accept a question. Its answer, or an error, becomes the response to the interaction.
 
         The question is written to the journal before Discord shows that the bot is thinking: otherwise a crash in between
-        would leave that sign for ever. A slow disk delays the sign by a tenth of a second at most.
+        would leave that sign for ever. A slow disk delays the sign by a second and a half at most.
         """
         if interaction.id in self._seen:
             return

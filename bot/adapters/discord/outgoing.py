@@ -165,7 +165,7 @@ class Outbox:
         return [*places, InDirect(client, details["author"], self._heading(address))]
 
     def _heading(self, address: Address) -> str:
-        """Return what stands above an answer that goes to its asker directly: the question, unless that is quoted anyway."""
+        """Return the heading of an answer that goes to its asker directly: the question, unless the answer quotes it."""
         if not (asked := address.details.get("asked")):
             return ""
         missing = missing_permissions(self._connection.client.get_channel(int(address.chat)))
@@ -213,8 +213,8 @@ def _content(
 async def _send(places: Sequence[Place], content: Content, replaces: str | None, *, first: bool) -> str:
     """Send to the first place that takes a message, and return its id. Raises Undeliverable if none does, and QuestionGone.
 
-    A place that refuses the message for what it is gets a sentence about that. The channel above a thread takes what the thread
-    doesn't because it is closed.
+    A place that refuses the message for its content gets a sentence about that. The channel above a thread is used only if the
+    thread is closed.
     """
     reason = "there is no place left to write to"
     refusing: Place | None = None
@@ -231,8 +231,8 @@ async def _send(places: Sequence[Place], content: Content, replaces: str | None,
             reason = reason if refusing else str(closed)
         except MessageRefused as refusal:
             reason, refusing = (reason, refusing) if refusing else (str(refusal), place)
-    if sent and "@" in sent and replaces is not None and "@" not in replaces and not refusing:
-        await _delete(places[0], replaces)  # a placeholder, or an earlier answer, in the place that is closed now
+    if sent and replaces is not None and not refusing and _is_elsewhere(sent) != _is_elsewhere(replaces):
+        await _delete_replaced(places, replaces)
     if refusing is not None:
         sentence = Content(rendering.refusal(reason, sent_directly=bool(sent)), nonce_of(content.nonce, "refusal"))
         with suppress(PlaceClosed, MessageRefused):
@@ -259,8 +259,22 @@ def _edited(place: Place, replaces: str | None, *, first: bool) -> str | None:
     """Return the id of the message to edit in a place, if there is one."""
     if isinstance(place, InInteraction):
         return InInteraction.ORIGINAL if first else replaces
-    elsewhere = replaces is not None and "@" in replaces  # a response to an interaction, or a direct message
+    elsewhere = replaces is not None and (_is_elsewhere(replaces) or replaces == InInteraction.ORIGINAL)
     return None if elsewhere and not isinstance(place, Elsewhere) else replaces
+
+
+def _is_elsewhere(message: str) -> bool:
+    """Whether a message stands in another place than that of its question."""
+    return "@" in message and message != InInteraction.ORIGINAL
+
+
+async def _delete_replaced(places: Sequence[Place], message: str) -> None:
+    """Delete a placeholder, or an earlier answer, whose place was closed or has opened again since."""
+    if message == InInteraction.ORIGINAL:  # stays with its interaction
+        return
+    for place in places:
+        if isinstance(place, Elsewhere) is _is_elsewhere(message) and await _delete(place, message):
+            return
 
 
 async def _delete(place: Place, message: str) -> bool:

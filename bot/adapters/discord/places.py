@@ -75,7 +75,7 @@ class QuestionGone(Exception):
 
 
 class MessageRefused(Exception):
-    """Discord refuses a message for what it is. The text names the reason."""
+    """Discord refuses a message for its content. The text names the reason."""
 
 
 class FileRefused(Exception):

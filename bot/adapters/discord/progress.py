@@ -70,6 +70,8 @@ class ProgressDisplay:
         last = self._last_edit.get(address.chat, 0.0)
         await asyncio.sleep(max(0.0, last + _EDIT_EVERY - time.monotonic()))
         placeholder = self._placeholders.get(address.key)
+        if placeholder is None and await self._answer_edits_a_message(address):
+            return
         sent = await self._outbox.send_placeholder(address, text, replaces=placeholder)
         if placeholder is None:
             self._placeholders[address.key] = sent
@@ -77,3 +79,7 @@ class ProgressDisplay:
                 await self._outbox.take_back(address, sent)
         self._last_edit[address.chat] = time.monotonic()
         await asyncio.sleep(_EDIT_EVERY)
+
+    async def _answer_edits_a_message(self, address: Address) -> bool:
+        """Whether the answer takes the place of an earlier one, so that nothing would take that of a placeholder."""
+        return address.details["kind"] == "message" and await self._parts.place(address) is not None

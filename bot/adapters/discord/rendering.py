@@ -47,7 +47,7 @@ _OPENING = re.compile(r"\\*([<\[])")
 # At the beginning of a line: small print like the bot's own, and a quote that takes in all that follows.
 _GREEDY_LINE = re.compile(r"^([ \t]*)(-#|>>>)", re.MULTILINE)
 _SPECIAL = re.compile(r"([\\*_~`|<>\[\]()#@:])")
-# At the beginning of a line, what would make it an item of a list.
+# Characters that make a line an item of a list.
 _ITEM = re.compile(r"^([ \t]*\d*)(?=[-.]\s)", re.MULTILINE)
 _ITEM_ESCAPED = r"\1\\"
 # The parser of blocks, for the lines of paragraphs.
@@ -116,13 +116,13 @@ def _shown(piece: Piece) -> str:
 def _run(text: str, bold: bool, code: bool) -> str:
     if code:
         return _code_span(text)
-    if bold:  # the client takes the beginning of what is bold for that of a line
+    if bold:  # the client takes the beginning of bold text for that of a line
         return f"**{_ITEM.sub(_ITEM_ESCAPED, _literally(text))}**"
     return _with_addresses(text, _literally)
 
 
 def heading(question: str, channel: str, missing: str) -> str:
-    """Render what stands above an answer that can't be shown where its question stands. `missing`: permissions, if known."""
+    """Render the lines above an answer that can't be sent to the place of its question. `missing`: permissions, if known."""
     lacks = f" Its operators can change that: I lack {missing}." if missing else ""
     return (
         f"> {_one_line(question, _LONGEST_QUOTED_QUESTION)}\n"
@@ -324,7 +324,7 @@ def _unlinked(text: str) -> str:
 
 
 def _with_addresses(text: str, otherwise: Callable[[str], str]) -> str:
-    """Put bare addresses in brackets, and make of the rest what `otherwise` returns for it."""
+    """Put bare addresses in brackets, and replace the text between them by `otherwise` of it."""
     said: list[str] = []
     end = 0
     for address in _ADDRESS.finditer(text):

@@ -1,4 +1,4 @@
-"""Connects a new bot to Discord with whoever sets it up: how to get a token, the invite link, and the first message."""
+"""Connects a new bot to Discord with its operator: the way to a token, the invite link, and the first message."""
 
 import asyncio
 

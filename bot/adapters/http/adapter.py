@@ -46,7 +46,7 @@ class HttpAdapter:
     ) -> None:
         """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves; `make_sites`
         makes further sites for people who sign in, in a thread. `passages_of` reads documents, to show quotes in their place;
-        `on_listening` is called with the port, once somebody can ask there. `tasks`: None where there are none."""
+        `on_listening` is called with the port, once it is listening. `tasks`: None if tasks are off."""
         self.requests = Requests(admission, answers, count_tokens, settings, limits)
         api = [answers_router(self.requests), openai_router(self.requests), *([tasks_router(tasks)] if tasks else [])]
         chat = Chat(self.requests, answers, passages_of)

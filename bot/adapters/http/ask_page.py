@@ -11,7 +11,7 @@ PATH = "/ask"
 
 
 def ask_site(chat: Chat) -> Site:
-    """The page, for those who may ask: with a token set, once they have signed in."""
+    """Return the site of the page. If a token is set, users have to sign in first."""
     page = (STATIC / "ask.html").read_text(encoding="utf-8")
     router = APIRouter()
 

@@ -89,6 +89,6 @@ def latest(turns: Sequence[Turn]) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def _too_long(what: str, advice: str) -> Problem:
-    detail = f"{what} is too long: a text may have up to {_LONGEST_TEXT} characters. {advice}"
+def _too_long(field: str, advice: str) -> Problem:
+    detail = f"{field} is too long: a text may have up to {_LONGEST_TEXT} characters. {advice}"
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)

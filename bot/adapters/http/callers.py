@@ -1,4 +1,4 @@
-"""Limits for callers who name no user: together they may ask as much from one address as a chat may."""
+"""Limits for callers without a user name: those of one address share the limit of a chat."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The chat for browsers: what its script sends and gets. The ask page and the widget share it, and differ in who may ask."""
+"""The chat for browsers: the requests of its script. The ask page and the widget share it, and authorise users differently."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -64,7 +64,7 @@ class Chat:
         self._passages_of = passages_of
 
     def router(self, author_of: AuthorOf) -> APIRouter:
-        """The routes of the script, with those of the script itself. Whoever mounts them decides who may send requests."""
+        """Return the routes that the script calls, and that of the script. The caller that mounts them authorises requests."""
         router = APIRouter(route_class=BodyRoute)
 
         @router.post("/questions")
@@ -123,7 +123,7 @@ _FILES = frozenset(file.name for file in STATIC.iterdir() if file.suffix in _MED
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
-    """What the script shows of an answer. Takes long for long ones."""
+    """Return the parts of an answer that the script shows. Slow for long answers."""
     return {
         "outcome": answer.outcome.value,
         "reference": answer.reference,

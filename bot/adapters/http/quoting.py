@@ -19,7 +19,7 @@ _AROUND = 1500
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """The words of a document around a quote, and the quote. Without a place in the index there is nothing around it."""
+    """A quote with the text of its document around it, which is empty if the quote is not in the index."""
 
     before: str
     quote: str
@@ -27,7 +27,7 @@ class Quoted:
 
 
 def in_place(citation: Citation, passages: Sequence[Passage]) -> Quoted:
-    """Find the quote of a citation in the passages of its document: under its heading, if it stands there."""
+    """Find the quote of a citation in the passages of its document, first in those under its heading."""
     blocks = [block for passage in passages for block in passage.blocks]
     starts = [0, *accumulate(len(block.text) + len(_GAP) for block in blocks)]
     text = _GAP.join(block.text for block in blocks)

@@ -83,7 +83,7 @@ def tasks_router(desk: TaskDesk) -> APIRouter:
 
 
 async def _done(desk: TaskDesk, name: str, work: Work) -> Result:
-    """Do the task. Whoever may ask by HTTP may use tasks, so no chat has to allow it."""
+    """Do the task. All callers that are authorised to ask may use tasks, so no chat has to allow it."""
     desk.count(PLATFORM, work.user, work.user)
     if work.document:
         source = await desk.tasks.document(work.document, work.section, Address(PLATFORM, work.user, ""))

@@ -89,7 +89,8 @@ def _is_name_of(target: str, me: User) -> bool:
 def asked_in(message: Message, me: User, policy: Policy) -> str | None:
     """Return the question in a message that is no command, without mentions; None if it doesn't address the bot.
 
-    If a reply consists of a mention only, the question is the text of the message that it replies to, or what it quotes of it.
+    If a reply consists of a mention only, the question is the text of the message that it replies to, or the part that it
+    quotes.
     """
     if message.chat.type == ChatType.PRIVATE:
         return text_of(message).strip()

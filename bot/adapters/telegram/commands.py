@@ -96,7 +96,7 @@ class Commands:
         operators: frozenset[str],
         tasks: TaskDesk | None = None,
     ) -> None:
-        """`operators`: the ids of the users who may administer the bot. `tasks`: None where there are none."""
+        """`operators`: the ids of the users who may administer the bot. `tasks`: None if tasks are off."""
         self._administration = administration
         self._actions = actions
         self._operators = operators

@@ -56,13 +56,13 @@ class Outbox:
         self, place: Place, part: RichText, keyboard: InlineKeyboardMarkup | None, sending: Sending
     ) -> str:
         """Send or edit one part, for which `Sender.acquire` has waited, and return the id of its message."""
+        *before, last = rendering.marked_as_repeated(part) if sending.repeated else [part]
         if sending.replaces is not None:
             try:
-                await self._sender.edit(Sent.from_text(sending.replaces), part, keyboard, acquired=True)
+                await self._sender.edit(Sent.from_text(sending.replaces), last, keyboard, acquired=True)
                 return sending.replaces
             except MessageGone:
                 _log.info("a message to edit is gone, sent anew")
-        *before, last = rendering.marked_as_repeated(part) if sending.repeated else [part]
         for piece in before:
             await self._sender.send(place, piece)
         acquired = not before and sending.replaces is None

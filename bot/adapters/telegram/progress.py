@@ -7,6 +7,8 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
+from telegram.error import NetworkError
+
 from bot.adapters.layout import STARTING
 from bot.adapters.telegram.places import Sent, place_of_answer
 from bot.adapters.telegram.sending import Sender
@@ -109,7 +111,11 @@ class ProgressDisplay:
             self._showing.pop(showing.address.key, None)
 
     async def _send_placeholder(self, showing: _Showing, text: str) -> bool:
-        """Try to send the placeholder. Returns False if the answer edits a message, or if the journal failed."""
+        """Try to send the placeholder. Returns False if none is to be sent any more.
+
+        That is so if the answer edits a message, if the journal failed, and if the placeholder may have arrived: nothing is
+        known of it then, and each further one might stand beside it.
+        """
         try:
             if await self._parts.place(showing.address) is not None:
                 return False
@@ -119,7 +125,7 @@ class ProgressDisplay:
             ):
                 await self._sender.delete(showing.placeholder)  # the question was withdrawn meanwhile
                 return False
-        except StorageError:
+        except (StorageError, NetworkError):
             return False
         return True
 

@@ -99,11 +99,14 @@ class Sender:
             await self._once(sent.chat, lambda: self._edit(sent, RichText(text), None))
 
     async def placeholder(self, place: Place, text: str) -> Sent | None:
-        """Send a placeholder if the flood limits allow it now. Returns None if they don't, or if the call fails."""
+        """Send a placeholder if the flood limits allow it now. Returns None if they don't, or if the call is refused.
+
+        Raises NetworkError if it may have arrived.
+        """
         place = self._current(place)
         if not self._flood.try_acquire(place.chat):
             return None
-        return await self._once(place.chat, lambda: self._send(place, RichText(text), None))
+        return await self._once(place.chat, lambda: self._send(place, RichText(text), None), in_doubt=True)
 
     async def delete(self, sent: Sent) -> None:
         """Delete a message of the bot. One that is gone, or that another bot has sent, is ignored."""
@@ -177,8 +180,11 @@ class Sender:
             await asyncio.sleep(pause)
         raise AssertionError("the last try returns or raises")
 
-    async def _once(self, chat: int, call: Callable[[], Awaitable[T]]) -> T | None:
-        """Make an optional call once. Returns None if it fails."""
+    async def _once(self, chat: int, call: Callable[[], Awaitable[T]], *, in_doubt: bool = False) -> T | None:
+        """Make an optional call once. Returns None if it fails; with `in_doubt`, only if it certainly had no effect.
+
+        Raises NetworkError otherwise.
+        """
         try:
             return await call()
         except RetryAfter as error:
@@ -188,6 +194,8 @@ class Sender:
         except Forbidden:
             await self._chats.mark_blocked(chat)
         except TelegramError as error:
+            if in_doubt and _may_have_arrived(error):
+                raise
             _log.debug("not shown", error=type(error).__name__)
         return None
 
@@ -214,6 +222,12 @@ class Sender:
         reason = error.message.lower()
         if any(phrase in reason for phrase in _USELESS):
             raise Undeliverable(f"Telegram: {error.message}") from error
+
+
+def _may_have_arrived(error: TelegramError) -> bool:
+    """Whether a failed call may have been carried out."""
+    refused = isinstance(error, BadRequest) or not isinstance(error, NetworkError)
+    return not refused and not isinstance(error.__cause__, _NOT_SENT)
 
 
 # Parts of the refusals, in lower case, that no other form of the message would avoid.

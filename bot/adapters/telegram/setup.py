@@ -1,4 +1,4 @@
-"""Connects a new bot to Telegram with whoever sets it up: how to get a token, the bot's link, and the first message."""
+"""Connects a new bot to Telegram with its operator: the way to a token, the bot's link, and the first message."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The commands for tasks: summaries, translations, and what is in a message. Texts are those of the message that is replied to,
+"""The commands for tasks: summaries, translations and extractions. Texts are those of the message that is replied to,
 or behind the command; a bot on Telegram can't read earlier messages.
 """
 
@@ -36,7 +36,7 @@ class TaskCommands:
         }
 
     def stop(self, caller: Caller) -> bool:
-        """Stop what the caller has running. Returns False if there is nothing."""
+        """Stop the task of the caller. Returns False if none is running."""
         return self._desk.tasks.stop(Owner(PLATFORM, caller.author))
 
     async def _allow(self, caller: Caller, rest: str) -> str:

@@ -90,6 +90,7 @@ class Updates:
     async def _take_message(self, message: Message, *, edited: bool) -> None:
         if message.migrate_to_chat_id:
             await self._chats.mark_moved(message.chat_id, message.migrate_to_chat_id)
+            note_outcome(PLATFORM, MessageOutcome.CARRIED_OUT)
             return
         author = author_of(message)
         if author is None:

@@ -26,11 +26,13 @@ class PartState:
     """A part of an answer whose sending has begun.
 
     `message` is the platform's id of the message that holds the part, None if the sending was not acknowledged. `current` is
-    False if that message holds a placeholder or the answer to an earlier revision.
+    False if that message holds a placeholder or the answer to an earlier revision. `repeated`: a sending was not acknowledged,
+    so another message may hold the part too.
     """
 
     message: str | None
     current: bool
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,9 @@ MIGRATIONS = (
     CREATE INDEX questions_by_outcome ON questions (outcome, id) WHERE question IS NOT NULL;
     CREATE INDEX feedback_not_helpful ON feedback (platform, reference) WHERE NOT helpful;
     """,
+    """
+    ALTER TABLE parts ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;  -- it may stand in another message too
+    """,
 )
 
 

@@ -18,7 +18,10 @@ class SqliteParts:
         def write(db: sqlite3.Connection) -> bool:
             entry = db.execute(f"SELECT id FROM questions WHERE {KEY} AND done_at IS NULL", address.key).fetchone()
             if entry is not None:
-                db.execute("INSERT INTO parts VALUES (?, 0, ?, 0) ON CONFLICT DO NOTHING", (*entry, message))
+                insert = (
+                    "INSERT INTO parts (question, part, message, current) VALUES (?, 0, ?, 0) ON CONFLICT DO NOTHING"
+                )
+                db.execute(insert, (*entry, message))
             return entry is not None
 
         return await self._connection.run(write)
@@ -37,12 +40,14 @@ class SqliteParts:
         def write(db: sqlite3.Connection) -> PartState | None:
             if not db.execute("SELECT 1 FROM questions WHERE id = ? AND revision = ?", (entry, revision)).fetchone():
                 raise Superseded
-            statement = "SELECT message, current FROM parts WHERE question = ? AND part = ?"
-            row = db.execute(statement, (entry, part)).fetchone()
+            known = "question = ? AND part = ?", (entry, part)
+            db.execute(f"UPDATE parts SET repeated = 1 WHERE {known[0]} AND message IS NULL", known[1])
+            row = db.execute(f"SELECT message, current, repeated FROM parts WHERE {known[0]}", known[1]).fetchone()
             if row is None:
-                db.execute("INSERT INTO parts VALUES (?, ?, NULL, 0)", (entry, part))
+                db.execute("INSERT INTO parts (question, part, message, current) VALUES (?, ?, NULL, 0)", (entry, part))
                 return None
-            return PartState(row[0], bool(row[1]) and row[0] is not None)
+            message, current, repeated = row
+            return PartState(message, bool(current) and message is not None, bool(repeated))
 
         return await self._connection.run(write)
 

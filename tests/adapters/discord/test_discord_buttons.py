@@ -158,3 +158,25 @@ async def test_an_answer_can_be_stopped_by_who_asked(bot, server, channel, ann):
     assert "Only who has asked" in (await server.until(lambda: other.message))["content"]
     await server.press(draft, "Stop", ann)
     await server.until(lambda: draft["content"] == "⏹️ Stopped.")
+
+
+async def test_an_edit_after_a_stop_is_answered(bot, server, channel, ann):
+    """Also if Discord takes its time to accept the response to the button."""
+    bot.engine.drafts = ["Use"]
+    bot.engine.may_answer.clear()
+    asked = await server.say(channel, "@bot how hot?", ann)
+    [draft] = await first(server, channel)
+    may_respond = asyncio.Event()
+
+    async def hold_responses(call: str) -> None:
+        if call.endswith("/callback"):
+            await may_respond.wait()
+
+    server.hold = hold_responses
+    await server.press(draft, "Stop", ann)
+    await server.until(lambda: server.count("POST", "/callback"))
+    await server.edit(asked, "@bot how cold?")
+    await server.until(lambda: bot.dispatcher.counts["revised"])
+    may_respond.set()
+    bot.engine.may_answer.set()
+    await server.until(lambda: draft["content"].startswith("re: how cold?"))

@@ -1,5 +1,7 @@
 """Commands for everybody and for operators, as the server sees them."""
 
+import asyncio
+
 import pytest
 
 from bot.core.errors import EngineBusy
@@ -24,6 +26,20 @@ async def test_a_command_is_deferred_and_answered_with_its_question(bot, server,
     assert asked.response["type"] == 5
     assert not asked.ephemeral
     assert answer["content"] == f"> how hot?\nre: how hot?\n{SOURCE}"
+
+
+async def test_a_command_is_kept_before_the_bot_is_seen_thinking(bot, server, channel, ann, monkeypatch):
+    """Also on a slow disk: whoever kills the bot in between would leave that sign for ever."""
+    accept = bot.dispatcher.admission.accept
+
+    async def accepts_slowly(question):
+        await asyncio.sleep(0.4)
+        assert asked.response is None
+        return await accept(question)
+
+    monkeypatch.setattr(bot.dispatcher.admission, "accept", accepts_slowly)
+    asked = await server.slash(channel, ann, "ask", {"question": "how hot?"})
+    assert "re: how hot?" in (await server.until(lambda: asked.message))["content"]
 
 
 async def test_answer_this_takes_the_text_of_a_message(bot, server, channel, ann):

@@ -124,7 +124,7 @@ async def test_an_invalid_session_is_begun_anew(bot, server, channel, ann):
 
 async def test_a_session_that_timed_out_is_begun_anew(bot, server, channel, ann):
     """Code 4009: nothing can be resumed, and what is asked afterwards is answered."""
-    server._session = ""
+    server.forget_sessions()
     await server.drop_gateway(4009)
     await server.until(lambda: server.identifies == 2, seconds=20)
     await server.say(channel, "@bot one?", ann)
@@ -178,6 +178,7 @@ async def test_the_end_of_the_bot_ends_its_own_heartbeats_only(running, server, 
 async def test_shards_answer_too(running, server, channel, ann):
     """By setting."""
     async with running(sharded=True):
+        await server.connected(shards=2)
         await server.say(channel, "@bot one?", ann)
         await first(server, channel)
 

@@ -482,6 +482,31 @@ async def test_each_shard_catches_up(running, server, ann, application, shard):
     assert replied_to == [missed["id"], later["id"]]
 
 
+@pytest.mark.parametrize("crashes", [False, True])
+async def test_the_first_start_misses_nothing_while_its_shards_connect(running, server, ann, monkeypatch, crashes):
+    """They do so one by one, some seconds apart. Also if the bot is stopped before the last one is connected."""
+    may_connect = asyncio.Event()
+
+    async def wait_before_the_second(_client, shard, *, initial):
+        if shard == 1:
+            await may_connect.wait()
+
+    monkeypatch.setattr(discord.Client, "before_identify_hook", wait_before_the_second)
+    guild = server.guild()
+    while (int(guild["id"]) >> 22) % 2 != 1:
+        await asyncio.sleep(0.001)
+        guild = server.guild()
+    channel = server.channel(guild)
+    async with running(sharded=True):
+        await server.say(channel, "@bot one?", ann)
+        if not crashes:
+            may_connect.set()
+            await first(server, channel)
+    may_connect.set()
+    async with running(sharded=True):
+        await first(server, channel)
+
+
 async def test_a_clock_that_was_set_back_since_loses_nothing(running, server, channel, ann, application):
     """By a day, while the bot was away, so that it seems to have been there tomorrow."""
     await server.say(channel, "@bot missed?", ann, event=False)

@@ -280,6 +280,23 @@ async def test_the_answer_in_a_locked_thread_goes_to_the_channel_above(running, 
         await server.until(lambda: not server.from_bot(channel))
 
 
+async def test_an_answer_comes_back_to_its_thread_once_that_is_open_again(running, server, channel, ann):
+    """And the earlier one, in the channel above, goes."""
+    async with running(threads=True) as bot:
+
+        async def lock(thread):
+            await server.archive(thread, locked=True)
+
+        asked, thread = await _in_thread(server, bot, channel, ann, close=lock)
+        await first(server, channel)
+        await bot.dispatcher.idle()
+        await server.archive(thread, archived=False)
+        await server.edit(asked, "@bot which hose?")
+        [answer] = await first(server, thread)
+        assert answer["content"].startswith("re: which hose?")
+        await server.until(lambda: not server.from_bot(channel))
+
+
 async def test_a_question_in_a_thread_that_is_locked_then_is_answered_above_with_a_link(bot, server, channel, ann):
     bot.engine.may_answer.clear()
     thread = (await server._open_thread(channel, server._id(), "pumps", ann["id"]))["id"]

@@ -36,3 +36,16 @@ async def test_a_draft_is_shown_as_it_grows_and_becomes_the_answer(bot, server, 
     assert labels(draft) == ["Helpful", "Not helpful", "Show the passage"]
     assert server.from_bot(channel) == [draft]
     assert server.count("PATCH", draft["id"]) == 2
+
+
+async def test_an_edited_question_gets_no_second_message(bot, server, channel, ann):
+    """Neither a placeholder, which the answer would not replace: it edits the one before."""
+    bot.engine.drafts = ["Use"]
+    asked = await server.say(channel, "@bot how hot?", ann)
+    await server.until(lambda: server.from_bot(channel) and server.from_bot(channel)[0]["content"].startswith("re:"))
+    await bot.dispatcher.idle()
+    server.forget_nonces()
+    await server.edit(asked, "@bot how cold?")
+    await server.until(lambda: server.from_bot(channel)[0]["content"].startswith("re: how cold?"))
+    await bot.dispatcher.idle()
+    assert len(server.from_bot(channel)) == 1

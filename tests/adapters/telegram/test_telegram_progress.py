@@ -25,6 +25,21 @@ async def test_a_slow_answer_is_announced_and_then_put_in_the_same_place(server,
     assert server.called("sendChatAction") == [{"chat_id": chat.id, "action": "typing"}]
 
 
+async def test_a_placeholder_that_may_have_arrived_is_the_last_one(server, application, ann, monkeypatch):
+    """Its acknowledgement was lost: the bot can neither edit nor delete it, and sends no other beside it."""
+    monkeypatch.setattr(progress, "_PLACEHOLDER_AFTER", 0.05)
+    monkeypatch.setattr(progress, "_BETWEEN_EDITS", 0.05)
+    application.engine.may_answer.clear()
+    server.break_next("sendMessage", "lost")
+    chat = server.private(ann)
+    server.says(chat, ann, "slow")
+    await application.answered(chat)
+    await asyncio.sleep(0.5)
+    application.engine.may_answer.set()
+    await application.quiet()
+    assert [text.split("\n")[0] for text in chat.texts] == ["Searching the documents…", "re: slow"]
+
+
 async def test_typing_ends_whatever_happens(server, application, ann, monkeypatch):
     """The question is forgotten before it is answered; the placeholder is deleted too."""
     monkeypatch.setattr(progress, "_PLACEHOLDER_AFTER", 0.1)
