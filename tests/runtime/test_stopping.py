@@ -81,7 +81,7 @@ async def test_at_random_moments_of_the_start(tmp_path):
 @pytest.mark.parametrize("platform_fails", [False, True])
 async def test_a_model_call_that_hangs(tmp_path, platform_fails):
     """The answer under way gets the grace; the thread is not waited for any longer, also where Telegram doesn't answer."""
-    async with running(tmp_path, BOT_SHUTDOWN__GRACE_SECONDS="1", BOT_MODELS__STUCK_SECONDS="200") as bot:
+    async with running(tmp_path, BOT_SHUTDOWN__GRACE_SECONDS="1") as bot:
         await bot.answers("before")
         bot.ask("you never return")
         await until(lambda: len(bot.server.called("sendChatAction")) > 0)
