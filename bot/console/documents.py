@@ -81,7 +81,7 @@ def router(parts: Parts, view: View) -> APIRouter:
             request,
             "documents.html",
             files=files,
-            kinds=kinds_of_remarks(files),
+            kinds=await view.in_thread(kinds_of_remarks, files),
             passages=sum(file.passages for file in files),
             reindexing=reindexing,
             folder=parts.settings.knowledge.folder,

@@ -1,6 +1,5 @@
 """Settings: what holds, what would hold otherwise, and where it was set; and the rules of single chats."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,12 +31,12 @@ def router(parts: Parts, view: View) -> APIRouter:
 
     @pages.get("/settings")
     async def shown(request: Request) -> Response:
-        came_from = await asyncio.to_thread(origins, parts.config)
+        settings = await view.in_thread(lambda: list(shown_settings(parts.settings, origins(parts.config))))
         platforms = {platform: await parts.administration.policies(platform) for platform in _PLATFORMS}
         return await view.page(
             request,
             "settings.html",
-            settings=list(shown_settings(parts.settings, came_from)),
+            settings=settings,
             policies={
                 platform: (getattr(parts.settings, platform).policy, policies)
                 for platform, policies in platforms.items()

@@ -44,5 +44,6 @@ def console_site(parts: Parts, sessions: Sessions) -> Site:
     async def start() -> RedirectResponse:
         return RedirectResponse(f"{PATH}/questions")
 
+    app.openapi()  # which nobody sees, but now the routes are built, and not by the first request on the event loop
     app.mount("/static", StaticFiles(directory=_STATIC))
     return Site(PATH, Role.OPERATOR, app, parts.settings.administration.document_bytes + 10_000)

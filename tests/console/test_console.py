@@ -1,6 +1,8 @@
 """The operators' pages: what they show, and that each change does what it says or leaves everything as it was."""
 
+import asyncio
 import json
+import threading
 
 from bot.core.messages import Citation, Outcome, Policy
 from bot.questions.entries import ENTRIES_FILE
@@ -207,3 +209,18 @@ async def test_health_shows_components_queue_and_threads(console):
     assert "the token is wrong &lt;b&gt;" in text
     assert "sqlite-journal" in text
     assert "not ready" in text
+
+
+async def test_no_page_waits_for_the_threads_of_others(console):
+    """Those that parse documents and check sentences. (*Health* reads the generator's file in one of them.)"""
+    over = threading.Event()
+    others = [asyncio.create_task(asyncio.to_thread(over.wait)) for _ in range(40)]  # more than there are threads
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(20):
+            for page in PAGES:
+                if page != "health":
+                    await console.get(f"/{page}")
+    finally:
+        over.set()
+        await asyncio.gather(*others)
