@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from bot.adapters.http import HttpAdapter
+    from bot.adapters.setting_up import PlatformSetup
     from bot.adapters.telegram.adapter import TelegramAdapter
     from bot.core.documents import Passage
     from bot.core.messages import Citation, Question, Service
@@ -176,7 +177,13 @@ def _console(
             return {}
         return told | ({"generator": phraser.generator.description} if phraser and phraser.generator else {})
 
-    return [console_site(Parts(administration, Entries(administration), application.health, models, config), sessions)]
+    def make_setup(platform: str, token: str) -> "PlatformSetup":
+        from bot.adapters.setting_up import PlatformSetup
+
+        return PlatformSetup(platform, application.settings, config, token)
+
+    parts = Parts(administration, Entries(administration), application.health, models, make_setup, config)
+    return [console_site(parts, sessions)]
 
 
 def _http(

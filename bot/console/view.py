@@ -37,6 +37,7 @@ _NAVIGATION = (
     ("quality", "Quality"),
     ("health", "Health"),
     ("settings", "Settings"),
+    ("setup", "Set-up"),
 )
 
 

@@ -10,6 +10,7 @@ import pytest
 from adapters.http.http_application import TLS
 
 from bot.adapters.http import HttpAdapter
+from bot.adapters.setting_up import PlatformSetup
 from bot.console.parts import Parts
 from bot.console.site import console_site
 from bot.core.messages import Address, Answer, Outcome, Question
@@ -79,8 +80,9 @@ def console_settings(settings: Settings, folder_of: Callable[..., object]) -> Se
 
 
 @pytest.fixture
-async def console(console_settings, models):
+async def console(console_settings, models, tmp_path):
     """Signed in."""
+    config = tmp_path / "bot.toml"
     async with open_application(console_settings, models) as application:
         await application.indexer.index_folder(console_settings.knowledge.folder)
         dispatcher = Dispatcher(application.answering.engine, application.stores.journal, console_settings.queue)
@@ -88,7 +90,12 @@ async def console(console_settings, models):
 
         def make_sites(sessions):
             parts = Parts(
-                administration, Entries(administration), application.health, lambda: {"encoder": {"model": "m"}}
+                administration,
+                Entries(administration),
+                application.health,
+                lambda: {"encoder": {"model": "m"}},
+                lambda platform, token: PlatformSetup(platform, console_settings, config, token),
+                config,
             )
             return [console_site(parts, sessions)]
 
