@@ -81,6 +81,8 @@ def router(parts: Parts, view: View) -> APIRouter:
             request,
             "documents.html",
             files=files,
+            cited=await parts.history.citations(),
+            answer_days=parts.settings.storage.answer_days,
             kinds=await view.in_thread(kinds_of_remarks, files),
             passages=sum(file.passages for file in files),
             reindexing=reindexing,

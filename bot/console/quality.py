@@ -13,6 +13,7 @@ from bot.console.charts import calibration_chart, days_chart, golden_chart
 from bot.console.parts import Parts
 from bot.console.view import View
 from bot.core.messages import Outcome
+from bot.evaluation.bounds import BOUNDED
 from bot.evaluation.golden import GoldenResult, golden_results
 from bot.knowledge.folder import GOLDEN_FILE
 from bot.observability import metrics
@@ -22,7 +23,6 @@ _MOST_RATINGS = 10_000
 # Fewer ratings show nothing but chance.
 _FEWEST_RATINGS = 20
 _BINS = 5
-_OUTCOMES = (Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def router(parts: Parts, view: View) -> APIRouter:
             golden=golden,
             golden_file=GOLDEN_FILE,
             days=days,
-            outcomes=_OUTCOMES,
+            outcomes=BOUNDED,
             ratings=len(ratings),
             fewest_ratings=_FEWEST_RATINGS,
             answer_days=parts.settings.storage.answer_days,
@@ -80,7 +80,7 @@ def _figures(
         "bins": bins,
         "latencies": latencies(),
         "golden_chart": golden_chart(golden),
-        "days_chart": days_chart([(day, [counts[outcome] for outcome in _OUTCOMES]) for day, counts in days]),
+        "days_chart": days_chart([(day, [counts[outcome] for outcome in BOUNDED]) for day, counts in days]),
         "calibration_chart": calibration_chart([(one.confidence, one.helpful, one.ratings) for one in bins]),
     }
 

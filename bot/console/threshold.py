@@ -12,6 +12,7 @@ from bot.console.parts import Parts
 from bot.console.view import View
 from bot.core.messages import Outcome
 from bot.core.settings import AnswerSettings
+from bot.evaluation.bounds import BOUNDED, outcome_at
 from bot.storage.base import Confidence
 
 _LATEST = 500
@@ -42,7 +43,7 @@ def router(parts: Parts, view: View) -> APIRouter:
             "threshold.html",
             now=now,
             tried=tried,
-            outcomes=(Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED),
+            outcomes=BOUNDED,
             answer_days=parts.settings.storage.answer_days,
             **compared,
         )
@@ -53,7 +54,10 @@ def router(parts: Parts, view: View) -> APIRouter:
 def _compared(latest: Sequence[Confidence], now: AnswerSettings, tried: AnswerSettings) -> dict[str, Any]:
     """The questions by confidence, the surest first, at the bounds that hold and at those that are tried."""
     ordered = sorted(latest, key=lambda one: -one.confidence)
-    questions = [Moved(one, outcome_at(one, now, now), outcome_at(one, tried, now)) for one in ordered]
+    questions = [
+        Moved(one, *(outcome_at(one.outcome, one.confidence, bounds, now) for bounds in (now, tried)))
+        for one in ordered
+    ]
     return {
         "questions": questions,
         "changes": [one for one in questions if one.now is not one.then],
@@ -61,12 +65,3 @@ def _compared(latest: Sequence[Confidence], now: AnswerSettings, tried: AnswerSe
         "counts_then": Counter(one.then for one in questions),
         "strip": confidence_strip([one.confidence for one in ordered], tried.threshold, tried.suggest_threshold),
     }
-
-
-def outcome_at(asked: Confidence, bounds: AnswerSettings, held: AnswerSettings) -> Outcome:
-    """The outcome that the bounds give. `held`: those that hold now, by which one sees that an answer was only suggested for
-    another reason, such as a number that isn't in the passage; it stays so."""
-    if asked.confidence < bounds.suggest_threshold:
-        return Outcome.DECLINED
-    never_sure = asked.outcome is Outcome.SUGGESTED and asked.confidence >= held.threshold
-    return Outcome.SUGGESTED if asked.confidence < bounds.threshold or never_sure else Outcome.ANSWERED

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from datetime import datetime
 
 from bot.core.messages import Citation, Outcome, Policy
 from bot.questions.entries import ENTRIES_FILE
@@ -170,6 +171,16 @@ async def test_documents_are_added_indexed_and_removed(console):
     large = {"file": ("large.md", b"x" * 10_000_001)}
     response = await console.send("/documents", "/documents", files=large)
     assert "administration.document_bytes" in response.text
+
+
+async def test_documents_show_how_often_they_were_cited(console):
+    citation = Citation("guide.md", "Guide", ("Kettle",), (1, 3), None, None, "holds seven litres", None)
+    assert ">never<" in await console.get("/documents")
+    await console.ask("How much?", citations=(citation, citation))
+    await console.ask("How much does it hold?", citations=(citation,))
+    text = await console.get("/documents")
+    assert ">2 times<" in text
+    assert f">{datetime.now().astimezone():%Y-%m-%d}<" in text
 
 
 async def test_moving_the_bound_shows_which_questions_change(console):

@@ -117,6 +117,29 @@ MIGRATIONS = (
     CREATE INDEX questions_by_outcome ON questions (outcome, id) WHERE question IS NOT NULL;
     CREATE INDEX feedback_not_helpful ON feedback (platform, reference) WHERE NOT helpful;
     """,
+    """
+    CREATE TABLE citations (  -- the documents that each kept answer cites; the triggers keep it true
+        document TEXT NOT NULL,
+        question INTEGER NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (document, question)
+    ) WITHOUT ROWID;
+    CREATE INDEX citations_by_question ON citations (question);
+    INSERT OR IGNORE INTO citations SELECT json_extract(cited.value, '$.document'), questions.id, accepted_at
+        FROM questions, json_each(iif(json_valid(answer), answer, '{}'), '$.citations') AS cited;
+    CREATE TRIGGER answer_inserted AFTER INSERT ON questions WHEN NEW.answer IS NOT NULL BEGIN
+        INSERT OR IGNORE INTO citations SELECT json_extract(cited.value, '$.document'), NEW.id, NEW.accepted_at
+            FROM json_each(iif(json_valid(NEW.answer), NEW.answer, '{}'), '$.citations') AS cited;
+    END;
+    CREATE TRIGGER answer_changed AFTER UPDATE OF answer ON questions BEGIN
+        DELETE FROM citations WHERE question = OLD.id;
+        INSERT OR IGNORE INTO citations SELECT json_extract(cited.value, '$.document'), NEW.id, NEW.accepted_at
+            FROM json_each(iif(json_valid(NEW.answer), NEW.answer, '{}'), '$.citations') AS cited;
+    END;
+    CREATE TRIGGER question_deleted AFTER DELETE ON questions BEGIN
+        DELETE FROM citations WHERE question = OLD.id;
+    END;
+    """,
 )
 
 
