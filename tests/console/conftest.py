@@ -26,8 +26,9 @@ GUIDE = "# Kettle\n\nThe kettle holds seven litres.\n\n# Water\n\nUse soft water
 class Console:
     """What tests do with the console, and what is behind it."""
 
-    def __init__(self, application, client: httpx.AsyncClient) -> None:
+    def __init__(self, application, server, client: httpx.AsyncClient) -> None:
         self.application = application
+        self.server = server
         self.journal = application.stores.journal
         self.client = client
 
@@ -116,7 +117,7 @@ async def console(console_settings, models, tmp_path):
         async with httpx.AsyncClient(base_url=address, timeout=20, verify=TLS, headers={"Origin": address}) as client:
             await client.post("/sign-in", data={"token": OPERATORS})
             client.headers["Accept"] = "text/html"
-            yield Console(application, client)
+            yield Console(application, adapter.server, client)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await dispatcher.close(1)
