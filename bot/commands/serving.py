@@ -164,7 +164,7 @@ def _telegram(
 def _console(
     application: "Application", administration: "Administration", config: Path | None, sessions: "Sessions"
 ) -> "list[Site]":
-    """The console, for operators who sign in; it is closed where there is no token for them."""
+    """The console. It is closed if `http.operator_token` is empty."""
     from bot.console.parts import Parts
     from bot.console.site import console_site
     from bot.questions.entries import Entries
@@ -251,7 +251,7 @@ def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
         history = application.settings.storage.folder / "terminal_history"
         return [TerminalAdapter(dispatcher.admission.accept, history=history, greeting=_greeting(report))]
 
-    # What comes from a pipe may ask about what was written a moment ago.
+    # Questions from a pipe may be about documents that were written a moment ago.
     fresh = not sys.stdin.isatty()
     asyncio.run(serve(settings, adapters, refresh, at_terminal=True, fresh=fresh, set_damaged_aside=set_damaged_aside))
 

@@ -1,4 +1,4 @@
-"""Quality: golden questions, outcomes by day, whether the confidence is right, and how long answers take."""
+"""Quality: golden questions, outcomes by day, calibration of the confidence, and latency."""
 
 import math
 import time
@@ -27,7 +27,7 @@ _BINS = 5
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long a stage took since the start, in seconds: half of the questions took up to `median`, 19 of 20 up to `slow`."""
+    """The duration of a stage since the start, in seconds: half of the questions took up to `median`, 19 of 20 up to `slow`."""
 
     stage: str
     count: int
@@ -74,7 +74,7 @@ def _figures(
     ratings: Sequence[tuple[float, bool]],
     golden: Sequence[GoldenResult],
 ) -> dict[str, Any]:
-    """The charts, and what they are drawn of."""
+    """The charts, with their figures."""
     bins = calibration(ratings) if len(ratings) >= _FEWEST_RATINGS else []
     return {
         "bins": bins,
@@ -101,7 +101,7 @@ def calibration(ratings: Sequence[tuple[float, bool]]) -> list[CalibrationBin]:
 
 
 def latencies() -> list[Latency]:
-    """How long each stage took, from the metrics of the process."""
+    """The duration of each stage, from the metrics of the process."""
     buckets: dict[str, dict[float, float]] = {}
     for family in metrics.STAGES.collect():
         for sample in family.samples:

@@ -1,4 +1,4 @@
-"""Questions: what was asked and answered, why, and what is wrong with it."""
+"""Questions: the history with its filters, a question with its answer, and ways to correct a wrong one."""
 
 from datetime import datetime
 from http import HTTPStatus

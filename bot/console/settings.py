@@ -1,4 +1,4 @@
-"""Settings: what holds, what would hold otherwise, and where it was set; and the rules of single chats."""
+"""Settings: the value of each, its default and its origin; and the rules of single chats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def shown_settings(settings: Settings, came_from: dict[tuple[str, str], str]) ->
 
 
 def _text(value: Any) -> str:
-    """A value as it stands in the settings file; of a secret only whether there is one."""
+    """A value as in the settings file; for a secret only whether it is set."""
     match value:
         case SecretStr():
             return "set" if value.get_secret_value() else "not set"

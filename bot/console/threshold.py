@@ -1,4 +1,4 @@
-"""Threshold: the last questions by the confidence of their answers, and which of them would be answered otherwise."""
+"""Threshold: the last questions by confidence, with their outcomes at other bounds."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -89,7 +89,7 @@ class View:
         self._sessions.require_form_token(session_of(request), request.scope["path"], form_token)
 
     async def on_error(self, request: Request, error: BotError) -> Response:
-        """Say what is wrong where a page can't be shown or a form can't be carried out."""
+        """Return the page for an error of a page or a form."""
         return await self.page(request, "error.html", status=HTTPStatus.CONFLICT, problem=str(error))
 
 

@@ -80,7 +80,7 @@ async def sent(console, method, path, cookie, origin):
 
 
 def cookies(console):
-    """Sessions that open nothing: none, forged ones, one of another start, one that is over, and one for those who only ask."""
+    """Sessions that open nothing: none, forged ones, and one of another start."""
     own = console.client.cookies[COOKIE]
     name, role, ends, signature = own.split(".")
     elsewhere = Sessions(console.application.settings.http)

@@ -11,7 +11,7 @@ PATH = "/ask"
 
 
 def ask_site(chat: Chat) -> Site:
-    """The page, for those who may ask: with a token set, once they have signed in."""
+    """The page. With `http.token` set, it is open to people who have signed in."""
     page = (STATIC / "ask.html").read_text(encoding="utf-8")
     router = APIRouter()
 

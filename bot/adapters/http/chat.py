@@ -1,4 +1,4 @@
-"""The chat for browsers: what its script sends and gets. The ask page and the widget share it, and differ in who may ask."""
+"""The routes of the chat in a browser. The ask page and the widget share them, with different rules of access."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -64,7 +64,7 @@ class Chat:
         self._passages_of = passages_of
 
     def router(self, author_of: AuthorOf) -> APIRouter:
-        """The routes of the script, with those of the script itself. Whoever mounts them decides who may send requests."""
+        """The routes of the chat and of its script files. They check no access: the site that mounts them does."""
         router = APIRouter(route_class=BodyRoute)
 
         @router.post("/questions")
@@ -123,7 +123,7 @@ _FILES = frozenset(file.name for file in STATIC.iterdir() if file.suffix in _MED
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
-    """What the script shows of an answer. Takes long for long ones."""
+    """The answer in the form of the script. Takes long for a long answer."""
     return {
         "outcome": answer.outcome.value,
         "reference": answer.reference,

@@ -19,7 +19,7 @@ _AROUND = 1500
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """The words of a document around a quote, and the quote. Without a place in the index there is nothing around it."""
+    """A quote with the text before and after it in its document; both are empty if the index has no place of it."""
 
     before: str
     quote: str
@@ -27,7 +27,7 @@ class Quoted:
 
 
 def in_place(citation: Citation, passages: Sequence[Passage]) -> Quoted:
-    """Find the quote of a citation in the passages of its document: under its heading, if it stands there."""
+    """Find the quote of a citation in the passages of its document, preferably under its heading."""
     blocks = [block for passage in passages for block in passage.blocks]
     starts = [0, *accumulate(len(block.text) + len(_GAP) for block in blocks)]
     text = _GAP.join(block.text for block in blocks)

@@ -25,7 +25,7 @@ def widget_site(chat: Chat, origins: Sequence[str]) -> Site:
         return f"widget:{hmac.new(key, network_of(request).encode(), hashlib.sha256).hexdigest()[:32]}"
 
     def require_origin(request: Request) -> None:
-        # Only a browser says truly where a page comes from; what this keeps out are pages of other sites.
+        # Other programs can send any origin; this keeps out the pages of other sites, whose browsers send the true one.
         if request.method == "POST" and request.headers.get("origin") not in origins:
             raise Problem(HTTPStatus.FORBIDDEN, "Pages of this site may not ask here; see http.widget_origins.")
 
