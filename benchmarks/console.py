@@ -169,9 +169,13 @@ async def measure(questions: int, per_second: float, rounds: int) -> bool:
         await fill(folder, questions)
         program, address = await start(folder)
         try:
-            async with httpx.AsyncClient(base_url=address, timeout=60, headers={"Origin": address}) as client:
-                await client.post("/sign-in", data={"token": TOKEN})
-                took, asking, late = await _visits(client, per_second, rounds)
+            # Two clients: in one, waiting questions would use up the connections, and pages would wait for one of those.
+            async with (
+                httpx.AsyncClient(base_url=address, timeout=60, headers={"Origin": address}) as operator,
+                httpx.AsyncClient(base_url=address, timeout=60, limits=httpx.Limits(max_connections=None)) as people,
+            ):
+                await operator.post("/sign-in", data={"token": TOKEN})
+                took, asking, late = await _visits(operator, Asking(people, per_second), rounds)
         finally:
             program.send_signal(signal.SIGTERM)
             await program.wait()
@@ -179,9 +183,8 @@ async def measure(questions: int, per_second: float, rounds: int) -> bool:
 
 
 async def _visits(
-    client: httpx.AsyncClient, per_second: float, rounds: int
+    client: httpx.AsyncClient, asking: Asking, rounds: int
 ) -> tuple[dict[str, list[float]], Asking, float]:
-    asking = Asking(client, per_second)
     task = asyncio.create_task(asking.run())
     deep = time.time() - DAYS / 2 * 86_400
     took: dict[str, list[float]] = {page: [] for page in PAGES}

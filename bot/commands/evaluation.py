@@ -90,7 +90,7 @@ def evaluate(
             lines = (json.dumps(prediction(result), ensure_ascii=False) for result in answers)
             predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         if report is not None:
-            page = write_report(report, figures, answers, threshold=settings.answer.threshold, title=title)
+            page = write_report(report, figures, answers, bounds=settings.answer, title=title)
             say(f"Report: {page}", aside=True)
     if calibrate is not None:
         fitted = fit(results)

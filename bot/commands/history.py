@@ -1,4 +1,4 @@
-"""The history of questions: for people in 80 columns, for programs as JSON, for spreadsheets as CSV."""
+"""The history of questions: as text in 80 columns, as JSON, or as CSV for spreadsheets."""
 
 import asyncio
 import csv

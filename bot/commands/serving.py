@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from bot.adapters.http import HttpAdapter
+    from bot.adapters.setting_up import PlatformSetup
     from bot.adapters.telegram.adapter import TelegramAdapter
     from bot.core.documents import Passage
     from bot.core.messages import Citation, Question, Service
@@ -169,7 +170,7 @@ def _telegram(
 def _console(
     application: "Application", administration: "Administration", config: Path | None, sessions: "Sessions"
 ) -> "list[Site]":
-    """The console for operators, closed where no token for them is set."""
+    """The console. It is closed if `http.operator_token` is empty."""
     from bot.console.parts import Parts
     from bot.console.site import console_site
     from bot.questions.entries import Entries
@@ -182,7 +183,13 @@ def _console(
             return {}
         return told | ({"generator": phraser.generator.description} if phraser and phraser.generator else {})
 
-    return [console_site(Parts(administration, Entries(administration), application.health, models, config), sessions)]
+    def make_setup(platform: str, token: str) -> "PlatformSetup":
+        from bot.adapters.setting_up import PlatformSetup
+
+        return PlatformSetup(platform, application.settings, config, token)
+
+    parts = Parts(administration, Entries(administration), application.health, models, make_setup, config)
+    return [console_site(parts, sessions)]
 
 
 def _http(
@@ -250,7 +257,7 @@ def _serve_terminal(settings: Settings, set_damaged_aside: bool) -> None:
         history = application.settings.storage.folder / "terminal_history"
         return [TerminalAdapter(dispatcher.admission.accept, history=history, greeting=_greeting(report))]
 
-    # What comes from a pipe may ask about what was written a moment ago.
+    # Questions from a pipe may be about documents that were written a moment ago.
     fresh = not sys.stdin.isatty()
     asyncio.run(serve(settings, adapters, refresh, at_terminal=True, fresh=fresh, set_damaged_aside=set_damaged_aside))
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import SecretStr
 
 from bot.commands.common import ConfigOption, ExitCode, complain, say, settings_of
 from bot.commands.operations import PlatformArgument
 from bot.core.errors import SettingsError
-from bot.core.settings import DEFAULT_FILE, Settings, variables_of, variables_set
+
+if TYPE_CHECKING:
+    from bot.adapters.setting_up import PlatformSetup
 
 
 def setup(
@@ -21,71 +21,45 @@ def setup(
     config: ConfigOption = None,
 ) -> None:
     """Connect the bot to a platform: take its token, check it, keep it in the settings, and wait for the first message."""
-    guide = _guide(platform)
+    from bot.adapters.setting_up import PlatformSetup, require_no_variable
+
     settings = settings_of(config)
-    known = platform in settings.platforms
-    if known and not new_token:
+    chosen = PlatformSetup(platform, settings, config)
+    known = platform in settings.platforms and not new_token
+    if known:
         say("The token of the settings is used; --new-token asks for another one.")
     else:
-        _require_no_variable(platform)
-        say(guide.PREPARATION)
-        settings = _with_token(settings, platform, _asked_token())
-    chosen = getattr(settings, platform)
-    if not _is_right(settings, platform):
+        require_no_variable(platform)  # before somebody takes the trouble to make a token
+        say(chosen.preparation)
+        chosen = PlatformSetup(platform, settings, config, _asked_token())
+    if not asyncio.run(_is_right(chosen)):
         raise typer.Exit(ExitCode.FAILURE)
-    if not known or new_token:
-        from bot.core.settings.writing import write_secret
-
-        file = config or Path(DEFAULT_FILE)
-        write_secret(file, platform, "token", chosen.token.get_secret_value())
-        say(f"The token stands in {file} now, which only you can read. Keep it to yourself: it is a password.")
-    say("\n".join(asyncio.run(guide.invitation(chosen))))
+    if not known:
+        say(chosen.keep())
+    say("\n".join(asyncio.run(chosen.invitation())))
     if not no_wait:
-        say(f"Now {guide.HOW_TO_WRITE}. Waiting for the first message; Ctrl-C ends this…")
-        say(asyncio.run(guide.first_message(chosen)))
+        say(f"Now {chosen.how_to_write}. Waiting for the first message; Ctrl-C ends this…")
+        say(asyncio.run(chosen.first_message()))
     say("Start the bot with: knowledge-bot run")
-
-
-def _guide(platform: str) -> Any:
-    if platform == "discord":
-        from bot.adapters.discord import setup as discord
-
-        return discord
-    from bot.adapters.telegram import setup as telegram
-
-    return telegram
-
-
-def _require_no_variable(platform: str) -> None:
-    """Raise SettingsError where the environment would win over a token in the file."""
-    if found := sorted(variables_set().intersection(variables_of((platform, "token")))):
-        raise SettingsError([f"{found[0]} is set in the environment and wins over the settings file: unset it first"])
 
 
 def _asked_token() -> str:
     if sys.stdin.isatty():
-        return str(typer.prompt("Token (it is not shown)", hide_input=True)).strip()
-    if not (token := sys.stdin.readline().strip()):
+        token = str(typer.prompt("Token (it is not shown)", hide_input=True)).strip()
+    else:
+        token = sys.stdin.readline().strip()
+    if not token:
         raise SettingsError(["no token was given: type it, or pass it on standard input"])
     return token
 
 
-def _with_token(settings: Settings, platform: str, token: str) -> Settings:
-    chosen = getattr(settings, platform)
-    return settings.model_copy(update={platform: chosen.model_copy(update={"token": SecretStr(token)})})
-
-
-def _is_right(settings: Settings, platform: str) -> bool:
-    """Print the platform's reply to the token, and return whether the token is right."""
-    from bot.adapters.checking import check_platform
+async def _is_right(chosen: "PlatformSetup") -> bool:
+    """Print the answers of the platform, and return whether the token is right."""
     from bot.core.diagnosis import Level
 
-    async def checked() -> bool:
-        right = True
-        async for found in check_platform(settings, platform, online=True):
-            right = right and found.level is not Level.ERROR
-            tell = say if found.level is Level.OK else complain
-            tell(f"{found.subject}: {found.text}")
-        return right
-
-    return asyncio.run(checked())
+    right = True
+    async for found in chosen.check():
+        right = right and found.level is not Level.ERROR
+        tell = say if found.level is Level.OK else complain
+        tell(f"{found.subject}: {found.text}")
+    return right

@@ -1,1 +1,1 @@
-"""The operators' console: pages in a browser, on which one sees what was asked, and mends what went wrong."""
+"""The operators' console: pages for a browser: they show the questions with their answers, and change documents and entries."""

@@ -12,7 +12,7 @@ _STEPS = 40  # of the strip of confidences
 
 
 def _svg(title: str, parts: Iterable[str], width: int = _WIDTH, height: int = _HEIGHT) -> Markup:
-    """A picture with a title for those who don't see it. The parts are made of numbers and of escaped text."""
+    """A picture with a title for screen readers. The parts are made of numbers and of escaped text."""
     inner = Markup("").join(Markup(part) for part in parts)  # noqa: S704 - made here, of numbers and escaped text
     return Markup('<svg class="chart" role="img" viewBox="0 0 {} {}"><title>{}</title>{}</svg>').format(
         width, height, title, inner
@@ -33,7 +33,7 @@ def _y(share: float) -> float:
 
 
 def _scale(labels: Sequence[tuple[float, str]]) -> list[str]:
-    """Lines across, with what they mean at their left: (height between 0 and 1, label)."""
+    """Lines across, with labels at their left: (height between 0 and 1, label)."""
     lines = [_line(_LEFT, _y(share), _WIDTH, _y(share), "grid") for share, _ in labels]
     return lines + [_text(_LEFT - 6, _y(share) + 4, label, "end") for share, label in labels]
 
@@ -87,7 +87,7 @@ def golden_chart(results: Sequence[GoldenResult]) -> Markup:
 
 
 def confidence_strip(confidences: Sequence[float], threshold: float, suggest: float) -> Markup:
-    """Columns: how many questions have about which confidence, coloured by their outcome at the two bounds."""
+    """Columns: the number of questions by confidence, coloured by their outcome at the two bounds."""
     counts = [0] * _STEPS
     for confidence in confidences:
         counts[min(_STEPS - 1, int(confidence * _STEPS))] += 1

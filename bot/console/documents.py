@@ -1,4 +1,4 @@
-"""Documents: what the index has of each file, its remarks by kind, and changes of the folder."""
+"""Documents: the files in the index with their citations and remarks, and changes of the folder."""
 
 import asyncio
 import re
@@ -15,13 +15,13 @@ from bot.core.text import counted
 from bot.knowledge.indexer import IndexProgress, IndexReport
 from bot.storage.base import FileReport
 
-# What differs between remarks of one kind: what they quote, and their numbers.
+# The parts in which remarks of one kind differ: their quotations and numbers.
 _PARTICULAR = re.compile(r"“[^”]*”|`[^`]*`|\"[^\"]*\"|\d+(?:[\d., ]*\d)?")
 
 
 @dataclass(slots=True)
 class RemarkKind:
-    """Remarks that say the same of several files or places. `text` is the first of them; `problem`: nothing was read."""
+    """Remarks on several files that differ only in details. `text` is the first of them. `problem`: the files are not read."""
 
     text: str
     problem: bool
@@ -29,7 +29,7 @@ class RemarkKind:
 
 
 def kinds_of_remarks(files: Sequence[FileReport]) -> list[RemarkKind]:
-    """The remarks on files by kind, what to mend first at the beginning: unread files, then what is said most often."""
+    """The remarks on files by kind: first those on unread files, then the most frequent ones."""
     kinds: dict[tuple[bool, str], RemarkKind] = {}
     for file in files:
         said = [(True, file.problem)] if file.problem else [(False, warning) for warning in file.warnings]
@@ -40,7 +40,7 @@ def kinds_of_remarks(files: Sequence[FileReport]) -> list[RemarkKind]:
 
 
 class _Reindexing:
-    """The indexing that was asked for last."""
+    """The last indexing that was begun here."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -81,7 +81,9 @@ def router(parts: Parts, view: View) -> APIRouter:
             request,
             "documents.html",
             files=files,
-            kinds=kinds_of_remarks(files),
+            cited=await parts.history.citations(),
+            answer_days=parts.settings.storage.answer_days,
+            kinds=await view.in_thread(kinds_of_remarks, files),
             passages=sum(file.passages for file in files),
             reindexing=reindexing,
             folder=parts.settings.knowledge.folder,

@@ -44,7 +44,7 @@ def router(parts: Parts, view: View) -> APIRouter:
     async def save(
         request: Request, entry: int | None, question: str, answer: str, *, publish: bool = False
     ) -> Response:
-        """Keep what was written, and publish it if that is wanted. Nothing that was written is lost where it can't be."""
+        """Keep an entry, and publish it with `publish`. On an error the page shows the texts again, so that none is lost."""
         try:
             entry = await parts.entries.write(question, answer, entry)
             if not publish:

@@ -1,4 +1,4 @@
-"""Gaps: what people ask and the documents don't answer, and what was found but is not sure."""
+"""Gaps: questions that the documents don't answer, and questions with an unsure answer."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ class _Grouping:
         return self._task is not None and not self._task.done()
 
     def latest(self) -> tuple[_Groups | None, str]:
-        """The last groups, and what went wrong when newer ones were made. Newer ones are begun where these are old."""
+        """The last groups, and the error of the last grouping or an empty text. Begins a new grouping if the groups are old."""
         if not self.running and (self._groups is None or time.monotonic() - self._groups.at > _FRESH):
             self._task = asyncio.create_task(self._group(), name="console-gaps")
         return self._groups, self._problem

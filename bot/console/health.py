@@ -16,19 +16,28 @@ def router(parts: Parts, view: View) -> APIRouter:
 
     @pages.get("/health")
     async def shown(request: Request) -> Response:
-        value = metrics.REGISTRY.get_sample_value
-        lag = {share: value(metrics.LOOP_LAG_NAME, {"quantile": share}) for share in ("0.5", "0.99")}
+        lag, resident = await view.in_thread(_measured)
         return await view.page(
             request,
             "health.html",
             ready=parts.health.ready,
             reports=parts.health.reports,
             work=(await parts.administration.status()).lines(),
-            lag={share: seconds * 1000 for share, seconds in lag.items() if seconds is not None},
-            resident=value("process_resident_memory_bytes"),
+            lag=lag,
+            resident=resident,
             free=free_memory(),
             models=parts.models(),
             threads=Counter(thread.name for thread in threading.enumerate()),
         )
 
     return pages
+
+
+def _measured() -> tuple[dict[str, float], float | None]:
+    """The lag of the event loop by quantile, in milliseconds, and the memory in use, in bytes. Takes milliseconds."""
+    value = metrics.REGISTRY.get_sample_value
+    lag = {share: value(metrics.LOOP_LAG_NAME, {"quantile": share}) for share in ("0.5", "0.99")}
+    return (
+        {share: seconds * 1000 for share, seconds in lag.items() if seconds is not None},
+        value("process_resident_memory_bytes"),
+    )

@@ -1,9 +1,11 @@
-"""Quality: golden questions, outcomes by day, whether the confidence is right, and how long answers take."""
+"""Quality: golden questions, outcomes by day, calibration of the confidence, and latency."""
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -11,7 +13,8 @@ from bot.console.charts import calibration_chart, days_chart, golden_chart
 from bot.console.parts import Parts
 from bot.console.view import View
 from bot.core.messages import Outcome
-from bot.evaluation.golden import golden_results
+from bot.evaluation.bounds import BOUNDED
+from bot.evaluation.golden import GoldenResult, golden_results
 from bot.knowledge.folder import GOLDEN_FILE
 from bot.observability import metrics
 
@@ -20,12 +23,11 @@ _MOST_RATINGS = 10_000
 # Fewer ratings show nothing but chance.
 _FEWEST_RATINGS = 20
 _BINS = 5
-_OUTCOMES = (Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED)
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long a stage took since the start, in seconds: half of the questions took up to `median`, 19 of 20 up to `slow`."""
+    """The duration of a stage since the start, in seconds: half of the questions took up to `median`, 19 of 20 up to `slow`."""
 
     stage: str
     count: int
@@ -50,25 +52,37 @@ def router(parts: Parts, view: View) -> APIRouter:
         days = await parts.history.days(time.time() - _DAYS * 86_400)
         ratings = await parts.history.ratings(_MOST_RATINGS)
         golden = await golden_results(parts.administration.knowledge)
-        bins = calibration(ratings) if len(ratings) >= _FEWEST_RATINGS else []
+        figures = await view.in_thread(_figures, days, ratings, golden)
         return await view.page(
             request,
             "quality.html",
             golden=golden,
             golden_file=GOLDEN_FILE,
-            golden_chart=golden_chart(golden),
             days=days,
-            outcomes=_OUTCOMES,
-            days_chart=days_chart([(day, [counts[outcome] for outcome in _OUTCOMES]) for day, counts in days]),
-            bins=bins,
-            calibration_chart=calibration_chart([(one.confidence, one.helpful, one.ratings) for one in bins]),
+            outcomes=BOUNDED,
             ratings=len(ratings),
             fewest_ratings=_FEWEST_RATINGS,
-            latencies=latencies(),
             answer_days=parts.settings.storage.answer_days,
+            **figures,
         )
 
     return pages
+
+
+def _figures(
+    days: Sequence[tuple[str, Counter[Outcome]]],
+    ratings: Sequence[tuple[float, bool]],
+    golden: Sequence[GoldenResult],
+) -> dict[str, Any]:
+    """The charts, with their figures."""
+    bins = calibration(ratings) if len(ratings) >= _FEWEST_RATINGS else []
+    return {
+        "bins": bins,
+        "latencies": latencies(),
+        "golden_chart": golden_chart(golden),
+        "days_chart": days_chart([(day, [counts[outcome] for outcome in BOUNDED]) for day, counts in days]),
+        "calibration_chart": calibration_chart([(one.confidence, one.helpful, one.ratings) for one in bins]),
+    }
 
 
 def calibration(ratings: Sequence[tuple[float, bool]]) -> list[CalibrationBin]:
@@ -87,7 +101,7 @@ def calibration(ratings: Sequence[tuple[float, bool]]) -> list[CalibrationBin]:
 
 
 def latencies() -> list[Latency]:
-    """How long each stage took, from the metrics of the process."""
+    """The duration of each stage, from the metrics of the process."""
     buckets: dict[str, dict[float, float]] = {}
     for family in metrics.STAGES.collect():
         for sample in family.samples:

@@ -1,6 +1,5 @@
-"""Questions: what was asked and answered, why, and what is wrong with it."""
+"""Questions: the history with its filters, a question with its answer, and ways to correct a wrong one."""
 
-import asyncio
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -96,7 +95,7 @@ def router(parts: Parts, view: View) -> APIRouter:
         try:
             line = _golden(question, document, phrase, unanswerable=unanswerable)
             file = parts.settings.knowledge.folder / GOLDEN_FILE
-            await asyncio.to_thread(add_golden_question, file, line)
+            await view.in_thread(add_golden_question, file, line)
         except DocumentError as error:
             return await one(request, asked, form=form, problem=str(error), status=HTTPStatus.CONFLICT)
         await _mark_wrong(parts, asked)

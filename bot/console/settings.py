@@ -1,6 +1,5 @@
-"""Settings: what holds, what would hold otherwise, and where it was set; and the rules of single chats."""
+"""Settings: the value of each, its default and its origin; and the rules of single chats."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,12 +31,12 @@ def router(parts: Parts, view: View) -> APIRouter:
 
     @pages.get("/settings")
     async def shown(request: Request) -> Response:
-        came_from = await asyncio.to_thread(origins, parts.config)
+        settings = await view.in_thread(lambda: list(shown_settings(parts.settings, origins(parts.config))))
         platforms = {platform: await parts.administration.policies(platform) for platform in _PLATFORMS}
         return await view.page(
             request,
             "settings.html",
-            settings=list(shown_settings(parts.settings, came_from)),
+            settings=settings,
             policies={
                 platform: (getattr(parts.settings, platform).policy, policies)
                 for platform, policies in platforms.items()
@@ -55,7 +54,7 @@ def shown_settings(settings: Settings, came_from: dict[tuple[str, str], str]) ->
 
 
 def _text(value: Any) -> str:
-    """A value as it stands in the settings file; of a secret only whether there is one."""
+    """A value as in the settings file; for a secret only whether it is set."""
     match value:
         case SecretStr():
             return "set" if value.get_secret_value() else "not set"

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from bot.console import documents, entries, gaps, health, quality, questions, settings, threshold
+from bot.console import documents, entries, gaps, health, quality, questions, settings, setup, threshold
 from bot.console.parts import Parts
 from bot.console.view import PATH, View
 from bot.core.errors import BotError
@@ -37,12 +37,13 @@ def console_site(parts: Parts, sessions: Sessions) -> Site:
             Exception: on_bug,
         },
     )
-    for page in (questions, gaps, entries, documents, threshold, quality, health, settings):
+    for page in (questions, gaps, entries, documents, threshold, quality, health, settings, setup):
         app.include_router(page.router(parts, view))
 
     @app.get("/")
     async def start() -> RedirectResponse:
         return RedirectResponse(f"{PATH}/questions")
 
+    app.openapi()  # which nobody sees, but now the routes are built, and not by the first request on the event loop
     app.mount("/static", StaticFiles(directory=_STATIC))
     return Site(PATH, Role.OPERATOR, app, parts.settings.administration.document_bytes + 10_000)

@@ -1,8 +1,9 @@
-"""Threshold: the last questions by the confidence of their answers, and which of them would be answered otherwise."""
+"""Threshold: the last questions by confidence, with their outcomes at other bounds."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -11,6 +12,7 @@ from bot.console.parts import Parts
 from bot.console.view import View
 from bot.core.messages import Outcome
 from bot.core.settings import AnswerSettings
+from bot.evaluation.bounds import BOUNDED, outcome_at
 from bot.storage.base import Confidence
 
 _LATEST = 500
@@ -35,29 +37,31 @@ def router(parts: Parts, view: View) -> APIRouter:
         threshold = now.threshold if threshold is None else threshold
         suggest = min(threshold, now.suggest_threshold if suggest is None else suggest)
         tried = now.model_copy(update={"threshold": threshold, "suggest_threshold": suggest})
-        latest = sorted(await parts.history.confidences(_LATEST), key=lambda one: -one.confidence)
-        questions = [Moved(one, outcome_at(one, now, now), outcome_at(one, tried, now)) for one in latest]
+        compared = await view.in_thread(_compared, await parts.history.confidences(_LATEST), now, tried)
         return await view.page(
             request,
             "threshold.html",
             now=now,
             tried=tried,
-            questions=questions,
-            changes=[one for one in questions if one.now is not one.then],
-            counts_now=Counter(one.now for one in questions),
-            counts_then=Counter(one.then for one in questions),
-            outcomes=(Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED),
-            strip=confidence_strip([one.confidence for one in latest], threshold, suggest),
+            outcomes=BOUNDED,
             answer_days=parts.settings.storage.answer_days,
+            **compared,
         )
 
     return pages
 
 
-def outcome_at(asked: Confidence, bounds: AnswerSettings, held: AnswerSettings) -> Outcome:
-    """The outcome that the bounds give. `held`: those that hold now, by which one sees that an answer was only suggested for
-    another reason, such as a number that isn't in the passage; it stays so."""
-    if asked.confidence < bounds.suggest_threshold:
-        return Outcome.DECLINED
-    never_sure = asked.outcome is Outcome.SUGGESTED and asked.confidence >= held.threshold
-    return Outcome.SUGGESTED if asked.confidence < bounds.threshold or never_sure else Outcome.ANSWERED
+def _compared(latest: Sequence[Confidence], now: AnswerSettings, tried: AnswerSettings) -> dict[str, Any]:
+    """The questions by confidence, the surest first, at the bounds that hold and at those that are tried."""
+    ordered = sorted(latest, key=lambda one: -one.confidence)
+    questions = [
+        Moved(one, *(outcome_at(one.outcome, one.confidence, bounds, now) for bounds in (now, tried)))
+        for one in ordered
+    ]
+    return {
+        "questions": questions,
+        "changes": [one for one in questions if one.now is not one.then],
+        "counts_now": Counter(one.now for one in questions),
+        "counts_then": Counter(one.then for one in questions),
+        "strip": confidence_strip([one.confidence for one in ordered], tried.threshold, tried.suggest_threshold),
+    }

@@ -1,11 +1,14 @@
-"""How pages are made: templates, forms with their tokens, and what is said about the last thing that was done."""
+"""Makes pages: templates, forms with their tokens, and the message about the last change."""
 
 import asyncio
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from fastapi import Form, Request
 from fastapi import Path as PathParameter
@@ -16,6 +19,9 @@ from bot.core.text import counted
 from bot.http.html import html, templates
 from bot.http.sessions import Sessions
 from bot.http.sites import session_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PATH = "/console"
 """The path of the console."""
@@ -31,18 +37,28 @@ _NAVIGATION = (
     ("quality", "Quality"),
     ("health", "Health"),
     ("settings", "Settings"),
+    ("setup", "Set-up"),
 )
 
 
 class View:
-    """Renders the pages of the console for whoever is signed in."""
+    """Renders the pages of the console for the operators who are signed in."""
 
     def __init__(self, sessions: Sessions) -> None:
+        """Blocking: reads and compiles the templates."""
         self._sessions = sessions
         self._said: dict[str, str] = {}  # by session, until its next page
+        # A thread of its own, so that no page waits for threads that check sentences or read documents.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="console")
         self._templates = templates(Path(__file__).parent / "templates")
         self._templates.filters |= {"moment": _moment, "day": _day, "counted": counted}
         self._templates.globals |= {"PATH": PATH, "navigation": _NAVIGATION, "now": time.time}
+        for name in self._templates.list_templates():  # which the first visit of each page would do on the event loop
+            self._templates.get_template(name)
+
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function in the console's thread: all that computes longer than a millisecond, or reads a file."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
 
     async def page(
         self, request: Request, template: str, *, status: int = HTTPStatus.OK, problem: str = "", **values: Any
@@ -59,8 +75,7 @@ class View:
             "said": self._said.pop(session.id, ""),
             "problem": problem,
         }
-        # A long page takes longer than the event loop may be held up.
-        text = await asyncio.to_thread(self._templates.get_template(template).render, own | values)
+        text = await self.in_thread(self._templates.get_template(template).render, own | values)
         return html(text, status)
 
     def to(self, request: Request, path: str, said: str = "") -> RedirectResponse:
@@ -74,7 +89,7 @@ class View:
         self._sessions.require_form_token(session_of(request), request.scope["path"], form_token)
 
     async def on_error(self, request: Request, error: BotError) -> Response:
-        """Say what is wrong where a page can't be shown or a form can't be carried out."""
+        """Return the page for an error of a page or a form."""
         return await self.page(request, "error.html", status=HTTPStatus.CONFLICT, problem=str(error))
 
 

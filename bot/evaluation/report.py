@@ -12,7 +12,9 @@ from pathlib import Path
 from bot.core.documents import trail
 from bot.core.errors import BotError
 from bot.core.messages import Citation, Outcome
+from bot.core.settings import AnswerSettings
 from bot.core.text import counted
+from bot.evaluation.bound_table import bound_table
 from bot.evaluation.metrics import Figures, can_be_judged, is_right, is_useful
 from bot.evaluation.plots import Plot, plots
 from bot.evaluation.questions import EvaluationQuestion
@@ -22,17 +24,19 @@ from bot.evaluation.table import COLUMNS, NOTE, remarks, rows
 _WORST = 20
 
 
-def write_report(folder: Path, figures: Figures, results: Sequence[Result], *, threshold: float, title: str) -> Path:
+def write_report(
+    folder: Path, figures: Figures, results: Sequence[Result], *, bounds: AnswerSettings, title: str
+) -> Path:
     """Write `figures.json` and `index.html` into a folder, which is created if missing, and return the path of the page.
 
-    `threshold` is the one in use. Blocks for seconds. Raises BotError if matplotlib is missing (after `figures.json` is
+    `bounds` are those in use. Blocks for seconds. Raises BotError if matplotlib is missing (after `figures.json` is
     written) or if the folder isn't writable.
     """
     page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "figures.json").write_text(json.dumps(figures.to_json(), indent=2) + "\n", encoding="utf-8")
-        page.write_text(_page(title, figures, results, threshold), encoding="utf-8")
+        page.write_text(_page(title, figures, results, bounds), encoding="utf-8")
     except OSError as error:
         raise BotError(
             f"{folder}: the report can't be written ({error.strerror or error}); name another folder"
@@ -59,16 +63,20 @@ def _is_missed(result: Result) -> bool:
     return not result.answer.answered
 
 
-def _page(title: str, figures: Figures, results: Sequence[Result], threshold: float) -> str:
+def _page(title: str, figures: Figures, results: Sequence[Result], bounds: AnswerSettings) -> str:
     made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     mistakes = "\n".join(map(_mistake, worst(results))) or "<p>None.</p>"
     questions = counted(figures.overall.questions, "question")
-    content = f"""<p>{questions}, answered from a confidence of {threshold:.2f} on. Made on {made_at}.</p>
+    content = f"""<p>{questions}, answered from a confidence of {bounds.threshold:.2f} on. Made on {made_at}.</p>
 <h2>Figures</h2>
 {_table(figures)}
 <dl>{"".join(_definition(f"{r.name}: {r.value}", escape(f"{r.meaning}.")) for r in remarks(figures))}</dl>
 <h2>Plots</h2>
-{"".join(map(figure, plots(figures, results, threshold)))}
+{"".join(map(figure, plots(figures, results, bounds.threshold)))}
+<h2>Threshold</h2>
+<p>All questions, the surest first. Choose another bound to see which of them it would change; set it as
+<code>answer.threshold</code>.</p>
+{bound_table(figures, results, bounds)}
 <h2>Worst mistakes</h2>
 <p>Wrong answers first, the surest first; then answerable questions declined, or with a suggestion of no use. {_WORST} at
 most.</p>
@@ -86,7 +94,7 @@ def html_page(title: str, content: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{escape(title)}</title>
-<style>{_STYLE}</style>
+<style>{STYLE}</style>
 </head>
 <body>
 <h1>{escape(title)}</h1>
@@ -175,8 +183,8 @@ def _quoted(text: str) -> str:
     return f"<blockquote>{escape(text)}</blockquote>"
 
 
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --moved: #d9772b33; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2, h3 { line-height: 1.25; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
@@ -187,6 +195,12 @@ th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid var(
 th[scope=row], thead th:first-child { text-align: left; }
 tbody tr:last-child > * { font-weight: bold; }
 thead small { font-weight: normal; opacity: .75; }
+.scrolled { max-height: 30rem; overflow-y: auto; }
+.scrolled td { text-align: left; font-weight: normal !important; overflow-wrap: anywhere; }
+.scrolled td:last-child { width: 75%; }
+fieldset { border: 1px solid var(--line); border-radius: .5rem; }
+fieldset label { display: inline-block; padding: .25rem .4rem; }
+.effect { display: none; font-weight: 600; }
 dt { font-weight: 600; margin-top: .5rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 figure { margin: 1.5rem 0; }

@@ -4,14 +4,14 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from fastapi import Request
 
-# The part of an IPv6 address that belongs to one subscriber, who may choose the rest at will.
+# The part of an IPv6 address that identifies a subscriber; the subscriber chooses the rest at will.
 _SUBSCRIBER_BITS = 64
 
 
 def network_of(request: Request) -> str:
     """Return the sender's address, or for IPv6 the network of the subscriber; empty for a Unix socket.
 
-    A proxy on this machine is believed what it has added at the end of X-Forwarded-For.
+    The last address in X-Forwarded-For is used if a proxy on this machine sends it.
     """
     peer = request.client.host if request.client else ""
     forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()

@@ -32,7 +32,7 @@ def make_application(
     health: Health,
     make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
 ) -> ASGIApp:
-    """Put the routers of `api` behind the guard, and those of `webhooks`, which check themselves who asks, beside it.
+    """Put the routers of `api` behind the guard, and those of `webhooks`, which check access themselves, beside it.
 
     `make_sites` gets the sessions, which their forms need, and returns the sites to put behind the signing in.
     """
@@ -69,7 +69,7 @@ def make_application(
 
 
 class _Outermost:
-    """Around every request: checks who asks, limits size and time, counts, and answers unexpected errors with a problem."""
+    """Handles every request: checks access, limits size and time, counts, and answers unexpected errors with a problem."""
 
     def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app

@@ -77,7 +77,7 @@ class Guard:
 
 
 def _require_this_machine(request: Request) -> None:
-    """Refuse what a web page makes a browser on this machine send: by a name of its own that leads here, or from its origin."""
+    """Refuse requests that a web page causes in a browser of this machine: from its origin, or by a foreign host name."""
     host = request.headers.get("host", "")
     if not _names_this_machine(host):
         raise Problem(

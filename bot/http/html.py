@@ -12,7 +12,7 @@ STATIC = _HERE / "static"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "Cache-Control": "no-store",  # what people asked stays in no cache
+    "Cache-Control": "no-store",  # no cache keeps questions and answers
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }

@@ -20,7 +20,7 @@ def limited(request: Request, receive: Receive, largest: float) -> Receive:
 
     async def receive_within_limits() -> Message:
         nonlocal size, complete
-        if complete:  # what comes now is the end of the connection, however late
+        if complete:  # the next message is the end of the connection, at any time
             return await receive()
         try:
             async with asyncio.timeout_at(until):

@@ -35,7 +35,8 @@ _EXAMPLES_PLACE = "<!-- examples -->"
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>The API of knowledge-bot {version}</title>
-<style>body{{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto;padding:0 1em}}pre{{background:light-dark(#f4f4f4,#26292e);
+<style>html{{background:light-dark(#fff,#16181c);color:light-dark(#1c1e21,#e8e9eb)}}a{{color:light-dark(#1a4fa3,#8ab4f8)}}
+body{{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto;padding:0 1em}}pre{{background:light-dark(#f4f4f4,#26292e);
 padding:1em;overflow:auto;font-size:13px}}summary{{cursor:pointer}}h3{{font-size:1em;margin-bottom:0}}</style>
 <main><h1>The API of knowledge-bot {version}</h1><p>{description}</p>
 <h2>Examples, to copy into a terminal</h2>{examples}{operations}

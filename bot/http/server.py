@@ -38,9 +38,8 @@ class HttpServer:
         make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
         on_listening: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`api`: for those who may ask here; `webhooks`: routers that check themselves who may use them; `make_sites`: makes
-        the sites for people who sign in, in a thread; `on_listening` is called
-        with the port, once there is an answer there."""
+        """`api`: routers that take the token; `webhooks`: routers with their own check of access; `make_sites`: called in a
+        thread, returns the sites for people who sign in; `on_listening`: called with the port once the server answers."""
         self._settings = settings
         self._make_app = partial(make_application, settings, api, webhooks, health, make_sites)
         self._listener: socket.socket | None = None

@@ -1,4 +1,4 @@
-"""Sites: pages for people, who sign in with their browser where programs send a bearer token; and how they sign in and out."""
+"""Sites: pages for people, who sign in with their browser instead of sending a bearer token; and signing in and out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Sites:
 
     @property
     def start(self) -> str:
-        """Where people begin: at the first site for those who ask, or at the description of the API."""
+        """The first page for people: that of the first site for askers, or the description of the API."""
         return next((f"{site.path}/" for site in self._sites if site.role is Role.ASKER), "/docs")
 
     def at(self, path: str) -> Site | None:

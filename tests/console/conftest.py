@@ -10,6 +10,7 @@ import pytest
 from adapters.http.http_application import TLS
 
 from bot.adapters.http import HttpAdapter
+from bot.adapters.setting_up import PlatformSetup
 from bot.console.parts import Parts
 from bot.console.site import console_site
 from bot.core.messages import Address, Answer, Outcome, Question
@@ -25,8 +26,9 @@ GUIDE = "# Kettle\n\nThe kettle holds seven litres.\n\n# Water\n\nUse soft water
 class Console:
     """What tests do with the console, and what is behind it."""
 
-    def __init__(self, application, client: httpx.AsyncClient) -> None:
+    def __init__(self, application, server, client: httpx.AsyncClient) -> None:
         self.application = application
+        self.server = server
         self.journal = application.stores.journal
         self.client = client
 
@@ -79,8 +81,9 @@ def console_settings(settings: Settings, folder_of: Callable[..., object]) -> Se
 
 
 @pytest.fixture
-async def console(console_settings, models):
+async def console(console_settings, models, tmp_path):
     """Signed in."""
+    config = tmp_path / "bot.toml"
     async with open_application(console_settings, models) as application:
         await application.indexer.index_folder(console_settings.knowledge.folder)
         dispatcher = Dispatcher(application.answering.engine, application.stores.journal, console_settings.queue)
@@ -88,7 +91,12 @@ async def console(console_settings, models):
 
         def make_sites(sessions):
             parts = Parts(
-                administration, Entries(administration), application.health, lambda: {"encoder": {"model": "m"}}
+                administration,
+                Entries(administration),
+                application.health,
+                lambda: {"encoder": {"model": "m"}},
+                lambda platform, token: PlatformSetup(platform, console_settings, config, token),
+                config,
             )
             return [console_site(parts, sessions)]
 
@@ -109,7 +117,7 @@ async def console(console_settings, models):
         async with httpx.AsyncClient(base_url=address, timeout=20, verify=TLS, headers={"Origin": address}) as client:
             await client.post("/sign-in", data={"token": OPERATORS})
             client.headers["Accept"] = "text/html"
-            yield Console(application, client)
+            yield Console(application, adapter.server, client)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await dispatcher.close(1)

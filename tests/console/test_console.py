@@ -1,6 +1,9 @@
 """The operators' pages: what they show, and that each change does what it says or leaves everything as it was."""
 
+import asyncio
 import json
+import threading
+from datetime import datetime
 
 from bot.core.messages import Citation, Outcome, Policy
 from bot.questions.entries import ENTRIES_FILE
@@ -170,6 +173,16 @@ async def test_documents_are_added_indexed_and_removed(console):
     assert "administration.document_bytes" in response.text
 
 
+async def test_documents_show_how_often_they_were_cited(console):
+    citation = Citation("guide.md", "Guide", ("Kettle",), (1, 3), None, None, "holds seven litres", None)
+    assert ">never<" in await console.get("/documents")
+    await console.ask("How much?", citations=(citation, citation))
+    await console.ask("How much does it hold?", citations=(citation,))
+    text = await console.get("/documents")
+    assert ">2 times<" in text
+    assert f">{datetime.now().astimezone():%Y-%m-%d}<" in text
+
+
 async def test_moving_the_bound_shows_which_questions_change(console):
     await console.ask("Sure?", confidence=0.9)
     await console.ask("Nearly?", outcome=Outcome.SUGGESTED, confidence=0.35)
@@ -207,3 +220,18 @@ async def test_health_shows_components_queue_and_threads(console):
     assert "the token is wrong &lt;b&gt;" in text
     assert "sqlite-journal" in text
     assert "not ready" in text
+
+
+async def test_no_page_waits_for_the_threads_of_others(console):
+    """Those that parse documents and check sentences. (*Health* reads the generator's file in one of them.)"""
+    over = threading.Event()
+    others = [asyncio.create_task(asyncio.to_thread(over.wait)) for _ in range(40)]  # more than there are threads
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(20):
+            for page in PAGES:
+                if page != "health":
+                    await console.get(f"/{page}")
+    finally:
+        over.set()
+        await asyncio.gather(*others)

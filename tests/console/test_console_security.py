@@ -24,7 +24,7 @@ def routes():
 
     nothing = None
     administration = Administration(Settings(), *[nothing] * 5)  # type: ignore[arg-type]
-    app = console_site(Parts(administration, nothing, nothing, dict), Sessions(HttpSettings())).app
+    app = console_site(Parts(administration, nothing, nothing, dict, nothing), Sessions(HttpSettings())).app
     return [
         (method, f"/console{route.path}".replace("{entry}", "1"))
         for route in walk(app.routes)
@@ -59,7 +59,7 @@ async def untouched(console):
 
 
 def test_all_routes_are_tried():
-    assert len([path for method, path in ROUTES if method == "POST"]) == 9
+    assert len([path for method, path in ROUTES if method == "POST"]) == 11
     assert {path for method, path in ROUTES if method == "GET"} >= {
         "/console/questions",
         "/console/static",

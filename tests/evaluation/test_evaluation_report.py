@@ -16,6 +16,7 @@ from rich.console import Console
 
 from bot.core.errors import BotError
 from bot.core.messages import Outcome
+from bot.core.settings import AnswerSettings
 from bot.engine.confidence import Calibration
 from bot.evaluation.calibration import Fitted, ThresholdPoint
 from bot.evaluation.metrics import measure
@@ -41,7 +42,7 @@ RESULTS = (
     result(OFFTOPIC, answered("x", confidence=0.7), 40.0),
 )
 # Elements that HTML closes by itself.
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "input"}
 
 
 class Page(HTMLParser):
@@ -76,7 +77,9 @@ class Page(HTMLParser):
 
 
 def written(folder: Path, results: Sequence[Result], title: str = "My set") -> str:
-    page = write_report(folder, measure(results), results, threshold=0.5, title=title)
+    page = write_report(
+        folder, measure(results), results, bounds=AnswerSettings(threshold=0.5, suggest_threshold=0.25), title=title
+    )
     return page.read_text(encoding="utf-8")
 
 
@@ -187,6 +190,32 @@ def test_the_page_is_sound_and_loads_nothing(tmp_path: Path) -> None:
     assert "url(http" not in page.text
 
 
+def test_the_bounds_that_could_be_set_say_their_effect(tmp_path: Path) -> None:
+    """Of the confidences 0.95, 0.8, 0.7, 0.3 and 0.2, of which the one of 0.3 has no text to answer with."""
+    text = written(tmp_path, RESULTS)
+    effects = dict(
+        zip(
+            *(re.findall(pattern, text) for pattern in (r'name="bound"[^>]*> ([\d.]+)', r'effect-\d+">(.*?)<')),
+            strict=True,
+        )
+    )
+    assert effects["0.5"] == "3 answered (right: 33%), 0 suggested, 2 declined; 0 questions change."
+    assert effects["0.75"] == "2 answered (right: 50%), 1 suggested, 2 declined; 1 question changes."
+    assert effects["0.15"] == "4 answered (right: 50%), 0 suggested, 1 declined; 1 question changes."
+    assert re.search(r'id="bound-9" checked> 0.5 \(in use\)', text)
+    # The bound of 0.75 lies between the second and the third row, of which the third changes.
+    [rules] = [line for line in text.splitlines() if "#effect-14{" in line]
+    assert "tr:nth-child(-n+2) .below" in rules
+    assert "tr:nth-child(n+3) .above" in rules
+    assert "tbody tr.bounded:nth-child(n+3):nth-child(-n+3)" in rules
+    rows = re.findall(r"<tr( class=\"bounded\")?><td>([\d.]+)</td>.*?above\">(\w+)<.*?below\">(\w+)<", text)
+    assert rows[2:] == [
+        (' class="bounded"', "0.70", "answered", "suggested"),
+        ("", "0.30", "declined", "declined"),
+        (' class="bounded"', "0.20", "answered", "declined"),
+    ]
+
+
 def test_what_people_write_is_shown_and_never_run(tmp_path: Path) -> None:
     text = written(tmp_path, RESULTS, title=HOSTILE)
     page = Page(text)
@@ -194,7 +223,7 @@ def test_what_people_write_is_shown_and_never_run(tmp_path: Path) -> None:
     assert "<b>" not in text
     assert "<i>" not in text
     assert page.tags & {"b", "i"} == set()
-    assert page.text.count(f"What? {HOSTILE}") == 1
+    assert page.text.count(f"What? {HOSTILE}") == 2  # by its confidence, and as a mistake
     assert f"no {HOSTILE}" in page.text
     assert "<i>.md" in page.text
     assert "gold.md › Install › Linux, lines 3-4" in page.text

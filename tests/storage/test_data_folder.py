@@ -251,7 +251,7 @@ def test_a_backup_of_a_database_that_was_emptied_is_not_taken_for_a_bomb(tmp_pat
     assert (data / "journal.sqlite3").stat().st_size > 64 * 2**20
     back_up(data, archive)
     restore(archive, tmp_path / "elsewhere")
-    assert (tmp_path / "elsewhere" / "journal.sqlite3").stat().st_size < 100_000
+    assert (tmp_path / "elsewhere" / "journal.sqlite3").stat().st_size < 200_000  # an empty one takes half of it
 
 
 def test_a_backup_that_does_not_fit_on_the_disk_says_so(tmp_path, monkeypatch):

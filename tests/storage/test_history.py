@@ -3,13 +3,14 @@
 import json
 import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 
-from bot.core.messages import Address, Answer, Outcome, Question
+from bot.core.messages import Address, Answer, Citation, Outcome, Question
 from bot.storage.base import Place, Rating, Wanted
-from bot.storage.sqlite.journal import MIGRATIONS, SqliteJournal
+from bot.storage.sqlite.journal import FILE, MIGRATIONS, SqliteJournal
 
 
 @pytest.fixture
@@ -19,10 +20,12 @@ async def journal(tmp_path):
     await journal.close()
 
 
-async def ask(journal, text, outcome=Outcome.ANSWERED, *, platform="discord", chat="7", confidence=0.5, keep=True):
+async def ask(
+    journal, text, outcome=Outcome.ANSWERED, *, platform="discord", chat="7", confidence=0.5, keep=True, **more
+):
     address = Address(platform, chat, text)
     entry = await journal.questions.accept(Question(text, "c", "author", address, datetime.now(UTC)))
-    answer = Answer(outcome, f"answer to {text}", f"ref-{entry}", confidence=confidence)
+    answer = Answer(outcome, f"answer to {text}", f"ref-{entry}", confidence=confidence, **more)
     await journal.questions.answered(entry, 0, answer)
     await journal.questions.done(entry, 0, keep=keep)
     return entry
@@ -132,4 +135,41 @@ async def test_an_earlier_journal_has_its_history_too(tmp_path):
     journal = await SqliteJournal.open(tmp_path)
     [asked] = await journal.history.page(Wanted(outcome=Outcome.DECLINED, text="OLD"), 10)
     assert (asked.answer.reference, asked.answer.confidence) == ("r", 0.2)
+    await journal.close()
+
+
+async def test_citations_are_counted_once_a_question_and_gone_with_the_answer(journal):
+    def cited(*documents):
+        return tuple(Citation(document, "T", (), None, None, None, "q", None) for document in documents)
+
+    await ask(journal, "one", citations=cited("a.md", "b.md", "a.md"))
+    await ask(journal, "two", citations=cited("a.md"))
+    await ask(journal, "three", Outcome.DECLINED)
+    found = await journal.history.citations()
+    assert {document: one.questions for document, one in found.items()} == {"a.md": 2, "b.md": 1}
+    assert time.time() - 60 < found["b.md"].last <= found["a.md"].last <= time.time()
+    question = Question("again", "c", "author", Address("discord", "7", "again"), datetime.now(UTC))
+    entry = await journal.questions.accept(question)
+    for document in ("a.md", "b.md"):  # answered once more, after a restart
+        await journal.questions.answered(entry, 0, Answer(Outcome.ANSWERED, "x", "r", citations=cited(document)))
+    found = await journal.history.citations()
+    assert {document: one.questions for document, one in found.items()} == {"a.md": 2, "b.md": 2}
+    await journal.erasure.forget_author("discord", "author")
+    assert await journal.history.citations() == {}
+
+
+async def test_citations_of_before_are_counted_too(tmp_path):
+    """In a journal of an earlier version; a damaged answer cites nothing."""
+    journal = await SqliteJournal.open(tmp_path)
+    for text in ("good", "damaged"):
+        await ask(journal, text, citations=(Citation("a.md", "T", (), None, None, None, "q", None),))
+    await journal.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        for name in ("answer_inserted", "answer_changed", "question_deleted"):
+            db.execute(f"DROP TRIGGER {name}")
+        db.execute("DROP TABLE citations")
+        db.execute("UPDATE questions SET answer = '{' WHERE message = 'damaged'")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+    journal = await SqliteJournal.open(tmp_path)
+    assert [(document, one.questions) for document, one in (await journal.history.citations()).items()] == [("a.md", 1)]
     await journal.close()

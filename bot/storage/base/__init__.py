@@ -6,6 +6,7 @@ methods are coroutines, may be called from any task, and raise StorageError when
 
 from bot.storage.base.history import (
     Asked,
+    Cited,
     Confidence,
     Entry,
     EntryStore,
@@ -50,6 +51,7 @@ __all__ = [
     "AnswerStore",
     "Asked",
     "Candidates",
+    "Cited",
     "Confidence",
     "ConversationStore",
     "Declined",

@@ -77,6 +77,14 @@ class Confidence(NamedTuple):
     confidence: float
 
 
+class Cited(NamedTuple):
+    """How often kept answers cite a document: the number of questions, and when the last of them was asked, in seconds since
+    the epoch."""
+
+    questions: int
+    last: float
+
+
 class HistoryStore(Protocol):
     """Reads the kept questions, newest first, beside the work of the journal, which it never delays."""
 
@@ -94,6 +102,9 @@ class HistoryStore(Protocol):
 
     async def ratings(self, limit: int) -> list[tuple[float, bool]]:
         """(confidence, whether it was helpful) of the latest ratings of kept answers."""
+
+    async def citations(self) -> dict[str, Cited]:
+        """The citations of each document that kept answers cite, by its path."""
 
 
 @dataclass(frozen=True, slots=True)

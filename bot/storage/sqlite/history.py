@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bot.core.messages import Outcome
-from bot.storage.base.history import Asked, Confidence, Place, Rating, Wanted
+from bot.storage.base.history import Asked, Cited, Confidence, Place, Rating, Wanted
 from bot.storage.sqlite.connection import Connection
 from bot.storage.sqlite.rows import answer_from, question_from
 
@@ -75,6 +75,13 @@ class SqliteHistory:
                 (limit,),
             )
             return [(confidence, bool(helpful)) for confidence, helpful in rows]
+
+        return await self._connection.run(read)
+
+    async def citations(self) -> dict[str, Cited]:
+        def read(db: sqlite3.Connection) -> dict[str, Cited]:
+            rows = db.execute("SELECT document, count(*), max(at) FROM citations GROUP BY document")
+            return {document: Cited(questions, last) for document, questions, last in rows}
 
         return await self._connection.run(read)
 

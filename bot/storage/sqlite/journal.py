@@ -121,6 +121,29 @@ MIGRATIONS = (
     """
     ALTER TABLE parts ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;  -- it may stand in another message too
     """,
+    """
+    CREATE TABLE citations (  -- the documents that each kept answer cites; the triggers keep it true
+        document TEXT NOT NULL,
+        question INTEGER NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (document, question)
+    ) WITHOUT ROWID;
+    CREATE INDEX citations_by_question ON citations (question);
+    INSERT OR IGNORE INTO citations SELECT json_extract(cited.value, '$.document'), questions.id, accepted_at
+        FROM questions, json_each(iif(json_valid(answer), answer, '{}'), '$.citations') AS cited;
+    CREATE TRIGGER answer_inserted AFTER INSERT ON questions WHEN NEW.answer IS NOT NULL BEGIN
+        INSERT OR IGNORE INTO citations SELECT json_extract(cited.value, '$.document'), NEW.id, NEW.accepted_at
+            FROM json_each(iif(json_valid(NEW.answer), NEW.answer, '{}'), '$.citations') AS cited;
+    END;
+    CREATE TRIGGER answer_changed AFTER UPDATE OF answer ON questions BEGIN
+        DELETE FROM citations WHERE question = OLD.id;
+        INSERT OR IGNORE INTO citations SELECT json_extract(cited.value, '$.document'), NEW.id, NEW.accepted_at
+            FROM json_each(iif(json_valid(NEW.answer), NEW.answer, '{}'), '$.citations') AS cited;
+    END;
+    CREATE TRIGGER question_deleted AFTER DELETE ON questions BEGIN
+        DELETE FROM citations WHERE question = OLD.id;
+    END;
+    """,
 )
 
 

@@ -3,7 +3,6 @@
 import functools
 import http.server
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,14 +16,14 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-_CHROMIUM, _DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+from tests.browser import Conversation, chromium, needs_browser
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(400),  # a machine that does much else takes a minute to start a process
-    pytest.mark.skipif(not (_CHROMIUM and _DRIVER), reason="no browser: apt-get install chromium chromium-driver"),
+    needs_browser,
 ]
 GUIDE = """\
 # Brewing guide
@@ -95,37 +94,8 @@ def address(place: Path, other_site: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(place: Path) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = _CHROMIUM or ""
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={place}/profile")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(_DRIVER))
-    yield driver
-    driver.quit()
-
-
-class Conversation:
-    """Uses the chat by keyboard and mouse, on a page or in a shadow root."""
-
-    def __init__(self, browser: webdriver.Chrome, root: object) -> None:
-        self.root = root
-        self.wait = WebDriverWait(browser, 120)
-
-    def all(self, css: str) -> list[WebElement]:
-        return self.root.find_elements(By.CSS_SELECTOR, css)  # type: ignore[attr-defined]
-
-    def ask(self, text: str) -> WebElement:
-        """The turn of a question, once it is answered."""
-        before = len(self.all("article"))
-        [field] = self.all("textarea")
-        field.send_keys(text, Keys.ENTER)
-        self.wait.until(lambda _: len(self.all("article")) > before and self.all("article:last-child .answer"))
-        return self.all("article")[-1]
-
-    def press(self, label: str) -> None:
-        next(button for button in self.all("button") if button.text == label).click()
+    with chromium(place / "profile") as driver:
+        yield driver
 
 
 def test_a_conversation_on_the_page(browser, address, place):
@@ -136,11 +106,11 @@ def test_a_conversation_on_the_page(browser, address, place):
     turn = page.ask("how hot should the water be?")
     assert "92 to 96 degrees" in turn.find_element(By.CLASS_NAME, "answer").text
     turn.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
-    marked = page.wait.until(lambda _: turn.find_elements(By.TAG_NAME, "mark"))
+    marked = page.wait(lambda _: turn.find_elements(By.TAG_NAME, "mark"))
     assert "Use water at 92 to 96 degrees. <b>Never</b> boil it." in marked[0].text  # the very words of the document
     assert turn.find_elements(By.TAG_NAME, "b") == []
     page.press("Helpful")
-    page.wait.until(lambda _: "Thank you!" in turn.text)
+    page.wait(lambda _: "Thank you!" in turn.text)
     assert "15 grams" in page.ask("and how many grams of beans?").text
     conversations = _stored(place, "SELECT DISTINCT json_extract(question, '$.conversation') FROM questions")
     assert len(conversations) == 1
