@@ -34,11 +34,12 @@ from bot.engine import compose, qa
 from bot.evaluation import calibration
 from bot.evaluation.questions import load_questions
 from bot.http import limits
-from bot.inference import span_model, workers
+from bot.inference import span_model
 from bot.knowledge import search
 from bot.knowledge.loaders import LOADERS, load
 from bot.observability import metrics
 from bot.questions import administration, queue
+from bot.runtime import readiness
 from bot.tasks import extract
 from bot.tasks.registry import TASKS
 from bot.training.reader import ReaderTraining
@@ -363,7 +364,7 @@ def test_numbers_in_sentences_are_those_of_the_program(page: str, sentence: str)
         longest_answer=compose._LONGEST_ANSWER,
         most_words=search._MAX_WORDS,
         found=search.FOUND,
-        stuck=workers.STUCK_SECONDS,
+        stuck=readiness._DEADLINES_UNTIL_STUCK * settings.queue.deadline_seconds,
         most_declined=administration._MOST_DECLINED,
         fewest=calibration._MIN_ANSWERS,
         training=ReaderTraining(),

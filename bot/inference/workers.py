@@ -49,8 +49,6 @@ class ModelCall(Generic[Item, Row]):
 _AFTER_QUESTION = 0.04  # seconds
 # The longest that jobs are delayed by those that go before them; without a limit, a busy bot would never see a new document.
 _HELD_UP = 0.5  # seconds
-STUCK_SECONDS = 120.0
-"""A batch that runs for longer never returns: the largest takes some seconds on a slow machine."""
 
 
 class Priority(IntEnum):
@@ -183,7 +181,7 @@ class InferenceWorker(Generic[Loaded]):
         if self._loaded.done():
             await asyncio.to_thread(self._thread.join, wait_seconds)
 
-    def replace_if_stuck(self, after_seconds: float = STUCK_SECONDS) -> bool:
+    def replace_if_stuck(self, after_seconds: float) -> bool:
         """Abandon the thread if its batch has run for `after_seconds`, and start another one. Safe from any thread.
 
         The jobs of the batch fail with DeadlineExceeded. Returns whether the thread was replaced.

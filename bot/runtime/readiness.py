@@ -15,6 +15,9 @@ from bot.runtime.application import Application
 from bot.runtime.supervision import look_at_models, start_again
 from bot.sources.store import watched
 
+# A model call that runs for longer never returns: whoever waited for it was told after one of them.
+_DEADLINES_UNTIL_STUCK = 2
+
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -56,7 +59,8 @@ class Readiness:
             await self.reach()
         settings, worker = self._application.settings, self._application.inference.worker
         async with asyncio.TaskGroup() as group:
-            looking = partial(look_at_models, worker, self._models)
+            stuck_seconds = _DEADLINES_UNTIL_STUCK * settings.queue.deadline_seconds
+            looking = partial(look_at_models, worker, self._models, stuck_seconds)
             group.create_task(start_again("models", looking))
             if settings.knowledge.watch:
                 group.create_task(start_again("watcher", self._watcher().run))

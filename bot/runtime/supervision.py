@@ -16,7 +16,7 @@ import structlog
 
 from bot.core.errors import BotError, StorageError
 from bot.core.messages import Connecting, Service
-from bot.inference.workers import STUCK_SECONDS, InferenceWorker
+from bot.inference.workers import InferenceWorker
 from bot.observability import metrics
 from bot.observability.health import Component, Health
 from bot.storage.base import Journal
@@ -133,9 +133,7 @@ async def look_at_journal(journal: Journal, folder: Path, component: Component) 
         await asyncio.sleep(_BETWEEN_PROBES)
 
 
-async def look_at_models(
-    worker: InferenceWorker[Any], component: Component, stuck_seconds: float = STUCK_SECONDS
-) -> None:
+async def look_at_models(worker: InferenceWorker[Any], component: Component, stuck_seconds: float) -> None:
     """Give up model calls that don't return within `stuck_seconds`, let another thread take over, and report it."""
     replaced: list[float] = []
     while True:

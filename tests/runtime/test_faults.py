@@ -187,7 +187,7 @@ async def test_a_folder_that_can_t_be_written_is_told_with_the_fix(small_disk, t
 
 async def test_a_model_call_that_never_returns_takes_one_answer_and_not_the_bot(tmp_path):
     """Its asker is told at the deadline, the next question is answered by another thread, and the health says so."""
-    async with running(tmp_path, BOT_QUEUE__DEADLINE_SECONDS="3", BOT_MODELS__STUCK_SECONDS="4") as bot:
+    async with running(tmp_path, BOT_QUEUE__DEADLINE_SECONDS="3") as bot:
         await bot.answers("before")
         stuck = bot.ask("you never return")
         await until(lambda: any("longer than 3 seconds" in said for said in stuck()), 20, stuck)
@@ -199,7 +199,7 @@ async def test_a_model_call_that_never_returns_takes_one_answer_and_not_the_bot(
 
 async def test_a_second_signal_ends_the_program_at_once(tmp_path):
     """The first one waits for answers under way."""
-    async with running(tmp_path, BOT_SHUTDOWN__GRACE_SECONDS="100", BOT_MODELS__STUCK_SECONDS="200") as bot:
+    async with running(tmp_path, BOT_SHUTDOWN__GRACE_SECONDS="100") as bot:
         await bot.answers("before")
         bot.ask("you never return")
         await until(lambda: len(bot.server.called("sendChatAction")) > 0)
