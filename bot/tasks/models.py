@@ -22,6 +22,8 @@ from bot.tasks.registry import Task, shown
 Worker = TypeVar("Worker")
 # Texts of one model that wait or are in work.
 _CAPACITY = 8
+# A batch of a small model that runs for longer never returns.
+_STUCK_SECONDS = 120
 _PROMPT_TOKENS = 1500
 # Characters of English text in a token, with a margin for other text.
 _CHARACTERS_PER_TOKEN = 3
@@ -92,7 +94,7 @@ class TaskModels:
         """Return the classes of a text, or the names in it. Raises SettingsError, WeightsError, EngineBusy and
         DeadlineExceeded."""
         worker = await self._loaded(task, partial(self._load_pipeline, task, task.model(self._settings)))
-        worker.replace_if_stuck()
+        worker.replace_if_stuck(_STUCK_SECONDS)
         [found] = await worker.run(ModelCall(lambda texts: [worker.models.read(texts[0], self._pause)], 1), [text])
         return found
 
