@@ -26,8 +26,8 @@ TELEGRAM_TOKEN = f"123456:{'A' * 35}"
 
 @pytest.fixture
 async def discord_platform(monkeypatch):
+    monkeypatch.setattr(discord_server, "TOKEN", DISCORD_TOKEN)
     async with DiscordServer.running() as server:
-        monkeypatch.setattr(discord_server, "TOKEN", DISCORD_TOKEN)
         monkeypatch.setattr(discord.http.Route, "BASE", server.api)
         monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.gateway))
         yield server

@@ -66,7 +66,7 @@ def answered(path: str, content: bytes, words: str = "") -> Answer:
     found = FoundPassage(path, document.title, None, (0, 0), Passage(blocks, blocks[0].heading, ""))
     place = next((number for number, block in enumerate(blocks) if words in block.text), 0)
     start = blocks[place].text.index(words)
-    composed = compose("What?", Section(found, blocks, place, (start, start + len(words))))
+    composed = compose("What?", Section(found, blocks, place, (start, start + len(words)), (place, place)))
     return Answer(Outcome.ANSWERED, composed.text, "ref", composed.span, citations=(), pieces=composed.pieces)
 
 
