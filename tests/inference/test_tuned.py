@@ -257,6 +257,24 @@ def test_prompts_other_than_those_of_the_training_are_told(local, trained, other
         assert "Set that back, or train and compare anew" in said
 
 
+@pytest.mark.parametrize(
+    ("wording", "told"),
+    [
+        ('[chat]\nstop = ["END"]', True),
+        ('[completion]\nintroduction = ""', False),  # of another style than that of the training
+        ("[chat", True),
+    ],
+)
+def test_another_wording_than_that_of_the_training_is_told(local, trained, tmp_path, wording, told):
+    """By a hash of the templates of the style that the model was trained in."""
+    activated(local, trained)
+    file = tmp_path / "prompts.toml"
+    file.write_text(wording, encoding="utf-8")
+    assert (
+        "the wording in generator.prompts was another" in tuned.chosen(changed(local, prompts=file)).warning
+    ) is told
+
+
 def test_the_log_warns_once_of_other_prompts(local, trained):
     """At the start, and the health goes on saying it."""
     activated(local, trained)
