@@ -289,7 +289,7 @@ def train_relevance(
 
 
 async def _asked(documentation: "Documentation", folder: Path, show: Callable[..., None]) -> "dict[str, list[Group]]":
-    """The groups of each source, which are kept in a file of its own in `folder`: what stands there isn't asked again."""
+    """Return the groups of each source. They are kept in `folder`, a file for each; a source with a file isn't asked again."""
     from tempfile import TemporaryDirectory
 
     from bot.runtime.application import open_application

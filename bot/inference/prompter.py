@@ -52,7 +52,7 @@ class Prompter:
 
     @property
     def takes_orders(self) -> bool:
-        """Whether the model is told what to do with a text; others were made for one thing."""
+        """Whether the model follows an order about a text. Other models were made for one purpose."""
         return self._takes_prefix or not self._two_parts
 
     @property

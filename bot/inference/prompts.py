@@ -54,21 +54,21 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """A text, and what a model is to do with it, in the form that each kind of model understands.
+    """A text and an order about it, in the form that each kind of model understands.
 
-    `told`: to a model that follows instructions. `prefix`: what T5 kinds have learned to stand before such a text. `label`:
-    what stands behind the text, for a base model to go on from. Models made for one purpose, such as BART kinds, get the text
+    `order`: for models that follow instructions. `prefix`: the words before such a text that T5 kinds have learned. `label`:
+    the words behind the text that a base model goes on from. Models made for one purpose, such as BART kinds, get the text
     alone.
     """
 
     text: str
-    told: str
+    order: str
     prefix: str = ""
     label: str = ""
 
 
 Prompt = Material | Instruction | str
-"""What a model is asked to write about. A text is continued as it stands."""
+"""The input of a model. A plain text is continued as it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,8 @@ def summary(material: Material, templates: Templates) -> str:
 
 
 def instructed(instruction: Instruction) -> list[Message]:
-    """Return one user message: small models heed what stands beside the text more than a system message."""
-    return [Message("user", f"{instruction.told}\n\n{instruction.text}")]
+    """Return one user message: small models heed an order beside the text more than one in a system message."""
+    return [Message("user", f"{instruction.order}\n\n{instruction.text}")]
 
 
 def labelled(instruction: Instruction) -> str:

@@ -99,7 +99,7 @@ class Templates(_Part):
 
     @property
     def without_examples(self) -> "Templates":
-        """The templates for a prompt that is too long: without examples, and without what introduces these to a base model."""
+        """The templates for a prompt that is too long: without examples and without the introduction of base models."""
         chat = self.chat.model_copy(update={"examples": ()})
         completion = self.completion.model_copy(update={"examples": (), "introduction": ""})
         return self.model_copy(update={"chat": chat, "completion": completion})

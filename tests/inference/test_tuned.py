@@ -17,6 +17,7 @@ from bot.inference import tuned
 from bot.inference.generator import load_model
 from bot.inference.inventory import installed
 from bot.inference.prompts import Excerpt
+from bot.inference.templates import load_templates
 from bot.observability.health import State
 from bot.runtime.application import open_application
 from bot.runtime.doctor import _tuned_model
@@ -287,7 +288,9 @@ def test_the_log_warns_once_of_other_prompts(local, trained):
 
 def test_a_setting_that_a_style_has_no_place_for_makes_no_other_prompts(local, trained):
     """A model that is given turns is never told who it is."""
-    record = json.loads((trained / "training.json").read_text()) | {"style": "dialogue"}
+    record = json.loads((trained / "training.json").read_text())
+    prompt = record["prompt"] | {"templates": load_templates(None).fingerprint("dialogue")}
+    record |= {"style": "dialogue", "prompt": prompt}
     tuned.activate(local.storage.folder, trained, record)
     assert tuned.chosen(changed(local, persona="You are stern.", language="German")).warning == ""
 
