@@ -1,4 +1,4 @@
-"""How fast a local language model writes, how soon the first words are seen, and what reading feels of it.
+"""The speed of a local language model: tokens a second, the time to the first words, and the effect on reading.
 
     python benchmarks/generating.py [--model FOLDER] [--tokens 64] [--seconds 20] [--passages 2]
     python benchmarks/generating.py --model FOLDER --kept-prompt [--tokens 64] [--dtype auto] [--quantization none]
