@@ -38,6 +38,7 @@ from bot.core.text import sentences
 from bot.inference import prompts
 from bot.inference.prompter import Prompter
 from bot.inference.prompts import Excerpt, Material
+from bot.inference.templates import shipped_templates
 from bot.training import pairs
 
 ROOT = Path(__file__).parents[1]
@@ -210,9 +211,12 @@ def said_twice(vocabulary: int, chance: random.Random) -> list[tuple[list[int], 
 def prompt(kind: str, tokens: PreTrainedTokenizerFast, material: Material) -> list[int]:
     """What `Prompter.encode` gives, without its looking whether it fits, which would take as long as the learning."""
     if kind == "gpt2":
-        text = prompts.dialogue(material, END)
+        text = prompts.dialogue(material, END, shipped_templates())
     else:
-        said = [{"role": message.role, "content": message.content} for message in prompts.chat(material)]
+        said = [
+            {"role": message.role, "content": message.content}
+            for message in prompts.chat(material, shipped_templates())
+        ]
         text = tokens.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
     return list(tokens(text, add_special_tokens=False)["input_ids"])
 

@@ -1,10 +1,14 @@
-"""How fast a local language model writes, how soon the first words are seen, and what reading feels of it.
+"""The speed of a local language model: tokens a second, the time to the first words, and the effect on reading.
 
     python benchmarks/generating.py [--model FOLDER] [--tokens 64] [--seconds 20] [--passages 2]
+    python benchmarks/generating.py --model FOLDER --kept-prompt [--tokens 64] [--dtype auto] [--quantization none]
 
 Without a model it makes one of the size of GPT-2 (124 million parameters, random weights: speed doesn't depend on what they
 say). Measures on an otherwise quiet machine: plain `model.generate` against the worker; several texts side by side against one
 after the other; and loop lag and reading while two texts are written and 16 questions a second are read.
+
+--kept-prompt asks questions about different passages one after the other, each once with the beginning of the last prompt
+reused and once without, and compares the texts.
 """
 
 import argparse
@@ -24,7 +28,8 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bot.core.settings import GeneratorSettings, ModelsSettings, Settings
-from bot.inference.generator import GenerationWorker, LocalModel, load_model
+from bot.inference.generator import GenerationWorker, LocalModel, Row, load_model
+from bot.inference.prompts import Excerpt, Material
 from bot.inference.span_model import Task
 from bot.inference.workers import AsyncReader, InferenceWorker
 from bot.observability.loop_lag import LoopLagProbe
@@ -141,6 +146,60 @@ async def measure(model: LocalModel, tokens: int, seconds: float, passages: int)
     return rows
 
 
+_FACTS = (
+    (
+        "How long is a token valid?",
+        "A token is valid for 30 minutes. Then the server refuses it, and you sign in again.",
+    ),
+    ("Which port is used?", "The server listens on port 8080. Set `server.port` to use another one, and restart it."),
+    ("Does it work offline?", "Everything runs on your own machine, without internet. Only updates are fetched."),
+    ("How do I make a backup?", "Run `backup` once a day. It copies the data folder into an archive with a date."),
+    ("Who may delete an entry?", "Only operators may delete entries. Others may ask them to, with a reason."),
+    ("How large may a file be?", "A file may have 100 megabytes. Larger ones are left out, with a line in the log."),
+)
+_OTHERS = "It is checked at each start. Changes are noticed within a minute, and nobody is interrupted by them. " * 5
+
+
+def kept_prompt(model: LocalModel) -> list[tuple[str, str, str]]:
+    """The seconds to the first token and the tokens a second, with and without the last prompt, in turn."""
+    kept = model._kept_prompt
+    if not kept.possible:
+        raise SystemExit("This model can't go back to an earlier token, so no prompt is kept.")
+    persona = GeneratorSettings().persona
+    materials = [Material(asked, (Excerpt("Guide", f"{fact} {_OTHERS}"),), persona=persona) for asked, fact in _FACTS]
+    firsts: dict[bool, list[float]] = {True: [], False: []}
+    wholes: dict[bool, list[float]] = {True: [], False: []}
+    texts: dict[bool, list[str]] = {True: [], False: []}
+    model.write([Row(model.encode(_PROMPT), lambda _: None)])
+    model.write([Row(model.encode(materials[-1]), lambda _: None)])
+    for material in materials:
+        for reuse in (True, False):
+            kept.possible = reuse
+            moments: list[float] = []
+            pieces: list[str] = []
+
+            def take(piece: str, moments: list[float] = moments, pieces: list[str] = pieces) -> None:
+                moments.append(time.perf_counter())
+                pieces.append(piece)
+
+            started = time.perf_counter()
+            row = Row(model.encode(material), take)
+            model.write([row])
+            firsts[reuse].append(moments[0] - started)
+            wholes[reuse].append(len(row.tokens) / (time.perf_counter() - started))
+            texts[reuse].append("".join(pieces))
+    shortest = [len(model.encode(material).tokens) for material in materials]
+    same = sum(one == other for one, other in zip(texts[True], texts[False], strict=True))
+    return [
+        (
+            name,
+            f"first token after {statistics.median(firsts[reuse]):.2f} s",
+            f"{statistics.median(wholes[reuse]):.1f} tokens/s in all",
+        )
+        for name, reuse in (("with the last prompt", True), ("without", False))
+    ] + [("the same texts", f"{same} of {len(materials)}", f"prompts of {min(shortest)} to {max(shortest)} tokens")]
+
+
 async def _keep_writing(worker: GenerationWorker) -> None:
     while True:
         await write(worker)
@@ -154,6 +213,7 @@ def main() -> None:
     parser.add_argument(
         "--passages", type=int, default=2, help="How many are read for a question: at first 2, 5 at most."
     )
+    parser.add_argument("--kept-prompt", action="store_true", help="Measure only what the last prompt saves the next.")
     parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16.")
     parser.add_argument("--quantization", default="none", help="none or int8.")
     options = parser.parse_args()
@@ -168,7 +228,10 @@ def main() -> None:
         )
         model = load_model(settings, ModelsSettings())
         weights = [*model._model.parameters(), *model._model.buffers()]
-        rows = asyncio.run(measure(model, options.tokens, options.seconds, options.passages))
+        if options.kept_prompt:
+            rows = kept_prompt(model)
+        else:
+            rows = asyncio.run(measure(model, options.tokens, options.seconds, options.passages))
     megabytes = sum(tensor.nbytes for tensor in weights) / 1e6
     table = Table(
         "", "", "", title=f"{model.description['dtype']}, {options.quantization}: {megabytes:.0f} MB of weights"

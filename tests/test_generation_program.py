@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,6 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from bot.core.settings import GeneratorSettings
+from bot.inference.prompter import load_prompter
+from bot.inference.prompts import Excerpt, Material
+from bot.inference.templates import SHIPPED
 
 pytestmark = pytest.mark.timeout(600)
 _COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -151,3 +158,52 @@ def test_a_hub_that_is_not_there_or_has_no_such_model_is_told(hub, tmp_path):
     offline = knowledge_bot("models", "download", "owner/tiny", folder=tmp_path, HF_ENDPOINT=nowhere, **environment)
     assert (offline.returncode, "could not be fetched" in offline.stderr) == (1, True)
     assert "Traceback" not in offline.stderr
+
+
+@pytest.mark.parametrize("kind", ["llama", "dialogpt", "gpt2", "t5", "bart"])
+def test_the_prompt_of_a_question_is_shown_token_for_token(tiny, command, folder_of, tmp_path, kind):
+    """Found and judged as for an answer, with the number of tokens; the weights are not even read."""
+    folder_of({"boiler.md": "# Boiler\n\nThe boiler weighs 62 kilograms.\n"})
+    model = tmp_path / "model"
+    shutil.copytree(tiny(kind), model)
+    (model / "model.safetensors").write_bytes(b"no weights")
+    told = {"BOT_GENERATOR__PROVIDER": "local", "BOT_GENERATOR__MODEL": str(model)}
+    shown = command("generate", "--show-prompt", "how much does the boiler weigh?", **told)
+    assert shown.returncode == 0, shown.stderr
+    prompter = load_prompter(model, GeneratorSettings(model=str(model)))
+    excerpt = Excerpt("Boiler", "The boiler weighs 62 kilograms.")
+    material = Material("how much does the boiler weigh?", (excerpt,), (), GeneratorSettings().persona)
+    tokens = prompter.encode(material).tokens
+    assert shown.stdout == f"{prompter.text(tokens)}\n"
+    most, new = prompter.room
+    assert (
+        f"{len(tokens)} tokens of at most {most}, in the style {prompter.style}; up to {new} may follow" in shown.stderr
+    )
+
+
+def test_the_prompt_for_a_server_is_shown_with_its_roles(command, folder_of):
+    """Its tokens are an estimate."""
+    folder_of({"boiler.md": "# Boiler\n\nThe boiler weighs 62 kilograms.\n"})
+    shown = command("generate", "--show-prompt", "how much does the boiler weigh?", BOT_GENERATOR__PROVIDER="openai")
+    assert shown.stdout.startswith("[system]\nYou answer questions")
+    assert "[user]\nDocument:\n\n# Boiler\n\nThe boiler weighs 62 kilograms." in shown.stdout
+    assert re.match(r"about \d+ tokens of at most 1500, in the style chat", shown.stderr)
+
+
+def test_no_prompt_is_shown_where_no_model_is_asked(tiny, command, folder_of):
+    """And the reason is said; so is that of a broken file of prompts."""
+    folder_of({"boiler.md": "# Boiler\n\nThe boiler weighs 62 kilograms.\n", "prompts.toml": "[chat]\nuser = 'x'\n"})
+    told = {"BOT_GENERATOR__PROVIDER": "local", "BOT_GENERATOR__MODEL": tiny("llama")}
+    shown = command("generate", "--show-prompt", "who won the chess championship of 1972?", **told)
+    assert (shown.returncode, shown.stdout) == (0, "")
+    assert "No model is asked: the question is declined" in shown.stderr
+    broken = command(
+        "generate", "--show-prompt", "how heavy is the boiler?", BOT_GENERATOR__PROMPTS="knowledge/prompts.toml", **told
+    )
+    assert broken.returncode == 2
+    assert "prompts.toml: line 2: chat.user: {documents} is missing" in broken.stderr
+
+
+def test_the_wording_that_ships_can_be_printed_to_change_it(command):
+    """Byte for byte."""
+    assert command("models", "prompts").stdout == SHIPPED.read_text(encoding="utf-8")

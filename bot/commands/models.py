@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands.common import ConfigOption, JsonOption, console, print_json, printable, progress_bar, say, settings_of
+from bot.commands.common import (
+    ConfigOption,
+    JsonOption,
+    console,
+    print_json,
+    printable,
+    progress_bar,
+    refresh_index,
+    say,
+    settings_of,
+)
 from bot.core.errors import SettingsError, TrainingError
 from bot.core.settings import Settings
 
@@ -102,8 +112,19 @@ def remove_model(model: Annotated[str, typer.Argument(help="The model's id.")]) 
     say(f"{model}: removed, {remove(model) / 1e6:.0f} MB freed")
 
 
+@app.command("prompts")
+def print_prompts() -> None:
+    """Print the file with the wording of prompts that ships, to begin an own one with (generator.prompts)."""
+    from bot.inference.templates import SHIPPED
+
+    say(SHIPPED.read_text(encoding="utf-8"), end="")
+
+
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What the text goes on with, as it stands.")],
+    prompt: Annotated[str, typer.Argument(help="The text to go on with, as it stands; with --show-prompt a question.")],
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Print the prompt that a question would give; no model is run.")
+    ] = False,
     model: Annotated[str, typer.Option(help="An id or a folder. Default: generator.model.")] = "",
     max_new_tokens: Annotated[int | None, typer.Option(help="How many tokens the model may write.")] = None,
     do_sample: Annotated[
@@ -120,7 +141,10 @@ def generate(
     seed: Annotated[int | None, typer.Option(help="What chance starts from.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Let a language model go on with a text, to get to know it. Nothing is searched, nothing is checked."""
+    """Let a language model go on with a text, to get to know it. Nothing is searched, nothing is checked.
+
+    With --show-prompt the documents are searched as for an answer, and the prompt is printed as the model would read it.
+    """
     given = {
         "model": model or None,
         "max_new_tokens": max_new_tokens,
@@ -133,7 +157,11 @@ def generate(
     }
     settings = settings_of(config)
     chosen = {name: value for name, value in given.items() if value is not None}
-    asyncio.run(_write(_with_options(settings, chosen), printable(prompt)))
+    settings = _with_options(settings, chosen)
+    if show_prompt:
+        _show_prompts(settings, printable(prompt))
+    else:
+        asyncio.run(_write(settings, printable(prompt)))
 
 
 def _with_options(settings: Settings, given: dict[str, Any]) -> Settings:
@@ -148,6 +176,28 @@ def _with_options(settings: Settings, given: dict[str, Any]) -> Settings:
         options = (f"--{str(one['loc'][0]).replace('_', '-')}: {one['msg']}" for one in error.errors())
         raise SettingsError(list(options)) from error
     return settings.model_copy(update={"generator": generator})
+
+
+def _show_prompts(settings: Settings, question: str) -> None:
+    """Print the prompts of a question, and the number of their tokens to standard error."""
+    from bot.runtime.application import open_application
+    from bot.runtime.prompting import MadePrompt, MaterialRecorder, prompts_for
+
+    async def made() -> tuple[str, list[MadePrompt]]:
+        recorder = MaterialRecorder()
+        async with open_application(settings, generator=recorder, golden=False) as application:
+            await refresh_index(application)
+            return await prompts_for(question, application, recorder)
+
+    outcome, prompts = asyncio.run(made())
+    about = "about " if settings.generator.provider == "openai" else ""
+    for one in prompts:
+        say(one.text)
+        size = f"{about}{one.tokens} tokens of at most {one.most}"
+        say(f"{size}, in the style {one.style}; up to {one.new} may follow", aside=True)
+    if not prompts:
+        why = f"the question is {outcome}, or its answer is code or a table, which is quoted"
+        say(f"No model is asked: {why}.", aside=True)
 
 
 async def _write(settings: Settings, prompt: str) -> None:

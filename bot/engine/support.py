@@ -51,10 +51,10 @@ class Support:
     `thinnest` is the smallest share of any few consecutive words in one of the nearest sentences. `cosine` is the similarity in
     meaning, or None without an encoder.
 
-    Against it, for each exact kind of token: it is nowhere in the passages (`missing`), not in the nearest sentences (`far`),
-    or in another context there (`moved`); another token fits its context better (`rival`), or replaces it in the same wording
-    (`put`). `shifted`: an exact token of a nearest sentence has moved. `sparse`: the nearest sentences have too few of its
-    words. `counts`: a number has another unit. `negation` and `opposite`: one side has a negation or the opposite of a word.
+    Against it, for the exact kinds of tokens: one is nowhere in the passages (`missing`), another token fits its context better
+    (`rival`), or it replaces another one in the same wording (`put`). `shifted`: an exact token of a nearest sentence has
+    moved. `sparse`: the nearest sentences have too few of its words. `counts`: a number has another unit. `negation`: only one
+    side has one.
     """
 
     anywhere: float = 0.0
@@ -62,32 +62,27 @@ class Support:
     thinnest: float = 0.0
     cosine: float | None = None
     number_missing: float = 0.0
-    number_far: float = 0.0
     number_rival: float = 0.0
-    date_missing: float = 0.0
-    date_far: float = 0.0
-    date_rival: float = 0.0
-    name_missing: float = 0.0
-    name_far: float = 0.0
-    name_moved: float = 0.0
-    name_rival: float = 0.0
-    unit_missing: float = 0.0
-    unit_far: float = 0.0
-    unit_rival: float = 0.0
     number_put: float = 0.0
+    date_missing: float = 0.0
+    date_rival: float = 0.0
     date_put: float = 0.0
+    name_missing: float = 0.0
+    name_rival: float = 0.0
     name_put: float = 0.0
-    unit_put: float = 0.0
+    unit_missing: float = 0.0
+    unit_rival: float = 0.0
     opposite_put: float = 0.0
     negation_put: float = 0.0
     shifted: float = 0.0
     sparse: float = 0.0
     counts: float = 0.0
     negation: float = 0.0
-    opposite: float = 0.0
 
 
-NAMES = tuple(field.name for field in fields(Support))
+# `anywhere` has no weight, but a bound (LEAST_SAID).
+NAMES = tuple(field.name for field in fields(Support) if field.name != "anywhere")
+_SCORES = frozenset((*NAMES, "anywhere"))
 WORD_NAMES = tuple(name for name in NAMES if name != "cosine")
 
 
@@ -104,6 +99,11 @@ class Sentence:
         self.places: dict[str, list[int]] = defaultdict(list)
         for place, token in enumerate(self.tokens):
             self.places[token.key].append(place)
+
+    @property
+    def is_negated(self) -> bool:
+        """Whether the number of its negations is odd."""
+        return sum(token.kind is TokenKind.NEGATION for token in self.tokens) % 2 == 1
 
     def around(self, place: int, reach: int) -> frozenset[str]:
         """Return the keys of up to `reach` content words before a token and as many after it."""
@@ -147,6 +147,13 @@ class Passages:
     def __contains__(self, key: object) -> bool:
         """Whether a token key is in the sentences, the titles or the headings."""
         return key in self.places or key in self.headings
+
+    def carried_over(self, claim: Sentence) -> bool:
+        """Whether a claim has a name of the question that the passages don't have: the question may take it for granted."""
+        return any(
+            token.kind is TokenKind.NAME and token.key in self.asked_only and not self.is_acronym(token, claim)
+            for token in claim.tokens
+        )
 
     def is_acronym(self, token: Token, claim: Sentence) -> bool:
         """Whether a token consists of the initials of consecutive words in the claim or in a sentence of the passages."""
@@ -214,53 +221,34 @@ def compare(claim: Sentence, passages: Passages, nearest: Sequence[Sentence]) ->
         "sparse": max(0.0, 1 - share(beside) / _ENOUGH),
         "counts": max((_unit_mismatch(token, nearest) for token in found if token.unit), default=0.0),
         "negation": _negation_mismatch(claim, nearest),
-        "opposite": _opposite_in_place(claim, nearest),
     }
     scores |= _substitutions(claim, nearest)
     for kind in EXACT:
         places = [place for place in claim.content if claim.tokens[place].kind is kind]
-        exact = _exact_token_scores(claim, places, nearest, beside, passages)
-        scores |= {f"{kind}_{name}": value for name, value in exact.items() if f"{kind}_{name}" in NAMES}
-    return Support(**scores)
+        scores[f"{kind}_missing"] = max((_missing(claim, place, passages) for place in places), default=0.0)
+        scores[f"{kind}_rival"] = max((_rival(claim, place, nearest) for place in places), default=0.0)
+    return Support(**{name: score for name, score in scores.items() if name in _SCORES})
 
 
-def _exact_token_scores(
-    claim: Sentence, places: Sequence[int], nearest: Sequence[Sentence], beside: set[str], passages: Passages
-) -> dict[str, float]:
-    """Return the scores of the tokens of one exact kind, at `places`: whether they are where they should be."""
-    scores = dict.fromkeys(("missing", "far", "moved", "rival"), 0.0)
-    said = {token.key for token in claim.tokens}
-    for place in places:
-        token = claim.tokens[place]
-        fit = _context_overlap(claim, place, token.key, nearest)
-        rival = max(
-            (_context_overlap(claim, place, key, nearest) for key in _rivals(token.kind, said, nearest)), default=0.0
-        )
-        worth = 0.5 if _is_small_count(token) else 1.0
-        scores["rival"] = max(scores["rival"], rival - fit)
-        if token.key not in passages and not passages.is_acronym(token, claim):
-            scores["missing"] = max(scores["missing"], worth)
-        elif token.key not in beside:
-            scores["far"] = max(scores["far"], worth)
-        elif token.kind is not TokenKind.NAME or not any(token.key in sentence.inherited for sentence in nearest):
-            scores["moved"] = max(scores["moved"], worth * (1 - fit))
-    return scores
+def _missing(claim: Sentence, place: int, passages: Passages) -> float:
+    """Return 1 if an exact token is nowhere in the passages, 0.5 if it is a small count, else 0."""
+    token = claim.tokens[place]
+    if token.key in passages or passages.is_acronym(token, claim):
+        return 0.0
+    return 0.5 if _is_small_count(token) else 1.0
+
+
+def _rival(claim: Sentence, place: int, nearest: Sequence[Sentence]) -> float:
+    """Return how much better another token of the same kind fits the context of an exact token, from 0 to 1."""
+    token = claim.tokens[place]
+    others = {other.key for sentence in nearest for other in sentence.tokens if other.kind is token.kind}
+    rivals = (_context_overlap(claim, place, key, nearest) for key in others - set(claim.places))
+    return max(0.0, max(rivals, default=0.0) - _context_overlap(claim, place, token.key, nearest))
 
 
 def _substitutions(claim: Sentence, nearest: Sequence[Sentence]) -> dict[str, float]:
     """Return the scores of tokens that replace others where the claim otherwise follows one of the nearest sentences."""
-    scores = dict.fromkeys(
-        (
-            "number_put",
-            "date_put",
-            "name_put",
-            "unit_put",
-            "opposite_put",
-            "negation_put",
-            "shifted",
-        ),
-        0.0,
-    )
+    scores: dict[str, float] = defaultdict(float)
     said = [token.key for token in claim.tokens]
     for sentence in nearest[:2]:
         matcher = SequenceMatcher(None, said, [token.key for token in sentence.tokens], autojunk=False)
@@ -293,11 +281,6 @@ def _substituted_kinds(here: Sequence[Token], there: Sequence[Token]) -> Iterato
 
 def _is_small_count(token: Token) -> bool:
     return token.kind is TokenKind.NUMBER and not token.unit and token.key.isdecimal() and int(token.key) <= _SMALL
-
-
-def _rivals(kind: TokenKind, said: set[str], nearest: Sequence[Sentence]) -> set[str]:
-    """Return the keys of an exact kind that the nearest sentences have and the claim doesn't."""
-    return {token.key for sentence in nearest for token in sentence.tokens if token.kind is kind} - said
 
 
 def _context_overlap(claim: Sentence, place: int, key: str, nearest: Sequence[Sentence]) -> float:
@@ -357,21 +340,6 @@ def _unmatched_negation(negating: Sentence, scope: Sequence[int], others: Sequen
         return 0.5
     closest = max(common for common, _ in there)
     return 0.0 if any(negated for common, negated in there if common == closest) else 1.0
-
-
-def _opposite_in_place(claim: Sentence, nearest: Sequence[Sentence]) -> float:
-    """Return how much better the opposite of a word fits its context than the word itself, from 0 to 1."""
-    said = claim.places
-    worst = 0.0
-    for place, token in enumerate(claim.tokens):
-        for opposite in OPPOSITES.get(token.key, ()):
-            if opposite not in said and any(opposite in sentence.places for sentence in nearest):
-                worst = max(
-                    worst,
-                    _context_overlap(claim, place, opposite, nearest)
-                    - _context_overlap(claim, place, token.key, nearest),
-                )
-    return worst
 
 
 @dataclass(frozen=True, slots=True)

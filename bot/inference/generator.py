@@ -6,6 +6,7 @@ where callers set their own deadlines and may close the stream at any time, so t
 
 import asyncio
 import copy
+import math
 import threading
 import time
 import warnings
@@ -21,6 +22,7 @@ import structlog
 from bot.core.errors import EngineBusy, GenerationFailed, WeightsError, to_install
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
+from bot.inference.kept_prompt import KeptPrompt
 from bot.inference.prompter import Encoded, Prompter
 from bot.inference.prompts import Material, Prompt
 from bot.inference.tuned import require_base
@@ -92,6 +94,7 @@ class LocalModel:
         self.prompter = Prompter(self._tokenizer, self._model.config, self._model.generation_config, settings)
         self.style = self.prompter.style
         self._ends = self.prompter.ends
+        self._kept_prompt = KeptPrompt(self._model)
         self.description: dict[str, object] = {
             "model": self.name,
             "source": weights.source,
@@ -116,8 +119,13 @@ class LocalModel:
         with torch.inference_mode():
             ids, mask = self._padded([row.encoded.tokens for row in rows])
             config = self._generation_config(max(row.encoded.new for row in rows))
+            given: dict[str, Any] = {}
             if not self._two_parts and len(rows) == 1:
-                config.prompt_lookup_num_tokens = _LOOKED_UP
+                [prompt] = (row.encoded.tokens for row in rows)
+                if len(prompt) + rows[0].encoded.new + _LOOKED_UP <= (self.prompter.context or math.inf):
+                    config.prompt_lookup_num_tokens = _LOOKED_UP
+                if self._kept_prompt.possible:
+                    given["past_key_values"] = self._kept_prompt.cache_for(prompt)
             if config.do_sample and self._settings.seed:
                 torch.manual_seed(self._settings.seed)
             length = 1 if self._two_parts else ids.shape[1]
@@ -127,7 +135,10 @@ class LocalModel:
                 generation_config=config,
                 logits_processor=_penalty(self._settings.repetition_penalty, length),
                 stopping_criteria=StoppingCriteriaList([_watcher(rows, length, pause)]),
+                **given,
             )
+            if given:
+                self._kept_prompt.keep(prompt, given["past_key_values"])
         for row in rows:
             row.finish()
 

@@ -6,11 +6,14 @@ Training and serving both use it, so that prompts are the same in both, token fo
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from bot.core.errors import WeightsError
 from bot.core.settings import GeneratorSettings
 from bot.inference import prompts
 from bot.inference.prompts import Instruction, Material, Prompt, Style
+from bot.inference.templates import Templates, load_templates
 
 # Architectures that summarise; their prompt is the passages alone.
 _SUMMARISERS = frozenset({"bart", "pegasus", "pegasus_x", "led", "bigbird_pegasus", "mbart"})
@@ -19,7 +22,6 @@ _TAKE_PREFIX = frozenset({"t5", "mt5", "umt5", "longt5"})
 # A tokenizer without a limit has a huge number.
 _NO_LIMIT = 1_000_000
 _ANSWER = "(the answer)"
-_STOPS = {Style.COMPLETION: prompts.COMPLETION_STOPS, Style.CHAT: prompts.CHAT_STOPS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Prompter:
     """Makes prompts for one model, in its style."""
 
     def __init__(self, tokenizer: Any, config: Any, generation: Any, settings: GeneratorSettings) -> None:
-        """`config` and `generation` are the model's configurations."""
+        """`config` and `generation` are the model's configurations. Blocking. Raises SettingsError over wrong templates."""
         self._tokenizer = tokenizer
         self._settings = settings
         self._two_parts: bool = bool(config.is_encoder_decoder)
@@ -45,11 +47,12 @@ class Prompter:
         self.context = _context(config, tokenizer)
         self.ends = _end_tokens(generation, config, tokenizer)
         self._special_tokens = sorted(_special_tokens(tokenizer), key=len, reverse=True)
-        self._stops = (*settings.stop, *_STOPS.get(self.style, ()))
+        self.templates = load_templates(settings.prompts)
+        self._stops = (*settings.stop, *self.templates.stops(self.style))
 
     @property
     def takes_orders(self) -> bool:
-        """Whether the model is told what to do with a text; others were made for one thing."""
+        """Whether the model follows an order about a text. Other models were made for one purpose."""
         return self._takes_prefix or not self._two_parts
 
     @property
@@ -69,21 +72,21 @@ class Prompter:
             return Encoded(self._tokens(prompt)[-budget:], new, settings.stop)
         if isinstance(prompt, Instruction):
             return Encoded(self._instruction(prompt, budget), new, self._stops)
-        material = prompts.harmless_material(prompt, self._special_tokens)
-        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material)))
-        tokens = self._prompt(material)
-        if len(tokens) > budget and self.style is Style.COMPLETION:
-            tokens = self._tokens(prompts.completion(material, examples=False))
+        material = prompts.harmless_material(prompt, self._special_tokens, self._stops)
+        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material, self.templates)))
+        tokens = self._prompt(material, self.templates)
+        if len(tokens) > budget:
+            tokens = self._prompt(material, self.templates.without_examples)
         return Encoded(tokens[-budget:], new, self._stops)
 
-    def _prompt(self, material: Material) -> list[int]:
+    def _prompt(self, material: Material, templates: Templates) -> list[int]:
         if self.style is Style.CHAT:
             # The template has written the special tokens.
-            return self._tokens(prompts.without_thinking(self._chat(prompts.chat(material))), special=False)
+            return self._tokens(prompts.without_thinking(self._chat(prompts.chat(material, templates))), special=False)
         if self.style is Style.DIALOGUE:
-            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token))
+            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token, templates))
         make = {Style.QUESTION: prompts.question_and_context, Style.SUMMARY: prompts.summary}
-        return self._tokens(make.get(self.style, prompts.completion)(material))
+        return self._tokens(make.get(self.style, prompts.completion)(material, templates))
 
     def _instruction(self, instruction: Instruction, budget: int) -> list[int]:
         """Return an instruction as tokens; the end of its text is left out where it is too long."""
@@ -120,6 +123,10 @@ class Prompter:
             )
         )
 
+    def text(self, tokens: Sequence[int]) -> str:
+        """Return the text of a prompt, with its special tokens."""
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
     # --- answers
 
     def answer(self, text: str) -> list[int]:
@@ -144,6 +151,27 @@ class Prompter:
 
     def _tokens(self, text: str, *, special: bool = True) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+
+
+def load_prompter(folder: Path, settings: GeneratorSettings) -> Prompter:
+    """Return the prompter of the model in a folder, without its weights. Blocking. Raises WeightsError and SettingsError."""
+    config, tokenizer, generation = load_without_weights(folder, settings.model)
+    return Prompter(tokenizer, config, generation, settings)
+
+
+def load_without_weights(folder: Path, name: str) -> tuple[Any, Any, Any]:
+    """Return (configuration, tokenizer, generation configuration) of the model in a folder. Blocking. Raises WeightsError."""
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    where = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(folder, **where)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **where)
+        if (folder / "generation_config.json").is_file():
+            return config, tokenizer, GenerationConfig.from_pretrained(folder, local_files_only=True)
+        return config, tokenizer, GenerationConfig.from_model_config(config)
+    except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
+        raise WeightsError(f"{name} can't be loaded from {folder}: {error}") from error
 
 
 def _style(wanted: str, kind: str, two_parts: bool, tokenizer: Any, model: str) -> Style:

@@ -7,7 +7,7 @@ breaks off raises GenerationFailed. Only the prompt is sent: the question, the p
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from bot.core.errors import GenerationFailed, WeightsError, to_install
 from bot.core.settings import GeneratorSettings
 from bot.inference import prompts
 from bot.inference.prompts import Material, Message
+from bot.inference.templates import Templates, load_templates
 from bot.observability import metrics
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -73,7 +74,10 @@ class RemoteGenerator:
     """A Generator that calls the chat completions of a server."""
 
     def __init__(self, settings: GeneratorSettings, budget: DailyBudget) -> None:
-        """Blocks for a second, because the library is large. Raises WeightsError if it isn't installed."""
+        """Blocks for a second, because the library is large.
+
+        Raises WeightsError if it isn't installed, and SettingsError over wrong templates.
+        """
         try:
             import openai
         except ImportError as error:
@@ -82,6 +86,7 @@ class RemoteGenerator:
             ) from error
         self._openai = openai
         self._settings = settings
+        self._templates = load_templates(settings.prompts)
         self._budget = budget
         self._client = openai.AsyncOpenAI(
             base_url=settings.base_url,
@@ -96,9 +101,9 @@ class RemoteGenerator:
         self.description: Mapping[str, object] = {"model": settings.model, "source": settings.base_url}
 
     async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
-        messages = self._messages(prompt)
-        characters = sum(len(message.content) for message in messages)
-        reckoned = characters // _CHARACTERS_PER_TOKEN + self._settings.max_new_tokens
+        messages = chat_messages(prompt, self._settings, self._templates)
+        estimate = estimated_tokens(messages)
+        reckoned = estimate + self._settings.max_new_tokens
         self._budget.set_aside(reckoned)
         usage = _Usage(0, 0)
         try:
@@ -114,23 +119,13 @@ class RemoteGenerator:
             raise GenerationFailed(f"the server breaks off ({type(error).__name__})") from error
         finally:
             if usage.asked and not usage.counted:  # cut off, or the server doesn't count
-                usage.prompt = characters // _CHARACTERS_PER_TOKEN
+                usage.prompt = estimate
             await self._budget.settle(reckoned, usage.prompt + usage.completion)
             metrics.TOKENS.labels("prompt").inc(usage.prompt)
             metrics.TOKENS.labels("completion").inc(usage.completion)
 
     async def close(self) -> None:
         await self._client.close()
-
-    def _messages(self, prompt: Material | str) -> list[Message]:
-        if isinstance(prompt, str):
-            return [Message("user", prompt)]
-
-        def count(material: Material) -> int:
-            characters = sum(len(message.content) for message in prompts.chat(material))
-            return characters // _CHARACTERS_PER_TOKEN
-
-        return prompts.chat(prompts.fitted(prompts.harmless_material(prompt), self._settings.prompt_tokens, count))
 
     async def _written(self, messages: list[Message], usage: "_Usage") -> AsyncGenerator[str, None]:
         """Yield the pieces of the text; `usage` is updated as far as the server reports it."""
@@ -189,6 +184,21 @@ class RemoteGenerator:
             parameters["stop"] = list(settings.stop[:_MOST_STOPS])
         kept = {name: value for name, value in parameters.items() if name not in self._unwanted}
         return kept | {new: parameters[old] for old, new in _RENAMED.items() if old in self._unwanted}
+
+
+def chat_messages(prompt: Material | str, settings: GeneratorSettings, templates: Templates) -> list[Message]:
+    """Return the messages that are sent for a prompt, shortened to about `prompt_tokens`."""
+    if isinstance(prompt, str):
+        return [Message("user", prompt)]
+    material = prompts.harmless_material(prompt, stops=templates.chat.stop)
+    fitting = prompts.fitted(
+        material, settings.prompt_tokens, lambda material: estimated_tokens(prompts.chat(material, templates))
+    )
+    return prompts.chat(fitting, templates)
+
+
+def estimated_tokens(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages) // _CHARACTERS_PER_TOKEN
 
 
 class _Usage:

@@ -15,9 +15,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Literal, cast
 
-from bot.core.errors import TrainingError, WeightsError
+from bot.core.errors import SettingsError, TrainingError, WeightsError
 from bot.core.settings import GeneratorSettings, Settings
 from bot.inference.prompts import INSTRUCTED
+from bot.inference.templates import load_templates
 from bot.inference.weights import complete_folder, fingerprint
 from bot.storage.base import GENERATORS
 
@@ -141,6 +142,8 @@ def _prompted_otherwise(active: Tuned, generator: GeneratorSettings) -> str:
         for name, value in active.prompt.items()
         if name not in ignored and getattr(generator, name, value) != value
     ]
+    if _is_worded_otherwise(active, generator):
+        differ.append("the wording in generator.prompts was another")
     if generator.style not in ("auto", active.style):
         differ.append(f'generator.style was "{active.style}", which it keeps')
     if not differ:
@@ -149,6 +152,16 @@ def _prompted_otherwise(active: Tuned, generator: GeneratorSettings) -> str:
         f"The active tuned model {active.name} was trained with other prompts, so that its answers may be worse: "
         f"{'; '.join(differ)}. Set that back, or train and compare anew with what is set now."
     )
+
+
+def _is_worded_otherwise(active: Tuned, generator: GeneratorSettings) -> bool:
+    if "templates" not in active.prompt:
+        return False
+    try:
+        templates = load_templates(generator.prompts)
+    except SettingsError:  # loading the model says so
+        return True
+    return bool(active.prompt["templates"] != templates.fingerprint(active.style))
 
 
 def require_base(adapter: Path, base: Path) -> None:

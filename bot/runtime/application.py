@@ -18,6 +18,7 @@ from bot.engine.phrasing import Phraser
 from bot.engine.qa import QAEngine
 from bot.evaluation.golden import GoldenQuestions
 from bot.inference.encoder import NO_MODEL
+from bot.inference.generator import Generator
 from bot.inference.reader import ExtractiveReader
 from bot.inference.workers import AsyncEncoder, AsyncReader, InferenceWorker, Models
 from bot.knowledge.converter import Limits
@@ -81,6 +82,7 @@ class Application:
 async def open_application(
     settings: Settings,
     models: Models | None = None,
+    generator: Generator | None = None,
     *,
     golden: bool = True,
     accept: bool = False,
@@ -89,9 +91,9 @@ async def open_application(
 ) -> AsyncIterator[Application]:
     """Open the stores, load the models and put the parts together. Raises StorageError and WeightsError.
 
-    `models`: loaded models to use instead of those in the settings. `golden`: whether golden questions guard the index;
-    `accept`: they are asked, but every result is accepted. `health`: where the parts report how they are. `background`: don't
-    wait until the models are loaded; `Application.inference.worker.loaded` does.
+    `models` and `generator`: loaded ones to use instead of those in the settings. `golden`: whether golden questions guard the
+    index; `accept`: they are asked, but every result is accepted. `health`: where the parts report how they are. `background`:
+    don't wait until the models are loaded; `Application.inference.worker.loaded` does.
     """
     health = health or Health()
     async with AsyncExitStack() as stack:
@@ -101,7 +103,7 @@ async def open_application(
             await worker.loaded()
         inference = Inference(worker, AsyncEncoder(worker), AsyncReader(worker))
         engines = _Engines(settings, stores, inference, by_meaning=_by_meaning(settings, models))
-        phraser, loaded = await stack.enter_async_context(_open_phraser(settings, inference, health))
+        phraser, loaded = await stack.enter_async_context(_open_phraser(settings, inference, health, generator))
         answering = engines.answering(phraser, loaded)
         reviewer = _golden_questions(settings, stores, engines, answering.engine, accept=accept) if golden else None
         indexer = _indexer(settings, stores, inference, reviewer)
@@ -194,15 +196,20 @@ async def _index_after(change: IndexChange, knowledge: SqliteKnowledge, folder: 
 
 @asynccontextmanager
 async def _open_phraser(
-    settings: Settings, inference: Inference, health: Health
+    settings: Settings, inference: Inference, health: Health, generator: Generator | None
 ) -> AsyncIterator[tuple[Phraser | None, asyncio.Event]]:
-    """The phraser, if the settings name a generator, which is loaded meanwhile; and the event that is set when that is over."""
-    if settings.generator.provider == "none":
-        loaded = asyncio.Event()
-        loaded.set()
-        yield None, loaded
+    """The phraser, if there is a generator or the settings name one, which is loaded meanwhile; and the event that is set when
+    that is over."""
+    done = asyncio.Event()
+    done.set()
+    if generator is None and settings.generator.provider == "none":
+        yield None, done
         return
     phraser = Phraser(settings.generator, Grounding(inference.encoder, inference.reader, settings.grounding))
+    if generator is not None:
+        phraser.use(generator)
+        yield phraser, done
+        return
     component = health.component("generator", essential=False)
     async with load_generator(phraser, settings, component, inference.worker.let_pass) as loaded:
         yield phraser, loaded

@@ -17,14 +17,15 @@ from tempfile import NamedTemporaryFile
 from filelock import FileLock, Timeout
 
 from bot.core.diagnosis import Diagnosis, error, ok, warning
-from bot.core.errors import BotError, DocumentError, WeightsError
+from bot.core.errors import BotError, DocumentError, SettingsError, WeightsError
 from bot.core.messages import Outcome
-from bot.core.settings import Settings
+from bot.core.settings import GeneratorSettings, Settings
 from bot.core.text import counted
 from bot.engine.phrasing import Phraser
 from bot.evaluation.own_questions import own_questions
 from bot.evaluation.rewording import reworded
 from bot.evaluation.threshold import ThresholdFit, fit_threshold
+from bot.inference.templates import load_templates
 from bot.inference.tuned import chosen
 from bot.inference.workers import Models
 from bot.knowledge.converter import Converter
@@ -61,7 +62,7 @@ async def examine(
     yield ok("settings", f"they are valid; platforms: {', '.join(settings.platforms) or 'none, so the terminal'}")
     for found in await asyncio.to_thread(lambda: [*_machine(), _converter(), *_data_folder(settings.storage.folder)]):
         yield found
-    for found in await asyncio.to_thread(lambda: list(_tuned_model(settings))):
+    for found in await asyncio.to_thread(lambda: [*_prompts(settings.generator), *_tuned_model(settings)]):
         yield found
     async for found in platforms:
         yield found
@@ -116,6 +117,20 @@ def _converter() -> Diagnosis:
         f"a file that takes it over could reach more than itself: {isolation}. Use Linux 5.13 or newer with "
         "Landlock, and libseccomp, where documents come from strangers.",
     )
+
+
+def _prompts(settings: GeneratorSettings) -> Iterator[Diagnosis]:
+    """Nothing where the wording of prompts is the shipped one."""
+    if settings.prompts is None:
+        return
+    try:
+        load_templates(settings.prompts)
+    except SettingsError as failure:
+        yield from (
+            error("prompts", f"{problem}. Until then the documents are quoted.") for problem in failure.problems
+        )
+    else:
+        yield ok("prompts", f"{settings.prompts} is valid")
 
 
 def _tuned_model(settings: Settings) -> Iterator[Diagnosis]:

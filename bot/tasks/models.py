@@ -49,11 +49,11 @@ class Writer:
         return _CHARACTERS_PER_TOKEN * self.worker.prompter.room[0]
 
     async def write(self, text: str) -> str:
-        """Return what the model makes of a text. Stops the model when cancelled. Raises GenerationFailed and EngineBusy."""
+        """Return the text of the model about a text. Stops the model when cancelled. Raises GenerationFailed and EngineBusy."""
         task, language = self.task, self.language
-        told, prefix, label = (part.format(language=language) for part in (task.told, task.prefix, task.label))
+        order, prefix, label = (part.format(language=language) for part in (task.order, task.prefix, task.label))
         written = ""
-        async with aclosing(self.worker.stream(Instruction(text, told, prefix, label))) as pieces:
+        async with aclosing(self.worker.stream(Instruction(text, order, prefix, label))) as pieces:
             async for piece in pieces:
                 written += piece
         return written.strip()

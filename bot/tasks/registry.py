@@ -1,4 +1,4 @@
-"""The tasks: what each does, which kind of model does it, how much text it takes, and what it says to people.
+"""The tasks, each with its kind of model, its limits and its texts for people.
 
 A new task is a row here, a setting for its model, and, if its kind of result is new, a case in `runner`.
 """
@@ -22,10 +22,10 @@ class Pipeline(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task. `about` says in a few words what it does with a text; `menu` is its name in the menu of a message.
+    """One task. `about` describes it in a few words; `menu` is its name in the menu of a message.
 
-    `example` is a model that does it, in English. `told`, `prefix` and `label` are for `prompts.Instruction`, with `{language}`
-    for the setting `tasks.language`.
+    `example` is a model for it, in English. `order`, `prefix` and `label` are for `prompts.Instruction`, with `{language}` for
+    the setting `tasks.language`.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Task:
     example: str
     characters: int  # the longest text
     new_tokens: int = 0  # for each part of a text
-    told: str = ""
+    order: str = ""
     prefix: str = ""
     label: str = ""
     needs_model: bool = True
@@ -77,7 +77,7 @@ TASKS: Mapping[str, Task] = {
             "sshleifer/distilbart-cnn-12-6",
             characters=200_000,
             new_tokens=120,
-            told="Summarise the following text in two or three sentences. Keep its names and numbers and add nothing. "
+            order="Summarise the following text in two or three sentences. Keep its names and numbers and add nothing. "
             f"Write the summary only. {_DATA}",
             prefix="summarize: ",
             label="Summary",
@@ -91,7 +91,7 @@ TASKS: Mapping[str, Task] = {
             "google-t5/t5-small",
             characters=8_000,
             new_tokens=320,
-            told=f"Translate the following text into {{language}}. Write the translation only. {_DATA}",
+            order=f"Translate the following text into {{language}}. Write the translation only. {_DATA}",
             prefix="translate English to {language}: ",
             label="In {language}",
         ),

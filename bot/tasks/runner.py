@@ -92,7 +92,7 @@ class Tasks:
         return await self._owned(task, owner, partial(self._surveyed, task, texts))
 
     def stop(self, owner: Owner) -> bool:
-        """Stop what a person has running. Returns False if there is nothing."""
+        """Stop the tasks of a person. Returns False if none is running."""
         theirs = [running for running, whose in self._running.items() if whose == owner]
         for running in theirs:
             running.cancel()

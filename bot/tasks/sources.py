@@ -89,7 +89,7 @@ def source_of_document(document: Document, section: str = "") -> Source:
 
 
 async def source_of_indexed(knowledge: KnowledgeStore, path: str, section: str = "") -> Source:
-    """A document of the index, or one section of it. Raises DocumentError if it, or the section, isn't there."""
+    """Return a document of the index, or one of its sections. Raises DocumentError if it doesn't exist."""
     passages = await knowledge.passages(path, 0, _LAST)
     if not passages:
         raise no_such_document(path)

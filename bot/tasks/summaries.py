@@ -26,7 +26,7 @@ _LEAST_SAID, _LEAST_COSINE = 0.85, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of a summary. `quoted`: it stands in the text like this. `place`: where it, or what supports it, stands."""
+    """A sentence of a summary. `quoted`: whether it is a sentence of the text. `place`: that of the passage it comes from."""
 
     text: str
     place: str
@@ -35,7 +35,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The sentences of a summary in the order of the text. `dropped`: how many of the model's had no support there."""
+    """The sentences of a summary in the order of the text. `dropped`: the number of sentences that the text doesn't support."""
 
     sentences: tuple[Sentence, ...]
     dropped: int = 0
@@ -55,8 +55,10 @@ class Summariser:
         return Summary(tuple(map(_quoted, await leading(there, self._encoder, length(len(there))))))
 
     async def written(self, source: Source, writer: Writer, until: float) -> Summary:
-        """Return what a model writes about each part, as far as the text supports it. `until`: the time of the loop at which it
-        stops writing. Raises DeadlineExceeded and EngineBusy."""
+        """Return the sentences of a model about each part of the text that the text supports.
+
+        The model stops writing at `until`, a time of the event loop. Raises DeadlineExceeded and EngineBusy.
+        """
         found: list[Sentence] = []
         dropped = 0
         for part, text in await asyncio.to_thread(_parts, source.passages, writer.characters):
@@ -100,7 +102,7 @@ class Summariser:
 
 
 def _is_close(examined: tuple[str, ...] | Support) -> bool:
-    """Whether a supported sentence says what its text says, in nearly the same words.
+    """Whether a supported sentence has nearly the same words as its text.
 
     Answers are checked against a few passages that were found for them. Over a long text, a sentence about something else finds
     its words somewhere, so a summary is held to more.
@@ -115,7 +117,7 @@ def _quoted(unit: Unit) -> Sentence:
 
 
 def _parts(passages: Sequence[FoundPassage], largest: int) -> list[tuple[list[FoundPassage], str]]:
-    """Return runs of passages, each with what a model is shown of it, of up to `largest` characters."""
+    """Return runs of passages, each with its text for a model, of up to `largest` characters."""
     runs: list[tuple[list[FoundPassage], str]] = []
     for found in passages:
         own = _text(found)

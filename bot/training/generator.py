@@ -18,10 +18,7 @@ from typing import Any, cast
 
 import torch
 from transformers import (
-    AutoConfig,
-    AutoTokenizer,
     EarlyStoppingCallback,
-    GenerationConfig,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -36,7 +33,7 @@ from bot.core.text import counted
 from bot.inference.generator import find_model, load_parts
 from bot.inference.inventory import parameter_count
 from bot.inference.memory import free_memory
-from bot.inference.prompter import Prompter
+from bot.inference.prompter import Prompter, load_without_weights
 from bot.inference.prompts import Material
 from bot.inference.tuned import TRAINING, Method, base_name
 from bot.inference.weights import Weights, choose_precision, fingerprint
@@ -112,16 +109,16 @@ def tune(
     train, validation = pairs.load_for_training(data)
     settings = settings.model_copy(update={"model": plan.base, "revision": plan.revision})
     weights = find_model(settings, models)
+    base = _Base(plan, settings, weights)
     identity = {
         "plan": asdict(plan) | {"base": base_name(plan.base)},
         "base_weights": fingerprint(weights.folder),
-        "prompt": _of_the_prompt(settings, train),
+        "prompt": _of_the_prompt(settings, base.prompter, train),
         "data": pairs.fingerprint(data, TRAIN, VALIDATION),
     }
     if done := _begin(output, identity):
         tell(f"{output} holds this training already, finished.")
         return done
-    base = _Base(plan, settings, weights)
     rows, left_out = base.rows(train, plan.max_tokens)
     validation_rows, _ = base.rows(validation, plan.max_tokens)
     _require_rows(rows, validation_rows, left_out, data)
@@ -164,11 +161,13 @@ def _require_libraries() -> None:
         raise TrainingError(f"Fine-tuning needs {error.name}. Install it {to_install('finetuning')}") from error
 
 
-def _of_the_prompt(settings: GeneratorSettings, examples: Sequence[TuningExample]) -> dict[str, Any]:
-    """Return the settings that shape the prompts, with the number of passages that the data have."""
+def _of_the_prompt(
+    settings: GeneratorSettings, prompter: Prompter, examples: Sequence[TuningExample]
+) -> dict[str, Any]:
+    """Return the settings that shape the prompts, the fingerprint of their wording, and the number of passages in the data."""
     passages = max(len(example.passages) for example in examples)
     chosen = settings.model_dump(include={"style", "persona", "language", "prompt_tokens", "max_new_tokens"})
-    return chosen | {"passages": passages}
+    return chosen | {"passages": passages, "templates": prompter.templates.fingerprint(prompter.style)}
 
 
 # --- the base model ---------------------------------------------------------------------------------------------------
@@ -178,16 +177,11 @@ class _Base:
     """The model to be tuned. Its weights are loaded by `load`, its configuration and tokenizer at once."""
 
     def __init__(self, plan: Plan, settings: GeneratorSettings, weights: Weights) -> None:
-        """`settings` name the same base as the plan. Raises WeightsError."""
+        """`settings` name the same base as the plan. Raises WeightsError, and SettingsError over wrong templates."""
         self.plan = plan
         self.weights = weights
         folder = weights.folder
-        try:
-            self.config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            generation = _generation_config(folder, self.config)
-        except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
-            raise WeightsError(f"{plan.base} can't be loaded from {folder}: {error}") from error
+        self.config, self.tokenizer, generation = load_without_weights(folder, plan.base)
         self.bfloat16 = choose_precision(settings.dtype).dtype == "bfloat16" and (
             settings.dtype != "auto" or _learns_faster(self.config.hidden_size)
         )
@@ -240,12 +234,6 @@ class _Base:
         except Exception as error:
             raise WeightsError(f"{self.plan.base} can't be loaded from {self.weights.folder}: {error}") from error
         return with_lora(model, self.plan.rank) if self.plan.method == "lora" else model
-
-
-def _generation_config(folder: Path, config: Any) -> Any:
-    if (folder / "generation_config.json").is_file():
-        return GenerationConfig.from_pretrained(folder, local_files_only=True)
-    return GenerationConfig.from_model_config(config)
 
 
 def with_lora(model: Any, rank: int) -> Any:

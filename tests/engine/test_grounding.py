@@ -159,6 +159,87 @@ async def test_a_few_words_must_be_those_that_the_reader_marks(grounding: Ground
     assert (await grounding.check("No.", PASSAGES, question)).verdict is Verdict.REPLACED
 
 
+LIBRARY = [
+    found(
+        "Members may borrow a telescope for 17 days. Guests may not borrow one. The catalogue works without internet. "
+        "A card is valid for 30 months, and a visitor's pass for 12 hours. Loans are recorded at counter 8 by the librarian.",
+        title="Library",
+    )
+]
+BORROW, OFFLINE = "Can guests borrow a telescope?", "Can I use the catalogue without internet?"
+
+
+@pytest.mark.parametrize(
+    ("question", "draft", "text"),
+    [
+        (BORROW, "No, guests may not borrow one.", "No, guests may not borrow one."),
+        (BORROW, "No. Guests may not borrow one.", "No. Guests may not borrow one."),
+        (BORROW, "Yes. Guests may not borrow one.", "Guests may not borrow one."),
+        (BORROW, "Yes, guests may borrow one.", ""),
+        (OFFLINE, "Yes. The catalogue works without internet.", "Yes. The catalogue works without internet."),
+        (OFFLINE, "No, the catalogue works without internet.", "The catalogue works without internet."),
+        (OFFLINE, "No. The catalogue works without internet. ", "The catalogue works without internet."),
+        (OFFLINE, "No, you cannot use the catalogue without internet.", ""),
+        (OFFLINE, "Yes.", ""),
+    ],
+)
+async def test_a_yes_or_no_must_agree_with_the_sentence_behind_it(
+    grounding: Grounding, question: str, draft: str, text: str
+) -> None:
+    """A wrong one is left out, also while the draft is being written; a negation in the question turns its meaning round."""
+    checked = await grounding.check(draft, LIBRARY, question)
+    assert checked.text == text
+    if text and text != draft:
+        assert checked == Grounded(text, Verdict.TRIMMED, ("negation",))
+        assert await grounding.checking(LIBRARY, question).so_far(f"{draft.rstrip()} Loans are") == text
+
+
+async def test_a_wrong_yes_or_no_replaces_the_draft_if_so_set() -> None:
+    """As any other sentence that the passages contradict."""
+    strict = Grounding(None, None, GroundingSettings(unsupported="replace"))
+    checked = await strict.check("Yes. Guests may not borrow one.", LIBRARY, BORROW)
+    assert checked == Grounded("", Verdict.REPLACED, ("negation",))
+
+
+async def test_a_no_without_a_mark_is_part_of_its_sentence(by_words: Grounding) -> None:
+    """So it isn't taken for an answer, and its negation is compared."""
+    checked = await by_words.check(
+        "No trains stop at Milsons Point before they cross the bridge.", PASSAGES, "What stops?"
+    )
+    assert checked.verdict is Verdict.REPLACED
+
+
+@pytest.mark.parametrize(
+    ("draft", "right"),
+    [
+        ("The answer is 30 months.", True),
+        ("It is valid for 30 months.", True),
+        ("A card is valid for 30 months.", True),
+        ("The answer is 12 hours.", False),
+        ("The answer is 30 hours.", False),
+        ("It isn't valid for 30 months.", False),
+        ("The card is valid.", False),
+    ],
+)
+async def test_a_short_answer_may_be_a_sentence_with_words_of_the_question(
+    grounding: Grounding, draft: str, right: bool
+) -> None:
+    """What it adds to them must be what the reader marks."""
+    checked = await grounding.check(draft, LIBRARY, "How long is a card valid?")
+    assert (checked.text == draft) is right
+
+
+async def test_a_name_from_the_question_needs_the_passages(grounding: Grounding, by_words: Grounding) -> None:
+    """A question may take for granted what isn't so; other words of it are other words for what the passages say."""
+    for each in (grounding, by_words):
+        wrong = await each.check(
+            "The librarian records loans in Berlin.", LIBRARY, "Where are loans in Berlin recorded?"
+        )
+        assert (wrong.verdict, wrong.reasons) == (Verdict.REPLACED, ("name",))
+        right = "The librarian records loans at counter 8."
+        assert (await each.check(right, LIBRARY, "Where are loans recorded?")).text == right
+
+
 async def test_steps_are_shown_all_or_not_at_all(by_words: Grounding) -> None:
     """Whoever follows them would miss one; a point of another list may be left out."""
     steps = "Drain the boiler. Remove the two screws of the lid. Close the valve."

@@ -12,6 +12,7 @@ from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
 from bot.inference.generator import load_model
 from bot.inference.prompts import Excerpt, Material
+from bot.inference.templates import shipped_templates
 from bot.runtime.application import open_application
 from tests.platforms.openai_server import OpenAIServer
 
@@ -76,7 +77,8 @@ def test_no_data_can_play_a_role_in_a_prompt(model, injection):
     assert text.count("\nDocument:") == text.count("\nQuestion:") == text.count("\n# ") == 1
     assert "</document>" not in text
     assert not set("\u200b\u202e\u202c\U000e0049") & set(text)
-    completed = prompts.completion(prompts.harmless_material(Material(injection, (Excerpt("", injection),))))
+    material = prompts.harmless_material(Material(injection, (Excerpt("", injection),)))
+    completed = prompts.completion(material, shipped_templates())
     assert completed.count("\nAnswer:") == 3
     assert completed.count("\nQuestion:") == 3
 

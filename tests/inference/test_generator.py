@@ -195,6 +195,90 @@ async def test_a_text_that_copies_takes_fewer_steps_and_stays_the_same(copying, 
     assert "".join(pieces) == alone(model, prompt)
 
 
+ASKED = [
+    replace(MATERIAL, question=question, excerpts=(Excerpt("Guide", text),))
+    for question, text in (
+        ("how hot should the water be?", "Use water at 92 to 96 degrees. It should be soft."),
+        ("when does the library close?", "The library opens at nine and closes at five. On Sundays it is closed."),
+        ("when does it open?", "The library opens at nine and closes at five. On Sundays it is closed."),
+        ("when does it open?", "The library opens at nine and closes at five. On Sundays it is closed."),
+        ("why?", "Yes."),
+    )
+]
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "neo", "dialogpt", "llama", "llama3", "qwen", "qwen3", "deepseek"])
+def test_the_beginning_of_the_last_prompt_is_not_computed_again(tiny, kind):
+    """The texts are those of a model that has nothing kept. A longer prompt, a shorter one and the same one follow; and texts
+    side by side between them."""
+    model = load(tiny(kind))
+    assert model._kept_prompt.possible
+    computed: list[int] = []
+    model._model.register_forward_pre_hook(
+        lambda _, __, given: computed.append(given["input_ids"].shape[1]), with_kwargs=True
+    )
+
+    def written_of(model: LocalModel, *materials: Material) -> list[tuple[list[int], int]]:
+        """The tokens of each text, and how many the first step has computed."""
+        before = len(computed)
+        rows = [Row(model.encode(material), lambda _: None) for material in materials]
+        model.write(rows)
+        return [(row.tokens, computed[before]) for row in rows]
+
+    first, *others = kept = [written_of(model, material)[0] for material in ASKED]
+    beside = written_of(model, *ASKED[:2])
+    again = written_of(model, ASKED[-1])[0]
+    fresh = []
+    for material in ASKED:
+        model._kept_prompt._kept = None
+        fresh.append(written_of(model, material)[0])
+    assert [tokens for tokens, _ in kept] == [tokens for tokens, _ in fresh]
+    assert [tokens for tokens, _ in beside] == [tokens for tokens, _ in fresh[:2]]
+    assert again[0] == fresh[-1][0]
+    assert first[1] == fresh[0][1]
+    # The turns of a dialogue differ from their first token on.
+    shorter = [reused < whole for (_, reused), (_, whole) in zip(others, fresh[1:], strict=True)]
+    assert shorter == ([False, True, True, False] if kind == "dialogpt" else [True] * 4)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "neo"])
+def test_nothing_beyond_the_window_is_tried(tiny, kind):
+    """Where prompt and answer fill the window, words of the prompt that are tried behind the answer would stand outside."""
+    model = load(tiny(kind), max_new_tokens=12)
+    for end in ("says", "Sentence number", "Sentence number 3 says", "nothing. Sentence"):
+        row = Row(model.encode("Sentence number 3 says nothing. " * 40 + end), lambda _: None)
+        assert len(row.encoded.tokens) + row.encoded.new == model.prompter.context
+        model.write([row])
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_no_more_than_one_prompt_is_kept(tiny, kind):
+    """Without the answer behind it; nothing is kept of a text that failed, whose state may be half written."""
+    model = load(tiny(kind))
+    for material in ASKED:
+        model.write([Row(model.encode(material), lambda _: None)])
+    tokens, cache = model._kept_prompt._kept
+    assert tokens == model.encode(ASKED[-1]).tokens
+    assert cache.get_seq_length() == len(tokens)
+
+    def fail() -> None:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError):
+        model.write([Row(model.encode(ASKED[0]), lambda _: None)], pause=fail)
+    assert model._kept_prompt._kept is None
+
+
+@pytest.mark.parametrize("kind", ["gemma", "mistral", "t5", "bart"])
+def test_a_model_that_cannot_go_back_keeps_no_prompt(tiny, kind):
+    """Its layers forget what lies before a window, or it reads the prompt with an encoder."""
+    model = load(tiny(kind))
+    for material in ASKED[:2]:
+        model.write([Row(model.encode(material), lambda _: None)])
+    assert not model._kept_prompt.possible
+    assert model._kept_prompt._kept is None
+
+
 async def test_text_comes_while_it_is_written(tiny, worker_of):
     """Token by token, in pieces that make up the whole."""
     pieces = [piece async for piece in worker_of(load(tiny("llama"))).stream("The quick brown fox")]

@@ -17,6 +17,7 @@ from bot.inference import tuned
 from bot.inference.generator import load_model
 from bot.inference.inventory import installed
 from bot.inference.prompts import Excerpt
+from bot.inference.templates import load_templates
 from bot.observability.health import State
 from bot.runtime.application import open_application
 from bot.runtime.doctor import _tuned_model
@@ -257,6 +258,24 @@ def test_prompts_other_than_those_of_the_training_are_told(local, trained, other
         assert "Set that back, or train and compare anew" in said
 
 
+@pytest.mark.parametrize(
+    ("wording", "told"),
+    [
+        ('[chat]\nstop = ["END"]', True),
+        ('[completion]\nintroduction = ""', False),  # of another style than that of the training
+        ("[chat", True),
+    ],
+)
+def test_another_wording_than_that_of_the_training_is_told(local, trained, tmp_path, wording, told):
+    """By a hash of the templates of the style that the model was trained in."""
+    activated(local, trained)
+    file = tmp_path / "prompts.toml"
+    file.write_text(wording, encoding="utf-8")
+    assert (
+        "the wording in generator.prompts was another" in tuned.chosen(changed(local, prompts=file)).warning
+    ) is told
+
+
 def test_the_log_warns_once_of_other_prompts(local, trained):
     """At the start, and the health goes on saying it."""
     activated(local, trained)
@@ -269,7 +288,9 @@ def test_the_log_warns_once_of_other_prompts(local, trained):
 
 def test_a_setting_that_a_style_has_no_place_for_makes_no_other_prompts(local, trained):
     """A model that is given turns is never told who it is."""
-    record = json.loads((trained / "training.json").read_text()) | {"style": "dialogue"}
+    record = json.loads((trained / "training.json").read_text())
+    prompt = record["prompt"] | {"templates": load_templates(None).fingerprint("dialogue")}
+    record |= {"style": "dialogue", "prompt": prompt}
     tuned.activate(local.storage.folder, trained, record)
     assert tuned.chosen(changed(local, persona="You are stern.", language="German")).warning == ""
 

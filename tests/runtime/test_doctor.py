@@ -213,6 +213,19 @@ async def test_the_generator_is_named_or_the_command_that_fetches_it(said, copyi
     assert "models.auto_download" in missing.text
 
 
+async def test_the_file_with_the_wording_of_prompts_is_read(said, copying, tmp_path):
+    """A broken one is an error with its line; without one nothing is said."""
+    there = GeneratorSettings(provider="local", model=copying)
+    assert "prompts" not in await said(generator=there)
+    file = tmp_path / "prompts.toml"
+    file.write_text('[chat]\nuser = "{documents}"\n', encoding="utf-8")
+    found = await said(generator=there.model_copy(update={"prompts": file}))
+    assert worst(found, "prompts").level is Level.ERROR
+    assert "line 2: chat.user: {question} is missing" in worst(found, "prompts").text
+    file.write_text('[chat]\nuser = "{documents} {question}"\n', encoding="utf-8")
+    assert worst(await said(generator=there.model_copy(update={"prompts": file})), "prompts").level is Level.OK
+
+
 async def test_the_speed_of_the_generator_is_measured(healthy, models, copying):
     """In tokens, with its own line."""
     there = GeneratorSettings(provider="local", model=copying)

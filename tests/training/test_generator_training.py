@@ -21,6 +21,7 @@ from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.engine.qa import REFUSAL
 from bot.inference.generator import find_model, load_model
 from bot.inference.prompts import Excerpt, Material
+from bot.inference.templates import load_templates
 from bot.inference.tuned import with_tuned
 from bot.inference.weights import fingerprint
 from bot.training import generator, pairs
@@ -305,6 +306,7 @@ def test_the_record_says_what_it_was_made_of(tiny, data, tmp_path):
         "passages": 1,
         "prompt_tokens": SETTINGS.prompt_tokens,
         "max_new_tokens": 80,
+        "templates": load_templates(None).fingerprint(told["style"]),
     }
     assert told["examples"] == {"train": 48, "validation": 8, "too_long": 0}
     assert [step for step, _, _ in progress] == [1, 2, 3]

@@ -88,6 +88,11 @@ class GeneratorSettings(Section):
         "examples, as for gpt2), question (T5 kinds) or summary (BART kinds). auto: as fits the model. Choose one "
         "where a model was trained for another use than others of its kind.",
     )
+    prompts: OptionalFile = Field(
+        None,
+        description="A file that changes the wording of prompts and their examples. Empty: the wording that ships. Set it "
+        "where a model heeds other instructions better; `knowledge-bot models prompts` prints a file to begin with.",
+    )
     persona: str = Field(
         "You answer questions about the documents of this place. You are friendly and brief.",
         description="Who the bot is, for models that take instructions (chat, completion). Change it to name your "
