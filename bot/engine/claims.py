@@ -226,6 +226,18 @@ _NEGATED = re.compile(r"\b(?:(ca)n't|(wo)n't|(\w+)n't)\b", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|s)\b", re.IGNORECASE)
 
 
+# "No" needs a mark behind it: "no trains stop" is a statement.
+_LEAD_IN = re.compile(
+    r"^(?:(?:no[,;:.!]+|(?:yes|sure|certainly|of course|indeed|okay|ok|well)\b[,;:.! ]+) *|the answer is:? )+(?=\w)",
+    re.IGNORECASE,
+)
+
+
+def without_lead_in(text: str) -> str:
+    """Return a normalised sentence without words in front of it such as "Yes," and "The answer is"."""
+    return _LEAD_IN.sub("", text)
+
+
 def normalised(text: str) -> str:
     """Return the text with variants of the same mark unified: quotes, dashes, thousands separators, "n't" and "not"."""
     text = text.replace("’", "'").replace("``", '"').replace("''", '"').replace("\u00a0", " ")

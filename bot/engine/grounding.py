@@ -25,7 +25,7 @@ from bot.core.messages import NO_ANSWER
 from bot.core.settings import GroundingSettings
 from bot.core.text import plain, sentences, share_of_words, stems, words
 from bot.engine.attribution import unmarked
-from bot.engine.claims import TokenKind, normalised, tokens
+from bot.engine.claims import TokenKind, normalised, tokens, without_lead_in
 from bot.engine.support import Passages, Sentence, Support, SupportModel, compare
 from bot.inference.span_model import ScoredSpan, Task
 from bot.inference.workers import AsyncEncoder, AsyncReader
@@ -101,7 +101,8 @@ class Checking:
         self._model = model
         self._retrieved = passages
         self._question = question
-        self._source = "\n".join((question, *(_source_text(found) for found in passages)))
+        self._documents = "\n".join(map(_source_text, passages))
+        self._source = f"{question}\n{self._documents}"
         self._passages: Passages | None = None
         self._examined: dict[str, tuple[str, ...]] = {}
 
@@ -147,7 +148,7 @@ class Checking:
         yes_or_no, draft = _split_yes_or_no(draft)
         pieces = _pieces(draft)
         texts = [draft[piece.start : piece.end] for piece in pieces]
-        if yes_or_no and texts and not _agrees(yes_or_no, texts[0], self._question):
+        if yes_or_no and texts and not self._agrees(yes_or_no, texts[0]):
             self._examined[yes_or_no] = ("negation",)
         said = [text for text in texts if words(text) and _FILLER.fullmatch(normalised(text).strip()) is None]
         await self._examine_new([text for text in texts if words(text)], alone=ended and len(said) == 1)
@@ -174,6 +175,14 @@ class Checking:
         elif yes_or_no:
             text = text[:1].upper() + text[1:]
         return Grounded(text, Verdict.TRIMMED if why else Verdict.KEPT, why)
+
+    def _agrees(self, yes_or_no: str, statement: str) -> bool:
+        """Whether a statement is negated, compared with the question, just where a "No" stands before it, or whether both
+        stand in the passages like this."""
+        if " ".join((yes_or_no + statement).split()) in " ".join(plain(self._source).split()):
+            return True
+        reversed_by_it = Sentence(plain(statement)).is_negated != Sentence(self._question).is_negated
+        return reversed_by_it == yes_or_no.lower().startswith("no")
 
     async def examine(self, sentence: str, *, alone: bool = False) -> tuple[str, ...] | Support:
         """Return the scores of a sentence, or the final reasons against it (empty if supported) if scores aren't needed.
@@ -206,6 +215,8 @@ class Checking:
             return (problem,)
         if _is_code(piece):
             return () if _is_quoted_code(piece, self._source) else ("code",)
+        if any(code not in self._documents for code in _INLINE_CODE.findall(piece)):
+            return ("code",)
         claim = Sentence(_claim_text(piece))
         if not claim.content:
             return ("not_in_passages",)
@@ -367,14 +378,9 @@ def _join(draft: str, pieces: Sequence[_DraftPiece], kept: Sequence[bool]) -> st
 
 def _claim_text(piece: str) -> str:
     """Return the plain text of a piece without words that lead in."""
-    return _LEAD_IN.sub("", normalised(plain(piece))).strip()
+    return without_lead_in(normalised(plain(piece))).strip()
 
 
-# "No" needs a mark behind it: "no trains stop" is a statement.
-_LEAD_IN = re.compile(
-    r"^(?:(?:no[,;:.!]+|(?:yes|sure|certainly|of course|indeed|okay|ok|well)\b[,;:.! ]+) *|the answer is:? )+(?=\w)",
-    re.IGNORECASE,
-)
 _YES_OR_NO = re.compile(r"\s*(?:yes|no)[,;:.!]+ +(?=\w)", re.IGNORECASE)
 
 
@@ -384,10 +390,7 @@ def _split_yes_or_no(draft: str) -> tuple[str, str]:
     return (found.group().lstrip(), draft[found.end() :]) if found else ("", draft)
 
 
-def _agrees(yes_or_no: str, statement: str, question: str) -> bool:
-    """Whether a statement is negated, compared with the question, just where a "No" stands before it."""
-    reversed_by_it = Sentence(plain(statement)).is_negated != Sentence(question).is_negated
-    return reversed_by_it == yes_or_no.lower().startswith("no")
+_INLINE_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 
 def _is_code(piece: str) -> bool:

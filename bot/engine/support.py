@@ -16,7 +16,17 @@ from typing import Any
 from bot.core.documents import Block, Form, FoundPassage
 from bot.core.errors import WeightsError
 from bot.core.text import line_spans, list_items, plain, sentences
-from bot.engine.claims import EXACT, OPPOSITES, Token, TokenKind, may_negate, normalised, tokens, weight
+from bot.engine.claims import (
+    EXACT,
+    OPPOSITES,
+    Token,
+    TokenKind,
+    may_negate,
+    normalised,
+    tokens,
+    weight,
+    without_lead_in,
+)
 
 SHIPPED = Path(__file__).parent.parent / "models" / "grounding" / "support.json"
 
@@ -200,7 +210,7 @@ def _sentences_of(block: Block, head: Iterable[str]) -> Iterator[Sentence]:
     for start, end in pieces:
         text = normalised(" ".join(plain(block.text[start:end]).split()))
         for first, last in sentences(text):
-            yield Sentence(text[first:last], inherited)
+            yield Sentence(without_lead_in(text[first:last]), inherited)
 
 
 def compare(claim: Sentence, passages: Passages, nearest: Sequence[Sentence]) -> Support:

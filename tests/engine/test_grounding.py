@@ -194,6 +194,26 @@ async def test_a_yes_or_no_must_agree_with_the_sentence_behind_it(
         assert await grounding.checking(LIBRARY, question).so_far(f"{draft.rstrip()} Loans are") == text
 
 
+async def test_a_no_that_the_passages_say_is_kept_with_its_sentence(by_words: Grounding) -> None:
+    """As stored answers often begin, whether or not their sentence is negated."""
+    said = "No. The catalogue computes on the ordinary processor."
+    passages = [found(f"{said} A graphics card would not be used.")]
+    assert await by_words.check(said, passages, "Will it use my graphics card?") == Grounded(said, Verdict.KEPT)
+    refused = "No. Many of the old plugins could not be supported."
+    passages = [found(f"{refused} Others have been ported.")]
+    assert await by_words.check(refused, passages, "Will my old plugins work?") == Grounded(refused, Verdict.KEPT)
+
+
+async def test_code_within_a_sentence_must_stand_in_the_passages(by_words: Grounding) -> None:
+    """Letter by letter; the question is no witness for a command or a file."""
+    passages = [found("Run `bridge setup telegram` and keep `bot.toml` for yourself.")]
+    question = "How do I set up `slack`?"
+    right = "Run `bridge setup telegram` and keep `bot.toml`."
+    assert (await by_words.check(right, passages, question)).text == right
+    for wrong in ("Run `bridge setup slack`.", "Keep `slack.toml` for yourself.", "Run `bridge setup` for `slack`."):
+        assert await by_words.check(wrong, passages, question) == Grounded("", Verdict.REPLACED, ("code",))
+
+
 async def test_a_wrong_yes_or_no_replaces_the_draft_if_so_set() -> None:
     """As any other sentence that the passages contradict."""
     strict = Grounding(None, None, GroundingSettings(unsupported="replace"))
