@@ -69,6 +69,8 @@ async def test_run_serves_discord_and_survives_kill_9_at_each_stage(server, guil
             match stage:
                 case "gateway":
                     await server.until(lambda: _journalled(place) == 2, seconds=90)
+                    # A command that was not yet acknowledged can't be answered in its place any more.
+                    await server.until(lambda slash=slash: slash.response, seconds=90)
                 case "send":
                     server.lose_answer("POST", f"{channel}/messages")
                     await server.until(lambda: _journalled(place) == 4, seconds=90)
