@@ -17,8 +17,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 _MOST_CONNECTIONS = 512
 # Seconds that a client may take to send the head of a request.
 _HEAD_SECONDS = 10.0
-# Errors of accepting a connection where descriptors or memory have run out, and how long it is not tried again then.
-_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""The errors where descriptors or memory have run out, which may be better a moment later."""
+# How long accepting a connection is not tried again then.
 _PAUSE_SECONDS = 0.9  # less than the second that the event loop waits
 
 
@@ -58,7 +59,7 @@ class Listener(socket.socket):
         try:
             return super().accept()
         except OSError as error:
-            if error.errno in _NO_DESCRIPTORS:
+            if error.errno in NO_DESCRIPTORS:
                 self._paused_until = time.monotonic() + _PAUSE_SECONDS
             raise  # so that the event loop waits a second, too
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from bot.core.errors import SettingsError
 from bot.core.settings import HttpSettings
 from bot.http.asgi import make_application
-from bot.http.connections import Listener, Server, configuration
+from bot.http.connections import NO_DESCRIPTORS, Listener, Server, configuration
 from bot.http.sessions import Sessions
 from bot.http.sites import Site
 from bot.observability.health import Health
@@ -50,12 +50,14 @@ class HttpServer:
         self.listening = asyncio.Event()
 
     def listen(self) -> socket.socket:
-        """Take the port ahead of `run`. Raises SettingsError where it can't be had."""
+        """Take the port ahead of `run`. Raises SettingsError where it can't be had, and OSError where descriptors are short."""
         host, port = self._settings.host, self._settings.port
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             self._listener = Listener(fileno=socket.create_server((host, port), family=family).detach())
         except OSError as error:
+            if error.errno in NO_DESCRIPTORS:
+                raise
             raise SettingsError(
                 [f"http.host, http.port: {host}:{port} can't be listened on ({error.strerror}); choose another port"]
             ) from error

@@ -461,3 +461,16 @@ async def test_the_examples_of_the_description_run(application):
         )
         said, _ = await curl.communicate()
         assert (curl.returncode, b"answer" in said or b"ready" in said) == (0, True), command
+
+
+def test_a_shortage_of_descriptors_is_no_fault_of_the_port():
+    """It passes, so it must not end HTTP for good as a port that is taken does."""
+    server = HttpServer(HttpSettings(port=0), Health())
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            server.listen()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    server.listen().close()
