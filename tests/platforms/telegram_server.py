@@ -692,7 +692,7 @@ class TelegramServer:
         async with aiohttp.ClientSession() as session:
             while self.webhook is hook:
                 if not self._updates:
-                    await asyncio.wait_for(self._hear_briefly(), 5)
+                    await self._hear_briefly()
                     continue
                 batch = list(self._updates.values())
                 for update in reversed(batch) if self.webhook_shuffled else batch:
