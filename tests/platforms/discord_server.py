@@ -177,7 +177,8 @@ class DiscordServer:
             while not (result := condition()):
                 self._changed.clear()
                 with suppress(TimeoutError):  # the condition may hang on something else
-                    await asyncio.wait_for(self._changed.wait(), 0.05)
+                    async with asyncio.timeout(0.05):
+                        await self._changed.wait()
             return result
 
     async def connected(self, shards: int = 1) -> None:
