@@ -11,9 +11,9 @@ _DETAIL = re.compile(r"(?<![\w.-])(?=[\w.-]*\d)(?=[\w.-]*[A-Za-z.])\w+(?:[.-]\w+
 _NUMBER = re.compile(r"\d+")
 _VERSION = r"v?\d+(?:\.\d+)+"
 # A range of versions, a version with those after it, a version with those before it, and a version that is just excluded.
-_RANGE = re.compile(rf"({_VERSION}) *(?:to|through|[-–—]) *({_VERSION})", re.IGNORECASE)
+_RANGE = re.compile(rf"({_VERSION}) *(?:to|up to|until|through|[-–—]) *({_VERSION})", re.IGNORECASE)
 _FROM = re.compile(
-    rf"(?:since|from|at least|>=|≥) *({_VERSION})|({_VERSION}) *(?:\+|(?:or|and) (?:newer|later|higher|above|up|greater))",
+    rf"(?:since|at least|>=|≥) *({_VERSION})|({_VERSION}) *(?:\+|onwards?|(?:or|and) (?:newer|later|higher|above|up|greater))",
     re.IGNORECASE,
 )
 _UP_TO = re.compile(
@@ -60,12 +60,13 @@ def _covers(passage: str, said: Iterable[str], detail: str) -> bool:
     if not re.fullmatch(_VERSION, detail):
         return False
     version = _numbers(detail)
+    single = _RANGE.sub("", passage)  # "1.2 up to 1.5" is not all up to 1.5
     releases = (_numbers(other) for other in said if re.fullmatch(_VERSION, other))
     return (
         any(version[: len(release)] == release for release in releases)
         or any(_numbers(first) <= version <= _numbers(last) for first, last in _RANGE.findall(passage))
-        or any(version >= _numbers(before or after) for before, after in _FROM.findall(passage))
-        or any(version <= _numbers(before or after) for before, after in _UP_TO.findall(passage))
+        or any(version >= _numbers(before or after) for before, after in _FROM.findall(single))
+        or any(version <= _numbers(before or after) for before, after in _UP_TO.findall(single))
     )
 
 

@@ -1,9 +1,9 @@
 """Workers: threads for blocking model calls, so that the event loop never waits for one.
 
 A worker has one thread, which loads its models first and then runs the waiting jobs in batches; no job is held back to make a
-batch larger. Questions go before indexing, and those of people who have asked nothing lately (`going_first`) before other
-questions, but they delay the others for half a second at most. A slot is freed when its job ends in the
-thread, not when the caller gives up, because a running model call can't be stopped.
+batch larger. Questions go before indexing, and those of people who have asked less than others (`going_first`) before other
+questions, but they delay the others for half a second at most. A slot is freed when its job ends in the thread, not when the
+caller gives up, because a running model call can't be stopped.
 """
 
 import asyncio
