@@ -6,7 +6,6 @@ It knows nothing of those whose routers it serves: they are passed in.
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -83,9 +82,7 @@ class HttpServer:
     async def close(self) -> None:
         """Let the last responses go out, for a moment, and end."""
         if self._server is not None and self._serving is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_RESPONSES):
-                    await asyncio.shield(self._serving)
+            await asyncio.wait([self._serving], timeout=_LAST_RESPONSES)
             self._server.force_exit = True
             await asyncio.gather(self._serving, return_exceptions=True)
         if self._listener is not None:

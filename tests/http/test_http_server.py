@@ -474,3 +474,12 @@ def test_a_shortage_of_descriptors_is_no_fault_of_the_port():
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     server.listen().close()
+
+
+async def test_a_server_that_failed_is_closed_without_its_error():
+    """Supervision has reported it and starts the server again; a bot that stops before that stops in order."""
+    server = HttpServer(HttpSettings(port=0), Health())
+    server.listen().close()  # what is closed can't be listened on
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        await server.run()
+    await server.close()
