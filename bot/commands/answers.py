@@ -37,8 +37,9 @@ def _print_explanation(told: "Explanation") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from bot.adapters.layout import safe, source_line
+    from bot.adapters.layout import source_line
     from bot.adapters.screen import shown
+    from bot.core.text import safe
 
     screen = console()
     for text, weight in told.variants:
@@ -89,7 +90,7 @@ def _print_gaps(found: "Sequence[Gap]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from bot.adapters.layout import safe
+    from bot.core.text import safe
 
     table = Table("asked", "question", "nearest documents", "confidence", "last")
     for gap in found:
@@ -125,7 +126,7 @@ def feedback(
 def _print_feedback(given: "Sequence[Feedback]") -> None:
     from rich.table import Table
 
-    from bot.adapters.layout import safe
+    from bot.core.text import safe
 
     table = Table("reference", "helpful", "reason", "question", box=None, pad_edge=False, header_style="bold")
     for one in given:

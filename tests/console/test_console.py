@@ -37,6 +37,22 @@ async def test_a_question_is_found_and_shown_whole(console):
     assert "not kept any more" in response.text
 
 
+async def test_answers_are_shown_as_their_markdown_means(console):
+    """Whole on the page of the question, and without markup in the list; what looks like HTML is text, and nothing invisible
+    changes the order in which a question is read."""
+    entry = await console.ask(
+        "How do I \u202e**brew**?", "**Water**\n\n1. Boil `water <1>`.\n2. See [the guide](https://a.example/g)."
+    )
+    shown = await console.get(f"/questions/{entry}")
+    assert "<p><strong>Water</strong></p><ol><li>Boil <code>water &lt;1&gt;</code>.</li>" in shown
+    assert '<li>See <a href="https://a.example/g" rel="noopener noreferrer">the guide</a>.</li>' in shown
+    listed = await console.get("/questions")
+    assert '<p class="snippet">Water Boil water &lt;1&gt;. See the guide.</p>' in listed
+    for page in (shown, listed):
+        assert "How do I **brew**?" in page  # what a user writes stays as it was written
+        assert "\u202e" not in page
+
+
 async def test_older_questions_stand_on_the_next_page(console):
     for number in range(60):
         await console.ask(f"Question number {number}?")
