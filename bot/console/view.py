@@ -62,6 +62,10 @@ class View:
         for name in self._templates.list_templates():  # which the first visit of each page would do on the event loop
             self._templates.get_template(name)
 
+    def close(self) -> None:
+        """End the thread, once no page is made any more."""
+        self._thread.shutdown(wait=False)
+
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in the console's thread: all that computes longer than a millisecond, or reads a file."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))

@@ -5,6 +5,8 @@ import json
 import threading
 from datetime import datetime
 
+from adapters.http.http_application import until
+
 from bot.core.messages import Citation, Outcome, Policy
 from bot.questions.entries import ENTRIES_FILE
 
@@ -251,3 +253,23 @@ async def test_no_page_waits_for_the_threads_of_others(console):
     finally:
         over.set()
         await asyncio.gather(*others)
+
+
+async def test_the_thread_of_the_pages_ends_with_the_server(console):
+    """Also that of a run of the server which has failed."""
+    await console.get("/questions")
+    [before] = _threads_of_pages()
+    console.server._server.should_exit = True
+    await until(lambda: not console.server.listening.is_set())
+    again = asyncio.create_task(console.server.run())
+    await console.server.listening.wait()
+    await asyncio.to_thread(before.join, 20)
+    assert not before.is_alive()
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)
+    await console.server.close()
+    await until(lambda: not _threads_of_pages())
+
+
+def _threads_of_pages() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("console")]
