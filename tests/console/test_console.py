@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import threading
 from datetime import datetime
 
 from adapters.http.http_application import until
 
 from bot.core.messages import Citation, Outcome, Policy
+from bot.observability import metrics
 from bot.questions.entries import ENTRIES_FILE
 
 PAGES = "questions gaps entries documents threshold quality health settings explain?text=".split()
@@ -220,7 +222,9 @@ async def test_quality_shows_days_ratings_and_latency(console):
     text = await console.get("/quality")
     assert "20 ratings" in text
     assert text.count("<circle") == 5
-    assert "<rect" in text
+    assert "20 answered</title>" in text
+    metrics.STAGES.labels("search").observe(0.2)
+    assert re.search(r"<title>search: half up to \d+ ms, 19 of 20 up to \d+ ms</title>", await console.get("/quality"))
 
 
 async def test_settings_hide_secrets_and_say_where_they_come_from(console, monkeypatch):
