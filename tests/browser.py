@@ -1,5 +1,6 @@
 """A headless Chromium for tests of pages, and the accessibility rules of axe-core."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ _CHROMIUM, _DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 SECONDS = 120
 """How long a page may take on a machine that does much else."""
+
+PICTURES = os.environ.get("BROWSER_PICTURES", "")
+"""A folder to keep pictures of all pages in, to look at them."""
 
 needs_browser = pytest.mark.skipif(
     not (_CHROMIUM and _DRIVER), reason="no browser: apt-get install chromium chromium-driver"
@@ -42,8 +46,15 @@ def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
         driver.quit()
 
 
-def look_like(browser: webdriver.Chrome, width: int, scheme: str) -> None:
-    """Show pages as on a screen of this width, in the colours `light` or `dark`."""
+def looks(browser: webdriver.Chrome) -> Iterator[tuple[int, str]]:
+    """Show pages as on a desk and on a phone, in light and in dark colours, one after the other."""
+    for width in (1280, 390):
+        for scheme in ("light", "dark"):
+            _look_like(browser, width, scheme)
+            yield width, scheme
+
+
+def _look_like(browser: webdriver.Chrome, width: int, scheme: str) -> None:
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600},
@@ -53,11 +64,13 @@ def look_like(browser: webdriver.Chrome, width: int, scheme: str) -> None:
 
 
 def faults(browser: webdriver.Chrome) -> list[tuple[str, list[Any]]]:
-    """The serious and critical faults of the page: (rule, the elements that break it)."""
+    """The serious and critical faults of the page by axe-core: (rule, the elements that break it); and whether something
+    stands beyond the edge of the screen."""
     if not browser.execute_script("return typeof axe === 'object'"):
         browser.execute_script(AXE.read_text(encoding="utf-8"))
     found = browser.execute_async_script("const done = arguments[0]; axe.run().then(done, done);")
-    return [
+    wide = browser.execute_script("return document.documentElement.scrollWidth > innerWidth")
+    return [("wider than the screen", [])] * wide + [
         (one["id"], [(node["target"], node["any"][:1] and node["any"][0]["message"]) for node in one["nodes"]])
         for one in found["violations"]
         if one["impact"] in ("serious", "critical")

@@ -1,4 +1,4 @@
-"""Layout that the platforms share: sources as a line, text that is safe to show, tables, and Markdown cut into messages."""
+"""Layout that the platforms share: sources as a line, tables, and Markdown cut into messages."""
 
 import re
 import unicodedata
@@ -9,15 +9,8 @@ from markdown_it import MarkdownIt
 
 from bot.core.documents import Locator, trail
 from bot.core.messages import Citation, Stage, Update
+from bot.core.text import safe
 
-# Control characters could drive a terminal, bidirectional ones change the order in which text is read, and invisible ones hide
-# in a word or an address; tags, which are invisible too, can carry whole sentences. Joiners stay: emoji and some scripts need
-# them. Half a surrogate pair is no character, and can't be sent or printed.
-UNSAFE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e"
-    r"\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"
-)
-_LINE_ENDS = str.maketrans("\u2028\u2029", "  ")
 # Shown with an answer that comes very late.
 LATE = "This took a while: I was away when you asked."
 # Shown until the models and the index are loaded.
@@ -34,11 +27,6 @@ _BETWEEN_COLUMNS = "  "
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 _GRAPHEME = regex.compile(r"\X")
-
-
-def safe(text: str) -> str:
-    """Text of a document or a user without control characters, invisible characters and changes of direction."""
-    return UNSAFE.sub("", text.translate(_LINE_ENDS))
 
 
 def progress_text(update: Update) -> str:

@@ -9,8 +9,8 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from bot.adapters.layout import UNSAFE, safe
 from bot.core.markup import Markup, Piece
+from bot.core.text import UNSAFE, safe
 
 
 class Screen(Console):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bot.runtime.application import Application
     from bot.storage.base import Feedback
 
+_OTHER_WORDS = 3  # in which a gap was asked about, too
+
 
 def explain(
     text: Annotated[str, typer.Argument(help="The question.")],
@@ -37,8 +39,9 @@ def _print_explanation(told: "Explanation") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from bot.adapters.layout import safe, source_line
+    from bot.adapters.layout import source_line
     from bot.adapters.screen import shown
+    from bot.core.text import safe
 
     screen = console()
     for text, weight in told.variants:
@@ -86,21 +89,24 @@ def gaps(
 def _print_gaps(found: "Sequence[Gap]") -> None:
     from datetime import datetime
 
-    from rich.table import Table
+    from rich.padding import Padding
     from rich.text import Text
 
-    from bot.adapters.layout import safe
+    from bot.core.text import counted, safe
 
-    table = Table("asked", "question", "nearest documents", "confidence", "last")
+    screen = console()
     for gap in found:
         last = datetime.fromtimestamp(gap.last_at).astimezone().strftime("%Y-%m-%d")
+        told = f"{counted(len(gap.questions), 'time')}  last {last}  best confidence {gap.confidence:.2f}"
+        screen.print(Text(told, style="dim"))
         latest, *others = dict.fromkeys(gap.questions)  # the same words count, but are shown once
-        questions = Text("\n").join(
-            [Text(safe(latest)), *(Text(f"also: {safe(text)}", style="dim") for text in others[:3])]
-        )
-        nearest = Text(safe(", ".join(gap.nearest)))
-        table.add_row(str(len(gap.questions)), questions, nearest, f"{gap.confidence:.2f}", last)
-    console().print(table if found else "Nothing was declined.")
+        screen.print(Padding(Text(safe(latest), style="bold"), (0, 0, 0, 2)))
+        for text in others[:_OTHER_WORDS]:
+            screen.print(Padding(Text(f"also: {safe(text)}"), (0, 0, 0, 2)))
+        for document in gap.nearest:
+            screen.print(Text(f"  {safe(document)}", style="cyan"), soft_wrap=True)  # a path that can be copied
+    if not found:
+        screen.print("Nothing was declined.")
 
 
 def feedback(
@@ -125,7 +131,7 @@ def feedback(
 def _print_feedback(given: "Sequence[Feedback]") -> None:
     from rich.table import Table
 
-    from bot.adapters.layout import safe
+    from bot.core.text import safe
 
     table = Table("reference", "helpful", "reason", "question", box=None, pad_edge=False, header_style="bold")
     for one in given:

@@ -165,14 +165,14 @@ def print_json(data: Any) -> None:
 
 def say(text: str = "", *, aside: bool = False, end: str = "\n") -> None:
     """Print text of any origin to standard output, or `aside`, to standard error."""
-    from bot.adapters.layout import safe
+    from bot.core.text import safe
 
     typer.echo(safe(text) + end, err=aside, nl=False)
 
 
 def complain(*lines: str) -> None:
     """Print lines to standard error, in red on a terminal."""
-    from bot.adapters.layout import safe
+    from bot.core.text import safe
 
     for line in lines:
         typer.secho(safe(line), err=True, fg="red" if sys.stderr.isatty() else None)

@@ -106,8 +106,8 @@ def _print_document(document: "Document") -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from bot.adapters.layout import safe
     from bot.core.documents import trail
+    from bot.core.text import safe
 
     screen = console()
     for name, value in (("Title", document.title), ("Address", document.url), ("Language", document.language)):
@@ -174,7 +174,7 @@ def _print_files(files: "Sequence[FileReport]", changed: "set[str]") -> None:
 
 def _line(text: str, indent: str = "") -> str:
     """Text of documents and file names, safe to print, on one line."""
-    from bot.adapters.layout import safe
+    from bot.core.text import safe
 
     return indent + " ".join(safe(text).split())
 

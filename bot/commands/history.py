@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bot.storage.base import Asked, Wanted
 
 _A_READ = 500  # questions
+_SHOWN = 150  # characters of an answer: two lines of a narrow terminal
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -93,7 +94,8 @@ def _print(found: "Sequence[Asked]") -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from bot.adapters.layout import safe
+    from bot.core.markup import beginning
+    from bot.core.text import safe
 
     screen = console()
     for asked in found:
@@ -107,14 +109,8 @@ def _print(found: "Sequence[Asked]") -> None:
         screen.print(Text(said, style="dim"), soft_wrap=True)
         screen.print(Padding(Text(safe(asked.question.text), style="bold"), (0, 0, 0, 2)))
         if answer:
-            screen.print(Padding(Text(_shortened(safe(answer.text))), (0, 0, 0, 2)))
+            screen.print(Padding(Text(safe(beginning(answer.pieces, _SHOWN))), (0, 0, 0, 2)))
             for source in asked.to_json()["sources"]:
                 screen.print(Text(f"  {safe(source)}", style="cyan"), soft_wrap=True)  # a path that can be copied
     if not found:
         screen.print("No question is kept that is like that.")
-
-
-def _shortened(text: str) -> str:
-    """The beginning of an answer, on two lines of a narrow terminal."""
-    words = " ".join(text.split())
-    return words if len(words) <= 150 else f"{words[:149]}…"

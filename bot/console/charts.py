@@ -9,6 +9,8 @@ from bot.evaluation.golden import GoldenResult
 _WIDTH, _HEIGHT = 720, 200
 _LEFT, _BOTTOM, _TOP = 60, 26, 12
 _STEPS = 40  # of the strip of confidences
+_WIDEST_DAY = 48
+_NAME, _ROW = 150, 30  # of a chart with bars: the width of their names, the height of each
 
 
 def _svg(title: str, parts: Iterable[str], width: int = _WIDTH, height: int = _HEIGHT) -> Markup:
@@ -41,8 +43,9 @@ def _scale(labels: Sequence[tuple[float, str]]) -> list[str]:
 def days_chart(days: Sequence[tuple[str, Sequence[int]]]) -> Markup:
     """Stacked columns: (day, numbers of questions answered, suggested, declined)."""
     most = max((sum(counts) for _, counts in days), default=0) or 1
-    parts = _scale([(0, "0"), (0.5, f"{most / 2:g}"), (1, f"{most}")])
-    step = (_WIDTH - _LEFT) / max(1, len(days))
+    most += most % 2  # so that its half is a number of questions, too
+    parts = _scale([(0, "0"), (0.5, f"{most // 2}"), (1, f"{most}")])
+    step = min(_WIDEST_DAY, (_WIDTH - _LEFT) / max(1, len(days)))
     for number, (day, counts) in enumerate(days):
         x, below = _LEFT + number * step, 0
         for kind, count in zip(("answered", "suggested", "declined"), counts, strict=True):
@@ -84,6 +87,33 @@ def golden_chart(results: Sequence[GoldenResult]) -> Markup:
         title = Markup("<title>{} of {}</title>").format(one.right, one.asked)
         parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5">{title}</circle>')
     return _svg("Golden questions answered as expected, over time", parts)
+
+
+def latency_chart(stages: Sequence[tuple[str, float, float]]) -> Markup:
+    """Bars: (stage, milliseconds that half of the questions take up to, milliseconds that 19 of 20 take up to)."""
+    most, bottom = max((slow for _, _, slow in stages), default=0) or 1, _ROW * len(stages)
+
+    def x(milliseconds: float) -> float:
+        return _NAME + milliseconds / most * (_WIDTH - _NAME)
+
+    parts = []
+    for share in (0, 0.5, 1):
+        at = x(share * most)
+        label = f"{share * most:.0f} ms" if share else "0"
+        parts += [
+            _line(at, 0, at, bottom, "grid"),
+            _text(at, bottom + 18, label, "end" if share == 1 else "middle"),
+        ]
+    for number, (stage, median, slow) in enumerate(stages):
+        top = number * _ROW
+        title = Markup("<title>{}: half up to {:.0f} ms, 19 of 20 up to {:.0f} ms</title>").format(stage, median, slow)
+        parts.append(_text(_NAME - 8, top + _ROW / 2 + 4, stage, "end"))
+        parts += [
+            f'<rect class="{kind}" x="{_NAME}" y="{top + 5}" width="{max(1.0, x(value) - _NAME):.1f}" '
+            f'height="{_ROW - 10}">{title}</rect>'
+            for kind, value in (("slow", slow), ("usual", median))
+        ]
+    return _svg("Time that answers take, by stage", parts, height=bottom + _BOTTOM)
 
 
 def confidence_strip(confidences: Sequence[float], threshold: float, suggest: float) -> Markup:

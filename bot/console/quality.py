@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from bot.console.charts import calibration_chart, days_chart, golden_chart
+from bot.console.charts import calibration_chart, days_chart, golden_chart, latency_chart
 from bot.console.parts import Parts
 from bot.console.view import View
 from bot.core.messages import Outcome
@@ -76,9 +76,11 @@ def _figures(
 ) -> dict[str, Any]:
     """The charts, with their figures."""
     bins = calibration(ratings) if len(ratings) >= _FEWEST_RATINGS else []
+    stages = latencies()
     return {
         "bins": bins,
-        "latencies": latencies(),
+        "latencies": stages,
+        "latency_chart": latency_chart([(one.stage, one.median * 1000, one.slow * 1000) for one in stages]),
         "golden_chart": golden_chart(golden),
         "days_chart": days_chart([(day, [counts[outcome] for outcome in BOUNDED]) for day, counts in days]),
         "calibration_chart": calibration_chart([(one.confidence, one.helpful, one.ratings) for one in bins]),

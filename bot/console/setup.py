@@ -14,6 +14,8 @@ from bot.core.diagnosis import Diagnosis, Level
 from bot.core.errors import BotError, SettingsError
 
 _NO_TOKEN = SecretStr("")
+# Seconds that a set-up may take, and so the longest time for which an entered token stays in memory.
+_LONGEST = 900.0
 
 
 class Platform(StrEnum):
@@ -24,7 +26,8 @@ class Platform(StrEnum):
 
 
 class _Connecting:
-    """The set-up of a platform that was begun last: its steps so far. The token is forgotten when it ends."""
+    """The set-up of a platform that was begun last: its steps so far. It ends after a quarter of an hour at the latest, and
+    with it the token is forgotten."""
 
     def __init__(self, view: View, make: Callable[[str], Setup], *, served: bool) -> None:
         """`served`: the running bot receives the messages of this platform, so that nobody else may wait for them."""
@@ -62,7 +65,11 @@ class _Connecting:
 
     async def _run(self, token: SecretStr) -> None:
         try:
-            await self._connect(await self._view.in_thread(self._make, token.get_secret_value()), new=bool(token))
+            async with asyncio.timeout(_LONGEST):
+                await self._connect(await self._view.in_thread(self._make, token.get_secret_value()), new=bool(token))
+        except TimeoutError:
+            step = "No message has come" if self.waiting else "The platform has not answered"
+            self.problem = f"{step} within {_LONGEST / 60:g} minutes, so the set-up has ended. Begin it again."
         except BotError as error:
             self.problem = str(error)
         finally:

@@ -46,4 +46,4 @@ def console_site(parts: Parts, sessions: Sessions) -> Site:
 
     app.openapi()  # which nobody sees, but now the routes are built, and not by the first request on the event loop
     app.mount("/static", StaticFiles(directory=_STATIC))
-    return Site(PATH, Role.OPERATOR, app, parts.settings.administration.document_bytes + 10_000)
+    return Site(PATH, Role.OPERATOR, app, parts.settings.administration.document_bytes + 10_000, view.close)

@@ -13,10 +13,15 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 from fastapi import Form, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markupsafe import Markup as Html
+from markupsafe import escape
 
 from bot.core.errors import BotError
+from bot.core.markup import Markup, Piece, beginning
+from bot.core.messages import Citation
 from bot.core.text import counted
 from bot.http.html import html, templates
+from bot.http.nodes import html_of
 from bot.http.sessions import Sessions
 from bot.http.sites import session_of
 
@@ -52,9 +57,14 @@ class View:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="console")
         self._templates = templates(Path(__file__).parent / "templates")
         self._templates.filters |= {"moment": _moment, "day": _day, "counted": counted}
+        self._templates.filters |= {"rendered": html_of, "beginning": beginning, "quote": _quote, "literals": _literals}
         self._templates.globals |= {"PATH": PATH, "navigation": _NAVIGATION, "now": time.time}
         for name in self._templates.list_templates():  # which the first visit of each page would do on the event loop
             self._templates.get_template(name)
+
+    def close(self) -> None:
+        """End the thread, once no page is made any more."""
+        self._thread.shutdown(wait=False)
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in the console's thread: all that computes longer than a millisecond, or reads a file."""
@@ -101,3 +111,14 @@ def _moment(at: float | datetime) -> str:
 
 def _day(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d")
+
+
+def _quote(citation: Citation) -> list[Piece]:
+    """The quoted words of a citation."""
+    return [Piece(citation.quote, citation.markup)]
+
+
+def _literals(text: str) -> Html:
+    """A text of the bot itself, in which code stands between backticks."""
+    runs = Piece(text, Markup.LITERALS).runs
+    return Html("").join(Html("<code>{}</code>").format(run) if code else escape(run) for run, _, code in runs)

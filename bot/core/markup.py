@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from bot.core.text import plain
+
 
 class Markup(StrEnum):
     """The markup of a text, which the format of its document decides."""
@@ -92,3 +94,16 @@ def inline_markdown(text: str) -> str:
 def text_of(pieces: Iterable[Piece]) -> str:
     """Return the text that pieces make up, with an empty line between two."""
     return "\n\n".join(piece.text for piece in pieces)
+
+
+def beginning(pieces: Iterable[Piece], length: int) -> str:
+    """Return the beginning of the text that pieces make up, without markup, on one line of `length` characters at most."""
+    said = " ".join(_unmarked(piece, 3 * length) for piece in pieces)
+    words = " ".join(said.split())
+    return words if len(words) <= length else f"{words[: length - 1].rstrip()}…"
+
+
+def _unmarked(piece: Piece, length: int) -> str:
+    """Return the text of the beginning of a piece, of which `length` characters are looked at."""
+    start = replace(piece, text=piece.text[:length])
+    return plain(start.text) if piece.markup is Markup.MARKDOWN else "".join(text for text, _, _ in start.runs)

@@ -1,4 +1,4 @@
-"""Small operations on text that several packages share: sentences, words, plurals, and Markdown without its markup."""
+"""Small operations on text that several packages share: sentences, words, plurals, Markdown without markup, text made safe."""
 
 import re
 from collections.abc import Callable
@@ -170,3 +170,20 @@ def counted(count: float, singular: str, plural: str = "") -> str:
     """Return a number with its noun: `1 passage`, `2 passages`. `plural` is for irregular nouns."""
     noun = singular if count == 1 else plural or f"{singular}s"
     return f"{count:g} {noun}" if isinstance(count, float) else f"{count} {noun}"
+
+
+# Control characters could drive a terminal, bidirectional ones change the order in which text is read, and invisible ones hide
+# in a word or an address; tags, which are invisible too, can carry whole sentences. Joiners stay: emoji and some scripts need
+# them. Half a surrogate pair is no character, and can't be sent or printed.
+UNSAFE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"
+)
+_LINE_ENDS = str.maketrans("\u2028\u2029", "  ")
+
+
+def safe(text: str) -> str:
+    """Text of a document or a user without control characters, invisible characters and changes of direction."""
+    if text.isascii() and text.isprintable():  # as most texts are: a page is made of thousands
+        return text
+    return UNSAFE.sub("", text.translate(_LINE_ENDS))

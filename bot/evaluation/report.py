@@ -116,7 +116,7 @@ def _table(figures: Figures) -> str:
         _definition(" ".join((*column.heading, column.measure)).strip(), escape(f"{column.meaning}."))
         for column in COLUMNS
     )
-    return f"""<div class="wide"><table>
+    return f"""<div class="wide" tabindex="0"><table>
 <thead><tr><th scope="col">kind</th><th scope="col">asked</th>{headings}</tr></thead>
 <tbody>
 {body}</tbody>
@@ -185,6 +185,7 @@ def _quoted(text: str) -> str:
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --moved: #d9772b33; }
+html { background: light-dark(#fff, #16181c); color: light-dark(#1c1e21, #e8e9eb); }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2, h3 { line-height: 1.25; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
@@ -208,5 +209,5 @@ figcaption { max-width: 40rem; opacity: .8; }
 svg { max-width: 100%; height: auto; }
 article { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; margin: 1rem 0; }
 blockquote { margin: .25rem 0; padding: .4rem .7rem; background: var(--soft); border-left: 3px solid var(--line);
-  white-space: pre-wrap; max-height: 18rem; overflow-y: auto; }
+  white-space: pre-wrap; overflow-wrap: anywhere; }
 """

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from bot import __version__
 from bot.core.settings import HttpSettings
@@ -31,7 +31,7 @@ def make_application(
     webhooks: Sequence[APIRouter],
     health: Health,
     make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
-) -> ASGIApp:
+) -> "Application":
     """Put the routers of `api` behind the guard, and those of `webhooks`, which check access themselves, beside it.
 
     `make_sites` gets the sessions, which their forms need, and returns the sites to put behind the signing in.
@@ -65,15 +65,21 @@ def make_application(
     app.mount(STATIC_PATH, StaticFiles(directory=STATIC))
     for site in sites:
         app.mount(site.path, site.app)
-    return _Outermost(app, guard)
+    return Application(app, guard, sites)
 
 
-class _Outermost:
+class Application:
     """Handles every request: checks access, limits size and time, counts, and answers unexpected errors with a problem."""
 
-    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+    def __init__(self, app: FastAPI, guard: Guard, sites: Sequence[Site]) -> None:
         self._app = app
         self._guard = guard
+        self._sites = sites
+
+    def close(self) -> None:
+        """Close the sites, once no request is served any more."""
+        for site in self._sites:
+            site.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -6,6 +6,9 @@ from typing import Any
 
 import jinja2
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
+
+from bot.core.text import safe
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -23,11 +26,17 @@ def templates(folder: Path) -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, _HERE / "templates"]),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
+
+
+def _shown(value: object) -> object:
+    """A value as it is put into a page: a text of a user or a document without invisible characters."""
+    return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 _OWN = templates(_HERE / "templates")

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 
 from bot.core.errors import SettingsError
 from bot.core.settings import HttpSettings
-from bot.http.asgi import make_application
+from bot.http.asgi import Application, make_application
 from bot.http.connections import NO_DESCRIPTORS, Listener, Server, configuration
 from bot.http.sessions import Sessions
 from bot.http.sites import Site
@@ -41,6 +41,7 @@ class HttpServer:
         thread, returns the sites for people who sign in; `on_listening`: called with the port once the server answers."""
         self._settings = settings
         self._make_app = partial(make_application, settings, api, webhooks, health, make_sites)
+        self._app: Application | None = None
         self._listener: socket.socket | None = None
         self._server: Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -66,8 +67,9 @@ class HttpServer:
     async def run(self) -> None:
         """Serve until cancelled; requests that wait for their answer then go on until `close`. Raises what `listen` raises."""
         listener = self._listener or self.listen()
-        app = await asyncio.to_thread(self._make_app)  # which takes longer than the event loop may be held up
-        self._server = Server(configuration(app))
+        self._close_sites()  # of a run that has failed
+        self._app = await asyncio.to_thread(self._make_app)  # which takes longer than the event loop may be held up
+        self._server = Server(configuration(self._app))
         self._serving = asyncio.create_task(self._server.serve([listener]), name="http")
         try:
             self.listening.set()
@@ -85,8 +87,13 @@ class HttpServer:
             await asyncio.wait([self._serving], timeout=_LAST_RESPONSES)
             self._server.force_exit = True
             await asyncio.gather(self._serving, return_exceptions=True)
+        self._close_sites()
         if self._listener is not None:
             self._listener.close()
+
+    def _close_sites(self) -> None:
+        if self._app is not None:
+            self._app.close()
 
     @property
     def needs_token(self) -> bool:

@@ -1,6 +1,6 @@
 """Sites: pages for people, who sign in with their browser instead of sending a bearer token; and signing in and out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -27,13 +27,14 @@ class Site:
     Where the settings have no token for it, an operators' site is closed, and one for those who ask is open on this machine,
     as the API is. Requests that change something come from this server's own pages only; that a form also carries its token
     is up to the application (`Sessions.require_form_token`). `largest_body`: bytes that a body
-    may have, where that is more than elsewhere.
+    may have, where that is more than elsewhere. `close` is called once no request is served any more.
     """
 
     path: str  # such as /console
     role: Role | None
     app: ASGIApp
     largest_body: int = 0
+    close: Callable[[], None] = lambda: None
 
     def holds(self, path: str) -> bool:
         return path == self.path or path.startswith(f"{self.path}/")

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from bot.core.errors import WeightsError
 from bot.core.settings import EncoderSettings, ModelsSettings
 from bot.core.text import stems
+from bot.inference.memory import megabytes_of
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights
 
 Vector = npt.NDArray[np.float32]
@@ -90,6 +91,7 @@ class Encoder:
             "dtype": precision.dtype,
             "dtype_reason": precision.reason,
             "threads": torch.get_num_threads(),
+            "megabytes": megabytes_of(self._model),
             "seconds": round(time.perf_counter() - started, 2),
         }
 

@@ -23,6 +23,7 @@ from bot.core.errors import EngineBusy, GenerationFailed, WeightsError, to_insta
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
 from bot.inference.kept_prompt import KeptPrompt
+from bot.inference.memory import megabytes_of
 from bot.inference.prompter import Encoded, Prompter
 from bot.inference.prompts import Material, Prompt
 from bot.inference.tuned import require_base
@@ -102,6 +103,7 @@ class LocalModel:
             "dtype": precision.dtype,
             "quantization": settings.quantization,
             "context": self.prompter.context,
+            "megabytes": megabytes_of(self._model),
             "seconds": round(time.perf_counter() - started, 2),
         }
 

@@ -1,6 +1,7 @@
-"""How much memory a model may take on this machine."""
+"""How much memory a model may take on this machine, and takes."""
 
 from pathlib import Path
+from typing import Any
 
 _MEMORY = Path("/proc/meminfo")  # of Linux
 
@@ -22,6 +23,12 @@ def free_memory() -> int | None:
         except (OSError, ValueError):  # no limit: no such file, or "max"
             continue
     return free
+
+
+def megabytes_of(model: Any) -> int:
+    """Return the memory that the weights of a torch model take, in millions of bytes."""
+    sizes: list[int] = [tensor.nbytes for tensor in (*model.parameters(), *model.buffers())]
+    return round(sum(sizes) / 1e6)
 
 
 def _numbers(file: Path) -> dict[str, int]:

@@ -21,6 +21,7 @@ from bot.core.errors import WeightsError
 from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.core.text import STOP_WORDS, Span, sentences
 from bot.inference.encoder import LENGTH_STEP, TOKENS_PER_BATCH
+from bot.inference.memory import megabytes_of
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights
 
 SHIPPED = Path(__file__).parent.parent / "models" / "reader"
@@ -85,6 +86,7 @@ class SpanModel:
             "model": model_id,
             "source": weights.source,
             "dtype": precision.dtype,
+            "megabytes": megabytes_of(self._model),
             "seconds": round(time.perf_counter() - started, 2),
         }
 

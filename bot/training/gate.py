@@ -395,7 +395,7 @@ def write_report(folder: Path, comparison: Comparison, title: str) -> Path:
     low, high = comparison.interval
     content = f"""<p>{comparison.questions} held-out questions. The tuned model is {escape(comparison.verdict)}.</p>
 <p>Gain in F1: {_points(comparison.gain)}, between {_points(low)} and {_points(high)} with 95 % certainty.</p>
-<div class="wide"><table><thead><tr><th></th><th>base</th><th>tuned</th><th>meaning</th></tr></thead>
+<div class="wide" tabindex="0"><table><thead><tr><th></th><th>base</th><th>tuned</th><th>meaning</th></tr></thead>
 <tbody>
 {rows}</tbody></table></div>
 {"".join(map(figure, _plots(comparison)))}"""

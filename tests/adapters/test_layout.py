@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.layout import locator_text, safe, source_line, split_markdown, utf16_length
+from bot.adapters.layout import locator_text, source_line, split_markdown, utf16_length
 from bot.core.messages import Citation
+from bot.core.text import safe
 
 
 def citation(

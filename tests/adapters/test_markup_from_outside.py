@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from bot.adapters import screen
 from bot.adapters.discord import rendering as discord
-from bot.adapters.layout import UNSAFE
 from bot.adapters.telegram import rendering as telegram
 from bot.adapters.telegram.formatting import RichText
 from bot.core.markup import Markup, Piece
 from bot.core.messages import Answer, Citation, Outcome
+from bot.core.text import UNSAFE
 from bot.http.pages import as_page
 from tests.platforms import discord_markup
 from tests.platforms.markup_pieces import HOSTILE

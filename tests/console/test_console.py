@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import re
 import threading
 from datetime import datetime
 
+from adapters.http.http_application import until
+
 from bot.core.messages import Citation, Outcome, Policy
+from bot.observability import metrics
 from bot.questions.entries import ENTRIES_FILE
 
 PAGES = "questions gaps entries documents threshold quality health settings explain?text=".split()
@@ -35,6 +39,22 @@ async def test_a_question_is_found_and_shown_whole(console):
     response = await console.client.get("/console/questions/999")
     assert response.status_code == 404
     assert "not kept any more" in response.text
+
+
+async def test_answers_are_shown_as_their_markdown_means(console):
+    """Whole on the page of the question, and without markup in the list; what looks like HTML is text, and nothing invisible
+    changes the order in which a question is read."""
+    entry = await console.ask(
+        "How do I \u202e**brew**?", "**Water**\n\n1. Boil `water <1>`.\n2. See [the guide](https://a.example/g)."
+    )
+    shown = await console.get(f"/questions/{entry}")
+    assert "<p><strong>Water</strong></p><ol><li>Boil <code>water &lt;1&gt;</code>.</li>" in shown
+    assert '<li>See <a href="https://a.example/g" rel="noopener noreferrer">the guide</a>.</li>' in shown
+    listed = await console.get("/questions")
+    assert '<p class="snippet">Water Boil water &lt;1&gt;. See the guide.</p>' in listed
+    for page in (shown, listed):
+        assert "How do I **brew**?" in page  # what a user writes stays as it was written
+        assert "\u202e" not in page
 
 
 async def test_older_questions_stand_on_the_next_page(console):
@@ -202,7 +222,9 @@ async def test_quality_shows_days_ratings_and_latency(console):
     text = await console.get("/quality")
     assert "20 ratings" in text
     assert text.count("<circle") == 5
-    assert "<rect" in text
+    assert "20 answered</title>" in text
+    metrics.STAGES.labels("search").observe(0.2)
+    assert re.search(r"<title>search: half up to \d+ ms, 19 of 20 up to \d+ ms</title>", await console.get("/quality"))
 
 
 async def test_settings_hide_secrets_and_say_where_they_come_from(console, monkeypatch):
@@ -235,3 +257,23 @@ async def test_no_page_waits_for_the_threads_of_others(console):
     finally:
         over.set()
         await asyncio.gather(*others)
+
+
+async def test_the_thread_of_the_pages_ends_with_the_server(console):
+    """Also that of a run of the server which has failed."""
+    await console.get("/questions")
+    [before] = _threads_of_pages()
+    console.server._server.should_exit = True
+    await until(lambda: not console.server.listening.is_set())
+    again = asyncio.create_task(console.server.run())
+    await console.server.listening.wait()
+    await asyncio.to_thread(before.join, 20)
+    assert not before.is_alive()
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)
+    await console.server.close()
+    await until(lambda: not _threads_of_pages())
+
+
+def _threads_of_pages() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("console")]

@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.browser import SECONDS, Conversation, chromium, faults, look_like, needs_axe, needs_browser
+from tests.browser import PICTURES, SECONDS, Conversation, chromium, faults, looks, needs_axe, needs_browser
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), needs_browser]
 OPERATORS = "fedcba9876543210-the-operators"
@@ -41,8 +41,6 @@ PAGES = (
     "console/gaps console/entries console/documents console/threshold?threshold=0.9 console/quality console/health "
     "console/settings console/setup console/setup/discord console/setup/telegram console/questions/999 docs sign-in ask/"
 ).split()
-# A folder to keep pictures of all pages in, to look at them.
-PICTURES = os.environ.get("BROWSER_PICTURES", "")
 
 
 @pytest.fixture(scope="module")
@@ -179,23 +177,20 @@ def test_a_page_that_shows_work_follows_it(browser, address, place):
 
 @needs_axe
 def test_no_page_has_a_serious_fault(browser, address):
-    """By axe-core, in light and dark, on a desk and on a phone, on which nothing stands beyond the edge either."""
+    """In light and dark, on a desk and on a phone."""
     operator = Operator(browser, address)
     operator.sign_in()
     found = {}
-    for width in (1280, 390):
-        for scheme in ("light", "dark"):
-            look_like(browser, width, scheme)
-            for page in PAGES:
-                browser.get(address + page)
-                if page == "ask/":
-                    chat = Conversation(browser, browser)
-                    chat.ask("how hot should the water be?").find_element(By.TAG_NAME, "summary").click()
-                    chat.wait(lambda _, chat=chat: chat.all("mark"))
-                wide = browser.execute_script("return document.documentElement.scrollWidth > innerWidth")
-                if wrong := [*faults(browser), *([("wider than the screen", [])] if wide else [])]:
-                    found[page, width, scheme] = wrong
-                if PICTURES:
-                    name = page.strip("/").replace("/", "-").partition("?")[0]
-                    browser.save_screenshot(f"{PICTURES}/{name}-{width}-{scheme}.png")
+    for width, scheme in looks(browser):
+        for page in PAGES:
+            browser.get(address + page)
+            if page == "ask/":
+                chat = Conversation(browser, browser)
+                chat.ask("how hot should the water be?").find_element(By.TAG_NAME, "summary").click()
+                chat.wait(lambda _, chat=chat: chat.all("mark"))
+            if wrong := faults(browser):
+                found[page, width, scheme] = wrong
+            if PICTURES:
+                name = page.strip("/").replace("/", "-").partition("?")[0]
+                browser.save_screenshot(f"{PICTURES}/{name}-{width}-{scheme}.png")
     assert found == {}

@@ -28,7 +28,10 @@ def asked(tmp_path):
             address = Address("discord", f"chat-{number}", text)
             entry = await journal.questions.accept(Question(text, "c", "a", address, datetime.now(UTC)))
             citation = Citation(PATH, "Guide", (), None, None, None, "x", None)
-            answer = Answer(outcome, "word " * 100, f"r{number}", confidence=0.5, citations=(citation,))
+            retrieved = (PATH,) if outcome is Outcome.DECLINED else ()
+            answer = Answer(
+                outcome, "word " * 100, f"r{number}", confidence=0.5, citations=(citation,), retrieved=retrieved
+            )
             await journal.questions.answered(entry, 0, answer)
             await journal.questions.done(entry, 0, keep=True)
         await journal.answers.add_feedback("discord", "r1", "a", helpful=False, reason="")
@@ -44,6 +47,16 @@ def test_the_text_fits_80_columns_but_for_paths_which_are_whole(command, asked):
     assert max(len(line) for line in lines if PATH not in line) <= 80
     assert "Why [red][31m?" in told  # without what would colour the terminal
     assert "1 wrong" in told
+
+
+def test_gaps_fit_80_columns_but_for_paths_which_are_whole(command, asked, tmp_path):
+    """A suggestion that was found not helpful is a gap, like a declined question."""
+    (tmp_path / "knowledge").mkdir()
+    lines = [line.rstrip() for line in command("gaps", COLUMNS="80").stdout.splitlines()]
+    assert lines.count(f"  {PATH}") == 1
+    assert max(len(line) for line in lines if PATH not in line) <= 80
+    assert "  Why [red][31m?" in lines
+    assert sum("1 time  last " in line for line in lines) == 2
 
 
 def test_filters_and_data(command, asked):

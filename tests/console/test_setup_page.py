@@ -1,5 +1,6 @@
 """The set-up page: the steps of `knowledge-bot setup` in a browser, against the local platforms."""
 
+import gc
 import stat
 import tomllib
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +12,8 @@ from adapters.test_setup import DISCORD_TOKEN, TELEGRAM_TOKEN, discord_platform 
 from pydantic import SecretStr
 
 from bot.adapters.discord.setup import PERMISSIONS
+from bot.adapters.setting_up import PlatformSetup
+from bot.console import setup
 from tests.platforms.telegram_server import TelegramServer
 
 WRONG = DISCORD_TOKEN.replace("x", "y")
@@ -106,6 +109,22 @@ async def test_waiting_can_be_ended_and_begun_again(telegram_platform, console):
     await until(lambda: len(telegram_platform.called("getUpdates")) > asked)
     telegram_platform._poller.set()  # as another program with the same token does
     assert "another program receives" in await console.until_gone("Waiting for the first message", page)
+
+
+async def test_a_set_up_ends_by_itself_and_forgets_the_token(telegram_platform, console, monkeypatch):
+    page = "/setup/telegram"
+    await console.get(page)  # which imports the library
+    monkeypatch.setattr(setup, "_LONGEST", 1.0)
+    response = await console.send(page, page, token=TELEGRAM_TOKEN)
+    assert "data-following" in response.text
+    ended = await console.until_gone("data-following", page)
+    assert "minutes, so the set-up has ended. Begin it again." in ended
+    await until(lambda: not _kept_tokens())
+
+
+def _kept_tokens() -> list[PlatformSetup]:
+    gc.collect()
+    return [one for one in gc.get_objects() if isinstance(one, PlatformSetup) and one._settings.telegram.token]
 
 
 @pytest.mark.parametrize("token", [TELEGRAM_TOKEN])

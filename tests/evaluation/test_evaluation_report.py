@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from evaluation_samples import OFFTOPIC, UNANSWERABLE, answerable, answered, declined, result, suggested
 from rich.console import Console
+from selenium.webdriver.common.by import By
 
 from bot.core.errors import BotError
 from bot.core.messages import Outcome
@@ -25,6 +26,7 @@ from bot.evaluation.questions import EvaluationQuestion, Place, QuestionKind
 from bot.evaluation.report import worst, write_report
 from bot.evaluation.run import Result
 from bot.evaluation.table import render_calibration, render_table
+from tests.browser import PICTURES, chromium, faults, looks, needs_axe, needs_browser
 
 HOSTILE = "<script>alert('x')</script> & \"<b>so</b>\""
 RESULTS = (
@@ -81,6 +83,25 @@ def written(folder: Path, results: Sequence[Result], title: str = "My set") -> s
         folder, measure(results), results, bounds=AnswerSettings(threshold=0.5, suggest_threshold=0.25), title=title
     )
     return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@needs_browser
+@needs_axe
+def test_the_page_has_no_serious_fault(tmp_path: Path) -> None:
+    """In light and dark, on a desk and on a phone."""
+    written(tmp_path / "report", RESULTS)
+    found = {}
+    with chromium(tmp_path / "profile") as browser:
+        browser.get((tmp_path / "report" / "index.html").as_uri())
+        for fold in browser.find_elements(By.TAG_NAME, "summary"):
+            fold.click()
+        for look in looks(browser):
+            if wrong := faults(browser):
+                found[look] = wrong
+            if PICTURES:
+                browser.save_screenshot(f"{PICTURES}/report-{look[0]}-{look[1]}.png")
+    assert found == {}
 
 
 def shown(results: Sequence[Result]) -> list[str]:

@@ -8,10 +8,9 @@ import aiohttp
 import discord
 
 from bot.adapters.discord.places import missing_permissions
-from bot.adapters.layout import safe
 from bot.core.diagnosis import Diagnosis, error, ok, warning
 from bot.core.settings import DiscordSettings
-from bot.core.text import counted
+from bot.core.text import counted, safe
 
 _SUBJECT = "discord"
 _MOST_SERVERS = 50  # whose channels are looked at: each takes three requests

@@ -17,13 +17,12 @@ from bot.adapters.discord.addressing import PLATFORM, address_of, conversation_i
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.discord.tasks import task_commands
-from bot.adapters.layout import safe
 from bot.adapters.privacy import BACKUPS_REMAIN, privacy_text
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Policy
 from bot.core.rights import Role
 from bot.core.settings import Settings
-from bot.core.text import counted
+from bot.core.text import counted, safe
 from bot.storage.base import FileReport, PlatformStore
 from bot.tasks.places import STATES
 

@@ -13,13 +13,13 @@ from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import InInteraction, MessageRefused, PlaceClosed
 from bot.adapters.discord.responses import defer, failure, respond
 from bot.adapters.discord.tasks import stop_view
-from bot.adapters.layout import safe
 from bot.adapters.recent import Recent
 from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Policy, Question
 from bot.core.rights import Role, may
 from bot.core.settings import DiscordSettings
+from bot.core.text import safe
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
 from bot.storage.base import Journal, KeptAnswer

@@ -13,9 +13,10 @@ from itertools import zip_longest
 
 from markdown_it import MarkdownIt
 
-from bot.adapters.layout import LATE, aligned, safe, source_line, split_markdown, utf16_length, without_marks
+from bot.adapters.layout import LATE, aligned, source_line, split_markdown, utf16_length, without_marks
 from bot.core.markup import Markup, Piece
 from bot.core.messages import Answer, Citation, Outcome
+from bot.core.text import safe
 
 LONGEST_MESSAGE = 2000  # UTF-16 units
 _MOST_PARTS = 5  # messages of one answer; a longer one comes as a file

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from bot.adapters.layout import safe
 from bot.core.documents import Passage
 from bot.core.messages import Citation
+from bot.core.text import safe
 
 PassagesOf = Callable[[str], Awaitable[Sequence[Passage]]]
 """The passages of the document with this path, in order; none where it isn't in the index any more."""

@@ -11,7 +11,6 @@ import structlog
 from telegram import Bot, Document
 from telegram.error import BadRequest
 
-from bot.adapters.layout import safe
 from bot.adapters.privacy import BACKUPS_REMAIN, privacy_text
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
@@ -20,7 +19,7 @@ from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Address, Policy
 from bot.core.rights import Role, may
 from bot.core.settings import Settings
-from bot.core.text import counted
+from bot.core.text import counted, safe
 from bot.questions.administration import Administration
 from bot.storage.base import Forgotten
 from bot.tasks.desk import TaskDesk

@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from telegram import MessageEntity
 
-from bot.adapters.layout import aligned, announces, fitting, safe, utf16_length
+from bot.adapters.layout import aligned, announces, fitting, utf16_length
+from bot.core.text import safe
 
 LONGEST_MESSAGE = 4096  # UTF-16 units
 _MOST_ENTITIES = 100  # in one message; Telegram drops further ones

@@ -11,7 +11,7 @@ from telegram import (
     MessageEntity,
 )
 
-from bot.adapters.layout import LATE, safe, source_line
+from bot.adapters.layout import LATE, source_line
 from bot.adapters.telegram.formatting import (
     LONGEST_MESSAGE,
     RichText,
@@ -25,6 +25,7 @@ from bot.adapters.telegram.formatting import (
 from bot.core.documents import trail
 from bot.core.markup import Markup, Piece
 from bot.core.messages import Answer, Citation, Outcome
+from bot.core.text import safe
 
 HELPFUL, NOT_HELPFUL, PASSAGE, MORE = "y", "n", "p", "m"
 AGAIN = "(sent again: the connection broke when this was sent)"

@@ -5,10 +5,10 @@ or behind the command; a bot on Telegram can't read earlier messages.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from bot.adapters.layout import safe
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.addressing import Caller
 from bot.core.messages import Address
+from bot.core.text import safe
 from bot.knowledge.loaders import LOADERS
 from bot.tasks.desk import TaskDesk
 from bot.tasks.places import STATES

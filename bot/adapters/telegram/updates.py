@@ -10,7 +10,6 @@ import structlog
 from telegram import Bot, Message, Update
 from telegram.constants import ChatType
 
-from bot.adapters.layout import safe
 from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
@@ -23,6 +22,7 @@ from bot.adapters.telegram.inline import InlineQueries
 from bot.adapters.telegram.replies import Background, Replies
 from bot.core.errors import StorageError
 from bot.core.settings import TelegramSettings
+from bot.core.text import safe
 
 _log = structlog.stdlib.get_logger(__name__)
 _REMEMBERED = 5000  # updates whose repetition is recognised; a webhook repeats them

@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.browser import Conversation, chromium, needs_browser
+from tests.browser import PICTURES, SECONDS, Conversation, chromium, faults, looks, needs_axe, needs_browser
 
 pytestmark = [
     pytest.mark.slow,
@@ -149,6 +149,30 @@ def test_the_widget_on_a_page_of_another_site(browser, address, other_site, plac
     browser.get(other_site.replace("127.0.0.1", "localhost"))  # another origin, which is not allowed
     wait.until(lambda driver: any("CORS" in entry["message"] for entry in driver.get_log("browser")))
     assert browser.find_elements(By.TAG_NAME, "knowledge-bot") == []
+
+
+@needs_axe
+def test_the_widget_has_no_serious_fault(browser, address, other_site, place):
+    """In light and dark, on a desk and on a phone; closed, and open with an answer and its source."""
+    script = f"{address.removesuffix('ask/')}widget/widget.js"
+    head = '<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>A site</title>'
+    page = f'{head}<main><h1>A site</h1></main><script type="module" src="{script}"></script>'
+    (place / "site" / "accessible.html").write_text(page)
+    found = {}
+    for look in looks(browser):
+        browser.get(f"{other_site}/accessible.html")
+        wait = WebDriverWait(browser, SECONDS)
+        [host] = wait.until(lambda driver: driver.find_elements(By.TAG_NAME, "knowledge-bot"))
+        widget = Conversation(browser, host.shadow_root)
+        wait.until(lambda _, widget=widget: widget.all("#opener")[0].is_displayed())
+        found[look, "closed"] = faults(browser)
+        widget.press("Ask")
+        widget.ask("how hot should the water be?").find_element(By.TAG_NAME, "summary").click()
+        widget.wait(lambda _, widget=widget: widget.all("mark"))
+        found[look, "open"] = faults(browser)
+        if PICTURES:
+            browser.save_screenshot(f"{PICTURES}/widget-{look[0]}-{look[1]}.png")
+    assert {state: wrong for state, wrong in found.items() if wrong} == {}
 
 
 def _stored(place: Path, query: str) -> list[tuple[object, ...]]:

@@ -6,10 +6,8 @@ import httpx
 import pytest
 from http_application import CITATION, TOKEN, HttpApplication
 
-from bot.adapters.http.nodes import nodes_of
 from bot.adapters.http.quoting import Quoted, in_place
 from bot.core.documents import Block, Form, Passage
-from bot.core.markup import Markup, Piece
 from bot.core.settings import HttpSettings
 
 ANN, BEN, TALK = "a" * 32, "b" * 32, "c" * 32
@@ -170,32 +168,6 @@ def test_an_origin_is_what_browsers_send():
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
-
-
-def test_no_text_of_a_document_becomes_markup():
-    text = (
-        "<img src=x onerror=alert(1)> **b** [x](javascript:alert) [y](https://a.example) ![z](https://b.example/i.png)"
-    )
-    [shown] = nodes_of([Piece(text)])
-    assert shown["tag"] == "p"
-    assert "<img src=x onerror=alert(1)> " in shown["children"]
-    assert {"tag": "strong", "children": ["b"]} in shown["children"]
-    assert [child["href"] for child in shown["children"] if isinstance(child, dict) and "href" in child] == [
-        "https://a.example"
-    ]
-    assert "z" in shown["children"]
-
-
-def test_each_markup_is_shown_as_it_is_meant():
-    assert nodes_of([Piece("a *b*\nc", Markup.PLAIN, (2, 5))]) == [
-        {"tag": "plain", "children": ["a ", {"tag": "strong", "children": ["*b*"]}, "\nc"]}
-    ]
-    assert nodes_of([Piece("x = `1`", Markup.CODE)]) == [{"tag": "pre", "children": ["x = `1`"]}]
-    [shown] = nodes_of([Piece("| a | b |\n|---|---|\n| `1` | 2 |")])
-    assert (shown["tag"], [part["tag"] for part in shown["children"]]) == ("table", ["thead", "tbody"])
-    assert nodes_of([Piece("- one\n- two")]) == [
-        {"tag": "ul", "children": [{"tag": "li", "children": ["one"]}, {"tag": "li", "children": ["two"]}]}
-    ]
 
 
 def test_around_a_quote_stands_its_section_as_far_as_it_is_read():

@@ -1,6 +1,7 @@
-"""Texts as trees of a few kinds of elements, which a page builds node by node: no text is ever parsed as HTML.
+"""Texts as trees of a few kinds of elements, for pages: no text of a document or a user is ever parsed as HTML.
 
-A node is a text, or an object with `tag`, `children`, and for a link `href`.
+A node is a text, or an object with `tag`, `children`, and for a link `href`. The chat's script builds them one by one; for the
+console they are written as HTML.
 """
 
 import re
@@ -9,9 +10,11 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
+from markupsafe import Markup as Html
+from markupsafe import escape
 
-from bot.adapters.layout import safe
 from bot.core.markup import Markup, Piece
+from bot.core.text import safe
 
 Node = str | dict[str, Any]
 
@@ -39,6 +42,31 @@ _WEB = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 def nodes_of(pieces: Iterable[Piece]) -> list[Node]:
     """The nodes of pieces of an answer, in order."""
     return [node for piece in pieces for node in _piece(piece)]
+
+
+def html_of(pieces: Iterable[Piece]) -> Html:
+    """The same as HTML, with all texts and addresses escaped."""
+    return _html(nodes_of(pieces))
+
+
+def _html(nodes: Iterable[Node]) -> Html:
+    return Html("").join(escape(node) if isinstance(node, str) else _html_element(node) for node in nodes)
+
+
+def _html_element(node: dict[str, Any]) -> Html:
+    tag, within = node["tag"], _html(node["children"])
+    match tag:
+        case "br" | "hr":
+            return Html("<{}>").format(tag)
+        case "a":
+            return Html('<a href="{}" rel="noopener noreferrer">{}</a>').format(node["href"], within)
+        case "plain":
+            return Html('<p class="plain">{}</p>').format(within)
+        case "pre":  # which scrolls, and so does what is around a table: for both a keyboard needs to get there
+            return Html('<pre tabindex="0">{}</pre>').format(within)
+        case "table":
+            return Html('<div class="wide" tabindex="0"><table>{}</table></div>').format(within)
+    return Html("<{0}>{1}</{0}>").format(tag, within)
 
 
 def _piece(piece: Piece) -> list[Node]:
