@@ -6,7 +6,6 @@ Nesting is the shutdown order: the part that is opened last is closed first.
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -30,9 +29,6 @@ from bot.storage.data_folder import alone_in, inspect
 _log = structlog.stdlib.get_logger(__name__)
 # Seconds for what is still open to be closed after the grace.
 _CLOSING = 20.0
-# After how long a thread that computes lets others run. While one renders a page, the event loop waits so long after each call
-# to the system; with Python's 5 ms it was late by twice as much.
-_SWITCH_SECONDS = 0.001
 
 MakeServices = Callable[[Application, Dispatcher, Administration], Sequence[Service]]
 """The adapters, and the services beside them."""
@@ -56,7 +52,6 @@ async def serve(
     `at_terminal`: one person asks, without limits, and of the answers only declines are kept once they are shown.
     `set_damaged_aside`: a database that is damaged is renamed, and a new one made; otherwise StorageError is raised.
     """
-    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = asyncio.Event()
     with alone_in(settings.storage.folder), _signals_set(stop):
         await asyncio.to_thread(inspect, settings.storage.folder, set_damaged_aside=set_damaged_aside)
