@@ -1,6 +1,6 @@
 """What the bot survives, measured: kill -9 under load, hostile messages, overload, and a soak.
 
-    python benchmarks/faults.py kills    [--kills 100]         Discord and Telegram together, killed at random moments
+    python benchmarks/faults.py kills    [--kills 100]         Discord, Telegram and HTTP together, killed at random moments
     python benchmarks/faults.py hostile  [--messages 10000]    odd, huge and marked-up messages, for each adapter
     python benchmarks/faults.py overload [--seconds 30]        ten times as many people as the queue has room for
     python benchmarks/faults.py quiet    [--seconds 30]        how long one waits while a crowd asks ten times too much
@@ -104,6 +104,16 @@ class Program:
         self.process.send_signal(number)
         return await self.process.wait()
 
+    async def listens(self, seconds: float = 600) -> None:
+        """Wait until it accepts connections, for so long at most."""
+        async with asyncio.timeout(seconds):
+            while True:
+                with suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.http_port)
+                    writer.close()
+                    return
+                await asyncio.sleep(0.05)
+
     def logged(self, event: str) -> list[dict[str, object]]:
         lines = (self._folder / "log").read_text().splitlines()
         said = [json.loads(line) for line in lines if line.startswith("{")]
@@ -121,7 +131,7 @@ def _free_port() -> int:
 
 @dataclass
 class Survived:
-    """What became of the questions of both platforms."""
+    """What became of the questions of both platforms and of HTTP."""
 
     asked: int = 0
     kills: int = 0
@@ -147,10 +157,47 @@ class Survived:
         ]
 
 
+class Requests:
+    """Programs that ask by HTTP, each with a key of its own, and send the request again until it is answered."""
+
+    def __init__(self, port: int) -> None:
+        self._address = f"http://127.0.0.1:{port}"
+        self._asking: dict[str, asyncio.Task[str]] = {}
+
+    def ask(self) -> None:
+        key = f"request-{len(self._asking)}"
+        self._asking[key] = asyncio.create_task(self._answer(key))
+
+    async def settle(self, patience: float) -> tuple[list[str], list[str]]:
+        """Wait for the answers. Returns the keys without one, and those that get another when the request comes once more."""
+        await asyncio.wait([asyncio.create_task(asyncio.sleep(0)), *self._asking.values()], timeout=patience)
+        for asking in self._asking.values():
+            asking.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        done = {
+            key: asking.result() for key, asking in self._asking.items() if asking.done() and not asking.cancelled()
+        }
+        again = await asyncio.gather(*(self._answer(key) for key in done))
+        return [key for key in self._asking if key not in done], [
+            key for (key, answer), other in zip(done.items(), again, strict=True) if answer != other
+        ]
+
+    async def _answer(self, key: str) -> str:
+        body, headers = {"question": f"{key} by HTTP", "user": key}, {"Idempotency-Key": key}
+        async with aiohttp.ClientSession(self._address) as session:
+            while True:
+                with suppress(aiohttp.ClientError):
+                    async with session.post("/v1/answers", json=body, headers=headers) as response:
+                        if response.status == 200:
+                            return await response.text()
+                await asyncio.sleep(0.5)
+
+
 async def kill_under_load(
     folder: Path, kills: int, *, per_second: float = 20.0, longest: float = 6.0, patience: float = 120, seed: int = 5
 ) -> Survived:
-    """Ask on both platforms all the time, and kill the program at random moments, also while it starts.
+    """Ask on both platforms and by HTTP all the time, and kill the program at random moments, every other time while it starts
+    or soon after, also on a slow machine.
 
     `longest`: seconds until the next kill at most. `patience`: seconds to wait for the last answers on each platform; on
     Discord it passes whole where somebody new wrote while no program was there, for that answer never comes.
@@ -160,6 +207,7 @@ async def kill_under_load(
         discord.strict = False
         members, people = Members(discord), People(telegram, groups=20)
         program, survived = Program(folder, discord, telegram), Survived()
+        requests = Requests(program.http_port)
         asked_people = 0
 
         async def ask() -> None:
@@ -167,13 +215,17 @@ async def kill_under_load(
             while True:
                 people.asks(f"question {asked_people} of Telegram")
                 asked_people += 1
+                if asked_people % 4 == 0:
+                    requests.ask()
                 if discord._sockets:
                     await members.ask()
                 await asyncio.sleep(2 / per_second)
 
         await program.start()
         asking = asyncio.create_task(ask())
-        for _ in range(kills):
+        for number in range(kills):
+            if number % 2:
+                await program.listens()
             await asyncio.sleep(chance.uniform(0.3, longest))
             await program.end(signal.SIGKILL)
             survived.kills += 1
@@ -184,11 +236,13 @@ async def kill_under_load(
         with suppress(TimeoutError):
             await members.settle(members.outcomes()[NOT_TAKEN], seconds=patience)
         await _until(lambda: all(answers_in(people.said_to(n)) for n in range(asked_people)), patience)
+        without_answer, with_others = await requests.settle(patience)
         await asyncio.sleep(3)
         status = await program.end(signal.SIGTERM)
         outcomes = members.outcomes()
-        survived.asked = asked_people + sum(outcomes.values())
-        survived.twice = outcomes["twice"]
+        survived.asked = asked_people + sum(outcomes.values()) + asked_people // 4
+        survived.twice = outcomes["twice"] + len(with_others)
+        survived.lost += without_answer
         with closing(sqlite3.connect(folder / "data" / "journal.sqlite3")) as journal:
             rows = journal.execute("SELECT platform, chat, message FROM questions").fetchall()
         accepted = {message if platform == "discord" else f"{chat} {message}" for platform, chat, message in rows}

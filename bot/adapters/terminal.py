@@ -35,6 +35,7 @@ Type a question and press Enter. The answer comes from the documents, with its s
 """
 # Commands that leave other programs, typed by habit; no document answers them.
 _FAREWELLS = frozenset({"quit", "exit"})
+_LONGEST_LINE = 20_000  # characters, as of a question by HTTP; a longer one would take seconds to show
 
 
 class TerminalAdapter:
@@ -70,7 +71,10 @@ class TerminalAdapter:
         lines = self._typed_lines() if self._interactive else self._piped_lines()
         async with aclosing(lines):
             async for line in lines:
-                if line.startswith("/") or line.lower() in _FAREWELLS:
+                if len(line) > _LONGEST_LINE:
+                    said = f"A question may have up to {_LONGEST_LINE} characters, and this line has {len(line)}."
+                    self._console.print(Text(said, style="red"))
+                elif line.startswith("/") or line.lower() in _FAREWELLS:
                     if not self._command(line):
                         break
                 elif line:

@@ -363,6 +363,10 @@ class AsyncEncoder:
     def description(self) -> Mapping[str, Any]:
         return self._encoder.description
 
+    async def loaded(self) -> AnyEncoder:
+        """Wait until the encoder is loaded and return it. Raises the error that loading raises."""
+        return (await self._worker.loaded()).encoder
+
     async def encode(self, texts: Sequence[str], *, priority: Priority = Priority.QUESTION) -> Vectors:
         """Return one unit vector per text. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
         rows = await self._worker.run(self._encode, texts, priority=priority)

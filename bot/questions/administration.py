@@ -6,7 +6,7 @@ Callers decide who is an operator. A refusal raises a BotError whose text may be
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -18,13 +18,14 @@ from bot.core.messages import Address, Outcome, Policy, Question
 from bot.core.settings import Settings
 from bot.core.text import counted
 from bot.engine.explain import Explanation, explanation
-from bot.engine.gaps import Gap, grouped
+from bot.engine.gaps import Gap
 from bot.engine.qa import QAEngine
 from bot.inference.tuned import told_of
-from bot.inference.workers import AsyncEncoder, Priority
+from bot.inference.workers import AsyncEncoder
 from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
 from bot.knowledge.loaders import LOADERS
 from bot.questions.dispatcher import Dispatcher
+from bot.questions.grouping import group
 from bot.storage.base import Declined, Feedback, FileReport, Forgotten, Journal, KnowledgeStore, Wanted
 
 # The latest declined questions, which are searched for gaps.
@@ -207,22 +208,18 @@ class Administration:
         return explanation(await self.engine.consider(question), self.settings)
 
     async def gaps(self) -> list[Gap]:
-        """The questions that the documents don't answer, grouped by meaning, most often asked first. Raises EngineBusy."""
-        return await self._grouped(await self.journal.answers.declined(_MOST_DECLINED))
-
-    async def _grouped(self, declined: Sequence[Declined]) -> list[Gap]:
-        texts = [one.question.text for one in declined]
-        # With the priority of indexing, so that no question waits for it.
-        vectors = await self.encoder.encode(texts, priority=Priority.INDEXING)
-        return await asyncio.to_thread(grouped, declined, vectors)
+        """The questions that the documents don't answer, grouped by meaning, most often asked first. Raises as `group`."""
+        declined = await self.journal.answers.declined(_MOST_DECLINED)
+        return await group(declined, self.encoder, self.journal.answers)
 
     async def unsure(self) -> list[Gap]:
         """The questions for which something was found and only suggested, grouped as `gaps`, without those suggestions that
-        somebody has rated as not helpful, which are gaps. Raises EngineBusy."""
+        somebody has rated as not helpful, which are gaps. Raises as `group`."""
         suggested = await self.journal.history.page(Wanted(outcome=Outcome.SUGGESTED), _MOST_DECLINED)
-        return await self._grouped(
-            [Declined(one.question, one.answer, one.at) for one in suggested if one.answer and not one.wrong]
-        )
+        unsure = [
+            Declined(one.id, one.question, one.answer, one.at) for one in suggested if one.answer and not one.wrong
+        ]
+        return await group(unsure, self.encoder, self.journal.answers)
 
     async def feedback(self, limit: int = 20) -> list[Feedback]:
         """The latest feedback on answers, newest first."""

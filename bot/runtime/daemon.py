@@ -20,7 +20,7 @@ from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import systemd
 from bot.runtime.application import Application, administration_of, open_application
-from bot.runtime.maintenance import keep_erasing, keep_fetching
+from bot.runtime.maintenance import keep_erasing, keep_fetching, keep_grouping
 from bot.runtime.readiness import Readiness
 from bot.runtime.supervision import look_at_journal, run_all, start_again, until_stopped
 from bot.sources.fetching import Fetcher
@@ -92,7 +92,8 @@ async def _serve(
     leading = [adapter for adapter in adapters if adapter.name in settings.platforms] or adapters
     others = [service for service in services if service not in leading]
     dispatcher.register(adapters)
-    beside = [asyncio.create_task(start_again(name, work)) for name, work in _background_work(application).items()]
+    background = _background_work(application, administration)
+    beside = [asyncio.create_task(start_again(name, work)) for name, work in background.items()]
     resumed = await dispatcher.resume()
     _log.info("started", adapters=[adapter.name for adapter in adapters], resumed=resumed)
     systemd.ready()
@@ -111,7 +112,9 @@ async def _serve(
         _log.info("drained", **dispatcher.counts)
 
 
-def _background_work(application: Application) -> dict[str, Callable[[], Awaitable[None]]]:
+def _background_work(
+    application: Application, administration: Administration
+) -> dict[str, Callable[[], Awaitable[None]]]:
     """Return the tasks that run from the start to the end, by name."""
     component, folder = application.health.component("journal"), application.settings.storage.folder
     fetching = {
@@ -124,6 +127,7 @@ def _background_work(application: Application) -> dict[str, Callable[[], Awaitab
     }
     return fetching | {
         "erasing": partial(keep_erasing, application),
+        "grouping": partial(keep_grouping, administration),
         "journal": partial(look_at_journal, application.stores.journal, folder, component),
         "watchdog": systemd.show_life,
     }

@@ -1,18 +1,20 @@
-"""Regular work beside the answering: erasing expired data, and fetching the sources."""
+"""Regular work beside the answering: erasing expired data, encoding the questions to be grouped, and fetching the sources."""
 
 import asyncio
 
 import structlog
 
 from bot.core import clock
-from bot.core.errors import StorageError
+from bot.core.errors import BotError, StorageError
 from bot.observability.health import Component
+from bot.questions.administration import Administration
 from bot.runtime.application import Application
 from bot.sources.fetching import Fetcher, told
 from bot.sources.store import Status
 
 _log = structlog.stdlib.get_logger(__name__)
 _BETWEEN_ERASURES = 3600.0  # seconds
+_BETWEEN_GROUPINGS = 600.0  # seconds
 _DAY = 86_400.0  # seconds
 # A platform that sends an old message again does so within hours.
 _KEYS_KEPT = 30 * _DAY
@@ -37,6 +39,20 @@ async def _erase_expired(application: Application) -> None:
     for store in (stores.journal.erasure, stores.knowledge):
         while await store.reclaim():
             pass  # questions go between
+
+
+async def keep_grouping(administration: Administration) -> None:
+    """Group questions, at once and then every ten minutes, until cancelled.
+
+    The groups aren't kept, but the vectors that they need are, so that an operator who asks for them doesn't wait.
+    """
+    while True:
+        try:
+            await administration.gaps()
+            await administration.unsure()
+        except BotError as error:
+            _log.warning("not grouped, to be tried again", error=str(error), retry_seconds=_BETWEEN_GROUPINGS)
+        await asyncio.sleep(_BETWEEN_GROUPINGS)
 
 
 async def keep_fetching(fetcher: Fetcher, component: Component) -> None:

@@ -14,7 +14,7 @@ from bot.storage.base import Declined
 def declined(text: str, confidence: float = 0.1, at: float = 0, retrieved: tuple[str, ...] = ()) -> Declined:
     question = Question(text, "c", "someone", Address("test", "chat", text), datetime.now(UTC))
     answer = Answer(Outcome.DECLINED, "No.", "ref", confidence=confidence, retrieved=retrieved)
-    return Declined(question, answer, at)
+    return Declined(0, question, answer, at)
 
 
 def at_degrees(*degrees: float) -> np.ndarray:

@@ -1,6 +1,8 @@
 """The operations of an operator: every change takes effect or leaves everything as it was."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from bot.core.errors import DocumentError
 from bot.core.messages import Address, Answer, Outcome, Policy, Question
 from bot.core.settings import Settings
+from bot.inference.workers import AsyncEncoder
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime.application import administration_of, open_application
@@ -228,6 +231,36 @@ async def test_gaps_are_what_people_asked_in_vain(application, administration):
     assert [gap.questions for gap in gaps] == [("who has won the football match", "Who won the football match?")]
     assert all(0 <= gap.confidence < application.settings.answer.threshold for gap in gaps)
     assert set(gaps[0].nearest) <= {"guide.md", "sub/other.md"}
+
+
+async def test_questions_are_encoded_once_for_the_gaps(application, administration, monkeypatch):
+    """A thousand of them take many seconds. Their vectors are forgotten with them."""
+    dispatcher = Dispatcher(
+        DecliningFootball(application.answering.engine), application.stores.journal, application.settings.queue
+    )
+    for text in ("Who won the football match?", "who has won the football match"):
+        await dispatcher.admission.accept(question(text))
+    await dispatcher.idle()
+    first = await administration.gaps()
+    encoded = []
+    encode = AsyncEncoder.encode
+
+    async def counted(self, texts, **how):
+        encoded.extend(texts)
+        return await encode(self, texts, **how)
+
+    monkeypatch.setattr(AsyncEncoder, "encode", counted)
+    assert await administration.gaps() == first
+    assert encoded == []
+    file = application.settings.storage.folder / "journal.sqlite3"
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("SELECT count(*) FROM question_vectors").fetchone() == (2,)
+    asked = first[0].questions[0]
+    address, author = question(asked).address, question(asked).author
+    await administration.forget(address.platform, author)
+    assert await administration.gaps() == []
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("SELECT count(*) FROM question_vectors").fetchone() == (0,)
 
 
 async def test_an_explanation_says_why_a_question_is_answered_or_not(application, administration):

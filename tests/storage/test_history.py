@@ -165,11 +165,12 @@ async def test_citations_of_before_are_counted_too(tmp_path):
         await ask(journal, text, citations=(Citation("a.md", "T", (), None, None, None, "q", None),))
     await journal.close()
     with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
-        for name in ("answer_inserted", "answer_changed", "question_deleted"):
+        for name in ("answer_inserted", "answer_changed", "question_deleted", "question_changed", "vector_deleted"):
             db.execute(f"DROP TRIGGER {name}")
-        db.execute("DROP TABLE citations")
+        for name in ("citations", "question_vectors"):
+            db.execute(f"DROP TABLE {name}")
         db.execute("UPDATE questions SET answer = '{' WHERE message = 'damaged'")
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+        db.execute("PRAGMA user_version = 5")
     journal = await SqliteJournal.open(tmp_path)
     assert [(document, one.questions) for document, one in (await journal.history.citations()).items()] == [("a.md", 1)]
     await journal.close()

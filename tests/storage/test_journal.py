@@ -493,7 +493,7 @@ async def test_what_is_forgotten_is_in_no_file_while_the_journal_is_open(journal
 
 async def test_what_is_forgotten_is_in_no_file_of_a_large_journal_in_use(journal, tmp_path, monkeypatch):
     """Which is looked through in pieces, while others ask; each waits for one piece at most."""
-    monkeypatch.setattr("bot.storage.sqlite.connection._WIPED_PAGES", 5)
+    monkeypatch.setattr("bot.storage.sqlite.scrubbing.WIPED_PAGES", 5)
     for number in range(200):
         await ask_and_answer(journal, ("alice", "bob")[number % 2], number)
 

@@ -1,6 +1,6 @@
 """The stores of the journal: accepted questions, the parts of their answers, conversations, feedback, and chats' settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -48,6 +48,7 @@ class Declined:
     """A question that the documents didn't answer, with the answer that said so, or with the suggestion that somebody found
     to be none."""
 
+    id: int
     question: Question
     answer: Answer
     at: float  # seconds since the epoch
@@ -160,6 +161,12 @@ class AnswerStore(Protocol):
     async def declined(self, limit: int) -> list[Declined]:
         """The latest kept questions that the documents didn't answer, newest first: those that were declined, and those with
         a suggestion that somebody has rated as not helpful."""
+
+    async def vectors(self, entries: Sequence[int], encoder: str) -> dict[int, bytes]:
+        """The vectors of those of these questions for which this encoder's are kept."""
+
+    async def keep_vectors(self, texts: Mapping[int, str], vectors: Mapping[int, bytes], encoder: str) -> None:
+        """Keep the vectors of questions, as long as the questions themselves; not of those that have another text by now."""
 
     async def latest(self, platform: str, chat: str, limit: int) -> list[Question]:
         """The latest kept questions of a chat, or with an empty `chat` of the whole platform, newest first."""

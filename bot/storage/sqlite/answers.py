@@ -1,6 +1,8 @@
 """Kept answers and feedback on them in SQLite."""
 
+import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 from bot.core import clock
 from bot.core.messages import Address, Answer, Outcome, Question
@@ -49,12 +51,30 @@ class SqliteAnswers:
     async def declined(self, limit: int) -> list[Declined]:
         def read(db: sqlite3.Connection) -> list[Declined]:
             rows = db.execute(
-                f"SELECT question, answer, accepted_at FROM questions WHERE id IN ({_DECLINED}) ORDER BY id DESC",
+                f"SELECT id, question, answer, accepted_at FROM questions WHERE id IN ({_DECLINED}) ORDER BY id DESC",
                 (Outcome.DECLINED, limit, Outcome.SUGGESTED, limit, limit),
             )
-            return list(each(rows, lambda row: Declined(question_from(row[0]), answer_from(row[1]), row[2])))
+            return list(each(rows, lambda row: Declined(row[0], question_from(row[1]), answer_from(row[2]), row[3])))
 
         return await self._connection.run(read)
+
+    async def vectors(self, entries: Sequence[int], encoder: str) -> dict[int, bytes]:
+        def read(db: sqlite3.Connection) -> dict[int, bytes]:
+            statement = (
+                "SELECT question, vector FROM question_vectors "
+                "WHERE question IN (SELECT value FROM json_each(?)) AND encoder = ?"
+            )
+            return dict(db.execute(statement, (json.dumps(list(entries)), encoder)).fetchall())
+
+        return await self._connection.run(read)
+
+    async def keep_vectors(self, texts: Mapping[int, str], vectors: Mapping[int, bytes], encoder: str) -> None:
+        rows = [(entry, encoder, vector, entry, texts[entry]) for entry, vector in vectors.items()]
+        statement = (
+            "INSERT OR REPLACE INTO question_vectors SELECT ?, ?, ? "
+            "WHERE EXISTS (SELECT 1 FROM questions WHERE id = ? AND asked = ?)"
+        )
+        await self._connection.run(lambda db: db.executemany(statement, rows).close(), durable=False)
 
     async def latest(self, platform: str, chat: str, limit: int) -> list[Question]:
         def read(db: sqlite3.Connection) -> list[Question]:

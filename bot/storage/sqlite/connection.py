@@ -5,7 +5,6 @@ SQLite never runs on the event loop: `Connection.run` runs a function in the con
 
 import asyncio
 import math
-import os
 import re
 import sqlite3
 import time
@@ -13,13 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
-from io import FileIO
 from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import quote
 
 from bot.core.errors import StorageError
-from bot.storage.sqlite.unused_bytes import wipe
+from bot.storage.sqlite.scrubbing import Busy, Scrubber
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -33,16 +31,9 @@ _CREATED, _DROPPED = re.compile(r"CREATE (?:VIRTUAL )?TABLE (\w+)"), re.compile(
 # Steps of SQLite's machine between two looks at the clock while a file is checked: a millisecond or less.
 _BETWEEN_LOOKS = 1000
 _LARGEST_REWRITTEN = 256 * 2**20  # bytes, at the start
-_WIPED_PAGES = 8192  # pages that are looked through at once, a tenth of a second
-# What SQLite moves within the file between two calls may be found by the second of so many passes.
-_PASSES = 2
 _START_ANEW = (
     "restore a backup (knowledge-bot restore), or start with --set-damaged-aside, which keeps it beside a new one."
 )
-
-
-class _Busy(Exception):
-    """Another process works with the file."""
 
 
 class Connection:
@@ -62,10 +53,8 @@ class Connection:
         self._executor = executor
         self._begin = begin
         self._durable = True  # how `synchronous` is set; touched by the connection's thread only
-        self._erased = True  # whether the WAL may hold what was erased, maybe before this start
-        self._scattered = True  # whether unused bytes of pages may
-        # Open until the connection is closed: with any descriptor of the file, POSIX takes away the locks that SQLite holds.
-        self._bytes: FileIO | None = None
+        self._scrubber = Scrubber(file, self._connection)
+        self._rewriting = asyncio.Lock()
 
     @classmethod
     async def open(
@@ -118,21 +107,31 @@ class Connection:
 
         `rewrite`: also overwrite the remains in unused bytes of pages that SQLite has split. Other work runs in between.
         """
-        run = partial(asyncio.get_running_loop().run_in_executor, self._executor)
-        if rewrite and self._scattered:
-            self._scattered = False  # set by what is erased from now on
+        if rewrite and not await self._rewrite():
+            return False
+        return await self._scrub_by(Scrubber.empty_wal)
+
+    async def _rewrite(self) -> bool:
+        """Wipe the unused bytes of all pages. Returns False while another process works with the file: try again."""
+        async with self._rewriting:
+            if not self._scrubber.scattered:
+                return True
+            done = False
             try:
-                for _ in range(_PASSES):
-                    page = 1
-                    while page:
-                        page = await run(self._wipe, page)
-            except _Busy:
-                self._scattered = True
-                return False
-            except BaseException:
-                self._scattered = True
-                raise
-        return await run(self._scrub)
+                version, page = await self._scrub_by(Scrubber.begin_wiping), 1
+                while page:
+                    page = await self._scrub_by(Scrubber.wipe, page)
+                await self._scrub_by(Scrubber.wipe_written, version)
+                done = True
+            except Busy:
+                pass
+            finally:
+                await self._scrub_by(partial(Scrubber.end_wiping, done=done))
+            return done
+
+    async def _scrub_by(self, step: Callable[..., T], *values: object) -> T:
+        """Take one step of scrubbing in the connection's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._scrubbing, step, *values)
 
     async def put_back(self) -> bool:
         """Write the file again, with all that is in it, if it or its WAL was deleted while open. Returns whether it was.
@@ -160,9 +159,7 @@ class Connection:
 
     def _close(self) -> None:
         self._connection.close()
-        if self._bytes is not None:
-            self._bytes.close()
-            self._bytes = None
+        self._scrubber.close()
 
     def _put_back(self) -> bool:
         if self._replaced:
@@ -190,6 +187,7 @@ class Connection:
                 _companion(self._file, suffix).unlink(missing_ok=True)
             copy.rename(self._file)
         self._connection = self._connect()
+        self._scrubber = Scrubber(self._file, self._connection)
         self._opened, self._durable = _identity(self._file), True
 
     def _give_up(self) -> None:
@@ -200,48 +198,18 @@ class Connection:
         )
         raise self._replaced
 
-    def _scrub(self, *, always: bool = False) -> bool:
-        if not (self._erased or always):
-            return True
+    def _scrubbing(self, step: Callable[..., T], *values: object) -> T:
         try:
-            self._connection.execute("PRAGMA busy_timeout = 0")  # whoever reads may take long
-            [busy, _, _] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self._erased = bool(busy)
-        except sqlite3.Error as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise _storage_error(self._file, error) from error
-            return False
-        finally:
-            self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000:.0f}")
-        return not self._erased
-
-    def _wipe(self, first: int) -> int:
-        """Overwrite the unused bytes of some pages. Returns the next page, 0 after the last one; raises _Busy if another
-        process works with the file, so that it has to be tried again."""
-        if not self._scrub(always=True):
-            raise _Busy
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                if _companion(self._file, "-wal").stat().st_size:  # somebody was quicker
-                    raise _Busy
-                self._bytes = self._bytes or self._file.open("r+b", buffering=0)
-                more = wipe(self._bytes, first, _WIPED_PAGES)
-                os.fsync(self._bytes.fileno())
-            finally:
-                self._connection.execute("ROLLBACK")
-                # What stands in the cache would be written back with its unused bytes.
-                self._connection.execute("PRAGMA shrink_memory")
+            return step(self._scrubber, *values)
         except (sqlite3.Error, OSError) as error:
             raise _storage_error(self._file, error) from error
-        return first + _WIPED_PAGES if more else 0
 
     def _transaction(self, work: Work[T], durable: bool, erases: bool) -> T:
         if self._replaced:
             raise self._replaced
         try:
-            self._erased |= erases
-            self._scattered |= erases
+            if erases:
+                self._scrubber.note_erasure()
             if durable is not self._durable:
                 self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._durable = durable

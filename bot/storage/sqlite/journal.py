@@ -144,6 +144,19 @@ MIGRATIONS = (
         DELETE FROM citations WHERE question = OLD.id;
     END;
     """,
+    """
+    CREATE TABLE question_vectors (  -- of kept questions that were grouped by meaning; the triggers keep it true
+        question INTEGER PRIMARY KEY,
+        encoder TEXT NOT NULL,
+        vector BLOB NOT NULL
+    );
+    CREATE TRIGGER question_changed AFTER UPDATE OF question ON questions BEGIN
+        DELETE FROM question_vectors WHERE question = OLD.id;
+    END;
+    CREATE TRIGGER vector_deleted AFTER DELETE ON questions BEGIN
+        DELETE FROM question_vectors WHERE question = OLD.id;
+    END;
+    """,
 )
 
 

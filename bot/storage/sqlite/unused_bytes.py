@@ -5,12 +5,15 @@ in the space between the page's directory and its contents. Only bytes that mean
 failure in between leaves a whole file. Source of the layout: https://www.sqlite.org/fileformat2.html, sections 1.3, 1.6, 1.8.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
+from pathlib import Path
 
 _HEADER_SIZES = {2: 12, 5: 12, 10: 8, 13: 8}  # of pages of B-trees, by their kind
 _FILE_HEADER = 100  # bytes at the beginning of the first page
+_WAL_HEADER, _FRAME_HEADER = 32, 24  # bytes
 _LOCKED = 2**30  # the place in the file whose page is never used
 
 
@@ -21,7 +24,7 @@ class _Layout:
     mapped: bool  # whether there are pages that say which page belongs to which
 
 
-def wipe(file: FileIO, first: int, count: int) -> bool:
+def wipe(file: FileIO, first: int, count: int = 1) -> bool:
     """Overwrite the unused bytes of up to `count` pages from the page `first` on (1: the first of the file). Returns whether
     there may be more pages.
 
@@ -31,15 +34,26 @@ def wipe(file: FileIO, first: int, count: int) -> bool:
     layout = _layout(file.read(_FILE_HEADER))
     size = layout.page_size
     file.seek((first - 1) * size)
-    content = file.read(count * size)
+    content, zeros = file.read(count * size), bytes(size)
     for number in range(len(content) // size):
         page = content[number * size : (number + 1) * size]
         if _is_of_tree(first + number, layout):
             for begin, end in _unused(page, _FILE_HEADER if first + number == 1 else 0, layout.usable):
-                if page.count(0, begin, end) < end - begin:
+                if page[begin:end] != zeros[begin:end]:
                     file.seek((first - 1 + number) * size + begin)
-                    file.write(bytes(end - begin))
+                    file.write(zeros[begin:end])
     return len(content) == count * size
+
+
+def pages_in_wal(wal: Path) -> set[int]:
+    """Return the numbers of all pages that the WAL has a copy of, also of those copies that no longer count. Blocking.
+
+    Source of the layout: section 4.1 there.
+    """
+    with wal.open("rb") as file:
+        size = _FRAME_HEADER + int.from_bytes(file.read(_WAL_HEADER)[8:12], "big")
+        frames = range(_WAL_HEADER, file.seek(0, os.SEEK_END) - size + 1, size)
+        return {int.from_bytes(os.pread(file.fileno(), 4, frame), "big") for frame in frames}
 
 
 def _layout(header: bytes) -> _Layout:
