@@ -112,7 +112,7 @@ def _serve_platforms(
     def services(
         application: "Application", dispatcher: "Dispatcher", administration: "Administration"
     ) -> "list[Service]":
-        """One for each platform whose token is set, and HTTP."""
+        """Make a service for each platform whose token is set, and one for HTTP."""
         made: list[Service] = []
         webhooks: list[APIRouter] = []
         if "discord" in settings.platforms:

@@ -45,7 +45,7 @@ class Scan:
     unsettled: bool = False
 
     def still_there(self) -> tuple[list[IndexedFile], list[str]]:
-        """The changed files that have not been deleted since they were read, and the paths of those that have."""
+        """Return the changed files that still exist, and the paths of those deleted since they were read."""
         places = self.places
         gone = [file.state.path for file in self.changed if places is not None and not places.is_there(file.state.path)]
         return [file for file in self.changed if file.state.path not in gone], gone
@@ -93,7 +93,7 @@ class Scanner:
         return (known.size, known.modified_ns) != (status.st_size, status.st_mtime_ns)
 
     def _recipe_of(self, entry: Entry) -> str:
-        """The recipe of one file. One that was fetched is read again when it is published elsewhere, and a PDF when text
+        """Return the recipe of one file. A fetched file is read again when it is published elsewhere, and a PDF when text
         recognition gets installed."""
         recipe = self.recipe
         if entry.path.lower().endswith(".pdf") and recognition.is_installed():
@@ -189,7 +189,7 @@ class Scanner:
 
 
 def _read(entry: Entry, content: bytes, converter: Converter) -> Document:
-    """Read a file. One that was fetched is read in the format of its source. Raises DocumentError."""
+    """Read a file. A fetched file is read in the format of its source. Raises DocumentError."""
     if not content:
         return Document(entry.path, "", ())
     if entry.address is None:

@@ -54,12 +54,12 @@ class Dispatcher:
 
     @property
     def unfinished(self) -> int:
-        """How many accepted questions are not delivered yet."""
+        """The number of accepted questions that are not delivered yet."""
         return self.admission.unfinished
 
     @property
     def waiting(self) -> int:
-        """How many accepted questions the engine has not answered yet."""
+        """The number of accepted questions that the engine has not answered yet."""
         return self.admission.waiting
 
     async def resume(self) -> int:

@@ -72,16 +72,16 @@ class QuestionQueue:
 
     @property
     def unfinished(self) -> int:
-        """How many questions are not delivered yet."""
+        """The number of questions that are not delivered yet."""
         return sum(map(len, self._conversations.values()))
 
     @property
     def unanswered(self) -> int:
-        """How many questions the engine has not answered yet."""
+        """The number of questions that the engine has not answered yet."""
         return self._unanswered[_ALL]
 
     def unanswered_beside(self, question: Question) -> int:
-        """How many unanswered questions its author has, or its chat, whichever has more."""
+        """The number of unanswered questions of its author or of its chat, the larger of the two."""
         return max(self._unanswered[flow] for flow in flows(question))
 
     def expected_wait(self, question: Question) -> float:
@@ -214,7 +214,7 @@ class QuestionQueue:
             work.taken_up = time.monotonic()
 
     async def _answer_in_time(self, work: Work) -> Answer:
-        """The answer, marked where it comes late; one that says so where the question has expired."""
+        """Return the answer, marked if it is late. The answer to an expired question says that it expired."""
         age = clock.now() - work.question.received_at.timestamp()
         if age > self._settings.expire_seconds:
             self._counts["expired"] += 1

@@ -57,7 +57,7 @@ class Work:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Keep the task from being cancelled by `end` while a message may go out: one that is not noted could not be
+        """Keep `end` from cancelling the task while a message may go out: a message that is not noted could not be
         deleted. Raises Superseded afterwards if the question was dropped meanwhile."""
         self._sending = True
         try:

@@ -43,7 +43,7 @@ def local_host(settings: HttpSettings) -> str:
 
 
 def ask_ready(settings: HttpSettings) -> Readiness:
-    """How the bot is that these settings are of. Raises NotLive."""
+    """Ask the running bot of these settings for its readiness. Raises NotLive."""
     host = local_host(settings)
     connection = http.client.HTTPConnection(host, settings.port, timeout=_SECONDS)
     token = settings.token.get_secret_value()

@@ -32,7 +32,7 @@ def source_folders(settings: Settings) -> dict[str, Path]:
 
 
 def watched(settings: Settings) -> list[Path]:
-    """The folder that holds those of the sources, made now; none if there are no sources. Blocking."""
+    """Make the folder in which each source has its own, and return it; without sources, return none. Blocking."""
     if not settings.sources:
         return []
     folder = settings.storage.folder / "sources"

@@ -27,7 +27,7 @@ _REMOVE_IT = "remove it (bot.example.toml lists all settings)"
 
 
 def advice(path: tuple[str, ...], in_environment: bool) -> str:
-    """Return how `there is no such setting` goes on for a path such as (section, key)."""
+    """Return the end of a sentence that begins with `there is no such setting`, for a path such as (section, key)."""
     name = ".".join(path)
     if name in _FORMER:
         return f" any more; see {_FORMER[name]}" if _FORMER[name] else f" any more; {_REMOVE_IT}"
