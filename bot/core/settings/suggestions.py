@@ -13,6 +13,7 @@ _FORMER = {
     "generator.stall_seconds": "generator.deadline_seconds, a third of which it is",
     "http.body_bytes": "",
     "http.connections": "",
+    "http.timeout_seconds": "queue.deadline_seconds, after which a request still waits for 4 minutes",
     "limits.window_seconds": "",
     "models.stuck_seconds": "",
     "queue.late_seconds": "",
