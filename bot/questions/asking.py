@@ -32,7 +32,7 @@ async def ask(engine: Engine, question: Question, progress: Progress, *, seconds
 
 
 def overdue(deadline: float) -> Answer:
-    """The answer to a question that got no turn within the deadline (seconds)."""
+    """The answer to a question that got no slot within the deadline (seconds)."""
     return _failed(str(DeadlineExceeded(deadline)), new_reference())
 
 

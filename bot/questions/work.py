@@ -79,6 +79,6 @@ class Work:
 
 
 def flows(question: Question) -> tuple[Hashable, Hashable]:
-    """The author and the chat of a question: the two flows between which capacity and turns are shared fairly."""
+    """The author and the chat of a question: the two flows between which capacity and slots are shared fairly."""
     platform = question.address.platform
     return ("author", platform, question.author), ("chat", platform, question.address.chat)
