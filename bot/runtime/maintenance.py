@@ -9,7 +9,7 @@ from bot.core.errors import StorageError
 from bot.observability.health import Component
 from bot.runtime.application import Application
 from bot.sources.fetching import Fetcher, told
-from bot.sources.store import Status
+from bot.sources.store import SourceStatus
 
 _log = structlog.stdlib.get_logger(__name__)
 _BETWEEN_ERASURES = 3600.0  # seconds
@@ -42,7 +42,7 @@ async def _erase_expired(application: Application) -> None:
 async def keep_fetching(fetcher: Fetcher, component: Component) -> None:
     """Fetch a source whenever it is time, until cancelled, and report how it is."""
 
-    def report(status: Status) -> None:
+    def report(status: SourceStatus) -> None:
         if not status.problem:
             component.ready(told(status, clock.now()))
         elif status.fetched:

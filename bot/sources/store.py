@@ -45,7 +45,7 @@ def _folder(data: Path, name: str) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class SourceStatus:
     """The status of a source. Times are in seconds since the epoch, 0 for never.
 
     `problem` is why the last try failed, empty if it succeeded; `notes` are sentences on content that was left out.
@@ -108,14 +108,14 @@ class SourceStore:
         finally:
             lock.release()
 
-    def status(self) -> Status:
+    def status(self) -> SourceStatus:
         """The status of the last fetch."""
         with suppress(OSError, ValueError, TypeError):
             told = json.loads(self._beside("json").read_bytes())
-            return Status(**told | {"notes": tuple(told["notes"])})
-        return Status()
+            return SourceStatus(**told | {"notes": tuple(told["notes"])})
+        return SourceStatus()
 
-    def save(self, status: Status) -> None:
+    def save(self, status: SourceStatus) -> None:
         """Store the status of a fetch."""
         _write(self._beside("json"), json.dumps(asdict(status)).encode())
 
