@@ -154,7 +154,7 @@ async def measure(settings: Settings, texts: list[str], count: int) -> None:
         console.print(f"{passages} passages, {len(texts)} questions; {models.encoder.description['dtype_reason']}")
         console.print(await one_at_a_time(users, dispatcher, models, clock, texts))
         console.print(await many_at_once(users, dispatcher, models, clock, texts, count))
-        await dispatcher.idle()
+        await dispatcher.queue.idle()
         if users.answers != 8 + 2 * len(texts):
             raise SystemExit("a question was lost or answered twice")
 

@@ -644,7 +644,7 @@ async def soak(settings: Settings, questions: int, warm_up: int, say: Say) -> bo
 
         async with LoopLagProbe() as probe:
             await asyncio.gather(*(person(f"person {n}") for n in range(16)))
-        await dispatcher.idle()
+        await dispatcher.queue.idle()
         look()
         (memory, files, threads), (memory_after, files_after, threads_after) = seen[0], seen[-1]
         say(f"memory at the end against that after {warm_up}: {memory_after / memory:.3f} (at most {MOST_GROWTH})")

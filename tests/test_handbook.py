@@ -25,6 +25,7 @@ from bot.adapters.discord import tasks as discord_tasks
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.commands import command_tree
 from bot.adapters.http import answers_router, ask_page, openai_router, tasks_router
+from bot.adapters.http import incoming as http_incoming
 from bot.adapters.telegram import incoming, polling
 from bot.adapters.telegram.menus import menus
 from bot.cli import app
@@ -321,7 +322,7 @@ NUMBERS_IN_PROSE = [
     ("evaluating.md", "at least {fewest} right and {fewest} wrong answers"),
     ("http.md", "takes questions by HTTP at {http.host}, port {http.port}"),
     ("http.md", "has more than {largest_body} bytes"),
-    ("http.md", "no answer within {http.timeout_seconds:g} seconds"),
+    ("http.md", "no answer within {http_wait:g} seconds"),
     ("how-it-works.md", "keeps the best {found}"),
     ("how-it-works.md", "takes those of the best {answer.read_passages} passages"),
     ("how-it-works.md", "Meaning counts for {meaning:g} percent"),
@@ -361,6 +362,7 @@ def test_numbers_in_sentences_are_those_of_the_program(page: str, sentence: str)
         most_parts=rendering._MOST_PARTS,
         poll=polling.POLL_SECONDS,
         stale=incoming._STALE,
+        http_wait=settings.queue.deadline_seconds + http_incoming._FOR_LOADING,
         longest_answer=compose._LONGEST_ANSWER,
         most_words=search._MAX_WORDS,
         found=search.FOUND,

@@ -11,11 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BOT = ROOT / "bot"
+PLATFORMS = ROOT / "tests" / "platforms"
 PROGRAM = {"__main__", "cli"}  # modules that stand above all packages
 
 
 def classes() -> Iterator[tuple[str, ast.ClassDef]]:
-    for file in BOT.rglob("*.py"):
+    for file in (*BOT.rglob("*.py"), *PLATFORMS.glob("discord_*.py"), *PLATFORMS.glob("telegram_*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 yield f"{file.relative_to(ROOT)}: {node.name}", node
@@ -55,6 +56,11 @@ def test_no_class_is_too_large_to_be_read_as_a_whole():
 
 @pytest.mark.parametrize("platform", ["discord", "telegram"])
 def test_the_same_role_has_the_same_file_on_each_platform(platform):
-    """So that a reader of one adapter finds the way in the other."""
-    roles = "adapter addressing buttons checking commands connection incoming outgoing places progress rendering"
+    """So that a reader of one adapter, or of one local server of the tests, finds the way in the other."""
+    roles = (
+        "actions adapter addressing buttons checking commands connection incoming outgoing places progress rendering"
+    )
     assert set(roles.split()) <= {file.stem for file in (BOT / "adapters" / platform).glob("*.py")}
+    parts = "chats description events interactions markup messages people server"
+    names = {file.stem.removeprefix(f"{platform}_") for file in PLATFORMS.glob(f"{platform}_*.py")}
+    assert set(parts.split()) <= names

@@ -37,12 +37,12 @@ class PlatformSetup:
 
     @property
     def preparation(self) -> str:
-        """How to get a token, in some lines."""
+        """Some lines that explain how to get a token."""
         return str(self._guide.PREPARATION)
 
     @property
     def how_to_write(self) -> str:
-        """How somebody sends the bot its first message: the end of a sentence that begins with “Now”."""
+        """The end of a sentence that begins with “Now” and explains how to send the bot a first message."""
         return str(self._guide.HOW_TO_WRITE)
 
     def check(self) -> AsyncIterator[Diagnosis]:

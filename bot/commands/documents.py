@@ -160,7 +160,7 @@ def _print_kind(kind: "Kind", style: str) -> None:
 
 
 def _print_files(files: "Sequence[FileReport]", changed: "set[str]") -> None:
-    """All files that were read, or those of them that have changed where there are many."""
+    """Print the files that were read; if they are many, only those that have changed."""
     named = files if len(files) <= _MOST_FILES else [file for file in files if file.path in changed][:_MOST_FILES]
     screen = console()
     if named:

@@ -59,7 +59,7 @@ def health(
     settings = load_settings(config)
     answer = ask_ready(settings.http)
     if as_json:
-        print_json(answer.told)
+        print_json(answer.body)
     else:
         say("\n".join(answer.lines()))
     if ready and not answer.ready:

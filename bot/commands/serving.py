@@ -112,7 +112,7 @@ def _serve_platforms(
     def services(
         application: "Application", dispatcher: "Dispatcher", administration: "Administration"
     ) -> "list[Service]":
-        """One for each platform whose token is set, and HTTP."""
+        """Make a service for each platform whose token is set, and one for HTTP."""
         made: list[Service] = []
         webhooks: list[APIRouter] = []
         if "discord" in settings.platforms:
@@ -208,8 +208,7 @@ def _http(
         dispatcher.admission,
         application.stores.journal.answers,
         application.inference.encoder.count_tokens,
-        application.settings.http,
-        application.settings.limits,
+        application.settings,
         webhooks=webhooks,
         make_sites=make_sites,
         passages_of=passages_of,

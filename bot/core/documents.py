@@ -109,8 +109,8 @@ class Document:
 class Links:
     """The links of a page, unchanged. Relative ones count from `base`, or from the page's own address if that is empty.
 
-    `canonical` is the address that the page declares for itself, and `sitemaps` are those that a sitemap refers to. `index` and
-    `follow` are the page's permissions for robots.
+    `canonical` is the address that the page declares for itself, and `sitemaps` are further sitemaps, from a sitemap. `index`
+    and `follow` are the page's permissions for robots.
     """
 
     pages: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """The passages that the sentences of a generated text come from.
 
 A model's own marks are not asked for: small models invent them. Grounding has shown that the passages together say each
-sentence; here each gets the number of the one that it shares most words with.
+sentence; here each gets the number of the passage with which it shares most words.
 """
 
 import re
@@ -31,7 +31,7 @@ def attributed(text: str, passages: Sequence[FoundPassage]) -> tuple[str, list[i
 
 
 def unmarked(draft: str, source: str) -> str:
-    """Return a draft without the marks that the model has written. What looks like one and stands in the source is kept."""
+    """Return a draft without the marks that the model has written. A mark that the source has too is kept."""
     return _MARK.sub(lambda mark: mark[0] if mark[0] in source else mark[1], draft)
 
 

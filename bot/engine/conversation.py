@@ -67,7 +67,7 @@ class Conversations:
         await self._store.forget_older(clock.now() - self._settings.expire_seconds)
 
     async def turns(self, question: Question) -> Sequence[Turn]:
-        """Return the earlier turns, oldest first: those that came with the question, else the stored unexpired ones."""
+        """Return the earlier turns, oldest first: the question's own if it has any, else the stored unexpired ones."""
         if not self._settings.turns:
             return []
         if question.earlier is not None:

@@ -37,12 +37,12 @@ class Phraser:
 
     @property
     def passages(self) -> int:
-        """How many passages the model is shown, if so many are found."""
+        """The largest number of passages that the model is shown."""
         return self._settings.passages
 
     @property
     def reads_further(self) -> bool:
-        """Whether the model reads other passages than those that are quoted."""
+        """Whether the model reads more passages than are quoted."""
         return self.passages > 1
 
     @property

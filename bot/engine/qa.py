@@ -224,8 +224,7 @@ class QAEngine:
     ) -> Answer:
         """Return the answer in a model's words, or unchanged with the reason.
 
-        A model that reads further passages than those that are quoted is also asked about suggestions, and may change the
-        outcome.
+        A model that reads more passages than are quoted is also asked about suggestions, and may change the outcome.
         """
         unsure = not answer.answered
         if answer.outcome is Outcome.DECLINED or (unsure and not phraser.reads_further):

@@ -95,7 +95,7 @@ def _row(one: Result, held: AnswerSettings) -> str:
 
 
 def _outcome_at(one: Result, bounds: AnswerSettings, held: AnswerSettings) -> Outcome:
-    """The outcome at these bounds. What is declined although it is sure enough has no text to answer with."""
+    """The outcome at these bounds. Where a question is declined above them, there was no text to answer with."""
     answer = one.answer
     if answer.outcome is Outcome.DECLINED and one.forced is None:
         return Outcome.DECLINED

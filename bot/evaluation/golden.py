@@ -104,7 +104,7 @@ class GoldenQuestions:
 
 
 class GoldenResult(NamedTuple):
-    """How the golden questions were answered when an index was accepted. `at`: seconds since the epoch."""
+    """The outcome of the golden questions when an index was accepted. `at`: seconds since the epoch."""
 
     at: float
     right: int

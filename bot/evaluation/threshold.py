@@ -1,7 +1,7 @@
 """Test the threshold on the operator's own documents, with generated questions.
 
 Answerable questions are made from headings and question-answer pairs, and reworded; an answer is right if it cites the section
-that its question was made from. Unrelated questions are built in; those that the documents may answer are left out.
+that its question was made from. Unrelated questions are built in, apart from any that the documents may answer.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Where requests come from, for limits."""
+"""The network addresses of clients, by which limits count."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 

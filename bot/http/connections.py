@@ -99,8 +99,10 @@ class _Protocol(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _keep_to_limit(self) -> None:
-        """Where there are too many connections, close one of the address that has the most, so that nobody locks others out:
-        the one that has been idle for longest, or its latest one, if all ask."""
+        """Above the limit, close a connection of the address that has the most, so that no address locks others out.
+
+        It is the connection that has been idle for longest, or the latest one if none is idle.
+        """
         there = [one for one in self.connections if isinstance(one, _Protocol) and not one.transport.is_closing()]
         if len(there) > _MOST_CONNECTIONS:
             counted = Counter(one._host for one in there)

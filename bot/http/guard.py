@@ -1,5 +1,7 @@
-"""Access: with a token set, for clients that send it; without one, for programs on this machine, but not for web pages in its
-browser. Sites are for people who sign in there, and their cookie opens nothing else."""
+"""Access to the HTTP server.
+
+If a token is set, clients must send it. Otherwise programs on this machine have access, but web pages in its browser don't.
+People sign in to a site, and the cookie of a site opens nothing else."""
 
 import hmac
 import math
@@ -49,7 +51,7 @@ class Guard:
             self._require_token(request)
 
     def largest_body(self, request: Request) -> float:
-        """How many bytes the body may have."""
+        """The largest number of bytes that the body may have."""
         path = request.scope["path"]
         if path in self._webhooks:
             return math.inf

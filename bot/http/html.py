@@ -43,7 +43,7 @@ _OWN = templates(_HERE / "templates")
 
 
 def page(template: str, *, status: int = HTTPStatus.OK, **values: Any) -> HTMLResponse:
-    """One of the pages of this package."""
+    """Render a page of this package from its template."""
     return html(_OWN.get_template(template).render(values), status)
 
 

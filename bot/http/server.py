@@ -1,6 +1,6 @@
 """The HTTP server: one port for the API, health, metrics and webhooks. Runs on the event loop of the daemon.
 
-It knows nothing of those whose routers it serves: they are passed in.
+The routers are passed in, so that it depends on none of their packages.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _LAST_RESPONSES = 2.0
 
 
 class HttpServer:
-    """The server. `port` is the one that it listens on, once `listening` is set."""
+    """The server. `port` is its port, once `listening` is set."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ _MOST_ADDRESSES = 10_000
 
 
 class Role(IntEnum):
-    """What somebody has signed in for. A higher role may do all that a lower one may."""
+    """The rights of a session. A higher role has all rights of a lower one."""
 
     ASKER = 1  # to ask, by `http.token`
     OPERATOR = 2  # to look after the bot, by `http.operator_token`
@@ -149,5 +149,5 @@ def _same(given: str, known: str) -> bool:
 
 
 def _over_tls(request: Request) -> bool:
-    """Whether the browser speaks TLS, to this server or to the proxy before it. One that lies about that only harms itself."""
+    """Whether the browser speaks TLS, to this server or to a proxy before it. A forged header harms only its sender."""
     return "https" in (request.scope["scheme"], request.headers.get("x-forwarded-proto", "").lower())

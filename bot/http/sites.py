@@ -24,8 +24,8 @@ class Site:
     """An application at `path` and below it, for browsers that are signed in with `role`; None: for pages of other sites, and
     the application itself checks where its requests come from.
 
-    Where the settings have no token for it, an operators' site is closed, and one for those who ask is open on this machine,
-    as the API is. Requests that change something come from this server's own pages only; that a form also carries its token
+    Without a token in the settings an operators' site is closed, and a site for people who ask is open on this machine, as
+    the API is. Requests that change something come from this server's own pages only; that a form also carries its token
     is up to the application (`Sessions.require_form_token`). `largest_body`: bytes that a body
     may have, where that is more than elsewhere. `close` is called once no request is served any more.
     """

@@ -357,7 +357,7 @@ class GenerationWorker:
 
     @property
     def prompter(self) -> Prompter:
-        """What makes the prompts of the model."""
+        """The prompter, which makes the prompts of the model."""
         return self._model.prompter
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str, None]:

@@ -22,7 +22,7 @@ _SPARE = 2
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One of the classes of a model, with its probability: of all classes it is 1, unless several can hold at once."""
+    """A class of a model with its probability. The probabilities add up to 1, unless several classes can hold at once."""
 
     name: str
     score: float
@@ -133,7 +133,7 @@ def _load(kind: str, weights: Weights, model_id: str) -> tuple[Any, int]:
 
 
 def _windows(text: str, tokenizer: Any, window: int) -> Iterator[Span]:
-    """Yield the spans of runs of sentences that fit the window, in order. One that is too long by itself is cut in halves."""
+    """Yield the spans of runs of sentences that fit the window, in order. A sentence that is too long is cut in halves."""
     spare = tokenizer.num_special_tokens_to_add()
     begun: Span | None = None
     for span in sentences(text):

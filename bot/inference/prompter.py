@@ -138,7 +138,7 @@ class Prompter:
         return [*tokens, *self._ending()]
 
     def _ending(self) -> list[int]:
-        """Return the tokens behind an answer: in a chat, the template's up to the first one that ends a turn."""
+        """Return the tokens behind an answer: in a chat, those of the template up to the first end of a turn."""
         if self.style is Style.CHAT:
             messages = [prompts.Message("user", "Hello"), prompts.Message("assistant", _ANSWER)]
             _, found, behind = self._from_template(messages, asking=False).rpartition(_ANSWER)

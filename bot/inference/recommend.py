@@ -46,7 +46,7 @@ SUGGESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a suggestion fits a machine: bytes of memory it needs, tokens it writes a second, and whether both are good."""
+    """The fit of a suggestion to a machine: bytes of memory it needs, tokens it writes a second, and whether both are good."""
 
     suggestion: Suggestion
     memory: int

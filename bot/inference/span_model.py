@@ -1,6 +1,6 @@
 """The model of the reader: rates how likely a context answers a question, and marks the words that do.
 
-Loads any extractive question answering checkpoint of transformers. The one that ships with the bot has an extra head for the
+Loads any extractive question answering checkpoint of transformers. The checkpoint of the bot itself has an extra head for the
 relevance of the context, and borrows the word embeddings of its encoder instead of repeating them. Blocking; call it from one
 thread only.
 """

@@ -199,7 +199,7 @@ class InferenceWorker(Generic[Loaded]):
 
     @property
     def _questions(self) -> int:
-        """How many jobs of questions wait or run."""
+        """The number of jobs of questions that wait or run."""
         return sum(self._unfinished[priority] for priority in _QUESTIONS)
 
     def _begin(self, target: Callable[[], None]) -> None:
@@ -305,7 +305,7 @@ _NICENESS = 15
 
 
 def step_back() -> None:
-    """Let the other threads go before the calling one, and before those that torch starts from it."""
+    """Give the calling thread, and the threads that torch starts from it, a lower priority than all others."""
     with suppress(OSError):
         if sys.platform == "linux":  # only Linux has a niceness per thread
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

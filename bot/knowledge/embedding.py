@@ -25,7 +25,7 @@ _SHORTEST_SENTENCE = 3  # words
 
 
 class Embedder:
-    """Computes the vectors of passages. An interrupted run resumes with those that are stored."""
+    """Computes the vectors of passages. Vectors are stored as they come, so that an interrupted run can be resumed."""
 
     def __init__(self, store: KnowledgeStore, encoder: AsyncEncoder) -> None:
         self._store = store

@@ -26,7 +26,7 @@ class FileChanging(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FolderFile:
     """One file, with its path in the index. A file with a `problem` isn't opened.
 
     `address` is where a fetched file was published, empty if nowhere; None: the file itself may say so.
@@ -43,7 +43,7 @@ class Listing:
     """The files of a folder. `passed_over` counts those of formats that aren't read, by suffix; `unread` has the beginnings of
     the paths in subfolders that can't be read."""
 
-    entries: list[Entry] = field(default_factory=list)
+    files: list[FolderFile] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
     unread: list[str] = field(default_factory=list)
 
@@ -66,15 +66,15 @@ def list_folder(folder: Path) -> Listing:
             raise DocumentError(f"The folder {folder} can't be read ({error.strerror}). The last index stays as it is.")
         problem = f"this folder can't be read ({error.strerror}); what was indexed of it is kept; check its permissions"
         listing.unread.append(f"{_shown(path)}/")
-        listing.entries.append(Entry(_shown(path), Path(error.filename), problem))
+        listing.files.append(FolderFile(_shown(path), Path(error.filename), problem))
 
     for parent, folders, names in os.walk(folder, onerror=on_error):
         folders[:] = sorted(name for name in folders if not _is_temporary(name))
         for name in folders:
             if Path(parent, name).is_symlink():
                 path = _shown(Path(parent, name).relative_to(folder).as_posix())
-                listing.entries.append(
-                    Entry(path, Path(parent, name), "links to folders are not followed; move it here")
+                listing.files.append(
+                    FolderFile(path, Path(parent, name), "links to folders are not followed; move it here")
                 )
         for name in sorted(names):
             if not _is_temporary(name):
@@ -91,7 +91,7 @@ def _add(file: Path, folder: Path, listing: Listing) -> None:
         listing.passed_over[suffix or "without an ending"] += 1
         return
     path = _shown(relative.as_posix())
-    listing.entries.append(Entry(path, file, _problem(file, folder, path) or OTHER_FORMATS.get(suffix)))
+    listing.files.append(FolderFile(path, file, _problem(file, folder, path) or OTHER_FORMATS.get(suffix)))
 
 
 def _problem(file: Path, folder: Path, path: str) -> str | None:

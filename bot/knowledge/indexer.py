@@ -74,7 +74,7 @@ class Reviewer(Protocol):
 class IndexReport:
     """The result of one run.
 
-    `files` are all files of the index, `changed` and `removed` the paths of those that this run changed. `embedded` counts the
+    `files` are all files of the index; `changed` and `removed` are the paths of this run's changes. `embedded` counts the
     passages whose vectors were computed, and `passed_over` the files of other formats by their suffix. `verdict` is the
     reviewer's, if there is one; if it refuses the change, the previous index stays.
     """
@@ -202,7 +202,7 @@ class Indexer:
             return await self._apply(scan, known, started, progress)
 
     async def _require_same(self, folder: Path, scan: Scan, known: Mapping[str, FileState]) -> None:
-        """Raise DocumentError if the folder is empty and isn't the one that the index was made from: a drive is not mounted."""
+        """Raise DocumentError if the folder is empty and isn't the folder of the index: a drive is not mounted."""
         now = await asyncio.to_thread(identity, folder)
         before = await self._store.noted(_FOLDER)
         if known and scan.emptied and before != now:

@@ -130,7 +130,7 @@ def units(block: Block) -> list[Span]:
 
 
 def _fitting(text: str, units: list[Span], count_tokens: CountTokens, room: int) -> list[Span]:
-    """Return the units, with those that are too long cut between words, or within a very long word."""
+    """Return the units. A unit that is too long is cut between words, or within a very long word."""
     fitting: list[Span] = []
     for unit, size in zip(units, count_tokens([text[start:end] for start, end in units]), strict=True):
         if size <= room or unit[1] - unit[0] == 1:

@@ -35,9 +35,9 @@ class Places:
                 listing.unread.append(f"{name}:")
                 continue
             addresses = _addresses(folder)
-            listing.entries += [
+            listing.files += [
                 replace(entry, path=f"{name}:{entry.path}", address=addresses.get(entry.path, ""))
-                for entry in of_source.entries
+                for entry in of_source.files
             ]
             listing.unread += [f"{name}:{beginning}" for beginning in of_source.unread]
         return listing

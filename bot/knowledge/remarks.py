@@ -35,7 +35,7 @@ class Kind:
 
 
 def by_kind(files: Iterable[FileReport], findings: Iterable[Finding] = ()) -> list[Kind]:
-    """The remarks on files and in them: first on those that could not be read, then the most frequent ones."""
+    """Return the remarks on and in files: first of files that could not be read, then the most frequent ones."""
     kinds: dict[tuple[bool, str], list[tuple[str, str]]] = {}
     for file in files:
         for unread, text in ((True, file.problem), *((False, warning) for warning in file.warnings)):

@@ -8,7 +8,7 @@ Four layers, each where the kernel has it:
 - namespaces: a network of its own, without any interface, and as an ordinary user also no rights in the outer system.
 - capabilities: none of root's rights, where the bot runs as root, but to read what others can't: the program may be theirs.
 
-Only the first two are needed to close everything; the others are for their faults. The process can't take any of
+The first two close everything; the others help if one of these has a fault. The process can't take any of
 it back. The numbers come from the kernel's headers and are the same on all architectures.
 """
 

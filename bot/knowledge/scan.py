@@ -14,7 +14,7 @@ from bot.core.documents import Document, Passage, address_at, embedded_text
 from bot.core.errors import DocumentError
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.converter import Converter, OutOfTime
-from bot.knowledge.folder import Entry, FileChanging, read_file
+from bot.knowledge.folder import FileChanging, FolderFile, read_file
 from bot.knowledge.formats import recognition
 from bot.knowledge.passages import split
 from bot.knowledge.places import Places
@@ -45,7 +45,7 @@ class Scan:
     unsettled: bool = False
 
     def still_there(self) -> tuple[list[IndexedFile], list[str]]:
-        """The changed files that have not been deleted since they were read, and the paths of those that have."""
+        """Return the changed files that still exist, and the paths of those deleted since they were read."""
         places = self.places
         gone = [file.state.path for file in self.changed if places is not None and not places.is_there(file.state.path)]
         return [file for file in self.changed if file.state.path not in gone], gone
@@ -77,84 +77,84 @@ class Scanner:
     def behind(self, places: Places, known: Mapping[str, FileState]) -> int:
         """The number of files whose size or time differs from the index; no file is read. Raises DocumentError."""
         listing = places.listing()
-        there = {entry.path for entry in listing.entries}
+        there = {listed.path for listed in listing.files}
         gone = sum(path not in there and not listing.is_hidden_by_error(path) for path in known)
-        return gone + sum(self._looks_changed(entry, known.get(entry.path)) for entry in listing.entries)
+        return gone + sum(self._looks_changed(listed, known.get(listed.path)) for listed in listing.files)
 
-    def _looks_changed(self, entry: Entry, known: FileState | None) -> bool:
-        if known is None or known.recipe != self._recipe_of(entry):
+    def _looks_changed(self, listed: FolderFile, known: FileState | None) -> bool:
+        if known is None or known.recipe != self._recipe_of(listed):
             return True
-        if entry.problem is not None or not known.modified_ns:
-            return entry.problem is not None and known.content_hash != entry.problem
+        if listed.problem is not None or not known.modified_ns:
+            return listed.problem is not None and known.content_hash != listed.problem
         try:
-            status = entry.file.stat()
+            status = listed.file.stat()
         except OSError:
             return False
         return (known.size, known.modified_ns) != (status.st_size, status.st_mtime_ns)
 
-    def _recipe_of(self, entry: Entry) -> str:
-        """The recipe of one file. One that was fetched is read again when it is published elsewhere, and a PDF when text
+    def _recipe_of(self, listed: FolderFile) -> str:
+        """Return the recipe of one file. A fetched file is read again when it is published elsewhere, and a PDF when text
         recognition gets installed."""
         recipe = self.recipe
-        if entry.path.lower().endswith(".pdf") and recognition.is_installed():
+        if listed.path.lower().endswith(".pdf") and recognition.is_installed():
             recipe += ":recognised"
-        return recipe if entry.address is None else f"{recipe}:{entry.address}"
+        return recipe if listed.address is None else f"{recipe}:{listed.address}"
 
     def scan(self, places: Places, known: Mapping[str, FileState], converter: Converter) -> Scan:
         """Read and cut the files that are new or changed. Raises DocumentError."""
         listing = places.listing()
-        emptied = not any(entry.address is None for entry in listing.entries)
+        emptied = not any(listed.address is None for listed in listing.files)
         scan = Scan(places, emptied, passed_over=listing.passed_over)
         scan.present.update(path for path in known if listing.is_hidden_by_error(path))
         # While one document is cut, the converter, another process, reads the next.
         with ThreadPoolExecutor(1, "cutting") as cutting:
-            for entry in listing.entries:
+            for listed in listing.files:
                 if converter.closed:  # nobody waits for the scan any more
                     cutting.shutdown(cancel_futures=True)
                     return scan
-                scan.present.add(entry.path)
-                self._scan_entry(entry, known.get(entry.path), converter, cutting, scan)
+                scan.present.add(listed.path)
+                self._scan_listed(listed, known.get(listed.path), converter, cutting, scan)
             scan.changed += [cut.result() for cut in scan.being_cut]
         scan.changed.sort(key=lambda file: file.state.path)
         return scan
 
-    def _scan_entry(
-        self, entry: Entry, known: FileState | None, converter: Converter, cutting: Executor, scan: Scan
+    def _scan_listed(
+        self, listed: FolderFile, known: FileState | None, converter: Converter, cutting: Executor, scan: Scan
     ) -> None:
-        recipe = self._recipe_of(entry)
-        if entry.problem is not None:
+        recipe = self._recipe_of(listed)
+        if listed.problem is not None:
             # Its text stands for its content: a problem that stays the same is no change.
-            state = FileState(entry.path, 0, 0, entry.problem, recipe)
+            state = FileState(listed.path, 0, 0, listed.problem, recipe)
             if known != state:
-                scan.changed.append(_unreadable(state, entry.problem))
+                scan.changed.append(_unreadable(state, listed.problem))
             return
         try:
-            self._scan_file(entry, known, converter, cutting, scan)
+            self._scan_file(listed, known, converter, cutting, scan)
         except FileChanging:
             scan.unsettled = True
             if known is None:
-                state = FileState(entry.path, 0, 0, "", recipe)
+                state = FileState(listed.path, 0, 0, "", recipe)
                 scan.changed.append(_unreadable(state, "it was written to while it was read; it is read again soon"))
             else:
-                scan.remarks[entry.path] = (
+                scan.remarks[listed.path] = (
                     "it is being written to; the version from before is kept until it is read again"
                 )
         except PermissionError as error:
             problem = f"can't be read ({error.strerror or error}); check its permissions"
-            scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", recipe), problem))
+            scan.changed.append(_unreadable(FileState(listed.path, 0, 0, "", recipe), problem))
         except OSError as error:
             problem = f"can't be read ({error.strerror or error}); check the disk or the network that it is on"
             if known is None:
-                scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", recipe), problem))
+                scan.changed.append(_unreadable(FileState(listed.path, 0, 0, "", recipe), problem))
             else:
                 scan.unsettled = True
-                scan.remarks[entry.path] = f"{problem}; the version from before is kept"
+                scan.remarks[listed.path] = f"{problem}; the version from before is kept"
 
     def _scan_file(
-        self, entry: Entry, known: FileState | None, converter: Converter, cutting: Executor, scan: Scan
+        self, listed: FolderFile, known: FileState | None, converter: Converter, cutting: Executor, scan: Scan
     ) -> None:
-        recipe = self._recipe_of(entry)
-        status = entry.file.stat()
+        recipe = self._recipe_of(listed)
+        status = listed.file.stat()
         found = (status.st_size, status.st_mtime_ns, recipe)
         if known and (known.size, known.modified_ns, known.recipe) == found:
             return
@@ -163,18 +163,18 @@ class Scanner:
                 f"it has {status.st_size // 2**20} megabytes, and {self._largest_bytes // 2**20} are read at most; divide it, "
                 "or raise knowledge.largest_megabytes"
             )
-            scan.changed.append(_unreadable(FileState(entry.path, *found[:2], "", recipe), problem))
+            scan.changed.append(_unreadable(FileState(listed.path, *found[:2], "", recipe), problem))
             return
-        status, content = read_file(entry.file)
+        status, content = read_file(listed.file)
         digest = hashlib.sha256(content).hexdigest()
-        state = FileState(entry.path, status.st_size, status.st_mtime_ns, digest, recipe)
+        state = FileState(listed.path, status.st_size, status.st_mtime_ns, digest, recipe)
         if known and (known.content_hash, known.recipe) == (digest, recipe):
             scan.touched.append(state)
             return
         try:
-            document = _read(entry, content, converter)
+            document = _read(listed, content, converter)
         except OutOfTime as error:  # without its content's hash, so that the next scan reads it
-            scan.changed.append(_unreadable(FileState(entry.path, 0, 0, "", self.recipe), str(error)))
+            scan.changed.append(_unreadable(FileState(listed.path, 0, 0, "", self.recipe), str(error)))
         except DocumentError as error:
             scan.changed.append(_unreadable(state, str(error)))
         else:
@@ -188,14 +188,16 @@ class Scanner:
         return IndexedFile(state, document, passages, tuple(_vector_key(document, passage) for passage in passages))
 
 
-def _read(entry: Entry, content: bytes, converter: Converter) -> Document:
-    """Read a file. One that was fetched is read in the format of its source. Raises DocumentError."""
+def _read(listed: FolderFile, content: bytes, converter: Converter) -> Document:
+    """Read a file. A fetched file is read in the format of its source. Raises DocumentError."""
     if not content:
-        return Document(entry.path, "", ())
-    if entry.address is None:
-        return converter.read(entry.path, content)
-    _, _, path = entry.path.partition(":")
-    return replace(converter.read(path, content, address_at(entry.address, None)), path=entry.path, url=entry.address)
+        return Document(listed.path, "", ())
+    if listed.address is None:
+        return converter.read(listed.path, content)
+    _, _, path = listed.path.partition(":")
+    return replace(
+        converter.read(path, content, address_at(listed.address, None)), path=listed.path, url=listed.address
+    )
 
 
 def _vector_key(document: Document, passage: Passage) -> str:

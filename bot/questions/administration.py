@@ -97,7 +97,9 @@ class Administration:
             encoder=summary.encoder,
             generator=await asyncio.to_thread(_generator, self.settings),
             platforms=dict(self.platforms),
-            unfinished=self.dispatcher.unfinished if self.dispatcher else len(await self.journal.questions.pending()),
+            unfinished=self.dispatcher.admission.unfinished
+            if self.dispatcher
+            else len(await self.journal.questions.pending()),
             counts=dict(self.dispatcher.counts) if self.dispatcher else {},
             helpful=helpful,
             not_helpful=not_helpful,

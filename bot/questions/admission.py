@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Admission:
-    """Takes questions in, and changes or takes back those that were."""
+    """Accepts questions, and revises or withdraws accepted ones."""
 
     def __init__(
         self,
@@ -52,12 +52,12 @@ class Admission:
 
     @property
     def unfinished(self) -> int:
-        """How many accepted questions are not delivered yet."""
+        """The number of accepted questions that are not delivered yet."""
         return self._accepting + self._queue.unfinished
 
     @property
     def waiting(self) -> int:
-        """How many accepted questions the engine has not answered yet."""
+        """The number of accepted questions that the engine has not answered yet."""
         return self._accepting + self._queue.unanswered
 
     async def accept(self, question: Question) -> bool:
@@ -85,8 +85,8 @@ class Admission:
         return True
 
     async def revise(self, question: Question) -> bool:
-        """Answer an edited question again, in place of the answer to the one with the same address. What was sent for that one
-        is edited. Returns False if the text is the same, or if the question isn't kept (any more).
+        """Answer an edited question again, in place of the answer to the question with the same address. Messages that were
+        sent for it are edited. Returns False if the text is the same, or if the question isn't kept (any more).
 
         Raises what `accept` raises; the old answer stands then.
         """

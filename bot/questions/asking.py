@@ -12,9 +12,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 async def ask(engine: Engine, question: Question, progress: Progress, *, seconds: float, deadline: float) -> Answer:
-    """Ask the engine and return its answer, or one that names the error.
+    """Ask the engine and return its answer, or an answer that names the error.
 
-    `seconds`: after which the engine is cancelled. `deadline`: the seconds that the text for the user names.
+    `seconds`: the time after which the engine is cancelled. `deadline`: the seconds that the text for the user names.
     """
     reference = new_reference()
     try:
@@ -32,7 +32,7 @@ async def ask(engine: Engine, question: Question, progress: Progress, *, seconds
 
 
 def overdue(deadline: float) -> Answer:
-    """The answer to a question that got no turn within the deadline (seconds)."""
+    """The answer to a question that got no slot within the deadline (seconds)."""
     return _failed(str(DeadlineExceeded(deadline)), new_reference())
 
 

@@ -36,7 +36,7 @@ class AnswerDelivery:
         self._counts = counts
 
     async def deliver(self, work: Work, answer: Answer) -> None:
-        """Deliver the answer and count it. One that doesn't arrive is kept for the next start, unless it never can arrive.
+        """Deliver the answer and count it. An answer that doesn't arrive is kept for the next start, unless it never can.
 
         Raises Superseded where the question was edited or deleted meanwhile, and StorageError.
         """

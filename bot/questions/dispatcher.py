@@ -46,21 +46,11 @@ class Dispatcher:
             engine, journal.questions, settings, delivery, self._adapters, ready=ready, counts=self.counts
         )
         self.admission = Admission(journal, self.queue, settings, limits=limits, ready=ready, counts=self.counts)
-        metrics.UNFINISHED.set_function(lambda: self.unfinished)
+        metrics.UNFINISHED.set_function(lambda: self.admission.unfinished)
 
     def register(self, adapters: Iterable[Adapter]) -> None:
         """Make adapters known, by name, as the ones to deliver through."""
         self._adapters.update((adapter.name, adapter) for adapter in adapters)
-
-    @property
-    def unfinished(self) -> int:
-        """How many accepted questions are not delivered yet."""
-        return self.admission.unfinished
-
-    @property
-    def waiting(self) -> int:
-        """How many accepted questions the engine has not answered yet."""
-        return self.admission.waiting
 
     async def resume(self) -> int:
         """Queue the questions that were unanswered at the last stop, and return their number."""
@@ -70,10 +60,6 @@ class Dispatcher:
         if pending:
             self.counts["resumed"] += len(pending)
         return len(pending)
-
-    async def idle(self) -> None:
-        """Wait until every accepted question is delivered or put off."""
-        await self.queue.idle()
 
     async def close(self, grace_seconds: float) -> None:
         """Accept no more questions, give running ones the grace to finish, and leave the rest to the next start."""

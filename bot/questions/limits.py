@@ -36,7 +36,7 @@ class _Counted:
 
 
 class QuestionLimits:
-    """Counts questions by author and by chat, and refuses those that are too many."""
+    """Counts questions by author and by chat, and refuses questions above the limits."""
 
     def __init__(self, settings: LimitsSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
@@ -65,7 +65,7 @@ class QuestionLimits:
                 counted.asked.pop()
 
     def _limits(self, question: Question) -> dict[_Flow, int]:
-        """How many questions the author and the chat may ask, as far as they are limited."""
+        """Return the limits of the author and of the chat, as far as they are limited."""
         platform, chat, author = question.address.platform, question.address.chat, question.author
         most = {
             ("author", platform, author): self._settings.author_questions,

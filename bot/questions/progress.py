@@ -18,7 +18,7 @@ StartTask = Callable[[Coroutine[None, None, None], str], "asyncio.Task[None]"]
 class ProgressRelay:
     """Passes updates to an adapter in the background, one at a time, so that a slow platform delays no answer.
 
-    An update that arrives while another one is being shown replaces those that wait.
+    While an update is being shown only the newest of the others waits.
     """
 
     def __init__(self, adapter: Adapter | None, address: Address, start: StartTask) -> None:

@@ -1,7 +1,7 @@
-"""Accepted questions and their order: each gets its turn, an answer of the engine, and goes on to delivery.
+"""Accepted questions and their order: each gets a slot, an answer of the engine, and goes on to delivery.
 
 One asyncio task works on each question. Questions of one conversation are answered in the order they came, conversations side
-by side, and turns are shared fairly between authors and chats (`FairScheduler`).
+by side, and slots are shared fairly between authors and chats (`FairScheduler`).
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _PUT_OFF = 5.0
 _LATE = 600.0
 # Seconds that the engine has for a question in any case.
 _LEAST = 10.0
-# Turns beside the others for people who have asked nothing lately.
+# Slots beside the others for people who have asked nothing lately.
 _EXTRA_TURNS = 2
 _ALL = "all"
 
@@ -72,16 +72,16 @@ class QuestionQueue:
 
     @property
     def unfinished(self) -> int:
-        """How many questions are not delivered yet."""
+        """The number of questions that are not delivered yet."""
         return sum(map(len, self._conversations.values()))
 
     @property
     def unanswered(self) -> int:
-        """How many questions the engine has not answered yet."""
+        """The number of questions that the engine has not answered yet."""
         return self._unanswered[_ALL]
 
     def unanswered_beside(self, question: Question) -> int:
-        """How many unanswered questions its author has, or its chat, whichever has more."""
+        """The number of unanswered questions of its author or of its chat, the larger of the two."""
         return max(self._unanswered[flow] for flow in flows(question))
 
     def expected_wait(self, question: Question) -> float:
@@ -214,15 +214,15 @@ class QuestionQueue:
             work.taken_up = time.monotonic()
 
     async def _answer_in_time(self, work: Work) -> Answer:
-        """The answer, marked where it comes late; one that says so where the question has expired."""
+        """Return the answer, marked if it is late. The answer to an expired question says that it expired."""
         age = clock.now() - work.question.received_at.timestamp()
         if age > self._settings.expire_seconds:
             self._counts["expired"] += 1
             return expired()
-        return replace(await self._answer_in_turn(work), late=age > _LATE)
+        return replace(await self._answer_in_slot(work), late=age > _LATE)
 
-    async def _answer_in_turn(self, work: Work) -> Answer:
-        """Wait for a turn, but not beyond the deadline, and ask the engine."""
+    async def _answer_in_slot(self, work: Work) -> Answer:
+        """Wait for a slot, but not beyond the deadline, and ask the engine."""
         allowed = self._settings.deadline_seconds
         deadline = work.taken_up + allowed
 
@@ -234,7 +234,7 @@ class QuestionQueue:
 
         try:
             async with asyncio.timeout(seconds_left()) as waiting:
-                async with self._scheduler.turn(*flows(work.question), show) as first:
+                async with self._scheduler.slot(*flows(work.question), show) as first:
                     waiting.reschedule(None)
                     work.waited = time.monotonic() - work.taken_up
                     question = replace(work.question, deadline=deadline)

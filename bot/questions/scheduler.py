@@ -1,14 +1,14 @@
-"""The fair scheduler: which question gets the next turn, so that nobody waits for everything that somebody else has asked.
+"""The fair scheduler: which question gets the next free slot, so that nobody waits for everything that somebody else has asked.
 
 Start-time fair queueing (Goyal, Vin, Cheng, 1996) over two flows, the author and the chat. Each question has a tag, the virtual
 time at which it is due, and the lowest tag goes first. A question is due one step after the last one of the same author; a
 chat, in which several people ask, may ask several times as much before it has to step back. An author who has asked nothing
-lately is due at once, however many questions of others wait. Virtual time goes on by one step while as many turns are given as
+lately is due at once, however many questions of others wait. Virtual time goes on by one step while as many slots are given as
 questions wait (weighted fair queueing: Demers, Keshav, Shenker, 1989), so that an endless stream of new authors doesn't delay
 the earlier ones for ever.
 
-A question that is due at once goes first: its author and its chat have asked nothing lately. If no turn is free it gets one of
-a few extra turns, for the first of the line would still wait until one of those under way is answered.
+A question that is due at once goes first: its author and its chat have asked nothing lately. If no slot is free it gets one of
+a few extra slots, for the first of the line would still wait until one of those under way is answered.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 # A chat may ask as much as so many people before it has to step back.
 _PEOPLE_IN_A_CHAT = 4
-# How much the latest turn counts in the pace.
+# How much the latest slot given counts in the pace.
 _NEW_SHARE = 0.05
 
 
@@ -34,34 +34,34 @@ class _Waiting:
 
 
 class FairScheduler:
-    """Gives turns to questions, so many at once. Runs on the event loop, and is not thread-safe."""
+    """Gives a limited number of slots to questions. Runs on the event loop, and is not thread-safe."""
 
     def __init__(self, parallel: int, extra: int = 0) -> None:
-        """`parallel`: how many turns may be held at once; `extra`: how many more by questions that go first."""
+        """`parallel`: the number of slots; `extra`: the number of further slots for questions that go first."""
         self._parallel = self._free = parallel
         self._extra = extra  # those that are free
         self._line: list[_Waiting] = []  # in order
         self._now = 0.0  # the virtual time
         self._due: dict[Hashable, float] = {}  # the virtual time at which the next question of a flow is due
         self._count = 0
-        self._last_turn = time.monotonic()
-        self._pace = 0.0  # seconds between two turns while there is a line; 0 before there was one
+        self._last_given = time.monotonic()
+        self._pace = 0.0  # seconds between two slots given while there is a line; 0 before there was one
 
     @property
     def waiting(self) -> int:
         return len(self._line)
 
     def expected_wait(self, author: Hashable, chat: Hashable) -> float:
-        """Seconds until a question that came now would get its turn, at the present pace."""
+        """Seconds until a question that came now would get a slot, at the present pace."""
         if self._free > 0 or (self._extra > 0 and self._goes_first(author, chat)):
             return 0.0
         ahead = bisect_left(self._line, self._tag(author, chat), key=lambda waiting: waiting.tag)
-        standing = (time.monotonic() - self._last_turn) / self._parallel if self._line else 0.0
+        standing = (time.monotonic() - self._last_given) / self._parallel if self._line else 0.0
         return (ahead + 1) * max(self._pace, standing)
 
     @asynccontextmanager
-    async def turn(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> AsyncIterator[bool]:
-        """Wait for a turn and hold it. Yields whether the question goes first. `moved` is called with the place in the line
+    async def slot(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> AsyncIterator[bool]:
+        """Wait for a slot and hold it. Yields whether the question goes first. `moved` is called with the place in the line
         (1: next), at first and whenever it has halved; it must return at once."""
         first = self._goes_first(author, chat)
         extra = first and self._free == 0 and self._extra > 0
@@ -96,7 +96,7 @@ class FairScheduler:
             self._now = max(self._now, tag)
             return
         if not self._line:
-            self._last_turn = time.monotonic()
+            self._last_given = time.monotonic()
         self._count += 1
         waiting = _Waiting(tag, self._count, asyncio.get_running_loop().create_future(), moved)
         insort(self._line, waiting)
@@ -115,7 +115,7 @@ class FairScheduler:
         return max(self._now, self._due.get(author, 0.0), self._due.get(chat, 0.0))
 
     def _give(self) -> None:
-        """Give the free turns to the questions that are next."""
+        """Give the free slots to the questions that are next."""
         while self._free > 0 and self._line:
             waiting = self._line.pop(0)
             if waiting.granted.cancelled():  # given up, and not taken out of the line yet
@@ -131,7 +131,7 @@ class FairScheduler:
 
     def _measure(self) -> None:
         now = time.monotonic()
-        seconds, self._last_turn = now - self._last_turn, now
+        seconds, self._last_given = now - self._last_given, now
         self._pace = seconds if not self._pace else self._pace + _NEW_SHARE * (seconds - self._pace)
 
     @staticmethod

@@ -57,7 +57,7 @@ class Work:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Keep the task from being cancelled by `end` while a message may go out: one that is not noted could not be
+        """Keep `end` from cancelling the task while a message may go out: a message that is not noted could not be
         deleted. Raises Superseded afterwards if the question was dropped meanwhile."""
         self._sending = True
         try:
@@ -79,6 +79,6 @@ class Work:
 
 
 def flows(question: Question) -> tuple[Hashable, Hashable]:
-    """The author and the chat of a question: the two flows between which capacity and turns are shared fairly."""
+    """The author and the chat of a question: the two flows between which capacity and slots are shared fairly."""
     platform = question.address.platform
     return ("author", platform, question.author), ("chat", platform, question.address.chat)

@@ -145,7 +145,7 @@ def _by_meaning(settings: Settings, models: Models | None) -> bool:
 
 
 class _Engines:
-    """Makes engines that differ in the index that they search: the live one, and one that a change would lead to."""
+    """Makes engines that differ in the index that they search: the live index, or the index after a change."""
 
     def __init__(self, settings: Settings, stores: Stores, inference: Inference, *, by_meaning: bool) -> None:
         shipped = SHIPPED_CALIBRATION if by_meaning else SHIPPED_BY_WORDS
@@ -198,8 +198,9 @@ async def _index_after(change: IndexChange, knowledge: SqliteKnowledge, folder: 
 async def _open_phraser(
     settings: Settings, inference: Inference, health: Health, generator: Generator | None
 ) -> AsyncIterator[tuple[Phraser | None, asyncio.Event]]:
-    """The phraser, if there is a generator or the settings name one, which is loaded meanwhile; and the event that is set when
-    that is over."""
+    """Yield the phraser, None without a generator, and an event that is set when no generator is being loaded any more.
+
+    Without `generator`, the generator that the settings name is loaded in the background."""
     done = asyncio.Event()
     done.set()
     if generator is None and settings.generator.provider == "none":

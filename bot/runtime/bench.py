@@ -91,7 +91,7 @@ async def measure(application: Application, progress: _Progress = lambda _done, 
 
 
 def recommended(figures: Figures, settings: Settings) -> list[str]:
-    """Settings that suit the machine better than those there are, each with the reason; nothing where all is well."""
+    """Return settings that suit the machine better than the present ones, each with its reason."""
     advice = []
     in_time = figures.questions_a_second * settings.queue.deadline_seconds
     if settings.queue.capacity > 2 * in_time:
@@ -154,7 +154,7 @@ async def _write_rate(folder: Path) -> float:
 async def _writing_rate(application: Application, stored: Sequence[StoredPassage]) -> tuple[float | None, float | None]:
     """(tokens a second, milliseconds until the first one) of a local generator; None where there is none.
 
-    One that is paid for isn't asked.
+    A remote generator isn't asked, because its use may be paid for.
     """
     await application.answering.generator_loaded.wait()
     generator = application.answering.phraser.generator if application.answering.phraser else None

@@ -141,7 +141,7 @@ def _kept(settings: Settings, at_terminal: bool) -> frozenset[Outcome]:
 
 
 def _log_change(report: Report) -> None:
-    """One line whenever a component enters another state."""
+    """Log a line when a component enters another state."""
     log = _log.info if report.state in (State.STARTING, State.READY) else _log.warning
     log("component", component=report.name, state=report.state.value, detail=report.detail)
     systemd.status(f"{report.name}: {report.state}" + (f" ({report.detail})" if report.detail else ""))

@@ -1,4 +1,4 @@
-"""`knowledge-bot doctor`: everything that can be wrong, one line each, with what to do about it.
+"""`knowledge-bot doctor`: checks of everything that can be wrong, a line each, with the fix.
 
 Nothing is changed. The checks that need no models come first, so that they are made also if the models can't be loaded.
 """

@@ -1,4 +1,4 @@
-"""Loading models in the background: those that answer, by their worker, and the generator, in a thread for that."""
+"""Loads models in the background: a worker loads the models that answer, and a thread of its own the generator."""
 
 import asyncio
 import gc
@@ -30,7 +30,7 @@ def load_models(settings: Settings) -> Models:
 
 @asynccontextmanager
 async def open_worker(settings: Settings, models: Models | None) -> AsyncIterator[InferenceWorker[Models]]:
-    """A worker that loads the models of the settings, or has those that are given."""
+    """Yield a worker, which loads the models of the settings or has the given ones."""
     load = partial(load_models, settings) if models is None else lambda: models
     worker = InferenceWorker("inference", load, capacity=2 * settings.queue.capacity)
     try:

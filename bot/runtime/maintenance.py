@@ -10,7 +10,7 @@ from bot.observability.health import Component
 from bot.questions.administration import Administration
 from bot.runtime.application import Application
 from bot.sources.fetching import Fetcher, told
-from bot.sources.store import Status
+from bot.sources.store import SourceStatus
 
 _log = structlog.stdlib.get_logger(__name__)
 _BETWEEN_ERASURES = 3600.0  # seconds
@@ -58,7 +58,7 @@ async def keep_grouping(administration: Administration) -> None:
 async def keep_fetching(fetcher: Fetcher, component: Component) -> None:
     """Fetch a source whenever it is time, until cancelled, and report how it is."""
 
-    def report(status: Status) -> None:
+    def report(status: SourceStatus) -> None:
         if not status.problem:
             component.ready(told(status, clock.now()))
         elif status.fetched:

@@ -19,20 +19,20 @@ class NotLive(BotError):
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class ReadyResponse:
     """The response of `/health/ready`."""
 
     ready: bool
-    told: dict[str, Any]
+    body: dict[str, Any]
 
     def lines(self) -> list[str]:
-        """For people: one a component."""
+        """Return the lines for people: the status, and one a component."""
         return [
-            f"{self.told['status']}",
+            f"{self.body['status']}",
             *(
                 f"{component['name']}: {component['state']} since {component['since']}"
                 + (f": {component['detail']}" if component["detail"] else "")
-                for component in self.told.get("components", ())
+                for component in self.body.get("components", ())
             ),
         ]
 
@@ -42,15 +42,15 @@ def local_host(settings: HttpSettings) -> str:
     return _EVERYWHERE.get(settings.host, settings.host)
 
 
-def ask_ready(settings: HttpSettings) -> Readiness:
-    """How the bot is that these settings are of. Raises NotLive."""
+def ask_ready(settings: HttpSettings) -> ReadyResponse:
+    """Ask the running bot of these settings for its readiness. Raises NotLive."""
     host = local_host(settings)
     connection = http.client.HTTPConnection(host, settings.port, timeout=_SECONDS)
     token = settings.token.get_secret_value()
     try:
         connection.request("GET", "/health/ready", headers={"Authorization": f"Bearer {token}"} if token else {})
         response = connection.getresponse()
-        told = json.loads(response.read())
+        body = json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NotLive(
             f"No bot answers at {host}:{settings.port} ({error}). Start one with knowledge-bot run, and see to it that "
@@ -58,6 +58,6 @@ def ask_ready(settings: HttpSettings) -> Readiness:
         ) from error
     finally:
         connection.close()
-    if response.status not in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE) or "status" not in told:
+    if response.status not in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE) or "status" not in body:
         raise NotLive(f"What answers at {host}:{settings.port} is no knowledge-bot. Set http.port to another port.")
-    return Readiness(response.status == HTTPStatus.OK, told)
+    return ReadyResponse(response.status == HTTPStatus.OK, body)

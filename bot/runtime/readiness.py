@@ -40,7 +40,7 @@ class Readiness:
         self.reached = asyncio.Event()
 
     async def reach(self) -> None:
-        """Wait for the models, and make the index where there is none that can be asked. Raises WeightsError, DocumentError.
+        """Wait for the models, and make the index if there is none to search. Raises WeightsError, DocumentError.
 
         Imports hold up the event loop, so its lag is reported for the start and for the time since then apart.
         """

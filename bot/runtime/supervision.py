@@ -89,7 +89,7 @@ async def _keep_running(service: Service, states: dict[str, str], health: Health
 
 
 async def _look_at_connection(service: Service, component: Component) -> None:
-    """Report whether the service is connected. One that isn't `Connecting` counts as connected."""
+    """Report whether the service is connected. A service that isn't `Connecting` counts as connected."""
     was_connected = False
     while isinstance(service, Connecting):
         trouble = service.trouble

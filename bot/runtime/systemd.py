@@ -52,7 +52,7 @@ def watchdog_seconds() -> float | None:
 
 
 async def show_life() -> None:
-    """Give signs of life until cancelled, from the event loop: one that is stuck gives none, and is started again."""
+    """Notify systemd from the event loop until cancelled; a bot whose loop is stuck sends nothing and is restarted."""
     longest = watchdog_seconds()
     while longest is not None:
         notify("WATCHDOG=1")

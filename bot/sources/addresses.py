@@ -65,7 +65,7 @@ class Bounds:
 
 
 def file_path(address: str, suffix: str, taken: Collection[str]) -> str:
-    """A path for a page, which resembles its address and is none of those that are taken."""
+    """Return a path for a page, which resembles its address and isn't taken yet."""
     parts = urlsplit(address)
     *folders, name = [_UNFIT.sub("-", unquote(part)).lstrip(".")[:_LONGEST_PART] for part in parts.path.split("/")]
     folders = [

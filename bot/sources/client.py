@@ -148,7 +148,7 @@ class Client:
         """Read a page. `allowed` says whether an address may be requested, and `known` returns the state of the page
         there from the last fetch.
 
-        Raises SourceError if robots.txt can't be read, for then nothing may be, or if the host is in a private network.
+        Raises SourceError if robots.txt can't be read, because then no page may be, or if the host is in a private network.
         """
         for _ in range(_MOST_HOPS + 1):
             if not allowed(address):

@@ -14,7 +14,7 @@ from bot.core.text import counted
 from bot.knowledge.converter import Converter, Limits
 from bot.sources.export import EXPORTS, fetch_export, state_of
 from bot.sources.repository import fetch_repository
-from bot.sources.store import Changes, SourceStore, Status
+from bot.sources.store import Changes, SourceStatus, SourceStore
 from bot.sources.website import fetch_website
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -42,7 +42,7 @@ class Fetcher:
         chosen = settings.knowledge
         self._limits = Limits(chosen.convert_seconds, chosen.convert_megabytes * 2**20)
 
-    async def status(self) -> Status:
+    async def status(self) -> SourceStatus:
         """The status of the last fetch."""
         return await asyncio.to_thread(self._store.status)
 
@@ -76,7 +76,7 @@ class Fetcher:
             raise SourceError(f"it can't be written ({error.strerror or error}); check the disk") from error
         return Fetched(changes, tuple(notes), len(draft.addresses))
 
-    async def keep_fetching(self, report: Callable[[Status], None]) -> None:
+    async def keep_fetching(self, report: Callable[[SourceStatus], None]) -> None:
         """Fetch the source whenever it is time, until cancelled. `report` gets the status after each look."""
         while True:
             status = await self.status()
@@ -97,7 +97,7 @@ class Fetcher:
                 log("source fetched", source=self.source.name, changes=str(fetched.changes), notes=fetched.notes)
 
 
-def seconds_until_due(source: SourceSettings, status: Status, now: float) -> float:
+def seconds_until_due(source: SourceSettings, status: SourceStatus, now: float) -> float:
     """The seconds until the next fetch; at most 0 if it is time, as when the settings or an export have changed. Blocking."""
     if status.settings != _fingerprint(source) or status.tried > now:
         return 0.0
@@ -105,7 +105,7 @@ def seconds_until_due(source: SourceSettings, status: Status, now: float) -> flo
     return status.tried + interval - now
 
 
-def told(status: Status, now: float) -> str:
+def told(status: SourceStatus, now: float) -> str:
     """The status of a source as a sentence without a full stop."""
     if not status.fetched:
         return f"never fetched: {status.problem}" if status.problem else "not fetched yet"

@@ -32,7 +32,7 @@ def source_folders(settings: Settings) -> dict[str, Path]:
 
 
 def watched(settings: Settings) -> list[Path]:
-    """The folder that holds those of the sources, made now; none if there are no sources. Blocking."""
+    """Make the folder in which each source has its own, and return it; without sources, return none. Blocking."""
     if not settings.sources:
         return []
     folder = settings.storage.folder / "sources"
@@ -45,7 +45,7 @@ def _folder(data: Path, name: str) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class SourceStatus:
     """The status of a source. Times are in seconds since the epoch, 0 for never.
 
     `problem` is why the last try failed, empty if it succeeded; `notes` are sentences on content that was left out.
@@ -108,14 +108,14 @@ class SourceStore:
         finally:
             lock.release()
 
-    def status(self) -> Status:
+    def status(self) -> SourceStatus:
         """The status of the last fetch."""
         with suppress(OSError, ValueError, TypeError):
             told = json.loads(self._beside("json").read_bytes())
-            return Status(**told | {"notes": tuple(told["notes"])})
-        return Status()
+            return SourceStatus(**told | {"notes": tuple(told["notes"])})
+        return SourceStatus()
 
-    def save(self, status: Status) -> None:
+    def save(self, status: SourceStatus) -> None:
         """Store the status of a fetch."""
         _write(self._beside("json"), json.dumps(asdict(status)).encode())
 

@@ -1,7 +1,7 @@
-"""A website as a source: its pages, from a start page link by link, or those that a sitemap lists.
+"""A website as a source: its pages, found link by link from a start page, or listed by a sitemap.
 
-Nearer pages come first. A page that has not changed costs one request; one that can't be read now stays as it was; one that is
-gone, or that may not be read any more, is left out.
+Nearer pages come first. A page that has not changed costs one request; a page that can't be read now stays as it was; a
+page that is gone, or that may not be read any more, is left out.
 """
 
 import asyncio
@@ -216,7 +216,7 @@ class _Crawl:
         return Known(state["etag"], state["modified"])
 
     def _canonical(self, address: str, links: Links) -> str:
-        """The address that a page is cited by: the one that it declares, if that is a page of this source."""
+        """Return the address by which a page is cited: its declared canonical address, if that is a page of this source."""
         declared = resolved(address, links.canonical) if links.canonical else None
         return declared if declared and self._bounds.has(declared) else address
 

@@ -20,9 +20,9 @@ class TaskDesk:
     async def do(
         self, name: str, source: Callable[[], Awaitable[Source]], *, platform: str, chats: Sequence[str], author: str
     ) -> Result:
-        """Do a task in a chat. `source` is only called where that is allowed. `chats`: the chat, and those it belongs to.
+        """Do a task in a chat. `source` is called only if the task is allowed. `chats`: the ids of the chat and of its parents.
 
-        Raises what `Tasks.run` raises, RateLimited, and BotError where it isn't allowed.
+        Raises RateLimited, BotError if the task isn't allowed here, and the errors of `Tasks.run`.
         """
         await self.places.require(platform, chats)
         self.count(platform, chats[0], author)

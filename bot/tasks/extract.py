@@ -1,8 +1,8 @@
 """Extractive summaries: the sentences of a text that say most of it, in its own words and order.
 
 Centroid-based selection (Radev, Jing, Budzikowska: "Centroid-based summarization of multiple documents", 2000) with maximal
-marginal relevance (Carbonell and Goldstein, 1998), over the vectors of the encoder: each sentence that is chosen is near to the
-text as a whole and far from those that were chosen before.
+marginal relevance (Carbonell and Goldstein, 1998), over the vectors of the encoder: each chosen sentence is near to the text as
+a whole and far from the sentences chosen before.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Where tasks may be used: a setting for each chat, kept beside its policy, and one for the others."""
+"""The chats in which tasks may be used: a setting for each chat, kept beside its policy, and a default for the others."""
 
 from collections.abc import Sequence
 

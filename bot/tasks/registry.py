@@ -13,7 +13,7 @@ from bot.core.settings import TasksSettings
 
 
 class Pipeline(StrEnum):
-    """What a model of the Hugging Face hub is made for, by the hub's own names."""
+    """The kind of task that a model is made for, by its name on the Hugging Face hub."""
 
     TEXT = "text-generation"  # writes text: encoder-decoders such as BART, T5 and Marian, and models for chats
     CLASSIFICATION = "text-classification"

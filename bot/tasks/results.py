@@ -16,7 +16,7 @@ _LEAST = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a task has found out about a text.
+    """The result of a task for a text.
 
     `model` is the id of the model, or the name of its folder, "" where the text speaks in its own words. `text` is for people,
     without markup; `details` are the same in parts, of JSON types.
@@ -41,7 +41,7 @@ def of_summary(summary: Summary, model: str, title: str) -> Result:
 
 
 def _note(summary: Summary, model: str, *, written: bool) -> str:
-    """What people should know about a summary that a model was to write."""
+    """Return a remark for the reader on a summary for which a model was asked; empty if there is none."""
     if not model:
         return ""
     if not written:
@@ -83,7 +83,7 @@ def _entities(found: Sequence[Label] | Sequence[Entity]) -> list[Entity]:
 
 
 def _counted(entities: Sequence[Entity]) -> dict[str, dict[str, int]]:
-    """How often each name occurs, by kind, the most frequent first."""
+    """Count each name by kind, the most frequent first."""
     counts: dict[str, Counter[str]] = {}
     for entity in entities:
         counts.setdefault(entity.kind, Counter())[entity.text] += 1

@@ -1,6 +1,6 @@
-"""Runs tasks for whoever asks: within limits and a deadline, one at a time, and without keeping anything of the texts.
+"""Runs tasks one at a time, within limits and a deadline, and keeps nothing of the texts.
 
-Neither texts nor results are written to the journal or the log; what is counted is the task and whether it succeeded.
+Neither texts nor results are written to the journal or the log; only the task and whether it succeeded are counted.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ Work = Callable[[float], Coroutine[None, None, Result]]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who may stop a task: a person on a platform."""
+    """The person who may stop a task: an author on a platform."""
 
     platform: str
     author: str

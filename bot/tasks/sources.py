@@ -53,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message: who wrote it, and the text without the platform's codes."""
+    """A message: its author, and its text without the platform's codes."""
 
     author: str
     text: str

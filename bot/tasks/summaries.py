@@ -130,7 +130,7 @@ def _parts(passages: Sequence[FoundPassage], largest: int) -> list[tuple[list[Fo
 
 
 def _text(found: FoundPassage) -> str:
-    """What a model is shown of a passage: prose without markup, behind the author of a message or below the last heading."""
+    """Return a passage as prose without markup, below its last heading or behind the author of the message."""
     said = "\n".join(plain(block.text) for block in found.passage.blocks)
     if found.document:
         return "\n".join(filter(None, (*map(plain, found.passage.heading[-1:]), said)))

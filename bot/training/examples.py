@@ -263,7 +263,7 @@ def _joined(texts: Sequence[str], chance: random.Random) -> tuple[str, list[int]
 
 
 def _about_section(section: _Section, chance: random.Random) -> ReadingExample:
-    """Make an example of some consecutive sentences of a section, mostly including one that answers."""
+    """Make an example of some consecutive sentences of a section, in most cases with an answering one."""
     place = chance.choice(section.answers) if section.answers else 0
     first = max(0, place - chance.randint(0, 5))
     window = list(range(first, min(len(section.sentences), place + chance.randint(1, 6))))

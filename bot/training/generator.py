@@ -456,7 +456,7 @@ class _Watch(TrainerCallback):
 
 
 def last_checkpoint(output: Path) -> Path | None:
-    """Return the newest complete checkpoint, or None. Removes those that were cut off when the process was killed."""
+    """Return the newest complete checkpoint, or None. Removes incomplete ones, which the end of the process cut off."""
     found: list[tuple[int, Path]] = []
     for folder in output.glob("checkpoint-*"):
         if _is_whole(folder):

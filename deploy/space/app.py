@@ -16,7 +16,7 @@ from bot.core.messages import Answer, Citation
 
 _PORT = "8081"
 _STARTING_SECONDS = 300  # in which the bot begins to listen, at the latest
-_ANSWER_SECONDS = 310  # more than the bot's own http.timeout_seconds
+_ANSWER_SECONDS = 310  # more than a request to the bot waits
 _client = httpx.Client(base_url=f"http://127.0.0.1:{_PORT}", timeout=_ANSWER_SECONDS)
 
 

@@ -15,7 +15,6 @@ from adapters.http.http_application import until
 from bot.adapters.discord.setup import PERMISSIONS
 from bot.core.errors import SettingsError
 from bot.core.settings.writing import write_secret
-from tests.platforms import discord_server
 from tests.platforms.discord_server import DiscordServer
 from tests.platforms.telegram_server import TelegramServer
 
@@ -26,8 +25,8 @@ TELEGRAM_TOKEN = f"123456:{'A' * 35}"
 
 @pytest.fixture
 async def discord_platform(monkeypatch):
-    monkeypatch.setattr(discord_server, "TOKEN", DISCORD_TOKEN)
     async with DiscordServer.running() as server:
+        server.bots = {DISCORD_TOKEN: server.me}
         monkeypatch.setattr(discord.http.Route, "BASE", server.api)
         monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.gateway))
         yield server

@@ -325,6 +325,11 @@ def test_a_mistake_is_reported_with_its_place_and_its_fix(text, problem):
             "BOT_ANSWER_THRESHOLD: there is no such setting; did you mean BOT_ANSWER__THRESHOLD?",
         ),
         ("BOT_HTTP__BODY_BYTES", "9", "BOT_HTTP__BODY_BYTES: there is no such setting any more; remove it"),
+        (
+            "BOT_HTTP__TIMEOUT_SECONDS",
+            "9",
+            "BOT_HTTP__TIMEOUT_SECONDS: there is no such setting any more; see queue.deadline_seconds",
+        ),
         ("bot_nonsense", "1", "bot_nonsense: there is no such setting; remove it"),
         ("BOT_ANSWER", "0.5", "BOT_ANSWER: there is no such setting; remove it"),
         ("BOT_ANSWER", "not JSON", "BOT_ANSWER: there is no such setting; remove it"),

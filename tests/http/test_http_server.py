@@ -107,7 +107,7 @@ async def test_metrics_count_what_is_asked(application):
     await application.ask("unknown")
     await application.client.get("/nothing/here")
     await application.ask("")
-    await until(lambda: not application.dispatcher.unfinished)
+    await until(lambda: not application.dispatcher.admission.unfinished)
     after = await figures(application)
 
     def risen(*name: str) -> float:

@@ -171,7 +171,7 @@ class House:
             while time.monotonic() - quiet_since < 0.1:
                 await asyncio.sleep(0.01)
                 done = len(self.discord.requests) + len(self.telegram.calls)
-                busy = self.dispatcher.unfinished or self.telegram.pending or not self.discord._sockets
+                busy = self.dispatcher.admission.unfinished or self.telegram.pending or not self.discord._sockets
                 if busy or done != seen:
                     quiet_since, seen = time.monotonic(), done
 
@@ -292,7 +292,7 @@ class Sequence:
         try:
             await self.house.rest()
         except TimeoutError:
-            return [*self._wrong(), f"no rest: {self.house.dispatcher.unfinished} unfinished"]
+            return [*self._wrong(), f"no rest: {self.house.dispatcher.admission.unfinished} unfinished"]
         return list(self._wrong())
 
     def _acts(self) -> list[Callable[[], object]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.platforms.specs import DISCORD, discord_spec
+from tests.platforms.discord_description import DISCORD, discord_spec
 
 NOBODY = {"parse": []}
 

@@ -191,7 +191,7 @@ async def test_feedback_can_be_read_by_people_and_programs(application, administ
     """With the question and the answer as long as they are kept."""
     dispatcher = Dispatcher(application.answering.engine, application.stores.journal, application.settings.queue)
     await dispatcher.admission.accept(question("how hot should the water be?"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     [pending] = await application.stores.journal.questions.pending()
     await application.stores.journal.answers.add_feedback(
         "test", pending.answer.reference, "someone", helpful=False, reason="too hot"
@@ -226,7 +226,7 @@ async def test_gaps_are_what_people_asked_in_vain(application, administration):
         "who has won the football match",
     ):
         await dispatcher.admission.accept(question(text))
-        await dispatcher.idle()
+        await dispatcher.queue.idle()
     gaps = await administration.gaps()
     assert [gap.questions for gap in gaps] == [("who has won the football match", "Who won the football match?")]
     assert all(0 <= gap.confidence < application.settings.answer.threshold for gap in gaps)

@@ -26,9 +26,9 @@ async def test_the_same_message_is_answered_once(dispatcher, adapter):
     """Platforms deliver events twice; also long after the answer."""
     assert await dispatcher.admission.accept(question("one"))
     assert not await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert not await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: one"]
 
 
@@ -59,7 +59,7 @@ async def test_who_asks_too_often_is_refused_and_others_are_not(engine, adapter,
     await dispatcher.admission.accept(replace(question("5"), author="third"))
     with pytest.raises(RateLimited):
         await dispatcher.admission.accept(replace(question("6"), author="fourth"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert sorted(adapter.texts) == ["re: 1", "re: 2", "re: 4", "re: 5"]
     assert dispatcher.counts["refused_limited"] == 2
 
@@ -81,7 +81,7 @@ async def test_one_hostile_person_starves_nobody(engine, adapter, journal, chat_
     for name in ("ann", "bob", "cem"):
         await dispatcher.admission.accept(asked_by(name, name, "quiet"))
     engine.may_answer.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert {adapter.texts.index(f"re: {name}") for name in ("ann", "bob", "cem")} <= set(range(7))
     assert len(adapter.texts) == 23
 
@@ -97,7 +97,7 @@ async def test_a_hostile_chat_starves_no_other(engine, adapter, journal):
             await dispatcher.admission.accept(asked_by(f"puppet {n}", f"hostile {n}", "hostile chat"))
     await dispatcher.admission.accept(asked_by("ann", "ann", "quiet"))
     engine.may_answer.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts.index("re: ann") <= 6
 
 
@@ -118,7 +118,7 @@ async def test_what_could_not_be_answered_in_time_is_refused_at_once(engine, ada
             accepted += 1
             await asyncio.sleep(0.02)
     assert 5 <= accepted <= 20
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert len(adapter.texts) == accepted
 
 
@@ -130,8 +130,8 @@ async def test_answers_that_can_t_be_delivered_take_no_capacity_from_questions(e
     adapter.fail_before = 10
     for n in range(10):
         await dispatcher.admission.accept(question(str(n), conversation=str(n)))
-        await until(lambda: not dispatcher.waiting)
-    assert (dispatcher.waiting, dispatcher.unfinished) == (0, 10)
+        await until(lambda: not dispatcher.admission.waiting)
+    assert (dispatcher.admission.waiting, dispatcher.admission.unfinished) == (0, 10)
     await dispatcher.close(0.01)
 
 
@@ -149,10 +149,10 @@ async def test_an_edited_question_is_answered_again_in_place(dispatcher, adapter
 
     adapter.deliver = and_name_the_rest
     await dispatcher.admission.accept(question("a|b|c", message="1"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.replaced == [None, None, None]
     assert await dispatcher.admission.revise(question("x|y", message="1"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts[3:] == ["re: x", "y"]
     assert adapter.replaced[3:] == ["id-0", "id-1"]
     assert left_over == ["id-2"]
@@ -163,7 +163,7 @@ async def test_an_edited_question_is_answered_again_in_place(dispatcher, adapter
 async def test_an_edit_that_changes_no_text_or_an_unknown_question_does_nothing(dispatcher, adapter):
     """The adapter is told so."""
     await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert not await dispatcher.admission.revise(question("one"))
     assert not await dispatcher.admission.revise(question("never asked"))
     assert adapter.texts == ["re: one"]
@@ -176,7 +176,7 @@ async def test_a_question_that_is_edited_while_it_is_answered_gets_the_new_answe
     await asyncio.sleep(0.05)
     assert await dispatcher.admission.revise(question("new", message="1"))
     engine.may_answer.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: new"]
 
 
@@ -189,7 +189,7 @@ async def test_a_deleted_question_gets_no_answer_and_leaves_no_text(dispatcher, 
     assert await dispatcher.admission.withdraw(question("waiting").address) == []
     assert await dispatcher.admission.withdraw(question("running").address) == []
     engine.may_answer.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == []
     assert engine.asked == ["running"]
     assert await journal.questions.pending() == []
@@ -205,7 +205,7 @@ async def test_a_question_does_not_overtake_another_when_the_one_between_is_dele
     await asyncio.sleep(0.05)
     assert engine.asked == ["first"]
     engine.may_answer.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: first", "re: last"]
 
 
@@ -216,12 +216,12 @@ async def test_a_question_can_be_stopped_or_deleted_in_the_moment_of_its_accepta
     assert await dispatcher.admission.stop(question("stopped").address)
     await dispatcher.admission.accept(question("deleted", conversation="b"))
     assert await dispatcher.admission.withdraw(question("deleted").address) == []
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["Stopped."]
-    assert dispatcher.unfinished == dispatcher.waiting == 0
+    assert dispatcher.admission.unfinished == dispatcher.admission.waiting == 0
 
 
-async def test_a_stopped_question_says_so_in_its_place_and_without_a_turn(dispatcher, engine, adapter):
+async def test_a_stopped_question_says_so_in_its_place_and_without_a_slot(dispatcher, engine, adapter):
     """One that waits behind another of its conversation is not asked, and not answered before that one."""
     engine.may_answer.clear()
     await dispatcher.admission.accept(question("first"))
@@ -231,7 +231,7 @@ async def test_a_stopped_question_says_so_in_its_place_and_without_a_turn(dispat
     await asyncio.sleep(0.05)
     assert adapter.texts == []
     engine.may_answer.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: first", "Stopped."]
     assert engine.asked == ["first"]
 
@@ -239,7 +239,7 @@ async def test_a_stopped_question_says_so_in_its_place_and_without_a_turn(dispat
 async def test_deleting_an_answered_question_names_the_messages_to_delete(dispatcher):
     """In their order; a question that was never asked has none."""
     await dispatcher.admission.accept(question("a|b"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert await dispatcher.admission.withdraw(question("a|b").address) == ["id-0", "id-1"]
     assert await dispatcher.admission.withdraw(question("unknown").address) == []
 
@@ -276,7 +276,7 @@ async def test_deleting_a_question_ends_the_tries_to_deliver_it(dispatcher, adap
     await asyncio.sleep(0.05)
     async with asyncio.timeout(5):
         assert await dispatcher.admission.withdraw(question("one").address) == []
-        await dispatcher.idle()
+        await dispatcher.queue.idle()
 
 
 async def test_a_stopped_question_says_so(dispatcher, engine, adapter):
@@ -288,7 +288,7 @@ async def test_a_stopped_question_says_so(dispatcher, engine, adapter):
     assert await dispatcher.admission.stop(question("waiting").address)
     assert await dispatcher.admission.stop(question("running").address)
     assert not await dispatcher.admission.stop(question("running").address)
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["Stopped.", "Stopped."]
     assert engine.asked == ["running"]
     assert not await dispatcher.admission.stop(question("running").address)
@@ -302,5 +302,5 @@ async def test_an_author_who_is_forgotten_gets_no_answer_and_others_do(dispatche
     await asyncio.sleep(0.05)
     assert (await dispatcher.admission.forget("test", "someone")).questions == 1
     engine.may_answer.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: two"]

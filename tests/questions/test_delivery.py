@@ -14,7 +14,7 @@ async def test_a_failed_delivery_is_tried_again_and_marked_as_repeated(dispatche
     """A try without an acknowledgement may have arrived: the next one is marked."""
     adapter.fail_after = 1
     await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.sent == [("one", "re: one", False), ("one", "re: one", True)]
 
 
@@ -22,9 +22,9 @@ async def test_an_edit_of_a_repeated_answer_keeps_its_mark(dispatcher, adapter):
     """The first try may stand above it, in an earlier form."""
     adapter.fail_after = 1
     await dispatcher.admission.accept(question("one", message="1"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     await dispatcher.admission.revise(question("two", message="1"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.sent == [("1", "re: one", False), ("1", "re: one", True), ("1", "re: two", True)]
     assert adapter.replaced == [None, None, "id-0"]
 
@@ -33,7 +33,7 @@ async def test_parts_that_have_arrived_are_not_sent_again(dispatcher, adapter):
     """Only the part in doubt is repeated."""
     await dispatcher.admission.accept(question("a|b|c"))
     adapter.fail_before = 0
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: a", "b", "c"]
     adapter.sent.clear()
     adapter.fail_after = 0
@@ -55,7 +55,7 @@ async def test_parts_that_have_arrived_are_not_sent_again(dispatcher, adapter):
 
     adapter.deliver = breaks_after_the_first_part
     await dispatcher.admission.accept(question("x|y"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["first", "y"]
 
 
@@ -65,7 +65,7 @@ async def test_an_answer_that_can_not_be_delivered_waits_for_the_next_start(engi
     first.register([adapter])
     adapter.fail_before = 99
     await first.admission.accept(question("one"))
-    await first.idle()
+    await first.queue.idle()
     await first.close(1)
     assert adapter.sent == []
 
@@ -73,7 +73,7 @@ async def test_an_answer_that_can_not_be_delivered_waits_for_the_next_start(engi
     second = Dispatcher(engine, journal, QueueSettings())
     second.register([adapter])
     assert await second.resume() == 1
-    await second.idle()
+    await second.queue.idle()
     assert adapter.sent == [("one", "re: one", True)]
     assert engine.asked == ["one"]
 
@@ -82,13 +82,13 @@ async def test_an_answer_for_a_platform_that_is_not_running_is_kept(engine, jour
     """Switching an adapter off for a day loses no answer."""
     without = Dispatcher(engine, journal, QueueSettings())
     await without.admission.accept(question("one"))
-    await without.idle()
+    await without.queue.idle()
     [pending] = await journal.questions.pending()
     assert pending.answer is not None
     later = Dispatcher(engine, journal, QueueSettings())
     later.register([adapter])
     await later.resume()
-    await later.idle()
+    await later.queue.idle()
     assert adapter.texts == ["re: one"]
 
 
@@ -98,14 +98,14 @@ async def test_the_answer_replaces_the_placeholder(dispatcher, engine, adapter, 
     await dispatcher.admission.accept(question("one"))
     await journal.parts.placed(question("one").address, "placeholder")
     engine.may_answer.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.replaced == ["placeholder"]
 
 
 async def test_a_delivered_answer_is_kept_for_its_buttons(dispatcher, journal):
     """Found by its reference; and people can say what they think of it."""
     await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     stored = await journal.answers.stored("test", "ref")
     assert (stored.question.text, stored.answer.text) == ("one", "re: one")
     assert await journal.answers.add_feedback("test", "ref", "someone", helpful=False, reason="too short")
@@ -117,7 +117,7 @@ async def test_nothing_is_kept_if_the_operator_wants_so(engine, adapter, journal
     dispatcher = Dispatcher(engine, journal, QueueSettings(), keep=())
     dispatcher.register([adapter])
     await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert await journal.answers.stored("test", "ref") is None
 
 
@@ -129,7 +129,7 @@ async def test_an_answer_that_can_never_be_delivered_is_given_up(dispatcher, ada
 
     adapter.deliver = gone
     await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert await journal.questions.pending() == []
     assert await journal.answers.stored("test", "ref") is None
     assert dispatcher.counts["undelivered"] == 1
@@ -162,5 +162,5 @@ async def test_parts_in_doubt_are_counted(dispatcher, adapter):
     """They are what may arrive twice."""
     adapter.fail_after = 2
     await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert dispatcher.counts["repeated"] == 2

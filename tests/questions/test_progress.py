@@ -25,7 +25,7 @@ async def test_broken_progress_hurts_no_answer(dispatcher, adapter):
 
     adapter.progress = fails
     await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: one"]
 
 
@@ -45,7 +45,7 @@ async def test_no_progress_is_shown_after_the_answer(dispatcher, adapter):
 
     adapter.progress, adapter.deliver = slow, noted
     await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert order == [Stage.SEARCHING, "answer"]
 
 
@@ -73,5 +73,5 @@ async def test_a_place_in_the_queue_is_not_shown_after_the_answer(dispatcher, en
     engine.may_answer.set()
     await asyncio.sleep(0.05)
     may_show.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert order[3:] == ["queued 3", "answer 3"]

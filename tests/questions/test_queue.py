@@ -18,17 +18,17 @@ from bot.questions.dispatcher import Dispatcher
 async def test_an_accepted_question_is_answered_and_leaves_the_journal(dispatcher, adapter, journal):
     """The texts are erased once the answer has arrived."""
     assert await dispatcher.admission.accept(question("one"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.sent == [("one", "re: one", False)]
     assert await journal.questions.pending() == []
-    assert dispatcher.unfinished == 0
+    assert dispatcher.admission.unfinished == 0
 
 
 async def test_one_conversation_keeps_its_order(dispatcher, engine, adapter):
     """The second question waits for the first, even if it would be quicker."""
     for n in range(5):
         await dispatcher.admission.accept(question(str(n)))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == [f"re: {n}" for n in range(5)]
     assert engine.most_running == 1
 
@@ -41,7 +41,7 @@ async def test_conversations_run_side_by_side_up_to_the_limit(dispatcher, engine
     await asyncio.sleep(0.05)
     assert engine.running == 3
     engine.may_answer.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert sorted(adapter.texts) == [f"re: {n}" for n in range(5)]
 
 
@@ -57,7 +57,7 @@ async def test_a_failure_is_told_with_a_reference_and_hurts_no_other(dispatcher,
     engine.errors["bad"] = error
     await dispatcher.admission.accept(question("bad"))
     await dispatcher.admission.accept(question("good"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     failed, good = adapter.texts
     assert failed.startswith(told)
     assert "reference" in failed
@@ -71,7 +71,7 @@ async def test_a_question_that_takes_too_long_is_given_up_and_told(engine, adapt
     dispatcher.register([adapter])
     engine.may_answer.clear()
     await dispatcher.admission.accept(question("slow"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert "longer than 0.05 seconds" in adapter.texts[0]
 
 
@@ -91,7 +91,7 @@ async def test_what_runs_at_a_stop_is_answered_after_the_next_start(engine, adap
     second.register([adapter])
     assert await second.resume() == 2
     assert second.counts["resumed"] == 2
-    await second.idle()
+    await second.queue.idle()
     assert adapter.texts == ["re: one", "re: two"]
 
 
@@ -110,7 +110,7 @@ async def test_a_full_disk_puts_the_question_off_and_serves_the_next(dispatcher,
     monkeypatch.setattr(journal.questions, "answered", full_once)
     await dispatcher.admission.accept(question("one"))
     await dispatcher.admission.accept(question("two"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: two"]
     assert [pending.question.text for pending in await journal.questions.pending()] == ["one"]
 
@@ -148,7 +148,7 @@ async def test_waiting_counts_towards_the_deadline(engine, adapter, journal):
     await dispatcher.admission.accept(question("first", conversation="a"))
     await dispatcher.admission.accept(question("second", conversation="b"))
     async with asyncio.timeout(2):
-        await dispatcher.idle()
+        await dispatcher.queue.idle()
     assert all("longer than 0.2 seconds" in text for text in adapter.texts)
     assert len(adapter.texts) == 2
 
@@ -170,7 +170,7 @@ async def test_the_engine_is_told_until_when_an_answer_is_worth_having(engine, a
         before = time.monotonic()
         await dispatcher.admission.accept(question(text, conversation=text))
         accepted[text] = before, time.monotonic()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     for text, (before, after) in accepted.items():
         assert before + 30 <= ends[text] <= after + 30
 
@@ -186,7 +186,7 @@ async def test_a_clock_that_is_set_anew_expires_nothing(dispatcher, engine, adap
     monkeypatch.setattr(time, "time", lambda: set_anew)
     engine.may_answer.set()
     await dispatcher.admission.accept(question("three"))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: one", "re: two", "re: three"]
     assert dispatcher.counts["late"] == dispatcher.counts["expired"] == 0
 
@@ -208,7 +208,7 @@ async def test_an_answer_that_comes_late_says_so_and_an_expired_question_is_clos
     dispatcher = Dispatcher(engine, journal, settings)
     dispatcher.register([adapter])
     await dispatcher.resume()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert (late["soon"], late["late"], late["from the future"]) == (False, True, False)
     assert "too late" not in engine.asked
     [closed] = [text for message, text, _ in adapter.sent if message == "too late"]
@@ -225,5 +225,5 @@ async def test_questions_wait_until_the_engine_is_ready_and_no_deadline_begins_b
     await asyncio.sleep(0.4)
     assert (engine.asked, adapter.updates) == ([], [Stage.STARTING])
     ready.set()
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     assert adapter.texts == ["re: early"]

@@ -10,10 +10,10 @@ from bot.questions.scheduler import FairScheduler
 
 
 class Line:
-    """Questions that wait for their turn, each held until somebody else is to go on."""
+    """Questions that wait for a slot, each held until somebody else is to go on."""
 
     def __init__(self, parallel: int = 1, extra: int = 0) -> None:
-        self.turns = FairScheduler(parallel, extra)
+        self.scheduler = FairScheduler(parallel, extra)
         self.first: set[str] = set()  # those that went first
         self.served: list[str] = []
         self.places: dict[str, list[int]] = {}
@@ -24,8 +24,8 @@ class Line:
         places = self.places.setdefault(name or author, [])
 
         async def question() -> None:
-            turn = self.turns.turn(("author", author), ("chat", chat or author), places.append)
-            async with turn as first:
+            slot = self.scheduler.slot(("author", author), ("chat", chat or author), places.append)
+            async with slot as first:
                 self.first |= {name or author} if first else set()
                 self.served.append(name or author)
                 await self._go_on.acquire()
@@ -72,10 +72,10 @@ async def test_who_has_asked_nothing_lately_gets_an_extra_turn_while_there_is_on
     ann = await line.asks("ann")
     await line.asks("bob")
     assert line.served == ["greedy 0", "ann"]
-    assert line.turns.expected_wait("carl", "carl") > 0
+    assert line.scheduler.expected_wait("carl", "carl") > 0
     ann.cancel()
     await asyncio.sleep(0.01)
-    assert line.turns.expected_wait("carl", "carl") == 0
+    assert line.scheduler.expected_wait("carl", "carl") == 0
     await line.asks("carl")
     assert line.served == ["greedy 0", "ann", "carl"]
     assert {"ann", "carl", "bob"} & line.first == {"ann", "carl"}
@@ -86,7 +86,7 @@ async def test_who_has_asked_nothing_lately_gets_an_extra_turn_while_there_is_on
 
 
 async def test_a_chat_of_many_greedy_people_does_not_starve_other_chats(line):
-    """A hundred authors in one chat, each with one question: another chat has its turn after a few of them."""
+    """A hundred authors in one chat, each with one question: another chat has a slot after a few of them."""
     for number in range(100):
         await line.asks(f"puppet {number}", "hostile chat")
     await line.asks("ann", "quiet chat")
@@ -116,7 +116,7 @@ async def test_whoever_asked_nothing_lately_has_no_credit_either(line):
 
 
 async def test_an_endless_stream_of_new_people_does_not_hold_up_who_has_asked_before(line):
-    """Ten wait all the time, a new one for each that is served: the second question has its turn after two rounds."""
+    """Ten wait all the time, a new one for each that is served: the second question has a slot after two rounds."""
     await line.asks("ann")
     await line.asks("ann", name="again")
     for number in range(10):
@@ -137,7 +137,7 @@ async def test_people_are_served_in_the_order_they_came(line):
 
 async def test_as_many_turns_are_held_as_there_are(line):
     """And each that ends lets one more begin."""
-    line.turns = FairScheduler(3)
+    line.scheduler = FairScheduler(3)
     for name in "abcdef":
         await line.asks(name)
     assert line.served == list("abc")
@@ -156,7 +156,7 @@ async def test_the_place_in_the_line_is_told_at_first_and_when_half_the_way_is_g
 
 
 async def test_who_gives_up_leaves_no_gap(line):
-    """Waiting or just granted, no turn is lost."""
+    """Waiting or just granted, no slot is lost."""
     await line.asks("a")
     waiting = await line.asks("b")
     await line.asks("c")
@@ -171,11 +171,11 @@ async def test_who_gives_up_leaves_no_gap(line):
     granted.cancel()
     await line.serve(2)
     assert line.served[-1] == "e"
-    assert line.turns.waiting == 0
+    assert line.scheduler.waiting == 0
 
 
 async def test_who_gives_up_in_the_moment_in_which_a_turn_is_free_hurts_nobody(line):
-    """The deadlines of two questions end together, say: one frees its turn, and the other has just stopped waiting."""
+    """The deadlines of two questions end together, say: one frees its slot, and the other has just stopped waiting."""
     held = await line.asks("a")
     waiting = await line.asks("b")
     await line.asks("c")
@@ -185,20 +185,20 @@ async def test_who_gives_up_in_the_moment_in_which_a_turn_is_free_hurts_nobody(l
     assert [type(error) for error in ended] == [asyncio.CancelledError] * 2
     await line.serve(1)
     assert line.served == ["a", "c"]
-    assert line.turns.waiting == 0
-    assert line.turns.expected_wait("d", "chat") == 0
+    assert line.scheduler.waiting == 0
+    assert line.scheduler.expected_wait("d", "chat") == 0
 
 
 async def test_the_expected_wait_is_that_of_the_one_who_asks(line):
     """Long for whoever has asked much, short for others; none where a turn is free."""
-    assert line.turns.expected_wait("ann", "chat") == 0
+    assert line.scheduler.expected_wait("ann", "chat") == 0
     for _ in range(30):
         await line.asks("greedy")
     for _ in range(5):
         await asyncio.sleep(0.02)
         await line.serve(1)
-    greedy = line.turns.expected_wait(("author", "greedy"), ("chat", "greedy"))
-    newcomer = line.turns.expected_wait(("author", "ann"), ("chat", "ann"))
+    greedy = line.scheduler.expected_wait(("author", "greedy"), ("chat", "greedy"))
+    newcomer = line.scheduler.expected_wait(("author", "ann"), ("chat", "ann"))
     assert greedy > 20 * 0.01
     assert newcomer < greedy / 5
 
@@ -225,4 +225,4 @@ async def test_nothing_is_kept_of_people_once_nobody_waits(line):
     for number in range(50):
         await line.asks(f"person {number}")
     await line.serve(50)
-    assert (line.turns._due, line.turns.waiting) == ({}, 0)
+    assert (line.scheduler._due, line.scheduler.waiting) == ({}, 0)

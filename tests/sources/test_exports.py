@@ -112,7 +112,7 @@ async def test_pages_of_notion_lead_to_their_addresses_where_the_operator_wants_
     assert f"Setup: first steps (https://www.notion.so/{B})" in found["Home/Tasks.csv"]
     (tmp_path / "knowledge").mkdir()
     listing = Places(tmp_path / "knowledge", {"wiki": tmp_path / "data/sources/wiki"}).listing()
-    assert {entry.path: entry.address for entry in listing.entries}["wiki:Home.md"] == f"https://www.notion.so/{A}"
+    assert {entry.path: entry.address for entry in listing.files}["wiki:Home.md"] == f"https://www.notion.so/{A}"
 
 
 async def test_pages_of_the_same_title_are_all_there(fetcher, texts):
@@ -165,7 +165,7 @@ async def test_pages_of_confluence_are_cited_by_the_address_of_the_wiki(fetcher,
     assert f'<a href="{address}98312">the fees</a>' in texts()["HAR/Harbour Home.html"]
     (tmp_path / "knowledge").mkdir()
     listing = Places(tmp_path / "knowledge", {"wiki": tmp_path / "data/sources/wiki"}).listing()
-    assert f"{address}98310" in {entry.address for entry in listing.entries}
+    assert f"{address}98310" in {entry.address for entry in listing.files}
 
 
 # --- Google -----------------------------------------------------------------------------------------------------------

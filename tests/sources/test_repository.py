@@ -70,7 +70,7 @@ async def test_the_documents_of_a_folder_are_read_and_what_changes_there(remote,
     assert files(tmp_path) == {"guide.md": "# Guide\n\nTurn it on.\n"}
     assert any("(a link): link.md" in note for note in fetched.notes)
     (tmp_path / "knowledge").mkdir()
-    [entry] = Places(tmp_path / "knowledge", {"repo": tmp_path / "data/sources/repo"}).listing().entries
+    [entry] = Places(tmp_path / "knowledge", {"repo": tmp_path / "data/sources/repo"}).listing().files
     assert (entry.path, entry.address) == ("repo:guide.md", "https://git.example/docs/guide.md#L{first}-L{last}")
     before = (tmp_path / "data/sources/repo/guide.md").stat()
     commit(remote, docs__more_md="# More\n\nMore of it.\n")

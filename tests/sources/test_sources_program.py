@@ -12,7 +12,7 @@ from bot.runtime.application import open_application
 from bot.runtime.doctor import examine
 from bot.runtime.maintenance import keep_fetching
 from bot.sources.fetching import Fetcher, told
-from bot.sources.store import Status, watched
+from bot.sources.store import SourceStatus, watched
 from tests.platforms.website_server import Website, page
 from tests.sources.export_writers import zipped
 
@@ -119,7 +119,7 @@ async def test_a_running_bot_reads_an_export_that_is_replaced(tmp_path, settings
     export.write_bytes(zipped({PAGE: "# Home\n\nThe valve is red.\n"}))
     source = {"name": "wiki", "kind": "notion", "file": str(export)}
     settings = settings.model_copy(update={"sources": Settings(sources=[source]).sources})
-    fetcher, statuses = Fetcher(settings.sources[0], settings), asyncio.Queue[Status]()
+    fetcher, statuses = Fetcher(settings.sources[0], settings), asyncio.Queue[SourceStatus]()
     for content, wanted in (("# Home\n\nThe valve is blue.\n", ""), (None, "no page of Notion in it")):
         task = asyncio.create_task(fetcher.keep_fetching(statuses.put_nowait))
         export.write_bytes(zipped({PAGE: content} if content else {"other.txt": "x"}))

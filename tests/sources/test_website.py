@@ -54,7 +54,7 @@ def addresses(tmp_path) -> dict[str, str]:
     folder = tmp_path / "data" / "sources" / "site"
     listing = Places(tmp_path / "empty", {"site": folder})
     listing.folder.mkdir(exist_ok=True)
-    return {entry.path: entry.address for entry in listing.listing().entries}
+    return {entry.path: entry.address for entry in listing.listing().files}
 
 
 async def test_pages_are_followed_within_their_folder_and_called_by_their_addresses(site, fetcher, tmp_path):
@@ -310,15 +310,15 @@ def test_a_source_is_fetched_again_when_it_is_time(tmp_path):
     from dataclasses import replace
 
     from bot.sources.fetching import _fingerprint
-    from bot.sources.store import Status
+    from bot.sources.store import SourceStatus
 
     source, _ = with_source(tmp_path, {"name": "s", "url": "https://x.example/", "interval_seconds": 3600})
-    good = Status(tried=1000.0, fetched=1000.0, settings=_fingerprint(source))
+    good = SourceStatus(tried=1000.0, fetched=1000.0, settings=_fingerprint(source))
     assert seconds_until_due(source, good, 2000.0) == 2600
     assert seconds_until_due(source, replace(good, problem="down"), 2000.0) < 0
     assert seconds_until_due(source, replace(good, settings="others"), 1001.0) <= 0
     assert seconds_until_due(source, good, 500.0) <= 0
-    assert seconds_until_due(source, Status(), 500.0) <= 0
+    assert seconds_until_due(source, SourceStatus(), 500.0) <= 0
 
 
 @pytest.mark.parametrize(

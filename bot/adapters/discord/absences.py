@@ -33,7 +33,7 @@ class Absences:
 
     @property
     def connected(self) -> int:
-        """How many shards are connected."""
+        """The number of connected shards."""
         return len(self._connected)
 
     def take(self, shard: int | None = None) -> dict[int, float]:

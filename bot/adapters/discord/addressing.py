@@ -159,7 +159,7 @@ def channel_conversation(channel: str, author: str) -> str:
 
 
 def address_of(interaction: discord.Interaction) -> Address:
-    """The place of an interaction, for what is told of documents there."""
+    """Return the address of an interaction's channel, by which documents are shown or hidden."""
     return Address(PLATFORM, str(interaction.channel_id or 0), "", {"server": interaction.guild_id})
 
 
@@ -206,7 +206,7 @@ def _says_something(message: discord.Message) -> bool:
 
 
 def words_of(message: discord.Message) -> str:
-    """Return the content of a message, or of the one that it forwards."""
+    """Return the content of a message, or of the message that it forwards."""
     return message.content or next((forwarded.content for forwarded in message.message_snapshots), "")
 
 

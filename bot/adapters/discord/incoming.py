@@ -162,7 +162,7 @@ class Incoming:
     async def catch_up(self, missed_since: Mapping[int, float]) -> None:
         """Take in the messages of each shard since a time (seconds since the epoch), unless that is too long ago.
 
-        Those that were taken in before are in the journal, and are not accepted again.
+        Messages that were taken in before are in the journal, and are not accepted again.
         """
         now, looked_at = clock.now(), 0
         longest = self._settings.catch_up_seconds

@@ -278,7 +278,7 @@ async def _delete_replaced(places: Sequence[Place], message: str) -> None:
 
 
 async def _delete(place: Place, message: str) -> bool:
-    """Delete a message. Returns False if it is not there, or can't be deleted."""
+    """Delete a message. Returns False if it doesn't exist or can't be deleted."""
     with suppress(PlaceClosed, MessageRefused):
         return await place.delete(message)
     return False

@@ -2,8 +2,8 @@
 
 A message in a channel carries a nonce that is derived from its question and its answer, so that Discord drops a repeated send
 within a few minutes. A response to an interaction is edited, which may be repeated. An archived thread is reopened, unless it
-is locked. A place that refuses the bot raises PlaceClosed; one that refuses a message, or its file, raises MessageRefused or
-FileRefused; and a reply to a message that was deleted raises QuestionGone.
+is locked. Sending raises PlaceClosed if the place refuses the bot, MessageRefused or FileRefused if it refuses the message or
+its file, and QuestionGone if the message to reply to was deleted.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ _REASONS = {200000: "the AutoMod of this server blocks it", _INVALID_FORM: "it f
 class Content:
     """The content of one message. Discord drops a second message with the same `nonce` in a channel.
 
-    `without_file` is the text for a place that refuses `file`, and `file_elsewhere` that for one whose reader has got it.
+    `without_file` replaces the text where `file` is refused, and `file_elsewhere` where the reader got it in another place.
     """
 
     text: str

@@ -28,7 +28,7 @@ class RefusedThreads:
         return message in self._messages
 
     def go_on(self, conversation: str, begun: str) -> None:
-        """Let a person's conversation in the channel be the one `begun` by a question whose thread was refused."""
+        """Continue in the channel the conversation `begun` by a question whose thread was refused."""
         self._conversations[conversation] = begun
 
     def conversation(self, conversation: str) -> str:

@@ -14,7 +14,7 @@ from bot.adapters.http.tasks import tasks_router
 from bot.adapters.http.widget import widget_site
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending, Update
-from bot.core.settings import HttpSettings, LimitsSettings
+from bot.core.settings import Settings
 from bot.http.server import HttpServer
 from bot.http.sessions import Sessions
 from bot.http.sites import Site
@@ -34,8 +34,7 @@ class HttpAdapter:
         admission: Admission,
         answers: AnswerStore,
         count_tokens: Callable[[Sequence[str]], list[int]],
-        settings: HttpSettings,
-        limits: LimitsSettings,
+        settings: Settings,
         *,
         webhooks: Sequence[APIRouter] = (),
         make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
@@ -47,16 +46,17 @@ class HttpAdapter:
         """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves; `make_sites`
         makes further sites for people who sign in, in a thread. `passages_of` reads documents, to show quotes in their place;
         `on_listening` is called with the port, once it is listening. `tasks`: None if tasks are off."""
-        self.requests = Requests(admission, answers, count_tokens, settings, limits)
+        self.requests = Requests(admission, answers, count_tokens, settings)
         api = [answers_router(self.requests), openai_router(self.requests), *([tasks_router(tasks)] if tasks else [])]
         chat = Chat(self.requests, answers, passages_of)
-        widget = [widget_site(chat, settings.widget_origins)] if settings.widget_origins else []
+        origins = settings.http.widget_origins
+        widget = [widget_site(chat, origins)] if origins else []
 
         def sites(sessions: Sessions) -> list[Site]:
             return [ask_site(chat), *widget, *make_sites(sessions)]
 
         self.server = HttpServer(
-            settings, health, api=api, webhooks=webhooks, make_sites=sites, on_listening=on_listening
+            settings.http, health, api=api, webhooks=webhooks, make_sites=sites, on_listening=on_listening
         )
 
     async def run(self) -> None:

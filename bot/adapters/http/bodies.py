@@ -1,6 +1,6 @@
-"""The bodies of requests: text that is text, and no more of it than is read.
+"""The bodies of requests: well-formed text of a bounded size.
 
-What is not read is refused before it is parsed: a megabyte of brackets would hold everybody else up for seconds.
+A body with too many values is refused before it is parsed: a megabyte of brackets would delay everybody else by seconds.
 """
 
 import asyncio

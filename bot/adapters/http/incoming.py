@@ -19,7 +19,7 @@ from bot.adapters.http.callers import NamelessCallers
 from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Outcome, Question, Turn, Update
-from bot.core.settings import HttpSettings, LimitsSettings
+from bot.core.settings import Settings
 from bot.http.problems import Problem
 from bot.questions.admission import Admission
 from bot.storage.base import AnswerStore
@@ -28,6 +28,8 @@ PLATFORM = "http"
 _log = structlog.stdlib.get_logger(__name__)
 # Seconds of silence after which a stream sends a sign of life, so that proxies keep it open.
 _KEEP_ALIVE = 15.0
+# Seconds that a request may wait beyond the deadline of its question, for models that are still being loaded.
+_FOR_LOADING = 240.0
 
 IdempotencyKey = Annotated[
     str | None,
@@ -70,15 +72,14 @@ class Requests:
         admission: Admission,
         answers: AnswerStore,
         count_tokens: Callable[[Sequence[str]], list[int]],
-        settings: HttpSettings,
-        limits: LimitsSettings,
+        settings: Settings,
     ) -> None:
         """`count_tokens` is called in a thread."""
-        self._nameless = NamelessCallers(limits)
+        self._nameless = NamelessCallers(settings.limits)
         self.count_tokens = count_tokens
         self._admission = admission
         self._answers = answers
-        self._timeout = settings.timeout_seconds
+        self._timeout = settings.queue.deadline_seconds + _FOR_LOADING
         self._waiting: dict[tuple[str, str, str], list[Waiting]] = {}  # by the key of the question's address
         self._withdrawals: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -190,7 +191,7 @@ class Requests:
                 while (await request.receive())["type"] != "http.disconnect":
                     pass
         except TimeoutError:
-            detail = f"There was no answer within {self._timeout:g} seconds (http.timeout_seconds)."
+            detail = f"There was no answer within {self._timeout:g} seconds."
             waiting.put(Problem(HTTPStatus.GATEWAY_TIMEOUT, detail))
         else:
             waiting.put(Problem(HTTPStatus.BAD_REQUEST, "Whoever asked is gone."))

@@ -5,7 +5,6 @@ Operators are named in the settings by their user ids. For other people the comm
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePosixPath
-from typing import Protocol
 
 import structlog
 from telegram import Bot, Document
@@ -13,6 +12,7 @@ from telegram.error import BadRequest
 
 from bot.adapters.privacy import BACKUPS_REMAIN, privacy_text
 from bot.adapters.telegram import PLATFORM
+from bot.adapters.telegram.actions import Actions
 from bot.adapters.telegram.addressing import Caller
 from bot.adapters.telegram.tasks import COMMANDS, TaskCommands, chat_and_word
 from bot.core.errors import BotError, DocumentError
@@ -21,7 +21,6 @@ from bot.core.rights import Role, may
 from bot.core.settings import Settings
 from bot.core.text import counted, safe
 from bot.questions.administration import Administration
-from bot.storage.base import Forgotten
 from bot.tasks.desk import TaskDesk
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -67,22 +66,6 @@ _POLICY_USE = f"Give the chat's id and one of {', '.join(_POLICIES)}: /policy -1
 
 Handler = Callable[[Caller, str], Awaitable[str]]
 """Takes the caller and the text behind the command, returns the reply. Raises BotError."""
-
-
-class Actions(Protocol):
-    """The operations of the adapter that commands call."""
-
-    async def forget_conversation(self, conversation: str) -> None:
-        """Erase the turns of a conversation."""
-
-    async def stop(self, conversation: str) -> bool:
-        """Stop the question of a conversation that is in work. Returns False if none is."""
-
-    async def forget(self, author: str) -> Forgotten:
-        """Erase the questions, turns and feedback of an author."""
-
-    def describe(self) -> str:
-        """The state of the connection in one line."""
 
 
 class Commands:

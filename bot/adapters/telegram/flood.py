@@ -31,8 +31,8 @@ def seconds(duration: timedelta | int) -> float:
 @dataclass(slots=True)
 class _Chat:
     windows: tuple[Window, ...]
-    turns: FairScheduler = field(default_factory=lambda: FairScheduler(1))
-    waiting: int = 0  # messages that wait for a turn or hold it
+    scheduler: FairScheduler = field(default_factory=lambda: FairScheduler(1))
+    waiting: int = 0  # messages that wait for the slot or hold it
     not_before: float = 0.0  # the end of the wait that the service has asked for
 
 
@@ -57,7 +57,7 @@ class FloodControl:
         started = time.monotonic()
         known.waiting += 1
         try:
-            async with known.turns.turn(("person", person), "chat", lambda _place: None):
+            async with known.scheduler.slot(("person", person), "chat", lambda _place: None):
                 while (wait := self._wait(known)) > 0:  # noqa: ASYNC110  (time is what is waited for)
                     await asyncio.sleep(wait)
                 self._count(known)

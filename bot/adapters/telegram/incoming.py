@@ -1,4 +1,4 @@
-"""Takes in messages: makes Questions of those that address the bot, and has them accepted or refused."""
+"""Takes in messages: makes a Question of each that addresses the bot, and submits it for admission."""
 
 import asyncio
 from datetime import datetime

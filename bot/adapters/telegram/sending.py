@@ -109,7 +109,7 @@ class Sender:
         return await self._once(place.chat, lambda: self._send(place, RichText(text), None), in_doubt=True)
 
     async def delete(self, sent: Sent) -> None:
-        """Delete a message of the bot. One that is gone, or that another bot has sent, is ignored."""
+        """Delete a message of the bot. Does nothing if it is gone, or if another bot has sent it."""
         if sent.bot != self._bot.id:
             return
         try:

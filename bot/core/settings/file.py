@@ -12,7 +12,7 @@ DEFAULT_FILE = "bot.toml"
 
 
 class SettingsFile:
-    """The content of a settings file; empty where there is no such file. Raises SettingsError for one that can't be read."""
+    """The content of a settings file; empty if the file doesn't exist. Raises SettingsError if it can't be read."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""The settings of the models: those that find and read passages, write answers, and do tasks."""
+"""The settings of the models that find and read passages, write answers, and do tasks."""
 
 from typing import Literal
 

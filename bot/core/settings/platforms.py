@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from bot.core.messages import Policy
-from bot.core.settings.values import WEB_ADDRESS, Origin, Seconds, Secret, Section
+from bot.core.settings.values import WEB_ADDRESS, Origin, Secret, Section
 
 _SHORTEST_TOKEN = 16  # characters
 
@@ -142,11 +142,6 @@ class HttpSettings(Section):
         (),
         description="The sites whose pages may show the chat with the bot, such as https://www.example.org. Their visitors ask "
         "without a token, limited by their address. Empty: none. Set it to put the bot on a website.",
-    )
-    timeout_seconds: Seconds = Field(
-        300,
-        description="Seconds after which a request that has no answer yet is given up, with its question. Raise it with "
-        "`queue.deadline_seconds`, lower it where a proxy in front gives up sooner.",
     )
 
     @property

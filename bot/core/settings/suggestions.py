@@ -13,6 +13,7 @@ _FORMER = {
     "generator.stall_seconds": "generator.deadline_seconds, a third of which it is",
     "http.body_bytes": "",
     "http.connections": "",
+    "http.timeout_seconds": "queue.deadline_seconds, after which a request still waits for 4 minutes",
     "limits.window_seconds": "",
     "models.stuck_seconds": "",
     "queue.late_seconds": "",
@@ -27,7 +28,7 @@ _REMOVE_IT = "remove it (bot.example.toml lists all settings)"
 
 
 def advice(path: tuple[str, ...], in_environment: bool) -> str:
-    """Return how `there is no such setting` goes on for a path such as (section, key)."""
+    """Return the end of a sentence that begins with `there is no such setting`, for a path such as (section, key)."""
     name = ".".join(path)
     if name in _FORMER:
         return f" any more; see {_FORMER[name]}" if _FORMER[name] else f" any more; {_REMOVE_IT}"

@@ -151,7 +151,7 @@ def fences(lines: Iterable[str]) -> list[bool]:
 
 
 def fence_after(line: str, fence: str) -> str:
-    """The mark of the fence that is open after a line of Markdown, by the one that is open before it; empty if none is."""
+    """Return the mark of the fence that is open after a line of Markdown, empty if none is; `fence`: before the line."""
     opening = _FENCE.match(line)
     if opening is None:
         return fence

@@ -78,7 +78,7 @@ def merged(rows: list[list[str]], merges: Iterable[Merge]) -> Grid:
 
 
 def laid_out(rows: Sequence[Sequence[Cell]]) -> Grid:
-    """The grid of rows whose cells say how much they cover: each takes the next columns that no cell above reaches into.
+    """Return the grid of rows whose cells have spans: each cell takes the next columns that no cell above reaches into.
 
     A cell that is a row by itself covers all columns, because writers of HTML forget to say so.
     """
@@ -237,8 +237,8 @@ def _covers_all(grid: Grid, row: int, columns: Sequence[int]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """The names of a table's columns. `columns` are those that aren't empty, `last` is the last row of the header, and in the
-    columns `valued` all cells below hold values."""
+    """The names of a table's columns. `columns` are the columns that aren't empty, `last` is the last row of the header, and
+    in the columns `valued` all cells below hold values."""
 
     cells: list[str]
     columns: list[int]
@@ -310,7 +310,7 @@ def _filled_rightwards(names: Sequence[str]) -> list[str]:
 
 
 def _spread(grid: Grid, row: int, columns: Sequence[int]) -> list[str]:
-    """The cells of a row in some columns, with those that cover several columns repeated; one over all is said once."""
+    """Return the cells of a row in some columns. A cell over several of them is repeated, unless over all."""
     cells = [_cell(grid, row, column) for column in columns]
     if not grid.spans or _covers_all(grid, row, columns):
         return cells

@@ -89,7 +89,7 @@ async def silence(server, bot, asked, channel):
     before = len(server.from_bot(channel))
     await server.say(channel, "@bot are you there?", asked)
     await first(server, channel, before + 1)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert [text.text for text in bot.engine.asked][-1] == "are you there?"
     assert len(server.from_bot(channel)) == before + 1
 

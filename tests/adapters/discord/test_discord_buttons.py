@@ -65,7 +65,7 @@ async def test_a_suggestion_is_rated_with_other_words(running, server, channel, 
         bot.engine.answers["how hot?"] = suggested("Use *soft* water.")
         await server.say(channel, "@bot how hot?", ann)
         [answer] = await first(server, channel)
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
     assert answer["content"] == f"I'm not sure this is it:\n\nUse *soft* water.\n{SOURCE}"
     assert labels(answer) == ["That's it", "No", "Show the passage"]
     async with running():
@@ -86,7 +86,7 @@ async def test_more_shows_the_rest_of_the_section(running, server, channel, ann,
         bot.engine.answers["how hot?"] = replace(kind("Use water."), more=rest)
         await server.say(channel, "@bot how hot?", ann)
         [answer] = await first(server, channel)
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
         assert labels(answer)[2:] == ["Show the passage", "More"]
     async with running():
         pressed = await server.press(answer, "More", ann)
@@ -104,7 +104,7 @@ async def test_more_than_messages_take_comes_as_a_file(running, server, channel,
         bot.engine.answers["how hot?"] = replace(answered("Use water."), more="\n\n".join(["word " * 300] * 3))
         await server.say(channel, "@bot how hot?", ann)
         [answer] = await first(server, channel)
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
         pressed = await server.press(answer, "More", ann)
         shown = await server.until(lambda: pressed.message)
         assert [attached["filename"] for attached in shown["attachments"]] == ["answer.md"]
@@ -115,7 +115,7 @@ async def test_a_shared_suggestion_keeps_its_buttons(bot, server, channel, ann):
     bot.engine.answers["how hot?"] = suggested("Use water.", more="And wait.")
     asked = await server.slash(channel, ann, "ask", {"question": "how hot?", "private": True})
     answer = await server.until(lambda: asked.message)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert labels(answer) == ["That's it", "No", "Show the passage", "More", "Share"]
     pressed = await server.press(answer, "Share", ann)
     [shared] = await first(server, channel)
@@ -126,7 +126,7 @@ async def test_a_vote_without_a_reason_counts(bot, server, channel, ann, applica
     """Most people close the form."""
     await server.say(channel, "@bot how hot?", ann)
     [answer] = await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     opened = await server.press(answer, "Not helpful", ann)
     await server.until(lambda: opened.response)
     for _ in range(500):
@@ -141,7 +141,7 @@ async def test_the_buttons_of_an_erased_answer_say_so(bot, server, channel, ann)
     bot.engine.answers["how hot?"] = replace(answered("Use water."), more="And wait.")
     asked = await server.slash(channel, ann, "ask", {"question": "how hot?", "private": True})
     answer = await server.until(lambda: asked.message)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     await bot.dispatcher.admission.forget("discord", ann["id"])
     for label in ("Helpful", "Show the passage", "More", "Share"):
         pressed = await server.press(answer, label, ann)

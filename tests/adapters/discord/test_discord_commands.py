@@ -122,7 +122,7 @@ async def test_everybody_can_have_themselves_forgotten(bot, server, channel, ann
     """Questions with their answers, and how many there were."""
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert "Erased: 1 question with its answer, 0 conversation turns" in await said(
         server, await server.slash(channel, ann, "forget me")
     )
@@ -216,7 +216,7 @@ async def test_operators_read_what_people_think(bot, server, channel, ann, appli
     """With the question and the reason."""
     await server.say(channel, "@bot how hot?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     await application.stores.journal.answers.add_feedback("discord", "ref1", "1", helpful=False, reason="too *short*")
     told = await said(server, await server.slash(channel, server.owner, "bot feedback"))
     assert told == "👎 how hot?\n-# too \\*short\\*"

@@ -88,7 +88,7 @@ async def test_messages_that_come_together_keep_their_order(bot, server, channel
     direct = server.direct(ann)
     await server.say(direct, "zero?", ann)
     [answer] = await first(server, direct)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     await server.drop_gateway()
     await server.say(direct, "one?", ann, reply_to=answer)
     await server.say(direct, "two?", ann)

@@ -38,7 +38,7 @@ async def test_a_reply_to_an_answer_follows_it_up_also_by_somebody_else(bot, ser
     """The conversation is the one of the first question, which is what the reply refers to."""
     await server.say(channel, "@bot how hot?", ann)
     [answer] = await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     await server.say(channel, "and why?", server.user("ben"), reply_to=answer, mentions=(server.me,))
     await first(server, channel, 2)
     one, two = bot.engine.asked
@@ -109,7 +109,7 @@ async def test_an_ask_channel_answers_questions_and_stays_out_of_talk(bot, serve
     await server.say(channel, "good morning all", ben)
     await server.say(channel, "is it broken?", ben)
     answers = await first(server, channel, 2)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert [question.text for question in bot.engine.asked] == ["how hot?", "good morning all", "is it broken?"]
     assert [answer["content"][:4] for answer in answers] == ["re: ", "🔍 Th"]
 
@@ -125,7 +125,7 @@ async def test_nobody_gets_a_suggestion_unasked(bot, server, channel, ann, appli
     asked = await server.say(channel, "how hot?", ann)
     await server.say(channel, "@bot called?", ann)
     await first(server, channel, 2)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert [sent["content"][:12] for sent in server.from_bot(channel)] == ["re: how hot?", "I'm not sure"]
     await server.edit(asked, "how cold?")
     await server.until(lambda: len(server.from_bot(channel)) == 1)
@@ -260,7 +260,7 @@ async def test_a_conversation_goes_on_where_threads_are_refused(running, server,
         one, and_why, another, and_how = [question.conversation for question in bot.engine.asked]
         assert one == and_why == and_how != another
         assert server.count("POST", "/threads") == 1
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
         new = await server.slash(channel, ann, "new", {})
         await server.until(lambda: new.message)
         await server.say(channel, "@bot three?", ann)
@@ -335,7 +335,7 @@ async def test_the_same_event_twice_is_one_question(bot, server, channel, ann):
     await server.say(channel, "@bot one?", ann, twice=True)
     asked = await server.slash(channel, ann, "ask", {"question": "two?"}, twice=True)
     await first(server, channel, 2)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert [question.text for question in bot.engine.asked] == ["one?", "two?"]
     assert len(server.from_bot(channel)) == 2
     assert not asked.waiting
@@ -349,10 +349,10 @@ async def test_an_edited_question_gets_its_answer_revised_in_place(bot, server, 
     bot.engine.answers["long?"] = answered("\n\n".join(["p" * 1500] * 3))
     asked = await server.say(channel, "@bot long?", ann)
     long = await first(server, channel, 3)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     await server.edit(asked, "@bot short?")
     await server.until(lambda: long[0]["content"].startswith("re: short?"))
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert [message["id"] for message in server.from_bot(channel)] == [long[0]["id"]]
     assert labels(long[0]) == ["Helpful", "Not helpful", "Show the passage"]
 
@@ -380,7 +380,7 @@ async def test_a_deleted_question_takes_its_answer_along(bot, server, channel, a
     """From the channel and from the journal."""
     asked = await server.say(channel, "@bot how hot?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     await server.delete(asked)
     await server.until(lambda: not server.from_bot(channel))
     assert await application.stores.journal.answers.stored("discord", "ref1") is None
@@ -392,7 +392,7 @@ async def test_a_question_that_is_deleted_before_its_answer_gets_none(bot, serve
     asked = await server.say(channel, "@bot how hot?", ann)
     await server.until(lambda: server.count("POST", "/typing"))
     await server.dispatch("MESSAGE_DELETE_BULK", {"ids": [asked["id"]], "channel_id": channel})
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     bot.engine.may_answer.set()
     assert server.from_bot(channel) == []
     assert bot.adapter._display._typing == {}
@@ -411,7 +411,7 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
         await server.say(direct, "direct before?", ann)
         await first(server, direct)
         await first(server, channel)
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
         await server.until(lambda: bot.adapter.trouble is None)
         await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time()))
     await server.say(channel, "@bot missed?", ann)
@@ -419,7 +419,7 @@ async def test_what_was_asked_while_the_bot_was_away_is_answered_at_the_start(
     async with running() as bot:
         await first(server, channel, 2)
         await first(server, direct, 2)
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
     texts = [message["content"].split("\n")[0] for message in (*server.from_bot(channel), *server.from_bot(direct))]
     assert texts == ["re: before?", "re: missed?", "re: direct before?", "re: direct missed?"]
 
@@ -429,7 +429,7 @@ async def test_what_was_edited_while_the_bot_was_away_is_answered_in_its_last_fo
     async with running() as bot:
         asked = await server.say(channel, "@bot which pump?", ann)
         await first(server, channel)
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
         await server.until(lambda: bot.adapter.trouble is None)
     await server.edit(asked, "@bot which hose?")
     async with running():
@@ -474,7 +474,7 @@ async def test_each_shard_catches_up(running, server, ann, application, shard):
     await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time() - 60))
     async with running(sharded=True) as bot:
         await first(server, channel)
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
         await server.drop_gateway(resumable=False, shard=shard)
         later = await server.say(channel, "@bot and meanwhile?", ann, event=False)
         await first(server, channel, 2)

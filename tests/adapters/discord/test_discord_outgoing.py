@@ -44,7 +44,7 @@ async def test_server_errors_and_rate_limits_delay_an_answer_only(bot, server, c
     server.fail("POST", "/messages", status=429, retry_after=0.2)
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert len(server.from_bot(channel)) == 1
     assert bot.dispatcher.counts["repeated"] == 0
 
@@ -54,7 +54,7 @@ async def test_a_send_whose_answer_was_lost_is_not_doubled(bot, server, channel,
     server.lose_answer("POST", "/messages")
     await server.say(channel, "@bot one?", ann)
     await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert len(server.from_bot(channel)) == 1
     assert bot.dispatcher.counts["repeated"] == 1
 
@@ -64,7 +64,7 @@ async def test_a_response_whose_answer_was_lost_is_edited_again(bot, server, cha
     server.lose_answer("PATCH", "original")
     asked = await server.slash(channel, ann, "ask", {"question": "one?"})
     await server.until(lambda: asked.message)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert asked.message["content"].startswith("> one?\nre: one?")
     assert (len(server.from_bot(channel)), bot.dispatcher.counts["repeated"]) == (1, 0)
 
@@ -155,7 +155,7 @@ async def test_an_answer_that_went_to_the_asker_goes_with_its_question(bot, serv
     server.forbidden.add(channel)
     asked = await server.say(channel, "@bot which pump?", ann)
     [answer] = await first(server, server.direct(ann))
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     await server.say(server.direct(ann), "and which hose?", ann, reply_to=answer)
     await first(server, server.direct(ann), 2)
     assert bot.engine.asked[1].conversation == bot.engine.asked[0].conversation
@@ -186,10 +186,10 @@ async def test_nothing_is_deleted_in_a_thread_that_never_was(bot, server, channe
     """A deleted question takes one message along, by one call."""
     asked = await server.say(channel, "@bot which pump?", ann)
     [answer] = await first(server, channel)
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     await server.delete(asked)
     await server.until(lambda: not server.from_bot(channel))
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert server.count("DELETE", answer["id"]) == 1
 
 
@@ -201,7 +201,7 @@ async def test_an_answer_without_any_place_is_given_up(bot, server, channel, ann
     await server.until(lambda: bot.engine.asked)
     await server.remove_channel(channel)
     bot.engine.may_answer.set()
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert await application.stores.journal.questions.pending() == []
     assert bot.dispatcher.counts["undelivered"] == 1
 
@@ -273,7 +273,7 @@ async def test_the_answer_in_a_locked_thread_goes_to_the_channel_above(running, 
         assert answer["content"].startswith("re: which pump?")
         assert str(answer["message_reference"]["message_id"]) == asked["id"]
         assert (server.from_bot(thread), server.from_bot(server.direct(ann))) == ([], [])
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
         await server.edit(asked, "@bot which hose?")
         await server.until(lambda: server.from_bot(channel)[0]["content"].startswith("re: which hose?"))
         await server.delete(asked)
@@ -289,7 +289,7 @@ async def test_an_answer_comes_back_to_its_thread_once_that_is_open_again(runnin
 
         asked, thread = await _in_thread(server, bot, channel, ann, close=lock)
         await first(server, channel)
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
         await server.archive(thread, archived=False)
         await server.edit(asked, "@bot which hose?")
         [answer] = await first(server, thread)
@@ -334,7 +334,7 @@ async def test_a_question_that_was_deleted_during_a_restart_is_not_answered(runn
     await server.delete(asked)
     async with running(threads=threads) as bot:
         await server.say(channel, "@bot two?", ann)
-        await server.until(lambda: bot.dispatcher.counts["answered"] and not bot.dispatcher.unfinished)
+        await server.until(lambda: bot.dispatcher.counts["answered"] and not bot.dispatcher.admission.unfinished)
         assert bot.dispatcher.counts["undelivered"] == 1
     said = [message["content"] for channel in list(server.messages) for message in server.from_bot(channel)]
     assert [text.startswith("re: two?") for text in said] == [True]

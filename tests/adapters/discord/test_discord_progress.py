@@ -43,9 +43,9 @@ async def test_an_edited_question_gets_no_second_message(bot, server, channel, a
     bot.engine.drafts = ["Use"]
     asked = await server.say(channel, "@bot how hot?", ann)
     await server.until(lambda: server.from_bot(channel) and server.from_bot(channel)[0]["content"].startswith("re:"))
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     server.forget_nonces()
     await server.edit(asked, "@bot how cold?")
     await server.until(lambda: server.from_bot(channel)[0]["content"].startswith("re: how cold?"))
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert len(server.from_bot(channel)) == 1

@@ -58,8 +58,8 @@ async def test_each_bot_answers_what_it_is_asked_and_neither_the_other(
         await server.until(lambda: len(said_by(server.me)) == 3 and len(said_by(other_user)) == 2)
         await server.say(channel, "what is for everybody?", ann)
         await server.until(lambda: len(said_by(server.me)) == 4 and len(said_by(other_user)) == 3)
-        await bot.dispatcher.idle()
-        await other.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
+        await other.dispatcher.queue.idle()
         assert (len(bot.engine.asked), len(other.engine.asked)) == (4, 3)
         mine, theirs = said_by(server.me)[0]["id"], said_by(other_user)[0]["id"]
         for one, own, foreign in ((application, mine, theirs), (other_application, theirs, mine)):

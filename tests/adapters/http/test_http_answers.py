@@ -10,8 +10,10 @@ import httpx
 import pytest
 from http_application import TLS, HttpApplication, until
 
+from bot.adapters.http import incoming
 from bot.core.errors import IndexUnavailable
 from bot.core.messages import Address, Question, Turn
+from bot.core.settings import QueueSettings
 
 
 def texts_kept(application: HttpApplication) -> list[str]:
@@ -160,18 +162,19 @@ async def test_who_goes_away_takes_the_question_along(application, accept):
     await until(lambda: application.engine.asked)
     asking.cancel()
     await until(lambda: application.engine.cancelled == ["never mind"])
-    await until(lambda: not application.dispatcher.unfinished)
+    await until(lambda: not application.dispatcher.admission.unfinished)
     await until(lambda: texts_kept(application) == [])
     assert application.adapter.requests._waiting == {}
 
 
-async def test_a_request_that_takes_too_long_is_given_up(tmp_path):
-    """With its question, and the setting in the problem."""
-    async with HttpApplication(tmp_path, http={"port": 0, "timeout_seconds": 0.1}) as application:
+async def test_a_request_that_takes_too_long_is_given_up(tmp_path, monkeypatch):
+    """With its question: after the deadline of a question and the time for loading models."""
+    monkeypatch.setattr(incoming, "_FOR_LOADING", 0.1 - QueueSettings().deadline_seconds)
+    async with HttpApplication(tmp_path) as application:
         application.engine.may_answer.clear()
         response = await application.ask("slow")
         assert response.status_code == 504
-        assert "http.timeout_seconds" in response.json()["detail"]
+        assert response.json()["detail"] == "There was no answer within 0.1 seconds."
         await until(lambda: application.engine.cancelled == ["slow"])
 
 
@@ -221,7 +224,7 @@ async def test_who_gave_a_key_may_go_away_and_come_back(application):
     asking.cancel()
     await until(lambda: application.adapter.requests._waiting == {})
     application.engine.may_answer.set()
-    await until(lambda: not application.dispatcher.unfinished)
+    await until(lambda: not application.dispatcher.admission.unfinished)
     assert (await application.ask("later", headers=key)).json()["answer"].startswith("re: later")
     assert len(application.engine.asked) == 1
 
@@ -236,7 +239,7 @@ async def test_a_key_survives_a_restart(tmp_path):
             task.cancel()
         asking[0].cancel()
     async with HttpApplication(tmp_path) as application:
-        await until(lambda: not application.dispatcher.unfinished)
+        await until(lambda: not application.dispatcher.admission.unfinished)
         assert (
             (await application.ask("kept", headers={"Idempotency-Key": "k1"})).json()["answer"].startswith("re: kept")
         )
@@ -249,7 +252,7 @@ async def test_what_was_left_without_a_key_is_given_up_at_the_next_start(tmp_pat
         question = Question("lost", "c", "", Address("http", "", "m", {"keyed": False}), datetime.now(UTC))
         await application.journal.questions.accept(question)
     async with HttpApplication(tmp_path) as application:
-        await until(lambda: not application.dispatcher.unfinished)
+        await until(lambda: not application.dispatcher.admission.unfinished)
         assert application.dispatcher.counts["undelivered"] == 1
         assert texts_kept(application) == []
 

@@ -129,7 +129,7 @@ class TelegramApplication:
     async def quiet(self) -> None:
         """Wait until every update is confirmed, every question is answered and nothing more is on its way."""
         await until(lambda: not self.server.pending)
-        await self.dispatcher.idle()
+        await self.dispatcher.queue.idle()
         await until(lambda: self.adapter._background.idle)
 
 

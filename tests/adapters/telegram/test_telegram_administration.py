@@ -73,7 +73,7 @@ async def test_an_operator_sees_what_the_documents_lack_and_why(server, applicat
     await said(application, chat, ann, "/reload")
     assert await said(application, chat, ann, "/gaps") == "Nothing was declined."
     await said(application, chat, ann, "unknown")
-    await application.dispatcher.idle()
+    await application.dispatcher.queue.idle()
     assert await said(application, chat, ann, "/gaps") == "unknown (asked once)"
     explained = await said(application, chat, ann, "/explain which water should I use?")
     assert "answer.threshold" in explained

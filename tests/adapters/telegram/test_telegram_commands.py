@@ -45,7 +45,7 @@ async def test_stop_means_the_question_in_work(server, application, ann):
     server.says(chat, ann, "first?")
     await until(lambda: application.engine.asked)
     server.says(chat, ann, "second?")
-    await until(lambda: application.dispatcher.unfinished == 2)
+    await until(lambda: application.dispatcher.admission.unfinished == 2)
     server.says(chat, ann, "/stop")
     assert await application.answered(chat) == ["Stopped."]
     application.engine.may_answer.set()
@@ -59,7 +59,7 @@ async def test_a_question_from_before_a_restart_is_stopped(server, application_o
         application.ready.clear()
         await application.start()
         server.says(chat, ann, "slow")
-        await until(lambda: application.dispatcher.unfinished)
+        await until(lambda: application.dispatcher.admission.unfinished)
     async with application_of() as application:
         application.engine.may_answer.clear()
         await application.start()

@@ -94,7 +94,7 @@ def _without_spaces(titles: Mapping[str, str]) -> dict[str, str]:
 
 
 def _attachments(name: str, content: bytes) -> dict[str, str]:
-    """The files that are attached to a page, called as there, without their endings, in the folder of the space."""
+    """Return the new path of each file attached to a page: its name there without the ending, in the space's folder."""
     found = {}
     for link, words in _ATTACHMENT.findall(content):
         file = relative(name, unquote(html.unescape(link.decode("utf-8", "replace"))))

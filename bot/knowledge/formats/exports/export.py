@@ -52,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The files that an export gives. `left_out` are (reason, name) of those that are not read."""
+    """The files that an export gives. `left_out` has (reason, name) of each file that isn't read."""
 
     parts: tuple[Part, ...]
     left_out: tuple[tuple[str, str], ...] = ()

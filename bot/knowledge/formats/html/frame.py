@@ -102,7 +102,7 @@ class Frame:
         return not self._can_be_opened(element)
 
     def _can_be_opened(self, element: etree._Element) -> bool:
-        """Whether a control shows an element: one that names it, or a button or a heading with one right above it."""
+        """Whether a control shows an element: a control that names it, or a button right above it, maybe in a heading."""
         if element.get("id") in self._revealed or element in self._labels or element.get("role") == "tabpanel":
             return True
         above = element.getprevious()
@@ -202,7 +202,7 @@ def _count(texts: Iterator[str]) -> int:
 
 
 def _words_beside(element: etree._Element, *tags: str) -> int:
-    """How many words of an element stand outside those below it with these tags."""
+    """Count the words of an element outside of its descendants with these tags."""
 
     def texts(above: etree._Element) -> Iterator[str]:
         yield above.text or ""
@@ -215,7 +215,7 @@ def _words_beside(element: etree._Element, *tags: str) -> int:
 
 
 def _is_mostly_links(element: etree._Element) -> bool:
-    """Whether more words of an element are links than not, or there are next to none that aren't."""
+    """Whether most words of an element are in links, or it has hardly any words."""
     linked = sum(_count(link.itertext()) for link in element.iter("a", "button"))
     total = _count(iter([_text(element)]))
     return total < _SHORTEST_TEXT or total < 2 * linked

@@ -123,7 +123,7 @@ def _main(root: etree._Element) -> etree._Element:
 
 
 def _length(element: etree._Element) -> int:
-    """How many letters of text an element holds outside of scripts and navigation."""
+    """Count the letters of an element outside of scripts and navigation."""
     left_out = sum(len("".join(below.itertext())) for below in element.iter("script", "style", "nav", "footer"))
     return len("".join(element.itertext()).strip()) - left_out
 

@@ -203,7 +203,7 @@ def _dedent(lines: list[str], first: int, indent: int) -> bool:
 
 
 def _rewritten(line: str) -> str:
-    """One line that stands by itself."""
+    """Rewrite a line that stands by itself."""
     if _SAYS_NOTHING.fullmatch(line):
         return ""
     if found := _FENCED.fullmatch(line):

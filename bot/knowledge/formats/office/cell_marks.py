@@ -67,7 +67,7 @@ class RowMarks:
 
 @dataclass(frozen=True, slots=True)
 class SheetMarks:
-    """The marks of a sheet. `rows` has those that have any, by their index."""
+    """The marks of a sheet. `rows` has the rows with marks, by their index."""
 
     rows: Mapping[int, RowMarks] = field(default_factory=dict)
     hidden_columns: Sequence[tuple[int, int]] = ()

@@ -132,7 +132,7 @@ class _Writing:
         self.outline.heading(kind.heading or 1, labelled)
 
     def _labelled(self, text: str, kind: _Role) -> str:
-        """A text behind the number that Word shows before it. Nothing is counted where there is no text."""
+        """Return a text with the number that Word shows before it. An empty text isn't counted."""
         label = self.styles.numbering.label(*kind.number).strip() if text and kind.number else ""
         return f"{label} {text}" if label else text
 
@@ -308,7 +308,7 @@ class _Styles:
         return list_kind or _Role()
 
     def _ancestry(self, style_id: str | None) -> Iterator[Any]:
-        """A style and those that it is based on."""
+        """Yield a style and the styles on which it is based."""
         seen: set[str] = set()
         while style_id is not None and style_id not in seen and style_id in self._elements:
             seen.add(style_id)
@@ -322,7 +322,7 @@ class _Styles:
         return number
 
     def _kind_of_list(self, number: tuple[str, int] | None, style_id: str | None = None) -> _Role | None:
-        """The role of what a list numbers; None where nothing does."""
+        """Return the role of a paragraph in a list; None outside of lists."""
         if number is None:
             return None
         list_id, depth = number

@@ -117,7 +117,7 @@ class PageReader:
         """The text that was left out because it runs along the margin in another direction, with its pages."""
 
     def read(self, page: pypdfium2.PdfPage, number: int) -> tuple[list[Line], list[Line]]:
-        """The lines of a page in the order of the file, and those that run in another direction than most."""
+        """Return the lines of a page in the order of the file, and apart from them those in another direction than most."""
         text_page = page.get_textpage()
         turned = list(_turned_lines(text_page, number))
         letters = Counter[int]()

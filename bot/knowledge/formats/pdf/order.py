@@ -92,7 +92,7 @@ def _is_prose(lines: Sequence[Line]) -> bool:
 
 
 def _with_drawn_tables(lines: Sequence[Line]) -> Iterator[Line]:
-    """The lines, with each table as one of them whose cells the file holds one after the other, each with its lines."""
+    """Yield the lines. A table whose cells the file holds one after the other, each with its lines, becomes one line."""
     start = 0
     while start < len(lines):
         rows, end = _drawn_rows(lines, start)

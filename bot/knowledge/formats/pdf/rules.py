@@ -145,7 +145,7 @@ def _connected(level: list[_Rule], upright: list[_Rule]) -> Iterator[tuple[list[
 
 
 def _distinct(places: Iterator[float]) -> list[float]:
-    """The places in order, those that are nearly the same once."""
+    """Return the places in order, without near duplicates."""
     distinct: list[float] = []
     for place in sorted(places):
         if not distinct or place - distinct[-1] > _NEAR:

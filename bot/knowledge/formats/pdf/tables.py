@@ -45,7 +45,7 @@ def gap_below(before: Line, after: Line) -> float:
 
 
 def aligned_grid(lines: Sequence[Line]) -> Grid:
-    """The cells of a table without rules, whose header is two rows where cells of the first stand over several columns."""
+    """Return the cells of a table without rules. Its header has two rows if cells of the first span several columns."""
     columns = _columns(lines)
     gaps = [gap_below(before, after) for before, after in pairwise(lines)]
     widest = max(gaps, default=0.0)
@@ -135,7 +135,7 @@ def _columns(lines: Sequence[Line]) -> Columns:
 
 
 def _row(columns: Columns, line: Line) -> list[GridCell]:
-    """The cells of a line by columns. One that stands over several columns spans them."""
+    """Return the cells of a line by columns. A cell above several columns spans them."""
     row: list[GridCell] = []
     for cell in line.cells:
         spanned = _overlapped(columns, cell)

@@ -1,4 +1,4 @@
-"""Published descriptions of the platforms, where they lie beside the repository: all requests are held against them."""
+"""Checks requests against the published description of Discord's HTTP API, where that is present beside the repository."""
 
 import json
 import re
