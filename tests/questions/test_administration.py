@@ -240,7 +240,7 @@ async def test_questions_are_encoded_once_for_the_gaps(application, administrati
     )
     for text in ("Who won the football match?", "who has won the football match"):
         await dispatcher.admission.accept(question(text))
-    await dispatcher.idle()
+    await dispatcher.queue.idle()
     first = await administration.gaps()
     encoded = []
     encode = AsyncEncoder.encode
