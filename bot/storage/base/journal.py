@@ -126,8 +126,8 @@ class PartStore(Protocol):
         Returns False if the question was answered or withdrawn meanwhile, so that nothing will replace it.
         """
 
-    async def place(self, address: Address) -> str | None:
-        """The message that the first part of the answer replaces: a placeholder, or the answer before an edit."""
+    async def begun(self, address: Address) -> bool:
+        """Whether the first part of the answer, an earlier form of it or a placeholder was sent, or may have been."""
 
     async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
         """Note that a part is about to be sent, and return its state until now, None for a new part. Raises Superseded."""

@@ -26,13 +26,10 @@ class SqliteParts:
 
         return await self._connection.run(write)
 
-    async def place(self, address: Address) -> str | None:
-        def read(db: sqlite3.Connection) -> str | None:
-            statement = (
-                f"SELECT message FROM parts WHERE part = 0 AND question = (SELECT id FROM questions WHERE {KEY})"
-            )
-            row = db.execute(statement, address.key).fetchone()
-            return row[0] if row else None
+    async def begun(self, address: Address) -> bool:
+        def read(db: sqlite3.Connection) -> bool:
+            statement = f"SELECT 1 FROM parts WHERE part = 0 AND question = (SELECT id FROM questions WHERE {KEY})"
+            return db.execute(statement, address.key).fetchone() is not None
 
         return await self._connection.run(read)
 
