@@ -131,7 +131,7 @@ class House:
             telegram={"token": self.telegram.token, "api_url": self.telegram.address},
             storage={"folder": self._folder},
             limits={"author_questions": 0, "chat_questions": 0},
-            queue={"parallel": 8},
+            queue={"parallel": 8, "deadline_seconds": 20 * _PATIENCE},  # no answer is held back for so long
         )
         self.journal = await SqliteJournal.open(self._folder)
         self.dispatcher = Dispatcher(self._engine, self.journal, settings.queue, limits=settings.limits)
@@ -520,7 +520,7 @@ class Sequence:
         if any(asked.text not in text for text in answers):
             yield f"{asked.text}: answered in an earlier form {answers}"
         if not answers and not asked.stopped:  # those that were stopped are counted
-            yield f"{asked.text}: lost"
+            yield f"{asked.text}: lost among {list(self._texts(asked))}"
         if len(shared) > 1 and not asked.restarted:
             yield f"{asked.text}: shared twice {shared}"
         if len(clean) > 1:
