@@ -70,7 +70,7 @@ class ProgressDisplay:
         last = self._last_edit.get(address.chat, 0.0)
         await asyncio.sleep(max(0.0, last + _EDIT_EVERY - time.monotonic()))
         placeholder = self._placeholders.get(address.key)
-        if placeholder is None and await self._is_answered_in_part(address):
+        if placeholder is None and not await self._takes_placeholder(address):
             return
         sent = await self._outbox.send_placeholder(address, text, replaces=placeholder)
         if placeholder is None:
@@ -80,6 +80,6 @@ class ProgressDisplay:
         self._last_edit[address.chat] = time.monotonic()
         await asyncio.sleep(_EDIT_EVERY)
 
-    async def _is_answered_in_part(self, address: Address) -> bool:
-        """Whether the answer has begun to arrive, or one to an earlier form, so that nothing would replace a placeholder."""
-        return address.details["kind"] == "message" and await self._parts.begun(address)
+    async def _takes_placeholder(self, address: Address) -> bool:
+        """Whether the answer will take the place of a placeholder; the response to an interaction always has one."""
+        return address.details["kind"] == "interaction" or await self._parts.takes_placeholder(address)

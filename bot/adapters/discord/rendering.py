@@ -89,7 +89,7 @@ def render(answer: Answer, *, question: str | None = None) -> Rendered:
 
 
 def _beginning(text: str, whole: str, sources: str) -> Rendered:
-    """The beginning of a long answer, whose `whole` text comes as a file, with its sources below, in messages if there are many."""
+    """The beginning of a long answer, whose `whole` text comes as a file, with its sources below it or in further messages."""
     below = sources if utf16_length(sources) <= _ROOM // 2 else ""
     [first, *_] = split_markdown(text, _ROOM - utf16_length(f"{_NO_FILE}\n{below}") - 1)
     with_file, without, elsewhere = (f"{first}\n{note}\n{below}".rstrip() for note in (_IN_FILE, _NO_FILE, _ELSEWHERE))

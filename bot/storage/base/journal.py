@@ -126,8 +126,11 @@ class PartStore(Protocol):
         Returns False if the question was answered or withdrawn meanwhile, so that nothing will replace it.
         """
 
-    async def begun(self, address: Address) -> bool:
-        """Whether the first part of the answer, an earlier form of it or a placeholder was sent, or may have been."""
+    async def takes_placeholder(self, address: Address) -> bool:
+        """Whether a placeholder may be sent: a question waits for its answer, of which no message holds, or may hold, a part.
+
+        An earlier answer to an edited question counts as such a part, and so does a placeholder.
+        """
 
     async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
         """Note that a part is about to be sent, and return its state until now, None for a new part. Raises Superseded."""

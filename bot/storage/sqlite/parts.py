@@ -26,9 +26,12 @@ class SqliteParts:
 
         return await self._connection.run(write)
 
-    async def begun(self, address: Address) -> bool:
+    async def takes_placeholder(self, address: Address) -> bool:
         def read(db: sqlite3.Connection) -> bool:
-            statement = f"SELECT 1 FROM parts WHERE part = 0 AND question = (SELECT id FROM questions WHERE {KEY})"
+            statement = (
+                f"SELECT 1 FROM questions WHERE {KEY} AND done_at IS NULL "
+                "AND NOT EXISTS (SELECT 1 FROM parts WHERE question = id AND part = 0)"
+            )
             return db.execute(statement, address.key).fetchone() is not None
 
         return await self._connection.run(read)
