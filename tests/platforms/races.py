@@ -540,7 +540,8 @@ class Sequence:
             and f"q{asked.number}v" in str(request.body.get("content"))
         ]
         if asked.told and late:
-            yield f"{asked.text}: sent after its deletion to {late[0].path}"
+            after = late[0].at - self.house.withdrawn[asked.source["id"]]  # type: ignore[index]
+            yield f"{asked.text}: {late[0].body} sent to {late[0].path} {after:.1f} s after its deletion"
 
     def _said_to(self, asked: Asked) -> Iterator[str]:
         """The texts of the bot that name a question, each once."""
