@@ -490,7 +490,7 @@ class Sequence:
         ]
         stopped = [text for text in texts if "Stopped." in text]
         if len(stopped) < len(unanswered):
-            yield f"one of {[asked.text for asked in unanswered]}: lost, {len(stopped)} were stopped"
+            yield f"one of {[asked.text for asked in unanswered]}: lost among {texts}, {len(stopped)} were stopped"
         stopped = [text for text in stopped if _MARKED not in text]
         if len(stopped) > len(unanswered) and not any(asked.deleted_at for asked in together):
             yield f"{len(stopped)} say that they were stopped, {len(unanswered)} have no answer"
@@ -537,7 +537,8 @@ class Sequence:
             if request.method == "POST"
             and request.at > self.house.withdrawn.get(asked.source["id"], math.inf) + _TAKEN_IN  # type: ignore[index]
             and isinstance(request.body, dict)
-            and f"q{asked.number}v" in str(request.body.get("content"))
+            and f"re: q{asked.number}v"
+            in str(request.body.get("content"))  # a late placeholder is taken back, see above
         ]
         if asked.told and late:
             after = late[0].at - self.house.withdrawn[asked.source["id"]]  # type: ignore[index]
