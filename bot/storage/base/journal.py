@@ -123,7 +123,8 @@ class PartStore(Protocol):
     async def placed(self, address: Address, message: str) -> bool:
         """Note that a placeholder was sent, which the first part of the answer replaces.
 
-        Returns False if the question was answered or withdrawn meanwhile, so that nothing will replace it.
+        Returns False if the question was answered or withdrawn meanwhile, or the first part is being sent, so that nothing will
+        replace it.
         """
 
     async def takes_placeholder(self, address: Address) -> bool:

@@ -17,12 +17,12 @@ class SqliteParts:
     async def placed(self, address: Address, message: str) -> bool:
         def write(db: sqlite3.Connection) -> bool:
             entry = db.execute(f"SELECT id FROM questions WHERE {KEY} AND done_at IS NULL", address.key).fetchone()
-            if entry is not None:
-                insert = (
-                    "INSERT INTO parts (question, part, message, current) VALUES (?, 0, ?, 0) ON CONFLICT DO NOTHING"
-                )
-                db.execute(insert, (*entry, message))
-            return entry is not None
+            if entry is None:
+                return False
+            insert = "INSERT INTO parts (question, part, message, current) VALUES (?, 0, ?, 0) ON CONFLICT DO NOTHING"
+            db.execute(insert, (*entry, message))
+            [noted] = db.execute("SELECT message FROM parts WHERE question = ? AND part = 0", entry).fetchone()
+            return bool(noted == message)
 
         return await self._connection.run(write)
 
