@@ -131,7 +131,7 @@ class House:
             telegram={"token": self.telegram.token, "api_url": self.telegram.address},
             storage={"folder": self._folder},
             limits={"author_questions": 0, "chat_questions": 0},
-            queue={"parallel": 8},
+            queue={"parallel": 8, "deadline_seconds": 20 * _PATIENCE},  # no answer is held back for so long
         )
         self.journal = await SqliteJournal.open(self._folder)
         self.dispatcher = Dispatcher(self._engine, self.journal, settings.queue, limits=settings.limits)
@@ -490,7 +490,7 @@ class Sequence:
         ]
         stopped = [text for text in texts if "Stopped." in text]
         if len(stopped) < len(unanswered):
-            yield f"one of {[asked.text for asked in unanswered]}: lost, {len(stopped)} were stopped"
+            yield f"one of {[asked.text for asked in unanswered]}: lost among {texts}, {len(stopped)} were stopped"
         stopped = [text for text in stopped if _MARKED not in text]
         if len(stopped) > len(unanswered) and not any(asked.deleted_at for asked in together):
             yield f"{len(stopped)} say that they were stopped, {len(unanswered)} have no answer"
@@ -520,7 +520,7 @@ class Sequence:
         if any(asked.text not in text for text in answers):
             yield f"{asked.text}: answered in an earlier form {answers}"
         if not answers and not asked.stopped:  # those that were stopped are counted
-            yield f"{asked.text}: lost"
+            yield f"{asked.text}: lost among {list(self._texts(asked))}"
         if len(shared) > 1 and not asked.restarted:
             yield f"{asked.text}: shared twice {shared}"
         if len(clean) > 1:
@@ -537,10 +537,12 @@ class Sequence:
             if request.method == "POST"
             and request.at > self.house.withdrawn.get(asked.source["id"], math.inf) + _TAKEN_IN  # type: ignore[index]
             and isinstance(request.body, dict)
-            and f"q{asked.number}v" in str(request.body.get("content"))
+            and f"re: q{asked.number}v"
+            in str(request.body.get("content"))  # a late placeholder is taken back, see above
         ]
         if asked.told and late:
-            yield f"{asked.text}: sent after its deletion to {late[0].path}"
+            after = late[0].at - self.house.withdrawn[asked.source["id"]]  # type: ignore[index]
+            yield f"{asked.text}: {late[0].body} sent to {late[0].path} {after:.1f} s after its deletion"
 
     def _said_to(self, asked: Asked) -> Iterator[str]:
         """The texts of the bot that name a question, each once."""

@@ -153,14 +153,28 @@ async def test_parts_belong_to_their_question(journal, entry):
 
 async def test_a_placeholder_is_what_the_first_part_replaces(journal, entry):
     """Also after a crash, as often as the edit is tried; once part of the answer is there, it takes no placeholder."""
-    assert await journal.parts.place(question().address) is None
+    assert await journal.parts.takes_placeholder(question().address)
     await journal.parts.placed(question().address, "placeholder")
-    assert await journal.parts.place(question().address) == "placeholder"
+    assert not await journal.parts.takes_placeholder(question().address)
     assert await journal.parts.part_begins(entry, 0, 0) == PartState("placeholder", False)
     assert await journal.parts.part_begins(entry, 0, 0) == PartState("placeholder", False)
     await journal.parts.part_sent(entry, 0, 0, "placeholder")
     await journal.parts.placed(question().address, "late")
     assert await journal.parts.part_begins(entry, 0, 0) == PartState("placeholder", True)
+
+
+async def test_beside_a_part_in_doubt_no_placeholder_is_sent(journal, entry):
+    """It would never be replaced: the part is sent again as a message of its own."""
+    await journal.parts.part_begins(entry, 0, 0)
+    assert not await journal.parts.takes_placeholder(question().address)
+    await journal.parts.part_unsent(entry, 0)
+    assert await journal.parts.takes_placeholder(question().address)
+
+
+async def test_a_question_that_was_deleted_takes_no_placeholder(journal, entry):
+    """Its deletion may come while the progress is being shown."""
+    await journal.erasure.withdraw(question().address)
+    assert not await journal.parts.takes_placeholder(question().address)
 
 
 # --- edited and deleted questions -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import discord
 import structlog
@@ -22,6 +22,7 @@ from bot.core.settings import DiscordSettings
 from bot.storage.base import PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
+T = TypeVar("T")
 _ALIVE = "alive_at"  # the note with the time at which the bot was last connected
 _ALIVE_EVERY = 15.0  # seconds
 _LONGEST_SILENCE = 180.0  # seconds without a connection after which everything is started again
@@ -65,7 +66,10 @@ class Connection:
         self._client: Client | None = None
         self._absences = Absences(None)
         self._all_ready = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.user: discord.ClientUser | None = (
+            None  # the bot's own, also after the end: messages from before are taken in
+        )
 
     @property
     def client(self) -> Client:
@@ -101,7 +105,7 @@ class Connection:
             else:
                 return
 
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run `work` as a task, which is cancelled when the client ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -189,6 +193,7 @@ class Connection:
 
     async def _session_began(self, shard: int = 0) -> None:
         self._absences.session_began(shard)
+        self.user = self.client.user
         await self._note_alive()
 
     async def _session_resumed(self, shard: int = 0) -> None:

@@ -86,7 +86,7 @@ class Incoming:
 
         `missed`: the message is of an absence, in its last form.
         """
-        me = self._connection.client.user
+        me = self._connection.user
         if message.channel.id in self._outbox.forbidden or me is None:
             note_outcome(PLATFORM, MessageOutcome.CHAT_FORBIDDEN)
             return

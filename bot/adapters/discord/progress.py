@@ -69,17 +69,24 @@ class ProgressDisplay:
         """
         last = self._last_edit.get(address.chat, 0.0)
         await asyncio.sleep(max(0.0, last + _EDIT_EVERY - time.monotonic()))
-        placeholder = self._placeholders.get(address.key)
-        if placeholder is None and await self._answer_edits_a_message(address):
+        if placeholder := self._placeholders.get(address.key):
+            await self._outbox.send_placeholder(address, text, replaces=placeholder)
+        elif not await self._takes_placeholder(address):
             return
-        sent = await self._outbox.send_placeholder(address, text, replaces=placeholder)
-        if placeholder is None:
-            self._placeholders[address.key] = sent
-            if not await self._parts.placed(address, sent):
-                await self._outbox.take_back(address, sent)
+        # The answer waits for it some seconds at most, and is sent beside it then: it is noted, or taken back, all the same.
+        elif placed := await asyncio.shield(self._connection.start(self._place(address, text))):
+            self._placeholders[address.key] = placed
         self._last_edit[address.chat] = time.monotonic()
         await asyncio.sleep(_EDIT_EVERY)
 
-    async def _answer_edits_a_message(self, address: Address) -> bool:
-        """Whether the answer takes the place of an earlier one, so that nothing would take that of a placeholder."""
-        return address.details["kind"] == "message" and await self._parts.place(address) is not None
+    async def _place(self, address: Address, text: str) -> str | None:
+        """Send a placeholder and return its id, or take it back and return None if no answer will replace it."""
+        sent = await self._outbox.send_placeholder(address, text, replaces=None)
+        if await self._parts.placed(address, sent):
+            return sent
+        await self._outbox.take_back(address, sent)
+        return None
+
+    async def _takes_placeholder(self, address: Address) -> bool:
+        """Whether the answer will take the place of a placeholder; the response to an interaction always has one."""
+        return address.details["kind"] == "interaction" or await self._parts.takes_placeholder(address)

@@ -23,6 +23,7 @@ _MOST_PARTS = 5  # messages of one answer; a longer one comes as a file
 _LONGEST_QUOTED_QUESTION = 200  # characters
 _LONGEST_LABEL = 60  # characters of the language behind a fence
 REPEATED = "-# ↻ sent again: it is not known whether this arrived the first time"
+_ROOM = LONGEST_MESSAGE - utf16_length(REPEATED) - 1  # for a part, which may get that line later
 _SMALL_PRINT = "-# "
 _IN_FILE = "-# This is the beginning of a long answer; all of it is in the file."
 _ELSEWHERE = (
@@ -78,19 +79,23 @@ def render(answer: Answer, *, question: str | None = None) -> Rendered:
     head += f"{_SMALL_PRINT}{LATE}\n" if answer.late else ""
     sources = _sources(answer.citations)
     text = head + body(answer)
-    parts = split_markdown(text, LONGEST_MESSAGE - utf16_length(REPEATED) - 1)
+    parts = split_markdown(text, _ROOM)
     if len(parts) > _MOST_PARTS:
-        room = LONGEST_MESSAGE - utf16_length(f"{REPEATED}\n{_NO_FILE}\n{sources}") - 2
-        [first, *_] = split_markdown(text, max(room, LONGEST_MESSAGE // 2))
-        with_file, without, elsewhere = (
-            f"{first}\n{note}\n{sources}".rstrip() for note in (_IN_FILE, _NO_FILE, _ELSEWHERE)
-        )
-        return Rendered((with_file,), safe(answer.text), without, elsewhere)
-    if sources and parts and utf16_length(f"{parts[-1]}\n{sources}\n{REPEATED}") <= LONGEST_MESSAGE:
+        return _beginning(text, safe(answer.text), sources)
+    if sources and parts and utf16_length(f"{parts[-1]}\n{sources}") <= _ROOM:
         parts[-1] = f"{parts[-1]}\n{sources}"
-    elif sources:
-        parts.append(sources)
+    else:
+        parts += split_markdown(sources, _ROOM)
     return Rendered(tuple(parts or ["…"]))
+
+
+def _beginning(text: str, whole: str, sources: str) -> Rendered:
+    """The beginning of a long answer, whose `whole` text comes as a file, with its sources below it or in further messages."""
+    below = sources if utf16_length(sources) <= _ROOM // 2 else ""
+    [first, *_] = split_markdown(text, _ROOM - utf16_length(f"{_NO_FILE}\n{below}") - 1)
+    with_file, without, elsewhere = (f"{first}\n{note}\n{below}".rstrip() for note in (_IN_FILE, _NO_FILE, _ELSEWHERE))
+    further = [] if below else split_markdown(sources, _ROOM)
+    return Rendered((with_file, *further), whole, without, elsewhere)
 
 
 def render_more(answer: Answer) -> Rendered:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import aiohttp
 import discord
 import structlog
 
@@ -18,12 +19,14 @@ _log = structlog.stdlib.get_logger(__name__)
 
 async def defer(interaction: Interaction, *, private: bool) -> None:
     """Show that the response will come. A refusal is logged; the answer goes to the channel then."""
+    if interaction.client.is_closed():  # the answer comes after the next start
+        return
     try:
         await interaction.response.defer(ephemeral=private, thinking=True)
     except discord.HTTPException as error:
         if error.code != ALREADY_ACKNOWLEDGED:
             _log.warning("deferral refused", status=error.status, code=error.code)
-    except (OSError, TypeError) as error:
+    except (OSError, aiohttp.ClientError, TypeError) as error:
         _log.warning("deferral in doubt", error=type(error).__name__)
 
 
@@ -48,8 +51,10 @@ async def respond_in_parts(interaction: Interaction, rendered: Rendered) -> None
 
 
 async def respond_anyway(interaction: Interaction, text: str) -> None:
-    """Respond, or edit the response if there is one. A refusal is ignored."""
-    with suppress(discord.HTTPException):
+    """Respond, or edit the response if there is one. A refusal is ignored, and so is a connection that is closed."""
+    if interaction.client.is_closed():
+        return
+    with suppress(discord.HTTPException, aiohttp.ClientError):
         if interaction.response.is_done():
             await interaction.edit_original_response(content=text, allowed_mentions=NOBODY)
         else:

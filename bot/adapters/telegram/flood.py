@@ -19,6 +19,8 @@ from bot.questions.scheduler import FairScheduler
 CHAT_RATE = Rate(3, 3.5)
 GROUP_RATE = Rate(18, 61.0)
 OVERALL_RATE = Rate(25, 1.1)
+# Typing signs in all chats: each is a call of its own, behind which answers wait where hundreds of questions do.
+TYPING_RATE = Rate(10, 1.0)
 # Chats that have been quiet for this long are forgotten.
 _QUIET = 120.0
 
@@ -44,6 +46,7 @@ class FloodControl:
 
     def __init__(self) -> None:
         self._overall = Window(OVERALL_RATE)
+        self._typing = Window(TYPING_RATE)
         self._chats: dict[int, _Chat] = {}
         self.counts: Counter[str] = Counter()
         self._waited = 0.0
@@ -75,6 +78,14 @@ class FloodControl:
         if self.must_wait(chat):
             return False
         self._count(self._chat(chat))
+        return True
+
+    def try_typing(self, chat: int) -> bool:
+        """Count a typing sign, if one may be shown in the chat now. Returns False if it may not."""
+        now = time.monotonic()
+        if self._chat(chat).not_before > now or self._typing.wait(now) > 0:
+            return False
+        self._typing.count(now)
         return True
 
     def must_wait(self, chat: int) -> bool:

@@ -113,11 +113,11 @@ class ProgressDisplay:
     async def _send_placeholder(self, showing: _Showing, text: str) -> bool:
         """Try to send the placeholder. Returns False if none is to be sent any more.
 
-        That is so if the answer edits a message, if the journal failed, and if the placeholder may have arrived: nothing is
-        known of it then, and each further one might stand beside it.
+        That is so if the answer edits or repeats a message or isn't wanted any more, if the journal failed, and if the
+        placeholder may have arrived: nothing is known of it then, and each further one might stand beside it.
         """
         try:
-            if await self._parts.place(showing.address) is not None:
+            if not await self._parts.takes_placeholder(showing.address):
                 return False
             showing.placeholder = await self._sender.placeholder(place_of_answer(showing.address), text)
             if showing.placeholder is not None and not await self._parts.placed(

@@ -118,8 +118,10 @@ class Sender:
             return
 
     async def typing(self, place: Place) -> None:
-        """Show the typing sign for about five seconds."""
+        """Show the typing sign for about five seconds, unless it is shown in too many chats, or this one has to wait."""
         place = self._current(place)
+        if not self._flood.try_typing(place.chat):
+            return
         await self._once(
             place.chat,
             lambda: self._bot.send_chat_action(place.chat, ChatAction.TYPING, message_thread_id=place.topic),

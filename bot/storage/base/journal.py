@@ -124,11 +124,15 @@ class PartStore(Protocol):
     async def placed(self, address: Address, message: str) -> bool:
         """Note that a placeholder was sent, which the first part of the answer replaces.
 
-        Returns False if the question was answered or withdrawn meanwhile, so that nothing will replace it.
+        Returns False if the question was answered or withdrawn meanwhile, or the first part is being sent, so that nothing will
+        replace it.
         """
 
-    async def place(self, address: Address) -> str | None:
-        """The message that the first part of the answer replaces: a placeholder, or the answer before an edit."""
+    async def takes_placeholder(self, address: Address) -> bool:
+        """Whether a placeholder may be sent: a question waits for its answer, of which no message holds, or may hold, a part.
+
+        An earlier answer to an edited question counts as such a part, and so does a placeholder.
+        """
 
     async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
         """Note that a part is about to be sent, and return its state until now, None for a new part. Raises Superseded."""

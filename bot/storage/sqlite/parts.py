@@ -17,22 +17,22 @@ class SqliteParts:
     async def placed(self, address: Address, message: str) -> bool:
         def write(db: sqlite3.Connection) -> bool:
             entry = db.execute(f"SELECT id FROM questions WHERE {KEY} AND done_at IS NULL", address.key).fetchone()
-            if entry is not None:
-                insert = (
-                    "INSERT INTO parts (question, part, message, current) VALUES (?, 0, ?, 0) ON CONFLICT DO NOTHING"
-                )
-                db.execute(insert, (*entry, message))
-            return entry is not None
+            if entry is None:
+                return False
+            insert = "INSERT INTO parts (question, part, message, current) VALUES (?, 0, ?, 0) ON CONFLICT DO NOTHING"
+            db.execute(insert, (*entry, message))
+            [noted] = db.execute("SELECT message FROM parts WHERE question = ? AND part = 0", entry).fetchone()
+            return bool(noted == message)
 
         return await self._connection.run(write)
 
-    async def place(self, address: Address) -> str | None:
-        def read(db: sqlite3.Connection) -> str | None:
+    async def takes_placeholder(self, address: Address) -> bool:
+        def read(db: sqlite3.Connection) -> bool:
             statement = (
-                f"SELECT message FROM parts WHERE part = 0 AND question = (SELECT id FROM questions WHERE {KEY})"
+                f"SELECT 1 FROM questions WHERE {KEY} AND done_at IS NULL "
+                "AND NOT EXISTS (SELECT 1 FROM parts WHERE question = id AND part = 0)"
             )
-            row = db.execute(statement, address.key).fetchone()
-            return row[0] if row else None
+            return db.execute(statement, address.key).fetchone() is not None
 
         return await self._connection.run(read)
 

@@ -42,6 +42,26 @@ async def test_a_command_is_kept_before_the_bot_is_seen_thinking(bot, server, ch
     assert "re: how hot?" in (await server.until(lambda: asked.message))["content"]
 
 
+async def test_a_bot_that_stops_while_it_defers_answers_after_its_next_start(running, server, channel, ann, log):
+    """The deferral breaks off with the connection, which is no error, and nobody is told of one."""
+    arrived, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(call: str) -> None:
+        if call.endswith("/callback"):
+            arrived.set()
+            await may_go_on.wait()
+
+    server.hold = hold
+    async with running():
+        await server.slash(channel, ann, "ask", {"question": "how hot?"})
+        await asyncio.wait_for(arrived.wait(), 10)
+    may_go_on.set()
+    async with running() as bot:
+        await bot.dispatcher.idle()
+        assert "re: how hot?" in (await first(server, channel))[0]["content"]
+    assert [line["event"] for line in log if line["log_level"] == "error"] == []
+
+
 async def test_answer_this_takes_the_text_of_a_message(bot, server, channel, ann):
     """The context menu; a message without text is declined politely."""
     message = await server.say(channel, "how hot?", server.user("ben"), event=False)

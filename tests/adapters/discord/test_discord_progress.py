@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.questions import progress as relay
 from tests.adapters.discord.discord_application import first, labels
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
@@ -36,6 +37,29 @@ async def test_a_draft_is_shown_as_it_grows_and_becomes_the_answer(bot, server, 
     assert labels(draft) == ["Helpful", "Not helpful", "Show the passage"]
     assert server.from_bot(channel) == [draft]
     assert server.count("PATCH", draft["id"]) == 2
+
+
+async def test_a_placeholder_that_arrives_late_is_taken_back(bot, server, channel, ann, monkeypatch):
+    """The answer waits for it some seconds at most, and is a message of its own then."""
+    monkeypatch.setattr(relay, "_LAST_UPDATE", 0.1)
+    bot.engine.drafts = ["Use"]
+    arrived, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(call: str) -> None:
+        if call == f"POST /channels/{channel}/messages" and not arrived.is_set():
+            arrived.set()
+            await may_go_on.wait()
+
+    server.hold = hold
+    bot.engine.may_answer.clear()
+    await server.say(channel, "@bot how hot?", ann)
+    await asyncio.wait_for(arrived.wait(), 10)
+    bot.engine.may_answer.set()
+    await asyncio.sleep(0.5)
+    may_go_on.set()
+    await server.until(lambda: server.count("DELETE", ""))
+    await bot.dispatcher.idle()
+    assert [message["content"].split("\n")[0] for message in server.from_bot(channel)] == ["re: how hot?"]
 
 
 async def test_an_edited_question_gets_no_second_message(bot, server, channel, ann):

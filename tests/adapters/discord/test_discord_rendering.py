@@ -1,6 +1,7 @@
 """Rendering for Discord: the text of a document is shown as text and does nothing else."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -153,3 +154,17 @@ def test_a_passage_stays_in_its_quote():
 def test_escaped_text_is_text(text):
     """Without any unescaped mark."""
     assert not re.search(r"(?<!\\)(?:\\\\)*[*_~`|<>\[\]()#]", escaped(text))
+
+
+@pytest.mark.parametrize("paragraphs", [1, 10, 60], ids=["short", "in messages", "in a file"])
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_all_sources_arrive_however_many_and_long_they_are(count, paragraphs):
+    """Below the answer where there is room, and else in messages of their own; none is cut."""
+    addresses = [f"https://handbook.example/{'folder/' * 30}{number}.md" for number in range(count)]
+    citations = [replace(CITATION, title="A *long* title " * 15, url=address) for address in addresses]
+    said = replace(answer("\n\n".join("word " * 50 for _ in range(paragraphs))), citations=tuple(citations))
+    rendered = render(said)
+    room = LONGEST_MESSAGE - utf16_length(rendering.repeated(""))
+    texts = (*rendered.parts, rendered.without_file or "", rendered.file_elsewhere or "")
+    assert all(utf16_length(text) <= room for text in texts)
+    assert [address for address in addresses if f"<{address}>" not in "\n".join(rendered.parts)] == []

@@ -7,7 +7,7 @@ import pytest
 from telegram_application import until
 
 from bot.adapters.rates import Rate
-from bot.adapters.telegram import flood
+from bot.adapters.telegram import flood, progress
 from bot.adapters.telegram.flood import FloodControl
 from tests.platforms.telegram_server import Limits
 
@@ -49,6 +49,27 @@ async def test_thirty_groups_at_once_stay_below_the_limits_of_the_service(server
         await until(lambda: all(len(group.texts) == 2 for group in groups), 20)
         assert all("sent again" not in text for group in groups for text in group.texts)
         assert server.ignored_waits == 0
+
+
+async def test_typing_signs_never_crowd_out_answers(server, application_of, monkeypatch):
+    """Many questions wait at once; a chat that was told to wait gets no sign."""
+    monkeypatch.setattr(progress, "_TYPING_AFTER", 0.05)
+    monkeypatch.setattr(progress, "_TYPING_LASTS", 0.2)
+    monkeypatch.setattr(flood, "TYPING_RATE", Rate(10, 600.0))
+    told_to_wait, *others = people = [server.person(f"P{n}") for n in range(40)]
+    async with application_of() as application:
+        await application.start()
+        application.adapter.flood.refused(told_to_wait["id"], 600.0)
+        application.engine.may_answer.clear()
+        for person in people:
+            server.says(server.private(person), person, "slow")
+        await until(lambda: len(server.called("sendChatAction")) == 10)
+        await until(lambda: application.dispatcher.unfinished == len(people))
+        await asyncio.sleep(0.5)
+        assert len(shown := server.called("sendChatAction")) == 10
+        assert told_to_wait["id"] not in [call["chat_id"] for call in shown]
+        application.engine.may_answer.set()
+        await until(lambda: all(server.private(person).texts for person in others), 20)
 
 
 async def test_flood_control_keeps_the_order_and_forgets_quiet_chats(monkeypatch):

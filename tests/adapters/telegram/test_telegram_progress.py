@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from telegram_application import until
 
-from bot.adapters.telegram import progress
+from bot.adapters.telegram import progress, rendering
+from bot.questions import delivery
 
 pytestmark = pytest.mark.usefixtures("quick_chats")
 
@@ -72,3 +73,20 @@ async def test_a_slow_answer_to_an_edited_question_has_no_placeholder(server, ap
     application.engine.may_answer.set()
     await application.quiet()
     assert [text.split("\n")[0] for text in chat.texts] == ["re: two"]
+
+
+async def test_an_edit_while_the_answer_is_in_doubt_leaves_no_placeholder(server, application, ann, monkeypatch):
+    """The corrected answer repeats the one that may have arrived, and would not replace a placeholder."""
+    monkeypatch.setattr(progress, "_PLACEHOLDER_AFTER", 0.05)
+    monkeypatch.setattr(delivery, "_PAUSES", (5.0,))
+    chat = server.private(ann)
+    server.break_next("sendMessage", "lost")
+    asked = server.says(chat, ann, "one")
+    await application.answered(chat)
+    application.engine.may_answer.clear()
+    server.edits(chat, asked, "two")
+    await until(lambda: len(application.engine.asked) == 2)
+    await asyncio.sleep(0.3)
+    application.engine.may_answer.set()
+    await application.quiet()
+    assert [text.split("\n")[0] for text in chat.texts] == ["re: one", rendering.AGAIN]
