@@ -57,7 +57,7 @@ async def test_a_bot_that_stops_while_it_defers_answers_after_its_next_start(run
         await asyncio.wait_for(arrived.wait(), 10)
     may_go_on.set()
     async with running() as bot:
-        await bot.dispatcher.idle()
+        await bot.dispatcher.queue.idle()
         assert "re: how hot?" in (await first(server, channel))[0]["content"]
     assert [line["event"] for line in log if line["log_level"] == "error"] == []
 

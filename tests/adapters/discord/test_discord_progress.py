@@ -58,7 +58,7 @@ async def test_a_placeholder_that_arrives_late_is_taken_back(bot, server, channe
     await asyncio.sleep(0.5)
     may_go_on.set()
     await server.until(lambda: server.count("DELETE", ""))
-    await bot.dispatcher.idle()
+    await bot.dispatcher.queue.idle()
     assert [message["content"].split("\n")[0] for message in server.from_bot(channel)] == ["re: how hot?"]
 
 

@@ -64,7 +64,7 @@ async def test_typing_signs_never_crowd_out_answers(server, application_of, monk
         for person in people:
             server.says(server.private(person), person, "slow")
         await until(lambda: len(server.called("sendChatAction")) == 10)
-        await until(lambda: application.dispatcher.unfinished == len(people))
+        await until(lambda: application.dispatcher.admission.unfinished == len(people))
         await asyncio.sleep(0.5)
         assert len(shown := server.called("sendChatAction")) == 10
         assert told_to_wait["id"] not in [call["chat_id"] for call in shown]
