@@ -23,7 +23,7 @@ from rich.table import Table
 from bot.core.messages import Address, Answer, Delivery, Question, Sending, Update
 from bot.core.settings import LogSettings, Settings
 from bot.inference.encoder import AnyEncoder, Pair, Vectors
-from bot.inference.span_model import ScoredSpan, Task
+from bot.inference.span_model import ScoredSpan, SpanQuery
 from bot.inference.workers import Models
 from bot.knowledge.loaders import LOADERS, load
 from bot.observability.logs import configure_logging
@@ -89,21 +89,21 @@ class ModelClock:
             self.seconds += time.perf_counter() - started
             self.pairs += pairs
 
-    def read(self, tasks: Sequence[Task]) -> list[list[ScoredSpan]]:
+    def read(self, queries: Sequence[SpanQuery]) -> list[list[ScoredSpan]]:
         started = time.perf_counter()
         try:
-            return self._read(tasks)
+            return self._read(queries)
         finally:
             seconds = time.perf_counter() - started
             self.seconds += seconds
             self.reading_seconds += seconds
-            self.tasks += tasks
+            self.queries += queries
 
     def start_over(self) -> None:
         self.seconds = self.reading_seconds = 0.0
         self.texts: list[str] = []
         self.pairs: list[Pair] = []
-        self.tasks: list[Task] = []
+        self.queries: list[SpanQuery] = []
 
 
 class Users:
@@ -171,10 +171,10 @@ async def one_at_a_time(
         totals.append(total * 1000)
         reading.append(clock.reading_seconds * 1000)
         beside.append((total - clock.seconds) * 1000)
-        read.append(list(clock.tasks))
+        read.append(list(clock.queries))
     encoding = []
-    for tasks in read:
-        pieces = [piece for task in tasks for piece in within(models.encoder, f"{task.question} {task.context}")]
+    for queries in read:
+        pieces = [piece for query in queries for piece in within(models.encoder, f"{query.question} {query.context}")]
         started = time.perf_counter()
         models.encoder.encode(pieces)
         encoding.append((time.perf_counter() - started) * 1000)
@@ -214,7 +214,7 @@ async def many_at_once(
         started = time.perf_counter()
         await asyncio.gather(*(user() for _ in range(count)))
         seconds = time.perf_counter() - started
-    encoded, matched, read, inside = list(clock.texts), list(clock.pairs), list(clock.tasks), clock.seconds
+    encoded, matched, read, inside = list(clock.texts), list(clock.pairs), list(clock.queries), clock.seconds
     started = time.perf_counter()
     for start in range(0, len(encoded), 128):
         models.encoder.encode(encoded[start : start + 128])

@@ -28,9 +28,9 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bot.core.settings import GeneratorSettings, ModelsSettings, Settings
-from bot.inference.generator import GenerationWorker, LocalModel, Row, load_model
+from bot.inference.generator import GeneratedText, GenerationWorker, LocalModel, load_model
 from bot.inference.prompts import Excerpt, Material
-from bot.inference.span_model import Task
+from bot.inference.span_model import SpanQuery
 from bot.inference.workers import AsyncReader, InferenceWorker
 from bot.observability.loop_lag import LoopLagProbe
 from bot.runtime.loading import load_models
@@ -80,7 +80,7 @@ async def read(reading: AsyncReader, seconds: float, passages: int) -> list[floa
 
     async def one() -> float:
         started = time.perf_counter()
-        await reading.read([Task("how hot should the water be?", _PASSAGE)] * passages)
+        await reading.read([SpanQuery("how hot should the water be?", _PASSAGE)] * passages)
         return (time.perf_counter() - started) * 1000
 
     begun = loop.time()
@@ -123,7 +123,7 @@ async def measure(model: LocalModel, tokens: int, seconds: float, passages: int)
         results = await asyncio.gather(*(write(one) for _ in range(4)))
         spent = time.perf_counter() - started
         rows.append((name, f"{sum(count for *_, count in results) / spent:.1f} tokens/s", f"all after {spent:.1f} s"))
-    await reading.read([Task("how hot?", _PASSAGE)])
+    await reading.read([SpanQuery("how hot?", _PASSAGE)])
     idle = await read(reading, seconds, passages)
     rows.append(("reading, 16 questions/s", f"p95 {p95(idle):.0f} ms", "idle"))
     async with LoopLagProbe() as lag:
@@ -170,8 +170,8 @@ def kept_prompt(model: LocalModel) -> list[tuple[str, str, str]]:
     firsts: dict[bool, list[float]] = {True: [], False: []}
     wholes: dict[bool, list[float]] = {True: [], False: []}
     texts: dict[bool, list[str]] = {True: [], False: []}
-    model.write([Row(model.encode(_PROMPT), lambda _: None)])
-    model.write([Row(model.encode(materials[-1]), lambda _: None)])
+    model.write([GeneratedText(model.encode(_PROMPT), lambda _: None)])
+    model.write([GeneratedText(model.encode(materials[-1]), lambda _: None)])
     for material in materials:
         for reuse in (True, False):
             kept.possible = reuse
@@ -183,7 +183,7 @@ def kept_prompt(model: LocalModel) -> list[tuple[str, str, str]]:
                 pieces.append(piece)
 
             started = time.perf_counter()
-            row = Row(model.encode(material), take)
+            row = GeneratedText(model.encode(material), take)
             model.write([row])
             firsts[reuse].append(moments[0] - started)
             wholes[reuse].append(len(row.tokens) / (time.perf_counter() - started))

@@ -24,9 +24,9 @@ sys.path.append(str(ROOT))
 
 from bot.core.settings import LogSettings  # noqa: E402
 from bot.observability.logs import configure_logging  # noqa: E402
+from tests.platforms.both_platforms import BothPlatforms  # noqa: E402
 from tests.platforms.hostile import hostile_messages  # noqa: E402
 from tests.platforms.odd_messages import send_odd_messages  # noqa: E402
-from tests.platforms.races import House  # noqa: E402
 
 _SHARE = 250  # messages of one bot
 
@@ -42,8 +42,8 @@ def run_share(share: tuple[int, list[str]]) -> tuple[Outcomes, list[str]]:
 
 
 async def _send(texts: list[str], seed: int, folder: Path) -> tuple[Outcomes, list[str]]:
-    async with House.running(folder) as house:
-        return await send_odd_messages(house, texts, seed)
+    async with BothPlatforms.running(folder) as bot:
+        return await send_odd_messages(bot, texts, seed)
 
 
 def main() -> int:

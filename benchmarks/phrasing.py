@@ -36,7 +36,7 @@ from bot.core.settings import GeneratorSettings, LogSettings, Settings
 from bot.engine.qa import Considered, QAEngine
 from bot.evaluation.metrics import help_shares, helps, phrased
 from bot.evaluation.questions import EvaluationQuestion, load_questions
-from bot.evaluation.run import Result, ask_all
+from bot.evaluation.run import EvaluationResult, ask_all
 from bot.inference.generator import Generator
 from bot.inference.prompts import Material
 from bot.observability.logs import configure_logging
@@ -132,7 +132,7 @@ class Asked:
     """An answer with its drafts. `shown_seconds`: until the first checked words were shown, None if only the whole was."""
 
     corpus: str
-    result: Result
+    result: EvaluationResult
     drafts: tuple[Draft, ...]
     shown_seconds: float | None
 
@@ -153,7 +153,7 @@ class Asked:
         )
 
     @property
-    def quoted(self) -> Result:
+    def quoted(self) -> EvaluationResult:
         """What would have been answered without the model."""
         quote = self.result.forced
         if quote is None or self.result.answer.phrasing is None:
@@ -171,7 +171,7 @@ def read_results(file: Path, corpora: Sequence[Corpus]) -> list[Asked]:
             answer = Answer.from_json(data["answer"])
             quote = Answer.from_json(data["quote"]) if data["quote"] else None
             drafts = tuple(Draft(**draft | {"excerpts": tuple(draft["excerpts"])}) for draft in data["drafts"])
-            result = Result(question, answer, data["seconds"] * 1000, quote)
+            result = EvaluationResult(question, answer, data["seconds"] * 1000, quote)
             found.append(Asked(data["corpus"], result, drafts, data["shown_seconds"]))
     return found
 

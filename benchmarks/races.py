@@ -24,7 +24,8 @@ sys.path.append(str(ROOT))
 
 from bot.core.settings import LogSettings  # noqa: E402
 from bot.observability.logs import configure_logging  # noqa: E402
-from tests.platforms.races import House, Sequence  # noqa: E402
+from tests.platforms.both_platforms import BothPlatforms  # noqa: E402
+from tests.platforms.races import Sequence  # noqa: E402
 
 _SHARE = 25  # sequences of one bot
 
@@ -45,9 +46,9 @@ def run_share(seeds: range) -> list[str]:
 
 async def _run_with_one_bot(left: deque[int], folder: Path, sequences: list[Sequence], lines: list[str]) -> None:
     numbers = itertools.count(1)
-    async with House.running(folder) as house:
+    async with BothPlatforms.running(folder) as bot:
         while left:
-            sequences.append(Sequence(house, left.popleft(), numbers))
+            sequences.append(Sequence(bot, left.popleft(), numbers))
             if wrong := await sequences[-1].run():
                 lines.append(_line(sequences[-1:], "; ".join(wrong)))
 

@@ -23,7 +23,7 @@ from bot.core.settings import Settings
 
 if TYPE_CHECKING:
     from bot.evaluation.questions import EvaluationQuestion, QuestionSet
-    from bot.evaluation.run import Result
+    from bot.evaluation.run import EvaluationResult
     from bot.runtime.application import Application
 
 
@@ -77,7 +77,7 @@ def evaluate(
         require_matplotlib()
     settings = settings_of(config)
     further = load_questions(beside) if beside else []
-    results: dict[str, list[Result]] = {}
+    results: dict[str, list[EvaluationResult]] = {}
     for one in chosen:
         results[one.name] = answers = _ask(settings, one, further, parallel)
         figures = measure(answers)
@@ -104,13 +104,13 @@ def evaluate(
 
 def _ask(
     settings: Settings, chosen: "QuestionSet", further: "Sequence[EvaluationQuestion]", parallel: int
-) -> "list[Result]":
+) -> "list[EvaluationResult]":
     """The answers to the questions of a set and to further ones, from an index that is made for them."""
     from bot.evaluation.questions import load_documents, load_questions
     from bot.evaluation.run import ask_all
 
     asked = [*load_questions(chosen.questions), *further]
-    results: list[Result] = []
+    results: list[EvaluationResult] = []
 
     async def ask(application: "Application") -> None:
         with progress_bar("Indexing passages") as show:

@@ -14,7 +14,7 @@ from bot.core.messages import Outcome
 
 if TYPE_CHECKING:
     from bot.core.settings import Settings
-    from bot.storage.base import Asked, Wanted
+    from bot.storage.base import KeptQuestion, Wanted
 
 _A_READ = 500  # questions
 _SHOWN = 150  # characters of an answer: two lines of a narrow terminal
@@ -52,15 +52,15 @@ def questions(
         _print(found)
 
 
-async def _read(settings: "Settings", wanted: "Wanted", count: int) -> "list[Asked]":
-    from bot.storage.base import Place
+async def _read(settings: "Settings", wanted: "Wanted", count: int) -> "list[KeptQuestion]":
+    from bot.storage.base import Cursor
     from bot.storage.sqlite.journal import SqliteJournal
 
     journal = await SqliteJournal.open(settings.storage.folder)
     try:
-        found: list[Asked] = []
+        found: list[KeptQuestion] = []
         while len(found) < count:
-            after = Place(found[-1].at, found[-1].id) if found else None
+            after = Cursor(found[-1].at, found[-1].id) if found else None
             more = await journal.history.page(wanted, min(_A_READ, count - len(found)), after)
             if not more:
                 break
@@ -70,7 +70,7 @@ async def _read(settings: "Settings", wanted: "Wanted", count: int) -> "list[Ask
         await journal.close()
 
 
-def _as_csv(found: "Sequence[Asked]") -> str:
+def _as_csv(found: "Sequence[KeptQuestion]") -> str:
     rows = [asked.to_json() for asked in found]
     names = (
         (
@@ -90,7 +90,7 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _print(found: "Sequence[Asked]") -> None:
+def _print(found: "Sequence[KeptQuestion]") -> None:
     from rich.padding import Padding
     from rich.text import Text
 

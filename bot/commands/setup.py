@@ -55,11 +55,11 @@ def _asked_token() -> str:
 
 async def _is_right(chosen: "PlatformSetup") -> bool:
     """Print the answers of the platform, and return whether the token is right."""
-    from bot.core.diagnosis import Level
+    from bot.core.diagnosis import Severity
 
     right = True
     async for found in chosen.check():
-        right = right and found.level is not Level.ERROR
-        tell = say if found.level is Level.OK else complain
+        right = right and found.severity is not Severity.ERROR
+        tell = say if found.severity is Severity.OK else complain
         tell(f"{found.subject}: {found.text}")
     return right

@@ -14,7 +14,7 @@ from bot.core.messages import Outcome
 from bot.evaluation.golden import add_golden_question
 from bot.http.problems import Problem
 from bot.knowledge.folder import GOLDEN_FILE
-from bot.storage.base import Asked, Place, Rating, Wanted
+from bot.storage.base import Cursor, KeptQuestion, Rating, Wanted
 
 _A_PAGE = 50
 # Under which name the operator's own rating is kept.
@@ -28,12 +28,12 @@ def router(parts: Parts, view: View) -> APIRouter:
     pages = APIRouter()
     checked = [Depends(view.checked_form)]
 
-    async def asked_before(entry: int) -> Asked:
+    async def asked_before(entry: int) -> KeptQuestion:
         if found := await parts.history.one(entry):
             return found
         raise Problem(HTTPStatus.NOT_FOUND, "This question is not kept any more.")
 
-    async def one(request: Request, asked: Asked, **more: Any) -> Response:
+    async def one(request: Request, asked: KeptQuestion, **more: Any) -> Response:
         documents = [report.path for report in await parts.administration.documents() if report.passages]
         return await view.page(request, "question.html", asked=asked, documents=documents, **{"form": {}} | more)
 
@@ -135,11 +135,11 @@ def _wanted(chosen: dict[str, str]) -> Wanted:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"This can't be looked for: {error}.") from error
 
 
-def _place(after: str) -> Place | None:
+def _place(after: str) -> Cursor | None:
     """The place that a page begins after, from the link to it."""
     at, _, entry = after.partition(",")
     try:
-        return Place(float(at), int(entry[:18])) if after else None
+        return Cursor(float(at), int(entry[:18])) if after else None
     except ValueError as error:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "There is no such page.") from error
 
@@ -159,7 +159,7 @@ def _golden(question: str, document: str, phrase: str, *, unanswerable: bool) ->
     return {"question": question, **expected, **({"answers": [phrase]} if phrase else {})}
 
 
-async def _mark_wrong(parts: Parts, asked: Asked) -> None:
+async def _mark_wrong(parts: Parts, asked: KeptQuestion) -> None:
     """Note that the operator found the answer wrong."""
     if asked.answer is not None:
         platform = asked.question.address.platform

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from bot.console.parts import Parts, Setup
 from bot.console.view import View
-from bot.core.diagnosis import Diagnosis, Level
+from bot.core.diagnosis import Diagnosis, Severity
 from bot.core.errors import BotError, SettingsError
 
 _NO_TOKEN = SecretStr("")
@@ -78,7 +78,7 @@ class _Connecting:
     async def _connect(self, setup: Setup, *, new: bool) -> None:
         async for found in setup.check():
             self.findings.append(found)
-        if any(found.level is Level.ERROR for found in self.findings):
+        if any(found.severity is Severity.ERROR for found in self.findings):
             return
         if new:
             self.kept = await self._view.in_thread(setup.keep)

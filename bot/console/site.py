@@ -14,7 +14,7 @@ from bot.console.view import PATH, View
 from bot.core.errors import BotError
 from bot.http.failures import on_bug, on_http_exception, on_invalid_request, on_problem_raised
 from bot.http.problems import Problem
-from bot.http.sessions import Role, Sessions
+from bot.http.sessions import SessionRole, Sessions
 from bot.http.sites import Site, session_of
 
 _STATIC = Path(__file__).parent / "static"
@@ -46,4 +46,4 @@ def console_site(parts: Parts, sessions: Sessions) -> Site:
 
     app.openapi()  # which nobody sees, but now the routes are built, and not by the first request on the event loop
     app.mount("/static", StaticFiles(directory=_STATIC))
-    return Site(PATH, Role.OPERATOR, app, parts.settings.administration.document_bytes + 10_000, view.close)
+    return Site(PATH, SessionRole.OPERATOR, app, parts.settings.administration.document_bytes + 10_000, view.close)

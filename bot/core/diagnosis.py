@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Level(StrEnum):
+class Severity(StrEnum):
     OK = "ok"
     WARNING = "warning"  # works, but not as well as it could
     ERROR = "error"  # does not work until it is mended
@@ -14,18 +14,18 @@ class Level(StrEnum):
 class Diagnosis:
     """The result of one check. `text` describes it and, for a warning or an error, the fix."""
 
-    level: Level
+    severity: Severity
     subject: str
     text: str
 
 
 def ok(subject: str, text: str) -> Diagnosis:
-    return Diagnosis(Level.OK, subject, text)
+    return Diagnosis(Severity.OK, subject, text)
 
 
 def warning(subject: str, text: str) -> Diagnosis:
-    return Diagnosis(Level.WARNING, subject, text)
+    return Diagnosis(Severity.WARNING, subject, text)
 
 
 def error(subject: str, text: str) -> Diagnosis:
-    return Diagnosis(Level.ERROR, subject, text)
+    return Diagnosis(Severity.ERROR, subject, text)

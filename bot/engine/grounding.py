@@ -27,7 +27,7 @@ from bot.core.text import plain, sentences, share_of_words, stems, words
 from bot.engine.attribution import unmarked
 from bot.engine.claims import TokenKind, normalised, tokens, without_lead_in
 from bot.engine.support import Passages, Sentence, Support, SupportModel, compare
-from bot.inference.span_model import ScoredSpan, Task
+from bot.inference.span_model import ScoredSpan, SpanQuery
 from bot.inference.workers import AsyncEncoder, AsyncReader
 from bot.knowledge.checks import detect_language
 
@@ -137,7 +137,7 @@ class Checking:
             return True
         text = plain(text)
         contexts = [found.passage.body for found in self._retrieved]
-        judged = await self._reader.read([Task(self._question, context) for context in (*contexts, text)])
+        judged = await self._reader.read([SpanQuery(self._question, context) for context in (*contexts, text)])
         *readings, own = [one.spans for one in judged]
         return await asyncio.to_thread(_is_on_topic, text, own, contexts, readings)
 
@@ -238,7 +238,9 @@ class Checking:
     async def _is_marked_by_reader(self, claim: Sentence, reader: AsyncReader) -> bool:
         """Whether a short answer is in one of the spans that the reader scores best."""
         contexts = [found.passage.body for found in self._retrieved]
-        readings = [one.spans for one in await reader.read([Task(self._question, context) for context in contexts])]
+        readings = [
+            one.spans for one in await reader.read([SpanQuery(self._question, context) for context in contexts])
+        ]
         return await asyncio.to_thread(_is_marked, claim, self._question, contexts, readings)
 
     def _reasons_against(self, found: Support) -> tuple[str, ...]:

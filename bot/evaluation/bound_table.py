@@ -13,12 +13,12 @@ from bot.core.settings import AnswerSettings
 from bot.core.text import counted
 from bot.evaluation.bounds import BOUNDED, outcome_at
 from bot.evaluation.metrics import CoveragePoint, Figures
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 
 _STEPS = tuple(step / 20 for step in range(1, 20))
 
 
-def bound_table(figures: Figures, results: Sequence[Result], held: AnswerSettings) -> str:
+def bound_table(figures: Figures, results: Sequence[EvaluationResult], held: AnswerSettings) -> str:
     """Return the section as HTML. `held` has the bounds at which the questions were asked."""
     asked = sorted((one for one in results if one.answer.outcome in BOUNDED), key=lambda one: -one.answer.confidence)
     if not asked:
@@ -55,7 +55,7 @@ def _choice(number: int, bound: AnswerSettings, held: AnswerSettings) -> str:
 
 
 def _effect(
-    asked: Sequence[Result], curve: Sequence[CoveragePoint], bound: AnswerSettings, held: AnswerSettings
+    asked: Sequence[EvaluationResult], curve: Sequence[CoveragePoint], bound: AnswerSettings, held: AnswerSettings
 ) -> str:
     """Say how many questions would be answered, suggested and declined, and how many of the answers would be right."""
     counts = Counter(_outcome_at(one, bound, held) for one in asked)
@@ -69,7 +69,7 @@ def _effect(
     )
 
 
-def _rules(number: int, asked: Sequence[Result], bound: AnswerSettings, held: AnswerSettings) -> str:
+def _rules(number: int, asked: Sequence[EvaluationResult], bound: AnswerSettings, held: AnswerSettings) -> str:
     """Show the effect of a bound, and of each row the outcome on its side of it; mark the rows that change."""
     above = sum(one.answer.confidence >= bound.threshold for one in asked)
     before = sum(one.answer.confidence >= held.threshold for one in asked)
@@ -82,7 +82,7 @@ def _rules(number: int, asked: Sequence[Result], bound: AnswerSettings, held: An
     )
 
 
-def _row(one: Result, held: AnswerSettings) -> str:
+def _row(one: EvaluationResult, held: AnswerSettings) -> str:
     confidence = one.answer.confidence
     above = _outcome_at(one, _moved(held, confidence), held)
     below = _outcome_at(one, held.model_copy(update={"threshold": 2.0}), held)
@@ -94,7 +94,7 @@ def _row(one: Result, held: AnswerSettings) -> str:
     )
 
 
-def _outcome_at(one: Result, bounds: AnswerSettings, held: AnswerSettings) -> Outcome:
+def _outcome_at(one: EvaluationResult, bounds: AnswerSettings, held: AnswerSettings) -> Outcome:
     """The outcome at these bounds. Where a question is declined above them, there was no text to answer with."""
     answer = one.answer
     if answer.outcome is Outcome.DECLINED and one.forced is None:

@@ -18,7 +18,7 @@ from bot.core.messages import Answer
 from bot.engine.confidence import Calibration, Features
 from bot.evaluation.metrics import calibration_error, can_be_judged, reliability, says_right
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 
 _MIN_FOLDERS = 5
 _MIN_ANSWERS = 50  # right and wrong answers each
@@ -47,7 +47,7 @@ class Fitted:
     thresholds: Sequence[ThresholdPoint]
 
 
-def fit(sets: Mapping[str, Sequence[Result]]) -> Fitted:
+def fit(sets: Mapping[str, Sequence[EvaluationResult]]) -> Fitted:
     """Fit on results by the name of their set, with equal weight for each set. Raises BotError if there are too few."""
     judged = {
         name: [result for result in results if result.forced and result.features and can_be_judged(result.question)]
@@ -101,19 +101,21 @@ def _logistic(
     raise BotError("Wrong answers have the better scores: look at the questions' gold answers and documents.")
 
 
-def _recalibrated(calibration: Calibration, result: Result, forced: Answer, features: Features) -> Result:
+def _recalibrated(
+    calibration: Calibration, result: EvaluationResult, forced: Answer, features: Features
+) -> EvaluationResult:
     """Return the result with the confidence of this calibration. (The choice of the best passage isn't repeated.)"""
     return replace(result, forced=replace(forced, confidence=calibration.confidence(features)))
 
 
-def _with_candidates(results: Sequence[Result]) -> Iterator[tuple[Result, Answer, Features]]:
+def _with_candidates(results: Sequence[EvaluationResult]) -> Iterator[tuple[EvaluationResult, Answer, Features]]:
     """Yield the results that have a candidate, with its answer and features."""
     for result in results:
         if result.forced is not None and result.features is not None:
             yield result, result.forced, result.features
 
 
-def _threshold_point(sets: Sequence[Sequence[Result]], threshold: float) -> ThresholdPoint:
+def _threshold_point(sets: Sequence[Sequence[EvaluationResult]], threshold: float) -> ThresholdPoint:
     """Return the figures of a threshold. None of the `sets` may be empty."""
     answered = right = 0.0
     for results in sets:
@@ -126,7 +128,7 @@ def _threshold_point(sets: Sequence[Sequence[Result]], threshold: float) -> Thre
 _NAMES = [field.name for field in fields(Features)]
 
 
-def _weighted(results: Sequence[Result]) -> list[tuple[Result, float]]:
+def _weighted(results: Sequence[EvaluationResult]) -> list[tuple[EvaluationResult, float]]:
     """Return the results of one set with weights that add up to 1."""
     off_topic = [result for result in results if _is_off_topic(result.question)]
     others = [result for result in results if not _is_off_topic(result.question)]
@@ -140,12 +142,12 @@ def _is_off_topic(question: EvaluationQuestion) -> bool:
     return question.kind is QuestionKind.OFFTOPIC
 
 
-def _halves(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
+def _halves(results: Sequence[EvaluationResult]) -> tuple[list[EvaluationResult], list[EvaluationResult]]:
     """Split into results to fit on and to measure on, by article: a folder if the set has several, else a document."""
     documents = [min(result.question.doc_ids or result.question.related, default=None) for result in results]
     folders = {document.rpartition("/")[0] for document in documents if document}
     by_folder = len(folders) >= _MIN_FOLDERS
-    halves: tuple[list[Result], list[Result]] = ([], [])
+    halves: tuple[list[EvaluationResult], list[EvaluationResult]] = ([], [])
     for result, document in zip(results, documents, strict=True):
         article = (document.rpartition("/")[0] if document and by_folder else "") or document
         side = hashlib.sha256((article or result.question.id).encode()).digest()[0] % 2
@@ -153,9 +155,9 @@ def _halves(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
     return halves
 
 
-def _scores(result: Result) -> list[float]:
+def _scores(result: EvaluationResult) -> list[float]:
     return list(asdict(result.features).values()) if result.features else []
 
 
-def _is_right(result: Result) -> bool:
+def _is_right(result: EvaluationResult) -> bool:
     return result.forced is not None and says_right(result.question, result.forced)

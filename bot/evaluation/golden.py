@@ -20,7 +20,7 @@ from bot.core.errors import DocumentError
 from bot.core.text import counted
 from bot.evaluation.metrics import contains, helps
 from bot.evaluation.questions import EvaluationQuestion, load_questions
-from bot.evaluation.run import ConsideringEngine, Result, ask_all
+from bot.evaluation.run import ConsideringEngine, EvaluationResult, ask_all
 from bot.knowledge.indexer import IndexChange, Review
 from bot.storage.base import ConversationStore, KnowledgeStore
 
@@ -136,7 +136,7 @@ def add_golden_question(file: Path, line: Mapping[str, object]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def is_as_expected(result: Result) -> bool:
+def is_as_expected(result: EvaluationResult) -> bool:
     """Whether a golden question is answered as its line in the file expects."""
     question, answer = result.question, result.answer
     if not question.kind.expects_answer:
@@ -150,7 +150,7 @@ def is_as_expected(result: Result) -> bool:
     return not question.answers or any(contains(answer.text, phrase) for phrase in question.answers)
 
 
-def _findings(results: Sequence[Result], right: Sequence[str], lost: Sequence[Result]) -> list[str]:
+def _findings(results: Sequence[EvaluationResult], right: Sequence[str], lost: Sequence[EvaluationResult]) -> list[str]:
     """Return the total and a sentence about each question not answered as expected, the losses first."""
     findings = [
         f"{len(right)} of {counted(len(results), 'golden question is', 'golden questions are')} answered as expected."
@@ -163,7 +163,7 @@ def _findings(results: Sequence[Result], right: Sequence[str], lost: Sequence[Re
     return findings
 
 
-def _told(result: Result) -> str:
+def _told(result: EvaluationResult) -> str:
     question, answer = result.question, result.answer
     if not question.kind.expects_answer:
         return f"is answered from {answer.citations[0].document}, but the documents should not say"

@@ -16,7 +16,7 @@ import numpy as np
 
 from bot.core.messages import Answer, Outcome, Phrased
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 
 # An answer with this much overlap with a gold span is right.
 _SAME = 0.5  # token F1
@@ -67,7 +67,7 @@ def can_be_judged(question: EvaluationQuestion) -> bool:
     return not question.kind.expects_answer or bool(question.answers or question.key)
 
 
-def is_right(result: Result) -> bool:
+def is_right(result: EvaluationResult) -> bool:
     """Whether an answer was given that is right and cites a gold document, if any is known.
 
     An answer is right if its text contains a gold span, if its text or span has a token F1 of at least 0.5 with one, or, for a
@@ -88,7 +88,7 @@ def says_right(question: EvaluationQuestion, answer: Answer) -> bool:
     return any(_says(answer.span or "", answer.text, gold) for gold in question.answers or ())
 
 
-def is_useful(result: Result) -> bool:
+def is_useful(result: EvaluationResult) -> bool:
     """Whether the answer is right, or would be if it weren't a suggestion."""
     answer = result.answer
     sure = replace(answer, outcome=Outcome.ANSWERED) if answer.outcome is Outcome.SUGGESTED else answer
@@ -226,7 +226,7 @@ class Figures:
         return asdict(self)
 
 
-def measure(results: Sequence[Result]) -> Figures:
+def measure(results: Sequence[EvaluationResult]) -> Figures:
     """Return the figures of a run, over all questions and for each kind. Blocking, but short."""
     scored = [(result.question.kind, _score(result)) for result in results]
     by_kind = {kind: [score for other, score in scored if other is kind] for kind in QuestionKind}
@@ -249,7 +249,7 @@ def measure(results: Sequence[Result]) -> Figures:
     )
 
 
-def help_shares(results: Sequence[Result]) -> dict[str, HelpShares]:
+def help_shares(results: Sequence[EvaluationResult]) -> dict[str, HelpShares]:
     """Return the shares by subtype, and for "all" questions with keys; empty if no question has keys."""
     asked = [result for result in results if result.question.kind.expects_answer and result.question.key]
     subtypes = sorted({result.question.subtype for result in asked if result.question.subtype})
@@ -257,7 +257,7 @@ def help_shares(results: Sequence[Result]) -> dict[str, HelpShares]:
     return {name: _help_shares(group) for name, group in (groups | {"all": asked}).items() if group}
 
 
-def _help_shares(results: Sequence[Result]) -> HelpShares:
+def _help_shares(results: Sequence[EvaluationResult]) -> HelpShares:
     counts = Counter((result.answer.outcome, helps(result.question, result.answer)) for result in results)
     total = len(results)
     sure, unsure = Outcome.ANSWERED, Outcome.SUGGESTED
@@ -282,7 +282,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _score(result: Result) -> Scores:
+def _score(result: EvaluationResult) -> Scores:
     answer = result.answer
     span, text = (answer.span or "", answer.text) if answer.answered else ("", "")
     expected = result.question.kind.expects_answer
@@ -308,7 +308,7 @@ def _answer_f1(question: EvaluationQuestion, text: str) -> float | None:
     return max((token_f1(text, gold) for gold in references), default=None)
 
 
-def phrased(results: Sequence[Result]) -> PhrasedFigures | None:
+def phrased(results: Sequence[EvaluationResult]) -> PhrasedFigures | None:
     """Return the figures of the drafts of these results; None without drafts."""
     drafts = [(result, result.answer.phrasing) for result in results if result.answer.phrasing]
     if not drafts:
@@ -326,7 +326,7 @@ def phrased(results: Sequence[Result]) -> PhrasedFigures | None:
     )
 
 
-def _reciprocal_rank(result: Result) -> float | None:
+def _reciprocal_rank(result: EvaluationResult) -> float | None:
     """Return 1 / rank of the first gold document, 0 if none was found, or None if none is known."""
     question = result.question
     if not question.kind.expects_answer or not question.doc_ids:
@@ -335,7 +335,7 @@ def _reciprocal_rank(result: Result) -> float | None:
     return next((1 / rank for rank in ranks), 0.0)
 
 
-def _auroc(results: Sequence[Result]) -> float | None:
+def _auroc(results: Sequence[EvaluationResult]) -> float | None:
     """Return the AUROC, or None unless there are both answerable and unanswerable questions."""
     from sklearn.metrics import roc_auc_score  # slow to import
 
@@ -345,7 +345,7 @@ def _auroc(results: Sequence[Result]) -> float | None:
     return float(roc_auc_score(expected, [result.answer.confidence for result in results]))
 
 
-def _forced_span_f1(result: Result) -> float | None:
+def _forced_span_f1(result: EvaluationResult) -> float | None:
     golds = result.question.answers if result.question.kind.expects_answer else None
     if not golds:
         return None
@@ -353,7 +353,7 @@ def _forced_span_f1(result: Result) -> float | None:
     return max(token_f1(said or "", gold) for gold in golds)
 
 
-def _precision_at_coverage(results: Sequence[Result]) -> tuple[CoveragePoint, ...]:
+def _precision_at_coverage(results: Sequence[EvaluationResult]) -> tuple[CoveragePoint, ...]:
     """Return a point for each confidence of an answer, given or withheld, the highest first."""
     judged = [result for result in results if can_be_judged(result.question)]
     graded = sorted(_graded(judged), key=lambda grade: -grade[0])
@@ -367,7 +367,7 @@ def _precision_at_coverage(results: Sequence[Result]) -> tuple[CoveragePoint, ..
     return tuple(points)
 
 
-def reliability(results: Sequence[Result]) -> tuple[ReliabilityBin, ...]:
+def reliability(results: Sequence[EvaluationResult]) -> tuple[ReliabilityBin, ...]:
     """Return confidence and share of right answers in ten bins of equal width, without empty ones."""
     bins: dict[int, list[tuple[float, bool]]] = {}
     for confidence, right in _graded(result for result in results if can_be_judged(result.question)):
@@ -388,7 +388,7 @@ def calibration_error(bins: Sequence[ReliabilityBin]) -> float | None:
     return sum(each.questions * abs(each.confidence - each.right) for each in bins) / questions if questions else None
 
 
-def _graded(results: Iterable[Result]) -> list[tuple[float, bool]]:
+def _graded(results: Iterable[EvaluationResult]) -> list[tuple[float, bool]]:
     """Return the confidence of each answer, given or withheld, and whether it is right."""
     return [
         (result.forced.confidence, says_right(result.question, result.forced)) for result in results if result.forced

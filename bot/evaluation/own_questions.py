@@ -13,7 +13,7 @@ from bot.storage.base import StoredPassage
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class QuestionSource:
     """The source of a question: everything below a heading of a document, or the answer of one question-answer pair."""
 
     document: str
@@ -41,7 +41,7 @@ class OwnQuestion:
     subject: str
     title: str
     beginning: str
-    sections: tuple[Section, ...]
+    sections: tuple[QuestionSource, ...]
     is_plain: bool = True
 
     def is_answered_by(self, answer: Answer) -> bool:
@@ -76,7 +76,7 @@ def _questions_of(passage: StoredPassage, block: Block) -> Iterator[OwnQuestion]
     else:
         return
     if text:
-        yield OwnQuestion(text, subject, title, block.text, (Section(passage.document, block.heading, pair),))
+        yield OwnQuestion(text, subject, title, block.text, (QuestionSource(passage.document, block.heading, pair),))
 
 
 def heading_question(heading: str, title: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.errors import BotError, to_install
 from bot.evaluation.metrics import CoveragePoint, Figures
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 from bot.evaluation.table import milliseconds
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def require_matplotlib() -> None:
         raise BotError(f"The report needs matplotlib. Install it {to_install('report')}") from error
 
 
-def plots(figures: Figures, results: Sequence[Result], threshold: float) -> list[Plot]:
+def plots(figures: Figures, results: Sequence[EvaluationResult], threshold: float) -> list[Plot]:
     """Return all plots of a report. `threshold` is the one in use. Raises BotError without matplotlib."""
     require_matplotlib()
     curve = figures.precision_at_coverage
@@ -97,7 +97,7 @@ def _draw_reliability(axes: "Axes", figures: Figures) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share of right answers")
 
 
-def _draw_confidence(axes: "Axes", results: Sequence[Result], threshold: float) -> None:
+def _draw_confidence(axes: "Axes", results: Sequence[EvaluationResult], threshold: float) -> None:
     answerable = [r.answer.confidence for r in results if r.question.kind.expects_answer]
     others = [r.answer.confidence for r in results if not r.question.kind.expects_answer]
     for confidences, colour, label in ((answerable, _BLUE, "answerable"), (others, _ORANGE, "not answerable")):
@@ -108,7 +108,7 @@ def _draw_confidence(axes: "Axes", results: Sequence[Result], threshold: float) 
     _legend_above(axes)
 
 
-def _draw_latency(axes: "Axes", figures: Figures, results: Sequence[Result]) -> None:
+def _draw_latency(axes: "Axes", figures: Figures, results: Sequence[EvaluationResult]) -> None:
     axes.hist([result.latency_ms for result in results], bins=30, color=_BLUE, alpha=0.65)
     for name, duration, style in (("median", figures.p50_ms, "--"), ("95th percentile", figures.p95_ms, ":")):
         if duration is not None:

@@ -30,7 +30,7 @@ class QuestionKind(StrEnum):
         return self in (QuestionKind.ANSWERABLE, QuestionKind.FOLLOWUP)
 
 
-class Place(NamedTuple):
+class KeyLines(NamedTuple):
     """The first and last line of a part of a document that holds a good answer."""
 
     document: str
@@ -38,7 +38,7 @@ class Place(NamedTuple):
     last: int
 
 
-class Said(NamedTuple):
+class EarlierMessage(NamedTuple):
     """One earlier message. `role` is "user" or "assistant"."""
 
     role: str
@@ -63,13 +63,13 @@ class EvaluationQuestion:
     kind: QuestionKind
     answers: tuple[str, ...] | None = None
     doc_ids: frozenset[str] = frozenset()
-    history: tuple[Said, ...] = ()
+    history: tuple[EarlierMessage, ...] = ()
     reference: str | None = None
     related: frozenset[str] = frozenset()
     subtype: str | None = None
     key: tuple[str, ...] = ()
     key_all: bool = False
-    places: tuple[Place, ...] = ()
+    places: tuple[KeyLines, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class _Line:
         one = self.optional_text(key)
         return frozenset(self.texts(f"{key}s") or ([one] if one else []))
 
-    def history(self) -> tuple[Said, ...]:
+    def history(self) -> tuple[EarlierMessage, ...]:
         return tuple(map(self._said, self._list("history") or ()))
 
     def flag(self, key: str) -> bool:
@@ -180,7 +180,7 @@ class _Line:
             raise self.wrong(f"`{key}` must be true or false")
         return bool(value)
 
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[KeyLines, ...]:
         return tuple(map(self._place, self._list("places") or ()))
 
     def identity(self) -> str:
@@ -196,16 +196,16 @@ class _Line:
             raise self.wrong(f"`{key}` must be a list in square brackets")
         return value
 
-    def _place(self, place: Any) -> Place:
+    def _place(self, place: Any) -> KeyLines:
         match place:
             case {"doc_id": str(document), "lines": [int(first), int(last)]}:
-                return Place(document, first, last)
+                return KeyLines(document, first, last)
         raise self.wrong("each of `places` must be an object with a `doc_id` and `lines`, such as [12, 15]")
 
-    def _said(self, turn: Any) -> Said:
+    def _said(self, turn: Any) -> EarlierMessage:
         if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
             raise self.wrong('each of `history` must be an object with a `role` ("user" or "assistant") and a `text`')
-        return Said(turn["role"], self._checked_text(turn.get("text"), "the `text` of each of `history`"))
+        return EarlierMessage(turn["role"], self._checked_text(turn.get("text"), "the `text` of each of `history`"))
 
     def _checked_text(self, value: Any, what: str) -> str:
         if not isinstance(value, str):
@@ -236,7 +236,7 @@ def _question(line: _Line) -> EvaluationQuestion:
     )
 
 
-def _kind(line: _Line, answers: tuple[str, ...] | None, history: tuple[Said, ...]) -> QuestionKind:
+def _kind(line: _Line, answers: tuple[str, ...] | None, history: tuple[EarlierMessage, ...]) -> QuestionKind:
     given = line.optional_text("kind")
     if given is None:
         if answers == ():

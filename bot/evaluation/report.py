@@ -18,14 +18,14 @@ from bot.evaluation.bound_table import bound_table
 from bot.evaluation.metrics import Figures, can_be_judged, is_right, is_useful
 from bot.evaluation.plots import Plot, plots
 from bot.evaluation.questions import EvaluationQuestion
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 from bot.evaluation.table import COLUMNS, NOTE, remarks, rows
 
 _WORST = 20
 
 
 def write_report(
-    folder: Path, figures: Figures, results: Sequence[Result], *, bounds: AnswerSettings, title: str
+    folder: Path, figures: Figures, results: Sequence[EvaluationResult], *, bounds: AnswerSettings, title: str
 ) -> Path:
     """Write `figures.json` and `index.html` into a folder, which is created if missing, and return the path of the page.
 
@@ -44,7 +44,7 @@ def write_report(
     return page
 
 
-def worst(results: Sequence[Result], limit: int = _WORST) -> list[Result]:
+def worst(results: Sequence[EvaluationResult], limit: int = _WORST) -> list[EvaluationResult]:
     """Return the worst mistakes: wrong answers, the most confident first, then missed questions, the least confident first.
 
     An answerable question is missed if it is declined or gets a useless suggestion. Answers and suggestions that can't be
@@ -57,13 +57,13 @@ def worst(results: Sequence[Result], limit: int = _WORST) -> list[Result]:
     return (wrong + missed)[:limit]
 
 
-def _is_missed(result: Result) -> bool:
+def _is_missed(result: EvaluationResult) -> bool:
     if result.answer.outcome is Outcome.SUGGESTED:
         return can_be_judged(result.question) and not is_useful(result)
     return not result.answer.answered
 
 
-def _page(title: str, figures: Figures, results: Sequence[Result], bounds: AnswerSettings) -> str:
+def _page(title: str, figures: Figures, results: Sequence[EvaluationResult], bounds: AnswerSettings) -> str:
     made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     mistakes = "\n".join(map(_mistake, worst(results))) or "<p>None.</p>"
     questions = counted(figures.overall.questions, "question")
@@ -130,7 +130,7 @@ def figure(plot: Plot) -> str:
     return f"<figure>\n<h3>{escape(plot.title)}</h3>\n{drawing}\n<figcaption>{escape(plot.caption)}</figcaption>\n</figure>\n"
 
 
-def _mistake(result: Result) -> str:
+def _mistake(result: EvaluationResult) -> str:
     question, answer = result.question, result.answer
     verdict = "answered wrongly" if answer.answered else answer.outcome.value
     return f"""<article>
@@ -140,7 +140,7 @@ def _mistake(result: Result) -> str:
 </article>"""
 
 
-def _facts(result: Result) -> Iterator[tuple[str, str]]:
+def _facts(result: EvaluationResult) -> Iterator[tuple[str, str]]:
     """Yield the facts about a mistake as pairs (term, description as HTML)."""
     question, answer = result.question, result.answer
     if question.history:

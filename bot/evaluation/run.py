@@ -11,7 +11,7 @@ from uuid import uuid4
 from bot.core.messages import Address, Answer, Question, Turn
 from bot.engine.confidence import Features
 from bot.engine.qa import Considered
-from bot.evaluation.questions import EvaluationQuestion, Said
+from bot.evaluation.questions import EarlierMessage, EvaluationQuestion
 from bot.storage.base import ConversationStore
 
 PLATFORM = "evaluation"
@@ -21,7 +21,7 @@ AskingProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class EvaluationResult:
     """The answer to a question. `latency_ms` is the wall time of the engine alone.
 
     `forced` is the answer at a threshold of 0, and `features` are those of its candidate; either is None if there is none.
@@ -47,14 +47,14 @@ async def ask_all(
     *,
     parallel: int = 1,
     progress: AskingProgress = lambda _done, _total: None,
-) -> list[Result]:
+) -> list[EvaluationResult]:
     """Ask every question, and return the results in the order of the questions.
 
     `parallel` questions (at least 1) are asked at a time. With more than 1, latencies include waiting for other questions.
     `conversations` must be the store that the engine reads; the turns added for a question are removed again, also on
     cancellation. Raises the first error of the engine or the store, and cancels the other questions.
     """
-    results: dict[int, Result] = {}
+    results: dict[int, EvaluationResult] = {}
     waiting = iter(enumerate(questions))
 
     async def work() -> None:
@@ -71,7 +71,7 @@ async def ask_all(
     return [results[number] for number in range(len(questions))]
 
 
-def prediction(result: Result) -> dict[str, Any]:
+def prediction(result: EvaluationResult) -> dict[str, Any]:
     """Return a result as a JSON object for external scorers. `retrieved` names at most ten documents, best first."""
     answer = result.answer
     return {
@@ -87,7 +87,9 @@ def prediction(result: Result) -> dict[str, Any]:
     }
 
 
-async def _ask(engine: ConsideringEngine, conversations: ConversationStore, question: EvaluationQuestion) -> Result:
+async def _ask(
+    engine: ConsideringEngine, conversations: ConversationStore, question: EvaluationQuestion
+) -> EvaluationResult:
     conversation = (
         f"{PLATFORM}:{uuid4()}"  # of this run alone: an earlier one that was killed may have left turns behind
     )
@@ -105,12 +107,12 @@ async def _ask(engine: ConsideringEngine, conversations: ConversationStore, ques
         considered = await engine.consider(asked, forced=True)
         latency_ms = (time.perf_counter() - started) * 1000
         features = considered.candidates[0].features if considered.candidates else None
-        return Result(question, considered.answer, latency_ms, considered.forced, features)
+        return EvaluationResult(question, considered.answer, latency_ms, considered.forced, features)
     finally:
         await conversations.forget(conversation)
 
 
-def _turns(history: Iterable[Said]) -> list[Turn]:
+def _turns(history: Iterable[EarlierMessage]) -> list[Turn]:
     """Return each message of the user with the assistant's messages before the next one, possibly none, joined."""
     turns: list[Turn] = []
     for role, text in history:

@@ -48,7 +48,7 @@ NOTE = "Means over the questions that a column applies to. What was declined cou
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class OverallFigure:
     """A figure over all questions."""
 
     name: str
@@ -62,58 +62,58 @@ def rows(figures: Figures) -> Iterator[tuple[str, str, list[str]]]:
         yield kind, str(row.questions), [_cell(row, column) for column in COLUMNS]
 
 
-def remarks(figures: Figures) -> tuple[Remark, ...]:
+def remarks(figures: Figures) -> tuple[OverallFigure, ...]:
     latency = f"{milliseconds(figures.p50_ms)} median, {milliseconds(figures.p95_ms)} at the 95th percentile"
     return (
-        Remark(
+        OverallFigure(
             "precision",
             percent(figures.precision),
             "of the answers given, the share that is right: from a right document and with half the words of a right answer",
         ),
-        Remark(
+        OverallFigure(
             "AUROC",
             _number(figures.auroc),
             "chance that an answerable question gets a higher confidence than one that isn't; 0.5 is blind guessing",
         ),
-        Remark(
+        OverallFigure(
             "forced span F1",
             percent(figures.forced_span_f1),
             "share of words that the picked ones have in common with a right answer, if nothing were declined",
         ),
-        Remark(
+        OverallFigure(
             "calibration error",
             _number(figures.calibration_error),
             "mean distance between the confidence and the share of answers that are right",
         ),
-        Remark("latency", latency, "time from question to answer"),
+        OverallFigure("latency", latency, "time from question to answer"),
         *(_remark_on_help(name, shares) for name, shares in figures.help.items()),
         *(_remarks_on_drafts(figures.phrased) if figures.phrased else ()),
     )
 
 
-def _remark_on_help(subtype: str, shares: HelpShares) -> Remark:
+def _remark_on_help(subtype: str, shares: HelpShares) -> OverallFigure:
     value = (
         f"{percent(shares.useful)} useful, {percent(shares.wrong)} wrong, {percent(shares.suggested_useful)} suggested and "
         f"useful, {percent(shares.suggested_wrong)} suggested and not, {percent(shares.declined)} declined"
     )
     asked = counted(shares.questions, "question")
     of_kind = "" if subtype == "all" else f" of the kind {subtype}"
-    return Remark(
+    return OverallFigure(
         f"help, {subtype}", value, f"of the {asked}{of_kind} whose useful answers are known by their key words"
     )
 
 
-def _remarks_on_drafts(phrased: PhrasedFigures) -> Iterator[Remark]:
+def _remarks_on_drafts(phrased: PhrasedFigures) -> Iterator[OverallFigure]:
     shares = ", ".join(f"{outcome} {percent(share)}" for outcome, share in phrased.outcomes.items())
-    yield Remark(
+    yield OverallFigure(
         f"{phrased.drafts} drafts",
         shares,
         "what became of the language model's words: the documents support every sentence, some, or none that was left",
     )
     if phrased.reasons:
         reasons = ", ".join(f"{reason} {count}" for reason, count in phrased.reasons.items())
-        yield Remark("objections", reasons, "in how many drafts something was left out for this reason")
-    yield Remark(
+        yield OverallFigure("objections", reasons, "in how many drafts something was left out for this reason")
+    yield OverallFigure(
         "generated F1",
         f"{percent(phrased.generated_f1)}, quoted {percent(phrased.quoted_f1)}",
         "share of words in common with a right answer, or with the reference, where the model's words were shown, and of the "

@@ -6,13 +6,13 @@ that its question was made from. Unrelated questions are built in, apart from an
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from bot.core.messages import Outcome, Question
+from bot.core.messages import Outcome
 from bot.core.settings import AnswerSettings
 from bot.core.text import share_of_words, stems
 from bot.engine.qa import Considered
 from bot.evaluation.own_questions import OwnQuestion, lone_question
+from bot.evaluation.run import ConsideringEngine
 
 # Questions about very different subjects, nearly all of which documents about one subject don't answer.
 UNRELATED = (
@@ -58,14 +58,8 @@ _MAX_UNRELATED = 0.1
 _MIN_GAIN = 0.1
 
 
-class ConsideringEngine(Protocol):
-    """An engine that returns the candidates of an answer too."""
-
-    async def consider(self, question: Question, *, forced: bool) -> Considered: ...
-
-
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionOutcome:
     """The outcome of a question. `right`: the answer, given or withheld, cites the section that was asked for.
 
     `confidence` is that of the answer, given or withheld, or 0 if it is never given as sure, at any threshold.
@@ -81,8 +75,8 @@ class ThresholdFit:
     """The outcomes of own and of unrelated questions at a threshold. Thresholds below `lowest` have no effect."""
 
     threshold: float
-    own: tuple[Asked, ...]
-    unrelated: tuple[Asked, ...]
+    own: tuple[QuestionOutcome, ...]
+    unrelated: tuple[QuestionOutcome, ...]
     lowest: float = 0.0
 
     def share(self, outcome: Outcome, *, right: bool) -> float:
@@ -161,11 +155,11 @@ async def fit_threshold(
     return ThresholdFit(bounds.threshold, tuple(answered), tuple(beside), min(0.95, bounds.suggest_threshold))
 
 
-def _outcome(considered: Considered, question: OwnQuestion | None) -> Asked:
+def _outcome(considered: Considered, question: OwnQuestion | None) -> QuestionOutcome:
     """Return the outcome of a question. `question` is None for an unrelated one."""
     given, forced = considered.answer, considered.forced
     never_sure = any(candidate.contradicts for candidate in considered.candidates[:1])
-    return Asked(
+    return QuestionOutcome(
         outcome=given.outcome,
         right=bool(question and forced and question.is_answered_by(forced)),
         confidence=forced.confidence if forced and not never_sure else 0.0,

@@ -19,7 +19,7 @@ from bot.http.html import STATIC
 from bot.http.monitoring import monitoring_router
 from bot.http.pages import pages_router
 from bot.http.problems import Problem
-from bot.http.sessions import Role, Sessions
+from bot.http.sessions import SessionRole, Sessions
 from bot.http.sites import Site, Sites, sign_in_router
 from bot.observability import metrics
 from bot.observability.health import Health
@@ -58,7 +58,7 @@ def make_application(
     for router in api:
         app.include_router(router, dependencies=[Depends(BEARER)])
     app.include_router(monitoring_router(health, guard))
-    app.include_router(pages_router(app, known_sites.start, needs_token=sessions.exist_for(Role.ASKER)))
+    app.include_router(pages_router(app, known_sites.start, needs_token=sessions.exist_for(SessionRole.ASKER)))
     for router in webhooks:
         app.include_router(router, include_in_schema=False)
     app.include_router(sign_in_router(known_sites))

@@ -27,7 +27,7 @@ _WINDOW = 900.0
 _MOST_ADDRESSES = 10_000
 
 
-class Role(IntEnum):
+class SessionRole(IntEnum):
     """The rights of a session. A higher role has all rights of a lower one."""
 
     ASKER = 1  # to ask, by `http.token`
@@ -39,7 +39,7 @@ class Session:
     """A signed-in browser. `ends` is a time of the monotonic clock, in seconds."""
 
     id: str
-    role: Role
+    role: SessionRole
     ends: float
 
 
@@ -47,14 +47,14 @@ class Sessions:
     """Signs people in and out, and recognises their requests and their forms."""
 
     def __init__(self, settings: HttpSettings, now: Callable[[], float] = time.monotonic) -> None:
-        tokens = {Role.ASKER: settings.token, Role.OPERATOR: settings.operator_token}
+        tokens = {SessionRole.ASKER: settings.token, SessionRole.OPERATOR: settings.operator_token}
         self._tokens = {role: token.get_secret_value() for role, token in tokens.items()}
         self._key = secrets.token_bytes(32)
         self._now = now
         self._ended: dict[str, float] = {}  # until when a session that was ended early would have been valid
         self._wrong = WrongTries(now)
 
-    def exist_for(self, role: Role) -> bool:
+    def exist_for(self, role: SessionRole) -> bool:
         """Whether the settings have a token for this role."""
         return bool(self._tokens[role])
 
@@ -80,7 +80,7 @@ class Sessions:
         if not _same(signature, self._signature("session", value)):
             return None
         name, role, ends = value.split(".")  # which were signed here
-        session = Session(name, Role(int(role)), float(int(ends)))
+        session = Session(name, SessionRole(int(role)), float(int(ends)))
         return None if session.id in self._ended or session.ends <= self._now() else session
 
     def remember(self, session: Session, request: Request, response: Response) -> None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from bot.http.addresses import network_of
 from bot.http.html import page
 from bot.http.problems import Problem
-from bot.http.sessions import Role, Session, Sessions
+from bot.http.sessions import Session, SessionRole, Sessions
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 _READING = frozenset({"GET", "HEAD"})
@@ -31,7 +31,7 @@ class Site:
     """
 
     path: str  # such as /console
-    role: Role | None
+    role: SessionRole | None
     app: ASGIApp
     largest_body: int = 0
     close: Callable[[], None] = lambda: None
@@ -50,7 +50,7 @@ class Sites:
     @property
     def start(self) -> str:
         """The first page for people: that of the first site for askers, or the description of the API."""
-        return next((f"{site.path}/" for site in self._sites if site.role is Role.ASKER), "/docs")
+        return next((f"{site.path}/" for site in self._sites if site.role is SessionRole.ASKER), "/docs")
 
     def at(self, path: str) -> Site | None:
         """The site that a path belongs to."""
@@ -65,7 +65,7 @@ class Sites:
         if session is not None and session.role >= site.role:
             return
         if not self.sessions.exist_for(site.role):
-            if site.role is Role.ASKER:
+            if site.role is SessionRole.ASKER:
                 return
             raise Problem(
                 HTTPStatus.FORBIDDEN, "There is no console: its operator has to set http.operator_token first."
@@ -116,7 +116,7 @@ def sign_in_router(sites: Sites) -> APIRouter:
         response = page(
             "sign_in.html",
             next=destination(path),
-            for_operators=site is not None and site.role is Role.OPERATOR,
+            for_operators=site is not None and site.role is SessionRole.OPERATOR,
             problem=problem.detail if problem else "",
             status=problem.status if problem else HTTPStatus.OK,
         )

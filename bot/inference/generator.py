@@ -111,20 +111,20 @@ class LocalModel:
         """Return the prompt as tokens, shortened to fit."""
         return self.prompter.encode(prompt)
 
-    def write(self, rows: Sequence["Row"], pause: Callable[[], None] = lambda: None) -> None:
-        """Generate all rows in one batch. Each row gets its tokens and may end itself; `pause` is called between tokens."""
+    def write(self, texts: Sequence["GeneratedText"], pause: Callable[[], None] = lambda: None) -> None:
+        """Generate all texts in one batch. Each text gets its tokens and may end itself; `pause` is called between tokens."""
         from transformers import StoppingCriteriaList
 
         torch = self._torch
-        for row in rows:
-            row.begin(self._tokenizer, self._ends)
+        for text in texts:
+            text.begin(self._tokenizer, self._ends)
         with torch.inference_mode():
-            ids, mask = self._padded([row.encoded.tokens for row in rows])
-            config = self._generation_config(max(row.encoded.new for row in rows))
+            ids, mask = self._padded([text.encoded.tokens for text in texts])
+            config = self._generation_config(max(text.encoded.new for text in texts))
             given: dict[str, Any] = {}
-            if not self._two_parts and len(rows) == 1:
-                [prompt] = (row.encoded.tokens for row in rows)
-                if len(prompt) + rows[0].encoded.new + _LOOKED_UP <= (self.prompter.context or math.inf):
+            if not self._two_parts and len(texts) == 1:
+                [prompt] = (text.encoded.tokens for text in texts)
+                if len(prompt) + texts[0].encoded.new + _LOOKED_UP <= (self.prompter.context or math.inf):
                     config.prompt_lookup_num_tokens = _LOOKED_UP
                 if self._kept_prompt.possible:
                     given["past_key_values"] = self._kept_prompt.cache_for(prompt)
@@ -136,16 +136,16 @@ class LocalModel:
                 attention_mask=mask,
                 generation_config=config,
                 logits_processor=_penalty(self._settings.repetition_penalty, length),
-                stopping_criteria=StoppingCriteriaList([_watcher(rows, length, pause)]),
+                stopping_criteria=StoppingCriteriaList([_watcher(texts, length, pause)]),
                 **given,
             )
             if given:
                 self._kept_prompt.keep(prompt, given["past_key_values"])
-        for row in rows:
-            row.finish()
+        for text in texts:
+            text.finish()
 
     def _padded(self, prompts_tokens: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        """Return tokens and mask, int64 [rows, longest prompt].
+        """Return tokens and mask, int64 [texts, longest prompt].
 
         Decoders are padded at the left, because they continue at the right. Padding is masked, so any token serves.
         """
@@ -176,12 +176,12 @@ class LocalModel:
             do_sample=settings.do_sample,
             **({"temperature": 1.0, "top_p": 1.0, "top_k": 50, "typical_p": 1.0} | sampling),
             eos_token_id=list(self._ends) or None,
-            pad_token_id=next(iter(self._ends), 0),  # fills a row that has ended
+            pad_token_id=next(iter(self._ends), 0),  # fills a text that has ended
         )
         return config
 
 
-class Row:
+class GeneratedText:
     """One text being written. Belongs to the model's thread, except for `stopped`."""
 
     def __init__(self, encoded: Encoded, tell: Callable[[str], None]) -> None:
@@ -199,7 +199,7 @@ class Row:
         self._tokenizer, self._ends = tokenizer, ends
 
     def take(self, token: int) -> bool:
-        """Add a token; return whether the row has ended."""
+        """Add a token; return whether the text has ended."""
         if not self.done:
             ended = token in self._ends
             if not ended:
@@ -281,9 +281,9 @@ def _penalty(penalty: float, prompt_length: int) -> Any:
     return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty, prompt_ignore_length=prompt_length)])
 
 
-def _watcher(rows: Sequence[Row], length: int, pause: Callable[[], None]) -> Any:
-    """Return a stopping criterion that passes each row its new tokens, the first of which stands at `length`, and ends the rows
-    that are done."""
+def _watcher(texts: Sequence[GeneratedText], length: int, pause: Callable[[], None]) -> Any:
+    """Return a stopping criterion that passes each text its new tokens, the first of which stands at `length`, and ends the
+    texts that are done."""
     import torch
     from transformers import StoppingCriteria
 
@@ -292,10 +292,10 @@ def _watcher(rows: Sequence[Row], length: int, pause: Callable[[], None]) -> Any
             self._seen = length
 
         def __call__(self, input_ids: Any, *_: Any, **__: Any) -> Any:
-            ended = [False] * len(rows)
+            ended = [False] * len(texts)
             for tokens in input_ids[:, self._seen :].T.tolist():
                 pause()
-                ended = [row.take(token) for row, token in zip(rows, tokens, strict=True)]
+                ended = [text.take(token) for text, token in zip(texts, tokens, strict=True)]
             self._seen = input_ids.shape[1]
             return torch.tensor(ended)
 
@@ -318,7 +318,7 @@ class _TextRequest:
     prompt: Prompt
     loop: asyncio.AbstractEventLoop
     pieces: "asyncio.Queue[str | Exception | object]" = field(default_factory=asyncio.Queue)
-    row: Row | None = None
+    text: GeneratedText | None = None
     left: float | None = None  # when its caller gave up, on the monotonic clock
 
     def tell(self, piece: "str | Exception | object") -> None:
@@ -379,8 +379,8 @@ class GenerationWorker:
         finally:
             with self._changed:
                 request.left = time.monotonic()
-                if request.row is not None:
-                    request.row.stopped.set()
+                if request.text is not None:
+                    request.text.stopped.set()
                 if request in self._waiting:
                     self._waiting.remove(request)
 
@@ -389,8 +389,8 @@ class GenerationWorker:
         with self._changed:
             self._closed = True
             for request in (*self._running, *self._waiting):
-                if request.row is not None:
-                    request.row.stopped.set()
+                if request.text is not None:
+                    request.text.stopped.set()
                 request.tell(GenerationFailed("the bot is being stopped"))
             self._waiting.clear()
             self._changed.notify()
@@ -438,26 +438,26 @@ class GenerationWorker:
         written: list[_TextRequest] = []
         for request in requests:
             try:
-                row = Row(self._model.encode(request.prompt), request.tell)
+                text = GeneratedText(self._model.encode(request.prompt), request.tell)
             except BaseException as error:
                 request.tell(_failed(error))
                 continue
             with self._changed:
-                request.row = row
+                request.text = text
                 if request.left is None:
                     written.append(request)
-        rows = [request.row for request in written if request.row is not None]
-        if not rows:
+        texts = [request.text for request in written if request.text is not None]
+        if not texts:
             return
         try:
-            self._model.write(rows, self._pause)
+            self._model.write(texts, self._pause)
             end: object = _END
         except BaseException as error:
             end = _failed(error)
         for request in written:
             request.tell(end)
-        metrics.TOKENS.labels("prompt").inc(sum(len(row.encoded.tokens) for row in rows))
-        metrics.TOKENS.labels("completion").inc(sum(len(row.tokens) for row in rows))
+        metrics.TOKENS.labels("prompt").inc(sum(len(text.encoded.tokens) for text in texts))
+        metrics.TOKENS.labels("completion").inc(sum(len(text.tokens) for text in texts))
 
 
 def _failed(error: BaseException) -> GenerationFailed:

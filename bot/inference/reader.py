@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from bot.core.documents import Block, Form, FoundPassage, embedded_text
 from bot.core.text import Span, sentences, stems, stripped, words
-from bot.inference.span_model import Task
+from bot.inference.span_model import SpanQuery
 from bot.inference.workers import AsyncReader
 
 # What it is worth that a span stands in the piece with all words of the question: little beside the model's judgement of the
@@ -43,9 +43,9 @@ class ExtractiveReader:
 
     async def read(self, question: str, passages: Sequence[FoundPassage]) -> list[Reading | None]:
         texts = [PassageText(found) for found in passages]
-        tasks = [Task(question, text.text, text.begin) for text in texts]
+        queries = [SpanQuery(question, text.text, text.begin) for text in texts]
         readings: list[Reading | None] = []
-        for found, text, judged in zip(passages, texts, await self._model.read(tasks), strict=True):
+        for found, text, judged in zip(passages, texts, await self._model.read(queries), strict=True):
             blocks = found.passage.blocks
             placed = ((text.place(scored.span), scored.score) for scored in judged.spans)
             marks = [(*answer, score) for place, score in placed if place and (answer := _answer(blocks, *place))]

@@ -38,7 +38,7 @@ _IRRELEVANT = -20.0  # logits, of a context without words
 _LONGEST_NAME = 6  # words; a longer row of capitalised words is a headline
 
 
-class Task(NamedTuple):
+class SpanQuery(NamedTuple):
     """A context to read for a question. Answers lie at or after character `begin`."""
 
     question: str
@@ -90,19 +90,19 @@ class SpanModel:
             "seconds": round(time.perf_counter() - started, 2),
         }
 
-    def read(self, tasks: Sequence[Task], best: int = 5) -> list[Judgement]:
-        """Return a judgement of each task, with up to `best` spans that don't overlap; none if the context has no words.
+    def read(self, queries: Sequence[SpanQuery], best: int = 5) -> list[Judgement]:
+        """Return a judgement of each query, with up to `best` spans that don't overlap; none if the context has no words.
 
         Each span lies within one sentence and holds names whole, which the model, choosing start and end separately, doesn't
         ensure.
         """
-        if not tasks:
+        if not queries:
             return []
-        parts = [sentences(task.context) for task in tasks]
-        found: list[list[ScoredSpan]] = [[] for _ in tasks]
-        relevance = [_IRRELEVANT] * len(tasks)
+        parts = [sentences(query.context) for query in queries]
+        found: list[list[ScoredSpan]] = [[] for _ in queries]
+        relevance = [_IRRELEVANT] * len(queries)
         with self._torch.inference_mode():
-            for batch in self._batches(self._windows(tasks, parts)):
+            for batch in self._batches(self._windows(queries, parts)):
                 inputs = self._tokenizer.pad(
                     {name: [window.inputs[name] for window in batch] for name in batch[0].inputs},
                     pad_to_multiple_of=LENGTH_STEP,
@@ -110,12 +110,12 @@ class SpanModel:
                 )
                 for window, (logit, starts, ends) in zip(batch, self._scores(inputs), strict=True):
                     spans = _spans(logit, starts, ends, window.characters, window.sentences, best)
-                    found[window.task] += spans
+                    found[window.query] += spans
                     best_span = max((span.score for span in spans), default=_IRRELEVANT)
-                    relevance[window.task] = max(relevance[window.task], best_span if logit is None else logit)
+                    relevance[window.query] = max(relevance[window.query], best_span if logit is None else logit)
         return [
-            Judgement(relevant, tuple(_apart(spans, task.context, sentence_spans, best)))
-            for relevant, spans, task, sentence_spans in zip(relevance, found, tasks, parts, strict=True)
+            Judgement(relevant, tuple(_apart(spans, query.context, sentence_spans, best)))
+            for relevant, spans, query, sentence_spans in zip(relevance, found, queries, parts, strict=True)
         ]
 
     def _scores(self, inputs: Any) -> Iterator[tuple[float | None, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
@@ -125,11 +125,11 @@ class SpanModel:
         relevance = self._head(hidden[:, 0]).float()[:, 0].tolist() if self._head else [None] * len(hidden)
         yield from zip(relevance, starts.numpy(), ends.numpy(), strict=True)
 
-    def _windows(self, tasks: Sequence[Task], parts: Sequence[Sequence[Span]]) -> list["_Window"]:
-        """Return the windows of all tasks, shortest first. `parts` are the sentences of each context."""
+    def _windows(self, queries: Sequence[SpanQuery], parts: Sequence[Sequence[Span]]) -> list["_Window"]:
+        """Return the windows of all queries, shortest first. `parts` are the sentences of each context."""
         encoded = self._tokenizer(
-            [self._shortened(task.question) for task in tasks],
-            [task.context for task in tasks],
+            [self._shortened(query.question) for query in queries],
+            [query.context for query in queries],
             truncation="only_second",
             max_length=_WINDOW,
             stride=_OVERLAP,
@@ -137,13 +137,13 @@ class SpanModel:
             return_offsets_mapping=True,
         )
         windows = []
-        for number, task in enumerate(encoded["overflow_to_sample_mapping"]):
+        for number, query in enumerate(encoded["overflow_to_sample_mapping"]):
             inputs = {name: encoded[name][number] for name in self._tokenizer.model_input_names}
             of_context = np.array([sequence == 1 for sequence in encoded.sequence_ids(number)])
             characters = np.array(encoded["offset_mapping"][number])
-            may_answer = of_context & (characters[:, 0] >= tasks[task].begin)
-            sentence = np.searchsorted([start for start, _ in parts[task]], characters[:, 0], side="right")
-            windows.append(_Window(task, inputs, np.where(may_answer[:, None], characters, -1), sentence))
+            may_answer = of_context & (characters[:, 0] >= queries[query].begin)
+            sentence = np.searchsorted([start for start, _ in parts[query]], characters[:, 0], side="right")
+            windows.append(_Window(query, inputs, np.where(may_answer[:, None], characters, -1), sentence))
         return sorted(windows, key=lambda window: len(window.characters))
 
     def _shortened(self, question: str) -> str:
@@ -178,7 +178,7 @@ class _Window(NamedTuple):
     is the number of its sentence.
     """
 
-    task: int
+    query: int
     inputs: dict[str, list[int]]
     characters: npt.NDArray[np.int64]
     sentences: npt.NDArray[np.int64]

@@ -26,21 +26,21 @@ import numpy as np
 
 from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading
 from bot.inference.encoder import AnyEncoder, Pair, Vector, Vectors
-from bot.inference.span_model import Judgement, SpanModel, Task
+from bot.inference.span_model import Judgement, SpanModel, SpanQuery
 
 Item = TypeVar("Item")
-Row = TypeVar("Row")
+Output = TypeVar("Output")
 Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ModelCall(Generic[Item, Row]):
+class ModelCall(Generic[Item, Output]):
     """A blocking function from items to one row each, in order, which runs in a worker's thread.
 
     Jobs that wait for the same call run together, up to `largest_batch` items or a single job.
     """
 
-    run: Callable[[list[Item]], Sequence[Row]]
+    run: Callable[[list[Item]], Sequence[Output]]
     largest_batch: int
 
 
@@ -137,17 +137,17 @@ class InferenceWorker(Generic[Loaded]):
 
     async def run(
         self,
-        call: ModelCall[Item, Row],
+        call: ModelCall[Item, Output],
         items: Sequence[Item],
         *,
         priority: Priority = Priority.QUESTION,
-    ) -> Sequence[Row]:
+    ) -> Sequence[Output]:
         """Run a call on `items` and return its rows, in order. Raises the error that the call raises on these items.
 
         Raises EngineBusy at once if the worker is full, and DeadlineExceeded if its thread is replaced. A job whose caller is
         cancelled before its turn never runs.
         """
-        future: Future[Sequence[Row]] = Future()
+        future: Future[Sequence[Output]] = Future()
         if priority is Priority.QUESTION and _first.get():
             priority = Priority.FIRST
         with self._changed:
@@ -393,8 +393,8 @@ class AsyncReader:
 
     def __init__(self, worker: InferenceWorker[Models]) -> None:
         self._worker = worker
-        self._read: ModelCall[Task, Judgement] = ModelCall(
-            lambda tasks: self._worker.models.reader.read(tasks), self._LARGEST_BATCH
+        self._read: ModelCall[SpanQuery, Judgement] = ModelCall(
+            lambda queries: self._worker.models.reader.read(queries), self._LARGEST_BATCH
         )
 
     @property
@@ -402,6 +402,6 @@ class AsyncReader:
         """Raises ModelsLoading until the worker has loaded its models."""
         return self._worker.models.reader.description
 
-    async def read(self, tasks: Sequence[Task]) -> Sequence[Judgement]:
-        """Return a judgement of each task. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
-        return await self._worker.run(self._read, tasks)
+    async def read(self, queries: Sequence[SpanQuery]) -> Sequence[Judgement]:
+        """Return a judgement of each query. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
+        return await self._worker.run(self._read, queries)

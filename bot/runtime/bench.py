@@ -37,7 +37,7 @@ _Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Measurements:
     """The measurements. Rates are by second, times in milliseconds."""
 
     passages_a_second: float
@@ -65,7 +65,7 @@ class Figures:
         ]
 
 
-async def measure(application: Application, progress: _Progress = lambda _done, _total: None) -> Figures:
+async def measure(application: Application, progress: _Progress = lambda _done, _total: None) -> Measurements:
     """Takes some seconds to a minute. Raises the errors of the engine."""
     stored = await application.stores.knowledge.stored()
     questions = [one.text for one in own_questions(stored, 40)] or list(UNRELATED)
@@ -87,10 +87,10 @@ async def measure(application: Application, progress: _Progress = lambda _done, 
     progress(total - 1, total)
     tokens, first = await _writing_rate(application, stored)
     progress(total, total)
-    return Figures(encoded, statistics.median(times), rate, statistics.median(reads), written, tokens, first)
+    return Measurements(encoded, statistics.median(times), rate, statistics.median(reads), written, tokens, first)
 
 
-def recommended(figures: Figures, settings: Settings) -> list[str]:
+def recommended(figures: Measurements, settings: Settings) -> list[str]:
     """Return settings that suit the machine better than the present ones, each with its reason."""
     advice = []
     in_time = figures.questions_a_second * settings.queue.deadline_seconds

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from bot.tasks.places import TaskPlaces
-from bot.tasks.results import Result
+from bot.tasks.results import TaskResult
 from bot.tasks.runner import Owner, Tasks
 from bot.tasks.sources import Source
 
@@ -19,7 +19,7 @@ class TaskDesk:
 
     async def do(
         self, name: str, source: Callable[[], Awaitable[Source]], *, platform: str, chats: Sequence[str], author: str
-    ) -> Result:
+    ) -> TaskResult:
         """Do a task in a chat. `source` is called only if the task is allowed. `chats`: the ids of the chat and of its parents.
 
         Raises RateLimited, BotError if the task isn't allowed here, and the errors of `Tasks.run`.

@@ -15,7 +15,7 @@ from bot.core.text import words
 from bot.engine.compose import LEANS_BACK
 from bot.inference.encoder import Vectors
 from bot.inference.workers import AsyncEncoder, Priority
-from bot.tasks.sources import Unit
+from bot.tasks.sources import Statement
 
 # Sentences that are encoded in one job, between which questions get their turn.
 _TOGETHER = 32
@@ -42,7 +42,7 @@ async def encoded(texts: Sequence[str], encoder: AsyncEncoder) -> Vectors:
     return np.concatenate(parts)
 
 
-async def leading(units: Sequence[Unit], encoder: AsyncEncoder, count: int) -> list[Unit]:
+async def leading(units: Sequence[Statement], encoder: AsyncEncoder, count: int) -> list[Statement]:
     """Return the `count` units that say most, in their order. Raises DeadlineExceeded."""
     if len(units) <= count:
         return list(units)
@@ -51,7 +51,7 @@ async def leading(units: Sequence[Unit], encoder: AsyncEncoder, count: int) -> l
     return [units[number] for number in sorted(chosen)]
 
 
-def _chosen(units: Sequence[Unit], vectors: Vectors, count: int) -> list[int]:
+def _chosen(units: Sequence[Statement], vectors: Vectors, count: int) -> list[int]:
     centre = vectors.mean(axis=0)
     centre /= np.linalg.norm(centre) or 1.0
     scores = vectors @ centre + np.array([_bonus(unit) for unit in units], dtype=np.float32)
@@ -67,7 +67,7 @@ def _chosen(units: Sequence[Unit], vectors: Vectors, count: int) -> list[int]:
     return chosen
 
 
-def _bonus(unit: Unit) -> float:
+def _bonus(unit: Statement) -> float:
     said = len(words(unit.text))
     shapeless = (
         said < _FEWEST_WORDS or len(unit.text) > _MOST_CHARACTERS or unit.text.rstrip().endswith((":", "?", "？"))

@@ -15,7 +15,7 @@ _LEAST = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TaskResult:
     """The result of a task for a text.
 
     `model` is the id of the model, or the name of its folder, "" where the text speaks in its own words. `text` is for people,
@@ -31,13 +31,13 @@ class Result:
         return asdict(self)
 
 
-def of_summary(summary: Summary, model: str, title: str) -> Result:
+def of_summary(summary: Summary, model: str, title: str) -> TaskResult:
     written = any(not sentence.quoted for sentence in summary.sentences)
     lines = [title] if title else []
     lines += [f"• {one.text}" + (f" ({one.place})" if one.place else "") for one in summary.sentences]
     note = _note(summary, model, written=written)
     details = {"sentences": [asdict(one) for one in summary.sentences], "dropped": summary.dropped}
-    return Result("summarise", model if written else "", "\n".join(filter(None, (*lines, note))), details)
+    return TaskResult("summarise", model if written else "", "\n".join(filter(None, (*lines, note))), details)
 
 
 def _note(summary: Summary, model: str, *, written: bool) -> str:
@@ -50,28 +50,30 @@ def _note(summary: Summary, model: str, *, written: bool) -> str:
     return f"Left out: {dropped} no support in the text." if summary.dropped else ""
 
 
-def of_translation(text: str, model: str) -> Result:
-    return Result("translate", model, f"{text}\nTranslated by {model}, unchecked.", {"translation": text})
+def of_translation(text: str, model: str) -> TaskResult:
+    return TaskResult("translate", model, f"{text}\nTranslated by {model}, unchecked.", {"translation": text})
 
 
-def of_found(task: str, model: str, found: Sequence[Label] | Sequence[Entity]) -> Result:
+def of_found(task: str, model: str, found: Sequence[Label] | Sequence[Entity]) -> TaskResult:
     """The classes of a text, or the names in it, as far as they are likely."""
     labels, entities = _labels(found), _entities(found)
     if labels:
         likely = [label for label in labels if label.score >= _LEAST][:_MOST_LABELS] or labels[:1]
         text = "\n".join(f"{label.name}: {label.score:.0%}" for label in likely)
-        return Result(task, model, text, {"labels": [asdict(label) for label in labels]})
+        return TaskResult(task, model, text, {"labels": [asdict(label) for label in labels]})
     text = _listed(entities) or "There are no names in this text."
-    return Result(task, model, text, {"entities": [asdict(entity) for entity in entities]})
+    return TaskResult(task, model, text, {"entities": [asdict(entity) for entity in entities]})
 
 
-def of_survey(task: str, model: str, found: Sequence[Sequence[Label] | Sequence[Entity]]) -> Result:
+def of_survey(task: str, model: str, found: Sequence[Sequence[Label] | Sequence[Entity]]) -> TaskResult:
     """The likeliest class of each of several texts, counted, and the names in all of them."""
     counts = Counter(labels[0].name for labels in map(_labels, found) if labels)
     entities = [entity for of_text in found for entity in _entities(of_text)]
     lines = [f"{name}: {count} of {len(found)}" for name, count in counts.most_common()]
     details = {"texts": len(found), "counts": dict(counts.most_common()), "entities": _counted(entities)}
-    return Result(task, model, "\n".join(lines) or _listed(entities) or "There are no names in these texts.", details)
+    return TaskResult(
+        task, model, "\n".join(lines) or _listed(entities) or "There are no names in these texts.", details
+    )
 
 
 def _labels(found: Sequence[Label] | Sequence[Entity]) -> list[Label]:

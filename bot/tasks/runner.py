@@ -22,7 +22,7 @@ from bot.storage.base import KnowledgeStore
 from bot.tasks import results
 from bot.tasks.models import TaskModels, Writer, open_models
 from bot.tasks.registry import Pipeline, Task, shown, task_named
-from bot.tasks.results import Result
+from bot.tasks.results import TaskResult
 from bot.tasks.sources import Source, no_such_document, source_of_indexed
 from bot.tasks.summaries import Summariser
 
@@ -33,7 +33,7 @@ _WRITING = 0.8
 # Models that translate have learned it sentence by sentence, or a few at a time.
 _TRANSLATED_AT_ONCE = 400  # characters
 
-Work = Callable[[float], Coroutine[None, None, Result]]
+Work = Callable[[float], Coroutine[None, None, TaskResult]]
 """Takes the time of the loop at which it is given up."""
 
 
@@ -62,7 +62,7 @@ class Tasks:
         self._summariser = summariser
         self._knowledge = knowledge
         self._turn = asyncio.Lock()
-        self._running: dict[asyncio.Task[Result], Owner] = {}
+        self._running: dict[asyncio.Task[TaskResult], Owner] = {}
 
     async def document(self, path: str, section: str, asked_in: Address) -> Source:
         """Return a document of the index, or one section of it.
@@ -73,7 +73,7 @@ class Tasks:
             raise no_such_document(path)
         return await source_of_indexed(self._knowledge, path, section)
 
-    async def run(self, name: str, source: Source, owner: Owner) -> Result:
+    async def run(self, name: str, source: Source, owner: Owner) -> TaskResult:
         """Do a task with a text, which is not kept. Cancelling the caller, or `stop`, ends it.
 
         Raises BotError: there is no such task, its model is missing, the text is empty or too long, too much waits, it took too
@@ -82,7 +82,7 @@ class Tasks:
         task = _fitting(name, source)
         return await self._owned(task, owner, partial(self._done, task, source))
 
-    async def survey(self, name: str, texts: Sequence[str], owner: Owner) -> Result:
+    async def survey(self, name: str, texts: Sequence[str], owner: Owner) -> TaskResult:
         """Count what a task finds in several texts, such as the questions of a chat. Raises what `run` raises."""
         task = task_named(name)
         if task.pipeline is Pipeline.TEXT:
@@ -98,7 +98,7 @@ class Tasks:
             running.cancel()
         return bool(theirs)
 
-    async def _owned(self, task: Task, owner: Owner, work: Work) -> Result:
+    async def _owned(self, task: Task, owner: Owner, work: Work) -> TaskResult:
         """Do a piece of work that its owner can stop."""
         if len(self._running) >= _CAPACITY:
             raise EngineBusy(len(self._running))
@@ -118,7 +118,7 @@ class Tasks:
             del self._running[running]
             metrics.TASKS.labels(task.name, outcome).inc()
 
-    async def _in_time(self, work: Work) -> Result:
+    async def _in_time(self, work: Work) -> TaskResult:
         seconds = self._settings.deadline_seconds
         until = asyncio.get_running_loop().time() + seconds
         try:
@@ -129,7 +129,7 @@ class Tasks:
 
     # --- the work
 
-    async def _done(self, task: Task, source: Source, until: float) -> Result:
+    async def _done(self, task: Task, source: Source, until: float) -> TaskResult:
         if task.name == "summarise":
             return await self._summarised(task, source, until)
         if task.pipeline is Pipeline.TEXT:
@@ -137,7 +137,7 @@ class Tasks:
         found = await self._models.read(task, source.text)
         return results.of_found(task.name, shown(task.model(self._settings)), found)
 
-    async def _summarised(self, task: Task, source: Source, until: float) -> Result:
+    async def _summarised(self, task: Task, source: Source, until: float) -> TaskResult:
         writer = await self._models.writer(task)
         if writer is None:
             return results.of_summary(await self._summariser.quoted(source), "", source.title)
@@ -145,7 +145,7 @@ class Tasks:
         summary = await self._summariser.written(source, writer, loop.time() + _WRITING * (until - loop.time()))
         return results.of_summary(summary, writer.name, source.title)
 
-    async def _translated(self, task: Task, source: Source) -> Result:
+    async def _translated(self, task: Task, source: Source) -> TaskResult:
         writer = await self._models.writer(task)
         if writer is None:  # `Task.model` has raised the error that says so
             raise AssertionError(f"{task.name} needs a model")
@@ -153,7 +153,7 @@ class Tasks:
         text = "\n\n".join([await _translated(block, writer) for block in blocks])
         return results.of_translation(text, writer.name)
 
-    async def _surveyed(self, task: Task, texts: Sequence[str], _until: float) -> Result:
+    async def _surveyed(self, task: Task, texts: Sequence[str], _until: float) -> TaskResult:
         found = [await self._models.read(task, text) for text in texts]
         return results.of_survey(task.name, shown(task.model(self._settings)), found)
 

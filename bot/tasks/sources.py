@@ -26,7 +26,7 @@ _LARGEST_PASSAGE = 1200  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class Statement:
     """A sentence or list item, without markup. `first`: nothing of its section stands before it."""
 
     text: str
@@ -52,7 +52,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ChatLine:
     """A message: its author, and its text without the platform's codes."""
 
     author: str
@@ -67,7 +67,7 @@ def source_of_text(text: str) -> Source:
     return Source("", _passages(Document("", "", tuple(_paragraphs(text)))))
 
 
-def source_of_messages(messages: Sequence[Said]) -> Source:
+def source_of_messages(messages: Sequence[ChatLine]) -> Source:
     """Messages, the oldest first, each with its author for the title."""
     documents = (Document("", message.author, tuple(_paragraphs(message.text))) for message in messages)
     return Source("", tuple(passage for document in documents for passage in _passages(document)))
@@ -122,12 +122,12 @@ def _characters(texts: Sequence[str]) -> list[int]:
 # --- units ------------------------------------------------------------------------------------------------------------
 
 
-def units(passages: Iterable[FoundPassage]) -> list[Unit]:
+def units(passages: Iterable[FoundPassage]) -> list[Statement]:
     """Return the sentences and list items of passages, in order."""
     return list(_units(passages))
 
 
-def _units(passages: Iterable[FoundPassage]) -> Iterator[Unit]:
+def _units(passages: Iterable[FoundPassage]) -> Iterator[Statement]:
     section: object = None
     for found in passages:
         first = section != (section := (found.title, found.passage.heading))
@@ -137,7 +137,7 @@ def _units(passages: Iterable[FoundPassage]) -> Iterator[Unit]:
             pieces = block.pieces()
             for (start, end), locator in zip(pieces, block.locators(pieces), strict=True):
                 if text := " ".join(_readable(block, start, end).split()):
-                    yield Unit(text, _place(found, locator), first)
+                    yield Statement(text, _place(found, locator), first)
                     first = False
 
 

@@ -18,7 +18,7 @@ from bot.engine.support import Support
 from bot.inference.workers import AsyncEncoder
 from bot.tasks.extract import MOST, encoded, leading, length
 from bot.tasks.models import Writer
-from bot.tasks.sources import Source, Unit, units
+from bot.tasks.sources import Source, Statement, units
 
 # The share of a sentence's words that its text must have, and the least cosine of the sentences that have most of them.
 _LEAST_SAID, _LEAST_COSINE = 0.85, 0.5
@@ -85,7 +85,7 @@ class Summariser:
         kept = [sentence for sentence in left if _is_close(await checking.examine(sentence))]
         return kept, max(0, len(said) - len(kept))
 
-    async def _places(self, texts: Sequence[str], there: Sequence[Unit]) -> list[str]:
+    async def _places(self, texts: Sequence[str], there: Sequence[Statement]) -> list[str]:
         """Return the place of the sentence that is nearest to each text."""
         if not there:
             return [""] * len(texts)
@@ -96,7 +96,7 @@ class Summariser:
     async def _fewer(self, found: Sequence[Sentence]) -> list[Sentence]:
         """Return the sentences that say most, where those of all parts are too many."""
         by_text = {sentence.text: sentence for sentence in found}
-        candidates = [Unit(sentence.text, sentence.place, False) for sentence in by_text.values()]
+        candidates = [Statement(sentence.text, sentence.place, False) for sentence in by_text.values()]
         chosen = await leading(candidates, self._encoder, MOST)
         return [by_text[unit.text] for unit in chosen]
 
@@ -112,7 +112,7 @@ def _is_close(examined: tuple[str, ...] | Support) -> bool:
     return examined.anywhere >= _LEAST_SAID and (examined.cosine is None or examined.cosine >= _LEAST_COSINE)
 
 
-def _quoted(unit: Unit) -> Sentence:
+def _quoted(unit: Statement) -> Sentence:
     return Sentence(unit.text, unit.place, True)
 
 

@@ -26,7 +26,7 @@ from bot.evaluation.metrics import phrased, token_f1
 from bot.evaluation.plots import Plot, drawn, require_matplotlib
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.report import figure, html_page
-from bot.evaluation.run import Result, ask_all
+from bot.evaluation.run import EvaluationResult, ask_all
 from bot.inference.tuned import COMPARISON, TRAINING, weights_hash, with_tuned
 from bot.inference.weights import complete_folder, fingerprint
 from bot.inference.workers import Models
@@ -55,7 +55,7 @@ _TOLD = frozenset({"base", "revision", "base_weights", "method", "style", "promp
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ModelFigures:
     """The figures of a model on the held-out questions; shares are between 0 and 1.
 
     `f1`: mean word F1 of the given answers and the right ones, 0 for a declined question. `drafted`: share of the questions
@@ -87,8 +87,8 @@ class Comparison:
     the tuned model is not better; empty if it is.
     """
 
-    base: Figures
-    tuned: Figures
+    base: ModelFigures
+    tuned: ModelFigures
     questions: int
     gain: float
     interval: tuple[float, float]
@@ -175,7 +175,7 @@ async def _ask_both(
     models: Models,
     examples: Sequence[TuningExample],
     progress: Progress,
-) -> list["Asked"]:
+) -> list["GateResults"]:
     """Ask the base, then the tuned model, over one temporary index."""
     told = []
     with TemporaryDirectory(prefix="knowledge-bot-") as storage:
@@ -216,17 +216,17 @@ def _counting(progress: Progress, name: str) -> Callable[[int, int], None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class GateResults:
     """The examples, in order, and their results with their documents and without them."""
 
     examples: Sequence[TuningExample]
-    answered: Sequence[Result]
-    without: Sequence[Result]
+    answered: Sequence[EvaluationResult]
+    without: Sequence[EvaluationResult]
 
 
 async def _asked(
     settings: Settings, models: Models, examples: Sequence[TuningExample], progress: Callable[[int, int], None]
-) -> Asked:
+) -> GateResults:
     """Index the documents and ask the questions. Raises WeightsError if the model can't be loaded."""
     async with AsyncExitStack() as stack:
         application = await stack.enter_async_context(open_application(settings, models, golden=False))
@@ -254,7 +254,7 @@ async def _asked(
             parallel=parallel,
             progress=lambda done, _: progress(len(questions) + done, total),
         )
-        return Asked(examples, answered, without)
+        return GateResults(examples, answered, without)
 
 
 async def _require_documents(application: Application, examples: Sequence[TuningExample]) -> None:
@@ -279,7 +279,7 @@ def _question(number: int, example: TuningExample) -> EvaluationQuestion:
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def compared(base: Asked, tuned: Asked) -> Comparison:
+def compared(base: GateResults, tuned: GateResults) -> Comparison:
     """Compare the results of the base with those of the tuned model."""
     before, after = figures(base), figures(tuned)
     gains = np.array(_f1s(tuned)) - np.array(_f1s(base))
@@ -300,11 +300,11 @@ def compared(base: Asked, tuned: Asked) -> Comparison:
     )
 
 
-def figures(asked: Asked) -> Figures:
+def figures(asked: GateResults) -> ModelFigures:
     seconds = [result.latency_ms / 1000 for result in asked.answered if result.answer.phrasing is not None]
     drafts = phrased(asked.answered)
     shares = drafts.outcomes if drafts else dict.fromkeys(Phrased, 0.0)
-    return Figures(
+    return ModelFigures(
         f1=statistics.fmean(_f1s(asked)),
         drafted=len(seconds) / len(asked.answered),
         kept=shares[Phrased.KEPT],
@@ -316,20 +316,20 @@ def figures(asked: Asked) -> Figures:
     )
 
 
-def _f1s(asked: Asked) -> list[float]:
+def _f1s(asked: GateResults) -> list[float]:
     return [
         token_f1(result.answer.text, example.answer) if result.answer.answered else 0.0
         for example, result in zip(asked.examples, asked.answered, strict=True)
     ]
 
 
-def _refused(result: Result) -> bool:
+def _refused(result: EvaluationResult) -> bool:
     phrasing = result.answer.phrasing
     denied = phrasing is not None and not phrasing.shown and _DENIED in phrasing.reasons
     return denied or not result.answer.answered
 
 
-def _reasons(base: Figures, tuned: Figures, gain: float, certainty: float) -> list[str]:
+def _reasons(base: ModelFigures, tuned: ModelFigures, gain: float, certainty: float) -> list[str]:
     reasons = []
     if certainty < _CERTAINTY:
         reasons.append(
@@ -373,7 +373,7 @@ def objection(folder: Path) -> str:
 
 # --- showing ----------------------------------------------------------------------------------------------------------
 
-ROWS: tuple[tuple[str, Callable[[Figures], float], str], ...] = (
+ROWS: tuple[tuple[str, Callable[[ModelFigures], float], str], ...] = (
     ("F1 of the answers", lambda figures: figures.f1, "words that the given answer and the right one share"),
     ("drafted", lambda figures: figures.drafted, "of the questions: the model was asked to write"),
     ("kept", lambda figures: figures.kept, "of the drafts: the documents support every sentence"),

@@ -23,7 +23,7 @@ from bot.core.errors import TrainingError
 from bot.core.settings import EncoderSettings, ModelsSettings
 from bot.evaluation.metrics import exact_match, token_f1
 from bot.inference.encoder import load_encoder
-from bot.inference.span_model import SpanModel, Task
+from bot.inference.span_model import SpanModel, SpanQuery
 from bot.inference.weights import Weights, choose_precision, find_weights
 from bot.training.examples import ReadingExample, Sources
 from bot.training.loop import (
@@ -191,7 +191,7 @@ def measure_reading(model: SpanModel, examples: Sequence[ReadingExample]) -> dic
     Returns `examples`; `exact` and `f1` of the best span, over the examples with an answer; and `auroc` of the relevance, for
     contexts with an answer against those without. Figures that these examples don't allow are left out.
     """
-    judged = model.read([Task(example.question, example.context, example.begin) for example in examples], best=1)
+    judged = model.read([SpanQuery(example.question, example.context, example.begin) for example in examples], best=1)
     answerable = [bool(example.targets) for example in examples]
     exact, f1 = [], []
     for example, judgement in zip(examples, judged, strict=True):

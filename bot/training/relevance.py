@@ -37,7 +37,7 @@ from bot.training.loop import (
     write_model,
     write_record,
 )
-from bot.training.relevance_examples import Candidate, Group
+from bot.training.relevance_examples import Group, TrainingPassage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class _RelevanceModel:
         most = max(len(group.candidates) for group in groups)
         right = torch.zeros(len(groups), most, dtype=torch.bool)
         present = torch.zeros(len(groups), most, dtype=torch.bool)
-        pairs: list[tuple[str, Candidate]] = []
+        pairs: list[tuple[str, TrainingPassage]] = []
         for row, group in enumerate(groups):
             for column, candidate in enumerate(group.candidates):
                 right[row, column], present[row, column] = candidate.right, True

@@ -44,7 +44,7 @@ _MOST_OF_ENCYCLOPEDIA = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class TrainingPassage:
     """A passage as the model reads it; its own text starts at `begin`. `spans` are the key words of a right passage."""
 
     text: str
@@ -53,7 +53,7 @@ class Candidate:
     spans: tuple[Span, ...] = ()
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Candidate":
+    def from_json(cls, data: Mapping[str, Any]) -> "TrainingPassage":
         return cls(data["text"], data["begin"], data["right"], tuple((start, end) for start, end in data["spans"]))
 
 
@@ -64,16 +64,16 @@ class Group:
     question: str
     source: str
     subtype: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[TrainingPassage, ...]
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Group":
-        candidates = tuple(Candidate.from_json(candidate) for candidate in data["candidates"])
+        candidates = tuple(TrainingPassage.from_json(candidate) for candidate in data["candidates"])
         return cls(data["question"], data["source"], data["subtype"], candidates)
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class TrainingSection:
     source: str
     path: str
     title: str
@@ -86,7 +86,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _SectionQuestion:
     """A question about a section, with the lines of its document that answer it, or None."""
 
     question: str
@@ -119,9 +119,9 @@ class Documentation:
 
     def __init__(self, folder: Path) -> None:
         """Read the files. Raises TrainingError if one is missing or malformed."""
-        self._sections: dict[str, list[Section]] = defaultdict(list)
+        self._sections: dict[str, list[TrainingSection]] = defaultdict(list)
         for row in _rows(folder, "sections*.jsonl", ("source", "path", "title", "headings", "text")):
-            section = Section(row["source"], row["path"], row["title"], tuple(row["headings"]), row["text"])
+            section = TrainingSection(row["source"], row["path"], row["title"], tuple(row["headings"]), row["text"])
             self._sections[section.source].append(section)
         self._questions: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in _rows(folder, "questions*.jsonl", ("id", "question", "subtype", "key", "answer")):
@@ -131,12 +131,12 @@ class Documentation:
     def sources(self) -> list[str]:
         return sorted(self._sections)
 
-    def documents(self, source: str) -> "tuple[list[Document], list[_Asked]]":
+    def documents(self, source: str) -> "tuple[list[Document], list[_SectionQuestion]]":
         """Return the documents of a source, built from its sections, and the questions about them."""
         texts: dict[str, list[str]] = {}
         titles: dict[str, str] = {}
         above: dict[str, tuple[str, ...]] = {}
-        asked: list[_Asked] = []
+        asked: list[_SectionQuestion] = []
         for number, section in enumerate(self._sections[source]):
             path = section.path
             if path not in texts:
@@ -154,7 +154,7 @@ class Documentation:
         ]
         return documents, asked
 
-    def _asked_about(self, section: Section, first: int, number: int) -> "Iterator[_Asked]":
+    def _asked_about(self, section: TrainingSection, first: int, number: int) -> "Iterator[_SectionQuestion]":
         """Yield the questions about a section whose text begins on line `first` of the document."""
         for row in self._questions[section.id]:
             lines = None
@@ -163,19 +163,19 @@ class Documentation:
                 before = section.text.count("\n", 0, start)
                 lines = (first + before, first + before + section.text.count("\n", start, end))
             keys = tuple(section.text[start:end] for start, end in row["key"])
-            yield _Asked(row["question"], row["subtype"], section.path, keys, lines)
+            yield _SectionQuestion(row["question"], row["subtype"], section.path, keys, lines)
         if section.headings:
             heading = plain(section.headings[-1])
             whole = (first, first + section.text.count("\n"))
             if heading.endswith("?"):
-                yield _Asked(heading, "faq", section.path, (), whole, without_heading=True)
+                yield _SectionQuestion(heading, "faq", section.path, (), whole, without_heading=True)
             elif number % _HEADINGS == 0 and len(heading.split()) > 1:
                 every_other = number // _HEADINGS % 2 == 0
-                yield _Asked(f"{heading}?", "heading", section.path, (), whole, without_heading=every_other)
+                yield _SectionQuestion(f"{heading}?", "heading", section.path, (), whole, without_heading=every_other)
 
 
 async def ask(
-    retriever: Retriever, source: str, asked: Sequence[_Asked], progress: Callable[[int], None]
+    retriever: Retriever, source: str, asked: Sequence[_SectionQuestion], progress: Callable[[int], None]
 ) -> list[Group]:
     """Search for each question and label the passages found. Questions whose answer isn't found are left out."""
     groups = []
@@ -189,7 +189,7 @@ async def ask(
     return groups
 
 
-def _group(source: str, one: _Asked, hits: Sequence[Hit]) -> Group | None:
+def _group(source: str, one: _SectionQuestion, hits: Sequence[Hit]) -> Group | None:
     right, others = [], []
     for hit in hits:
         if _is_right(one, hit.found):
@@ -206,7 +206,7 @@ def _group(source: str, one: _Asked, hits: Sequence[Hit]) -> Group | None:
     return Group(one.question, source, one.subtype, candidates)
 
 
-def _is_right(one: _Asked, found: FoundPassage) -> bool:
+def _is_right(one: _SectionQuestion, found: FoundPassage) -> bool:
     """Whether a passage holds the lines of the answer, and its key words if it has any."""
     if one.lines is None or found.document != one.document:
         return False
@@ -218,7 +218,7 @@ def _is_right(one: _Asked, found: FoundPassage) -> bool:
     return not one.keys or any(_folded(key) in text for key in one.keys)
 
 
-def _may_answer(one: _Asked, found: FoundPassage) -> bool:
+def _may_answer(one: _SectionQuestion, found: FoundPassage) -> bool:
     """Whether a passage that isn't labelled right may answer as well."""
     if one.without_heading and found.document == one.document and one.lines is not None:
         lines = found.passage.blocks[0].locator.lines
@@ -231,7 +231,7 @@ def _folded(text: str) -> str:
     return re.sub(r"[\s*_`>|\\]+", " ", text).lower().strip()
 
 
-def _candidate(one: _Asked, found: FoundPassage, *, right: bool) -> Candidate:
+def _candidate(one: _SectionQuestion, found: FoundPassage, *, right: bool) -> TrainingPassage:
     if right and one.without_heading:
         found = replace(found, passage=replace(found.passage, heading=found.passage.heading[:-1]))
     read = PassageText(found)
@@ -240,7 +240,7 @@ def _candidate(one: _Asked, found: FoundPassage, *, right: bool) -> Candidate:
         at = read.text.lower().find(key.lower(), read.begin)
         if at >= 0:
             spans.append((at, at + len(key)))
-    return Candidate(read.text, read.begin, right, tuple(spans))
+    return TrainingPassage(read.text, read.begin, right, tuple(spans))
 
 
 def encyclopedia_groups(file: Path, chance: random.Random, size: int = 4) -> list[Group]:
@@ -262,9 +262,9 @@ def encyclopedia_groups(file: Path, chance: random.Random, size: int = 4) -> lis
         if answer is not None:
             others = [context for context in others if answer.lower() not in context.lower()]
         spans = ((row["start"], row["start"] + len(answer)),) if answer is not None else ()
-        own = Candidate(row["context"], 0, answer is not None, spans)
+        own = TrainingPassage(row["context"], 0, answer is not None, spans)
         beside = chance.sample(others, min(size - 1, len(others)))
-        candidates = (own, *(Candidate(context, 0, right=False) for context in beside))
+        candidates = (own, *(TrainingPassage(context, 0, right=False) for context in beside))
         groups.append(Group(row["question"], "squad", "fact" if answer is not None else UNANSWERABLE, candidates))
     return groups
 

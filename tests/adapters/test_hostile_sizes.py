@@ -11,7 +11,7 @@ import pytest
 from bot.adapters.screen import Screen
 from bot.adapters.terminal import TerminalAdapter
 from bot.core.messages import Answer, Outcome, Question, Sending
-from tests.platforms.races import House
+from tests.platforms.both_platforms import BothPlatforms
 from tests.slowness import Held, slowness
 
 PIECES = (
@@ -51,44 +51,44 @@ async def answered(there: Callable[[], object]) -> float:
 
 async def test_on_telegram(tmp_path):
     """One after the other, with as many entities as a message can have, and with an earlier message of the same size."""
-    async with House.running(tmp_path) as house:
-        server, quiet = house.telegram, house.telegram.person("Quiet")
+    async with BothPlatforms.running(tmp_path) as bot:
+        server, quiet = bot.telegram, bot.telegram.person("Quiet")
         async with Held() as held:
             for number, text in enumerate(of_length(4096)):
                 person = server.person(f"Person {number}")
                 chat = server.private(person)
                 entities = [{"type": "bold", "offset": 2 * at, "length": 2} for at in range(100)]
                 earlier = server.says(chat, person, text, entities=entities)
-                await house.rest()
+                await bot.rest()
                 server.says(chat, person, text, reply_to=earlier)
-                await house.rest()
+                await bot.rest()
         for text in of_length(4096):
             server.says(server.private(server.person("Loud")), server.person("Loud"), text)
         server.says(server.private(quiet), quiet, "quiet?")
         waited = await answered(lambda: server.private(quiet).from_bot)
-        await house.rest()
+        await bot.rest()
     assert held.within_bounds, str(held)
     assert waited <= _WAITED * slowness()
 
 
 async def test_on_discord(tmp_path):
     """One after the other, with an earlier message of the same size that each replies to."""
-    async with House.running(tmp_path) as house:
-        server, quiet = house.discord, house.discord.user("quiet")
+    async with BothPlatforms.running(tmp_path) as bot:
+        server, quiet = bot.discord, bot.discord.user("quiet")
         async with Held() as held:
             for text in of_length(4000):
                 person = server.user(text[:32])
                 place = server.direct(person)
                 earlier = await server.say(place, text, person)
-                await house.rest()
+                await bot.rest()
                 await server.say(place, text, person, reply_to=earlier)
-                await house.rest()
+                await bot.rest()
         for text in of_length(4000):
             loud = server.user(f"loud {text[:20]}")
             await server.say(server.direct(loud), text, loud)
         await server.say(server.direct(quiet), "quiet?", quiet)
         waited = await answered(lambda: server.from_bot(server.direct(quiet)))
-        await house.rest()
+        await bot.rest()
     assert held.within_bounds, str(held)
     assert waited <= _WAITED * slowness()
 

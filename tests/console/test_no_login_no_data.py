@@ -8,7 +8,7 @@ from test_console_security import COOKIE, SECRET, untouched, walk
 
 from bot.core.messages import Outcome
 from bot.core.rights import OPEN_ROUTES
-from bot.http.sessions import Role, Sessions
+from bot.http.sessions import SessionRole, Sessions
 
 TOKEN = "0123456789abcdef-those-who-ask"  # noqa: S105
 OPEN = re.compile(r"/sign-(in|out)|/static(/.*)?|" + "|".join(map(re.escape, OPEN_ROUTES)))
@@ -144,7 +144,7 @@ async def test_who_may_only_ask_gets_nothing_of_the_console(secret):
     response = await secret.client.post("/sign-in", data={"token": TOKEN})
     assert response.status_code == 303
     asker = secret.client.cookies[COOKIE]
-    assert asker.split(".")[1] == str(int(Role.ASKER))
+    assert asker.split(".")[1] == str(int(SessionRole.ASKER))
     for method, path in sorted(set(routes_of(secret.server))):
         if path.startswith("/console") or path in ("/metrics", "/docs", "/openapi.json"):
             status, told = await sent(secret, method, path, asker, "")

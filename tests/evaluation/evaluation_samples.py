@@ -3,7 +3,7 @@
 from bot.core.messages import Answer, Citation, Outcome
 from bot.engine.confidence import Features
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 
 
 def answerable(*golds: str, doc: str = "gold.md", question: str = "What is it?") -> EvaluationQuestion:
@@ -44,6 +44,6 @@ def result(
     latency_ms: float = 10.0,
     forced: Answer | None = None,
     features: Features | None = None,
-) -> Result:
+) -> EvaluationResult:
     """The result for an answer. A declined one would have been answered otherwise only if `forced` is given."""
-    return Result(question, answer, latency_ms, forced or (answer if answer.answered else None), features)
+    return EvaluationResult(question, answer, latency_ms, forced or (answer if answer.answered else None), features)

@@ -14,7 +14,7 @@ from bot.core.errors import BotError
 from bot.engine.confidence import Calibration, Features
 from bot.evaluation.calibration import Fitted, _halves, fit
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 from bot.evaluation.table import render_calibration
 
 NOTHING_TO_TELL = Features(0.0, 0.0, 0.0, 0.0)
@@ -26,7 +26,7 @@ def judged(
     features: Features = NOTHING_TO_TELL,
     kind: QuestionKind = QuestionKind.ANSWERABLE,
     doc: str | None = None,
-) -> Result:
+) -> EvaluationResult:
     """The result of a question of its own, about a document of its own."""
     doc = f"{number}.md" if doc is None else doc
     golds = ("right",) if kind.expects_answer else ()
@@ -35,7 +35,7 @@ def judged(
     return result(question, declined(0.3), forced=said, features=features)
 
 
-def about(*documents: str, related: Sequence[str] = ()) -> list[Result]:
+def about(*documents: str, related: Sequence[str] = ()) -> list[EvaluationResult]:
     """A question about each of these documents, and then one to which each of `related` only looks right."""
     questions = [
         *(
@@ -50,7 +50,7 @@ def about(*documents: str, related: Sequence[str] = ()) -> list[Result]:
     return [result(question, declined()) for question in questions]
 
 
-def side(halves: tuple[list[Result], list[Result]], document: str) -> set[int]:
+def side(halves: tuple[list[EvaluationResult], list[EvaluationResult]], document: str) -> set[int]:
     """On which sides the questions about a document are."""
     return {
         number

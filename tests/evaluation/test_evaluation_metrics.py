@@ -25,7 +25,7 @@ from bot.evaluation.metrics import (
     token_f1,
 )
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_latency_percentiles_are_interpolated() -> None:
     assert figures.p95_ms == pytest.approx(48)  # 80 % of the way from 40 to 50
 
 
-def phrased(text: str, outcome: Phrased, *reasons: str, quoted: str = "red green") -> Result:
+def phrased(text: str, outcome: Phrased, *reasons: str, quoted: str = "red green") -> EvaluationResult:
     """An answer of which a language model has written a draft; `text` is what was shown."""
     quotation = answered("red", text=quoted)
     given = replace(quotation, text=text, phrasing=Phrasing("m", outcome, reasons))

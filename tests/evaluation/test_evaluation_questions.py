@@ -7,11 +7,11 @@ import pytest
 
 from bot.core.errors import DocumentError
 from bot.evaluation.questions import (
+    EarlierMessage,
     EvaluationQuestion,
-    Place,
+    KeyLines,
     QuestionKind,
     QuestionSet,
-    Said,
     load_documents,
     load_questions,
 )
@@ -53,13 +53,13 @@ def test_a_full_line_is_read(file: Path) -> None:
             kind=QuestionKind.FOLLOWUP,
             answers=("run setup.exe", "setup.exe"),
             doc_ids=frozenset({"a.md", "b.md"}),
-            history=(Said("user", "How to install?"), Said("assistant", "On what?")),
+            history=(EarlierMessage("user", "How to install?"), EarlierMessage("assistant", "On what?")),
             reference="Run it.",
             related=frozenset({"c.md", "d.md"}),
             subtype="howto",
             key=("setup.exe /quiet", "next > next"),
             key_all=True,
-            places=(Place("a.md", 12, 15), Place("b.md", 3, 3)),
+            places=(KeyLines("a.md", 12, 15), KeyLines("b.md", 3, 3)),
         )
     ]
 

@@ -22,9 +22,9 @@ from bot.engine.confidence import Calibration
 from bot.evaluation.calibration import Fitted, ThresholdPoint
 from bot.evaluation.metrics import measure
 from bot.evaluation.plots import require_matplotlib
-from bot.evaluation.questions import EvaluationQuestion, Place, QuestionKind
+from bot.evaluation.questions import EvaluationQuestion, KeyLines, QuestionKind
 from bot.evaluation.report import worst, write_report
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 from bot.evaluation.table import render_calibration, render_table
 from tests.browser import PICTURES, chromium, faults, looks, needs_axe, needs_browser
 
@@ -78,7 +78,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def written(folder: Path, results: Sequence[Result], title: str = "My set") -> str:
+def written(folder: Path, results: Sequence[EvaluationResult], title: str = "My set") -> str:
     page = write_report(
         folder, measure(results), results, bounds=AnswerSettings(threshold=0.5, suggest_threshold=0.25), title=title
     )
@@ -104,7 +104,7 @@ def test_the_page_has_no_serious_fault(tmp_path: Path) -> None:
     assert found == {}
 
 
-def shown(results: Sequence[Result]) -> list[str]:
+def shown(results: Sequence[EvaluationResult]) -> list[str]:
     console = Console(file=io.StringIO(), width=80)
     console.print(render_table(measure(results), "My [set]"))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
@@ -138,7 +138,7 @@ HELP = EvaluationQuestion(
     QuestionKind.ANSWERABLE,
     subtype="howto",
     key=("turn the wheel", "pull the lever"),
-    places=(Place("locks/sluice.md", 8, 11),),
+    places=(KeyLines("locks/sluice.md", 8, 11),),
 )
 
 
@@ -278,7 +278,7 @@ def test_plots_take_the_pages_text_colour(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("results", [[], RESULTS[3:4]])
-def test_what_can_t_be_drawn_is_said(tmp_path: Path, results: Sequence[Result]) -> None:
+def test_what_can_t_be_drawn_is_said(tmp_path: Path, results: Sequence[EvaluationResult]) -> None:
     assert "There is nothing to draw." in written(tmp_path, results)
 
 

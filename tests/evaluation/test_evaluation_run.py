@@ -12,7 +12,7 @@ from bot.core.errors import EngineBusy
 from bot.core.messages import Answer, Outcome, Question, Turn
 from bot.core.settings import Settings
 from bot.engine.qa import Considered
-from bot.evaluation.questions import EvaluationQuestion, QuestionKind, Said
+from bot.evaluation.questions import EarlierMessage, EvaluationQuestion, QuestionKind
 from bot.evaluation.run import ask_all, prediction
 from bot.inference.workers import Models
 from bot.runtime.application import open_application
@@ -56,7 +56,7 @@ class EchoEngine:
         return Considered(Answer(Outcome.ANSWERED, question.text, "ref", span=question.text))
 
 
-def questions(*milliseconds: int, history: tuple[Said, ...] = ()) -> list[EvaluationQuestion]:
+def questions(*milliseconds: int, history: tuple[EarlierMessage, ...] = ()) -> list[EvaluationQuestion]:
     return [EvaluationQuestion(f"q{n}", str(n), QuestionKind.ANSWERABLE, history=history) for n in milliseconds]
 
 
@@ -88,12 +88,12 @@ async def test_progress_counts_to_the_end(store: SqliteConversations) -> None:
 async def test_history_is_put_into_the_conversation_and_taken_out_again(store: SqliteConversations) -> None:
     """A user's message goes with what the assistant said next: nothing, or all that it said in a row."""
     history = (
-        Said("assistant", "Hello."),
-        Said("user", "How to install?"),
-        Said("user", "Please."),
-        Said("assistant", "On what?"),
-        Said("assistant", "Windows?"),
-        Said("user", "Linux."),
+        EarlierMessage("assistant", "Hello."),
+        EarlierMessage("user", "How to install?"),
+        EarlierMessage("user", "Please."),
+        EarlierMessage("assistant", "On what?"),
+        EarlierMessage("assistant", "Windows?"),
+        EarlierMessage("user", "Linux."),
     )
     engine = EchoEngine(store)
     await ask_all(engine, store, questions(1, history=history))
@@ -116,7 +116,7 @@ async def test_an_engines_error_comes_out_as_it_is(store: SqliteConversations) -
 
 async def test_cancelling_leaves_no_turns_behind(store: SqliteConversations) -> None:
     engine = EchoEngine(store)
-    task = asyncio.create_task(ask_all(engine, store, questions(60_000, history=(Said("user", "So?"),))))
+    task = asyncio.create_task(ask_all(engine, store, questions(60_000, history=(EarlierMessage("user", "So?"),))))
     await engine.begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

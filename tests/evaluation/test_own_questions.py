@@ -4,7 +4,7 @@ import pytest
 
 from bot.core.documents import Block, Form, Locator, Passage
 from bot.core.messages import Answer, Citation, Outcome
-from bot.evaluation.own_questions import Section, own_questions
+from bot.evaluation.own_questions import QuestionSource, own_questions
 from bot.storage.base import StoredPassage
 
 PAIR = Block(Form.PAIR, "Yes.", (), Locator(), "Is it open?", ())
@@ -36,8 +36,8 @@ def test_the_same_heading_in_two_documents_is_answered_by_both():
     """If their titles are the same too; else the title must be in the question."""
     twice = [*stored(TEXT), *stored(TEXT, document="b.md"), *stored(TEXT, document="c.md", title="Shop")]
     guide, shop = sorted(own_questions(twice, 10), key=lambda one: one.text)
-    assert guide.sections == (Section("a.md", ("Opening hours",)), Section("b.md", ("Opening hours",)))
-    assert shop.sections == (Section("c.md", ("Opening hours",)),)
+    assert guide.sections == (QuestionSource("a.md", ("Opening hours",)), QuestionSource("b.md", ("Opening hours",)))
+    assert shop.sections == (QuestionSource("c.md", ("Opening hours",)),)
     assert not guide.is_plain
     assert not shop.is_plain
     assert own_questions(stored(TEXT), 1)[0].is_plain
@@ -54,7 +54,7 @@ def test_the_same_heading_in_two_documents_is_answered_by_both():
     ],
 )
 def test_a_section_holds_what_is_cited_below_its_heading(citation, holds):
-    assert Section("a.md", ("Opening hours",)).holds(citation) is holds
+    assert QuestionSource("a.md", ("Opening hours",)).holds(citation) is holds
 
 
 def test_a_stored_pair_is_answered_by_its_answer_alone():

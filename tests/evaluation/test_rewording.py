@@ -7,7 +7,7 @@ import pytest
 
 from bot.core.errors import GenerationFailed
 from bot.core.text import stems
-from bot.evaluation.own_questions import OwnQuestion, Section
+from bot.evaluation.own_questions import OwnQuestion, QuestionSource
 from bot.evaluation.rewording import by_rules, reworded
 from bot.inference.prompts import Material
 
@@ -15,7 +15,7 @@ from bot.inference.prompts import Material
 def question(subject: str, title: str = "Handbook", *, is_plain: bool = True) -> OwnQuestion:
     text = subject if subject.endswith("?") else f"{subject} ({title})"
     return OwnQuestion(
-        text, subject, title, "Boilers are kept in the cellar.", (Section("a.md", (subject,)),), is_plain
+        text, subject, title, "Boilers are kept in the cellar.", (QuestionSource("a.md", (subject,)),), is_plain
     )
 
 

@@ -4,15 +4,15 @@ import pytest
 
 from bot.core.messages import Outcome
 from bot.core.settings import Settings
-from bot.evaluation.own_questions import OwnQuestion, Section
-from bot.evaluation.threshold import UNRELATED, Asked, ThresholdFit, fit_threshold
+from bot.evaluation.own_questions import OwnQuestion, QuestionSource
+from bot.evaluation.threshold import UNRELATED, QuestionOutcome, ThresholdFit, fit_threshold
 from bot.inference.workers import Models
 from bot.runtime.application import open_application
 
 
-def asked(threshold: float, confidence: float, *, right: bool) -> Asked:
+def asked(threshold: float, confidence: float, *, right: bool) -> QuestionOutcome:
     outcome = Outcome.ANSWERED if confidence >= threshold else Outcome.DECLINED
-    return Asked(outcome, right, confidence)
+    return QuestionOutcome(outcome, right, confidence)
 
 
 def fit(threshold: float, right: list[float], wrong: list[float], unrelated: list[float]) -> ThresholdFit:
@@ -62,12 +62,12 @@ def test_no_threshold_is_suggested_that_would_have_no_effect():
 def test_the_shares_add_up():
     """Answered, suggested, and declined, from the right section or another one."""
     own = (
-        Asked(Outcome.ANSWERED, True, 0.9),
-        Asked(Outcome.ANSWERED, False, 0.8),
-        Asked(Outcome.SUGGESTED, True, 0.4),
-        Asked(Outcome.SUGGESTED, False, 0.3),
-        Asked(Outcome.DECLINED, True, 0.1),
-        Asked(Outcome.SMALL_TALK, False, 0.0),
+        QuestionOutcome(Outcome.ANSWERED, True, 0.9),
+        QuestionOutcome(Outcome.ANSWERED, False, 0.8),
+        QuestionOutcome(Outcome.SUGGESTED, True, 0.4),
+        QuestionOutcome(Outcome.SUGGESTED, False, 0.3),
+        QuestionOutcome(Outcome.DECLINED, True, 0.1),
+        QuestionOutcome(Outcome.SMALL_TALK, False, 0.0),
     )
     found = ThresholdFit(0.5, own, ())
     shown = [found.share(outcome, right=right) for outcome in (Outcome.ANSWERED, Outcome.SUGGESTED) for right in (1, 0)]
@@ -87,7 +87,7 @@ async def test_an_answer_from_another_section_is_wrong(settings: Settings, model
         {"care.md": "# Care\n\n## Descaling\n\nDescale the kettle with citric acid.\n\n## Lid\n\nThe lid is blue.\n"}
     )
     made_from = {
-        heading: OwnQuestion(heading, heading, "Care", "", (Section("care.md", (heading,)),))
+        heading: OwnQuestion(heading, heading, "Care", "", (QuestionSource("care.md", (heading,)),))
         for heading in ("Descaling", "Lid")
     }
     async with open_application(settings, models) as application:

@@ -15,7 +15,7 @@ from bot.core.errors import SettingsError
 from bot.core.settings import HttpSettings, load_settings
 from bot.http.addresses import network_of
 from bot.http.problems import Problem
-from bot.http.sessions import Role, Sessions, WrongTries
+from bot.http.sessions import SessionRole, Sessions, WrongTries
 from bot.http.sites import Site, session_of
 
 OPERATORS = "fedcba9876543210-the-operators"
@@ -58,7 +58,7 @@ def sites_with(clock, done):
         async def page() -> dict[str, str]:
             return {"ask": "page"}
 
-        return [Site("/console", Role.OPERATOR, operators), Site("/asking", Role.ASKER, ask)]
+        return [Site("/console", SessionRole.OPERATOR, operators), Site("/asking", SessionRole.ASKER, ask)]
 
     return make
 

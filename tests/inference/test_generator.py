@@ -18,7 +18,7 @@ import torch
 from bot.core.errors import EngineBusy, GenerationFailed, WeightsError
 from bot.core.messages import Turn
 from bot.core.settings import GeneratorSettings, ModelsSettings
-from bot.inference.generator import GenerationWorker, Generator, LocalModel, Row, load_model
+from bot.inference.generator import GeneratedText, GenerationWorker, Generator, LocalModel, load_model
 from bot.inference.prompter import Encoded
 from bot.inference.prompts import Excerpt, Instruction, Material, Style
 
@@ -145,7 +145,7 @@ async def test_every_kind_of_model_stops_at_its_own_tokens(tiny, kind, ends):
     assert set(map(model._tokenizer.decode, model.prompter.ends)) == ends
     for end in model.prompter.ends:
         pieces: list[str] = []
-        row = Row(Encoded(model._tokenizer("Use soft water.")["input_ids"], 99), pieces.append)
+        row = GeneratedText(Encoded(model._tokenizer("Use soft water.")["input_ids"], 99), pieces.append)
         row.begin(model._tokenizer, model.prompter.ends)
         assert [row.take(token) for token in (*model._tokenizer("Yes.", add_special_tokens=False)["input_ids"], end)][
             -1
@@ -160,7 +160,7 @@ def test_a_model_that_searches_by_itself_writes_as_the_settings_say(tiny):
     assert (own.num_beams, own.min_length) == (4, 56)
     config = model._generation_config(12)
     assert (config.num_beams, config.min_length, config.max_new_tokens) == (1, 0, 12)
-    row = Row(model.encode(MATERIAL), lambda _: None)
+    row = GeneratedText(model.encode(MATERIAL), lambda _: None)
     model.write([row])
     assert len(row.tokens) <= 12
     assert own.max_length is None
@@ -221,7 +221,7 @@ def test_the_beginning_of_the_last_prompt_is_not_computed_again(tiny, kind):
     def written_of(model: LocalModel, *materials: Material) -> list[tuple[list[int], int]]:
         """The tokens of each text, and how many the first step has computed."""
         before = len(computed)
-        rows = [Row(model.encode(material), lambda _: None) for material in materials]
+        rows = [GeneratedText(model.encode(material), lambda _: None) for material in materials]
         model.write(rows)
         return [(row.tokens, computed[before]) for row in rows]
 
@@ -246,7 +246,7 @@ def test_nothing_beyond_the_window_is_tried(tiny, kind):
     """Where prompt and answer fill the window, words of the prompt that are tried behind the answer would stand outside."""
     model = load(tiny(kind), max_new_tokens=12)
     for end in ("says", "Sentence number", "Sentence number 3 says", "nothing. Sentence"):
-        row = Row(model.encode("Sentence number 3 says nothing. " * 40 + end), lambda _: None)
+        row = GeneratedText(model.encode("Sentence number 3 says nothing. " * 40 + end), lambda _: None)
         assert len(row.encoded.tokens) + row.encoded.new == model.prompter.context
         model.write([row])
 
@@ -256,7 +256,7 @@ def test_no_more_than_one_prompt_is_kept(tiny, kind):
     """Without the answer behind it; nothing is kept of a text that failed, whose state may be half written."""
     model = load(tiny(kind))
     for material in ASKED:
-        model.write([Row(model.encode(material), lambda _: None)])
+        model.write([GeneratedText(model.encode(material), lambda _: None)])
     tokens, cache = model._kept_prompt._kept
     assert tokens == model.encode(ASKED[-1]).tokens
     assert cache.get_seq_length() == len(tokens)
@@ -265,7 +265,7 @@ def test_no_more_than_one_prompt_is_kept(tiny, kind):
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError):
-        model.write([Row(model.encode(ASKED[0]), lambda _: None)], pause=fail)
+        model.write([GeneratedText(model.encode(ASKED[0]), lambda _: None)], pause=fail)
     assert model._kept_prompt._kept is None
 
 
@@ -274,7 +274,7 @@ def test_a_model_that_cannot_go_back_keeps_no_prompt(tiny, kind):
     """Its layers forget what lies before a window, or it reads the prompt with an encoder."""
     model = load(tiny(kind))
     for material in ASKED[:2]:
-        model.write([Row(model.encode(material), lambda _: None)])
+        model.write([GeneratedText(model.encode(material), lambda _: None)])
     assert not model._kept_prompt.possible
     assert model._kept_prompt._kept is None
 
@@ -320,7 +320,7 @@ def test_an_answer_ends_where_the_model_goes_on_with_the_prompt(tiny, kind, text
     """With another question or document of its own."""
     model = load(tiny(kind))
     said: list[str] = []
-    row = Row(replace(model.encode(MATERIAL), new=99), said.append)
+    row = GeneratedText(replace(model.encode(MATERIAL), new=99), said.append)
     row.begin(model._tokenizer, model.prompter.ends)
     assert any(row.take(token) for token in model._tokenizer(text, add_special_tokens=False)["input_ids"])
     assert "".join(said).strip() == "Soft water."
@@ -330,7 +330,7 @@ def test_a_thought_is_not_said_aloud(tiny):
     """Models that think first write it down in a tag of their own."""
     tokenizer = load(tiny("llama"))._tokenizer
     told: list[str] = []
-    row = Row(Encoded([1], 99), told.append)
+    row = GeneratedText(Encoded([1], 99), told.append)
     row.begin(tokenizer, frozenset())
     for token in tokenizer("<think>\nHm, 92?\n</think>\n\nUse water.")["input_ids"]:
         row.take(token)
@@ -434,7 +434,7 @@ async def test_a_stream_that_is_closed_stops_the_model(tiny, worker_of):
     worker = worker_of(model, pause=lambda: time.sleep(0.005))
     async with aclosing(worker.stream("The")) as pieces:
         await anext(pieces)
-        rows = [job.row for job in worker._running]
+        rows = [job.text for job in worker._running]
     async with asyncio.timeout(5):
         await written(worker_of(load(tiny("llama"))), "The")
         await idle(worker)

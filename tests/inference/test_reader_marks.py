@@ -11,7 +11,7 @@ from bot.core.documents import Block, Form, FoundPassage, Passage
 from bot.core.text import Span, stripped
 from bot.inference.encoder import Encoder
 from bot.inference.reader import ExtractiveReader, PassageText, Reading
-from bot.inference.span_model import Judgement, ScoredSpan, Task
+from bot.inference.span_model import Judgement, ScoredSpan, SpanQuery
 from bot.inference.workers import AsyncReader, InferenceWorker, Models
 
 
@@ -31,9 +31,9 @@ class MarkingModel:
 
     def __init__(self, *words: str) -> None:
         self.words = words
-        self.tasks: list[Task] = []
+        self.tasks: list[SpanQuery] = []
 
-    def read(self, tasks: Sequence[Task]) -> list[Judgement]:
+    def read(self, tasks: Sequence[SpanQuery]) -> list[Judgement]:
         self.tasks += tasks
         return [Judgement(float(len(task.context)), tuple(self._marked(task.context))) for task in tasks]
 
@@ -72,7 +72,7 @@ async def test_a_passage_is_read_with_its_title_and_headings(encoder):
     pair = Block(Form.PAIR, "At six.", context="When is dinner?")
     await read(encoder, model, "dinner?", found(pair, Block(Form.LIST, "- soup"), heading=("Day", "Evening")))
     context = "Guide\nDay > Evening\nWhen is dinner?\nAt six.\n- soup"
-    assert model.tasks == [Task("dinner?", context, context.index("When"))]
+    assert model.tasks == [SpanQuery("dinner?", context, context.index("When"))]
 
 
 async def test_spans_are_places_in_the_blocks_own_text(encoder):

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import language_models
 from benchmarks.language_models import Packaged, folder_of
 from bot.core.settings import GeneratorSettings, ModelsSettings
-from bot.inference.generator import LocalModel, Row, load_model
+from bot.inference.generator import GeneratedText, LocalModel, load_model
 from bot.inference.prompts import Excerpt, Material, Style
 
 SMOLLM, QWEN, GEMMA = "smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "gemma-3-270m"
@@ -64,7 +64,7 @@ def test_a_real_model_answers_from_the_passage_and_stops(real, name, style, begi
     assert prompt.count(QUESTION) == prompt.count("17 days") == 1
     assert set(map(tokenizer.decode, model.prompter.ends)) == stop_tokens
     pieces: list[str] = []
-    model.write([Row(encoded, pieces.append)])
+    model.write([GeneratedText(encoded, pieces.append)])
     assert fact in "".join(pieces)
     assert "<" not in "".join(pieces)
     assert len(pieces) < 60

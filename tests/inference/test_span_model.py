@@ -22,7 +22,7 @@ from bot.inference.span_model import (
     SHIPPED,
     ScoredSpan,
     SpanModel,
-    Task,
+    SpanQuery,
     _with_whole_names,
     load_span_model,
 )
@@ -32,7 +32,7 @@ FILLER = "The market is held on Saturdays and has forty stalls. "
 FACT = "The mayor is called Rosalind Berg. "
 
 
-def spans_of(models, task: Task) -> tuple[ScoredSpan, ...]:
+def spans_of(models, task: SpanQuery) -> tuple[ScoredSpan, ...]:
     [judged] = models.reader.read([task])
     return judged.spans
 
@@ -45,7 +45,7 @@ def test_the_answer_is_found_wherever_it_stands_in_a_long_context(models):
     """Longer than a window: the characters are those of the whole context."""
     for place in (0, 20, 60):
         context = FILLER * place + FACT + FILLER * (60 - place)
-        [judged] = models.reader.read([Task("What is the mayor's name?", context)])
+        [judged] = models.reader.read([SpanQuery("What is the mayor's name?", context)])
         best = judged.spans[0]
         assert context[slice(*best.span)] == "Rosalind Berg"
         assert best.span[0] == len(FILLER) * place + FACT.index("Rosalind")
@@ -54,9 +54,9 @@ def test_the_answer_is_found_wherever_it_stands_in_a_long_context(models):
 def test_a_batch_gives_what_each_task_gives_alone(models):
     """Padding changes nothing but the last digits."""
     tasks = [
-        Task("who is the mayor", FACT),
-        Task("when is the market held?", FILLER * 5),
-        Task("who is the mayor", FILLER * 30 + FACT),
+        SpanQuery("who is the mayor", FACT),
+        SpanQuery("when is the market held?", FILLER * 5),
+        SpanQuery("who is the mayor", FILLER * 30 + FACT),
     ]
     together = models.reader.read(tasks, best=1)
     alone = [models.reader.read([task], best=1)[0] for task in tasks]
@@ -67,7 +67,7 @@ def test_a_batch_gives_what_each_task_gives_alone(models):
 
 def test_the_best_spans_do_not_overlap_and_come_in_order(models):
     """Five different answers at most, best first."""
-    spans = spans_of(models, Task("who is the mayor", FILLER + FACT + FILLER))
+    spans = spans_of(models, SpanQuery("who is the mayor", FILLER + FACT + FILLER))
     assert 1 < len(spans) <= 5
     assert [span.score for span in spans] == sorted((span.score for span in spans), reverse=True)
     ordered = sorted(span.span for span in spans)
@@ -96,14 +96,14 @@ def test_the_best_spans_do_not_overlap_and_come_in_order(models):
     ],
 )
 def test_a_name_is_not_cut_in_two(models, question, context, name):
-    spans = spans_of(models, Task(question, context))
+    spans = spans_of(models, SpanQuery(question, context))
     assert context[slice(*spans[0].span)] == name
     assert not any(context[slice(*span.span)] in name for span in spans[1:])
 
 
 def test_the_first_word_of_a_sentence_belongs_to_no_name(models):
     context = "Anna Bell runs the office. Tell Maria Keller about the leave."
-    spans = spans_of(models, Task("Who must be told about the leave?", context))
+    spans = spans_of(models, SpanQuery("Who must be told about the leave?", context))
     assert context[slice(*spans[0].span)] == "Maria Keller"
 
 
@@ -116,7 +116,7 @@ def test_nor_does_the_first_word_of_a_line_or_an_item(before):
 
 def test_an_answer_does_not_run_into_the_next_sentence(models):
     context = "He turned around to look after his cart. His pears had all disappeared. Nobody was to be seen."
-    spans = spans_of(models, Task("What happened when he left?", context))
+    spans = spans_of(models, SpanQuery("What happened when he left?", context))
     assert spans
     assert not any("." in context[slice(*span.span)].rstrip(".") for span in spans)
 
@@ -124,20 +124,20 @@ def test_an_answer_does_not_run_into_the_next_sentence(models):
 def test_answers_are_looked_for_behind_the_beginning_only(models):
     """What stands before it is read, but never the answer."""
     context = FACT + "Her deputy is called Olaf Stein."
-    spans = spans_of(models, Task("who is the mayor", context, begin=len(FACT)))
+    spans = spans_of(models, SpanQuery("who is the mayor", context, begin=len(FACT)))
     assert all(span.span[0] >= len(FACT) for span in spans)
 
 
 @pytest.mark.parametrize(
     "task",
     [
-        Task("", ""),
-        Task("who", ""),
-        Task("", FACT),
-        Task("who " * 5000, FACT),
-        Task("who is it", "\x00\x1b" * 50),
-        Task("who is it", "a" * 20_000),
-        Task("🦓 \ud83e"[:2], "🦓" * 100),
+        SpanQuery("", ""),
+        SpanQuery("who", ""),
+        SpanQuery("", FACT),
+        SpanQuery("who " * 5000, FACT),
+        SpanQuery("who is it", "\x00\x1b" * 50),
+        SpanQuery("who is it", "a" * 20_000),
+        SpanQuery("🦓 \ud83e"[:2], "🦓" * 100),
     ],
 )
 def test_hostile_texts_are_read_like_any_other(models, task):
@@ -176,7 +176,7 @@ def test_any_extractive_checkpoint_can_take_its_place(checkpoint):
     """`reader.model` names a folder; the spans are characters of the context whatever the tokenizer."""
     model = load(checkpoint)
     context = "the mayor is called anna berg"
-    [judged] = model.read([Task("who is the mayor", context)])
+    [judged] = model.read([SpanQuery("who is the mayor", context)])
     assert judged.spans
     assert all(context[slice(*one.span)].strip() == context[slice(*one.span)] for one in judged.spans)
     assert judged.relevance == judged.spans[0].score, "there is no head for it"
@@ -196,7 +196,7 @@ def with_head(folder, **head):
 def test_a_head_says_how_relevant_a_context_is(tmp_path):
     """One of weight 0 says its bias of everything; the spans share that probability, however well each of them fits."""
     model = load(with_head(tmp_path / "reader", weight=torch.zeros(1, 384), bias=torch.tensor([1.5])))
-    [fact, filler, empty] = model.read([Task("What is the mayor's name?", text) for text in (FACT, FILLER, "")])
+    [fact, filler, empty] = model.read([SpanQuery("What is the mayor's name?", text) for text in (FACT, FILLER, "")])
     assert (fact.relevance, filler.relevance) == (1.5, 1.5)
     assert FACT[slice(*fact.spans[0].span)] == "Rosalind Berg"
     assert all(span.score < 1.5 for span in (*fact.spans, *filler.spans))
@@ -209,7 +209,7 @@ def test_a_long_context_is_as_relevant_as_its_best_window(tmp_path):
     weight = torch.randn(1, 384, generator=chance)
     model = load(with_head(tmp_path / "reader", weight=weight, bias=torch.zeros(1)))
     question = "What is the mayor's name?"
-    windows = list(model._windows([Task(question, FILLER * 40 + FACT)], [sentences(FILLER * 40 + FACT)]))
+    windows = list(model._windows([SpanQuery(question, FILLER * 40 + FACT)], [sentences(FILLER * 40 + FACT)]))
     assert len(windows) > 1
     logits = [
         logit
@@ -218,7 +218,7 @@ def test_a_long_context_is_as_relevant_as_its_best_window(tmp_path):
             model._tokenizer.pad({name: [ids] for name, ids in window.inputs.items()}, return_tensors="pt")
         )
     ]
-    [judged] = model.read([Task(question, FILLER * 40 + FACT)])
+    [judged] = model.read([SpanQuery(question, FILLER * 40 + FACT)])
     assert judged.relevance == pytest.approx(max(logits), abs=0.5)
 
 
@@ -261,7 +261,7 @@ def test_the_shipped_model_is_small_and_names_what_it_borrows():
 
 def test_both_number_formats_find_the_same_words(models):
     """What differs are digits."""
-    task = Task("What is the mayor's name?", FILLER * 3 + FACT + FILLER * 3)
+    task = SpanQuery("What is the mayor's name?", FILLER * 3 + FACT + FILLER * 3)
     for dtype in ("float32", "bfloat16"):
         model = SpanModel(Weights(SHIPPED, "test"), Precision(dtype, "test"), "test")
         assert task.context[slice(*model.read([task])[0].spans[0].span)] == "Rosalind Berg"
@@ -280,7 +280,7 @@ def test_few_shapes_reach_the_models_whatever_the_lengths(models):
     try:
         for words in range(1, 60, 4):
             models.encoder.encode(["word " * words])
-            models.reader.read([Task("Which word?", "word " * words)])
+            models.reader.read([SpanQuery("Which word?", "word " * words)])
     finally:
         hook.remove()
     assert shapes

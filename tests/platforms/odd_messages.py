@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from tests.platforms.both_platforms import BothPlatforms
 from tests.platforms.discord_server import DiscordServer, Interaction, Json
 from tests.platforms.outcomes import outcomes
-from tests.platforms.races import House
 from tests.platforms.telegram_server import Chat, TelegramServer
 
 _EVENTS = (6, 7, 8, 18, 21, 46)  # types of messages on Discord that people don't write
@@ -321,20 +321,22 @@ class OnTelegram:
         self._note("unknown field", text, Expected.REPLY, chat)
 
 
-async def send_odd_messages(house: House, texts: list[str], seed: int) -> tuple[dict[str, Counter[str]], list[str]]:
+async def send_odd_messages(
+    bot: BothPlatforms, texts: list[str], seed: int
+) -> tuple[dict[str, Counter[str]], list[str]]:
     """Send each text on both platforms. Returns the outcomes by platform, and what is wrong."""
     before = {platform: outcomes(platform) for platform in ("discord", "telegram")}
     chance = random.Random(seed)
-    on_discord, on_telegram = OnDiscord(house.discord, chance), OnTelegram(house.telegram, chance)
+    on_discord, on_telegram = OnDiscord(bot.discord, chance), OnTelegram(bot.telegram, chance)
     for number, text in enumerate(texts):
         if number % 50 == 0:
-            await house.rest()
-            await on_discord.begin(house.guild)
+            await bot.rest()
+            await on_discord.begin(bot.guild)
         await on_discord.send(text)
         on_telegram.send(text)
         if number % 10 == 9:  # as many as wait at once
-            await house.rest()
-    await house.rest()
+            await bot.rest()
+    await bot.rest()
     counts = {platform: outcomes(platform) - before[platform] for platform in before}
     wrong = [line for crowd in (on_discord, on_telegram) for one in crowd.sent for line in one.wrong()]
     for platform, crowd in (("discord", on_discord), ("telegram", on_telegram)):

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from bot.adapters.checking import check_platforms
-from bot.core.diagnosis import Diagnosis, Level
+from bot.core.diagnosis import Diagnosis, Severity
 from bot.core.settings import DiscordSettings, GeneratorSettings, Settings
 from bot.inference.workers import Models
 from bot.runtime.application import open_application
-from bot.runtime.bench import Figures, measure, recommended
+from bot.runtime.bench import Measurements, measure, recommended
 from bot.runtime.doctor import examine
 from bot.storage.data_folder import alone_in
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
@@ -53,8 +53,8 @@ def said(settings, models):
 
 
 def worst(found: dict[str, list[Diagnosis]], subject: str) -> Diagnosis:
-    order = [Level.OK, Level.WARNING, Level.ERROR]
-    return max(found[subject], key=lambda one: order.index(one.level))
+    order = [Severity.OK, Severity.WARNING, Severity.ERROR]
+    return max(found[subject], key=lambda one: order.index(one.severity))
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def indexed(settings: Settings, models: Models, folder: Path) -> Settings:
 async def test_where_all_is_well_every_line_is_ok(said, healthy):
     """Each subject is named, the threshold among them."""
     found = await said()
-    assert {one.level for lines in found.values() for one in lines} == {Level.OK}
+    assert {one.severity for lines in found.values() for one in lines} == {Severity.OK}
     assert {"settings", "sqlite", "data folder", "disk", "database", "clock", "models", "index", "threshold"} <= set(
         found
     )
@@ -91,7 +91,7 @@ async def test_a_converter_that_is_not_confined_is_said_with_the_fix(said, healt
     without = "from bot.knowledge import conversion, sandbox; sandbox._LAYERS['seccomp'] = lambda: open('/nowhere'); "
     monkeypatch.setattr("bot.knowledge.converter._MAIN", f"{without}conversion.main(2**30)")
     [found] = (await said())["converter"]
-    assert found.level is Level.WARNING
+    assert found.severity is Severity.WARNING
     assert "missing: seccomp (No such file or directory)" in found.text
     assert "libseccomp" in found.text
 
@@ -105,9 +105,9 @@ async def test_what_is_wrong_with_the_data_folder_is_said_with_the_fix(said, hea
     os.utime(data / "index.sqlite3", (time.time() + 7200,) * 2)
     found = await said()
     assert worst(found, "data folder").text.endswith(f"chmod 700 {data}")
-    assert worst(found, "database").level is Level.ERROR
+    assert worst(found, "database").severity is Severity.ERROR
     assert "--set-damaged-aside" in worst(found, "database").text
-    assert worst(found, "clock").level is Level.WARNING
+    assert worst(found, "clock").severity is Severity.WARNING
 
 
 async def test_an_index_that_is_behind_and_documents_that_can_t_be_read_are_said(said, small, folder_of):
@@ -127,10 +127,10 @@ async def test_a_running_bot_is_seen_and_left_alone(said, small):
 async def test_a_threshold_that_does_not_fit_is_said_with_one_that_would(said, healthy):
     """Too high: questions that the documents answer are declined."""
     found = worst(await said(answer=healthy.answer.model_copy(update={"threshold": 0.999})), "threshold")
-    assert found.level is Level.WARNING
+    assert found.severity is Severity.WARNING
     assert "try answer.threshold = 0." in found.text
     found = worst(await said(answer=healthy.answer.model_copy(update={"threshold": 0.0})), "threshold")
-    assert found.level is Level.WARNING
+    assert found.severity is Severity.WARNING
 
 
 async def test_the_questions_of_the_threshold_are_reworded_by_the_generator(said, healthy):
@@ -153,7 +153,7 @@ async def test_tokens_are_looked_at_and_tried(said, monkeypatch):
     """Their shape without the network; with it, whether they are taken, and what the bot may see."""
     bad = Settings(telegram={"token": "abc"}, discord={"token": "abc"})
     found = await said(telegram=bad.telegram, discord=bad.discord)
-    assert worst(found, "telegram").level is worst(found, "discord").level is Level.ERROR
+    assert worst(found, "telegram").severity is worst(found, "discord").severity is Severity.ERROR
     async with TelegramServer() as server:
         good = Settings(telegram={"token": TELEGRAM_TOKEN, "api_url": server.address, "policy": "always"})
         monkeypatch.setattr("bot.adapters.telegram.checking._TOKEN", __import__("re").compile(".*"))
@@ -205,11 +205,11 @@ async def test_the_generator_is_named_or_the_command_that_fetches_it(said, copyi
     """A real model with its style, and one that is not there."""
     there = GeneratorSettings(provider="local", model=copying)
     found = worst(await said(generator=there), "generator")
-    assert found.level is Level.OK
+    assert found.severity is Severity.OK
     assert f"model {there.model}" in found.text
     assert "style dialogue" in found.text
     missing = worst(await said(generator=GeneratorSettings(provider="local", model="no/such-model")), "generator")
-    assert missing.level is Level.WARNING
+    assert missing.severity is Severity.WARNING
     assert "models.auto_download" in missing.text
 
 
@@ -220,10 +220,10 @@ async def test_the_file_with_the_wording_of_prompts_is_read(said, copying, tmp_p
     file = tmp_path / "prompts.toml"
     file.write_text('[chat]\nuser = "{documents}"\n', encoding="utf-8")
     found = await said(generator=there.model_copy(update={"prompts": file}))
-    assert worst(found, "prompts").level is Level.ERROR
+    assert worst(found, "prompts").severity is Severity.ERROR
     assert "line 2: chat.user: {question} is missing" in worst(found, "prompts").text
     file.write_text('[chat]\nuser = "{documents} {question}"\n', encoding="utf-8")
-    assert worst(await said(generator=there.model_copy(update={"prompts": file})), "prompts").level is Level.OK
+    assert worst(await said(generator=there.model_copy(update={"prompts": file})), "prompts").severity is Severity.OK
 
 
 async def test_the_speed_of_the_generator_is_measured(healthy, models, copying):
@@ -243,10 +243,10 @@ async def test_the_bench_measures_and_recommends(healthy, models):
     assert min(figures.passages_a_second, figures.questions_a_second, figures.acceptances_a_second) > 0
     assert 0 < figures.read_ms < figures.one_question_ms
     assert len(figures.lines()) == 4
-    slow = Figures(10, 4000, 0.2, 3600, 0.1, 2.0, 900)
+    slow = Measurements(10, 4000, 0.2, 3600, 0.1, 2.0, 900)
     advice = "\n".join(recommended(slow, healthy))
     assert "queue.capacity = 12" in advice
     assert "answer.read_passages = 4" in advice
     assert "quicker disk" in advice
     assert "generator.max_new_tokens = 60" in advice
-    assert recommended(Figures(900, 30, 60, 20, 500, 30, 200), healthy) == []
+    assert recommended(Measurements(900, 30, 60, 20, 500, 30, 200), healthy) == []

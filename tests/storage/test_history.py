@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.core.messages import Address, Answer, Citation, Outcome, Question
-from bot.storage.base import Place, Rating, Wanted
+from bot.storage.base import Cursor, Rating, Wanted
 from bot.storage.sqlite.journal import FILE, MIGRATIONS, SqliteJournal
 
 
@@ -73,7 +73,7 @@ async def test_pages_follow_each_other_also_where_many_came_at_the_same_time(jou
     seen, after = [], None
     while page := await journal.history.page(Wanted(text="question"), 10, after):
         seen += [asked.id for asked in page]
-        after = Place(page[-1].at, page[-1].id)
+        after = Cursor(page[-1].at, page[-1].id)
     assert seen == [4, 3, 2, 1, *range(25, 4, -1)]
 
 

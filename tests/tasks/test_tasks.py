@@ -24,7 +24,7 @@ from bot.tasks.desk import TaskDesk
 from bot.tasks.places import TaskPlaces
 from bot.tasks.registry import TASKS
 from bot.tasks.runner import Owner
-from bot.tasks.sources import Said, source_of_document, source_of_messages, source_of_text, units
+from bot.tasks.sources import ChatLine, source_of_document, source_of_messages, source_of_text, units
 from bot.tasks.summaries import Summariser
 
 HERE = Address("test", "chat", "")
@@ -164,9 +164,9 @@ async def test_a_thread_is_summarised_with_its_authors(summariser):
     """Who said something stands behind it."""
     source = source_of_messages(
         [
-            Said("Ann", "The release is on Monday. Please test the installer until then."),
-            Said("Bob", "ok"),
-            Said("Bob", "The installer fails on Windows with error 13."),
+            ChatLine("Ann", "The release is on Monday. Please test the installer until then."),
+            ChatLine("Bob", "ok"),
+            ChatLine("Bob", "The installer fails on Windows with error 13."),
         ]
     )
     summary = await summariser.quoted(source)

@@ -9,26 +9,28 @@ import pytest
 from bot.core.errors import TrainingError
 from bot.core.messages import Answer, Outcome, Phrased, Phrasing
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
-from bot.evaluation.run import Result
+from bot.evaluation.run import EvaluationResult
 from bot.inference.prompts import Excerpt
 from bot.training import gate
-from bot.training.gate import Asked, compared, figures, objection, write_report
+from bot.training.gate import GateResults, compared, figures, objection, write_report
 from bot.training.pairs import Origin, TuningExample
 
 GOLD = "The boiler costs 42 euros."
 QUESTION = EvaluationQuestion("1", "How much?", QuestionKind.ANSWERABLE)
 
 
-def result(text: str, outcome: Phrased | None = Phrased.KEPT, *reasons: str) -> Result:
+def result(text: str, outcome: Phrased | None = Phrased.KEPT, *reasons: str) -> EvaluationResult:
     """An answer with what became of its draft; None: declined."""
     if outcome is None:
-        return Result(QUESTION, Answer(Outcome.DECLINED, text, "r"), 100.0)
-    return Result(QUESTION, Answer(Outcome.ANSWERED, text, "r", phrasing=Phrasing("m", outcome, reasons)), 500.0)
+        return EvaluationResult(QUESTION, Answer(Outcome.DECLINED, text, "r"), 100.0)
+    return EvaluationResult(
+        QUESTION, Answer(Outcome.ANSWERED, text, "r", phrasing=Phrasing("m", outcome, reasons)), 500.0
+    )
 
 
-def asked(answered: list[Result], without: list[Result]) -> Asked:
+def asked(answered: list[EvaluationResult], without: list[EvaluationResult]) -> GateResults:
     example = TuningExample("How much?", GOLD, Origin.HEADING, "a.md", (Excerpt("A", GOLD),))
-    return Asked([example] * len(answered), answered, without)
+    return GateResults([example] * len(answered), answered, without)
 
 
 REFUSED = [result("no", None)] * 20

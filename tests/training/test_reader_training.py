@@ -14,7 +14,7 @@ from test_examples import write_data
 from bot.core.errors import TrainingError
 from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.inference import weights
-from bot.inference.span_model import Task, load_span_model
+from bot.inference.span_model import SpanQuery, load_span_model
 from bot.inference.weights import find_weights
 from bot.inference.workers import Models
 from bot.training.examples import ReadingExample
@@ -88,7 +88,7 @@ def test_the_model_that_was_trained_reads(trained: Trained, plan: ReaderTraining
     """It is loaded as any other, and marks words of the context; the word embeddings are the encoder's own."""
     model = load_span_model(ReaderSettings(model=str(trained.folder)), ModelsSettings())
     context = "The ferry to the island leaves at nine."
-    [judged] = model.read([Task("When does the ferry leave?", context)])
+    [judged] = model.read([SpanQuery("When does the ferry leave?", context)])
     assert judged.spans
     assert all(context[slice(*span.span)].strip() for span in judged.spans)
     assert judged.relevance == judged.spans[0].score, "there is no head for it"

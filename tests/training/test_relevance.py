@@ -17,12 +17,12 @@ from bot.cli import app
 from bot.core.errors import TrainingError
 from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.inference import weights
-from bot.inference.span_model import SHIPPED, Task, load_span_model
+from bot.inference.span_model import SHIPPED, SpanQuery, load_span_model
 from bot.training.relevance import RelevanceTraining, train
 from bot.training.relevance_examples import (
-    Candidate,
     Documentation,
     Group,
+    TrainingPassage,
     encyclopedia_groups,
     load_groups,
     sampled,
@@ -95,8 +95,8 @@ def group(number: int) -> Group:
     right = f"Boats\nThe boat number {number} costs {number + 10} euros."
     at = right.index(f"{number + 10} euros")
     candidates = (
-        Candidate("Boats\nThe shop opens at nine.", 6, right=False),
-        Candidate(right, 6, right=True, spans=((at, at + 8),)),
+        TrainingPassage("Boats\nThe shop opens at nine.", 6, right=False),
+        TrainingPassage(right, 6, right=True, spans=((at, at + 8),)),
     )
     return Group(f"what does boat {number} cost", "lake/boats", "fact", candidates)
 
@@ -205,7 +205,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_the_model_that_was_trained_judges(trained: Trained) -> None:
     """It has a head for the relevance, so no span is likelier than that."""
     model = load_span_model(ReaderSettings(model=str(trained.folder)), ModelsSettings())
-    [judged] = model.read([Task("When does the ferry leave?", "The ferry to the island leaves at nine.")])
+    [judged] = model.read([SpanQuery("When does the ferry leave?", "The ferry to the island leaves at nine.")])
     assert judged.spans
     assert judged.spans[0].score <= judged.relevance
     assert not any("word_embeddings" in name for name in weights_of(trained.folder))

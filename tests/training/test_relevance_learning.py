@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 
 from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.inference import weights
-from bot.inference.span_model import Task, load_span_model
+from bot.inference.span_model import SpanQuery, load_span_model
 from bot.training.relevance import RelevanceTraining, _drawn, _figures, _RelevanceModel, train
-from bot.training.relevance_examples import Candidate, Group
+from bot.training.relevance_examples import Group, TrainingPassage
 from tests import tiny_readers
 
 # --- what is learnt from a group --------------------------------------------------------------------------------------
@@ -29,11 +29,11 @@ CORPUS = " ".join(THINGS) + " how heavy is the weighs grams one two three . ? sh
 def group_of(thing: str, answer: str | None = "two grams") -> Group:
     """A question about a thing; a passage that answers, unless there is no answer, and three about other things."""
     others = [other for other in THINGS if other != thing][:3]
-    candidates = [Candidate(f"guide\nthe {other} is on the shelf .", 6, right=False) for other in others]
+    candidates = [TrainingPassage(f"guide\nthe {other} is on the shelf .", 6, right=False) for other in others]
     if answer is not None:
         text = f"guide\nthe {thing} weighs {answer} ."
         begin = text.index(answer)
-        candidates.insert(1, Candidate(text, 6, right=True, spans=((begin, begin + len(answer)),)))
+        candidates.insert(1, TrainingPassage(text, 6, right=True, spans=((begin, begin + len(answer)),)))
     return Group(f"how heavy is the {thing} ?", "pots", "fact" if answer else "unanswerable", tuple(candidates))
 
 
@@ -43,7 +43,7 @@ GROUPS = [group_of(thing) for thing in THINGS[:8]] + [group_of(thing, None) for 
 @given(rights=st.integers(0, 5), wrongs=st.integers(0, 12), size=st.integers(2, 6), seed=st.integers(0, 2**32))
 def test_a_drawn_group_is_a_part_of_the_whole(rights: int, wrongs: int, size: int, seed: int) -> None:
     """Never more passages than asked for, two right ones at most, none twice, and right ones stay right."""
-    candidates = tuple(Candidate(f"{n}", 0, right=n < rights) for n in range(rights + wrongs))
+    candidates = tuple(TrainingPassage(f"{n}", 0, right=n < rights) for n in range(rights + wrongs))
     drawn = _drawn(Group("how heavy ?", "pots", "fact", candidates), size, ["and why ?"], random.Random(seed))
     assert len(drawn.candidates) <= size
     assert sum(one.right for one in drawn.candidates) <= 2
@@ -55,9 +55,9 @@ def test_a_drawn_group_is_a_part_of_the_whole(rights: int, wrongs: int, size: in
 def test_figures_count_what_stands_first() -> None:
     """By hand: the search has the right passage first in one of two, the model in the other, among the best three in both; of
     the four pairs of a question with an answer (best 3 and 2) and one without (best 2.5 and 1) three are in order."""
-    one = Group("?", "s", "fact", tuple(Candidate("", 0, right=right) for right in (True, False, False)))
-    two = Group("?", "s", "fact", tuple(Candidate("", 0, right=right) for right in (False, True, False)))
-    none = Group("?", "s", "unanswerable", (Candidate("", 0, right=False),))
+    one = Group("?", "s", "fact", tuple(TrainingPassage("", 0, right=right) for right in (True, False, False)))
+    two = Group("?", "s", "fact", tuple(TrainingPassage("", 0, right=right) for right in (False, True, False)))
+    none = Group("?", "s", "unanswerable", (TrainingPassage("", 0, right=False),))
     scored = [(one, [1, 3, 2]), (two, [-1, 2, 0]), (none, [2.5]), (none, [1])]
     figures = _figures([(group, np.array(scores, dtype=float)) for group, scores in scored])
     assert figures == {"questions": 4, "search_hit_1": 0.5, "hit_1": 0.5, "hit_3": 1, "auroc": 0.75}
@@ -123,7 +123,7 @@ def test_progress_counts_the_groups(trained: Trained) -> None:
 def test_the_model_that_was_trained_judges_and_marks(trained: Trained) -> None:
     """It is loaded as any other reader. Its relevance comes from the head that was trained, not from the spans."""
     model = load_span_model(ReaderSettings(model=str(trained.folder)), ModelsSettings())
-    task = Task("how heavy is the jar ?", "the jar weighs two grams .")
+    task = SpanQuery("how heavy is the jar ?", "the jar weighs two grams .")
     [judgement] = model.read([task])
     assert judgement.spans
     head = {name: weight for name, weight in trained_weights(trained.folder).items() if name.startswith("relevance.")}
@@ -188,7 +188,7 @@ def test_a_relevance_model_is_a_beginning_with_its_head(trained: Trained, tmp_pa
 def test_the_tokens_of_the_words_that_matter_are_to_be_found(plan: RelevanceTraining) -> None:
     """Their first and their last, behind the title; of words that are cut off, none. Groups may have fewer passages."""
     model = _RelevanceModel(plan)
-    cut = Candidate("guide\n" + "the shelf . " * 20 + "two grams", 6, right=True, spans=((246, 255),))
+    cut = TrainingPassage("guide\n" + "the shelf . " * 20 + "two grams", 6, right=True, spans=((246, 255),))
     whole = group_of("jar")
     batch = model.batch([Group("how heavy is the jar ?", "pots", "fact", (cut,)), whole])
     assert batch.present.tolist() == [[True, False, False, False], [True, True, True, True]]

@@ -12,7 +12,7 @@ from bot.adapters.discord.actions import Actions, Interaction
 from bot.adapters.discord.addressing import readable
 from bot.core.errors import BotError
 from bot.tasks.registry import TASKS, Task
-from bot.tasks.sources import Said, Source, source_of_messages, source_of_text
+from bot.tasks.sources import ChatLine, Source, source_of_messages, source_of_text
 
 _MOST_MESSAGES, _MESSAGES = 200, 50
 _LONGEST_TEXT = 6000  # characters of an option, as Discord allows
@@ -120,7 +120,7 @@ async def _latest(
     except discord.Forbidden as error:
         raise BotError("I may not read the messages here: I lack the permission Read Message History.") from error
     said = [
-        Said(message.author.display_name, readable(message, message.content))
+        ChatLine(message.author.display_name, readable(message, message.content))
         for message in (*messages, *([above] if above else []))
         if message.content.strip() and not message.author.bot
     ]

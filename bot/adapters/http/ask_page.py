@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from bot.adapters.http.chat import STATIC, Chat
 from bot.http.html import html
-from bot.http.sessions import Role
+from bot.http.sessions import SessionRole
 from bot.http.sites import Site
 
 PATH = "/ask"
@@ -20,4 +20,4 @@ def ask_site(chat: Chat) -> Site:
         return html(page)
 
     router.include_router(chat.router(lambda _, visitor: f"page:{visitor}"))
-    return Site(PATH, Role.ASKER, router)
+    return Site(PATH, SessionRole.ASKER, router)

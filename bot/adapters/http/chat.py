@@ -32,7 +32,7 @@ AuthorOf = Callable[[Request, str], str]
 """The author of a request from a browser that gives itself an id."""
 
 
-class Asked(BaseModel):
+class QuestionBody(BaseModel):
     """A question. `visitor` and `conversation` are random ids that the browser has made up."""
 
     model_config = ConfigDict(extra="forbid")
@@ -42,7 +42,7 @@ class Asked(BaseModel):
     visitor: Id
 
 
-class About(BaseModel):
+class AnswerBody(BaseModel):
     """Names an answer that the same visitor got."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +51,7 @@ class About(BaseModel):
     visitor: Id
 
 
-class Rating(About):
+class RatingBody(AnswerBody):
     helpful: bool
 
 
@@ -68,21 +68,21 @@ class Chat:
         router = APIRouter(route_class=BodyRoute)
 
         @router.post("/questions")
-        async def questions(asked: Asked, request: Request) -> Response:
+        async def questions(asked: QuestionBody, request: Request) -> Response:
             author = author_of(request, asked.visitor)
             conversation = conversation_of(author, asked.conversation)
             waiting = await self._requests.begin(request, asked.question, author, None, conversation=conversation)
             return event_stream(self._events(waiting))
 
         @router.post("/ratings")
-        async def ratings(rating: Rating, request: Request) -> Response:
+        async def ratings(rating: RatingBody, request: Request) -> Response:
             author = author_of(request, rating.visitor)
             await self._kept(rating.reference, author)
             await self._answers.add_feedback(PLATFORM, rating.reference, author, helpful=rating.helpful, reason="")
             return Response(status_code=HTTPStatus.NO_CONTENT)
 
         @router.post("/passages")
-        async def passages(about: About, request: Request) -> Response:
+        async def passages(about: AnswerBody, request: Request) -> Response:
             kept = await self._kept(about.reference, author_of(request, about.visitor))
             found = []
             for citation in kept.answer.citations:

@@ -16,12 +16,12 @@ from bot.core.messages import Address
 from bot.http.problems import Problem
 from bot.tasks.desk import TaskDesk
 from bot.tasks.registry import TASKS
-from bot.tasks.results import Result
+from bot.tasks.results import TaskResult
 from bot.tasks.runner import Owner
 from bot.tasks.sources import source_of_text
 
 
-class Work(BaseModel):
+class TaskBody(BaseModel):
     """The text of a task: given, or a document of the bot's."""
 
     model_config = ConfigDict(extra="forbid")
@@ -59,7 +59,7 @@ def tasks_router(desk: TaskDesk) -> APIRouter:
             }
         },
     )
-    async def tasks(name: str, work: Work, request: Request) -> Response:
+    async def tasks(name: str, work: TaskBody, request: Request) -> Response:
         if name not in TASKS:
             raise Problem(HTTPStatus.NOT_FOUND, f"There is no task {name!r}; there are {', '.join(TASKS)}.")
         if bool(work.text) == bool(work.document):
@@ -82,7 +82,7 @@ def tasks_router(desk: TaskDesk) -> APIRouter:
     return router
 
 
-async def _done(desk: TaskDesk, name: str, work: Work) -> Result:
+async def _done(desk: TaskDesk, name: str, work: TaskBody) -> TaskResult:
     """Do the task. All callers that are authorised to ask may use tasks, so no chat has to allow it."""
     desk.count(PLATFORM, work.user, work.user)
     if work.document:

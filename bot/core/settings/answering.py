@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.core.settings.values import OptionalFile, Seconds, Section
+from bot.core.settings.values import OptionalFile, Seconds, SettingsSection
 
 
-class RetrievalSettings(Section):
+class RetrievalSettings(SettingsSection):
     dense_weight: float = Field(
         0.8,
         ge=0,
@@ -17,7 +17,7 @@ class RetrievalSettings(Section):
     )
 
 
-class AnswerSettings(Section):
+class AnswerSettings(SettingsSection):
     threshold: float = Field(
         0.4,
         ge=0,
@@ -46,7 +46,7 @@ class AnswerSettings(Section):
     )
 
 
-class GroundingSettings(Section):
+class GroundingSettings(SettingsSection):
     unsupported: Literal["trim", "replace"] = Field(
         "trim",
         description="What becomes of a generated answer with sentences that the passages don't support. trim: those "
@@ -62,7 +62,7 @@ class GroundingSettings(Section):
     )
 
 
-class ConversationSettings(Section):
+class ConversationSettings(SettingsSection):
     expire_seconds: Seconds = Field(
         1800,
         description="Seconds after which an earlier question is no longer followed up. Lower it where questions are taken "
@@ -77,7 +77,7 @@ class ConversationSettings(Section):
     )
 
 
-class QueueSettings(Section):
+class QueueSettings(SettingsSection):
     capacity: int = Field(
         256,
         ge=1,
@@ -102,7 +102,7 @@ class QueueSettings(Section):
     )
 
 
-class LimitsSettings(Section):
+class LimitsSettings(SettingsSection):
     author_questions: int = Field(
         10,
         ge=0,

@@ -6,13 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bot.core.settings.values import WEB_ADDRESS, Folder, OptionalFile, Seconds, Section
+from bot.core.settings.values import WEB_ADDRESS, Folder, OptionalFile, Seconds, SettingsSection
 
 _PLACE = r"^(?:discord(?::\d+)?|telegram(?::-?\d+)?|http)$"
 _SOURCE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 
-class KnowledgeSettings(Section):
+class KnowledgeSettings(SettingsSection):
     folder: Folder = Field(
         Path("knowledge"), description="The folder of documents to answer from. Change it where they lie elsewhere."
     )
@@ -64,7 +64,7 @@ class KnowledgeSettings(Section):
     )
 
 
-class SourceSettings(Section):
+class SourceSettings(SettingsSection):
     """One block `[[sources]]`: a website, a git repository or an export of another program, whose documents are fetched."""
 
     name: str = Field(

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from bot.core.settings.values import WEB_ADDRESS, OptionalFile, Seconds, Secret, Section
+from bot.core.settings.values import WEB_ADDRESS, OptionalFile, Seconds, Secret, SettingsSection
 
 
-class ModelsSettings(Section):
+class ModelsSettings(SettingsSection):
     auto_download: bool = Field(
         False,
         description="Whether a model that is not on this machine may be fetched from the Hugging Face hub. Turn it on "
@@ -20,7 +20,7 @@ class ModelsSettings(Section):
     )
 
 
-class EncoderSettings(Section):
+class EncoderSettings(SettingsSection):
     model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         min_length=1,
@@ -39,7 +39,7 @@ class EncoderSettings(Section):
     )
 
 
-class ReaderSettings(Section):
+class ReaderSettings(SettingsSection):
     model: str = Field(
         "",
         description="An extractive question answering model of the Hugging Face kind: an id, or a folder. Empty: the one that "
@@ -52,7 +52,7 @@ class ReaderSettings(Section):
     )
 
 
-class GeneratorSettings(Section):
+class GeneratorSettings(SettingsSection):
     provider: Literal["none", "local", "openai"] = Field(
         "none",
         description="Who phrases answers. none: nobody, the documents are quoted. local: a language model on this machine. "
@@ -191,7 +191,7 @@ class GeneratorSettings(Section):
     )
 
 
-class TasksSettings(Section):
+class TasksSettings(SettingsSection):
     allowed: bool = Field(
         False,
         description="Whether people may have messages and documents summarised, translated and the like in chats for which "
@@ -232,7 +232,7 @@ class TasksSettings(Section):
     )
 
 
-class FinetuningSettings(Section):
+class FinetuningSettings(SettingsSection):
     chat_messages: bool = Field(
         False,
         description="Whether `finetune prepare` may take questions from chats, with the answers that people found helpful. "

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.core.settings.values import Folder, Seconds, Section
+from bot.core.settings.values import Folder, Seconds, SettingsSection
 
 
-class StorageSettings(Section):
+class StorageSettings(SettingsSection):
     folder: Folder = Field(
         Path("data"), description="Where the index and the journal are kept. Change it to keep them on another disk."
     )
@@ -21,14 +21,14 @@ class StorageSettings(Section):
     )
 
 
-class ShutdownSettings(Section):
+class ShutdownSettings(SettingsSection):
     grace_seconds: Seconds = Field(
         10,
         description="Seconds for running answers to finish when the bot is stopped. Raise it where answers take longer.",
     )
 
 
-class LogSettings(Section):
+class LogSettings(SettingsSection):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe lines logged. Choose debug to look for a fault."
     )

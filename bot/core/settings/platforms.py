@@ -6,12 +6,12 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from bot.core.messages import Policy
-from bot.core.settings.values import WEB_ADDRESS, Origin, Secret, Section
+from bot.core.settings.values import WEB_ADDRESS, Origin, Secret, SettingsSection
 
 _SHORTEST_TOKEN = 16  # characters
 
 
-class AdministrationSettings(Section):
+class AdministrationSettings(SettingsSection):
     document_bytes: int = Field(
         10_000_000,
         ge=1,
@@ -20,7 +20,7 @@ class AdministrationSettings(Section):
     )
 
 
-class DiscordSettings(Section):
+class DiscordSettings(SettingsSection):
     token: Secret = Field(
         SecretStr(""),
         description="The token of the Discord bot; also taken from DISCORD_TOKEN. Set it to answer on Discord. Empty: no "
@@ -69,7 +69,7 @@ class DiscordSettings(Section):
     )
 
 
-class TelegramSettings(Section):
+class TelegramSettings(SettingsSection):
     token: Secret = Field(
         SecretStr(""),
         description="The token of the Telegram bot; also taken from TELEGRAM_TOKEN. Set it to answer on Telegram. Empty: "
@@ -109,7 +109,7 @@ class TelegramSettings(Section):
     )
 
 
-class HttpSettings(Section):
+class HttpSettings(SettingsSection):
     enabled: bool = Field(
         True,
         description="Whether the running bot can be asked by HTTP, and tells how it is: the API, health and metrics. Turn "

@@ -27,7 +27,7 @@ from bot.core.settings.models import (
 )
 from bot.core.settings.operation import LogSettings, ShutdownSettings, StorageSettings
 from bot.core.settings.platforms import AdministrationSettings, DiscordSettings, HttpSettings, TelegramSettings
-from bot.core.settings.values import Section
+from bot.core.settings.values import SettingsSection
 
 SOURCES = "sources"
 """The section that may stand in the settings file any number of times."""
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
 def all_settings() -> Iterator[tuple[str, str, Any, str]]:
     """Yield (section, key, default, help) of every setting, in the order of the example file, but for those of sources."""
     for section, field in Settings.model_fields.items():
-        if isinstance(field.default, Section):
+        if isinstance(field.default, SettingsSection):
             yield from _settings_of(section, type(field.default))
 
 
@@ -114,6 +114,6 @@ def source_settings() -> Iterator[tuple[str, str, Any, str]]:
     return _settings_of(SOURCES, SourceSettings)
 
 
-def _settings_of(name: str, section: type[Section]) -> Iterator[tuple[str, str, Any, str]]:
+def _settings_of(name: str, section: type[SettingsSection]) -> Iterator[tuple[str, str, Any, str]]:
     for key, setting in section.model_fields.items():
         yield name, key, setting.default, setting.description or ""

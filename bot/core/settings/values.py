@@ -33,7 +33,7 @@ OptionalFile = Annotated[Folder | None, BeforeValidator(lambda value: None if va
 """A path that may begin with `~`, or None, which is written as an empty text."""
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """A section of the settings file. Its fields are the settings, each with its default and its help."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

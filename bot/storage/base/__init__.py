@@ -5,13 +5,13 @@ methods are coroutines, may be called from any task, and raise StorageError when
 """
 
 from bot.storage.base.history import (
-    Asked,
     Cited,
     Confidence,
+    Cursor,
     Entry,
     EntryStore,
     HistoryStore,
-    Place,
+    KeptQuestion,
     Rating,
     Wanted,
 )
@@ -49,11 +49,11 @@ GENERATORS = "generators"
 __all__ = [
     "GENERATORS",
     "AnswerStore",
-    "Asked",
     "Candidates",
     "Cited",
     "Confidence",
     "ConversationStore",
+    "Cursor",
     "Declined",
     "Entry",
     "EntryStore",
@@ -68,11 +68,11 @@ __all__ = [
     "IndexedFile",
     "Journal",
     "KeptAnswer",
+    "KeptQuestion",
     "KnowledgeStore",
     "PartState",
     "PartStore",
     "Pending",
-    "Place",
     "PlatformStore",
     "QuestionStore",
     "Rating",

@@ -16,7 +16,7 @@ class Rating(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class KeptQuestion:
     """A kept question. `answer` is None until it is made. `at`: when it was accepted, in seconds since the epoch.
     `helpful` and `wrong` count its ratings."""
 
@@ -61,7 +61,7 @@ class Wanted:
     text: str = ""
 
 
-class Place(NamedTuple):
+class Cursor(NamedTuple):
     """The place of a question in the history, by which the next page is found: (at, id)."""
 
     at: float
@@ -88,10 +88,10 @@ class Cited(NamedTuple):
 class HistoryStore(Protocol):
     """Reads the kept questions, newest first, beside the work of the journal, which it never delays."""
 
-    async def page(self, wanted: Wanted, limit: int, after: Place | None = None) -> list[Asked]:
+    async def page(self, wanted: Wanted, limit: int, after: Cursor | None = None) -> list[KeptQuestion]:
         """Up to `limit` questions, those that follow the place `after` if it is given."""
 
-    async def one(self, entry: int) -> Asked | None:
+    async def one(self, entry: int) -> KeptQuestion | None:
         """The question with this id, None if it isn't kept."""
 
     async def days(self, since: float) -> list[tuple[str, Counter[Outcome]]]:

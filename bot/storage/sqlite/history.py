@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bot.core.messages import Outcome
-from bot.storage.base.history import Asked, Cited, Confidence, Place, Rating, Wanted
+from bot.storage.base.history import Cited, Confidence, Cursor, KeptQuestion, Rating, Wanted
 from bot.storage.sqlite.connection import Connection
 from bot.storage.sqlite.rows import answer_from, question_from
 
@@ -29,7 +29,7 @@ class SqliteHistory:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def page(self, wanted: Wanted, limit: int, after: Place | None = None) -> list[Asked]:
+    async def page(self, wanted: Wanted, limit: int, after: Cursor | None = None) -> list[KeptQuestion]:
         conditions, values = _conditions(wanted)
         if after is not None:
             conditions.append("(accepted_at, id) < (?, ?)")
@@ -39,7 +39,7 @@ class SqliteHistory:
         statement = f"{_ROWS} WHERE id IN ({found}) {order}"
         return await self._asked(statement, (*values, limit))
 
-    async def one(self, entry: int) -> Asked | None:
+    async def one(self, entry: int) -> KeptQuestion | None:
         found = await self._asked(f"{_ROWS} WHERE id = ? AND question IS NOT NULL", (entry,))
         return found[0] if found else None
 
@@ -85,10 +85,12 @@ class SqliteHistory:
 
         return await self._connection.run(read)
 
-    async def _asked(self, statement: str, values: Sequence[object]) -> list[Asked]:
-        def read(db: sqlite3.Connection) -> list[Asked]:
+    async def _asked(self, statement: str, values: Sequence[object]) -> list[KeptQuestion]:
+        def read(db: sqlite3.Connection) -> list[KeptQuestion]:
             return [
-                Asked(entry, question_from(question), answer_from(answer) if answer else None, at, helpful, wrong)
+                KeptQuestion(
+                    entry, question_from(question), answer_from(answer) if answer else None, at, helpful, wrong
+                )
                 for entry, question, answer, at, helpful, wrong in db.execute(statement, values)
             ]
 

@@ -35,7 +35,7 @@ _LITERAL = frozenset("$€£¥+-() ")
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class NumberUnit:
     """The text that a format puts around a number: `15%`, `46 €`, `00042`. `digits` is the least number of digits."""
 
     before: str = ""
@@ -61,7 +61,7 @@ class RowMarks:
     """The marks of one row, counted from 0: units and uncomputed formulas by their columns."""
 
     hidden: bool = False
-    units: dict[int, Unit] = field(default_factory=dict)
+    units: dict[int, NumberUnit] = field(default_factory=dict)
     uncomputed: list[int] = field(default_factory=list)
 
 
@@ -81,7 +81,7 @@ class Marks:
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
-        self._units: dict[str, Unit] = {}
+        self._units: dict[str, NumberUnit] = {}
         self._paths: dict[str, str] = {}
         self._to_compute = False
         with suppress(KeyError, etree.LxmlError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError):
@@ -124,7 +124,7 @@ class Marks:
 class _SheetReader:
     """Reads the marks of one sheet, in one pass over its XML. `units` are by the numbers of styles."""
 
-    def __init__(self, units: Mapping[str, Unit], *, to_compute: bool) -> None:
+    def __init__(self, units: Mapping[str, NumberUnit], *, to_compute: bool) -> None:
         self._units = units
         self._to_compute = to_compute
         self._filtered = False
@@ -216,10 +216,10 @@ def _column(place: str) -> int:
     return number - 1
 
 
-def _units(styles: Any) -> Iterator[Unit | None]:
+def _units(styles: Any) -> Iterator[NumberUnit | None]:
     """The unit of each format of cells, in their order."""
     codes = _BUILT_IN | {element.get("numFmtId"): element.get("formatCode") for element in styles.iter("{*}numFmt")}
-    by_code: dict[str, Unit | None] = {}
+    by_code: dict[str, NumberUnit | None] = {}
     for formats in styles.iterchildren("{*}cellXfs"):
         for element in formats.iterchildren("{*}xf"):
             code = codes.get(element.get("numFmtId")) or ""
@@ -228,7 +228,7 @@ def _units(styles: Any) -> Iterator[Unit | None]:
             yield by_code[code]
 
 
-def unit_of(code: str) -> Unit | None:
+def unit_of(code: str) -> NumberUnit | None:
     """The unit in the format of a number; None where it has none, or does more to the number than to put text around it."""
     before = after = digits = ""
     is_percent = is_money = False
@@ -252,4 +252,4 @@ def unit_of(code: str) -> Unit | None:
     before, after = before.lstrip(), after.rstrip()
     if not digits or not (before.strip() or after.strip() or leading):
         return None
-    return Unit(before, after, is_percent, is_money, leading)
+    return NumberUnit(before, after, is_percent, is_money, leading)

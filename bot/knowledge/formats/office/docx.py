@@ -37,7 +37,7 @@ _NOTES = {
 }
 
 
-class _Role(NamedTuple):
+class _StyleRole(NamedTuple):
     """The role of a paragraph: a block of a form, or a heading of a level (0: the title), or neither, to be left out.
 
     `number` is the list that numbers it, with the level in it; `list_id` tells lists apart.
@@ -112,7 +112,7 @@ class _Writing:
                 for element, kind in paragraphs:
                     self._write_paragraph(element, kind)
 
-    def _write_paragraph(self, element: Any, kind: _Role) -> None:
+    def _write_paragraph(self, element: Any, kind: _StyleRole) -> None:
         if kind.form is None:
             return
         text = self.reader.text(element)
@@ -122,7 +122,7 @@ class _Writing:
             self.outline.block(Form.PARAGRAPH, self._labelled(text.strip(), kind))
         self._write_attached([element])
 
-    def _write_heading(self, text: str, kind: _Role) -> None:
+    def _write_heading(self, text: str, kind: _StyleRole) -> None:
         if kind.heading == 0:
             self.titles.append(text)
             return
@@ -131,12 +131,12 @@ class _Writing:
             self.first_is_numbered = labelled != text
         self.outline.heading(kind.heading or 1, labelled)
 
-    def _labelled(self, text: str, kind: _Role) -> str:
+    def _labelled(self, text: str, kind: _StyleRole) -> str:
         """Return a text with the number that Word shows before it. An empty text isn't counted."""
         label = self.styles.numbering.label(*kind.number).strip() if text and kind.number else ""
         return f"{label} {text}" if label else text
 
-    def _items(self, paragraphs: list[tuple[Any, _Role]]) -> Iterator[Item]:
+    def _items(self, paragraphs: list[tuple[Any, _StyleRole]]) -> Iterator[Item]:
         """List items with their numbers. Other labels, such as `b)` or `2.1`, stand before the text."""
         shallowest = min(kind.depth for _, kind in paragraphs)
         for element, kind in paragraphs:
@@ -192,14 +192,16 @@ class _Writing:
                 self.outline.block(Form.PARAGRAPH, self.notes.get((reference.tag, reference.get(qn("w:id"))), ""))
             write_drawings(element, self.parts, self.outline)
 
-    def _runs(self, described: list[tuple[Any, _Role]]) -> Iterator[tuple[Form | None, list[tuple[Any, _Role]]]]:
+    def _runs(
+        self, described: list[tuple[Any, _StyleRole]]
+    ) -> Iterator[tuple[Form | None, list[tuple[Any, _StyleRole]]]]:
         """The paragraphs of each block, with its form. Empty lines within code belong to it; a new list is a new block."""
-        run: list[tuple[Any, _Role]] = []
+        run: list[tuple[Any, _StyleRole]] = []
         for position, (element, kind) in enumerate(described):
             if kind.form is Form.PARAGRAPH and run and run[-1][1].form is Form.CODE and not self._has_text(element):
                 following = described[position + 1 : position + 2]
                 if following and following[0][1].form is Form.CODE:
-                    kind = _Role(Form.CODE)
+                    kind = _StyleRole(Form.CODE)
             if run and not _goes_on(run, kind):
                 yield run[0][1].form, run
                 run = []
@@ -211,7 +213,7 @@ class _Writing:
         return bool(self.reader.words(element).strip())
 
 
-def _goes_on(run: list[tuple[Any, _Role]], kind: _Role) -> bool:
+def _goes_on(run: list[tuple[Any, _StyleRole]], kind: _StyleRole) -> bool:
     first = run[0][1]
     if kind.form is Form.LIST and first.form is Form.LIST:
         return kind.depth > first.depth or kind.list_id == first.list_id
@@ -260,11 +262,11 @@ class _Styles:
 
     def __init__(self, opened: Any) -> None:
         self._opened = opened
-        self._kinds: dict[str | None, _Role] = {}
+        self._kinds: dict[str | None, _StyleRole] = {}
 
-    def kind(self, element: Any) -> _Role:
+    def kind(self, element: Any) -> _StyleRole:
         if element.tag == qn("w:tbl"):
-            return _Role(Form.TABLE)
+            return _StyleRole(Form.TABLE)
         properties = element.find(qn("w:pPr"))
         style_id = value_of(properties, "w:pStyle")
         if style_id not in self._kinds:
@@ -275,16 +277,16 @@ class _Styles:
             return kind
         level = value_of(properties, "w:outlineLvl")
         if kind.heading is None and level is not None and level.isdecimal() and int(level) < 9:
-            kind = _Role(heading=int(level) + 1, number=kind.number)
+            kind = _StyleRole(heading=int(level) + 1, number=kind.number)
         if kind.heading is not None:
             return kind if numbering is None else kind._replace(number=_number(numbering, kind.number))
         if numbering is not None:
-            return self._kind_of_list(_number(numbering, kind.number)) or _Role()
+            return self._kind_of_list(_number(numbering, kind.number)) or _StyleRole()
         if kind.form is Form.PARAGRAPH and _is_monospaced(element):
-            return _Role(Form.CODE)
+            return _StyleRole(Form.CODE)
         return kind
 
-    def _kind_of_style(self, style_id: str | None) -> _Role:
+    def _kind_of_style(self, style_id: str | None) -> _StyleRole:
         number: tuple[str, int] | None = None
         list_kind = None
         for style in self._ancestry(style_id):
@@ -295,17 +297,17 @@ class _Styles:
                 number = self._number_of_style(numbering, str(style_id))
                 list_kind = self._kind_of_list(number, style_id)
             if name == "title":
-                return _Role(heading=0)
+                return _StyleRole(heading=0)
             if found := _HEADING.fullmatch(name):
-                return _Role(heading=int(found[1]), number=number)
+                return _StyleRole(heading=int(found[1]), number=number)
             if re.match(r"toc \d|toc heading|table of figures", name):
-                return _Role(None)
+                return _StyleRole(None)
             if _CODE.search(name):
-                return _Role(Form.CODE)
+                return _StyleRole(Form.CODE)
             level = value_of(properties, "w:outlineLvl")
             if level is not None and level.isdecimal() and int(level) < 9:
-                return _Role(heading=int(level) + 1, number=number)
-        return list_kind or _Role()
+                return _StyleRole(heading=int(level) + 1, number=number)
+        return list_kind or _StyleRole()
 
     def _ancestry(self, style_id: str | None) -> Iterator[Any]:
         """Yield a style and the styles on which it is based."""
@@ -321,7 +323,7 @@ class _Styles:
             return number[0], self.numbering.depth_of_style(number[0], style_id)
         return number
 
-    def _kind_of_list(self, number: tuple[str, int] | None, style_id: str | None = None) -> _Role | None:
+    def _kind_of_list(self, number: tuple[str, int] | None, style_id: str | None = None) -> _StyleRole | None:
         """Return the role of a paragraph in a list; None outside of lists."""
         if number is None:
             return None
@@ -331,7 +333,7 @@ class _Styles:
         if found := re.fullmatch(r"[Ll]ist (?:Bullet|Number) (\d)", name):
             depth = int(found[1]) - 1
         ordered = level is not None and level.is_ordered
-        return _Role(Form.LIST, depth=depth, list_id=str(ordered) if style_id else list_id, number=number)
+        return _StyleRole(Form.LIST, depth=depth, list_id=str(ordered) if style_id else list_id, number=number)
 
     @cached_property
     def hidden(self) -> frozenset[str]:

@@ -31,7 +31,7 @@ _LARGEST = 100_000  # nobody counts so far, or reads it in Roman numbers
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class NumberingLevel:
     """One level of a list's definition. `style` is the style of paragraphs that belongs to it, if one does."""
 
     form: str = "bullet"
@@ -49,7 +49,7 @@ class Level:
 @dataclass(frozen=True, slots=True)
 class _List:
     definition: str
-    levels: Mapping[int, Level]
+    levels: Mapping[int, NumberingLevel]
     starts: Mapping[int, int]
 
 
@@ -61,7 +61,7 @@ class Numbering:
     _counts: dict[str, dict[int, int]] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
 
-    def level(self, list_id: str, depth: int) -> Level | None:
+    def level(self, list_id: str, depth: int) -> NumberingLevel | None:
         """The level of a list; None where the document defines none."""
         return self.lists[list_id].levels.get(depth) if list_id in self.lists else None
 
@@ -94,8 +94,8 @@ class Numbering:
             del counts[deeper]
         return counts
 
-    def _number(self, list_id: str, depth: int, numbers: Mapping[int, int], shown: Level) -> str:
-        level = self.level(list_id, depth) or Level("decimal")
+    def _number(self, list_id: str, depth: int, numbers: Mapping[int, int], shown: NumberingLevel) -> str:
+        level = self.level(list_id, depth) or NumberingLevel("decimal")
         return _written(numbers.get(depth, level.start), "decimal" if shown.legal else level.form)
 
 
@@ -140,12 +140,12 @@ def numbering_of(root: Any) -> Numbering:
     return Numbering(lists)
 
 
-def _levels(parent: Any) -> dict[int, Level]:
+def _levels(parent: Any) -> dict[int, NumberingLevel]:
     return {_whole(element.get(qn("w:ilvl"))): _level(element) for element in parent.iterchildren(qn("w:lvl"))}
 
 
-def _level(element: Any) -> Level:
-    level = Level(
+def _level(element: Any) -> NumberingLevel:
+    level = NumberingLevel(
         value_of(element, "w:numFmt") or "decimal",
         value_of(element, "w:lvlText") or "",
         _whole(value_of(element, "w:start"), 1),

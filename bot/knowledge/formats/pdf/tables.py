@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from bot.knowledge.formats.pdf.lines import Cell, Line
-from bot.knowledge.formats.tables import Cell as GridCell
-from bot.knowledge.formats.tables import Grid, laid_out
+from bot.knowledge.formats.pdf.lines import Line, LinePart
+from bot.knowledge.formats.tables import Cell, Grid, laid_out
 
 _WIDEST_GAP = 3.0  # of the size of the font, between a row and what goes on below it
 _NARROWER = 0.35  # of the size of the font: so much less is the gap within a row than that between rows
@@ -49,14 +48,14 @@ def aligned_grid(lines: Sequence[Line]) -> Grid:
     columns = _columns(lines)
     gaps = [gap_below(before, after) for before, after in pairwise(lines)]
     widest = max(gaps, default=0.0)
-    rows: list[list[GridCell]] = []
+    rows: list[list[Cell]] = []
     for number, line in enumerate(lines):
         row = _row(columns, line)
         filled = sum(cell.columns for cell in row if cell.text)
         within = number > 0 and gaps[number - 1] < widest - _NARROWER and filled < len(columns)
         if rows and (not row[0].text or within) and len(rows[-1]) == len(row):
             rows[-1] = [
-                GridCell(" ".join(filter(None, (above.text, below.text))), above.columns)
+                Cell(" ".join(filter(None, (above.text, below.text))), above.columns)
                 for above, below in zip(rows[-1], row, strict=True)
             ]
         elif not (rows and row == rows[0]):  # the header again, on the next page
@@ -88,7 +87,7 @@ def _with(columns: Columns, line: Line, *, is_second: bool) -> Columns | None:
         return wider if _apart(wider) else None
     if is_second and len(line.cells) > len(columns):  # the first line has cells that span columns
         fine = [(cell.left, cell.right) for cell in line.cells]
-        return fine if all(_overlapped(fine, Cell(*column, "")) for column in columns) else None
+        return fine if all(_overlapped(fine, LinePart(*column, "")) for column in columns) else None
     wider = list(columns)
     taken = set()
     for cell in line.cells:
@@ -111,11 +110,11 @@ def _apart(columns: Columns) -> bool:
     return all(one[1] < other[0] for one, other in pairwise(columns))
 
 
-def _overlapped(columns: Columns, cell: Cell) -> list[int]:
+def _overlapped(columns: Columns, cell: LinePart) -> list[int]:
     return [number for number, (left, right) in enumerate(columns) if left < cell.right and cell.left < right]
 
 
-def _nearest(columns: Columns, cell: Cell) -> int:
+def _nearest(columns: Columns, cell: LinePart) -> int:
     """The column that a cell stands in, or is nearest to."""
 
     def distance(number: int) -> tuple[float, float]:
@@ -134,16 +133,16 @@ def _columns(lines: Sequence[Line]) -> Columns:
     ]
 
 
-def _row(columns: Columns, line: Line) -> list[GridCell]:
+def _row(columns: Columns, line: Line) -> list[Cell]:
     """Return the cells of a line by columns. A cell above several columns spans them."""
-    row: list[GridCell] = []
+    row: list[Cell] = []
     for cell in line.cells:
         spanned = _overlapped(columns, cell)
         number = spanned[0] if len(spanned) > 1 else _nearest(columns, cell)
         covered = sum(one.columns for one in row)
         if number < covered:
-            row[-1] = GridCell(f"{row[-1].text} {cell.text}", row[-1].columns)
+            row[-1] = Cell(f"{row[-1].text} {cell.text}", row[-1].columns)
             continue
-        row += [GridCell("")] * (number - covered)
-        row.append(GridCell(cell.text, max(1, len(spanned))))
-    return row + [GridCell("")] * (len(columns) - sum(one.columns for one in row))
+        row += [Cell("")] * (number - covered)
+        row.append(Cell(cell.text, max(1, len(spanned))))
+    return row + [Cell("")] * (len(columns) - sum(one.columns for one in row))
