@@ -35,6 +35,11 @@ class AskedQuestion:
     def text(self) -> str:
         return f"q{self.number}v{self.version}"
 
+    @property
+    def was_refused(self) -> bool:
+        """Whether Discord has told the person that no bot was there."""
+        return isinstance(self.source, Interaction) and self.source.response is None
+
 
 @dataclass
 class Record:
@@ -89,7 +94,9 @@ class Checks:
         unanswered = [
             asked
             for asked in together
-            if not asked.deleted_at and asked.stopped and not any("re: " in text for text in self._said_to(asked))
+            if not (asked.deleted_at or asked.was_refused)
+            and asked.stopped
+            and not any("re: " in text for text in self._said_to(asked))
         ]
         stopped = [text for text in texts if "Stopped." in text]
         if len(stopped) < len(unanswered):
@@ -111,8 +118,8 @@ class Checks:
 
     def _wrong_beside(self, asked: AskedQuestion, said: list[str]) -> Iterator[str]:
         """What is wrong about the answer to a question that stands."""
-        if isinstance(asked.source, Interaction) and asked.source.response is None:
-            return  # Discord has told the person that no bot was there
+        if asked.was_refused:
+            return
         shared = [text for text in said if text.startswith("> ann")]  # by the button; others quote no name
         answers = [text for text in said if "re: " in text and text not in shared]
         if any(_MARKED in text for text in answers):  # an earlier form may stand above the one that says so
