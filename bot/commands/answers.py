@@ -100,9 +100,9 @@ def _print_gaps(found: "Sequence[Gap]") -> None:
         told = f"{counted(len(gap.questions), 'time')}  last {last}  best confidence {gap.confidence:.2f}"
         screen.print(Text(told, style="dim"))
         latest, *others = dict.fromkeys(gap.questions)  # the same words count, but are shown once
-        screen.print(Padding(Text(safe(latest), style="bold"), (0, 0, 0, 2)))
+        screen.print(Padding(Text(safe(latest), style="bold"), (0, 0, 0, 2), expand=False))
         for text in others[:_OTHER_WORDS]:
-            screen.print(Padding(Text(f"also: {safe(text)}"), (0, 0, 0, 2)))
+            screen.print(Padding(Text(f"also: {safe(text)}"), (0, 0, 0, 2), expand=False))
         for document in gap.nearest:
             screen.print(Text(f"  {safe(document)}", style="cyan"), soft_wrap=True)  # a path that can be copied
     if not found:

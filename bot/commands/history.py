@@ -107,9 +107,9 @@ def _print(found: "Sequence[KeptQuestion]") -> None:
         ]
         said = "  ".join([moment, f"{address.platform}/{safe(address.chat)}", told, *ratings])
         screen.print(Text(said, style="dim"), soft_wrap=True)
-        screen.print(Padding(Text(safe(asked.question.text), style="bold"), (0, 0, 0, 2)))
+        screen.print(Padding(Text(safe(asked.question.text), style="bold"), (0, 0, 0, 2), expand=False))
         if answer:
-            screen.print(Padding(Text(safe(beginning(answer.pieces, _SHOWN))), (0, 0, 0, 2)))
+            screen.print(Padding(Text(safe(beginning(answer.pieces, _SHOWN))), (0, 0, 0, 2), expand=False))
             for source in asked.to_json()["sources"]:
                 screen.print(Text(f"  {safe(source)}", style="cyan"), soft_wrap=True)  # a path that can be copied
     if not found:
