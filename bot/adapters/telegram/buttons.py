@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
-from telegram.error import TelegramError
+from telegram.error import NetworkError, TelegramError
 
 from bot.adapters.recent import Recent
 from bot.adapters.telegram import PLATFORM
@@ -38,6 +38,9 @@ class Buttons:
             said, alert = await self._carry_out(query)
         except BotError as error:
             said = str(error)[:200]
+        except NetworkError as error:  # it may have arrived
+            said = "The connection to Telegram broke. If nothing is shown below, please press again."
+            _log.warning("a button failed", error=type(error).__name__)
         except Exception:
             _log.exception("a button failed")
         try:

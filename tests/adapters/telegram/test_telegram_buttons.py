@@ -69,6 +69,16 @@ async def test_a_press_after_a_failed_one_shows_the_passage(server, application,
     assert QUOTE in chat.texts[1]
 
 
+async def test_a_press_whose_outcome_is_unknown_says_so(server, application, ann):
+    """The connection breaks after Telegram has sent the passage; a further press would show it again."""
+    chat = server.private(ann)
+    server.says(chat, ann, "how hot?")
+    await application.answered(chat)
+    server.break_next("sendMessage", "lost")
+    assert "If nothing is shown" in await pressed(server, chat, ann, chat.from_bot[0], PASSAGE)
+    assert QUOTE in chat.texts[1]
+
+
 async def test_buttons_work_after_a_restart(server, application_of, ann):
     """They say so when the answer isn't kept any more."""
     chat = server.private(ann)
