@@ -48,7 +48,8 @@ async def run_all(
         errors = await asyncio.gather(*answering)
     finally:
         for task in (*answering, *beside):
-            task.cancel()
+            if not task.cancelling():  # a second time would break off what a service does at its end
+                task.cancel()
         await asyncio.gather(*answering, *beside, return_exceptions=True)
     if errors and all(errors):
         raise next(filter(None, errors))

@@ -101,6 +101,31 @@ async def test_an_adapter_that_has_no_more_to_give_is_no_failure():
 # --- health -----------------------------------------------------------------------------------------------------------
 
 
+class Leaving(Platform):
+    """An adapter that says goodbye at its end, which takes a moment."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.has_left = False
+
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            await asyncio.sleep(0.02)
+            self.has_left = True
+
+
+async def test_an_adapter_takes_its_leave_although_another_one_has_ended_sooner():
+    """Broken off, a connection would stay open, and the bot would seem to be there."""
+    quick, slow = Platform("quick"), Leaving("slow")
+    running = asyncio.create_task(supervision.run_all([quick, slow], {}, Health()))
+    await asyncio.gather(quick.recovered.wait(), slow.recovered.wait())
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert slow.has_left
+
+
 class Line(Platform):
     """An adapter with a connection."""
 
