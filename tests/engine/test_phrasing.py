@@ -204,9 +204,9 @@ async def test_nobody_waits_any_more_so_the_model_stops(application_with, copyin
         asking = asyncio.create_task(application.answering.engine.answer(ask("How much does the boiler cost?")))
         worker = generation_worker_of(application)
         async with asyncio.timeout(10):
-            while not (worker._running and worker._running[0].row):  # noqa: ASYNC110 - of its thread
+            while not (worker._running and worker._running[0].text):  # noqa: ASYNC110 - of its thread
                 await asyncio.sleep(0.01)
-        row = worker._running[0].row
+        row = worker._running[0].text
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         assert row.stopped.is_set()

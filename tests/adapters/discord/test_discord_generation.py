@@ -55,7 +55,7 @@ async def test_the_button_stops_the_model_between_two_tokens(bot, application, s
     await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     [draft] = await first(server, channel)
     row = await server.until(
-        lambda: generation_worker_of(application)._running and generation_worker_of(application)._running[0].row
+        lambda: generation_worker_of(application)._running and generation_worker_of(application)._running[0].text
     )
     await server.press(draft, "Stop", ann)
     await server.until(lambda: draft["content"] == "⏹️ Stopped.")
@@ -75,7 +75,7 @@ async def test_a_deleted_question_stops_the_model(bot, application, server, chan
     asked = await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     await first(server, channel)
     row = await server.until(
-        lambda: generation_worker_of(application)._running and generation_worker_of(application)._running[0].row
+        lambda: generation_worker_of(application)._running and generation_worker_of(application)._running[0].text
     )
     await server.delete(asked)
     await server.until(row.stopped.is_set)

@@ -61,8 +61,8 @@ async def test_a_command_stops_the_model_between_two_tokens(server, application,
     released = held(writing, after=3)
     chat = server.private(ann)
     server.says(chat, ann, ASKS_FOR_ALL)
-    await until(lambda: generation_worker_of(writing)._running and generation_worker_of(writing)._running[0].row)
-    [row] = [job.row for job in generation_worker_of(writing)._running]
+    await until(lambda: generation_worker_of(writing)._running and generation_worker_of(writing)._running[0].text)
+    [row] = [job.text for job in generation_worker_of(writing)._running]
     await until(lambda: chat.texts)
     server.says(chat, ann, "/stop")
     await until(lambda: chat.texts == ["Stopped."])
