@@ -167,15 +167,15 @@ def doctor(
             async for one in examine(settings, platforms, progress=show):
                 found.append(one)
                 if not as_json:
-                    colour = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.ERROR: "red"}[one.severity]
-                    line = Text.assemble((f"{one.severity:7}", colour), f"  {one.subject}: {one.text}")
+                    colour = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.ERROR: "red"}[one.level]
+                    line = Text.assemble((f"{one.level:7}", colour), f"  {one.subject}: {one.text}")
                     console().print(line, soft_wrap=True)
         return found
 
     found = asyncio.run(run())
     if as_json:
         print_json([asdict(one) for one in found])
-    if any(one.severity is Severity.ERROR for one in found):
+    if any(one.level is Severity.ERROR for one in found):
         raise typer.Exit(ExitCode.FAILURE)
 
 

@@ -59,7 +59,7 @@ async def _is_right(chosen: "PlatformSetup") -> bool:
 
     right = True
     async for found in chosen.check():
-        right = right and found.severity is not Severity.ERROR
-        tell = say if found.severity is Severity.OK else complain
+        right = right and found.level is not Severity.ERROR
+        tell = say if found.level is Severity.OK else complain
         tell(f"{found.subject}: {found.text}")
     return right

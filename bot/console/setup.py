@@ -78,7 +78,7 @@ class _Connecting:
     async def _connect(self, setup: Setup, *, new: bool) -> None:
         async for found in setup.check():
             self.findings.append(found)
-        if any(found.severity is Severity.ERROR for found in self.findings):
+        if any(found.level is Severity.ERROR for found in self.findings):
             return
         if new:
             self.kept = await self._view.in_thread(setup.keep)

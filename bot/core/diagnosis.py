@@ -14,7 +14,7 @@ class Severity(StrEnum):
 class Diagnosis:
     """The result of one check. `text` describes it and, for a warning or an error, the fix."""
 
-    severity: Severity
+    level: Severity
     subject: str
     text: str
 

@@ -226,7 +226,7 @@ async def _application(application: Application, progress: _Progress) -> AsyncIt
         yield warning("models", f"models.threads is {threads}, but there are {cores} cores: more threads are slower.")
     fresh = True
     async for found in _index(application):
-        fresh = fresh and found.severity is Severity.OK
+        fresh = fresh and found.level is Severity.OK
         yield found
     pending = await application.stores.journal.questions.pending()
     old = sum(time.time() - one.question.received_at.timestamp() > _LONG_AGO for one in pending)

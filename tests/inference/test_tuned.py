@@ -80,7 +80,7 @@ def test_the_active_model_is_loaded_and_named(local, trained):
     assert tuned.told_of(local) == known_as
     rows = {one.role: one for one in installed(local)}
     assert (rows["tuned"].model, rows["tuned"].missing) == (active.name, "")
-    assert [(one.severity, one.text) for one in _tuned_model(local)] == [(Severity.OK, known_as)]
+    assert [(one.level, one.text) for one in _tuned_model(local)] == [(Severity.OK, known_as)]
 
 
 async def test_the_active_model_is_named_in_each_answer_and_in_the_health(local, trained, models, folder_of):
@@ -148,7 +148,7 @@ def test_an_active_model_that_is_damaged_or_gone_is_told_everywhere(local, train
         tuned.chosen(local)
     assert "is missing" in {one.role: one for one in installed(local)}["tuned"].missing
     [told] = _tuned_model(local)
-    assert (told.severity, "is missing" in told.text) == (Severity.ERROR, True)
+    assert (told.level, "is missing" in told.text) == (Severity.ERROR, True)
     activated(local, trained)
     assert tuned.chosen(local).name == known(local, active)
 
@@ -206,7 +206,7 @@ def test_a_base_with_other_weights_is_told_everywhere(local, trained, tmp_path):
     assert choice.settings == settings.generator
     rows = {one.role: one.missing for one in installed(settings)}
     [diagnosis] = _tuned_model(settings)
-    assert diagnosis.severity is Severity.WARNING
+    assert diagnosis.level is Severity.WARNING
     for told in (choice.warning, tuned.told_of(settings), rows["tuned"], diagnosis.text):
         assert "is not used, because it was made from other weights than those in" in told
         assert "put the right ones back, tune the new ones, or take it back" in told
@@ -252,7 +252,7 @@ def test_prompts_other_than_those_of_the_training_are_told(local, trained, other
     assert choice.name == known(settings, active)
     rows = {one.role: one.missing for one in installed(settings)}
     [diagnosis] = _tuned_model(settings)
-    assert diagnosis.severity is Severity.WARNING
+    assert diagnosis.level is Severity.WARNING
     for said in (choice.warning, tuned.told_of(settings), rows["tuned"], diagnosis.text):
         assert f"was trained with other prompts, so that its answers may be worse: {told}" in said
         assert "Set that back, or train and compare anew" in said

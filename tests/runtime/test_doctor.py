@@ -1,5 +1,6 @@
 """The findings of the doctor, and the figures of the bench."""
 
+import json
 import os
 import re
 import time
@@ -54,7 +55,7 @@ def said(settings, models):
 
 def worst(found: dict[str, list[Diagnosis]], subject: str) -> Diagnosis:
     order = [Severity.OK, Severity.WARNING, Severity.ERROR]
-    return max(found[subject], key=lambda one: order.index(one.severity))
+    return max(found[subject], key=lambda one: order.index(one.level))
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ async def indexed(settings: Settings, models: Models, folder: Path) -> Settings:
 async def test_where_all_is_well_every_line_is_ok(said, healthy):
     """Each subject is named, the threshold among them."""
     found = await said()
-    assert {one.severity for lines in found.values() for one in lines} == {Severity.OK}
+    assert {one.level for lines in found.values() for one in lines} == {Severity.OK}
     assert {"settings", "sqlite", "data folder", "disk", "database", "clock", "models", "index", "threshold"} <= set(
         found
     )
@@ -86,12 +87,20 @@ async def test_where_all_is_well_every_line_is_ok(said, healthy):
     assert "of 9 questions made from the documents and reworded, by rules, 100% are answered right" in threshold.text
 
 
+def test_programs_read_the_level_the_subject_and_the_text(command, tmp_path):
+    """`doctor --json` is read by scripts, whose fields don't change with the names in the code."""
+    (tmp_path / "knowledge").mkdir()
+    lines = json.loads(command("doctor", "--offline", "--json").stdout)
+    assert {tuple(line) for line in lines} == {("level", "subject", "text")}
+    assert {line["level"] for line in lines} <= {"ok", "warning", "error"}
+
+
 async def test_a_converter_that_is_not_confined_is_said_with_the_fix(said, healthy, monkeypatch):
     """With what is missing and why."""
     without = "from bot.knowledge import conversion, sandbox; sandbox._LAYERS['seccomp'] = lambda: open('/nowhere'); "
     monkeypatch.setattr("bot.knowledge.converter._MAIN", f"{without}conversion.main(2**30)")
     [found] = (await said())["converter"]
-    assert found.severity is Severity.WARNING
+    assert found.level is Severity.WARNING
     assert "missing: seccomp (No such file or directory)" in found.text
     assert "libseccomp" in found.text
 
@@ -105,9 +114,9 @@ async def test_what_is_wrong_with_the_data_folder_is_said_with_the_fix(said, hea
     os.utime(data / "index.sqlite3", (time.time() + 7200,) * 2)
     found = await said()
     assert worst(found, "data folder").text.endswith(f"chmod 700 {data}")
-    assert worst(found, "database").severity is Severity.ERROR
+    assert worst(found, "database").level is Severity.ERROR
     assert "--set-damaged-aside" in worst(found, "database").text
-    assert worst(found, "clock").severity is Severity.WARNING
+    assert worst(found, "clock").level is Severity.WARNING
 
 
 async def test_an_index_that_is_behind_and_documents_that_can_t_be_read_are_said(said, small, folder_of):
@@ -127,10 +136,10 @@ async def test_a_running_bot_is_seen_and_left_alone(said, small):
 async def test_a_threshold_that_does_not_fit_is_said_with_one_that_would(said, healthy):
     """Too high: questions that the documents answer are declined."""
     found = worst(await said(answer=healthy.answer.model_copy(update={"threshold": 0.999})), "threshold")
-    assert found.severity is Severity.WARNING
+    assert found.level is Severity.WARNING
     assert "try answer.threshold = 0." in found.text
     found = worst(await said(answer=healthy.answer.model_copy(update={"threshold": 0.0})), "threshold")
-    assert found.severity is Severity.WARNING
+    assert found.level is Severity.WARNING
 
 
 async def test_the_questions_of_the_threshold_are_reworded_by_the_generator(said, healthy):
@@ -153,7 +162,7 @@ async def test_tokens_are_looked_at_and_tried(said, monkeypatch):
     """Their shape without the network; with it, whether they are taken, and what the bot may see."""
     bad = Settings(telegram={"token": "abc"}, discord={"token": "abc"})
     found = await said(telegram=bad.telegram, discord=bad.discord)
-    assert worst(found, "telegram").severity is worst(found, "discord").severity is Severity.ERROR
+    assert worst(found, "telegram").level is worst(found, "discord").level is Severity.ERROR
     async with TelegramServer() as server:
         good = Settings(telegram={"token": TELEGRAM_TOKEN, "api_url": server.address, "policy": "always"})
         monkeypatch.setattr("bot.adapters.telegram.checking._TOKEN", __import__("re").compile(".*"))
@@ -205,11 +214,11 @@ async def test_the_generator_is_named_or_the_command_that_fetches_it(said, copyi
     """A real model with its style, and one that is not there."""
     there = GeneratorSettings(provider="local", model=copying)
     found = worst(await said(generator=there), "generator")
-    assert found.severity is Severity.OK
+    assert found.level is Severity.OK
     assert f"model {there.model}" in found.text
     assert "style dialogue" in found.text
     missing = worst(await said(generator=GeneratorSettings(provider="local", model="no/such-model")), "generator")
-    assert missing.severity is Severity.WARNING
+    assert missing.level is Severity.WARNING
     assert "models.auto_download" in missing.text
 
 
@@ -220,10 +229,10 @@ async def test_the_file_with_the_wording_of_prompts_is_read(said, copying, tmp_p
     file = tmp_path / "prompts.toml"
     file.write_text('[chat]\nuser = "{documents}"\n', encoding="utf-8")
     found = await said(generator=there.model_copy(update={"prompts": file}))
-    assert worst(found, "prompts").severity is Severity.ERROR
+    assert worst(found, "prompts").level is Severity.ERROR
     assert "line 2: chat.user: {question} is missing" in worst(found, "prompts").text
     file.write_text('[chat]\nuser = "{documents} {question}"\n', encoding="utf-8")
-    assert worst(await said(generator=there.model_copy(update={"prompts": file})), "prompts").severity is Severity.OK
+    assert worst(await said(generator=there.model_copy(update={"prompts": file})), "prompts").level is Severity.OK
 
 
 async def test_the_speed_of_the_generator_is_measured(healthy, models, copying):

@@ -143,7 +143,7 @@ async def test_the_doctor_names_a_source_that_fails(site, settings, models, fold
 
     async def said() -> str:
         found = [one async for one in examine(settings, nobody(), models)]
-        return next(f"{one.severity}: {one.text}" for one in found if one.subject == "source port")
+        return next(f"{one.level}: {one.text}" for one in found if one.subject == "source port")
 
     assert (await said()).startswith("warning: not fetched yet. A bot that runs tries again by itself")
     await Fetcher(settings.sources[0], settings).fetch()
