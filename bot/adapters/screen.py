@@ -39,6 +39,12 @@ class Screen(Console):
             highlight=False,
         )
 
+    def print_indented(self, text: Text) -> None:
+        """Print a text two columns further right. Unlike `rich.padding`, it fills no line with spaces up to its end."""
+        for line in text.wrap(self, self.width - 2):
+            line.rstrip()
+            self.print(Text.assemble("  ", line), soft_wrap=True)
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             yield segment if segment.control else _harmless(segment)

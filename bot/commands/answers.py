@@ -89,7 +89,6 @@ def gaps(
 def _print_gaps(found: "Sequence[Gap]") -> None:
     from datetime import datetime
 
-    from rich.padding import Padding
     from rich.text import Text
 
     from bot.core.text import counted, safe
@@ -100,9 +99,9 @@ def _print_gaps(found: "Sequence[Gap]") -> None:
         told = f"{counted(len(gap.questions), 'time')}  last {last}  best confidence {gap.confidence:.2f}"
         screen.print(Text(told, style="dim"))
         latest, *others = dict.fromkeys(gap.questions)  # the same words count, but are shown once
-        screen.print(Padding(Text(safe(latest), style="bold"), (0, 0, 0, 2), expand=False))
+        screen.print_indented(Text(safe(latest), style="bold"))
         for text in others[:_OTHER_WORDS]:
-            screen.print(Padding(Text(f"also: {safe(text)}"), (0, 0, 0, 2), expand=False))
+            screen.print_indented(Text(f"also: {safe(text)}"))
         for document in gap.nearest:
             screen.print(Text(f"  {safe(document)}", style="cyan"), soft_wrap=True)  # a path that can be copied
     if not found:

@@ -103,7 +103,6 @@ def _show(file: Path, settings: "Settings", *, as_json: bool) -> None:
 
 
 def _print_document(document: "Document") -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
     from bot.core.documents import trail
@@ -120,7 +119,7 @@ def _print_document(document: "Document") -> None:
         screen.print(Text(_line(f"{place}: {trail(document.title, block.heading)}"), style="bold"))
         for text, style in ((block.context, "dim"), (block.text, "")):
             if text:
-                screen.print(Padding(Text(safe(text), style=style), (0, 0, 0, 2)))
+                screen.print_indented(Text(safe(text), style=style))
     screen.print(f"{counted(len(document.blocks), 'block')}.")
 
 
@@ -144,13 +143,12 @@ def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
 
 
 def _print_kind(kind: "Kind", style: str) -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
     screen, text = console(), Text(_line(f"{kind.text}."), style=style)
     if len(kind.remarks) == 1:
         screen.print(_line(f"{kind.remarks[0].place}:"), style="bold", soft_wrap=True)
-        screen.print(Padding(text, (0, 0, 0, 2), expand=False))
+        screen.print_indented(text)
         return
     screen.print(Text.assemble((f"{len(kind.remarks)} times: ", "bold"), text))
     for remark in kind.remarks[:_MOST_NAMED]:

@@ -91,7 +91,6 @@ def _cell(value: object) -> object:
 
 
 def _print(found: "Sequence[KeptQuestion]") -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
     from bot.core.markup import beginning
@@ -107,9 +106,9 @@ def _print(found: "Sequence[KeptQuestion]") -> None:
         ]
         said = "  ".join([moment, f"{address.platform}/{safe(address.chat)}", told, *ratings])
         screen.print(Text(said, style="dim"), soft_wrap=True)
-        screen.print(Padding(Text(safe(asked.question.text), style="bold"), (0, 0, 0, 2), expand=False))
+        screen.print_indented(Text(safe(asked.question.text), style="bold"))
         if answer:
-            screen.print(Padding(Text(safe(beginning(answer.pieces, _SHOWN))), (0, 0, 0, 2), expand=False))
+            screen.print_indented(Text(safe(beginning(answer.pieces, _SHOWN))))
             for source in asked.to_json()["sources"]:
                 screen.print(Text(f"  {safe(source)}", style="cyan"), soft_wrap=True)  # a path that can be copied
     if not found:

@@ -170,3 +170,10 @@ def test_a_plain_console_is_what_the_border_guards_from():
     """The attack, on rich as it comes."""
     with pytest.raises(Exception, match="doesn't match any open tag"):
         Console(file=io.StringIO()).print(Rule("Entries of [/etc/hosts]"))
+
+
+def test_an_indented_text_ends_where_its_words_end():
+    """Also in a line that was broken, so that what is copied holds no spaces of the layout."""
+    out = io.StringIO()
+    Screen(file=out, width=20).print_indented(Text("a long question that is broken\nand goes on"))
+    assert out.getvalue().splitlines() == ["  a long question", "  that is broken", "  and goes on"]

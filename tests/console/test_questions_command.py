@@ -45,6 +45,7 @@ def test_the_text_fits_80_columns_but_for_paths_which_are_whole(command, asked):
     lines = told.splitlines()
     assert any(line.strip() == PATH for line in lines)
     assert max(len(line) for line in lines if PATH not in line) <= 80
+    assert not [line for line in lines if line.endswith(" ")]
     assert "Why [red][31m?" in told  # without what would colour the terminal
     assert "1 wrong" in told
 
@@ -52,7 +53,8 @@ def test_the_text_fits_80_columns_but_for_paths_which_are_whole(command, asked):
 def test_gaps_fit_80_columns_but_for_paths_which_are_whole(command, asked, tmp_path):
     """A suggestion that was found not helpful is a gap, like a declined question."""
     (tmp_path / "knowledge").mkdir()
-    lines = [line.rstrip() for line in command("gaps", COLUMNS="80").stdout.splitlines()]
+    lines = command("gaps", COLUMNS="80").stdout.splitlines()
+    assert not [line for line in lines if line.endswith(" ")]
     assert lines.count(f"  {PATH}") == 1
     assert max(len(line) for line in lines if PATH not in line) <= 80
     assert "  Why [red][31m?" in lines
