@@ -57,7 +57,7 @@ def router(parts: Parts, view: View) -> APIRouter:
             "since": since,
         }
         chosen = {name: value.strip() for name, value in chosen.items() if value.strip()}
-        found = await parts.history.page(_wanted(chosen), _A_PAGE + 1, _place(after))
+        found = await parts.history.page(_wanted(chosen), _A_PAGE + 1, _cursor(after))
         last = found[_A_PAGE - 1] if len(found) > _A_PAGE else None
         older = urlencode(chosen | {"after": f"{last.at!r},{last.id}"}) if last else ""
         return await view.page(
@@ -135,7 +135,7 @@ def _wanted(chosen: dict[str, str]) -> Wanted:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"This can't be looked for: {error}.") from error
 
 
-def _place(after: str) -> Cursor | None:
+def _cursor(after: str) -> Cursor | None:
     """The place that a page begins after, from the link to it."""
     at, _, entry = after.partition(",")
     try:

@@ -19,7 +19,7 @@ from bot.evaluation.metrics import Figures, can_be_judged, is_right, is_useful
 from bot.evaluation.plots import Plot, plots
 from bot.evaluation.questions import EvaluationQuestion
 from bot.evaluation.run import EvaluationResult
-from bot.evaluation.table import COLUMNS, NOTE, remarks, rows
+from bot.evaluation.table import COLUMNS, NOTE, overall_figures, rows
 
 _WORST = 20
 
@@ -70,7 +70,7 @@ def _page(title: str, figures: Figures, results: Sequence[EvaluationResult], bou
     content = f"""<p>{questions}, answered from a confidence of {bounds.threshold:.2f} on. Made on {made_at}.</p>
 <h2>Figures</h2>
 {_table(figures)}
-<dl>{"".join(_definition(f"{r.name}: {r.value}", escape(f"{r.meaning}.")) for r in remarks(figures))}</dl>
+<dl>{"".join(_definition(f"{r.name}: {r.value}", escape(f"{r.meaning}.")) for r in overall_figures(figures))}</dl>
 <h2>Plots</h2>
 {"".join(map(figure, plots(figures, results, bounds.threshold)))}
 <h2>Threshold</h2>

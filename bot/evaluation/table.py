@@ -1,4 +1,4 @@
-"""Describe the figures in plain words: the columns and remarks of every table, and the table for the terminal."""
+"""Describe the figures in plain words: the columns and overall figures of every table, and the table for the terminal."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def rows(figures: Figures) -> Iterator[tuple[str, str, list[str]]]:
         yield kind, str(row.questions), [_cell(row, column) for column in COLUMNS]
 
 
-def remarks(figures: Figures) -> tuple[OverallFigure, ...]:
+def overall_figures(figures: Figures) -> tuple[OverallFigure, ...]:
     latency = f"{milliseconds(figures.p50_ms)} median, {milliseconds(figures.p95_ms)} at the 95th percentile"
     return (
         OverallFigure(
@@ -86,12 +86,12 @@ def remarks(figures: Figures) -> tuple[OverallFigure, ...]:
             "mean distance between the confidence and the share of answers that are right",
         ),
         OverallFigure("latency", latency, "time from question to answer"),
-        *(_remark_on_help(name, shares) for name, shares in figures.help.items()),
-        *(_remarks_on_drafts(figures.phrased) if figures.phrased else ()),
+        *(_help_figure(name, shares) for name, shares in figures.help.items()),
+        *(_draft_figures(figures.phrased) if figures.phrased else ()),
     )
 
 
-def _remark_on_help(subtype: str, shares: HelpShares) -> OverallFigure:
+def _help_figure(subtype: str, shares: HelpShares) -> OverallFigure:
     value = (
         f"{percent(shares.useful)} useful, {percent(shares.wrong)} wrong, {percent(shares.suggested_useful)} suggested and "
         f"useful, {percent(shares.suggested_wrong)} suggested and not, {percent(shares.declined)} declined"
@@ -103,7 +103,7 @@ def _remark_on_help(subtype: str, shares: HelpShares) -> OverallFigure:
     )
 
 
-def _remarks_on_drafts(phrased: PhrasedFigures) -> Iterator[OverallFigure]:
+def _draft_figures(phrased: PhrasedFigures) -> Iterator[OverallFigure]:
     shares = ", ".join(f"{outcome} {percent(share)}" for outcome, share in phrased.outcomes.items())
     yield OverallFigure(
         f"{phrased.drafts} drafts",
@@ -122,7 +122,7 @@ def _remarks_on_drafts(phrased: PhrasedFigures) -> Iterator[OverallFigure]:
 
 
 def render_table(figures: Figures, title: str) -> Group:
-    """Return the table with its remarks and a legend, for a rich Console of at least 80 columns."""
+    """Return the table with the overall figures and a legend, for a rich Console of at least 80 columns."""
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("kind", no_wrap=True)
     table.add_column("asked", justify="right")
@@ -131,7 +131,7 @@ def render_table(figures: Figures, title: str) -> Group:
     for kind, questions, cells in rows(figures):
         table.add_row(kind, questions, *cells, style="bold" if kind == "overall" else None)
     legend = [f"{' '.join((*column.heading, column.measure)).strip()}: {column.meaning}." for column in COLUMNS]
-    summary = [f"{remark.name} {remark.value}: {remark.meaning}." for remark in remarks(figures)]
+    summary = [f"{figure.name} {figure.value}: {figure.meaning}." for figure in overall_figures(figures)]
     return Group(table, Text(), *map(Text, summary), Text(), Text("\n".join((*legend, NOTE)), style="dim"))
 
 

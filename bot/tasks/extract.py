@@ -42,22 +42,22 @@ async def encoded(texts: Sequence[str], encoder: AsyncEncoder) -> Vectors:
     return np.concatenate(parts)
 
 
-async def leading(units: Sequence[Statement], encoder: AsyncEncoder, count: int) -> list[Statement]:
-    """Return the `count` units that say most, in their order. Raises DeadlineExceeded."""
-    if len(units) <= count:
-        return list(units)
-    vectors = await encoded([unit.text for unit in units], encoder)
-    chosen = await asyncio.to_thread(_chosen, units, vectors, count)
-    return [units[number] for number in sorted(chosen)]
+async def leading(statements: Sequence[Statement], encoder: AsyncEncoder, count: int) -> list[Statement]:
+    """Return the `count` statements that say most, in their order. Raises DeadlineExceeded."""
+    if len(statements) <= count:
+        return list(statements)
+    vectors = await encoded([statement.text for statement in statements], encoder)
+    chosen = await asyncio.to_thread(_chosen, statements, vectors, count)
+    return [statements[number] for number in sorted(chosen)]
 
 
-def _chosen(units: Sequence[Statement], vectors: Vectors, count: int) -> list[int]:
+def _chosen(statements: Sequence[Statement], vectors: Vectors, count: int) -> list[int]:
     centre = vectors.mean(axis=0)
     centre /= np.linalg.norm(centre) or 1.0
-    scores = vectors @ centre + np.array([_bonus(unit) for unit in units], dtype=np.float32)
+    scores = vectors @ centre + np.array([_bonus(statement) for statement in statements], dtype=np.float32)
     scores[0] += _LEADS_ALL
     chosen: list[int] = []
-    nearest = np.zeros(len(units), dtype=np.float32)  # to one of those that were chosen
+    nearest = np.zeros(len(statements), dtype=np.float32)  # to one of those that were chosen
     while len(chosen) < count:
         gains = scores - _REDUNDANCE * nearest
         gains[chosen] = -np.inf
@@ -67,10 +67,12 @@ def _chosen(units: Sequence[Statement], vectors: Vectors, count: int) -> list[in
     return chosen
 
 
-def _bonus(unit: Statement) -> float:
-    said = len(words(unit.text))
+def _bonus(statement: Statement) -> float:
+    said = len(words(statement.text))
     shapeless = (
-        said < _FEWEST_WORDS or len(unit.text) > _MOST_CHARACTERS or unit.text.rstrip().endswith((":", "?", "？"))
+        said < _FEWEST_WORDS
+        or len(statement.text) > _MOST_CHARACTERS
+        or statement.text.rstrip().endswith((":", "?", "？"))
     )
-    leans = LEANS_BACK.match(unit.text) is not None
-    return _LEADS_SECTION * unit.first - _LEANS * leans - _SHAPELESS * shapeless
+    leans = LEANS_BACK.match(statement.text) is not None
+    return _LEADS_SECTION * statement.first - _LEANS * leans - _SHAPELESS * shapeless

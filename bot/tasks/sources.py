@@ -2,8 +2,8 @@
 
 Making one of a long text takes longer than the event loop may be blocked, so callers do it in a thread.
 
-A source is made of passages, as the search finds them, so that the checks for answers fit; its units are the sentences and list
-items in them that can stand for themselves, each with its place.
+A source is made of passages, as the search finds them, so that the checks for answers fit; its statements are the sentences and
+list items in them that can stand for themselves, each with its place.
 """
 
 import asyncio
@@ -119,15 +119,15 @@ def _characters(texts: Sequence[str]) -> list[int]:
     return list(map(len, texts))
 
 
-# --- units ------------------------------------------------------------------------------------------------------------
+# --- statements -------------------------------------------------------------------------------------------------------
 
 
-def units(passages: Iterable[FoundPassage]) -> list[Statement]:
+def statements(passages: Iterable[FoundPassage]) -> list[Statement]:
     """Return the sentences and list items of passages, in order."""
-    return list(_units(passages))
+    return list(_statements(passages))
 
 
-def _units(passages: Iterable[FoundPassage]) -> Iterator[Statement]:
+def _statements(passages: Iterable[FoundPassage]) -> Iterator[Statement]:
     section: object = None
     for found in passages:
         first = section != (section := (found.title, found.passage.heading))

@@ -18,7 +18,7 @@ from bot.engine.support import Support
 from bot.inference.workers import AsyncEncoder
 from bot.tasks.extract import MOST, encoded, leading, length
 from bot.tasks.models import Writer
-from bot.tasks.sources import Source, Statement, units
+from bot.tasks.sources import Source, Statement, statements
 
 # The share of a sentence's words that its text must have, and the least cosine of the sentences that have most of them.
 _LEAST_SAID, _LEAST_COSINE = 0.85, 0.5
@@ -51,7 +51,7 @@ class Summariser:
 
     async def quoted(self, source: Source) -> Summary:
         """Return the sentences that say most. Raises DeadlineExceeded."""
-        there = await asyncio.to_thread(units, source.passages)
+        there = await asyncio.to_thread(statements, source.passages)
         return Summary(tuple(map(_quoted, await leading(there, self._encoder, length(len(there))))))
 
     async def written(self, source: Source, writer: Writer, until: float) -> Summary:
@@ -62,7 +62,7 @@ class Summariser:
         found: list[Sentence] = []
         dropped = 0
         for part, text in await asyncio.to_thread(_parts, source.passages, writer.characters):
-            there = units(part)
+            there = statements(part)
             try:
                 async with asyncio.timeout_at(until):
                     kept, lost = await self._checked(await writer.write(text), part)
@@ -89,7 +89,7 @@ class Summariser:
         """Return the place of the sentence that is nearest to each text."""
         if not there:
             return [""] * len(texts)
-        vectors = await encoded([*texts, *(unit.text for unit in there)], self._encoder)
+        vectors = await encoded([*texts, *(statement.text for statement in there)], self._encoder)
         nearest = np.argmax(vectors[: len(texts)] @ vectors[len(texts) :].T, axis=1)
         return [there[number].place for number in nearest]
 
@@ -98,7 +98,7 @@ class Summariser:
         by_text = {sentence.text: sentence for sentence in found}
         candidates = [Statement(sentence.text, sentence.place, False) for sentence in by_text.values()]
         chosen = await leading(candidates, self._encoder, MOST)
-        return [by_text[unit.text] for unit in chosen]
+        return [by_text[statement.text] for statement in chosen]
 
 
 def _is_close(examined: tuple[str, ...] | Support) -> bool:
@@ -112,8 +112,8 @@ def _is_close(examined: tuple[str, ...] | Support) -> bool:
     return examined.anywhere >= _LEAST_SAID and (examined.cosine is None or examined.cosine >= _LEAST_COSINE)
 
 
-def _quoted(unit: Statement) -> Sentence:
-    return Sentence(unit.text, unit.place, True)
+def _quoted(statement: Statement) -> Sentence:
+    return Sentence(statement.text, statement.place, True)
 
 
 def _parts(passages: Sequence[FoundPassage], largest: int) -> list[tuple[list[FoundPassage], str]]:

@@ -24,7 +24,7 @@ from bot.tasks.desk import TaskDesk
 from bot.tasks.places import TaskPlaces
 from bot.tasks.registry import TASKS
 from bot.tasks.runner import Owner
-from bot.tasks.sources import ChatLine, source_of_document, source_of_messages, source_of_text, units
+from bot.tasks.sources import ChatLine, source_of_document, source_of_messages, source_of_text, statements
 from bot.tasks.summaries import Summariser
 
 HERE = Address("test", "chat", "")
@@ -125,7 +125,7 @@ async def test_a_section_is_summarised_by_its_heading(application):
     """A part of its name is enough; an unknown one is answered with those that there are."""
     await application.indexer.index_folder(application.settings.knowledge.folder)
     source = await application.tasks.document("guide.md", "clean", HERE)
-    assert [unit.text for unit in units(source.passages)] == [
+    assert [statement.text for statement in statements(source.passages)] == [
         "Descale the machine every three months with citric acid.",
         "Rinse the machine with clear water after the descaling.",
     ]

@@ -42,7 +42,7 @@ class QuestionBody(BaseModel):
     visitor: Id
 
 
-class AnswerBody(BaseModel):
+class AnswerReference(BaseModel):
     """Names an answer that the same visitor got."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +51,7 @@ class AnswerBody(BaseModel):
     visitor: Id
 
 
-class RatingBody(AnswerBody):
+class RatingBody(AnswerReference):
     helpful: bool
 
 
@@ -82,7 +82,7 @@ class Chat:
             return Response(status_code=HTTPStatus.NO_CONTENT)
 
         @router.post("/passages")
-        async def passages(about: AnswerBody, request: Request) -> Response:
+        async def passages(about: AnswerReference, request: Request) -> Response:
             kept = await self._kept(about.reference, author_of(request, about.visitor))
             found = []
             for citation in kept.answer.citations:

@@ -41,7 +41,7 @@ _SHORTEST_LINK = 3  # characters; less is a number of a note
 
 
 @dataclass(frozen=True, slots=True)
-class LinePart:
+class LineCell:
     """A piece of a line that stands far from the others."""
 
     left: float
@@ -60,7 +60,7 @@ class Line:
     bottom: float
     size: float
     font: str
-    cells: tuple[LinePart, ...]
+    cells: tuple[LineCell, ...]
     rows: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
@@ -187,13 +187,13 @@ def _line(
     angle = round(math.degrees(pdfium.FPDFText_GetCharAngle(text_page, shown[len(shown) // 2])) / 90) * 90 % 360
     cells = list(_cells(text_page, characters, shown, size, angle))
     if len(cells) > 1 and _MARKER.fullmatch(cells[0].text):  # what stands far from its item is no cell of its own
-        cells[:2] = [LinePart(cells[0].left, cells[1].right, f"{cells[0].text} {cells[1].text}")]
+        cells[:2] = [LineCell(cells[0].left, cells[1].right, f"{cells[0].text} {cells[1].text}")]
     return angle, Line(page, _baseline(text_page, shown[0], angle), size, font, tuple(cells))
 
 
 def _cells(
     text_page: pypdfium2.PdfTextPage, characters: Sequence[str], shown: Sequence[int], size: float, angle: int
-) -> Iterator[LinePart]:
+) -> Iterator[LineCell]:
     """The pieces of a line between gaps that are wider than usual."""
     begun = shown[0]
     left = _extent(text_page, begun, angle)[0]
@@ -204,7 +204,7 @@ def _cells(
         following = right if after is None else _extent(text_page, after, angle)[0]
         if after is None or following - right > _CELL_GAP * size:
             text = " ".join(_cleaned("".join(characters[begun : before + 1])).split())
-            yield LinePart(left, right, text)
+            yield LineCell(left, right, text)
             begun, left = after if after is not None else begun, following
 
 
@@ -289,7 +289,7 @@ def _put_field(field: _Field, lines: list[Line], page: int) -> None:
         if field.bottom - 0.3 * line.size <= line.bottom + 0.3 * line.size <= field.top
     ]
     size = min(12.0, max(6.0, field.top - field.bottom))
-    cell = LinePart(field.left, field.left + 0.5 * size * len(field.text), field.text)
+    cell = LineCell(field.left, field.left + 0.5 * size * len(field.text), field.text)
     if not beside:
         lines.append(Line(page, field.bottom + 0.25 * size, size, "", (cell,)))
         return
@@ -298,9 +298,9 @@ def _put_field(field: _Field, lines: list[Line], page: int) -> None:
     before = [one for one in line.cells if one.left < field.left]
     after = [one for one in line.cells if one.left >= field.left]
     if before and field.text not in TICKS:
-        before[-1] = LinePart(before[-1].left, max(before[-1].right, cell.right), f"{before[-1].text} {field.text}")
+        before[-1] = LineCell(before[-1].left, max(before[-1].right, cell.right), f"{before[-1].text} {field.text}")
     elif after:
-        after[0] = LinePart(field.left, after[0].right, f"{field.text} {after[0].text}")
+        after[0] = LineCell(field.left, after[0].right, f"{field.text} {after[0].text}")
     else:
         after = [cell]
     lines[number] = replace(line, cells=(*before, *after))
@@ -353,7 +353,7 @@ def _with_tables(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage, line
         first = within[0]
         made = []
         for number, part in enumerate(_titles_and_table(rows)):
-            cell = LinePart(
+            cell = LineCell(
                 table.box.left, table.box.right, " ".join(filter(None, (text for row in part for text in row)))
             )
             bottom = table.box.bottom if len(part) > 1 else table.box.top - (number + 1) * first.size

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from bot.knowledge.formats.pdf.lines import Line, LinePart
+from bot.knowledge.formats.pdf.lines import Line, LineCell
 
 _FEWEST_LINES = 4  # of columns of running text
 _INDENT = 3.0  # of the size of the font: the lines of a column begin at most so far apart
@@ -16,7 +16,7 @@ _FURTHEST = 5.0  # of the size of the font: the beginnings of two cells of a row
 _NEXT_LINE = 1.7  # of the size of the font: the most from line to line within a cell
 _CLOSE = 1.35  # of the size of the font: the usual distance from line to line
 
-_Row = list[list[LinePart]]
+_Row = list[list[LineCell]]
 """The cells of a row, each with its lines."""
 
 
@@ -73,7 +73,7 @@ def _columns_end(lines: Sequence[Line], start: int) -> int:
     return end
 
 
-def _column(first: Line, cell: LinePart) -> int:
+def _column(first: Line, cell: LineCell) -> int:
     """The column of a cell, by the cells of the first line."""
     return min(range(len(first.cells)), key=lambda number: abs(first.cells[number].left - cell.left))
 
@@ -98,7 +98,7 @@ def _with_drawn_tables(lines: Sequence[Line]) -> Iterator[Line]:
         rows, end = _drawn_rows(lines, start)
         if len(rows) > 1 and any(len(cell) > 1 for row in rows for cell in row):
             cells = [cell for row in rows for column in row for cell in column]
-            whole = LinePart(min(c.left for c in cells), max(c.right for c in cells), " ".join(c.text for c in cells))
+            whole = LineCell(min(c.left for c in cells), max(c.right for c in cells), " ".join(c.text for c in cells))
             texts = tuple(tuple(_cell_text(cell) for cell in row) for row in rows)
             bottom = min(line.bottom for line in lines[start:end])
             yield replace(lines[start], bottom=bottom, cells=(whole,), rows=texts)
@@ -168,7 +168,7 @@ def _same_columns(rows: Sequence[_Row], row: _Row) -> bool:
     return all(one[1] < other[0] for one, other in pairwise(spans))
 
 
-def _cell_text(lines: Sequence[LinePart]) -> str:
+def _cell_text(lines: Sequence[LineCell]) -> str:
     text = lines[0].text
     for line in lines[1:]:
         text = text[:-1] + line.text if text.endswith("\xad") else f"{text} {line.text}"

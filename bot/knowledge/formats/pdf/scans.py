@@ -12,7 +12,7 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from bot.knowledge.formats.pdf.lines import Line, LinePart
+from bot.knowledge.formats.pdf.lines import Line, LineCell
 
 _DOTS_PER_POINT = 200 / 72
 _LONGEST_SIDE = 3000  # pixels of the picture of a page
@@ -84,6 +84,6 @@ def _line(
 ) -> Line:
     tallest = max(bottom - top for _, _, top, bottom, _ in row)
     size = usual if tallest < _SAME_SIZE * usual else tallest
-    cells = [LinePart(left / scale, right / scale, text.strip()) for left, right, _, _, text in sorted(row)]
+    cells = [LineCell(left / scale, right / scale, text.strip()) for left, right, _, _, text in sorted(row)]
     bottom = height - row[0][3] / scale
     return Line(number, bottom, round(_ASCENT * size / scale, 1), "", tuple(cells))

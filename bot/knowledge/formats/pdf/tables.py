@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from bot.knowledge.formats.pdf.lines import Line, LinePart
+from bot.knowledge.formats.pdf.lines import Line, LineCell
 from bot.knowledge.formats.tables import Cell, Grid, laid_out
 
 _WIDEST_GAP = 3.0  # of the size of the font, between a row and what goes on below it
@@ -87,7 +87,7 @@ def _with(columns: Columns, line: Line, *, is_second: bool) -> Columns | None:
         return wider if _apart(wider) else None
     if is_second and len(line.cells) > len(columns):  # the first line has cells that span columns
         fine = [(cell.left, cell.right) for cell in line.cells]
-        return fine if all(_overlapped(fine, LinePart(*column, "")) for column in columns) else None
+        return fine if all(_overlapped(fine, LineCell(*column, "")) for column in columns) else None
     wider = list(columns)
     taken = set()
     for cell in line.cells:
@@ -110,11 +110,11 @@ def _apart(columns: Columns) -> bool:
     return all(one[1] < other[0] for one, other in pairwise(columns))
 
 
-def _overlapped(columns: Columns, cell: LinePart) -> list[int]:
+def _overlapped(columns: Columns, cell: LineCell) -> list[int]:
     return [number for number, (left, right) in enumerate(columns) if left < cell.right and cell.left < right]
 
 
-def _nearest(columns: Columns, cell: LinePart) -> int:
+def _nearest(columns: Columns, cell: LineCell) -> int:
     """The column that a cell stands in, or is nearest to."""
 
     def distance(number: int) -> tuple[float, float]:
