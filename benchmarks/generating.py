@@ -183,10 +183,10 @@ def kept_prompt(model: LocalModel) -> list[tuple[str, str, str]]:
                 pieces.append(piece)
 
             started = time.perf_counter()
-            row = GeneratedText(model.encode(material), take)
-            model.write([row])
+            text = GeneratedText(model.encode(material), take)
+            model.write([text])
             firsts[reuse].append(moments[0] - started)
-            wholes[reuse].append(len(row.tokens) / (time.perf_counter() - started))
+            wholes[reuse].append(len(text.tokens) / (time.perf_counter() - started))
             texts[reuse].append("".join(pieces))
     shortest = [len(model.encode(material).tokens) for material in materials]
     same = sum(one == other for one, other in zip(texts[True], texts[False], strict=True))

@@ -206,14 +206,14 @@ async def test_nobody_waits_any_more_so_the_model_stops(application_with, copyin
         async with asyncio.timeout(10):
             while not (worker._running and worker._running[0].text):  # noqa: ASYNC110 - of its thread
                 await asyncio.sleep(0.01)
-        row = worker._running[0].text
+        text = worker._running[0].text
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        assert row.stopped.is_set()
+        assert text.stopped.is_set()
         released.set()
         async with asyncio.timeout(5):
             await idle(application, asyncio.sleep)
-        assert len(row.tokens) <= 2
+        assert len(text.tokens) <= 2
 
 
 async def test_what_was_said_before_is_told_to_the_model_until_it_is_forgotten(application_with, copying):

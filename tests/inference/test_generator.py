@@ -145,9 +145,9 @@ async def test_every_kind_of_model_stops_at_its_own_tokens(tiny, kind, ends):
     assert set(map(model._tokenizer.decode, model.prompter.ends)) == ends
     for end in model.prompter.ends:
         pieces: list[str] = []
-        row = GeneratedText(Encoded(model._tokenizer("Use soft water.")["input_ids"], 99), pieces.append)
-        row.begin(model._tokenizer, model.prompter.ends)
-        assert [row.take(token) for token in (*model._tokenizer("Yes.", add_special_tokens=False)["input_ids"], end)][
+        text = GeneratedText(Encoded(model._tokenizer("Use soft water.")["input_ids"], 99), pieces.append)
+        text.begin(model._tokenizer, model.prompter.ends)
+        assert [text.take(token) for token in (*model._tokenizer("Yes.", add_special_tokens=False)["input_ids"], end)][
             -1
         ]
         assert "".join(pieces) == "Yes."
@@ -160,9 +160,9 @@ def test_a_model_that_searches_by_itself_writes_as_the_settings_say(tiny):
     assert (own.num_beams, own.min_length) == (4, 56)
     config = model._generation_config(12)
     assert (config.num_beams, config.min_length, config.max_new_tokens) == (1, 0, 12)
-    row = GeneratedText(model.encode(MATERIAL), lambda _: None)
-    model.write([row])
-    assert len(row.tokens) <= 12
+    text = GeneratedText(model.encode(MATERIAL), lambda _: None)
+    model.write([text])
+    assert len(text.tokens) <= 12
     assert own.max_length is None
 
 
@@ -221,9 +221,9 @@ def test_the_beginning_of_the_last_prompt_is_not_computed_again(tiny, kind):
     def written_of(model: LocalModel, *materials: Material) -> list[tuple[list[int], int]]:
         """The tokens of each text, and how many the first step has computed."""
         before = len(computed)
-        rows = [GeneratedText(model.encode(material), lambda _: None) for material in materials]
-        model.write(rows)
-        return [(row.tokens, computed[before]) for row in rows]
+        texts = [GeneratedText(model.encode(material), lambda _: None) for material in materials]
+        model.write(texts)
+        return [(text.tokens, computed[before]) for text in texts]
 
     first, *others = kept = [written_of(model, material)[0] for material in ASKED]
     beside = written_of(model, *ASKED[:2])
@@ -246,9 +246,9 @@ def test_nothing_beyond_the_window_is_tried(tiny, kind):
     """Where prompt and answer fill the window, words of the prompt that are tried behind the answer would stand outside."""
     model = load(tiny(kind), max_new_tokens=12)
     for end in ("says", "Sentence number", "Sentence number 3 says", "nothing. Sentence"):
-        row = GeneratedText(model.encode("Sentence number 3 says nothing. " * 40 + end), lambda _: None)
-        assert len(row.encoded.tokens) + row.encoded.new == model.prompter.context
-        model.write([row])
+        text = GeneratedText(model.encode("Sentence number 3 says nothing. " * 40 + end), lambda _: None)
+        assert len(text.encoded.tokens) + text.encoded.new == model.prompter.context
+        model.write([text])
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])

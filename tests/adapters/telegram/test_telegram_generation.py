@@ -62,14 +62,14 @@ async def test_a_command_stops_the_model_between_two_tokens(server, application,
     chat = server.private(ann)
     server.says(chat, ann, ASKS_FOR_ALL)
     await until(lambda: generation_worker_of(writing)._running and generation_worker_of(writing)._running[0].text)
-    [row] = [job.text for job in generation_worker_of(writing)._running]
+    [text] = [job.text for job in generation_worker_of(writing)._running]
     await until(lambda: chat.texts)
     server.says(chat, ann, "/stop")
     await until(lambda: chat.texts == ["Stopped."])
-    assert row.stopped.is_set()
+    assert text.stopped.is_set()
     released.set()
     async with asyncio.timeout(5):
         await idle(writing, asyncio.sleep)
-    assert len(row.tokens) <= 4
+    assert len(text.tokens) <= 4
     server.says(chat, ann, "How long is the lamp?")
     await until(lambda: chat.texts[-1].startswith("The lamp is 35 metres long."))
