@@ -35,6 +35,9 @@ _WANTS_STEPS = re.compile(
 _LONGEST_ANSWER = 900  # characters
 # Code up to a maximum length counts as only this much: people skim a log, and the advice about it follows below.
 _SKIMMED_LENGTH, _MAX_SKIMMED_LENGTH = 300, 1500  # characters
+# A paragraph of at most this length right above a list, code or a table announces it, even without a colon: of 21 where the
+# answer would have ended, 18 did.
+_LONGEST_ANNOUNCEMENT = 160  # characters
 # Of a longer table only the row that was asked for is shown.
 _MAX_ROWS = 10
 # A longer block is too much for a chat, even if all of it is asked for.
@@ -185,7 +188,7 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
         return 0, len(blocks) - 1
 
     def announced(number: int) -> bool:
-        return number < len(blocks) and introduces(blocks[number - 1], blocks[number])
+        return number < len(blocks) and _announces(blocks[number - 1], blocks[number])
 
     first = last = place
     while first and (announced(first) or LEANS_BACK.match(blocks[first].text)):
@@ -203,6 +206,13 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
     if last > place and announced(last + 1):
         last -= 1  # an announcement without what it announces
     return first, last
+
+
+def _announces(block: Block, following: Block) -> bool:
+    """Whether a paragraph announces the list, code or table after it, so that people would miss that."""
+    short = block.form is Form.PARAGRAPH and len(block.text) <= _LONGEST_ANNOUNCEMENT
+    together = short and block.heading == following.heading and following.form in (Form.LIST, Form.CODE, Form.TABLE)
+    return together or introduces(block, following)
 
 
 def _counted_size(block: Block) -> int:

@@ -260,12 +260,22 @@ def test_an_announcement_is_answered_with_what_it_announces(question, block):
     assert composed.more == words_of(150)
 
 
-def test_no_answer_ends_with_an_announcement():
+@pytest.mark.parametrize("announcement", ["Then run this:", "Then comes a script."])
+def test_no_answer_ends_with_an_announcement(announcement):
     """Where what is announced is too long, the announcement is left for those who ask for more."""
     announced = "\n".join(["```", *("a line of code" for _ in range(250)), "```"])
-    composed = answer(HOW_TO, f"Turn the knob.\n\nThen run this:\n\n{announced}", "knob")
+    composed = answer(HOW_TO, f"Turn the knob.\n\n{announcement}\n\n{announced}", "knob")
     assert composed.text == "Turn the **knob**."
-    assert composed.more == f"Then run this:\n\n{announced}"
+    assert composed.more == f"{announcement}\n\n{announced}"
+
+
+@pytest.mark.parametrize("announced", [LONG_LIST, "```\n" + "a line of code\n" * 120 + "```"])
+def test_a_short_paragraph_announces_without_a_colon(announced):
+    """But one that ends its section doesn't announce the list of the next."""
+    source = f"## Sizes\n\nIt depends on the room.\n\n{announced}"
+    assert answer(FACT, source, "depends").text.endswith(f"on the room.\n\n{announced}")
+    apart = source.replace("room.", "room.\n\n### Others")
+    assert answer(FACT, apart, "depends").text == "It **depends** on the room."
 
 
 def test_a_log_does_not_crowd_out_what_to_do_about_it():
