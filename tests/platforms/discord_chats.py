@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -107,4 +108,4 @@ class Chats:
 
 
 def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + ".000000+00:00"
+    return datetime.now(UTC).isoformat()

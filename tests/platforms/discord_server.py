@@ -112,6 +112,7 @@ class DiscordServer(People):
             if refused.status == 429:
                 headers = {"Via": "1.1 google", "Retry-After": str(refused.body["retry_after"])}
         self._changed.set()
+        content = json.dumps(result).encode()  # what changes from now on isn't in it
         await self.hold(f"{call.method} {call.path}")
         for lost in list(self.lost_answers):
             if lost(call.method, call.path):
@@ -120,7 +121,6 @@ class DiscordServer(People):
                 request.transport.abort()
         if result is None:
             return web.Response(status=204)
-        content = json.dumps(result).encode()
         return web.Response(status=call.status, body=content, content_type="application/json", headers=headers)
 
     def _fail_if_asked_to(self, call: Request) -> None:

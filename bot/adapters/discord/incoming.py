@@ -19,6 +19,7 @@ from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import failure
 from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.rates import Rate, ReplyLimits
+from bot.adapters.recent import Recent
 from bot.core import clock
 from bot.core.errors import EngineBusy, RateLimited, StorageError
 from bot.core.messages import Address, Question
@@ -37,6 +38,8 @@ _DIRECT = "direct_chats"  # the note with the latest direct conversations, which
 _MOST_DIRECT = 200
 _SILENCE_UNNOTICED = 60.0  # seconds for which a connection may have been dead before the bot noticed
 _HISTORY = 100  # messages of one channel that are looked through after an absence
+_FORMS = 2000  # messages of which the latest form is remembered
+_NOT_EDITED, _DELETED = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Incoming:
@@ -61,6 +64,7 @@ class Incoming:
         self._settings = settings
         self._refusals = ReplyLimits(person=_PERSON, chat=_CHANNEL)
         self._order = WeakValueDictionary[int, asyncio.Lock]()  # by channel, as long as somebody holds or awaits it
+        self._forms = Recent[int, datetime](_FORMS)  # by message, when its latest form was edited that the bot has seen
 
     # --- events
 
@@ -91,7 +95,10 @@ class Incoming:
             note_outcome(PLATFORM, MessageOutcome.CHAT_FORBIDDEN)
             return
         async with self._in_order(message.channel.id):
-            outcome = await self._accept_question(message, me, edited=edited, missed=missed)
+            if self._is_outdated(message):
+                outcome: MessageOutcome | str = MessageOutcome.REPEATED
+            else:
+                outcome = await self._accept_question(message, me, edited=edited, missed=missed)
         if isinstance(outcome, str):  # sending it may have to wait, and holds up no other message
             outcome = await self._say_instead(message, outcome)
         note_outcome(PLATFORM, outcome)
@@ -99,6 +106,14 @@ class Incoming:
     def _in_order(self, channel: int) -> asyncio.Lock:
         """Return the lock of a channel. Each event has a task of its own; the lock keeps their order."""
         return self._order.setdefault(channel, asyncio.Lock())
+
+    def _is_outdated(self, message: discord.Message) -> bool:
+        """Whether the bot has seen a later form of a message, or its deletion: the history is read while events come in."""
+        edited_at = message.edited_at or _NOT_EDITED
+        if edited_at < self._forms.get(message.id, _NOT_EDITED):
+            return True
+        self._forms[message.id] = edited_at
+        return False
 
     async def _accept_question(
         self, message: discord.Message, me: discord.abc.User, *, edited: bool, missed: bool
@@ -139,8 +154,8 @@ class Incoming:
         """Withdraw the question of a deleted message, and delete its answer in the channel and in its thread."""
         address = Address(PLATFORM, str(channel), str(message))
         self._display.end(address)
-        async with self._in_order(channel):
-            pass  # the message is taken in, if its own event came just before
+        async with self._in_order(channel):  # the message is taken in, if its own event came just before
+            self._forms[message] = _DELETED
         for sent in await self._admission.withdraw(address):
             await self._outbox.delete(channel, message, sent)
 

@@ -437,6 +437,53 @@ async def test_what_was_edited_while_the_bot_was_away_is_answered_in_its_last_fo
     assert len(server.from_bot(channel)) == 1
 
 
+@pytest.mark.parametrize("edited", [True, False])
+async def test_what_changes_while_the_history_is_read_is_not_undone(running, server, channel, ann, application, edited):
+    """The history is on its way with the first form of a message when its edit or its deletion comes."""
+    asked = await server.say(channel, "@bot which pump?", ann, event=False)
+    await application.stores.journal.platforms.set_note("discord", "alive_at", str(time.time() - 60))
+    calls: list[str] = []
+    let = asyncio.Event()
+
+    async def hold(call: str) -> None:
+        if call.startswith("GET") and call.endswith("/messages"):
+            calls.append(call)
+            if len(calls) == 2:  # once it is done
+                await let.wait()
+
+    server.hold = hold
+    async with running() as bot:
+        await server.until(lambda: len(calls) == 2)
+        if edited:
+            await server.edit(asked, "@bot which hose?")
+            await first(server, channel)
+        else:
+            await server.delete(asked)
+            await silence(server, bot, ann, channel)
+        before = outcomes("discord")
+        let.set()
+        await server.until(lambda: (outcomes("discord") - before)["repeated"])
+        await bot.dispatcher.queue.idle()
+    texts = [message["content"].split("\n")[0] for message in server.from_bot(channel)]
+    assert texts == ["re: which hose?" if edited else "re: are you there?"]
+
+
+async def test_a_stop_lets_what_came_before_be_handled(running, server, channel, ann, log):
+    """A message that has come is answered, here by a hint, although the bot is being stopped."""
+
+    async def hold(call: str) -> None:
+        if call.startswith("POST"):
+            await asyncio.sleep(0.1)
+
+    async with running():
+        server.hold = hold
+        await server.say(channel, "@bot", ann)
+        await server.until(lambda: server.count("POST", "/messages"))
+    [helped] = server.from_bot(channel)
+    assert "Ways to ask" in helped["content"]
+    assert [line["event"] for line in log if line["log_level"] == "error"] == []
+
+
 async def test_no_message_disappears_without_an_outcome(bot, server, channel, ann):
     """Each is counted once: what becomes a question, what gets a reply, and what gets none, with the reason."""
     before = outcomes("discord")
