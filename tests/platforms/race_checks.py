@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ class AskedQuestion:
     told: bool = True  # whether the bot has seen the deletion
     stopped: bool = False
     restarted: bool = False  # a placeholder that was on its way may stand beside the answer
+    # Whether the bot may never have heard of it: no list of Discord's has the direct conversation that it begins.
+    unheard: bool = False
+    asked_at: float = field(default_factory=time.monotonic)
 
     @property
     def text(self) -> str:
@@ -99,7 +103,7 @@ class Checks:
             and not any("re: " in text for text in self._said_to(asked))
         ]
         stopped = [text for text in texts if "Stopped." in text]
-        if len(stopped) < len(unanswered):
+        if len(stopped) < sum(not asked.unheard for asked in unanswered):
             yield f"one of {[asked.text for asked in unanswered]}: lost among {texts}, {len(stopped)} were stopped"
         stopped = [text for text in stopped if _MARKED not in text]
         if len(stopped) > len(unanswered) and not any(asked.deleted_at for asked in together):
@@ -124,12 +128,14 @@ class Checks:
         answers = [text for text in said if "re: " in text and text not in shared]
         if any(_MARKED in text for text in answers):  # an earlier form may stand above the one that says so
             answers = [text for text in answers if asked.text in text] or answers
+        if asked.stopped and any(_MARKED in text and "Stopped." in text for text in self._texts(asked)):
+            answers = [text for text in answers if asked.text in text]
         clean = [text for text in answers if _MARKED not in text]
         if (drafts := [text for text in said if "draft: " in text]) and not asked.restarted:
             yield f"{asked.text}: left over {drafts}"
         if any(asked.text not in text for text in answers):
             yield f"{asked.text}: answered in an earlier form {answers}"
-        if not answers and not asked.stopped:  # those that were stopped are counted
+        if not answers and not (asked.stopped or asked.unheard):  # those that were stopped are counted
             yield f"{asked.text}: lost among {list(self._texts(asked))}"
         if len(shared) > 1 and not asked.restarted:
             yield f"{asked.text}: shared twice {shared}"

@@ -209,7 +209,10 @@ class Sequence:
         await self.bot.open()
 
     def _untold(self) -> None:
-        """What was deleted at this moment may not have come to the bot."""
+        """What was deleted at this moment may not have come to the bot, nor what began a direct conversation."""
+        began = next((asked for asked in self._record.asked if asked.where == self._record.direct), None)
         for asked in self._record.asked:
             if asked.deleted_at and time.monotonic() - asked.deleted_at < TAKEN_IN:
                 asked.told = False
+            if asked is began and time.monotonic() - asked.asked_at < TAKEN_IN:
+                asked.unheard = True

@@ -10,7 +10,7 @@ from bot.adapters.discord.actions import Actions, Interaction
 from bot.adapters.discord.addressing import PLATFORM
 from bot.adapters.discord.connection import Client
 from bot.adapters.discord.places import NOBODY
-from bot.adapters.discord.responses import respond, respond_in_parts, visible_failures
+from bot.adapters.discord.responses import handling, respond, respond_in_parts
 from bot.core.messages import Address, Answer, Outcome
 from bot.core.rights import Role
 
@@ -67,7 +67,7 @@ class AnswerButton(
         return cls(match["action"], match["reference"])
 
     async def callback(self, interaction: Interaction) -> None:
-        async with visible_failures(interaction):
+        async with handling(interaction):
             await getattr(self, f"_{self._action}")(interaction)
 
     async def _yes(self, interaction: Interaction) -> None:
@@ -117,7 +117,7 @@ class StopButton(discord.ui.DynamicItem[Button], template=r"kb:stop:(?P<chat>\d+
         return cls(match["chat"], match["message"], match["author"])
 
     async def callback(self, interaction: Interaction) -> None:
-        async with visible_failures(interaction):
+        async with handling(interaction):
             said = await self._stop(interaction)  # before the response, during which the question may be edited
             await interaction.response.defer(ephemeral=True, thinking=True)
             await _say(interaction, said)
@@ -153,7 +153,7 @@ async def take_reason(actions: Actions, interaction: Interaction) -> None:
     match = _REASON.fullmatch(data.get("custom_id", ""))
     if interaction.type is not discord.InteractionType.modal_submit or match is None:
         return
-    async with visible_failures(interaction):
+    async with handling(interaction):
         await interaction.response.defer(ephemeral=True, thinking=True)
         reason = " ".join(_values(data.get("components", ())))[:_LONGEST_REASON].strip()
         kept = await actions.rate(interaction, match[1], helpful=False, reason=reason)

@@ -6,7 +6,7 @@ Those for tasks are in `tasks`.
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import discord
 import structlog
@@ -14,6 +14,7 @@ from discord import app_commands
 
 from bot.adapters.discord.actions import Actions, Interaction
 from bot.adapters.discord.addressing import PLATFORM, address_of, conversation_in, words_of
+from bot.adapters.discord.connection import Client
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.discord.tasks import task_commands
@@ -100,6 +101,11 @@ class KnowledgeTree(app_commands.CommandTree[discord.Client]):
             return
         await store.set_note(PLATFORM, _SYNCED, state)
         _log.info("commands sent to Discord")
+
+    async def interaction_check(self, interaction: Interaction) -> bool:
+        """Note that the task handles a command. Returns that it may."""
+        cast(Client, interaction.client).note_handler()
+        return True
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         """Respond to a command that failed with a line about the error."""

@@ -1,6 +1,7 @@
 """The connection to Discord: runs one client after the other, each from its login to its end, under a watchdog."""
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -23,9 +24,11 @@ from bot.storage.base import PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
+Handler = TypeVar("Handler", bound=Callable[..., Coroutine[Any, Any, Any]])
 _ALIVE = "alive_at"  # the note with the time at which the bot was last connected
 _ALIVE_EVERY = 15.0  # seconds
 _LONGEST_SILENCE = 180.0  # seconds without a connection after which everything is started again
+_FINISHING = 1.0  # seconds that the handlers of events have at the end
 # Close codes that no restart cures; see the documentation of Discord's gateway.
 _FATAL = {
     4004: "the token was refused. Copy it again: Developer Portal > your application > Bot > Reset Token",
@@ -39,9 +42,41 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot
 
 
 class Client(discord.Client):
-    """A client with the operations for buttons: the library instantiates their classes, so they find them here."""
+    """A client that knows the tasks in which its events are handled.
+
+    `actions`: the operations for buttons, which find them here because the library instantiates their classes.
+    """
 
     actions: Actions
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._handling: set[asyncio.Task[Any]] = set()
+
+    def event(self, coro: Handler, /) -> Handler:
+        """Register the handler of an event. Returns it as it was."""
+
+        @functools.wraps(coro)
+        async def handle(*arguments: Any) -> None:
+            self.note_handler()
+            await coro(*arguments)
+
+        super().event(handle)
+        return coro
+
+    def note_handler(self) -> None:
+        """Note that the current task handles an event."""
+        if task := asyncio.current_task():
+            self._handling.add(task)
+            task.add_done_callback(self._handling.discard)
+
+    async def end_handlers(self) -> None:
+        """Let the handlers of events finish while the client and the journal are there, and cancel those that take long."""
+        for seconds, cancel in ((_FINISHING, False), (_FINISHING, True)):
+            for task in self._handling if cancel else ():
+                task.cancel()
+            if self._handling:
+                await asyncio.wait(self._handling, timeout=seconds)
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
         """Drop events after the end, which the library itself dispatches and then fails to handle."""
@@ -124,13 +159,12 @@ class Connection:
                     ended = serving if serving.done() else watching
                     await ended
                 finally:
-                    for task in (serving, watching):
+                    for task in (serving, watching, *self._tasks):
                         task.cancel()
                     await asyncio.gather(serving, watching, return_exceptions=True)
+                    await client.end_handlers()
         finally:
             self._client, self._absences = None, Absences(None)
-            for work in self._tasks:
-                work.cancel()
             _stop_heartbeats(client)
 
     def _new_client(self, content: bool, prepare: Prepare, catch_up: CatchUp) -> Client:

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 import aiohttp
 import discord
 import structlog
 
 from bot.adapters.discord.actions import Interaction
+from bot.adapters.discord.connection import Client
 from bot.adapters.discord.places import ALREADY_ACKNOWLEDGED, NOBODY, Content
 from bot.adapters.discord.rendering import LONGEST_MESSAGE, Rendered
 from bot.adapters.layout import split_markdown
@@ -62,8 +64,9 @@ async def respond_anyway(interaction: Interaction, text: str) -> None:
 
 
 @asynccontextmanager
-async def visible_failures(interaction: Interaction) -> AsyncIterator[None]:
-    """Log an error of the block, and respond to the interaction with a line about it."""
+async def handling(interaction: Interaction) -> AsyncIterator[None]:
+    """Handle an interaction in the block. Its error is logged, and the response is a line about it."""
+    cast(Client, interaction.client).note_handler()
     try:
         yield
     except discord.NotFound:  # the message or the interaction is gone, so nobody would see a response

@@ -107,6 +107,7 @@ class TelegramAdapter:
     async def close(self) -> None:
         """Close the connections; nothing can be delivered any more."""
         await self._background.close()
+        await self._display.close()
         await self._connection.close()
 
     @property

@@ -21,6 +21,7 @@ _TYPING_AFTER = 0.4  # seconds
 _TYPING_LASTS = 4.5  # seconds, a little less than the service shows it
 _PLACEHOLDER_AFTER = 2.0  # seconds
 _BETWEEN_EDITS = 3.0  # seconds
+_CLOSING = 1.0  # seconds in which a placeholder is noted at the end
 _LONGEST_DRAFT = 3500  # characters
 _STAGES = {
     Stage.STARTING: STARTING,
@@ -85,6 +86,21 @@ class ProgressDisplay:
         for address in theirs:
             if (placeholder := await self.end(address)) is not None:
                 await self._sender.delete(placeholder)
+
+    async def close(self) -> None:
+        """Stop every display. A placeholder that is being sent has a moment to be noted."""
+        placing = []
+        for showing in self._showing.values():
+            showing.over.set()
+            if showing.typing:
+                showing.typing.cancel()
+            if showing.placing:
+                placing.append(showing.placing)
+        if placing:
+            _, late = await asyncio.wait(placing, timeout=_CLOSING)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _type(self, showing: _Showing) -> None:
         """Renew the typing sign before it ends."""
