@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Sequence
 
+import pytest
 from questions_parts import Pigeonhole, asked_by, until
 
 from bot.core.errors import EngineBusy
@@ -44,6 +45,7 @@ class SleepingEngine:
         return Answer(Outcome.ANSWERED, f"re: {question.text}", question.text)
 
 
+@pytest.mark.slow
 async def test_a_quiet_person_waits_hardly_longer_beside_a_crowd(journal):
     """The median; the crowd is answered meanwhile, and is refused where it asks too much."""
     worker = InferenceWorker("overload", lambda: None, capacity=512)
