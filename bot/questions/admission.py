@@ -108,8 +108,7 @@ class Admission:
         if entry is None:
             return []
         self._counts["withdrawn"] += 1
-        if work := self._queue.find(address):
-            await work.dropped()
+        await asyncio.gather(*(work.dropped() for work in self._queue.find_all(address)))
         messages = await self._journal.erasure.take_parts(entry, address)
         await self._journal.erasure.scrub()
         return messages

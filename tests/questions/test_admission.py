@@ -244,8 +244,9 @@ async def test_deleting_an_answered_question_names_the_messages_to_delete(dispat
     assert await dispatcher.admission.withdraw(question("unknown").address) == []
 
 
-async def test_a_question_that_is_deleted_while_its_answer_goes_out_takes_all_parts_back(dispatcher, adapter):
-    """The part on its way arrives first and is named too; nothing is sent after that."""
+@pytest.mark.parametrize("edited", [False, True])
+async def test_a_question_that_is_deleted_while_its_answer_goes_out_takes_all_parts_back(dispatcher, adapter, edited):
+    """The part on its way arrives first and is named too; nothing is sent after that. Also if it was edited meanwhile."""
     on_its_way, may_arrive = asyncio.Event(), asyncio.Event()
 
     async def deliver(address, answer, delivery):
@@ -261,6 +262,8 @@ async def test_a_question_that_is_deleted_while_its_answer_goes_out_takes_all_pa
     adapter.deliver = deliver
     await dispatcher.admission.accept(question("one"))
     await on_its_way.wait()
+    if edited:
+        assert await dispatcher.admission.revise(replace(question("one"), text="one, in other words"))
     withdrawal = asyncio.create_task(dispatcher.admission.withdraw(question("one").address))
     await asyncio.sleep(0.05)
     may_arrive.set()
