@@ -108,7 +108,8 @@ class Admission:
         if entry is None:
             return []
         self._counts["withdrawn"] += 1
-        await asyncio.gather(*(work.dropped() for work in self._queue.find_all(address)))
+        works = self._queue.find_all(lambda work: work.address.key == address.key)
+        await asyncio.gather(*(work.dropped() for work in works))
         messages = await self._journal.erasure.take_parts(entry, address)
         await self._journal.erasure.scrub()
         return messages
@@ -124,7 +125,9 @@ class Admission:
     async def forget(self, platform: str, author: str) -> Forgotten:
         """Erase the questions of an author on a platform, with turns and feedback, and drop answers that are still to come."""
         forgotten = await self._journal.erasure.forget_author(platform, author)
-        if theirs := self._queue.find_author(platform, author):
+        if theirs := self._queue.find_all(
+            lambda work: (work.address.platform, work.question.author) == (platform, author)
+        ):
             await asyncio.gather(*(work.dropped() for work in theirs))
             await self._journal.erasure.forget_author(platform, author)  # the engine may have been quicker
         return forgotten

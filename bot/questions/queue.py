@@ -7,7 +7,7 @@ by side, and slots are shared fairly between authors and chats (`FairScheduler`)
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Coroutine, Hashable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 
@@ -92,19 +92,9 @@ class QuestionQueue:
         """The work on the latest revision of a question, or None where it is finished."""
         return self._latest.get(address.key)
 
-    def find_all(self, address: Address) -> list[Work]:
-        """The unfinished work on every revision of a question: a message of an earlier one may still be on its way."""
-        return [work for work in self._unfinished() if work.address.key == address.key]
-
-    def find_author(self, platform: str, author: str) -> list[Work]:
-        """The unfinished work on everything that an author has asked on a platform."""
-        return [
-            work for work in self._unfinished() if (work.address.platform, work.question.author) == (platform, author)
-        ]
-
-    def _unfinished(self) -> Iterator[Work]:
-        for line in self._conversations.values():
-            yield from line
+    def find_all(self, meets: Callable[[Work], bool]) -> list[Work]:
+        """The unfinished work that meets a condition, on every revision: a message of an earlier one may be on its way."""
+        return [work for line in self._conversations.values() for work in line if meets(work)]
 
     # --- in and out
 
