@@ -72,11 +72,12 @@ class Client(discord.Client):
 
     async def end_handlers(self) -> None:
         """Let the handlers of events finish while the client and the journal are there, and cancel those that take long."""
-        for seconds, cancel in ((_FINISHING, False), (_FINISHING, True)):
-            for task in self._handling if cancel else ():
+        if self._handling:
+            _, late = await asyncio.wait(self._handling, timeout=_FINISHING)
+            for task in late:
                 task.cancel()
-            if self._handling:
-                await asyncio.wait(self._handling, timeout=seconds)
+            if late:
+                await asyncio.wait(late, timeout=_FINISHING)
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
         """Drop events after the end, which the library itself dispatches and then fails to handle."""
@@ -159,10 +160,12 @@ class Connection:
                     ended = serving if serving.done() else watching
                     await ended
                 finally:
-                    for task in (serving, watching, *self._tasks):
+                    for task in (serving, watching):
                         task.cancel()
                     await asyncio.gather(serving, watching, return_exceptions=True)
                     await client.end_handlers()
+                    for work in self._tasks:  # also what the handlers have started
+                        work.cancel()
         finally:
             self._client, self._absences = None, Absences(None)
             _stop_heartbeats(client)
