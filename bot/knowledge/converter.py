@@ -25,6 +25,7 @@ from pydantic import Base64Bytes, TypeAdapter, ValidationError
 import bot
 from bot.core.documents import Document, Links
 from bot.core.errors import DocumentError
+from bot.core.text import counted
 from bot.knowledge.formats.exports.export import Contents, Converted, Rules
 from bot.knowledge.loaders import LARGEST_TEXT
 from bot.knowledge.sandbox import Isolation
@@ -252,7 +253,7 @@ class Converter:
                 "`knowledge-bot index`"
             )
         return DocumentError(
-            f"reading it takes longer than {limit:g} seconds; divide it, or raise knowledge.convert_seconds"
+            f"reading it takes longer than {counted(limit, 'second')}; divide it, or raise knowledge.convert_seconds"
         )
 
     def _checked(self, reply: bytes) -> "_Reply":

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from bot.core.documents import Links
 from bot.core.errors import DocumentError, SourceError
 from bot.core.settings import SourceSettings
+from bot.core.text import counted
 from bot.knowledge.converter import Converter
 from bot.sources.addresses import Bounds, file_path, resolved, same_page
 from bot.sources.client import SITEMAP, Client, Failed, Known, Missing, Outcome, Page, Unchanged
@@ -80,8 +81,10 @@ class _Crawl:
         self._taken = {page["file"].lower() for page in self.before.values()}
         await self._begin()
         while self._waiting:
-            if len(self.draft.addresses) >= self.source.pages or len(self.pages) >= _COPIES * self.source.pages:
-                self._left_out.add(f"not read, because {self.source.pages} pages are read at most", self._waiting[0][0])
+            most = self.source.pages
+            if len(self.draft.addresses) >= most or len(self.pages) >= _COPIES * most:
+                bound = f"{counted(most, 'page')} {'is' if most == 1 else 'are'} read at most"
+                self._left_out.add(f"not read, because {bound}", self._waiting[0][0])
                 break
             address, depth = self._waiting.popleft()
             if address not in self.pages:

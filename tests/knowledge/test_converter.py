@@ -50,7 +50,7 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_one_read():
         converter.read("a.md", b"x")  # started, so that only reading counts
         process = process_of(converter)
         message = refusal(converter, "a.md", b"*a_ " * 2_000_000 + b"\n\nx" * 300_000)
-        assert message == "reading it takes longer than 1 seconds; divide it, or raise knowledge.convert_seconds"
+        assert message == "reading it takes longer than 1 second; divide it, or raise knowledge.convert_seconds"
         assert not process.is_running()
         assert converter.read("b.md", b"text").blocks
 
@@ -90,7 +90,7 @@ def test_a_stopped_reader_is_given_up_and_the_next_file_read(monkeypatch):
         converter.read("a.md", b"x")
         process = process_of(converter)
         process.send_signal(signal.SIGSTOP)
-        assert "takes longer than 1 seconds" in refusal(converter, "a.md", b"x" * 1_000_000)
+        assert "takes longer than 1 second" in refusal(converter, "a.md", b"x" * 1_000_000)
         assert not process.is_running()
         assert converter.read("b.md", b"text").blocks
 

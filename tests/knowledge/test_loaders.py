@@ -697,7 +697,9 @@ def test_few_broken_bytes_leave_the_rest_of_utf_8_as_it_is():
     """One bad character must not turn all others of a file into nonsense."""
     document = read("a.txt", (WESTERN * 3).encode() + b" \xff")
     assert texts(document) == [f"{WESTERN * 3} \ufffd"]
-    assert document.warnings[0].startswith("1 bytes are not UTF-8, the first of them byte ")
+    assert document.warnings[0].startswith("1 byte is not UTF-8 (byte ")
+    [remark] = read("b.txt", (WESTERN * 6).encode() + b" \xff\xff").warnings
+    assert remark.startswith("2 bytes are not UTF-8, the first of them byte ")
 
 
 def test_a_page_is_read_in_the_encoding_that_it_declares():

@@ -194,6 +194,8 @@ async def test_endless_links_end_at_the_limits(site, fetcher, tmp_path):
     assert fetched.documents == 12
     assert any("12 pages are read at most" in note for note in fetched.notes)
     assert not any("/a/a" in path for path in site.asked)
+    [bound] = [note for note in (await fetcher(pages=1).fetch()).notes if "at most" in note]
+    assert bound.startswith("1 page not read, because 1 page is read at most: ")
     site.requests.clear()
     assert (await fetcher(depth=1).fetch()).documents == 2
 

@@ -54,6 +54,8 @@ def _decoded(content: bytes, declared: str | None) -> tuple[str, list[str]]:
     if broken * 10 < len(_MULTIBYTE.findall(content)):
         return content.decode("utf-8", "replace"), [
             f"{broken} bytes are not UTF-8, the first of them {_place(problem)}; they are shown as �"
+            if broken > 1
+            else f"1 byte is not UTF-8 ({_place(problem)}); it is shown as �"
         ]
     if declared:
         try:
