@@ -119,7 +119,6 @@ class Links:
     canonical: str = ""
     index: bool = True
     follow: bool = True
-    is_sitemap: bool = False
 
 
 @dataclass(frozen=True, slots=True)

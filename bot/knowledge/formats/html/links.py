@@ -33,7 +33,7 @@ def _of_sitemap(content: bytes) -> Links:
                 for location in element
                 if isinstance(location.tag, str) and etree.QName(location).localname == "loc" and location.text
             ]
-    return Links(tuple(places["url"]), tuple(places["sitemap"]), is_sitemap=True)
+    return Links(tuple(places["url"]), tuple(places["sitemap"]))
 
 
 def _of_page(content: bytes) -> Links:
