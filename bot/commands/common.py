@@ -79,8 +79,8 @@ async def refresh_index(application: "Application", *, lines: bool = False) -> "
     with progress_bar("Indexing passages", lines=lines) as show:
         folder = application.settings.knowledge.folder
         report = await application.indexer.index_folder(folder, lambda step: show(step.done, step.total))
-    if report.verdict is not None and not report.verdict.accepted:
-        complain("The previous index was kept, because golden questions got worse:", *report.verdict.findings)
+    if report.review is not None and not report.review.accepted:
+        complain("The previous index was kept, because golden questions got worse:", *report.review.findings)
     return report
 
 

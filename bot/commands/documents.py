@@ -73,7 +73,7 @@ def index(
             print_json(asdict(report) | {"passages": report.passages, "findings": found})
         else:
             _print_report(report, findings)
-        if report.verdict is not None and not report.verdict.accepted:
+        if report.review is not None and not report.review.accepted:
             raise typer.Exit(ExitCode.FAILURE)
 
     with_application(settings_of(config), report, fresh=False, accept=accept)
@@ -130,8 +130,8 @@ def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
     screen = console()
     for kind in by_kind(report.files, findings):
         _print_kind(kind, "red" if kind.unread else "yellow")
-    if report.verdict is not None and report.verdict.accepted:
-        for sentence in report.verdict.findings:
+    if report.review is not None and report.review.accepted:
+        for sentence in report.review.findings:
             screen.print(_line(sentence))
     if report.passed_over:
         formats = (f"{count} {suffix}" for suffix, count in sorted(report.passed_over.items()))

@@ -204,4 +204,4 @@ def _print_comparison(comparison: "Comparison") -> None:
     screen.print(
         f"Gain in F1: {100 * comparison.gain:+.1f} points, between {low:+.1f} and {high:+.1f} with 95 % certainty."
     )
-    screen.print(f"The tuned model is {comparison.verdict}.")
+    screen.print(f"The tuned model is {comparison.summary}.")

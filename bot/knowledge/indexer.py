@@ -75,7 +75,7 @@ class IndexReport:
     """The result of one run.
 
     `files` are all files of the index; `changed` and `removed` are the paths of this run's changes. `embedded` counts the
-    passages whose vectors were computed, and `passed_over` the files of other formats by their suffix. `verdict` is the
+    passages whose vectors were computed, and `passed_over` the files of other formats by their suffix. `review` is the
     reviewer's, if there is one; if it refuses the change, the previous index stays.
     """
 
@@ -85,7 +85,7 @@ class IndexReport:
     embedded: int
     seconds: float
     passed_over: Mapping[str, int] = field(default_factory=dict)
-    verdict: Review | None = None
+    review: Review | None = None
 
     @property
     def passages(self) -> int:
@@ -154,7 +154,7 @@ class Indexer:
             await self._require_same(folder, scan, known)
             report = await self._apply(scan, list(known), started, progress)
             self._seen = None if scan.unsettled else seen
-            self._in_step = report.verdict is None or report.verdict.accepted
+            self._in_step = report.review is None or report.review.accepted
             if self._in_step:
                 metrics.DOCUMENTS.set(sum(1 for file in report.files if file.passages))
                 metrics.PASSAGES.set(report.passages)
@@ -226,13 +226,13 @@ class Indexer:
         await self._embedder.embed(texts, missing, lambda done, total: progress(IndexProgress(done, total)))
         changed, vanished = await asyncio.to_thread(scan.still_there)
         change = IndexChange(self._encoder.identity, changed, [*removed, *vanished], scan.touched)
-        verdict = await self._reviewer.review(change) if self._reviewer else None
-        if verdict is not None and not verdict.accepted and summary.encoder and not same_encoder:
+        review = await self._reviewer.review(change) if self._reviewer else None
+        if review is not None and not review.accepted and summary.encoder and not same_encoder:
             raise IndexUnavailable(
                 f"The index of the encoder {summary.encoder} was kept, because this encoder answers worse: "
-                f"{' '.join(verdict.findings)} Go back to that encoder, or accept it: knowledge-bot index --accept"
+                f"{' '.join(review.findings)} Go back to that encoder, or accept it: knowledge-bot index --accept"
             )
-        if verdict is None or verdict.accepted:
+        if review is None or review.accepted:
             await self._store.change(change.encoder, change.changed, change.removed, change.touched)
             if self._reviewer is not None:
                 await self._reviewer.accepted()
@@ -243,7 +243,7 @@ class Indexer:
             embedded=len(missing),
             seconds=time.perf_counter() - started,
             passed_over=dict(scan.passed_over),
-            verdict=verdict,
+            review=review,
         )
 
     async def _is_reviewed(self) -> bool:

@@ -127,8 +127,8 @@ class FolderWatcher:
                 _log.warning(
                     "document not read" if file.problem else "document with remarks", path=file.path, reason=reason
                 )
-        if report.verdict is not None and not report.verdict.accepted:
-            _log.error("golden questions got worse: the previous index stays", findings=report.verdict.findings)
+        if report.review is not None and not report.review.accepted:
+            _log.error("golden questions got worse: the previous index stays", findings=report.review.findings)
             self._on_trouble("golden questions got worse, so the previous index stays: knowledge-bot index")
             return
         self._on_trouble("")

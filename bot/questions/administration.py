@@ -164,8 +164,8 @@ class Administration:
 
     async def _indexed(self, path: str) -> FileReport:
         report = await self.indexer.index_folder(self.settings.knowledge.folder)
-        if report.verdict is not None and not report.verdict.accepted:
-            return FileReport(path, 0, f"golden questions get worse by it. {' '.join(report.verdict.findings)}")
+        if report.review is not None and not report.review.accepted:
+            return FileReport(path, 0, f"golden questions get worse by it. {' '.join(report.review.findings)}")
         found = [file for file in report.files if file.path == path]
         return found[0] if found else FileReport(path, 0, "it is not in the index")
 

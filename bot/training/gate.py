@@ -101,7 +101,7 @@ class Comparison:
         return not self.reasons
 
     @property
-    def verdict(self) -> str:
+    def summary(self) -> str:
         """The result as a clause: better, or not and why."""
         return "better" if self.better else "not better: " + "; ".join(self.reasons)
 
@@ -349,7 +349,7 @@ def _points(difference: float) -> str:
     return f"{100 * difference:+.1f} points"
 
 
-# --- the verdict, later -----------------------------------------------------------------------------------------------
+# --- the comparison, later --------------------------------------------------------------------------------------------
 
 
 def objection(folder: Path) -> str:
@@ -393,7 +393,7 @@ def write_report(folder: Path, comparison: Comparison, title: str) -> Path:
         for name, of, meaning in ROWS
     )
     low, high = comparison.interval
-    content = f"""<p>{comparison.questions} held-out questions. The tuned model is {escape(comparison.verdict)}.</p>
+    content = f"""<p>{comparison.questions} held-out questions. The tuned model is {escape(comparison.summary)}.</p>
 <p>Gain in F1: {_points(comparison.gain)}, between {_points(low)} and {_points(high)} with 95 % certainty.</p>
 <div class="wide" tabindex="0"><table><thead><tr><th></th><th>base</th><th>tuned</th><th>meaning</th></tr></thead>
 <tbody>

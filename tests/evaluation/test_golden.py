@@ -44,8 +44,8 @@ async def test_the_first_index_is_accepted_and_told_how_it_answers(application):
     """There is nothing yet that it could be worse than."""
     async with application({"guide.md": GUIDE}) as (opened, folder):
         report = await indexed(opened, folder)
-    assert report.verdict.accepted
-    assert report.verdict.findings == ("2 of 2 golden questions are answered as expected.",)
+    assert report.review.accepted
+    assert report.review.findings == ("2 of 2 golden questions are answered as expected.",)
     assert [file.path for file in report.files] == ["guide.md"]  # the questions themselves are no document
 
 
@@ -55,8 +55,8 @@ async def test_a_change_that_loses_an_answer_keeps_the_previous_index(applicatio
         await indexed(opened, folder)
         (folder / "guide.md").write_text(GUIDE.replace("92 to 96", "50 to 60"))
         report = await indexed(opened, folder)
-        assert not report.verdict.accepted
-        assert report.verdict.findings == (
+        assert not report.review.accepted
+        assert report.review.findings == (
             "1 of 2 golden questions are answered as expected.",
             "Got worse: “how hot should the water be?” is answered from guide.md without “92 to 96 degrees”.",
         )
@@ -64,7 +64,7 @@ async def test_a_change_that_loses_an_answer_keeps_the_previous_index(applicatio
         assert "92 to 96" in passage.body
         (folder / "guide.md").write_text("# Milk\n\nFoam it.")
         report = await indexed(opened, folder)
-        assert "is not answered" in report.verdict.findings[1]
+        assert "is not answered" in report.review.findings[1]
 
 
 async def test_a_change_that_hurts_no_golden_question_goes_live(application):
@@ -72,7 +72,7 @@ async def test_a_change_that_hurts_no_golden_question_goes_live(application):
     async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
         (folder / "milk.md").write_text("# Milk\n\nFoam the milk at 65 degrees.")
-        assert (await indexed(opened, folder)).verdict.accepted
+        assert (await indexed(opened, folder)).review.accepted
         assert await passages(opened) == 2
 
 
@@ -82,8 +82,8 @@ async def test_losses_up_to_the_setting_are_accepted(application):
         await indexed(opened, folder)
         (folder / "guide.md").write_text(GUIDE.replace("92 to 96", "50 to 60"))
         report = await indexed(opened, folder)
-        assert report.verdict.accepted
-        assert report.verdict.findings[1].startswith("Got worse: ")
+        assert report.review.accepted
+        assert report.review.findings[1].startswith("Got worse: ")
 
 
 async def test_an_operator_may_accept_what_got_worse(application):
@@ -92,21 +92,21 @@ async def test_an_operator_may_accept_what_got_worse(application):
     async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
     async with application({"guide.md": changed}, accept=True) as (opened, folder):
-        assert (await indexed(opened, folder)).verdict.accepted
+        assert (await indexed(opened, folder)).review.accepted
     async with application({"guide.md": changed + "\nMore.\n"}) as (opened, folder):
-        assert (await indexed(opened, folder)).verdict.accepted
+        assert (await indexed(opened, folder)).review.accepted
 
 
 async def test_another_threshold_is_examined_without_a_change_of_the_documents(application):
     """What got worse is told each time, until it is undone or accepted; the same settings ask nothing again."""
     async with application({"guide.md": GUIDE}) as (opened, folder):
         await indexed(opened, folder)
-        assert (await indexed(opened, folder)).verdict.findings == ()
+        assert (await indexed(opened, folder)).review.findings == ()
     for _ in range(2):
         async with application(answer={"threshold": 0.999}) as (opened, folder):
             report = await indexed(opened, folder)
-            assert not report.verdict.accepted
-            assert "Got worse" in report.verdict.findings[1]
+            assert not report.review.accepted
+            assert "Got worse" in report.review.findings[1]
             assert await passages(opened) == 1
 
 
@@ -134,8 +134,8 @@ async def test_golden_questions_that_cannot_be_read_refuse_every_change(applicat
         (folder / "golden.jsonl").write_text('{"question": ')
         (folder / "b.md").write_text("More.")
         report = await indexed(opened, folder)
-        assert not report.verdict.accepted
-        assert "golden.jsonl line 1" in report.verdict.findings[0]
+        assert not report.review.accepted
+        assert "golden.jsonl line 1" in report.review.findings[0]
         assert await passages(opened) == 1
 
 
@@ -143,7 +143,7 @@ async def test_without_golden_questions_nothing_is_examined(application):
     """The index is as quick as before."""
     async with application({"guide.md": GUIDE}, golden=()) as (opened, folder):
         report = await indexed(opened, folder)
-        assert (report.verdict.accepted, report.verdict.findings) == (True, ())
+        assert (report.review.accepted, report.review.findings) == (True, ())
 
 
 async def test_the_copy_that_is_examined_leaves_nothing_behind(application, settings):
@@ -198,4 +198,4 @@ async def test_a_missing_key_is_named(application):
     wanted = {"question": WATER["question"], "key": ["rain water"]}
     async with application({"guide.md": GUIDE}, golden=[wanted]) as (opened, folder):
         report = await indexed(opened, folder)
-    assert report.verdict.findings[1].endswith("is answered from guide.md without “rain water”.")
+    assert report.review.findings[1].endswith("is answered from guide.md without “rain water”.")

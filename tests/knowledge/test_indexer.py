@@ -447,7 +447,7 @@ class Refusing:
     """A reviewer that says no until told otherwise."""
 
     def __init__(self):
-        self.verdict = Review(False, ("It got worse.",))
+        self.decision = Review(False, ("It got worse.",))
         self.settled = 0
 
     async def is_needed(self):
@@ -455,7 +455,7 @@ class Refusing:
 
     async def review(self, change):
         self.change = change
-        return self.verdict
+        return self.decision
 
     async def accepted(self):
         self.settled += 1
@@ -495,9 +495,9 @@ async def test_a_refused_change_leaves_the_index_as_it_was(store, async_encoder,
     indexer = Indexer(store, async_encoder, 200, reviewer=reviewer)
     folder = folder_of({"a.md": "The zebra has stripes."})
     report = await indexer.index_folder(folder)
-    assert (report.verdict, report.passages, report.embedded) == (reviewer.verdict, 0, 1)
+    assert (report.review, report.passages, report.embedded) == (reviewer.decision, 0, 1)
     assert [file.state.path for file in reviewer.change.changed] == ["a.md"]
-    reviewer.verdict = Review(True)
+    reviewer.decision = Review(True)
     report = await indexer.index_folder(folder)
     assert (report.passages, report.embedded, reviewer.settled) == (1, 0, 1)
     assert await found("zebra") == ["a.md"]

@@ -89,7 +89,7 @@ def test_a_model_that_is_not_certainly_better_or_loses_something_is_not_better(t
     comparison = compared(BASE, tuned)
     assert not comparison.better
     with pytest.raises(TrainingError, match=reason):
-        raise TrainingError(comparison.verdict)
+        raise TrainingError(comparison.summary)
 
 
 def test_always_refusing_makes_no_model_better():
