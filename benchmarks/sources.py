@@ -83,22 +83,17 @@ async def measure(place: Path, pages: int, indexed: int, interval: float, server
 async def answer_from_change(place: Path, pages: int, indexed: int, interval: float, servers: Servers) -> None:
     source, settings = settings_of(place, servers.website, indexed, interval)
     component = Health().component("source site", essential=False)
-    reports: asyncio.Queue[Any] = asyncio.Queue()
     async with open_application(settings) as application:
         watcher = FolderWatcher(
-            application.indexer,
-            settings.knowledge.folder,
-            rescan_seconds=60,
-            beside=watched(settings),
-            on_report=reports.put_nowait,
+            application.indexer, settings.knowledge.folder, rescan_seconds=60, beside=watched(settings)
         )
         tasks = [
             asyncio.create_task(watcher.run()),
             asyncio.create_task(keep_fetching(Fetcher(source, settings), component)),
         ]
         started = time.perf_counter()
-        while not (await reports.get()).passages:
-            pass
+        while not (await application.stores.knowledge.summary()).passages:
+            await asyncio.sleep(0.05)
         print_line(f"{indexed} pages fetched and indexed in {time.perf_counter() - started:.1f} s")
         said = "The okapi of the benchmark sleeps in the cellar."
         servers.website.pages["/docs/7"] = numbered(7, said, servers.other.address, pages)

@@ -33,17 +33,15 @@ class FolderWatcher:
         *,
         rescan_seconds: float,
         beside: Sequence[Path] = (),
-        on_report: Callable[[IndexReport], None] = lambda _: None,
         on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`beside` are other folders that the indexer reads, which exist.
 
-        `on_report` gets the report of each run, `on_trouble` the reason why the index is out of step, or ""."""
+        `on_trouble` gets the reason why the index is out of step after each run, or ""."""
         self._indexer = indexer
         self._folder = folder
         self._beside = beside
         self._rescan_seconds = rescan_seconds
-        self._on_report = on_report
         self._on_trouble = on_trouble
         self._woken = asyncio.Event()
         self._indexing = False
@@ -119,7 +117,6 @@ class FolderWatcher:
                 _log.info("deleted documents forgotten", documents=len(gone))
 
     def _tell(self, report: IndexReport) -> None:
-        self._on_report(report)
         changed = set(report.changed)
         for file in report.problems:
             if file.path in changed:

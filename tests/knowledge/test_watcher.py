@@ -34,17 +34,28 @@ def found(store, async_encoder):
     return search
 
 
+class ReportingIndexer(Indexer):
+    """Hands out the report of each run."""
+
+    def __init__(self, store, encoder) -> None:
+        super().__init__(store, encoder, 200)
+        self.reports: asyncio.Queue = asyncio.Queue()
+
+    async def index_folder(self, folder, *progress):
+        report = await super().index_folder(folder, *progress)
+        self.reports.put_nowait(report)
+        return report
+
+
 @asynccontextmanager
 async def watching(store, async_encoder, folder, rescan_seconds=60.0):
     """A running watcher, and the reports that it has made. The first one is there when this begins."""
-    reports: asyncio.Queue = asyncio.Queue()
-    indexer = Indexer(store, async_encoder, 200)
-    watcher = FolderWatcher(indexer, folder, rescan_seconds=rescan_seconds, on_report=reports.put_nowait)
-    running = asyncio.create_task(watcher.run())
+    indexer = ReportingIndexer(store, async_encoder)
+    running = asyncio.create_task(FolderWatcher(indexer, folder, rescan_seconds=rescan_seconds).run())
     try:
-        await asyncio.wait_for(reports.get(), 20)
+        await asyncio.wait_for(indexer.reports.get(), 20)
         await asyncio.sleep(0.5)  # the operating system needs a moment until it tells of changes
-        yield reports
+        yield indexer.reports
     finally:
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
