@@ -12,6 +12,7 @@ from functools import cached_property
 
 from bot.core.documents import Document, Passage, address_at, embedded_text
 from bot.core.errors import DocumentError
+from bot.core.text import counted
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.converter import Converter, OutOfTime
 from bot.knowledge.folder import FileChanging, FolderFile, read_file
@@ -159,8 +160,9 @@ class Scanner:
         if known and (known.size, known.modified_ns, known.recipe) == found:
             return
         if status.st_size > self._largest_bytes:
+            size, largest = counted(status.st_size // 2**20, "megabyte"), self._largest_bytes // 2**20
             problem = (
-                f"it has {status.st_size // 2**20} megabytes, and {self._largest_bytes // 2**20} are read at most; divide it, "
+                f"it has {size}, and {largest} {'is' if largest == 1 else 'are'} read at most; divide it, "
                 "or raise knowledge.largest_megabytes"
             )
             scan.changed.append(_unreadable(FileState(listed.path, *found[:2], "", recipe), problem))

@@ -16,6 +16,7 @@ from protego import Protego
 
 from bot import __version__
 from bot.core.errors import SourceError
+from bot.core.text import counted
 from bot.sources.addresses import PinnedTransport, resolved
 
 AGENT = f"knowledge-bot/{__version__}"
@@ -219,7 +220,7 @@ class Client:
                 async for chunk in response.aiter_raw():
                     body += chunk
                     if len(body) > self._largest:
-                        raise ValueError(f"it has more than {self._largest // 2**20} megabytes")
+                        raise ValueError(f"it has more than {counted(self._largest // 2**20, 'megabyte')}")
             return replace(head, body=bytes(body))
 
     # --- robots.txt
@@ -292,7 +293,7 @@ def _unpacked(body: bytes, largest: int) -> bytes:
     except zlib.error as error:
         raise ValueError("its compression is broken") from error
     if len(unpacked) > largest:
-        raise ValueError(f"it has more than {largest // 2**20} megabytes when it is unpacked")
+        raise ValueError(f"it has more than {counted(largest // 2**20, 'megabyte')} when it is unpacked")
     if not unpacker.eof:
         raise ValueError("it ends too early")
     return unpacked

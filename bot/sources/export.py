@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from bot.core.errors import DocumentError, SourceError
 from bot.core.settings import SourceSettings
+from bot.core.text import counted
 from bot.knowledge.converter import Converter, Limits
 from bot.knowledge.formats.exports.export import Part, Rules
 from bot.knowledge.loaders import LOADERS, OTHER_FORMATS
@@ -128,7 +129,9 @@ def _files(folder: Path) -> Iterator[Path]:
 def _packed(folder: Path, files: list[Path], largest_bytes: int, work: Path) -> Iterator[BinaryIO]:
     """An archive of files, made in `work`, because the converter's process opens no files. Raises SourceError if too large."""
     if sum(path.stat().st_size for path in files) > largest_bytes:
-        raise SourceError(f"it takes more than {largest_bytes // 2**20} megabytes; raise its setting megabytes")
+        raise SourceError(
+            f"it takes more than {counted(largest_bytes // 2**20, 'megabyte')}; raise its setting megabytes"
+        )
     with tempfile.TemporaryFile(dir=work) as packed:
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
             for path in files:

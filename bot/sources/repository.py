@@ -278,7 +278,7 @@ class _Git:
             (line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else f"status {code}"
         )
         if -code == signal.SIGXFSZ or any(f"signal {signal.SIGXFSZ.value}" in line for line in lines):
-            return f"it takes more than {self._source.megabytes} megabytes; raise its setting megabytes"
+            return f"it takes more than {counted(self._source.megabytes, 'megabyte')}; raise its setting megabytes"
         if code == 127:
             return "the program git is missing; install it"
         why = why.replace(self._source.url, self._source.shown_url)

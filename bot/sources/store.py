@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from bot.core.errors import SourceError, StorageError
 from bot.core.settings import Settings
+from bot.core.text import counted
 from bot.knowledge.places import MANIFEST
 
 
@@ -216,10 +217,8 @@ class Draft:
     def _count(self, size: int) -> None:
         self._bytes += size
         if self._bytes > self.largest_bytes:
-            megabytes = self.largest_bytes // 2**20
-            raise SourceError(
-                f"it takes more than {megabytes} megabytes; raise its setting megabytes, or fetch less of it"
-            )
+            megabytes = counted(self.largest_bytes // 2**20, "megabyte")
+            raise SourceError(f"it takes more than {megabytes}; raise its setting megabytes, or fetch less of it")
 
 
 def is_plain(path: str) -> bool:

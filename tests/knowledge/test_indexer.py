@@ -286,7 +286,7 @@ async def test_a_file_that_is_too_large_is_not_even_read(store, async_encoder, f
     indexer = Indexer(store, async_encoder, 200, largest_bytes=2**20)
     report = await indexer.index_folder(folder_of({"a.txt": b"x" * (3 * 2**20), "b.txt": "small"}))
     assert report.files[0].problem == (
-        "it has 3 megabytes, and 1 are read at most; divide it, or raise knowledge.largest_megabytes"
+        "it has 3 megabytes, and 1 is read at most; divide it, or raise knowledge.largest_megabytes"
     )
     assert report.files[1].passages == 1
 

@@ -438,7 +438,7 @@ async def test_bombs_are_refused_and_the_rest_is_read(fetcher, texts, bombs):
     fetched = await fetcher("google", bombs["beside others"]).fetch()
     assert list(texts()) == ["small.csv"]
     assert "1 file not read (too large): big.csv" in fetched.notes
-    with pytest.raises(SourceError, match="takes more than 1 megabytes; raise its setting megabytes"):
+    with pytest.raises(SourceError, match="takes more than 1 megabyte; raise its setting megabytes"):
         await fetcher("google", bombs["two megabytes"], megabytes=1).fetch()
     with pytest.raises(SourceError, match="unpack it once, and name the folder"):
         await fetcher("google", bombs["within"]).fetch()

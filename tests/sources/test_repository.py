@@ -125,7 +125,7 @@ async def test_a_repository_that_is_too_large_or_gone_is_told(remote, fetcher, t
     """With the fix."""
     (remote / "large.md").write_text(os.urandom(1_500_000).hex())
     commit(remote)
-    with pytest.raises(SourceError, match="more than 1 megabytes"):
+    with pytest.raises(SourceError, match="more than 1 megabyte"):
         await fetcher(megabytes=1).fetch()
     with pytest.raises(SourceError, match=r"git ls-remote has failed .*check the address"):
         await fetcher(url=str(tmp_path / "nowhere")).fetch()

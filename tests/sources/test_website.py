@@ -156,9 +156,9 @@ async def test_hostile_pages_are_left_out_and_the_others_are_read(site, fetcher,
     monkeypatch.setattr(website, "_LARGEST_PAGE", 2**20)
     monkeypatch.setattr(website, "_MOST_FAILURES", 50)
     hostile = {
-        "/endless": (endless, "it has more than 1 megabytes"),
+        "/endless": (endless, "it has more than 1 megabyte"),
         "/dripping": (dripping, "it takes too long"),
-        "/bomb": (BOMB, "it has more than 1 megabytes when it is unpacked"),
+        "/bomb": (BOMB, "it has more than 1 megabyte when it is unpacked"),
         "/broken": (sent(b"\x1f\x8bnot gzip", Content_Encoding="gzip"), "its compression is broken"),
         "/cut": (sent(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", Content_Encoding="gzip"), "it ends too early"),
         "/brotli": (sent(b"x", Content_Encoding="br"), "an encoding that wasn't asked for"),
@@ -301,7 +301,7 @@ async def test_the_encoding_of_the_server_is_believed_and_other_formats_are_read
 async def test_a_source_has_its_share_of_the_disk_and_one_fetch_at_a_time(site, fetcher, tmp_path):
     """Too much is refused as a whole."""
     site.pages = {"/": page("A", "One.", "/b"), "/b": page("B", "x" * 2_000_000)}
-    with pytest.raises(SourceError, match="more than 1 megabytes"):
+    with pytest.raises(SourceError, match="more than 1 megabyte"):
         await fetcher(megabytes=1).fetch()
     with SourceStore(tmp_path / "data", "site").exclusive(), pytest.raises(StorageError, match="being fetched already"):
         await fetcher().fetch()
