@@ -27,7 +27,7 @@ _MOST_NAMED = 20
 def sources(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     if context.invoked_subcommand is not None:
         return
-    from bot.sources.fetching import Fetcher, seconds_until_due, told
+    from bot.sources.fetching import Fetcher, describe_status, seconds_until_due
 
     settings = settings_of(config)
     fetchers = [Fetcher(source, settings) for source in settings.sources]
@@ -43,7 +43,7 @@ def sources(context: typer.Context, as_json: JsonOption = False, config: ConfigO
         )
         return
     for source, status in known:
-        say(f"{source.name} ({source.kind}, {source.shown_url}): {told(status, now)}")
+        say(f"{source.name} ({source.kind}, {source.shown_url}): {describe_status(status, now)}")
         for note in status.notes:
             say(f"  {note}")
     if not known:

@@ -30,7 +30,7 @@ from bot.inference.tuned import chosen
 from bot.inference.workers import Models
 from bot.knowledge.converter import Converter
 from bot.runtime.application import Application, open_application
-from bot.sources.fetching import Fetcher, told
+from bot.sources.fetching import Fetcher, describe_status
 from bot.storage.data_folder import LOCK
 from bot.storage.sqlite.connection import damage
 from bot.storage.sqlite.journal import FILE as JOURNAL
@@ -208,7 +208,7 @@ def _running(folder: Path) -> Diagnosis:
 
 async def _source(fetcher: Fetcher) -> Diagnosis:
     subject, status = f"source {fetcher.source.name}", await fetcher.status()
-    said = told(status, time.time())
+    said = describe_status(status, time.time())
     if status.problem or not status.fetched:
         again = f"knowledge-bot sources fetch {fetcher.source.name}"
         return warning(subject, f"{said}. A bot that runs tries again by itself; now: {again}")

@@ -9,7 +9,7 @@ from bot.core.errors import BotError, StorageError
 from bot.observability.health import Component
 from bot.questions.administration import Administration
 from bot.runtime.application import Application
-from bot.sources.fetching import Fetcher, told
+from bot.sources.fetching import Fetcher, describe_status
 from bot.sources.store import SourceStatus
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -60,10 +60,10 @@ async def keep_fetching(fetcher: Fetcher, component: Component) -> None:
 
     def report(status: SourceStatus) -> None:
         if not status.problem:
-            component.ready(told(status, clock.now()))
+            component.ready(describe_status(status, clock.now()))
         elif status.fetched:
-            component.degraded(told(status, clock.now()))
+            component.degraded(describe_status(status, clock.now()))
         else:
-            component.down(told(status, clock.now()))
+            component.down(describe_status(status, clock.now()))
 
     await fetcher.keep_fetching(report)

@@ -94,7 +94,7 @@ class _Response:
 
     @property
     def target(self) -> str | None:
-        """The link that it redirects to."""
+        """The redirect target; None if this isn't a redirect."""
         return self.headers.get("location") if self.status in _REDIRECTS else None
 
     @property
@@ -107,7 +107,7 @@ Outcome = Page | Unchanged | Missing | Failed
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Validators:
     """The state of a page at the last fetch, by which a server is asked for changes."""
 
     etag: str
@@ -144,9 +144,12 @@ class Client:
         await self._http.aclose()
 
     async def get(
-        self, address: str, allowed: Callable[[str], bool], known: Callable[[str], Known | None] = lambda _: None
+        self,
+        address: str,
+        allowed: Callable[[str], bool],
+        validators: Callable[[str], Validators | None] = lambda _: None,
     ) -> Outcome:
-        """Read a page. `allowed` says whether an address may be requested, and `known` returns the state of the page
+        """Read a page. `allowed` says whether an address may be requested, and `validators` returns those of the page
         there from the last fetch.
 
         Raises SourceError if robots.txt can't be read, because then no page may be, or if the host is in a private network.
@@ -156,7 +159,7 @@ class Client:
                 return Missing(address, "it leads out of the hosts and paths of the source")
             if not await self._may(address):
                 return Missing(address, "robots.txt forbids it")
-            response = await self._polite(address, known(address))
+            response = await self._polite(address, validators(address))
             if isinstance(response, Failed):
                 return response
             if response.target is None:
@@ -188,29 +191,30 @@ class Client:
 
     # --- requests
 
-    async def _polite(self, address: str, known: Known | None, *, again: bool = True) -> _Response | Failed:
+    async def _polite(self, address: str, validators: Validators | None, *, again: bool = True) -> _Response | Failed:
         """Send a request when it is time, and once more if that fails. Raises SourceError for a private address."""
         await asyncio.sleep(max(0.0, self._next - time.monotonic()))
         self._next = time.monotonic() + self._pause
         try:
-            response = await self._send(address, known.headers if known else {})
+            response = await self._send(address, validators.headers if validators else {})
         except (httpx.InvalidURL, ValueError) as error:
             return Failed(address, str(error))
         except (httpx.HTTPError, TimeoutError) as error:
             if again:
-                return await self._polite(address, known, again=False)
+                return await self._polite(address, validators, again=False)
             slow = isinstance(error, TimeoutError | httpx.TimeoutException)
             return Failed(address, "it takes too long" if slow else str(error) or type(error).__name__)
         wait = response.headers.get("retry-after", "")
         if not again or response.status not in _BUSY or not wait.isdecimal() or int(wait) > _LONGEST_WAIT:
             return response
         self._next = time.monotonic() + int(wait)
-        return await self._polite(address, known, again=False)
+        return await self._polite(address, validators, again=False)
 
     async def _send(self, address: str, headers: Mapping[str, str]) -> _Response:
-        """The response, with its body as it was sent if that is wanted. Raises ValueError if that is too large.
+        """Send a GET request. Raises ValueError if the body is too large.
 
-        The body isn't unpacked by httpx, which may take as much memory and time as the sender likes.
+        The body is read only if documents of its type are, and stays compressed: httpx would unpack as much as the sender
+        likes, in memory and time.
         """
         async with asyncio.timeout(_LONGEST_REQUEST), self._http.stream("GET", address, headers=headers) as response:
             self._http.cookies.clear()
@@ -235,7 +239,7 @@ class Client:
         return bool(self._robots[origin].can_fetch(address, AGENT))
 
     async def _robots_of(self, origin: str) -> str:
-        """The text of robots.txt, empty if the host has none. Raises SourceError if it can't be read."""
+        """Return the text of robots.txt, empty if the host has none. Raises SourceError if it can't be read."""
         address = f"{origin}/robots.txt"
         response = await self._polite(address, None)
         for _ in range(_MOST_HOPS):
@@ -260,7 +264,7 @@ class Client:
 
 
 def _suffix(address: str, response: _Response) -> str | None:
-    """The ending that a file gets by its type; None if such files are not read."""
+    """Return the ending that a file gets by its type; None if such files are not read."""
     kind = response.type
     by_address = PurePosixPath(urlsplit(address).path).suffix.lower()
     if kind in _VAGUE and by_address in SUFFIXES.values() and by_address != _HTML:
@@ -269,7 +273,7 @@ def _suffix(address: str, response: _Response) -> str | None:
 
 
 def _decoded(response: _Response, largest: int, suffix: str) -> bytes:
-    """The body, unpacked, and as UTF-8 where the server names another encoding. Blocking. Raises ValueError."""
+    """Return the body, unpacked, and as UTF-8 where the server names another encoding. Blocking. Raises ValueError."""
     body = response.body
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("gzip", "x-gzip"):

@@ -43,7 +43,7 @@ class Fetcher:
         self._limits = Limits(chosen.convert_seconds, chosen.convert_megabytes * 2**20)
 
     async def status(self) -> SourceStatus:
-        """The status of the last fetch."""
+        """Return the status of the last fetch."""
         return await asyncio.to_thread(self._store.status)
 
     async def fetch(self) -> Fetched:
@@ -98,19 +98,19 @@ class Fetcher:
 
 
 def seconds_until_due(source: SourceSettings, status: SourceStatus, now: float) -> float:
-    """The seconds until the next fetch; at most 0 if it is time, as when the settings or an export have changed. Blocking."""
+    """Return the seconds until the next fetch; at most 0 if it is due, or settings or export changed. Blocking."""
     if status.settings != _fingerprint(source) or status.tried > now:
         return 0.0
     interval = min(source.interval_seconds, _RETRY) if status.problem else source.interval_seconds
     return status.tried + interval - now
 
 
-def told(status: SourceStatus, now: float) -> str:
-    """The status of a source as a sentence without a full stop."""
+def describe_status(status: SourceStatus, now: float) -> str:
+    """Return the status of a source as a sentence without a full stop."""
     if not status.fetched:
         return f"never fetched: {status.problem}" if status.problem else "not fetched yet"
-    said = f"{counted(status.documents, 'document')}, fetched {_ago(now - status.fetched)} ago"
-    return f"{status.problem}. What was fetched before is kept: {said}" if status.problem else said
+    fetched = f"{counted(status.documents, 'document')}, fetched {_ago(now - status.fetched)} ago"
+    return f"{status.problem}. What was fetched before is kept: {fetched}" if status.problem else fetched
 
 
 def _ago(seconds: float) -> str:
@@ -121,6 +121,6 @@ def _ago(seconds: float) -> str:
 
 
 def _fingerprint(source: SourceSettings) -> str:
-    """A text that changes with the settings of a source and with the files of an export."""
+    """Return a text that changes with the settings of a source and with the files of an export."""
     described = f"{source.model_dump_json(exclude={'interval_seconds', 'scope'})}{state_of(source)}"
     return hashlib.sha256(described.encode()).hexdigest()[:16]

@@ -20,7 +20,7 @@ from bot.core.settings import SourceSettings
 from bot.core.text import counted
 from bot.knowledge.converter import Converter
 from bot.sources.addresses import Bounds, file_path, resolved, same_page
-from bot.sources.client import SITEMAP, Client, Failed, Known, Missing, Outcome, Page, Unchanged
+from bot.sources.client import SITEMAP, Client, Failed, Missing, Outcome, Page, Unchanged, Validators
 from bot.sources.left_out import LeftOut
 from bot.sources.store import Draft
 
@@ -94,7 +94,7 @@ class _Crawl:
             raise SourceError("there is no page that could be read: " + "; ".join(self.notes()))
 
     def notes(self) -> list[str]:
-        """Notes on pages that were left out."""
+        """Return notes on the pages that were left out."""
         return self._left_out.notes()
 
     async def _begin(self) -> None:
@@ -105,7 +105,7 @@ class _Crawl:
         hosts = frozenset(host.lower() for host in self.source.hosts) or frozenset({urlsplit(start).netloc})
         self._bounds = Bounds(hosts | {urlsplit(start).netloc}, self.source.paths)
         self._seen.add(start)
-        found = await self.client.get(start, self._bounds.has_host, self._known)
+        found = await self.client.get(start, self._bounds.has_host, self._validators)
         if isinstance(found, Missing | Failed):
             raise SourceError(f"{start}: {found.reason}")
         if isinstance(found, Page) and found.suffix == SITEMAP:
@@ -133,7 +133,7 @@ class _Crawl:
                 raise SourceError(f"the sitemap {address} can't be read: {getattr(found, 'reason', 'it is none')}")
 
     async def _visit(self, address: str, depth: int) -> None:
-        found = await self.client.get(address, self._bounds.has, self._known)
+        found = await self.client.get(address, self._bounds.has, self._validators)
         if isinstance(found, Failed):
             self._failures += 1
             if self._failures >= _MOST_FAILURES:
@@ -212,11 +212,11 @@ class _Crawl:
     async def _links(self, content: bytes) -> Links:
         return await asyncio.to_thread(self.converter.links, content)
 
-    def _known(self, address: str) -> Known | None:
+    def _validators(self, address: str) -> Validators | None:
         state = self.before.get(address)
         if state is None or not self.draft.has(state["file"]):
             return None
-        return Known(state["etag"], state["modified"])
+        return Validators(state["etag"], state["modified"])
 
     def _canonical(self, address: str, links: Links) -> str:
         """Return the address by which a page is cited: its declared canonical address, if that is a page of this source."""

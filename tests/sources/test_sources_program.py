@@ -13,7 +13,7 @@ from bot.observability.health import Health, State
 from bot.runtime.application import open_application
 from bot.runtime.doctor import examine
 from bot.runtime.maintenance import keep_fetching
-from bot.sources.fetching import Fetcher, told
+from bot.sources.fetching import Fetcher, describe_status
 from bot.sources.store import SourceStatus, watched
 from tests.platforms.website_server import Website, page
 from tests.sources.export_writers import zipped
@@ -116,7 +116,7 @@ async def test_a_running_bot_reads_an_export_that_is_replaced(tmp_path, settings
                 pass
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert "What was fetched before is kept: 1 document, fetched" in told(status, status.tried)
+    assert "What was fetched before is kept: 1 document, fetched" in describe_status(status, status.tried)
     assert "blue" in (settings.storage.folder / "sources" / "wiki" / "Home.md").read_text()
 
 
