@@ -28,7 +28,7 @@ _TRANSLATED = ip_network("64:ff9b::/96")  # IPv4 addresses behind NAT64
 
 
 def resolved(base: str, link: str) -> str | None:
-    """The address that a link on a page leads to, in its simplest form and without a fragment; None if it leads to no page."""
+    """Return the simplest form of the address that a link leads to, without a fragment; None if it leads to no page."""
     try:
         parts = urlsplit(urljoin(base, link.strip()))
         host, port = parts.hostname, parts.port
@@ -45,7 +45,7 @@ def resolved(base: str, link: str) -> str | None:
 
 
 def same_page(one: str, other: str) -> bool:
-    """Whether two addresses differ in no more than their query, scheme, or the name of an index page."""
+    """Return whether two addresses differ in no more than their query, scheme, or the name of an index page."""
     (a, b) = (urlsplit(address) for address in (one, other))
     return (a.netloc, _INDEX.sub("", a.path)) == (b.netloc, _INDEX.sub("", b.path))
 
@@ -86,7 +86,7 @@ def _suffix(name: str) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, or the IPv4 address that it carries, is that of a machine on the internet."""
+    """Return whether an IP address, or the IPv4 address that it carries, is that of a machine on the internet."""
     ip = ip_address(address.partition("%")[0])
     carried = _carried(ip) if isinstance(ip, IPv6Address) else None
     return (carried or ip).is_global and not (carried or ip).is_multicast

@@ -82,7 +82,7 @@ def _read(source: SourceSettings, draft: Draft, converter: Converter) -> tuple[d
 
 
 def _is_wanted(part: Part, draft: Draft) -> bool:
-    """Whether the path of a part leads to a document within the folder of the source, and to a new one."""
+    """Return whether the path of a part leads to a document within the folder of the source, and to a new one."""
     parts = PurePosixPath(part.path).parts
     is_document = PurePosixPath(part.path).suffix.lower() in _READ
     return is_plain(part.path) and ".." not in parts and is_document and part.path not in draft.addresses
@@ -127,7 +127,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _packed(folder: Path, files: list[Path], largest_bytes: int, work: Path) -> Iterator[BinaryIO]:
-    """An archive of files, made in `work`, because the converter's process opens no files. Raises SourceError if too large."""
+    """Pack files into an archive in `work`: the converter's process opens no files. Raises SourceError if too large."""
     if sum(path.stat().st_size for path in files) > largest_bytes:
         raise SourceError(
             f"it takes more than {counted(largest_bytes // 2**20, 'megabyte')}; raise its setting megabytes"
@@ -141,7 +141,7 @@ def _packed(folder: Path, files: list[Path], largest_bytes: int, work: Path) -> 
 
 
 def state_of(source: SourceSettings) -> tuple[tuple[str, int, int], ...]:
-    """A value that changes when the files of an export change; empty if there are none, or for other kinds. Blocking."""
+    """Return a value that changes with the files of an export; empty without any, or for other kinds. Blocking."""
     if source.file is None:
         return ()
     with suppress(OSError):

@@ -20,7 +20,7 @@ class LeftOut:
         self._examples.setdefault(reason, example)
 
     def notes(self) -> list[str]:
-        """A sentence for each reason: `3 pages left out (HTTP 404): https://example.org/a`."""
+        """Return a sentence for each reason: `3 pages left out (HTTP 404): https://example.org/a`."""
         return [
             f"{counted(count, self.unit)} {reason}: {self._examples[reason]}" for reason, count in self._counts.items()
         ]

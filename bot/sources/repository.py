@@ -128,7 +128,7 @@ async def _newest(git: "_Git", source: SourceSettings) -> _Newest:
 
 
 async def _files(git: "_Git", commit: str, folder: str) -> list[_File]:
-    """The files of a folder. Raises SourceError if there is no such folder."""
+    """Return the files of a folder. Raises SourceError if there is no such folder."""
     tree = f"{commit}:{folder}" if folder else commit
     try:
         told = await git("ls-tree", "-r", "-z", "--long", tree)
@@ -160,7 +160,7 @@ def _left_out(files: Sequence[_File]) -> list[str]:
 
 
 def link_template(url: str, branch: str) -> str:
-    """The address of a file on the web, with {path}, {first} and {last}; empty if that isn't known."""
+    """Return the address of a file on the web, with {path}, {first} and {last}; empty if that isn't known."""
     parts = urlsplit(url)
     if parts.scheme in ("http", "https"):
         host, path = parts.netloc.rpartition("@")[2], parts.path
@@ -180,7 +180,7 @@ def link_template(url: str, branch: str) -> str:
 
 
 def _address(link: str, path: str) -> str:
-    """The address of a file; `{first}` and `{last}` are left for its lines."""
+    """Return the address of a file; `{first}` and `{last}` are left for its lines."""
     address = link.replace("{path}", quote(path.encode("utf-8", "surrogateescape")))
     if not path.lower().endswith(_MARKUP) or "?" in address:
         return address
@@ -230,7 +230,7 @@ class _Git:
         return said
 
     async def fetched(self) -> str:
-        """The commit of the last fetch; empty before the first one."""
+        """Return the commit of the last fetch; empty before the first one."""
         try:
             return (await self("rev-parse", "--quiet", "--verify", f"{_FETCHED}^{{commit}}")).decode().strip()
         except SourceError:

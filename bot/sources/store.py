@@ -28,7 +28,7 @@ from bot.knowledge.places import MANIFEST
 
 
 def source_folders(settings: Settings) -> dict[str, Path]:
-    """The folders of the sources that the settings name, which need not exist yet."""
+    """Return the folders of the sources that the settings name, which need not exist yet."""
     return {source.name: _folder(settings.storage.folder, source.name) for source in settings.sources}
 
 
@@ -110,7 +110,7 @@ class SourceStore:
             lock.release()
 
     def status(self) -> SourceStatus:
-        """The status of the last fetch."""
+        """Return the status of the last fetch."""
         with suppress(OSError, ValueError, TypeError):
             told = json.loads(self._beside("json").read_bytes())
             return SourceStatus(**told | {"notes": tuple(told["notes"])})
@@ -121,7 +121,7 @@ class SourceStore:
         _write(self._beside("json"), json.dumps(asdict(status)).encode())
 
     def manifest(self) -> Mapping[str, Any]:
-        """The manifest of the present files; empty before the first fetch."""
+        """Return the manifest of the present files; empty before the first fetch."""
         with suppress(OSError, ValueError):
             told: dict[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
             return told
@@ -154,13 +154,13 @@ class Draft:
     _bytes: int = 0
 
     def read(self, path: str) -> bytes | None:
-        """The content of a file before this fetch; None if it didn't exist."""
+        """Return the content of a file before this fetch; None if it didn't exist."""
         with suppress(OSError):
             return (self.present / path).read_bytes()
         return None
 
     def has(self, path: str) -> bool:
-        """Whether the file existed before this fetch."""
+        """Return whether the file existed before this fetch."""
         return (self.present / path).is_file()
 
     def write(self, path: str, content: bytes, address: str) -> None:
@@ -222,7 +222,7 @@ class Draft:
 
 
 def is_plain(path: str) -> bool:
-    """Whether a relative path leads to a file below its folder that is not hidden."""
+    """Return whether a relative path leads to a file below its folder that is not hidden."""
     parts = PurePosixPath(path).parts
     return bool(parts) and "\0" not in path and not any(part.startswith((".", "/", "~$")) for part in parts)
 

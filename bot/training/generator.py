@@ -292,7 +292,7 @@ def needs(config: Any, parameters: int, rows: Sequence[TokenisedExample], plan: 
 
 
 def _learns_faster(width: int) -> bool:
-    """Whether a layer of this width trains faster in bfloat16, by a trial: its backward pass may be slow."""
+    """Return whether a layer of this width trains faster in bfloat16, by a trial: its backward pass may be slow."""
     if width < _NARROW:
         return False
     layer = torch.nn.Sequential(

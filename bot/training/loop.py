@@ -182,7 +182,7 @@ class Loop(Generic[Batch]):
 
 
 def load_base(base: str, dropout: float) -> Any:
-    """The encoder `base` with a new head for spans, ready to be trained. Raises WeightsError."""
+    """Return the encoder `base` with a new head for spans, ready to be trained. Raises WeightsError."""
     return AutoModelForQuestionAnswering.from_pretrained(
         find_weights(base).folder,
         attn_implementation="eager",  # on a CPU about 1.2 times as fast to train as the fused one
@@ -192,7 +192,7 @@ def load_base(base: str, dropout: float) -> Any:
 
 
 def span_loss(logits: torch.Tensor, allowed: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Mean of -log of the probability that all right places have together. All arguments [batch, tokens]."""
+    """Return the mean of -log of the probability that all right places have together. All arguments [batch, tokens]."""
     logits = logits.float().masked_fill(~allowed, -1e4)
     return (logits.logsumexp(1) - logits.masked_fill(~right, -1e4).logsumexp(1)).mean()
 

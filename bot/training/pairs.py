@@ -266,7 +266,7 @@ def _may_answer(found: FoundPassage, draft: _Draft) -> bool:
 
 
 def _chosen(draft: _Draft) -> bool:
-    """Whether a question gets a refusal: one in `_ANSWERS_A_REFUSAL`, always the same ones."""
+    """Return whether a question gets a refusal: one in `_ANSWERS_A_REFUSAL`, always the same ones."""
     return hashlib.sha256(draft.key.encode()).digest()[0] % _ANSWERS_A_REFUSAL == 0
 
 
