@@ -70,7 +70,7 @@ class _Budget:
         self.left = 2 * limit
 
     def allowed(self, size: int) -> float:
-        """The seconds that reading a file of so many bytes may take."""
+        """Return the seconds that reading a file of so many bytes may take."""
         return min(self._limit, max(self._usual(size), self.left))
 
     def spend(self, size: int, seconds: float) -> None:
@@ -228,7 +228,7 @@ class Converter:
         return process.wait()
 
     def _post_mortem(self, process: subprocess.Popen[bytes], allowed: float, seconds: float) -> DocumentError:
-        """The reason why the process ended, after so many of the seconds that were allowed."""
+        """Return the reason why the process ended, after so many of the seconds that were allowed."""
         try:
             code: int | None = process.wait(1.0)
         except subprocess.TimeoutExpired:  # it still runs, but its reply was malformed
@@ -257,7 +257,7 @@ class Converter:
         )
 
     def _checked(self, reply: bytes) -> "_Reply":
-        """The reply, if it is well-formed. Raises DocumentError."""
+        """Parse a reply. Raises DocumentError if it is malformed, or if the process has run out of memory."""
         try:
             found = _REPLY.validate_json(reply)
         except ValidationError:

@@ -48,7 +48,7 @@ class Listing:
     unread: list[str] = field(default_factory=list)
 
     def is_hidden_by_error(self, path: str) -> bool:
-        """Whether the path is in a subfolder that can't be read, so that its file may still exist."""
+        """Return whether the path is in a subfolder that can't be read, so that its file may still exist."""
         return path.startswith(tuple(self.unread))
 
 
@@ -95,7 +95,7 @@ def _add(file: Path, folder: Path, listing: Listing) -> None:
 
 
 def _problem(file: Path, folder: Path, path: str) -> str | None:
-    """The reason not to open a file, None if there is none."""
+    """Return the reason not to open a file, None if there is none."""
     if path != file.relative_to(folder).as_posix():
         return "its name is not in UTF-8; rename it"
     try:
@@ -109,7 +109,7 @@ def _problem(file: Path, folder: Path, path: str) -> str | None:
 
 
 def _problem_of_link(link: Path, folder: Path) -> str | None:
-    """The reason not to follow a link. Links to hidden files of the folder are followed: Kubernetes mounts volumes so."""
+    """Return the reason not to follow a link. Hidden targets in the folder are fine: Kubernetes mounts volumes so."""
     home = folder.resolve()
     try:
         target = link.resolve(strict=True)
@@ -126,12 +126,12 @@ def _problem_of_link(link: Path, folder: Path) -> str | None:
 
 
 def _is_temporary(name: str) -> bool:
-    """Whether a file is hidden, or is the lock file of an office program."""
+    """Return whether a file is hidden, or is the lock file of an office program."""
     return name.startswith((".", "~$"))
 
 
 def _shown(path: str) -> str:
-    """The path as text, with bytes that aren't UTF-8 escaped."""
+    """Return the path as text, with bytes that aren't UTF-8 escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -155,13 +155,13 @@ def read_file(file: Path) -> tuple[os.stat_result, bytes]:
 
 
 def identity(folder: Path) -> str:
-    """An identity of the folder that differs from that of another one mounted at the same path."""
+    """Return an identity of the folder that differs from that of another one mounted at the same path."""
     status = folder.stat()
     return f"{status.st_dev}:{status.st_ino}"
 
 
 def signature(folder: Path) -> int:
-    """A number that changes when a file is added, removed, renamed or written to. Raises DocumentError."""
+    """Return a number that changes when a file is added, removed, renamed or written to. Raises DocumentError."""
     _require(folder)
     return hash(tuple(_states(folder)))
 

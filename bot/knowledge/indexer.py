@@ -61,7 +61,7 @@ class Reviewer(Protocol):
     """Examines each change before it goes live."""
 
     async def is_needed(self) -> bool:
-        """Whether changes are examined: False if there are no golden questions."""
+        """Return whether changes are examined: False if there are no golden questions."""
 
     async def review(self, change: IndexChange) -> Review:
         """Examine a change and decide whether it goes live."""
@@ -162,7 +162,7 @@ class Indexer:
             return report
 
     async def has_changed(self, folder: Path) -> bool:
-        """Whether the folder has changed since it was last indexed."""
+        """Return whether the folder has changed since it was last indexed."""
         if self._seen is None or self._seen != await asyncio.to_thread(Places(folder, self._sources).signature):
             return True
         if self._in_step:
@@ -170,7 +170,7 @@ class Indexer:
         return False
 
     async def behind(self, folder: Path) -> int:
-        """The number of files whose size or time differs from the index; no file is read. Raises DocumentError."""
+        """Return the number of files whose size or time differs from the index, reading none. Raises DocumentError."""
         known = {state.path: state for state, _ in await self._store.files()}
         return await asyncio.to_thread(self._scanner.behind, Places(folder, self._sources), known)
 

@@ -41,7 +41,7 @@ def load(path: str, content: bytes, url: str = "") -> Document:
 
 
 def _reader(module: str, function: str = "load", markup: Markup = Markup.PLAIN, *, by_url: bool = False) -> Loader:
-    """The loader of a format. `markup` is that of the blocks that it makes. `by_url`: it resolves links by the address."""
+    """Return the loader of a format. `markup` is that of its blocks. `by_url`: it resolves links by the address."""
 
     def read(path: str, content: bytes, url: str) -> Document:
         loader: Callable[..., Document] = getattr(importlib.import_module(f"bot.knowledge.formats.{module}"), function)

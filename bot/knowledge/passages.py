@@ -39,7 +39,7 @@ def searched_text(block: Block) -> str:
 
 
 def introduces(block: Block, following: Block) -> bool:
-    """Whether a paragraph only announces the list, code or table after it."""
+    """Return whether a paragraph only announces the list, code or table after it."""
     return (
         block.form is Form.PARAGRAPH
         and following.form in (Form.LIST, Form.CODE, Form.TABLE)

@@ -43,18 +43,17 @@ class Places:
         return listing
 
     def signature(self) -> int:
-        """A number that changes when a file is added, removed, renamed or written to. Raises DocumentError."""
+        """Return a number that changes when a file is added, removed, renamed or written to. Raises DocumentError."""
         return hash((signature(self.folder), *map(_state, self.sources.values())))
 
     def is_there(self, path: str) -> bool:
-        """Whether a path of the index leads to a file. One with escaped bytes, which can't be looked up, counts as one
-        that does."""
+        """Return whether the file of a path is there; one with escaped bytes can't be checked and counts as existing."""
         name, _, relative = path.partition(":")
         file = self.sources[name] / relative if name in self.sources else self.folder / path
         return "\\x" in path or os.path.lexists(file)
 
     def of_source(self, path: str) -> bool:
-        """Whether a path of the index is that of a file from a source."""
+        """Return whether a path of the index is that of a file from a source."""
         name, colon, _ = path.partition(":")
         return bool(colon) and name in self.sources
 

@@ -52,7 +52,7 @@ class Scan:
         return [file for file in self.changed if file.state.path not in gone], gone
 
     def remarked(self, report: FileReport) -> FileReport:
-        """The report on a file, with the remark of this scan added."""
+        """Return the report on a file, with the remark of this scan added."""
         remark = self.remarks.get(report.path)
         return replace(report, warnings=(*report.warnings, remark)) if remark else report
 
@@ -76,7 +76,7 @@ class Scanner:
         return f"{_RECIPE_VERSION}:{self._passage_tokens}:{self._encoder.identity}"
 
     def behind(self, places: Places, known: Mapping[str, FileState]) -> int:
-        """The number of files whose size or time differs from the index; no file is read. Raises DocumentError."""
+        """Return the number of files whose size or time differs from the index, reading none. Raises DocumentError."""
         listing = places.listing()
         there = {listed.path for listed in listing.files}
         gone = sum(path not in there and not listing.is_hidden_by_error(path) for path in known)

@@ -25,10 +25,10 @@ _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf
 
 
 def decode(content: bytes, declared: str | None = None) -> tuple[str, list[str]]:
-    """The text, and warnings about its encoding. `declared` is the encoding that the file itself names.
+    """Return the text, and warnings about its encoding. `declared` is the encoding that the file itself names.
 
-    UTF-8 is believed first, then a byte order mark, then the declared encoding, then a guess from the bytes. A form feed or
-    another odd separator does not end a line. Raises DocumentError where it is no text.
+    UTF-8 is tried first, then a byte order mark, then the declared encoding, then a guess from the bytes. A form feed
+    or another odd separator does not end a line. Raises DocumentError if it is no text.
     """
     text, warnings = _decoded(content, declared)
     if "\0" in text:
@@ -71,7 +71,7 @@ def _decoded(content: bytes, declared: str | None) -> tuple[str, list[str]]:
 
 
 def _guessed(content: bytes) -> str | None:
-    """The likeliest encoding; of equally likely ones, that of Western Europe."""
+    """Return the likeliest encoding; of equally likely ones, that of Western Europe."""
     if len(_NOT_TEXT.findall(content[:_SAMPLE])) > len(content[:_SAMPLE]) // 100:
         return None
     matches = from_bytes(content[:_SAMPLE], cp_isolation=_ENCODINGS)
@@ -90,5 +90,5 @@ def _place(error: UnicodeDecodeError) -> str:
 
 
 def well_formed(text: str) -> str:
-    """The text with surrogate pairs, as escapes such as `\\ud83d` make them, joined, and single surrogates replaced."""
+    """Return the text with surrogate pairs, as `\\ud83d` and the like make them, joined, and single surrogates replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -29,7 +29,7 @@ def load(path: str, content: bytes) -> Document:
 
 
 def _rows(text: str) -> list[list[str]]:
-    """The cells of each row, none for an empty one. Raises DocumentError."""
+    """Return the cells of each row, none for an empty one. Raises DocumentError."""
     declared = _DECLARED.match(text)
     if declared:
         text = text[declared.end() :]
@@ -50,7 +50,7 @@ def _rows(text: str) -> list[list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """The commonest delimiter of the first line that has any: a title may stand above the header."""
+    """Return the commonest delimiter of the first line that has any: a title may stand above the header."""
     lines = (line for line in text.split("\n", 20) if any(delimiter in line for delimiter in _DELIMITERS))
     return max(_DELIMITERS, key=next(lines, "").count)
 

@@ -67,7 +67,7 @@ def _package_path(archive: zipfile.ZipFile) -> str:
 
 
 def _chapters(package: etree._Element, folder: str) -> Iterator[str]:
-    """The names of the chapters' files, in reading order."""
+    """Yield the names of the chapters' files, in reading order."""
     items = {item.get("id"): item for item in package.xpath("//*[local-name()='manifest']/*[local-name()='item']")}
     for reference in package.xpath("//*[local-name()='spine']/*[local-name()='itemref']"):
         item = items.get(reference.get("idref"))

@@ -44,7 +44,7 @@ def load(path: str, content: bytes) -> Document:
 
 
 def _records(data: Any) -> Sequence[Any]:
-    """The objects of the outermost lists that hold pairs, articles or rows; those of several lists one after the other."""
+    """Return the objects of the outermost lists that hold pairs, articles or rows, one list after the other."""
     if isinstance(data, Mapping) and not _is_record(data):
         return [record for value in data.values() if isinstance(value, list | dict) for record in _records(value)]
     if isinstance(data, list) and not any(map(_is_record, data)):
@@ -84,7 +84,7 @@ def _write_article(record: Mapping[str, Any], locator: Locator, outline: Outline
 
 
 def _write_rows(records: Sequence[Record], outline: Outline) -> None:
-    """Objects as the rows of a table, whose header has the keys of all."""
+    """Write objects as the rows of a table, whose header has the keys of all."""
     names = list(dict.fromkeys(name for _, record in records for name in record))
     rows = [[well_formed(name) for name in names]]
     rows += [[_plain(record.get(name)) for name in names] for _, record in records]
@@ -92,14 +92,14 @@ def _write_rows(records: Sequence[Record], outline: Outline) -> None:
 
 
 def _article(record: Any) -> tuple[str, str] | None:
-    """The title and the text of an object that has both."""
+    """Return the title and the text of an object that has both."""
     named = values_by_name(record)
     title, text = text_of(named, _TITLE_KEYS), text_of(named, _TEXT_KEYS)
     return (title, text) if title and text else None
 
 
 def _is_row(record: Any) -> bool:
-    """Whether a value is an object of several plain values."""
+    """Return whether a value is an object of several plain values."""
     return isinstance(record, Mapping) and len(record) > 1 and all(map(_is_plain, record.values()))
 
 

@@ -72,7 +72,7 @@ class Outline:
     def document(
         self, path: str, title: str | None = None, url: str | None = None, language: str | None = None
     ) -> Document:
-        """The document. Its title is the given one, else the first heading, else made from the file's name."""
+        """Return the document. Its title is the given one, else the first heading, else made from the file's name."""
         self._close(0)
         title = " ".join((title or next(filter(None, self.headings), None) or title_from_path(path)).split())
         return Document(
@@ -99,7 +99,7 @@ class Outline:
 
 
 def _says_something(heading: str) -> bool:
-    """Whether a heading without text below it may be a statement, such as `Closed on Fridays`, and not only a name."""
+    """Return whether a heading without text below it may be a statement, such as `Closed on Fridays`, and no mere name."""
     return len(heading.split()) >= _FEWEST_WORDS and not heading.endswith("?") and _QUESTION.match(heading) is None
 
 
@@ -117,19 +117,19 @@ def _without_title(block: Block, title: str) -> Block:
 
 
 def title_from_path(path: str) -> str:
-    """A title from a file name: `guides/getting-started.md` gives `Getting started`."""
+    """Return a title from a file name: `guides/getting-started.md` gives `Getting started`."""
     words = re.sub(r"[-_\s]+", " ", PurePosixPath(path).stem).strip()
     return words[:1].upper() + words[1:] if words else path
 
 
 def listed(things: Iterable[object]) -> str:
-    """The first ten of some numbers or names, for a warning."""
+    """Return the first ten of some numbers or names, for a warning."""
     first = list(islice(things, 11))
     return ", ".join(map(str, first[:10])) + (", ..." if len(first) > 10 else "")
 
 
 def left_out(what: str, texts: Sequence[str]) -> str:
-    """The warning that some texts were left out, with the first of them as a sample."""
+    """Return the warning that some texts were left out, with the first of them as a sample."""
     sample = " ".join(texts[0].split())
     return f"{what} was left out, such as “{sample[:_SAMPLE]}{'…' if len(sample) > _SAMPLE else ''}”"
 
@@ -140,7 +140,7 @@ _FENCE = re.compile(r"[ \t]*(?:>[ \t]*)*(`{3,}|~{3,})")
 
 
 def fences(lines: Iterable[str]) -> list[bool]:
-    """Whether each line of Markdown belongs to fenced code, the fences included."""
+    """Return whether each line of Markdown belongs to fenced code, the fences included."""
     found = []
     fence = ""
     for line in lines:
@@ -171,7 +171,7 @@ class Item:
 
 
 def list_text(items: Sequence[Item]) -> str:
-    """The items as a Markdown list, indented by depth. Empty items are left out."""
+    """Return the items as a Markdown list, indented by depth. Empty items are left out."""
     return "\n".join(_item_text(item) for item in items if item.text.strip())
 
 
@@ -183,7 +183,7 @@ def _item_text(item: Item) -> str:
 
 
 def link_text(words: str, address: str) -> str:
-    """Words as a Markdown link; only the words where the address leads nowhere from a chat, or repeats the words."""
+    """Return words as a Markdown link; only the words if the address leads nowhere from a chat, or repeats them."""
     shown = words.strip()
     address = re.sub(r"[()<>\s]", lambda mark: urllib.parse.quote(mark[0]), address.strip())
     if not re.match(r"(?:https?://|mailto:)\S", address, re.IGNORECASE) or not shown:
@@ -195,13 +195,13 @@ def link_text(words: str, address: str) -> str:
 
 
 def table_text(rows: Sequence[Sequence[str]]) -> str:
-    """The rows as a Markdown table with the first row as header, all as wide as the widest. Empty rows are left out."""
+    """Return the rows as a Markdown table, all as wide as the widest, with the first as header. Empty rows are left out."""
     lines = table_rows(rows)
     return "\n".join([lines[0], f"|{' --- |' * max(map(len, rows))}", *lines[1:]]) if lines else ""
 
 
 def table_rows(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a Markdown table, all as wide as the widest. Empty rows are left out."""
+    """Return the lines of a Markdown table, all as wide as the widest. Empty rows are left out."""
     width = max(map(len, rows), default=0)
     cells = ([_cell(cell) for cell in row] + [""] * (width - len(row)) for row in rows)
     return [f"| {' | '.join(row)} |" for row in cells if any(row)]

@@ -16,7 +16,7 @@ PAIRS_WANTED = "expected question-answer pairs: each with a `question` and an `a
 def pairs_document(
     path: str, records: Sequence[tuple[int, Any]], found: str = "", warnings: Sequence[str] = ()
 ) -> Document:
-    """The document of (row, record); `found` describes the records if none of them is a pair. Raises DocumentError."""
+    """Return the document of (row, record). Raises DocumentError if none is a pair; `found` describes the records then."""
     blocks, skipped = [], []
     for number, record in records:
         complete = pair(record)
@@ -32,27 +32,27 @@ def pairs_document(
 
 
 def question_and_answer(header: Sequence[str]) -> bool:
-    """Whether a table has the columns of stored pairs."""
+    """Return whether a table has the columns of stored pairs."""
     names = {name.strip().lower() for name in header}
     return not names.isdisjoint(_QUESTION_KEYS) and not names.isdisjoint(_ANSWER_KEYS)
 
 
 def pair(record: Any) -> tuple[str, str] | None:
-    """The question, with one phrasing a line, and the answer of a record; None if one is missing or empty."""
+    """Return the question, with one phrasing a line, and the answer of a record; None if one is missing or empty."""
     named = values_by_name(record)
     question, answer = text_of(named, _QUESTION_KEYS), text_of(named, _ANSWER_KEYS)
     return (question, answer) if question and answer else None
 
 
 def values_by_name(record: Any) -> dict[str, Any]:
-    """The values of a record by their names in small letters; empty for a value that is no record."""
+    """Return the values of a record by their names in small letters; empty for a value that is no record."""
     if not isinstance(record, Mapping):
         return {}
     return {str(key).strip().lower(): value for key, value in record.items() if key is not None}
 
 
 def text_of(named: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """The text of the first of these keys that has any; a list of texts has one a line."""
+    """Return the text of the first of these keys that has any; a list of texts has one a line."""
     value = next((named[key] for key in keys if named.get(key)), "")
     texts = value if isinstance(value, list) else [value]
     if not all(isinstance(text, str) for text in texts):

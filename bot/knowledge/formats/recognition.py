@@ -8,10 +8,10 @@ _MEMORY = 1280 * 2**20  # bytes of address space
 
 @cache
 def is_installed() -> bool:
-    """Whether the packages of the extra `ocr` are installed."""
+    """Return whether the packages of the extra `ocr` are installed."""
     return importlib.util.find_spec("rapidocr_onnxruntime") is not None
 
 
 def recognition_memory() -> int:
-    """The bytes that recognition may take beside the limit for reading a file; 0 where it isn't installed."""
+    """Return the bytes that recognition may take beside the limit for reading a file; 0 where it isn't installed."""
     return _MEMORY if is_installed() else 0

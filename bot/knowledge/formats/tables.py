@@ -16,7 +16,7 @@ from bot.knowledge.formats.pairs import pair, question_and_answer
 _MOST_CELLS = 2_000_000  # that merged cells may cover; more is no document
 _MOST_COLUMNS = 2_000
 _MOST_HEADER_ROWS = 4
-_LONGEST_TITLE = 80  # characters; what is longer says more than a name
+_LONGEST_TITLE = 80  # characters; longer text isn't a title
 # A number that names a column rather than being a value in it: a year, a quarter, a school year.
 _PERIOD = re.compile(r"\b(?:FY ?)?(?:(?:19|20)\d\d|[QH][1-4])(?:[/-]\d\d)?\b")
 _SAMPLE = 100  # rows that tell how a column is filled
@@ -59,7 +59,7 @@ class Grid:
 
 
 def merged(rows: list[list[str]], merges: Iterable[Merge]) -> Grid:
-    """The grid of rows with merged areas. The rows are changed in place."""
+    """Return the grid of rows with merged areas. The rows are changed in place."""
     grid = Grid(rows)
     covered = 0
     for merge in merges:
@@ -121,7 +121,7 @@ def write_table(grid: Grid, outline: Outline, locator: Locator = _NOWHERE) -> No
 
 
 def grid_text(grid: Grid) -> str:
-    """A table without titles as Markdown."""
+    """Return a table without titles as Markdown."""
     return _table_text(grid, [row for row in range(len(grid.rows)) if _filled(grid.rows[row])])
 
 
@@ -158,7 +158,7 @@ def write_sheet(grid: Grid, outline: Outline, left_out: frozenset[int] = frozens
 
 
 def _write_title(grid: Grid, row: int, outline: Outline) -> None:
-    """A title that is merged over the columns names the table; any other single cell may say anything."""
+    """Write a title. One that is merged over the columns names the table; any other single cell may say anything."""
     text = " ".join(_filled(grid.rows[row]))
     names_it = any((row, column) in grid.spans for column in range(len(grid.rows[row])))
     if names_it and len(text) <= _LONGEST_TITLE and text[-1] not in ".:;!?":
@@ -185,7 +185,7 @@ def _write_rows(grid: Grid, header: "_Header", rows: Sequence[int], outline: Out
 
 
 def _regions(grid: Grid, left_out: frozenset[int]) -> Iterator[list[int]]:
-    """The runs of rows between empty rows."""
+    """Yield the runs of rows between empty rows."""
     region: list[int] = []
     for row, cells in enumerate(grid.rows):
         if row in left_out:
@@ -200,7 +200,7 @@ def _regions(grid: Grid, left_out: frozenset[int]) -> Iterator[list[int]]:
 
 
 def _runs(rows: Sequence[int]) -> Iterator[list[int]]:
-    """The runs of rows without a gap."""
+    """Yield the runs of rows without a gap."""
     run: list[int] = []
     for row in rows:
         if run and row != run[-1] + 1:
@@ -212,7 +212,7 @@ def _runs(rows: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _titles_apart(grid: Grid, region: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The rows above the header that hold a title, and the others."""
+    """Return the rows above the header that hold a title, and the others."""
     columns = _columns(grid, region)
     first = 0
     while first + 1 < len(region) and len(columns) > 1 and _is_title(grid, region[first], region[first + 1], columns):
@@ -225,7 +225,7 @@ def _titles_apart(grid: Grid, region: Sequence[int]) -> tuple[list[int], list[in
 
 
 def _is_title(grid: Grid, row: int, following: int, columns: Sequence[int]) -> bool:
-    """Whether a row has nothing but a cell over all columns, or one in the first column above the names of columns."""
+    """Return whether a row has only a cell over all columns, or only one in the first, above the names of columns."""
     if len(_filled(grid.rows[row])) != 1 or not grid.rows[row][columns[0]].strip():
         return False
     return _covers_all(grid, row, columns) or _is_names(grid.rows[following])
@@ -247,7 +247,7 @@ class _Header:
 
     @classmethod
     def of(cls, grid: Grid, rows: Sequence[int]) -> "_Header":
-        """The header of a table that begins with the first of the rows."""
+        """Return the header of a table that begins with the first of the rows."""
         columns = _columns(grid, rows)
         known = sum(row < grid.headers for row in rows)
         height = known or _header_height(grid, rows, columns)
@@ -260,7 +260,7 @@ class _Header:
         return cls(cells, columns, rows[height - 1], frozenset(valued))
 
     def heads(self, grid: Grid, rows: Sequence[int]) -> bool:
-        """Whether rows below an empty row belong to the same table: they have its columns, and begin with values like its."""
+        """Return whether rows below an empty row go on with the table: they have its columns, and values like its first."""
         if not set(_columns(grid, rows)) <= set(self.columns) or self.row(grid, rows[0]) == self.cells:
             return False
         if len(rows) == 1 or question_and_answer(self.cells):
@@ -269,7 +269,7 @@ class _Header:
         return bool(first) and all(_is_value(_cell(grid, rows[0], column)) for column in first)
 
     def row(self, grid: Grid, row: int) -> list[str]:
-        """The cells of a row, in the columns of the table."""
+        """Return the cells of a row, in the columns of the table."""
         return _spread(grid, row, self.columns)
 
 
@@ -278,7 +278,8 @@ def _columns(grid: Grid, rows: Iterable[int]) -> list[int]:
 
 
 def _header_height(grid: Grid, rows: Sequence[int], columns: Sequence[int]) -> int:
-    """The number of rows that name the columns. More than one where cells of the first are merged, or empty beside others."""
+    """Return the number of rows that name the columns. More than one where cells of the first are merged, or empty
+    beside others."""
     height = 1
     while height < min(_MOST_HEADER_ROWS, len(rows) - 1):
         above, row = rows[height - 1], rows[height]
@@ -294,7 +295,7 @@ def _header_height(grid: Grid, rows: Sequence[int], columns: Sequence[int]) -> i
 
 
 def _has_gaps(grid: Grid, rows: Sequence[int], columns: Sequence[int]) -> bool:
-    """Whether names stand over groups of the columns that the next row names, without being merged."""
+    """Return whether names stand over groups of the columns that the next row names, without being merged."""
     upper, lower = ([_cell(grid, row, column) for column in columns] for row in rows[:2])
     first = next((number for number, text in enumerate(upper) if number and text), len(columns))
     gaps = any(not text for text in upper[first:])
@@ -333,7 +334,7 @@ def _filled(cells: Sequence[str]) -> list[str]:
 
 
 def _is_names(cells: Iterable[str]) -> bool:
-    """Whether a row may name columns: it has no value."""
+    """Return whether a row may name columns: it has no value."""
     return not any(_is_value(cell.strip()) for cell in cells)
 
 
@@ -342,5 +343,5 @@ def _holds_value(grid: Grid, row: int, column: int) -> bool:
 
 
 def _is_value(text: str) -> bool:
-    """Whether a text looks like a value rather than like a name: it is an address, or has a digit that isn't of a period."""
+    """Return whether a text looks like a value, not a name: an address, or with a digit that isn't that of a period."""
     return "@" in text or any(map(str.isdigit, _PERIOD.sub("", text)))

@@ -21,7 +21,7 @@ def load(path: str, content: bytes) -> Document:
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """(index of the first line, lines) of each run of lines that aren't blank."""
+    """Yield (index of the first line, lines) of each run of lines that aren't blank."""
     run: list[str] = []
     number = -1
     for number, line in enumerate(lines):

@@ -62,11 +62,11 @@ class Archives:
         return name in self._members
 
     def size(self, name: str) -> int:
-        """The size of a file in bytes, unpacked."""
+        """Return the size of a file in bytes, unpacked."""
         return self._members[name].size
 
     def read(self, name: str) -> bytes:
-        """The content of a file. Raises DocumentError if it is damaged or too large."""
+        """Return the content of a file. Raises DocumentError if it is damaged or too large."""
         return _content(self._members[name], LARGEST_FILE)
 
     def _add(self, archive: zipfile.ZipFile, number: int, *, inner: bool) -> None:
@@ -116,7 +116,7 @@ def _content(member: Member, largest: int) -> bytes:
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    """The name of a file without ways out of its folder. Some programs write UTF-8 without marking it as such."""
+    """Return the name of a file without ways out of its folder. Some programs don't mark UTF-8 as such."""
     name = info.filename
     if not info.flag_bits & 0x800:
         with suppress(UnicodeError):
@@ -126,5 +126,5 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 
 def relative(name: str, link: str) -> str:
-    """The name that a relative link in a file leads to."""
+    """Return the name that a relative link in a file leads to."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(name), link)).lstrip("/")

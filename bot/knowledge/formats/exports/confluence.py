@@ -81,7 +81,7 @@ def _title(content: bytes) -> str:
 
 
 def _without_spaces(titles: Mapping[str, str]) -> dict[str, str]:
-    """The titles of pages without the name of their space, with which all pages of a folder begin."""
+    """Return the titles of pages without the name of their space, with which all pages of a folder begin."""
     beginnings: dict[str, set[str]] = {}
     for name, title in titles.items():
         space, between, _ = title.partition(_BETWEEN)

@@ -29,7 +29,7 @@ class Rules:
     accepted: str = ""
 
     def address(self, identity: str) -> str:
-        """The address of a page; empty if that isn't known."""
+        """Return the address of a page; empty if that isn't known."""
         return self.link.replace("{id}", quote(identity, safe="")) if identity else ""
 
 
@@ -80,7 +80,7 @@ class Export:
         self.left_out.append((reason, name))
 
     def free_path(self, folders: Sequence[str], name: str, suffix: str) -> str:
-        """A path of these names that no other file of the export has; the second one of the same names gets a number."""
+        """Return a path of these names that no other file of the export has; a repeated one gets a number."""
         above = [_folder(fit(part)) for part in folders[:_DEEPEST] if part]
         number = 1
         while True:
@@ -110,7 +110,7 @@ def _as_it_stands(archives: Archives, name: str) -> Converted:
 
 
 def fit(name: str) -> str:
-    """A name as that of a file: without marks that file systems refuse, not hidden, and not longer than they allow."""
+    """Return a name that file systems accept: without the marks that they refuse, not hidden, and not too long."""
     name = _UNFIT.sub(" ", name).strip().lstrip(".~$ ")[:_LONGEST_PART]
     while len(name.encode()) > 200:
         name = name[:-1]
@@ -118,5 +118,5 @@ def fit(name: str) -> str:
 
 
 def _folder(name: str) -> str:
-    """A name of a folder that doesn't look like that of a document, which may stand beside it."""
+    """Return a name of a folder that doesn't look like that of a document, which may stand beside it."""
     return re.sub(r"\.(\w+)$", r"-\1", name) if PurePosixPath(name).suffix.lower() in LOADERS else name

@@ -59,7 +59,7 @@ def _page(archives: Archives, name: str) -> Converted:
 
 
 def _target(link: str) -> str | None:
-    """The address that a link by way of Google leads to."""
+    """Return the address that a link by way of Google leads to."""
     try:
         parts = urlsplit(link)
     except ValueError:

@@ -66,7 +66,7 @@ def _page(archives: Archives, name: str, resolve: Resolve) -> Converted:
 
 
 def _line(line: str, resolve: Resolve) -> str:
-    """A line of Markdown with links that lead where people can follow, and without the tags around a callout."""
+    """Return a line of Markdown with links that lead where people can follow, and without the tags around a callout."""
     if _CALLOUT.fullmatch(line):
         return ""
     return _without_relations(_LINK.sub(lambda link: _link(link, resolve), line), resolve)
@@ -115,12 +115,12 @@ def _is_page(name: str) -> bool:
 
 
 def _is_overview(name: str) -> bool:
-    """Whether a file is the list of all pages that Notion puts beside pages in HTML."""
+    """Return whether a file is the list of all pages that Notion puts beside pages in HTML."""
     return name == "index.html"
 
 
 def _titles(name: str) -> str:
-    """The path of a file by titles, without identities and without its ending."""
+    """Return the path of a file by titles, without identities and without its ending."""
     *folders, _ = name.split("/")
     parts = [*(folder for folder in folders if not _WRAPPING.fullmatch(folder)), PurePosixPath(name).stem]
     found = [(_IDENTITY.match(part), part) for part in parts]

@@ -19,13 +19,13 @@ def parsed_page(content: bytes) -> etree._Element:
 
 
 def written(root: etree._Element) -> bytes:
-    """A page as HTML in UTF-8."""
+    """Return a page as HTML in UTF-8."""
     html: bytes = etree.tostring(root, method="html", encoding="utf-8", doctype="<!DOCTYPE html>")
     return html
 
 
 def as_page(title: str, content: etree._Element) -> bytes:
-    """An element as a page of this title."""
+    """Return an element as a page of this title."""
     page = etree.Element("html")
     body = etree.SubElement(page, "body")
     etree.SubElement(body, "h1").text = title
@@ -52,7 +52,7 @@ def lead(root: etree._Element, resolve: Resolve) -> None:
 
 
 def path_of(link: str) -> str | None:
-    """The path of a relative link, None for any other link."""
+    """Return the path of a relative link, None for any other link."""
     try:
         parts = urlsplit(link)
     except ValueError:

@@ -50,7 +50,7 @@ class _Chat:
     topics: dict[int, str] = field(default_factory=dict)
 
     def topic(self, message: _Message) -> str:
-        """The title of the topic of a message, which its replies lead to; the name of the chat if it has none."""
+        """Return the title of a message's topic, which its replies lead to; the name of the chat if it has none."""
         seen: set[int] = set()
         number: int | None = message.number
         while number is not None and number not in seen:
@@ -62,7 +62,7 @@ class _Chat:
         return self.topics.get(_GENERAL, self.name)
 
     def asks(self, message: _Message) -> bool:
-        """Whether a message doesn't reply to another one. In a topic, all reply to the message that began it."""
+        """Return whether a message doesn't reply to another one. In a topic, all reply to the message that began it."""
         return message.replies_to is None or message.replies_to in self.topics
 
 
@@ -128,7 +128,7 @@ def _is_answer(message: _Message, staff: set[str], accepted: str) -> bool:
 
 
 def _chats(content: bytes, export: Export) -> Iterator[_Chat]:
-    """The chats of a file, which holds one or all of them, without those of two people."""
+    """Yield the chats of a file, which holds one or all of them, without those of two people."""
     found = _parsed(content)
     listed = [
         chat
@@ -198,7 +198,7 @@ def _marks(reactions: Any) -> Iterator[tuple[str, str]]:
 
 
 def _text(text: Any, left_out: Sequence[str]) -> str:
-    """The text of a message, which is a string or a list of strings and of objects, without people in it."""
+    """Return the text of a message, which is a string or a list of strings and of objects, without people in it."""
     parts = text if isinstance(text, list) else [text]
     joined = well_formed("".join(_part(part, left_out) for part in parts))
     lines = [re.sub(r"^[\s,:]+|(?<=\s)\s+", "", line).rstrip() for line in joined.split("\n")]

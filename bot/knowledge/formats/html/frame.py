@@ -59,7 +59,7 @@ class Frame:
         return self._hidden
 
     def leaves_out(self, element: etree._Element) -> bool:
-        """Whether an element with all that is in it isn't content."""
+        """Return whether an element with all that is in it isn't content."""
         tag = element.tag
         if not isinstance(tag, str) or tag in _NO_TEXT or tag == "nav" or element.get("role") in _FRAME_ROLES:
             return True
@@ -78,18 +78,18 @@ class Frame:
         return tag in _CONTAINERS and self._is_frame(element)
 
     def label(self, element: etree._Element) -> str:
-        """The label of the tab that shows this element; empty if none does."""
+        """Return the label of the tab that shows this element; empty if none does."""
         return self._labels.get(element, "")
 
     def opens(self, element: etree._Element) -> bool:
-        """Whether an element is the title of a panel that it opens: a summary, or a button right before a panel."""
+        """Return whether an element is the title of a panel that it opens: a summary, or a button right before it."""
         if element.tag == "summary":
             return True
         panel = element.getnext() if element.tag == "button" else None
         return panel is not None and panel.tag in ("div", "section", "p") and not (element.tail or "").strip()
 
     def opened(self, element: etree._Element) -> bool:
-        """Whether an element is the panel that the button right before it opens."""
+        """Return whether an element is the panel that the button right before it opens."""
         above = element.getprevious()
         return above is not None and above.tag == "button" and self.opens(above)
 
@@ -102,7 +102,7 @@ class Frame:
         return not self._can_be_opened(element)
 
     def _can_be_opened(self, element: etree._Element) -> bool:
-        """Whether a control shows an element: a control that names it, or a button right above it, maybe in a heading."""
+        """Return whether a control shows an element: one that names it, or a button right above it, maybe in a heading."""
         if element.get("id") in self._revealed or element in self._labels or element.get("role") == "tabpanel":
             return True
         above = element.getprevious()
@@ -122,7 +122,7 @@ class Frame:
         return named and _is_mostly_links(element)
 
     def _is_within_text(self, button: etree._Element) -> bool:
-        """Whether a button is part of the text: in a heading or a sentence, or the title of a panel."""
+        """Return whether a button is part of the text: in a heading or a sentence, or the title of a panel."""
         if self.opens(button) or any(above.tag in (*HEADINGS, "summary", "dt") for above in button.iterancestors()):
             return True
         parent = button.getparent()
@@ -130,7 +130,7 @@ class Frame:
         return any(text and _WORD.search(text) for text in around)
 
     def _labels_of_panels(self, root: etree._Element) -> dict[etree._Element, str]:
-        """The panels of tabs with their labels: by ids, or as many panels as labels in the element before them."""
+        """Return the labels of the panels of tabs: by ids, or as many labels in the element before as there are panels."""
         labels: dict[etree._Element, str] = {}
         for control in root.iter("a", "button", "li", "label", "div"):
             if control.get("role") == "tab":
@@ -149,7 +149,7 @@ class Frame:
 
 
 def _labelled_children(panels: etree._Element) -> Iterator[tuple[etree._Element, str]]:
-    """The children of an element, if the element before it holds as many labels and nothing else."""
+    """Yield the children of an element, if the element before it holds as many labels and nothing else."""
     above = panels.getprevious()
     labels = [] if above is None or not isinstance(above.tag, str) else list(above)
     if 1 < len(labels) == len(panels) and {label.tag for label in labels} in ({"label"}, {"button"}):
@@ -157,7 +157,7 @@ def _labelled_children(panels: etree._Element) -> Iterator[tuple[etree._Element,
 
 
 def _revealed(root: etree._Element) -> Iterator[str]:
-    """The ids that a control or a link on the page names."""
+    """Yield the ids that a control or a link on the page names."""
     for element in root.iter("a", "button", "label", "li", "div", "span", "summary"):
         yield from filter(None, (_target(element, name) for name in (*_REVEALING, "href")))
 
@@ -168,7 +168,7 @@ def _target(element: etree._Element, attribute: str) -> str:
 
 
 def _lists_above_headings(root: etree._Element) -> Iterator[etree._Element]:
-    """The lists with several links before the first heading of the page and outside of its main part, if it has headings."""
+    """Yield the lists with several links above the first heading and outside of the main part, if there are headings."""
     lists: list[etree._Element] = []
     for element in root.iter("ul", "ol", *HEADINGS):
         if element.tag in HEADINGS:
@@ -178,7 +178,7 @@ def _lists_above_headings(root: etree._Element) -> Iterator[etree._Element]:
 
 
 def _is_consent(element: etree._Element) -> bool:
-    """Whether an element is a notice that asks for consent to cookies."""
+    """Return whether an element is a notice that asks for consent to cookies."""
     if element.tag not in _CONTAINERS or not any(map(_CONSENT_NAMES.search, _names(element))):
         return False
     text = _text(element)
@@ -215,14 +215,14 @@ def _words_beside(element: etree._Element, *tags: str) -> int:
 
 
 def _is_mostly_links(element: etree._Element) -> bool:
-    """Whether most words of an element are in links, or it has hardly any words."""
+    """Return whether most words of an element are in links, or it has hardly any words."""
     linked = sum(_count(link.itertext()) for link in element.iter("a", "button"))
     total = _count(iter([_text(element)]))
     return total < _SHORTEST_TEXT or total < 2 * linked
 
 
 def _leads_within(element: etree._Element) -> bool:
-    """Whether all links of a list, at least two, lead to places of the same page: a table of its contents."""
+    """Return whether all links of a list, at least two, lead to places of the same page: a table of its contents."""
     links = list(element.iter("a"))
     return len(links) > 1 and all((link.get("href") or "").startswith("#") for link in links)
 
@@ -232,5 +232,5 @@ def _is_in_main(element: etree._Element) -> bool:
 
 
 def _is_mark(link: etree._Element) -> bool:
-    """Whether a link is only the mark beside a heading that leads to it: ¶, # or a picture."""
+    """Return whether a link is only the mark beside a heading that leads to it: ¶, # or a picture."""
     return (link.get("href") or "").startswith("#") and not _WORD.search(_text(link))

@@ -58,7 +58,7 @@ def load(path: str, content: bytes, url: str = "") -> Document:
 
 
 def declared_encoding(content: bytes) -> str | None:
-    """The encoding that a page declares for itself."""
+    """Return the encoding that a page declares for itself."""
     found = _DECLARED.search(content[:4096])
     return next(filter(None, found.groups())).decode() if found else None
 
@@ -87,7 +87,7 @@ def write_blocks(root: etree._Element, outline: Outline, *, with_lines: bool, ur
 
 
 def _hidden(frame: Frame) -> Iterator[str]:
-    """A warning with a sample of the text that was left out though it stands in the page."""
+    """Yield a warning with a sample of the text that is in the page but was left out."""
     texts = [(element, " ".join("".join(element.itertext()).split())) for element in frame.hidden]
     told = [(element, text) for element, text in texts if len(text.split()) >= _LEAST_OF_A_NOTE]
     if told:
@@ -102,7 +102,7 @@ def _window_title(root: etree._Element) -> str:
 
 
 def _canonical(root: etree._Element) -> str | None:
-    """The canonical address that the page declares."""
+    """Return the canonical address that the page declares."""
     for link in root.iter("link"):
         address = str(link.get("href") or "")
         if (link.get("rel") or "").lower() == "canonical" and _SCHEME.match(address):
@@ -111,7 +111,7 @@ def _canonical(root: etree._Element) -> str | None:
 
 
 def _main(root: etree._Element) -> etree._Element:
-    """The element that the page marks as its main content, or its only article if it holds most of the text, or the body."""
+    """Return what the page marks as its main content, or its only article if that has most of the text, or the body."""
     body = next(iter(root.iter("body")), root)
     mains = [element for element in root.iter(etree.Element) if element.tag == "main" or element.get("role") == "main"]
     if len(mains) == 1 and _length(mains[0]):
@@ -142,7 +142,7 @@ class _Inline:
     links: bool = True
 
     def text_of(self, element: etree._Element, passed_over: tuple[str, ...] = ()) -> str:
-        """The text of an element without those below it that have the tags `passed_over`."""
+        """Return the text of an element without those below it that have the tags `passed_over`."""
         parts: list[str] = [element.text or ""]
         for child in element:
             if isinstance(child.tag, str) and child.tag not in passed_over and not self.frame.leaves_out(child):
@@ -189,13 +189,13 @@ class _Inline:
 
 
 def _formula(element: etree._Element) -> str:
-    """A formula in the words of its author: as TeX, if the page has it."""
+    """Return a formula in the words of its author: as TeX, if the page has it."""
     tex = next((below.text for below in element.iter("annotation") if "tex" in (below.get("encoding") or "")), None)
     return tex or element.get("alttext") or "".join(element.itertext())
 
 
 def _collapsed(text: str) -> str:
-    """The text with white space folded, also such as may not be broken. A vertical tab stands for an explicit line break."""
+    """Return the text with white space folded, no-break spaces too. A vertical tab stands for an explicit line break."""
     text = _WHITE_SPACE.sub(" ", text)
     return _BESIDE_BREAK.sub("\x0b", text) if "\x0b" in text else text
 
@@ -331,7 +331,7 @@ class _Writer:
 
 
 def _lines(element: etree._Element) -> tuple[int, int]:
-    """The first and the last line of an element's text, by the ends of its start tags."""
+    """Return the first and the last line of an element's text, by the ends of its start tags."""
     first = line = element.sourceline or 1
     line += (element.text or "").rstrip().count("\n")
     for below in element.iterdescendants():
@@ -367,7 +367,7 @@ def _nearest_list(element: etree._Element) -> etree._Element | None:
 
 
 def _of_definitions(element: etree._Element) -> Iterator[etree._Element]:
-    """The terms and descriptions of a definition list, also those in groups."""
+    """Yield the terms and descriptions of a definition list, also those in groups."""
     for child in element.iterchildren("dt", "dd", "div"):
         if child.tag == "div":
             yield from child.iterchildren("dt", "dd")
@@ -376,7 +376,7 @@ def _of_definitions(element: etree._Element) -> Iterator[etree._Element]:
 
 
 def _definitions(element: etree._Element, inline: _Inline) -> Iterator[Item]:
-    """Each term with its descriptions as one list item."""
+    """Yield each term with its descriptions as one list item."""
     terms: list[str] = []
     descriptions: list[str] = []
     for child in (*_of_definitions(element), None):

@@ -11,7 +11,7 @@ _LONGEST_CELL = 400  # characters on average; more is a page laid out in a table
 
 
 class HtmlTable:
-    """One table, without those within it. `text_of` gives the text of a cell."""
+    """A table, without nested tables. `text_of` returns the text of a cell."""
 
     def __init__(self, element: etree._Element, text_of: Callable[[etree._Element], str]) -> None:
         self._element = element
@@ -31,7 +31,7 @@ class HtmlTable:
         return sum(lengths) > _LONGEST_CELL * sum(map(bool, lengths))
 
     def pairs(self) -> list[tuple[str, str]]:
-        """The rows as names and values, if each is a header cell and another cell; else none."""
+        """Return the rows as names and values, if each is a header cell and another cell; else none."""
         if any([cell.tag for cell in cells] != ["th", "td"] for cells, _ in self._rows):
             return []
         return [(self._text_of(name).rstrip(" :"), self._text_of(value)) for (name, value), _ in self._rows]
@@ -45,7 +45,7 @@ class HtmlTable:
 
 
 def _rows(table: etree._Element) -> Iterator[tuple[etree._Element, bool]]:
-    """The rows of a table itself, and whether each stands in its head."""
+    """Yield the rows of a table itself, and whether each stands in its head."""
     for child in table.iterchildren("thead", "tbody", "tfoot", "tr"):
         if child.tag == "tr":
             yield child, False

@@ -76,7 +76,7 @@ _ADMONITIONS = frozenset(
 
 
 def without_directives(source: str) -> str:
-    """The text with as many lines as before."""
+    """Return the text without directives, with as many lines as before."""
     lines = source.split("\n")
     if "<" in source:
         _join_tags(lines)
@@ -160,7 +160,7 @@ def _dedent_components(lines: list[str]) -> None:
 
 
 def _components(lines: list[str]) -> Iterator[tuple[int, int]]:
-    """(opening line, closing line) of components, the outer ones first."""
+    """Yield (opening line, closing line) of components, the outer ones first."""
     found, opened = [], []
     for number, in_code in enumerate(fences(lines)):
         if in_code or "<" not in lines[number]:
@@ -217,7 +217,7 @@ def _rewritten(line: str) -> str:
 
 
 def _words(found: re.Match[str]) -> str:
-    """The words of a piece of a line."""
+    """Return the words of a piece of a line."""
     if found["code"]:
         return found["code"]
     if found["marked"]:
@@ -230,7 +230,7 @@ def _words(found: re.Match[str]) -> str:
 
 
 def _titled(indent: str, kind: str, title: str | None) -> str:
-    """The line that stands for the opening of an admonition or a container."""
+    """Return the line that stands for the opening of an admonition or a container."""
     shown = title or ("" if kind.lower() in _CONTAINERS else _named(kind))
     return f"{indent}**{shown}**" if shown else ""
 

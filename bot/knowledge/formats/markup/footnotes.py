@@ -28,11 +28,11 @@ class Footnotes:
     _read: set[str] = field(default_factory=set)
 
     def without_references(self, text: str) -> str:
-        """The text without references to notes. A mark without a note stays."""
+        """Return the text without references to notes. A mark without a note stays."""
         return _REFERENCE.sub(lambda mark: "" if mark["name"] in self.notes else mark[0], text) if self.notes else text
 
     def referred_to(self, text: str) -> Iterator[Note]:
-        """The notes that a text refers to and that haven't been read yet."""
+        """Yield the notes that a text refers to and that haven't been read yet."""
         for mark in _REFERENCE.finditer(text) if self.notes else ():
             if mark["name"] in self.notes and mark["name"] not in self._read:
                 self._read.add(mark["name"])
@@ -40,7 +40,7 @@ class Footnotes:
 
 
 def footnotes_apart(source: str) -> tuple[str, Footnotes]:
-    """The source with as many lines, without the notes that something in it refers to, and those notes."""
+    """Return the source with as many lines, without the notes that something in it refers to, and those notes."""
     if "[^" not in source:
         return source, Footnotes()
     lines = source.split("\n")
@@ -75,7 +75,7 @@ def _definitions(lines: list[str]) -> Iterator[tuple[str, Note]]:
 
 
 def _goes_on(lines: list[str], number: int) -> bool:
-    """Whether a line belongs to the note above it: it follows without an empty line, or is indented."""
+    """Return whether a line belongs to the note above it: it follows without an empty line, or is indented."""
     line = lines[number]
     if line.startswith("    ") and line.strip():
         return True

@@ -14,10 +14,10 @@ _TOML = re.compile(r"\A\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | r
 
 
 def front_matter(text: str) -> tuple[dict[str, str], str, list[str]]:
-    """The keys that we know, the text without the front matter, and warnings about it.
+    """Return the keys that we know, the text without the front matter, and warnings about it.
 
-    It is emptied rather than cut off, so that line numbers stay those of the file. Lines between two rules at the
-    start that are no list of keys are ordinary text.
+    It is emptied rather than cut off, so that line numbers stay those of the file. Lines between two rules at the start
+    that are no list of keys are ordinary text.
     """
     match, language = _YAML.match(text) or _TOML.match(text), "YAML" if text.startswith("---") else "TOML"
     if match is None:
@@ -54,7 +54,7 @@ def _parsed(written: str, language: str) -> Any:
 
 
 def _line_of_key(key: str, written: str) -> int:
-    """The line of a key in the front matter, from 0."""
+    """Return the line of a key in the front matter, from 0."""
     lines = written.split("\n")
     return next((number for number, line in enumerate(lines) if line.strip().startswith(key)), 0)
 

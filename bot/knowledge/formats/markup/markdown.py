@@ -98,7 +98,7 @@ class _Writer:
             self._write_notes(note.text)
 
     def _with_addresses(self, text: str) -> str:
-        """The text with the addresses of links that are defined elsewhere in the file."""
+        """Return the text with the addresses of links that are defined elsewhere in the file."""
         references = self._parsed.get("references")
         if not references:
             return text
@@ -134,7 +134,7 @@ class _Writer:
 
 
 def _end_of_html(tokens: Sequence[Token]) -> int:
-    """The line after HTML that begins with the first token. A table goes on over the empty lines in it."""
+    """Return the line after HTML that begins with the first token. A table goes on over the empty lines in it."""
     unclosed, end = 0, 0
     for token in tokens:
         if token.type != "html_block" or token.map is None or (end and unclosed <= 0):
@@ -154,7 +154,7 @@ def _without_blank_ends(lines: Sequence[str], first: int, last: int) -> tuple[in
 
 
 def _plain_heading(markdown: str, references: dict[str, Any]) -> str:
-    """The text of a heading without its markup; for an image, its description."""
+    """Return the text of a heading without its markup; for an image, its description."""
     [inline] = _INLINE.parseInline(markdown, references)
     shown = ("text", "code_inline", "image", "softbreak", "hardbreak")
     kept = (child.content for child in inline.children or () if child.type in shown)

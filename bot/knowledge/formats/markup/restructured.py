@@ -95,7 +95,7 @@ class _Contents(Directive):
 
 
 def _text_role(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list[Any], list[Any]]:
-    """Reads ``:ref:`Title <target>` `` as its title, and a name such as ``:class:`Thing` `` as code."""
+    """Read ``:ref:`Title <target>` `` as its title, and a name such as ``:class:`Thing` `` as code."""
     title = _TARGET.sub("", text)
     shown = title.lstrip("~!")
     plain = title != text or name.rpartition(":")[2] in ("ref", "doc", "term", "guilabel", "menuselection", "abbr")
@@ -188,7 +188,7 @@ class _Writer:
             self._outline.block(form, text, self._locator(written or text))
 
     def _locator(self, text: str) -> Locator:
-        """The lines of a block: from that of its first word to the last before the blank line that ends it."""
+        """Return the lines of a block: from that of its first word to the last before the blank line that ends it."""
         words = re.findall(r"\w+", text)
         if not words:
             return Locator(lines=(self._line, self._line))
@@ -201,7 +201,7 @@ class _Writer:
         return Locator(lines=(first, last))
 
     def _find(self, word: str, start: int, within: int | None = None) -> int:
-        """The first line from `start` on that holds the word, else `start`."""
+        """Return the first line from `start` on that holds the word, else `start`."""
         end = len(self._lines) if within is None else min(len(self._lines), start + within)
         pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
         return next((n for n in range(start, end + 1) if pattern.search(self._lines[n - 1])), start)
@@ -223,7 +223,7 @@ def _items(node: nodes.Node, depth: int = 0) -> Iterator[Item]:
 
 
 def _described(item: nodes.Node) -> str:
-    """A term, a field or an option, with its description."""
+    """Return a term, a field or an option, with its description."""
     name, *said = item.children or [nodes.Text("")]
     classifiers = [child for child in said if isinstance(child, nodes.classifier)]
     text = "\n".join(_text(child) for child in said if child not in classifiers)
@@ -232,7 +232,7 @@ def _described(item: nodes.Node) -> str:
 
 
 def _text(node: nodes.Node) -> str:
-    """The text of a node without markup, one line a paragraph, with code in backticks."""
+    """Return the text of a node without markup, one line a paragraph, with code in backticks."""
     if isinstance(node, nodes.Text):
         return str(node.astext())
     if isinstance(node, nodes.literal):

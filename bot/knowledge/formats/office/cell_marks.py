@@ -45,7 +45,7 @@ class NumberUnit:
     digits: int = 0
 
     def text(self, number: float) -> str:
-        """The number as the spreadsheet shows it, but never rounded."""
+        """Return the number as the spreadsheet shows it, but never rounded."""
         size = abs(number) * (100 if self.is_percent else 1)
         if size == int(size) and size < 1e15:
             shown = f"{int(size):0{max(self.digits, 1)}d}"
@@ -88,7 +88,7 @@ class Marks:
             self._read_workbook()
 
     def of(self, sheet: str) -> SheetMarks:
-        """The marks of a sheet; none where its XML is broken. Raises the errors of a damaged archive."""
+        """Return the marks of a sheet; none where its XML is broken. Raises the errors of a damaged archive."""
         path = self._paths.get(sheet)
         if path is None:
             return SheetMarks()
@@ -111,7 +111,7 @@ class Marks:
             target = targets.get(next(filter(None, map(sheet.get, _RELATIONSHIPS)), None))
             if target in self._archive.NameToInfo:
                 self._paths[sheet.get("name", "")] = target
-        # Programs that write formulas without computing them leave that to the first one that opens the file.
+        # Some programs write formulas without results, and ask the program that opens the file to compute them.
         self._to_compute = any(_is_set(element.attrib, "fullCalcOnLoad") for element in workbook.iter("{*}calcPr"))
         units = enumerate(_units(self._xml("xl/styles.xml")))
         self._units = {str(number): unit for number, unit in units if unit is not None}
@@ -145,7 +145,7 @@ class _SheetReader:
         self._starts = {f"{space} {tag}": start for space in _NAMESPACES for tag, start in starts.items()}
 
     def read(self, content: bytes) -> SheetMarks:
-        """The marks. Raises ExpatError and ValueError."""
+        """Return the marks. Raises ExpatError and ValueError."""
         self._parser.StartElementHandler = self._start
         self._parser.Parse(content, True)
         self._end_cell()
@@ -204,12 +204,12 @@ def _is_set(attributes: Mapping[str, str], name: str) -> bool:
 
 
 def _is_hidden(attributes: Mapping[str, str]) -> bool:
-    """Whether a row or column is hidden for good: an outline that is folded up is opened with one click."""
+    """Return whether a row or column is hidden for good: an outline that is folded up is opened with one click."""
     return _is_set(attributes, "hidden") and attributes.get("outlineLevel", "0") == "0"
 
 
 def _column(place: str) -> int:
-    """The column of a place such as `AB12`, from 0. Raises ValueError."""
+    """Return the column of a place such as `AB12`, from 0. Raises ValueError."""
     number = 0
     for letter in place.rstrip("0123456789"):
         number = number * 26 + int(letter, 36) - 9
@@ -217,7 +217,7 @@ def _column(place: str) -> int:
 
 
 def _units(styles: Any) -> Iterator[NumberUnit | None]:
-    """The unit of each format of cells, in their order."""
+    """Yield the unit of each format of cells, in their order."""
     codes = _BUILT_IN | {element.get("numFmtId"): element.get("formatCode") for element in styles.iter("{*}numFmt")}
     by_code: dict[str, NumberUnit | None] = {}
     for formats in styles.iterchildren("{*}cellXfs"):
@@ -229,7 +229,7 @@ def _units(styles: Any) -> Iterator[NumberUnit | None]:
 
 
 def unit_of(code: str) -> NumberUnit | None:
-    """The unit in the format of a number; None where it has none, or does more to the number than to put text around it."""
+    """Return the unit in the format of a number; None if it has none, or does more than put text around the number."""
     before = after = digits = ""
     is_percent = is_money = False
     for piece in _PIECE.finditer(code):

@@ -30,7 +30,7 @@ _HEADING = re.compile(r"heading (\d)")
 _CODE = re.compile(r"code|source|preformatted|listing|verbatim|console|terminal")
 _MONOSPACED = re.compile(r"courier|consolas|mono|menlo|\bcode\b")
 
-# The part of a document that holds notes -> the tag of what refers to one.
+# The type of the part that holds notes -> the tag of a reference to one.
 _NOTES = {
     RELATIONSHIP_TYPE.FOOTNOTES: qn("w:footnoteReference"),
     RELATIONSHIP_TYPE.ENDNOTES: qn("w:endnoteReference"),
@@ -97,7 +97,7 @@ class _Writing:
     first_is_numbered: bool = False
 
     def write(self, elements: Iterator[Any]) -> None:
-        """Consecutive list items become one block, and so do consecutive lines of code."""
+        """Write the elements as blocks: consecutive list items are one, and so are consecutive lines of code."""
         for form, paragraphs in self._runs([(element, self.styles.kind(element)) for element in elements]):
             if form is Form.LIST:
                 self.outline.block(Form.LIST, list_text(list(self._items(paragraphs))))
@@ -195,7 +195,7 @@ class _Writing:
     def _runs(
         self, described: list[tuple[Any, _StyleRole]]
     ) -> Iterator[tuple[Form | None, list[tuple[Any, _StyleRole]]]]:
-        """The paragraphs of each block, with its form. Empty lines within code belong to it; a new list is a new block."""
+        """Yield each block's paragraphs, with its form. Empty lines within code belong to it; a new list is a new block."""
         run: list[tuple[Any, _StyleRole]] = []
         for position, (element, kind) in enumerate(described):
             if kind.form is Form.PARAGRAPH and run and run[-1][1].form is Form.CODE and not self._has_text(element):
@@ -229,13 +229,13 @@ def _rows(table: Any) -> Iterator[Any]:
 
 
 def _count(element: Any, least: int = 1) -> int:
-    """The number that an element holds, within the columns that Word has."""
+    """Return the number that an element holds, within the columns that Word has."""
     text = "" if element is None else str(element.get(qn("w:val")))
     return min(max(int(text), least), 63) if text.isdecimal() and len(text) < 9 else least
 
 
 def _paragraphs_and_tables(parent: Any) -> Iterator[Any]:
-    """The elements in order, with those in content controls and insertions."""
+    """Yield the elements in order, with those in content controls and insertions."""
     for child in parent.iterchildren():
         if child.tag in (qn("w:p"), qn("w:tbl")):
             yield child
@@ -244,7 +244,7 @@ def _paragraphs_and_tables(parent: Any) -> Iterator[Any]:
 
 
 def _notes(opened: Any, reader: ParagraphReader) -> dict[tuple[str, str | None], str]:
-    """The texts of footnotes and endnotes by the tag of their references, and their ids."""
+    """Return the texts of footnotes and endnotes by the tag of their references, and their ids."""
     found = {}
     for relationship, reference in _NOTES.items():
         try:
@@ -357,14 +357,14 @@ class _Styles:
 
 
 def _number(numbering: Any, inherited: tuple[str, int] | None) -> tuple[str, int] | None:
-    """The list and the level that numbering properties name, by default those inherited; None for list 0, which is none."""
+    """Return the list and level that numbering properties name, or else those inherited; None for list 0, which is none."""
     list_id = value_of(numbering, "w:numId") or (inherited[0] if inherited else "0")
     depth = value_of(numbering, "w:ilvl") or ""
     return None if list_id == "0" else (list_id, int(depth) if depth.isdecimal() and len(depth) < 3 else 0)
 
 
 def _is_monospaced(paragraph: Any) -> bool:
-    """Whether all runs with text have a font for code."""
+    """Return whether all runs with text have a font for code."""
     runs = [run for run in paragraph.iter(qn("w:r")) if any((text.text or "").strip() for text in run.iter(qn("w:t")))]
     fonts = [run.find(f"{qn('w:rPr')}/{qn('w:rFonts')}") for run in runs]
     return bool(fonts) and all(

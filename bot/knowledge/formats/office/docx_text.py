@@ -9,7 +9,7 @@ from docx.oxml.ns import qn
 from bot.knowledge.formats.office.equations import EQUATION, equation_text
 from bot.knowledge.formats.outline import link_text
 
-# What Word writes twice for old readers, what was deleted, and what is only a result of layout.
+# Tags to skip: fallbacks for old readers, deletions, and layout.
 _PASSED_OVER = {qn(name) for name in ("w:del", "w:moveFrom", "w:delText", "w:rPr", "w:pPr", "w:object")}
 _PASSED_OVER.add("{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback")
 _LINK_FIELD = re.compile(r'\s*HYPERLINK\s+"([^"]+)"', re.IGNORECASE)
@@ -29,11 +29,11 @@ class ParagraphReader:
         self._hidden_styles = hidden_styles
 
     def text(self, paragraph: Any) -> str:
-        """The text of a paragraph with its links."""
+        """Return the text of a paragraph with its links."""
         return self._joined(paragraph, with_links=True)
 
     def words(self, paragraph: Any) -> str:
-        """The text of a paragraph without the addresses of links, for headings and comparisons."""
+        """Return the text of a paragraph without the addresses of links, for headings and comparisons."""
         return self._joined(paragraph, with_links=False)
 
     def _joined(self, paragraph: Any, *, with_links: bool) -> str:
@@ -129,5 +129,5 @@ class _Parts:
 
 
 def is_on(switch: Any) -> bool:
-    """Whether a switch is present and not off."""
+    """Return whether a switch is present and not off."""
     return switch is not None and switch.get(qn("w:val")) not in ("0", "false", "off")

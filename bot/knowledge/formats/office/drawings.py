@@ -34,7 +34,7 @@ def write_drawings(element: Any, parts: Mapping[str, Any], outline: Outline, loc
 
 
 def _write_chart(root: Any, outline: Outline, locator: Locator) -> None:
-    """The title, and a row a category with the values of each series."""
+    """Write the title, and a row for each category with the values of each series."""
     title = root.find(f"{_CHART}chart/{_CHART}title")
     if title is not None:
         outline.block(Form.PARAGRAPH, " ".join("".join(_texts(title)).split()), locator)
@@ -51,7 +51,7 @@ def _write_chart(root: Any, outline: Outline, locator: Locator) -> None:
 
 
 def _points(series: Any, name: str) -> dict[int, str]:
-    """The texts or numbers of a series that are stored in the document, by their places."""
+    """Return the texts or numbers of a series that are stored in the document, by their places."""
     parent = series.find(f"{_CHART}{name}")
     if parent is None:
         return {}
@@ -75,7 +75,7 @@ def _number(text: str, unit: Any) -> str:
 
 
 def _write_diagram(root: Any, outline: Outline, locator: Locator) -> None:
-    """The texts of the shapes, in the order of the file."""
+    """Write the texts of the shapes, in the order of the file."""
     items = [Item("".join(_texts(point))) for point in root.iter(f"{_DIAGRAM}pt")]
     outline.block(Form.LIST, list_text(items), locator)
 

@@ -8,7 +8,7 @@ EQUATION = f"{_SPACE}oMath"
 
 
 def equation_text(element: Any) -> str:
-    """The text of an equation or of a part of one."""
+    """Return the text of an equation or of a part of one."""
     return "".join(map(_part, element))
 
 
@@ -42,13 +42,13 @@ def _scripts(element: Any) -> str:
 
 
 def _delimited(element: Any) -> str:
-    """The content of an element with brackets, within these brackets."""
+    """Return the content of an element with brackets, within these brackets."""
     inner = _property(element, "sepChr", ", ").join(map(equation_text, element.iterchildren(f"{_SPACE}e")))
     return f"{_property(element, 'begChr', '(')}{inner}{_property(element, 'endChr', ')')}"
 
 
 def _lines(element: Any, name: str) -> str:
-    """The rows of a matrix, or equations below each other."""
+    """Return the rows of a matrix, or equations below each other."""
     rows = (
         ", ".join(map(equation_text, row.iterchildren(f"{_SPACE}e"))) if name == "mr" else equation_text(row)
         for row in element.iterchildren(f"{_SPACE}{name}")
@@ -66,12 +66,12 @@ def _grouped(element: Any, name: str) -> str:
 
 
 def _bracketed(text: str) -> str:
-    """The text in brackets, unless it is a single number or name."""
+    """Return the text in brackets, unless it is a single number or name."""
     return text if text.isalnum() or not text else f"({text})"
 
 
 def _property(element: Any, name: str, otherwise: str) -> str:
-    """A character that the properties of a part set; an empty one is set as well."""
+    """Return a character that the properties of a part set; an empty one is set as well."""
     found: Iterable[Any] = (
         child for child in element.iter(f"{_SPACE}{name}") if child.getparent().getparent() is element
     )

@@ -62,11 +62,11 @@ class Numbering:
     _begun: set[str] = field(default_factory=set)
 
     def level(self, list_id: str, depth: int) -> NumberingLevel | None:
-        """The level of a list; None where the document defines none."""
+        """Return the level of a list; None where the document defines none."""
         return self.lists[list_id].levels.get(depth) if list_id in self.lists else None
 
     def depth_of_style(self, list_id: str, style: str) -> int:
-        """The level that belongs to a style; the first where none does."""
+        """Return the level that belongs to a style; the first where none does."""
         levels = self.lists[list_id].levels if list_id in self.lists else {}
         return next((depth for depth, level in levels.items() if level.style == style), 0)
 
@@ -120,7 +120,7 @@ def _roman(number: int) -> str:
 
 
 def numbering_of(root: Any) -> Numbering:
-    """The numbering that a document's numbering part defines."""
+    """Return the numbering that a document's numbering part defines."""
     definitions = {element.get(qn("w:abstractNumId")): element for element in root.iterchildren(qn("w:abstractNum"))}
     by_style = {style: number for number, element in definitions.items() if (style := value_of(element, "w:styleLink"))}
     lists = {}
@@ -160,6 +160,6 @@ def _whole(text: str | None, otherwise: int = 0) -> int:
 
 
 def value_of(parent: Any, name: str) -> str | None:
-    """The value of an element's child of this name; None without such a child."""
+    """Return the value of an element's child of this name; None without such a child."""
     child = parent.find(qn(name)) if parent is not None else None
     return None if child is None else str(child.get(qn("w:val")))

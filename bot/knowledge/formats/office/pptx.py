@@ -67,7 +67,7 @@ def _take_alternatives(slide: Any) -> None:
 
 
 def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:
-    """All visible shapes, with those in groups, from top to bottom."""
+    """Yield all visible shapes, with those in groups, from top to bottom."""
     for shape in sorted(shapes, key=lambda shape: (shape.top or 0, shape.left or 0)):
         if any(properties.get("hidden") in ("1", "true") for properties in shape.element.xpath("./*/p:cNvPr")):
             continue
@@ -125,7 +125,7 @@ def _words(frame: Any) -> str:
 
 
 def _text(paragraph: Any) -> str:
-    """The text of a paragraph, with its links and equations."""
+    """Return the text of a paragraph, with its links and equations."""
     parts: list[str] = []
     for element in paragraph._p.iter(qn("a:r"), qn("a:fld"), qn("a:br"), EQUATION):
         if element.tag == EQUATION:
@@ -138,7 +138,7 @@ def _text(paragraph: Any) -> str:
 
 
 def _address(run: Any, part: Any) -> str:
-    """The address that a run leads to; empty where it leads nowhere else."""
+    """Return the address that a run leads to; empty where it leads nowhere else."""
     for link in run.iterfind(f"{qn('a:rPr')}/{qn('a:hlinkClick')}"):
         relationship = part.rels.get(link.get(qn("r:id"), ""))
         if relationship is not None and relationship.is_external:
@@ -147,6 +147,6 @@ def _address(run: Any, part: Any) -> str:
 
 
 def _is_monospaced(paragraphs: Iterable[Any]) -> bool:
-    """Whether all text has a font for code."""
+    """Return whether all text has a font for code."""
     fonts = [run.font.name or "" for paragraph in paragraphs for run in paragraph.runs if run.text.strip()]
     return bool(fonts) and all(map(_MONOSPACED.search, fonts))

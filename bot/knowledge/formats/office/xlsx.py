@@ -98,12 +98,12 @@ def _warn(
 
 
 def _letters(column: int) -> str:
-    """The name of a column: `A` for 0, `AA` for 26."""
+    """Return the name of a column: `A` for 0, `AA` for 26."""
     return _letters(column // 26 - 1) + chr(65 + column % 26) if column > 25 else chr(65 + column)
 
 
 def _text(value: Any) -> str:
-    """The text of a cell as people write it: 3 for 3.0, a date without midnight, a time without seconds that are 0."""
+    """Return the text of a cell as people write it: 3 for 3.0, a date without midnight, a time without zero seconds."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):

@@ -22,9 +22,8 @@ _ENDS_WITH_HYPHEN = re.compile(r"\w-$")
 _SENTENCE_END = re.compile(r"[.!?:…][\"'”’)\]]*$")
 _DIVIDED_AFTER = frozenset("self well ex e half all".split())  # keep their hyphen at the end of a line too
 _FLOAT = re.compile(r"(?:figure|fig\.|table|abbildung|abb\.|tabelle|\W*\d{1,3}[\s.:)]|[*†‡§])", re.IGNORECASE)
-# So much larger than the text around it is what a heading is at least.
-_LARGER = 1.12
-_USUAL_GAP = 0.75  # of the size of the font: the most between the lines of a paragraph, unless the text is spaced wider
+_LARGER = 1.12  # the least ratio of a heading's font size to that of the text around it
+_USUAL_GAP = 0.75  # in font sizes: the largest between the lines of a paragraph, unless the text is spaced wider
 _FULL_LINE = 40  # characters, from which lines that are spaced wider are running text
 _LINES_OF_A_HEADING = 3
 _NEAR = 6  # lines, among which the right edge of the text is sought
@@ -54,7 +53,7 @@ def write_blocks(lines: Sequence[Line], outline: Outline) -> None:
 
 
 def _with_text_below(pieces: Sequence[_Piece]) -> list[_Piece]:
-    """The pieces, with headings that have no text below them as paragraphs, because only these can be quoted."""
+    """Return the pieces, with headings that have no text below them as paragraphs, because only these can be quoted."""
     kept: list[_Piece] = []
     for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
         empty = piece.level and (following is None or 0 < following.level <= piece.level)
@@ -64,7 +63,7 @@ def _with_text_below(pieces: Sequence[_Piece]) -> list[_Piece]:
 
 
 def _continued(pieces: list[_Piece]) -> Iterator[_Piece]:
-    """The pieces, with the parts of paragraphs joined that a figure, a table or a note stands between."""
+    """Yield the pieces, with the parts of paragraphs joined that a figure, a table or a note stands between."""
     taken: set[int] = set()
     for number, piece in enumerate(pieces):
         if number in taken:
@@ -127,7 +126,7 @@ class _Joiner:
             start = end
 
     def _piece(self, start: int) -> tuple[int, _Piece]:
-        """The end of the lines of a piece, and the piece that begins at a line."""
+        """Return the end of the lines of a piece, and the piece that begins at a line."""
         line = self._lines[start]
         if line.rows:
             end = self._ruled_end(start)
@@ -149,7 +148,7 @@ class _Joiner:
         return end, _Piece(Form.PARAGRAPH, self._joined(start, end), line.page, line.size)
 
     def _heading_level(self, start: int) -> int:
-        """The level of the heading that begins at a line, larger than the text, or bold and alone; 0 if none does."""
+        """Return the level of the heading that begins at a line, larger than the text, or bold and alone; 0 if none does."""
         line = self._lines[start]
         if line.code or line.rows or not re.search(r"[^\W\d_]", line.text) or not _is_whole(line):
             return 0
@@ -165,7 +164,7 @@ class _Joiner:
         return 0
 
     def _heading_end(self, start: int) -> int:
-        """The end of a heading's lines, or of one line more than a heading has."""
+        """Return the end of a heading's lines, or of one line more than a heading has."""
         end = start + 1
         while end < min(len(self._lines), start + _LINES_OF_A_HEADING + 1):
             before, after = self._lines[end - 1], self._lines[end]
@@ -175,11 +174,11 @@ class _Joiner:
         return end
 
     def _are_statements(self, start: int, end: int) -> bool:
-        """Whether lines are each a whole, as on a poster, and not one text that is broken where the line was full."""
+        """Return whether lines are each a whole, as on a poster, and not one text that is broken where a line was full."""
         return start > 0 and any(self._is_break(number) for number in range(start + 1, end))
 
     def _ruled_end(self, start: int) -> int:
-        """The end of a table between rules, which may go on at the top of the next pages."""
+        """Return the end of a table between rules, which may go on at the top of the next pages."""
         end = start + 1
         while (
             end < len(self._lines) and self._lines[end].rows and self._lines[end].page == self._lines[end - 1].page + 1
@@ -209,7 +208,7 @@ class _Joiner:
         return end
 
     def _begins_list(self, number: int) -> bool:
-        """Whether a line begins a list, and isn't a number or a dash in the middle of a sentence."""
+        """Return whether a line begins a list, and isn't a number or a dash in the middle of a sentence."""
         before, line = self._lines[number - 1], self._lines[number]
         in_sentence = (
             not _SENTENCE_END.search(before.text) and not self._is_break(number) and gap_below(before, line) < 0.6
@@ -217,7 +216,7 @@ class _Joiner:
         return _item(line) is not None and not (in_sentence and line.left < before.left + 0.5 * line.size)
 
     def _goes_on(self, number: int) -> bool:
-        """Whether a line continues the paragraph of the line before it."""
+        """Return whether a line continues the paragraph of the line before it."""
         before, after = self._lines[number - 1], self._lines[number]
         unfinished = not _SENTENCE_END.search(before.text)
         if abs(before.size - after.size) > 0.1 * before.size:
@@ -233,7 +232,7 @@ class _Joiner:
         return in_sentence or (gap < self._usual_gap and len(before.text) > _FULL_LINE and not self._is_break(number))
 
     def _is_break(self, number: int) -> bool:
-        """Whether the line before this one ends where the first word of this one would still have had room."""
+        """Return whether the line before this one was broken early: the first word of this one would have had room."""
         return self._breaks[number]
 
     def _list_end(self, start: int) -> int:
@@ -275,7 +274,7 @@ class _Joiner:
             yield Item(text.replace("\xad", ""), len(edges) - 1, int(number[1]) if number else None)
 
     def _joined(self, start: int, end: int) -> str:
-        """The lines as running text, with words joined that a hyphen divides at a line's end."""
+        """Return the lines as running text, with words joined that a hyphen divides at a line's end."""
         text = self._lines[start].text
         poster = self._large_is_text and self._lines[start].size in self._larger
         for number in range(start + 1, end):
@@ -291,7 +290,7 @@ class _Joiner:
 
 
 def _breaks(lines: Sequence[Line]) -> Iterator[bool]:
-    """For each line whether the one before it ends where the first word of this one would still have had room."""
+    """Yield for each line whether the one before it was broken early: this one's first word would have had room."""
     for number, after in enumerate(lines):
         before = lines[number - 1]
         if number == 0 or before.page != after.page or gap_below(before, after) < -2:
@@ -309,7 +308,7 @@ def _breaks(lines: Sequence[Line]) -> Iterator[bool]:
 
 
 def _put_together(text: str, after: str, words: frozenset[str] = frozenset()) -> str:
-    """A text joined with its continuation, which may begin in the middle of a word."""
+    """Return a text joined with its continuation, which may begin in the middle of a word."""
     if not text.endswith("\xad"):
         return text + after if _ENDS_WITH_HYPHEN.search(text) and re.match(r"[^\W_A-Z]", after) else f"{text} {after}"
     text = text[:-1]
@@ -319,7 +318,7 @@ def _put_together(text: str, after: str, words: frozenset[str] = frozenset()) ->
 
 
 def _has_hyphen(first: str, second: str, words: frozenset[str]) -> bool:
-    """Whether a divided word is written with a hyphen anyway."""
+    """Return whether a divided word is written with a hyphen anyway."""
     if first + second.lower() in words:
         return False
     if f"{first}-{second.lower()}" in words:
@@ -336,12 +335,12 @@ def _same_look(one: Line, two: Line) -> bool:
 
 
 def _is_whole(line: Line) -> bool:
-    """Whether a line is in one piece, or only the number of a section stands apart."""
+    """Return whether a line is in one piece, or only the number of a section stands apart."""
     return len(line.cells) == 1 or (len(line.cells) == 2 and _SECTION_NUMBER.fullmatch(line.cells[0].text) is not None)
 
 
 def _code(lines: Sequence[Line]) -> str:
-    """The lines of code, indented by their place on the page, with empty lines for wider gaps."""
+    """Return the lines of code, indented by their place on the page, with empty lines for wider gaps."""
     edge = min(line.left for line in lines)
     widths = [(line.right - line.left) / len(line.text) for line in lines if len(line.text) > 3]
     width = statistics.median(widths) if widths else lines[0].size * 0.6

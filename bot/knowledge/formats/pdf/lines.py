@@ -18,7 +18,7 @@ _BOLD = re.compile(r"bold|black|heavy|semibold|demi", re.IGNORECASE)
 _MARKER = re.compile(r"[•‣◦▪▫●○■□–∙·*-]|\u2043|\uf0b7|\uf0a7|o|\d{1,3}[.)]")
 _HYPHENS = "\x02\ufffe"  # PDFium's marks for a word that is divided at the end of a line
 _WEB_LINK = re.compile(r"(?:https?://|mailto:)[^\s()<>]+", re.IGNORECASE)
-_CELL_GAP = 1.2  # of the size of the font: cells of a row are at least so far apart
+_CELL_GAP = 1.2  # in font sizes: the least distance between cells of a row
 _MARGIN = 0.1  # of the page, in which text that isn't upright is a stamp
 _FIELDS = frozenset(
     (
@@ -133,7 +133,7 @@ class PageReader:
         return lines, list(self._beside(turned, upright, page))
 
     def _beside(self, turned: Sequence[tuple[int, Line]], upright: int, page: pypdfium2.PdfPage) -> Iterator[Line]:
-        """The lines that aren't upright, without a stamp in the margin."""
+        """Yield the lines that aren't upright, without a stamp in the margin."""
         extent = max(1.0, page.get_height() if upright % 180 else page.get_width())
         beside = [(angle, line) for angle, line in turned if angle != upright]
         stamps = [
@@ -152,7 +152,7 @@ class PageReader:
 
 
 def _turned_lines(text_page: pypdfium2.PdfTextPage, number: int) -> Iterator[tuple[int, Line]]:
-    """The lines of a page in the order of the file, each with its angle in degrees, turned upright."""
+    """Yield the lines of a page in the order of the file, each with its angle in degrees, turned upright."""
     characters = _characters(text_page)
     count = len(characters)
     start = 0
@@ -165,7 +165,7 @@ def _turned_lines(text_page: pypdfium2.PdfTextPage, number: int) -> Iterator[tup
 
 
 def _characters(text_page: pypdfium2.PdfTextPage) -> Sequence[str]:
-    """The characters of a page by their numbers, which are those of the whole text, unless PDFium leaves some out of it."""
+    """Return the characters of a page by their numbers in the whole text, unless PDFium leaves some out of it."""
     count = text_page.count_chars()
     text = text_page.get_text_range()
     return text if len(text) == count else [chr(pdfium.FPDFText_GetUnicode(text_page, index)) for index in range(count)]
@@ -194,7 +194,7 @@ def _line(
 def _cells(
     text_page: pypdfium2.PdfTextPage, characters: Sequence[str], shown: Sequence[int], size: float, angle: int
 ) -> Iterator[LineCell]:
-    """The pieces of a line between gaps that are wider than usual."""
+    """Yield the pieces of a line between gaps that are wider than usual."""
     begun = shown[0]
     left = _extent(text_page, begun, angle)[0]
     for before, after in zip(shown, [*shown[1:], None], strict=True):
@@ -209,13 +209,13 @@ def _cells(
 
 
 def _cleaned(text: str) -> str:
-    """The text with PDFium's marks for line-end hyphens and unknown characters replaced."""
+    """Return the text with PDFium's marks for line-end hyphens and unknown characters replaced."""
     text = re.sub(r"[\x02\ufffe\xad]$", "\xad", text)
     return re.sub(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]", "", text).replace("\xa0", " ")
 
 
 def _extent(text_page: pypdfium2.PdfTextPage, index: int, angle: int) -> tuple[float, float]:
-    """The beginning and the end of a character along its line."""
+    """Return the beginning and the end of a character along its line."""
     left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
     pdfium.FPDFText_GetCharBox(text_page, index, byref(left), byref(right), byref(bottom), byref(top))
     match angle:
@@ -236,7 +236,7 @@ def _baseline(text_page: pypdfium2.PdfTextPage, index: int, angle: int) -> float
 
 
 def _size(text_page: pypdfium2.PdfTextPage, index: int) -> float:
-    """The size of the font as shown, after scaling by the text matrix."""
+    """Return the size of the font as shown, after scaling by the text matrix."""
     matrix = pdfium.FS_MATRIX()
     size = float(pdfium.FPDFText_GetFontSize(text_page, index))
     if pdfium.FPDFText_GetMatrix(text_page, index, byref(matrix)):
@@ -256,7 +256,7 @@ def _font(text_page: pypdfium2.PdfTextPage, index: int) -> str:
 
 
 def _fields(page: pypdfium2.PdfPage, forms: pypdfium2.PdfFormEnv) -> Iterator[_Field]:
-    """The filled fields of a page, and its boxes, ticked or not."""
+    """Yield the filled fields of a page, and its boxes, ticked or not."""
     for number in range(pdfium.FPDFPage_GetAnnotCount(page)):
         annotation = pdfium.FPDFPage_GetAnnot(page, number)
         if not annotation:
@@ -325,7 +325,7 @@ def _put_links(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage, lines:
 
 
 def _links(page: pypdfium2.PdfPage) -> Iterator[tuple[tuple[float, float, float, float], str]]:
-    """The rectangles of links to the web, with their addresses."""
+    """Yield the rectangles of links to the web, with their addresses."""
     position, link, rectangle = c_int(0), pdfium.FPDF_LINK(), pdfium.FS_RECTF()
     for _ in range(_MOST_LINKS):
         if not pdfium.FPDFLink_Enumerate(page, byref(position), byref(link)):
@@ -344,7 +344,7 @@ def _links(page: pypdfium2.PdfPage) -> Iterator[tuple[tuple[float, float, float,
 
 
 def _with_tables(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage, lines: list[Line]) -> list[Line]:
-    """The lines, with each table between rules as one of them, in the place of its first line."""
+    """Return the lines, with each table between rules as one of them, in the place of its first line."""
     for table in ruled_tables(page):
         within = [line for line in lines if _stands_in(line, table.box)]
         rows = [[_cell_text(text) for text in row] for row in table.rows(text_page)] if within else []
@@ -365,8 +365,8 @@ def _with_tables(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage, line
 
 
 def _titles_and_table(rows: list[list[str]]) -> Iterator[tuple[tuple[str, ...], ...]]:
-    """The rows that are titles of the table, each by itself, and the table, without repeated rows, empty rows and empty
-    columns."""
+    """Yield the rows that are titles of the table, each by itself, and the table, without repeated rows, empty rows and
+    empty columns."""
     rows = [row for above, row in zip([None, *rows], rows, strict=False) if any(row) and row != above]
     columns = [number for number in range(len(rows[0])) if any(row[number] for row in rows)]
     rows = [[row[number] for number in columns] for row in rows]
@@ -381,5 +381,5 @@ def _stands_in(line: Line, box: Box) -> bool:
 
 
 def _cell_text(text: str) -> str:
-    """The text of a cell in one line, with divided words put together."""
+    """Return the text of a cell in one line, with divided words put together."""
     return " ".join(_cleaned(re.sub(r"[\x02\ufffe]\n?", "", text)).split())

@@ -64,7 +64,7 @@ def load(path: str, content: bytes) -> Document:
 
 
 def _read_pictures(pdf: pypdfium2.PdfDocument, pages: list[list[Line]]) -> Iterator[str]:
-    """Put the text of pages that are pictures in the place of nothing, if that can be recognised; yield warnings."""
+    """Fill in scanned pages by text recognition, if it is installed; yield warnings."""
     empty = [number for number, lines in enumerate(pages, start=1) if not lines]
     pictures = [number for number in empty if scans.is_picture(pdf[number - 1])] if recognition.is_installed() else []
     tried = []
@@ -96,9 +96,9 @@ def _opened(content: bytes) -> pypdfium2.PdfDocument:
 
 
 def _without_repeated(pages: Sequence[Sequence[Line]]) -> list[Line]:
-    """All lines in order, without page numbers, headers, footers and tables of contents.
+    """Return all lines in order, without page numbers, headers, footers and tables of contents.
 
-    A line repeats if it stands at one place on half of the pages, or as the very first or last on three, two if it counts.
+    A line repeats if it stands at one place on half of the pages, or first or last on three, two if it counts.
     """
     outer = [_outermost(lines, 3) for lines in pages]
     ends = [_outermost(lines, 1) for lines in pages]
@@ -117,11 +117,11 @@ def _without_repeated(pages: Sequence[Sequence[Line]]) -> list[Line]:
 
 
 def _outermost(lines: Sequence[Line], count: int) -> list[Line]:
-    """The top and the bottom lines of a page."""
+    """Return the top and the bottom lines of a page."""
     by_height = sorted(lines, key=lambda line: line.bottom)
     return by_height[:count] + by_height[-count:] if len(by_height) > 2 * count else by_height
 
 
 def _place(line: Line) -> tuple[str, int]:
-    """The text of a line without its numbers, and its height on the page."""
+    """Return the text of a line without its numbers, and its height on the page."""
     return re.sub(r"\d+|\b[ivxlc]+\b", "0", line.text), round(line.bottom / 4)

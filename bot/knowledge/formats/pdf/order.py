@@ -7,21 +7,21 @@ from itertools import pairwise
 from bot.knowledge.formats.pdf.lines import Line, LineCell
 
 _FEWEST_LINES = 4  # of columns of running text
-_INDENT = 3.0  # of the size of the font: the lines of a column begin at most so far apart
-_UNEVEN = 0.3  # of the size of the font: the most that distances of lines of running text differ
-_GOING_ON = 0.35  # of the lines of running text begin with a small letter at least
+_INDENT = 3.0  # in font sizes: the largest distance between the beginnings of the lines of a column
+_UNEVEN = 0.3  # in font sizes: the largest difference between the distances of lines of running text
+_GOING_ON = 0.35  # the least share of the lines of running text that begin with a small letter
 _MOST_LINES = 8  # of a cell
 _MOST_COLUMNS = 40
-_FURTHEST = 5.0  # of the size of the font: the beginnings of two cells of a row are at most so far apart in height
-_NEXT_LINE = 1.7  # of the size of the font: the most from line to line within a cell
-_CLOSE = 1.35  # of the size of the font: the usual distance from line to line
+_FURTHEST = 5.0  # in font sizes: the largest difference in height between the beginnings of two cells of a row
+_NEXT_LINE = 1.7  # in font sizes: the largest distance from line to line within a cell
+_CLOSE = 1.35  # in font sizes: the usual distance from line to line
 
 _Row = list[list[LineCell]]
 """The cells of a row, each with its lines."""
 
 
 def in_reading_order(lines: list[Line]) -> list[Line]:
-    """The lines of a page from top to bottom; in the order of the file where some stand beside each other."""
+    """Return the lines of a page from top to bottom; in the order of the file where some stand beside each other."""
     lines = list(_with_drawn_tables(lines))
     by_height = sorted(lines, key=lambda line: (-line.bottom, line.left))
     alone = all(above.bottom - below.bottom > 0.5 * below.size for above, below in pairwise(by_height))
@@ -29,7 +29,7 @@ def in_reading_order(lines: list[Line]) -> list[Line]:
 
 
 def _by_columns(lines: Sequence[Line]) -> Iterator[Line]:
-    """The lines, with columns of running text that stand row by row divided, one column after the other."""
+    """Yield the lines, with columns of running text that stand row by row divided, one column after the other."""
     start = 0
     while start < len(lines):
         end = _columns_end(lines, start)
@@ -48,7 +48,7 @@ def _by_columns(lines: Sequence[Line]) -> Iterator[Line]:
 
 
 def _columns_end(lines: Sequence[Line], start: int) -> int:
-    """The end of the lines that have their cells in the columns of the first one and stand equally far apart."""
+    """Return the end of the lines that have their cells in the columns of the first one and stand equally far apart."""
     first = lines[start]
     rights = [cell.right for cell in first.cells]
     end = start + 1
@@ -74,12 +74,12 @@ def _columns_end(lines: Sequence[Line], start: int) -> int:
 
 
 def _column(first: Line, cell: LineCell) -> int:
-    """The column of a cell, by the cells of the first line."""
+    """Return the column of a cell, by the cells of the first line."""
     return min(range(len(first.cells)), key=lambda number: abs(first.cells[number].left - cell.left))
 
 
 def _is_prose(lines: Sequence[Line]) -> bool:
-    """Whether each column is running text: its lines hold several words and often go on in mid-sentence."""
+    """Return whether each column is running text: its lines hold several words and often go on in mid-sentence."""
     for column in range(len(lines[0].cells)):
         texts = [cell.text for line in lines for cell in line.cells if _column(lines[0], cell) == column]
         going_on = sum(text[:1].islower() for text in texts[1:])
@@ -109,7 +109,7 @@ def _with_drawn_tables(lines: Sequence[Line]) -> Iterator[Line]:
 
 
 def _drawn_rows(lines: Sequence[Line], start: int) -> tuple[list[_Row], int]:
-    """The rows of the table that begins at a line, as many as have their cells in the same columns, and its end."""
+    """Return the rows of the table that begins at a line, as many as have their cells in the same columns; and its end."""
     rows: list[_Row] = []
     end = start
     while end < len(lines):
@@ -122,7 +122,7 @@ def _drawn_rows(lines: Sequence[Line], start: int) -> tuple[list[_Row], int]:
 
 
 def _drawn_row(lines: Sequence[Line], start: int) -> tuple[_Row, int]:
-    """The cells that the lines from this one on make beside each other, and the end of these lines."""
+    """Return the cells that the lines from this one on make beside each other, and the end of these lines."""
     first = lines[start]
     if first.rows:
         return [], start + 1
@@ -144,7 +144,7 @@ def _drawn_row(lines: Sequence[Line], start: int) -> tuple[_Row, int]:
 
 
 def _goes_on_below(row: _Row, before: Line, line: Line) -> bool:
-    """Whether a line, with its first cell, goes on with the last cell of a row, and begins no new row."""
+    """Return whether a line, with its first cell, goes on with the last cell of a row, and begins no new row."""
     cell = row[-1]
     pitch = before.bottom - line.bottom
     if not 0 < pitch < _NEXT_LINE * line.size or len(cell) >= _MOST_LINES:
@@ -158,7 +158,7 @@ def _goes_on_below(row: _Row, before: Line, line: Line) -> bool:
 
 
 def _same_columns(rows: Sequence[_Row], row: _Row) -> bool:
-    """Whether a row has as many cells as the rows above it, each below one and none below two."""
+    """Return whether a row has as many cells as the rows above it, each below one and none below two."""
     if len(row) != len(rows[0]):
         return False
     spans = [

@@ -39,7 +39,7 @@ class _Rule:
     end: float
 
     def crosses(self, other: "_Rule") -> bool:
-        """Whether it meets a line of the other direction."""
+        """Return whether it meets a line of the other direction."""
         return (
             self.start - _NEAR <= other.at <= self.end + _NEAR and other.start - _NEAR <= self.at <= other.end + _NEAR
         )
@@ -55,9 +55,9 @@ class RuledTable:
     areas: tuple[tuple[Box, tuple[tuple[int, int], ...]], ...]
 
     def rows(self, text_page: pypdfium2.PdfTextPage) -> list[list[str]]:
-        """The rows, with the text of a spanning cell in each cell that it covers.
+        """Return the rows, with the text of a spanning cell in each cell that it covers.
 
-        A long text, and one across a whole row, stand in the first of these cells. The lines of a cell stand below each other.
+        A long text, and one across a whole row, stand in the first of these cells, its lines below each other.
         """
         rows = [[""] * self.width for _ in range(self.height)]
         for box, places in self.areas:
@@ -73,7 +73,7 @@ class RuledTable:
 
 
 def _divided(row: list[str]) -> list[list[str]]:
-    """The rows that stand between two rules, if each cell holds a line for each of them."""
+    """Return the rows that stand between two rules, if each cell holds a line for each of them."""
     lines = [cell.split("\n") for cell in row]
     counts = {len(cell) for cell in lines if cell != [""]}
     starts = [line[:1] for cell in lines for line in cell[1:]]
@@ -84,7 +84,7 @@ def _divided(row: list[str]) -> list[list[str]]:
 
 
 def ruled_tables(page: pypdfium2.PdfPage) -> Iterator[RuledTable]:
-    """The tables of a page that rules divide into at least two columns."""
+    """Yield the tables of a page that rules divide into at least two columns."""
     level, upright = _rules(page)
     for rows, columns in _connected(level, upright):
         ys = _distinct(rule.at for rule in rows)[::-1]
@@ -96,13 +96,13 @@ def ruled_tables(page: pypdfium2.PdfPage) -> Iterator[RuledTable]:
 
 
 def is_filled(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether enough cells hold text for a table, rather than a drawing."""
+    """Return whether enough cells hold text for a table, rather than a drawing."""
     cells = [cell for row in rows for cell in row]
     return sum(bool(cell.strip()) for cell in cells) > _LEAST_FILLED * len(cells)
 
 
 def _table(xs: Sequence[float], ys: Sequence[float], rows: Sequence[_Rule], columns: Sequence[_Rule]) -> RuledTable:
-    """The table between rules at these places. Cells that no rule divides are one area."""
+    """Return the table between rules at these places. Cells that no rule divides are one area."""
     height, width = len(ys) - 1, len(xs) - 1
     areas: list[tuple[Box, tuple[tuple[int, int], ...]]] = []
     taken: set[tuple[int, int]] = set()
@@ -129,7 +129,7 @@ def _drawn(rules: Sequence[_Rule], at: float, through: float) -> bool:
 
 
 def _connected(level: list[_Rule], upright: list[_Rule]) -> Iterator[tuple[list[_Rule], list[_Rule]]]:
-    """The groups of rules that meet each other."""
+    """Yield the groups of rules that meet each other."""
     left_level, left_upright = set(level), set(upright)
     while left_level:
         rows, columns = {left_level.pop()}, set[_Rule]()
@@ -157,7 +157,7 @@ def _distinct(places: Iterator[float]) -> list[float]:
 
 
 def _rules(page: pypdfium2.PdfPage) -> tuple[list[_Rule], list[_Rule]]:
-    """The level and the upright rules of a page; none if it holds a drawing."""
+    """Return the level and the upright rules of a page; none if it holds a drawing."""
     level: list[_Rule] = []
     upright: list[_Rule] = []
     count = pdfium.FPDFPage_CountObjects(page)
@@ -177,7 +177,7 @@ def _rules(page: pypdfium2.PdfPage) -> tuple[list[_Rule], list[_Rule]]:
 
 
 def _edges(path: pdfium.FPDF_PAGEOBJECT) -> Iterator[tuple[float, float, float, float]]:
-    """The straight edges of a path as (left, bottom, right, top); a thin one is a single edge."""
+    """Yield the straight edges of a path as (left, bottom, right, top); a thin one is a single edge."""
     bounds = [c_float() for _ in range(4)]
     if not pdfium.FPDFPageObj_GetBounds(path, *map(byref, bounds)):
         return

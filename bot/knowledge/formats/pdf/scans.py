@@ -23,7 +23,7 @@ _RESERVE = 5.0  # seconds for what follows the recognition
 
 
 def is_picture(page: pypdfium2.PdfPage) -> bool:
-    """Whether there is a picture on a page."""
+    """Return whether there is a picture on a page."""
     return any(True for _ in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3))
 
 
@@ -40,7 +40,7 @@ def recognised(pdf: pypdfium2.PdfDocument, numbers: Sequence[int]) -> Iterator[t
 
 
 def _seconds_left() -> float:
-    """The time until the alarm that ends the reading of a file."""
+    """Return the time until the alarm that ends the reading of a file."""
     left, _ = signal.getitimer(signal.ITIMER_REAL)
     return left or float("inf")
 

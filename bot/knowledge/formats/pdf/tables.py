@@ -7,15 +7,15 @@ from itertools import pairwise
 from bot.knowledge.formats.pdf.lines import Line, LineCell
 from bot.knowledge.formats.tables import Cell, Grid, laid_out
 
-_WIDEST_GAP = 3.0  # of the size of the font, between a row and what goes on below it
-_NARROWER = 0.35  # of the size of the font: so much less is the gap within a row than that between rows
+_WIDEST_GAP = 3.0  # in font sizes: the widest between a row and what goes on below it
+_NARROWER = 0.35  # in font sizes: the least by which a gap within a row is narrower than one between rows
 
 Columns = list[tuple[float, float]]
 """The left and the right edge of each column."""
 
 
 def table_end(lines: Sequence[Line], start: int, is_heading: Callable[[int], bool]) -> int:
-    """The end of the table that begins at a line; the next line, if none does."""
+    """Return the end of the table that begins at a line; the next line if none does."""
     columns: Columns = [(cell.left, cell.right) for cell in lines[start].cells]
     end = start + 1
     if len(columns) < 2:
@@ -37,7 +37,7 @@ def table_end(lines: Sequence[Line], start: int, is_heading: Callable[[int], boo
 
 
 def gap_below(before: Line, after: Line) -> float:
-    """The gap between two lines in font sizes; negative if the second isn't below the first, 0 on another page."""
+    """Return the gap between two lines in font sizes; negative if the second isn't below the first, 0 across pages."""
     if before.page != after.page:
         return 0.0
     return (before.bottom - after.top) / max(before.size, after.size)
@@ -65,7 +65,7 @@ def aligned_grid(lines: Sequence[Line]) -> Grid:
 
 
 def ruled_grid(lines: Sequence[Line]) -> Grid:
-    """The cells of a table between rules, with its parts on further pages, which may begin with the header again."""
+    """Return the cells of a table between rules, with its parts on further pages, which may repeat the header."""
     header = lines[0].rows[0]
     rows = [
         list(row)
@@ -78,7 +78,7 @@ def ruled_grid(lines: Sequence[Line]) -> Grid:
 
 
 def _with(columns: Columns, line: Line, *, is_second: bool) -> Columns | None:
-    """The columns with the cells of another line in them; None if they don't fit."""
+    """Return the columns with the cells of another line in them; None if they don't fit."""
     if len(line.cells) == len(columns):
         wider = [
             (min(left, cell.left), max(right, cell.right))
@@ -98,7 +98,7 @@ def _with(columns: Columns, line: Line, *, is_second: bool) -> Columns | None:
 
 
 def _goes_on(columns: Columns, before: Line, line: Line) -> bool:
-    """Whether a line with one cell goes on with a cell above it."""
+    """Return whether a line with one cell goes on with a cell above it."""
     if line.page != before.page:
         return False
     if line.left > columns[0][0] + line.size:
@@ -115,7 +115,7 @@ def _overlapped(columns: Columns, cell: LineCell) -> list[int]:
 
 
 def _nearest(columns: Columns, cell: LineCell) -> int:
-    """The column that a cell stands in, or is nearest to."""
+    """Return the column that a cell stands in, or is nearest to."""
 
     def distance(number: int) -> tuple[float, float]:
         left, right = columns[number]
@@ -125,7 +125,7 @@ def _nearest(columns: Columns, cell: LineCell) -> int:
 
 
 def _columns(lines: Sequence[Line]) -> Columns:
-    """The columns of a table, by its lines with the most cells."""
+    """Return the columns of a table, by its lines with the most cells."""
     most = max(len(line.cells) for line in lines)
     full = [line.cells for line in lines if len(line.cells) == most]
     return [
