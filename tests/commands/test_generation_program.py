@@ -26,7 +26,7 @@ def knowledge_bot(*arguments: str, folder: Path, **environment: str) -> subproce
     return subprocess.run(
         [sys.executable, "-m", "bot", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
         timeout=250,  # seconds, on a machine that does much else

@@ -29,7 +29,7 @@ PROMPT = "\x1b[?2004h"  # the terminal is told to mark pasted text: the prompt i
 CURSOR_QUERY = "\x1b[6n"
 # Processes start a few seconds sooner without the encoder, and again so without any model.
 BY_WORDS = {"BOT_ENCODER__MODEL": "none"}
-IMPORTABLE = {"PYTHONPATH": str(Path(__file__).parents[1])}
+IMPORTABLE = {"PYTHONPATH": str(Path(__file__).parents[2])}
 ECHO = ("-W", "ignore", "-m", "tests.platforms.serve", "-", "-", "echo")
 
 
