@@ -54,6 +54,12 @@ def test_no_class_is_too_large_to_be_read_as_a_whole():
         assert sum(isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) for part in node.body) <= 20, name
 
 
+def test_no_file_of_tests_is_longer_than_is_read_at_once():
+    """Up to 700 lines, so that a format, a store or a role has one of its own."""
+    for file in (ROOT / "tests").rglob("*.py"):
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= 700, file
+
+
 @pytest.mark.parametrize("platform", ["discord", "telegram"])
 def test_the_same_role_has_the_same_file_on_each_platform(platform):
     """So that a reader of one adapter, or of one local server of the tests, finds the way in the other."""

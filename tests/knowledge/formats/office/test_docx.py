@@ -11,9 +11,10 @@ from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls, qn
 
-from bot.core.documents import Document
+from bot.core.documents import Document, Form
 from bot.knowledge.formats.office.numbering import numbering_of
 from bot.knowledge.loaders import load
+from tests.knowledge.formats.reading import forms
 
 MATH = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
 
@@ -301,3 +302,84 @@ def test_hostile_tables_end():
     for cell in table._tbl.iter(qn("w:tcPr")):
         cell.append(parse_xml(f'<w:gridSpan {nsdecls("w")} w:val="99999999"/>'))
     assert len(texts(document)[0]) < 1_000
+
+
+def test_page_headers_of_a_docx_go_and_a_title_style_is_the_title():
+    """What Word repeats on each page is no text of the document."""
+    document = docx.Document()
+    document.sections[0].header.paragraphs[0].text = "Confidential"
+    document.add_paragraph("Travel policy", "Title")
+    document.add_heading("Trains", 1)
+    document.add_paragraph("Second class.")
+    found = read(document)
+    assert (found.title, texts(document), forms(found)) == (
+        "Travel policy",
+        ["Second class."],
+        [(Form.PARAGRAPH, ("Trains",))],
+    )
+
+
+def test_inserted_text_is_read_and_deleted_text_is_not():
+    """Tracked changes read as if they were accepted; text in content controls is read too."""
+    document = docx.Document()
+    paragraph = document.add_paragraph("The fee is ")
+    for tag, text_tag, text in (("del", "delText", "five"), ("ins", "t", "six")):
+        wrapper = docx.oxml.parse_xml(
+            f'<w:{tag} xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" w:id="1" w:author="a">'
+            f"<w:r><w:{text_tag}>{text}</w:{text_tag}></w:r></w:{tag}>"
+        )
+        paragraph._p.append(wrapper)
+    control = docx.oxml.parse_xml(
+        '<w:sdt xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:sdtContent>'
+        "<w:p><w:r><w:t>In a control.</w:t></w:r></w:p></w:sdtContent></w:sdt>"
+    )
+    paragraph._p.addnext(control)
+    assert texts(document) == ["The fee is six", "In a control."]
+
+
+@pytest.mark.parametrize("kind", ["footnote", "endnote"])
+def test_notes_of_a_docx_follow_what_refers_to_them(kind):
+    """Below a paragraph, a list, a table and a heading; a note that nothing refers to is only a line between."""
+    space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    said = ("", "Except on Sundays.", "Paid by card.", "Net of tax.", "Since May.\nSee also the annex.")
+    notes = "".join(
+        f'<w:{kind} w:id="{number}">'
+        + "".join(f"<w:p><w:r><w:{kind}Ref/></w:r><w:r><w:t> {line}</w:t></w:r></w:p>" for line in text.split("\n"))
+        + f"</w:{kind}>"
+        for number, text in enumerate(said)
+    )
+    document = docx.Document()
+    document.add_paragraph("The pool", "Title")
+    table = document.add_table(2, 2)
+    for cell, text in zip(table._cells, ("who", "euros", "adults", "9"), strict=True):
+        cell.text = text
+    elements = {
+        1: document.add_paragraph("The pool opens at six."),
+        2: document.add_paragraph("tickets", "List Bullet"),
+        3: table.cell(1, 1).paragraphs[0],
+        4: document.add_heading("Rules", 1),
+    }
+    document.add_paragraph("No running.")
+    for number, paragraph in elements.items():
+        reference = f'<w:r {space}><w:{kind}Reference w:id="{number}"/></w:r>'
+        paragraph._p.append(docx.oxml.parse_xml(reference))
+    part = Part(
+        PackURI(f"/word/{kind}s.xml"),
+        f"application/vnd.openxmlformats-officedocument.wordprocessingml.{kind}s+xml",
+        f"<w:{kind}s {space}>{notes}</w:{kind}s>".encode(),
+        document.part.package,
+    )
+    relationship = f"http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}s"
+    document.part.relate_to(part, relationship)
+    found = read(document)
+    assert texts(document) == [
+        "| who | euros |\n| --- | --- |\n| adults | 9 |",
+        "Net of tax.",
+        "The pool opens at six.",
+        "Except on Sundays.",
+        "- tickets",
+        "Paid by card.",
+        "Since May.\nSee also the annex.",
+        "No running.",
+    ]
+    assert forms(found)[-2:] == [(Form.PARAGRAPH, ("Rules",))] * 2

@@ -11,6 +11,8 @@ from pptx.util import Inches
 
 from bot.core.documents import Document, Form
 from bot.knowledge.loaders import load
+from tests.knowledge.document_writers import WRITERS, parts_of
+from tests.knowledge.formats.reading import GUIDE, TABLE
 
 AREA = (Inches(1), Inches(2), Inches(6), Inches(2))
 
@@ -112,3 +114,19 @@ def test_equations_are_read_with_the_shapes_that_only_they_are_in():
     shape.element.addprevious(wrapper)
     wrapper[0].append(shape.element)
     assert texts(presentation) == ["Speed is way/time"]
+
+
+def test_slides_are_read_under_their_titles_with_their_numbers():
+    """The page of a presentation is the slide."""
+    document = load("a.pptx", WRITERS[".pptx"]("Bread guide", parts_of(GUIDE)))
+    assert document.title == "Bread guide"
+    assert {(block.heading, block.locator.page) for block in document.blocks} == {
+        ((), 1),
+        (("Dough",), 2),
+        (("Temperatures",), 3),
+        (("Storing",), 4),
+    }
+    assert [block.text for block in document.blocks if block.form is Form.TABLE] == [TABLE]
+    assert [block.text for block in document.blocks if block.form is Form.CODE] == [
+        "def bake():\n    oven.heat(250)\n\n    return bread"
+    ]
