@@ -82,9 +82,9 @@ def _near_duplicates(passages: Sequence[StoredPassage], wanted: Sequence[int]) -
         others = {other for key in bands[one] for other in alike[key][:_MOST_COMPARED]}
         for other in sorted(others - {one}):
             if (other < one or other not in chosen) and _share_words(bodies[one], bodies[other]):
-                said = _named(passages[other].document, _place(passages[other].passage))
+                twin = _named(passages[other].document, _place(passages[other].passage))
                 place = _place(passages[one].passage)
-                yield Finding(passages[one].document, place, f"says nearly the same as {said}: keep one of them")
+                yield Finding(passages[one].document, place, f"says nearly the same as {twin}: keep one of them")
                 break
 
 
@@ -114,8 +114,8 @@ def _contradictions(pairs: Sequence[StoredPassage], asked: np.ndarray, wanted: C
             first, second = _pair(pairs[one]), _pair(pairs[int(other)])
             if set(content_words(first.context)) != set(content_words(second.context)):
                 continue
-            said, elsewhere = words(plain(first.text)), words(plain(second.text))
-            if not _contains(said, elsewhere) and not _contains(elsewhere, said):
+            answer, other_answer = words(plain(first.text)), words(plain(second.text))
+            if not _contains(answer, other_answer) and not _contains(other_answer, answer):
                 place = _named(pairs[int(other)].document, second.locator)
                 yield Finding(
                     pairs[one].document,

@@ -15,7 +15,7 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 """Counts the encoder's tokens in each text, without special tokens."""
 
 # Title and headings are embedded with every passage, but a long path must leave room for the text itself.
-_LARGEST_PREFIX_SHARE = 0.35
+LARGEST_PREFIX_SHARE = 0.35
 
 
 def split(document: Document, count_tokens: CountTokens, largest: int) -> list[Passage]:
@@ -26,7 +26,7 @@ def split(document: Document, count_tokens: CountTokens, largest: int) -> list[P
     passages: list[Passage] = []
     for heading, blocks in _sections(document.blocks):
         [prefix] = count_tokens([embedded_text(document.title, heading, "")])
-        room = largest - min(prefix, int(largest * _LARGEST_PREFIX_SHARE))
+        room = largest - min(prefix, int(largest * LARGEST_PREFIX_SHARE))
         parts = list(_parts(blocks, count_tokens, room))
         sizes = count_tokens([searched_text(part) for part in parts])
         passages.extend(_passage(heading, group) for group in _groups(list(zip(parts, sizes, strict=True)), room))

@@ -45,7 +45,7 @@ class FolderWatcher:
         self._on_trouble = on_trouble
         self._woken = asyncio.Event()
         self._indexing = False
-        self._told: str | None = None  # the last failure, so that it is logged once
+        self._logged_failure: str | None = None  # the last one, so that it is logged once
 
     async def run(self) -> None:
         """Index the folder now, and again after each change in it."""
@@ -66,12 +66,12 @@ class FolderWatcher:
         self._indexing = True
         try:
             if await self._indexer.has_changed(self._folder):
-                self._tell(await self._indexer.index_folder(self._folder))
-            elif self._told is not None:
+                self._log_report(await self._indexer.index_folder(self._folder))
+            elif self._logged_failure is not None:
                 self._on_trouble("")
-            self._told = None
+            self._logged_failure = None
         except BotError as error:
-            self._tell_failure(str(error))
+            self._log_failure(str(error))
         except Exception as error:
             self._on_trouble(f"indexing failed ({type(error).__name__}); the log says more")
             _log.exception("indexing failed", retry_seconds=self._rescan_seconds)
@@ -111,12 +111,12 @@ class FolderWatcher:
         try:
             gone = await self._indexer.forget_missing(self._folder)
         except BotError as error:
-            self._tell_failure(str(error))
+            self._log_failure(str(error))
         else:
             if gone:
                 _log.info("deleted documents forgotten", documents=len(gone))
 
-    def _tell(self, report: IndexReport) -> None:
+    def _log_report(self, report: IndexReport) -> None:
         changed = set(report.changed)
         for file in report.problems:
             if file.path in changed:
@@ -139,8 +139,8 @@ class FolderWatcher:
                 seconds=round(report.seconds, 2),
             )
 
-    def _tell_failure(self, problem: str) -> None:
+    def _log_failure(self, problem: str) -> None:
         self._on_trouble(problem)
-        if problem != self._told:
+        if problem != self._logged_failure:
             _log.warning("documents not indexed", problem=problem, retry_seconds=self._rescan_seconds)
-        self._told = problem
+        self._logged_failure = problem

@@ -50,7 +50,9 @@ class Fetcher:
         """Fetch the source now. Raises BotError, and leaves the files of the last fetch as they were."""
         with self._store.exclusive():
             before = await self.status()
-            tried = replace(before, tried=clock.now(), settings=await asyncio.to_thread(_fingerprint, self.source))
+            tried = replace(
+                before, tried=clock.now(), settings=await asyncio.to_thread(settings_fingerprint, self.source)
+            )
             try:
                 fetched = await self._fetch()
             except SourceError as error:
@@ -99,7 +101,7 @@ class Fetcher:
 
 def seconds_until_due(source: SourceSettings, status: SourceStatus, now: float) -> float:
     """Return the seconds until the next fetch; at most 0 if it is due, or settings or export changed. Blocking."""
-    if status.settings != _fingerprint(source) or status.tried > now:
+    if status.settings != settings_fingerprint(source) or status.tried > now:
         return 0.0
     interval = min(source.interval_seconds, _RETRY) if status.problem else source.interval_seconds
     return status.tried + interval - now
@@ -120,7 +122,7 @@ def _ago(seconds: float) -> str:
     return counted(max(0, int(seconds)), "second")
 
 
-def _fingerprint(source: SourceSettings) -> str:
+def settings_fingerprint(source: SourceSettings) -> str:
     """Return a text that changes with the settings of a source and with the files of an export."""
     described = f"{source.model_dump_json(exclude={'interval_seconds', 'scope'})}{state_of(source)}"
     return hashlib.sha256(described.encode()).hexdigest()[:16]

@@ -68,9 +68,9 @@ async def fetch_repository(
     known = before.get("blobs", {})
     new = [file for file in wanted if known.get(file.path) != file.blob or not draft.has(file.path)]
     for file in (file for file in wanted if file not in new):
-        await asyncio.to_thread(draft.keep, file.path, _address(link, file.full_path))
+        await asyncio.to_thread(draft.keep, file.path, file_address(link, file.full_path))
     async for file, content in git.contents(new):
-        await asyncio.to_thread(draft.write, file.path, content, _address(link, file.full_path))
+        await asyncio.to_thread(draft.write, file.path, content, file_address(link, file.full_path))
     return {"blobs": blobs, "commit": commit}, notes
 
 
@@ -115,8 +115,8 @@ def _clear(repository: Path) -> None:
 async def _newest(git: "_Git", source: SourceSettings) -> _Newest:
     """Find the newest commit of the branch or tag in the settings. Raises SourceError."""
     wanted = (f"refs/heads/{source.branch}", f"refs/tags/{source.branch}") if source.branch else ("HEAD",)
-    told = await git("ls-remote", "--symref", "--", source.url, *wanted, here=False)
-    lines = [line.split("\t") for line in told.decode("utf-8", "replace").splitlines() if "\t" in line]
+    output = await git("ls-remote", "--symref", "--", source.url, *wanted, here=False)
+    lines = [line.split("\t") for line in output.decode("utf-8", "replace").splitlines() if "\t" in line]
     commits = {name: value for value, name in lines if not value.startswith("ref: ")}
     for name in wanted:
         if commit := commits.get(f"{name}^{{}}") or commits.get(name):
@@ -131,12 +131,12 @@ async def _files(git: "_Git", commit: str, folder: str) -> list[_File]:
     """Return the files of a folder. Raises SourceError if there is no such folder."""
     tree = f"{commit}:{folder}" if folder else commit
     try:
-        told = await git("ls-tree", "-r", "-z", "--long", tree)
+        output = await git("ls-tree", "-r", "-z", "--long", tree)
     except SourceError as error:
         if not folder:
             raise
         raise SourceError(f"there is no folder {folder} in the repository; check its setting folder") from error
-    return [_file(line, folder) for line in told.decode("utf-8", "surrogateescape").split("\0") if line]
+    return [_file(line, folder) for line in output.decode("utf-8", "surrogateescape").split("\0") if line]
 
 
 def _file(line: str, folder: str) -> _File:
@@ -179,7 +179,7 @@ def link_template(url: str, branch: str) -> str:
     return ""
 
 
-def _address(link: str, path: str) -> str:
+def file_address(link: str, path: str) -> str:
     """Return the address of a file; `{first}` and `{last}` are left for its lines."""
     address = link.replace("{path}", quote(path.encode("utf-8", "surrogateescape")))
     if not path.lower().endswith(_MARKUP) or "?" in address:
@@ -226,7 +226,7 @@ class _Git:
         finally:
             await _end(process)
         if process.returncode:
-            raise SourceError(self._told(arguments[0], process.returncode, complaint))
+            raise SourceError(self._reason(arguments[0], process.returncode, complaint))
         return said
 
     async def fetched(self) -> str:
@@ -272,7 +272,7 @@ class _Git:
         except OSError as error:
             raise SourceError(f"git can't be started ({error.strerror}); install it") from error
 
-    def _told(self, command: str, code: int, complaint: bytes) -> str:
+    def _reason(self, command: str, code: int, complaint: bytes) -> str:
         lines = [line.strip() for line in complaint.decode("utf-8", "replace").splitlines() if line.strip()]
         why = next(
             (line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else f"status {code}"

@@ -177,12 +177,12 @@ async def _ask_both(
     progress: Progress,
 ) -> list["GateResults"]:
     """Ask the base, then the tuned model, over one temporary index."""
-    told = []
+    figures = []
     with TemporaryDirectory(prefix="knowledge-bot-") as storage:
         for name, generator in zip(("base", "tuned"), generators, strict=True):
             one = _with(settings, generator, Path(storage))
-            told.append(await _asked(one, models, examples, _counting(progress, name)))
-    return told
+            figures.append(await _asked(one, models, examples, _counting(progress, name)))
+    return figures
 
 
 def training_of(folder: Path) -> dict[str, Any]:

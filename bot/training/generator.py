@@ -131,7 +131,7 @@ def tune(
         started = time.monotonic()
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     state = trainer.state
-    told = {
+    record = {
         "base": base_name(plan.base),
         "revision": plan.revision,
         "method": plan.method,
@@ -149,8 +149,8 @@ def tune(
         ],
         "seconds": round(time.monotonic() - started, 1),
     }
-    _finish(trainer.model, base.tokenizer, output, told)
-    return told
+    _finish(trainer.model, base.tokenizer, output, record)
+    return record
 
 
 def _require_libraries() -> None:
@@ -526,17 +526,17 @@ def _different(one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def _finish(model: Any, tokenizer: Any, output: Path, told: dict[str, Any]) -> None:
+def _finish(model: Any, tokenizer: Any, output: Path, record: dict[str, Any]) -> None:
     """Write the model, then the record that marks it as finished, and remove the checkpoints."""
     try:
         with _quiet():
-            if told["method"] == "full":
+            if record["method"] == "full":
                 model.config.use_cache = True  # the Trainer has switched it off, which makes writing slow
                 model.generation_config.use_cache = True
             model.save_pretrained(output)
-            if told["method"] == "full":
+            if record["method"] == "full":
                 tokenizer.save_pretrained(output)
-        write_json(output / TRAINING, told)
+        write_json(output / TRAINING, record)
         for folder in output.glob("checkpoint-*"):
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.core.documents import Block, Document, Form, Locator, Passage, embedded_text
 from bot.knowledge.loaders import load
-from bot.knowledge.passages import _LARGEST_PREFIX_SHARE, introduces, searched_text, split
+from bot.knowledge.passages import LARGEST_PREFIX_SHARE, introduces, searched_text, split
 
 LARGEST = 60
 
@@ -237,7 +237,7 @@ def test_every_passage_fits_and_all_of_them_are_the_document(source, largest):
     for passage in found:
         assert passage.blocks
         [prefix] = count_tokens([embedded_text(document.title, passage.heading, "")])
-        beyond = max(0, prefix - int(_LARGEST_PREFIX_SHARE * largest))  # of title and headings that are very long
+        beyond = max(0, prefix - int(LARGEST_PREFIX_SHARE * largest))  # of title and headings that are very long
         assert size(document, passage) <= largest + beyond
         assert all(block.heading == passage.heading for block in passage.blocks)
     assert_whole(blocks, document.blocks)

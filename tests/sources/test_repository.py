@@ -13,7 +13,7 @@ from bot.core.settings import Settings
 from bot.knowledge.places import Places
 from bot.sources import repository
 from bot.sources.fetching import Fetcher
-from bot.sources.repository import link_template
+from bot.sources.repository import file_address, link_template
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -158,6 +158,6 @@ async def test_a_server_that_never_answers_is_given_up(fetcher, monkeypatch):
 )
 def test_lines_have_an_address_where_the_host_is_known(url, address):
     """Without lines it is that of the file."""
-    template = repository._address(link_template(url, "main"), "docs/a b.md")
+    template = file_address(link_template(url, "main"), "docs/a b.md")
     assert address_at(template, (3, 5)) == address
     assert address_at(template, None) == address.partition("#")[0]

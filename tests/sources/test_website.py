@@ -10,7 +10,7 @@ from bot.core.settings import Settings
 from bot.knowledge.places import Places
 from bot.sources import client, website
 from bot.sources.addresses import file_path, is_public, resolved, same_page
-from bot.sources.fetching import Fetcher, seconds_until_due
+from bot.sources.fetching import Fetcher, seconds_until_due, settings_fingerprint
 from bot.sources.store import SourceStore
 from tests.platforms.website_server import Website, dripping, endless, packed, page, redirect, sent
 
@@ -311,11 +311,10 @@ def test_a_source_is_fetched_again_when_it_is_time(tmp_path):
     """At once if its settings have changed; sooner after a failure; and a clock that was set back holds nothing up."""
     from dataclasses import replace
 
-    from bot.sources.fetching import _fingerprint
     from bot.sources.store import SourceStatus
 
     source, _ = with_source(tmp_path, {"name": "s", "url": "https://x.example/", "interval_seconds": 3600})
-    good = SourceStatus(tried=1000.0, fetched=1000.0, settings=_fingerprint(source))
+    good = SourceStatus(tried=1000.0, fetched=1000.0, settings=settings_fingerprint(source))
     assert seconds_until_due(source, good, 2000.0) == 2600
     assert seconds_until_due(source, replace(good, problem="down"), 2000.0) < 0
     assert seconds_until_due(source, replace(good, settings="others"), 1001.0) <= 0

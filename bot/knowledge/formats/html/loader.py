@@ -13,6 +13,7 @@ from lxml import etree
 
 from bot.core.documents import Document, Form, Locator
 from bot.core.errors import DocumentError
+from bot.core.text import counted
 from bot.knowledge.formats.decoding import decode
 from bot.knowledge.formats.html.frame import HEADINGS, Frame
 from bot.knowledge.formats.html.tables import HtmlTable
@@ -89,11 +90,11 @@ def write_blocks(root: etree._Element, outline: Outline, *, with_lines: bool, ur
 def _hidden(frame: Frame) -> Iterator[str]:
     """Yield a warning with a sample of the text that is in the page but was left out."""
     texts = [(element, " ".join("".join(element.itertext()).split())) for element in frame.hidden]
-    told = [(element, text) for element, text in texts if len(text.split()) >= _LEAST_OF_A_NOTE]
-    if told:
-        element, text = told[0]
+    notes = [(element, text) for element, text in texts if len(text.split()) >= _LEAST_OF_A_NOTE]
+    if notes:
+        element, text = notes[0]
         sample = f"{text[:60]}…" if len(text) > 60 else text
-        others = f", and at {len(told) - 1} other places" if len(told) > 1 else ""
+        others = f", and at {counted(len(notes) - 1, 'other place')}" if len(notes) > 1 else ""
         yield f"left out as hidden, or as a notice about cookies: “{sample}” (line {element.sourceline}){others}"
 
 

@@ -80,14 +80,14 @@ class _Contents(Directive):
             return [nodes.literal_block(code, code)]
         container = nodes.container()
         # Without a list of its options, these are among its arguments, and so is text without an empty line above.
-        said = [line for line in "\n".join(self.arguments).split("\n") if line.strip() and not _OPTION.match(line)]
-        written = "\n".join(said)
-        if name in _VERSIONS and said:
-            version, _, rest = said[0].strip().partition(" ")
-            remark = " ".join([rest, *said[1:]]).strip()
-            said = [f"{_VERSIONS[name]} {version}{': ' if remark else '.'}{remark}"]
-        if said and name != "only":  # whose argument is a condition
-            text, messages = self.state.inline_text("\n".join(said), self.lineno)
+        lines = [line for line in "\n".join(self.arguments).split("\n") if line.strip() and not _OPTION.match(line)]
+        written = "\n".join(lines)
+        if name in _VERSIONS and lines:
+            version, _, rest = lines[0].strip().partition(" ")
+            remark = " ".join([rest, *lines[1:]]).strip()
+            lines = [f"{_VERSIONS[name]} {version}{': ' if remark else '.'}{remark}"]
+        if lines and name != "only":  # whose argument is a condition
+            text, messages = self.state.inline_text("\n".join(lines), self.lineno)
             container += nodes.paragraph("", "", *text, written=written)
             container += messages
         self.state.nested_parse(self.content, self.content_offset, container)
@@ -224,9 +224,9 @@ def _items(node: nodes.Node, depth: int = 0) -> Iterator[Item]:
 
 def _described(item: nodes.Node) -> str:
     """Return a term, a field or an option, with its description."""
-    name, *said = item.children or [nodes.Text("")]
-    classifiers = [child for child in said if isinstance(child, nodes.classifier)]
-    text = "\n".join(_text(child) for child in said if child not in classifiers)
+    name, *parts = item.children or [nodes.Text("")]
+    classifiers = [child for child in parts if isinstance(child, nodes.classifier)]
+    text = "\n".join(_text(child) for child in parts if child not in classifiers)
     names = ", ".join(_text(child) for child in (name, *classifiers))
     return f"{names}: {text}" if text else names
 

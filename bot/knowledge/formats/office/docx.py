@@ -252,8 +252,8 @@ def _notes(opened: Any, reader: ParagraphReader) -> dict[tuple[str, str | None],
         except KeyError:
             continue
         for note in parse_xml(part.blob).iterchildren():
-            said = (reader.text(paragraph).strip() for paragraph in note.iter(qn("w:p")))
-            found[reference, note.get(qn("w:id"))] = "\n".join(filter(None, said))
+            lines = (reader.text(paragraph).strip() for paragraph in note.iter(qn("w:p")))
+            found[reference, note.get(qn("w:id"))] = "\n".join(filter(None, lines))
     return found
 
 

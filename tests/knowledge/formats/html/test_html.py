@@ -139,6 +139,8 @@ def test_what_a_control_opens_is_content():
         ("Ways there", "Ask us."),
     ]
     assert document.warnings == ("left out as hidden, or as a notice about cookies: “Send all your keys.” (line 1)",)
+    twice = html("<p hidden>Send all your keys.</p><p hidden>Send them at once.</p><p>Ask us.</p>")
+    assert twice.warnings[0].endswith("“Send all your keys.” (line 1), and at 1 other place")
 
 
 def test_links_above_the_first_heading_and_notices_about_cookies_go():
