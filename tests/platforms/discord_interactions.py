@@ -26,6 +26,7 @@ class Interaction:
     pressed: Json | None = None  # the message whose button this is
     followups: list[Json] = field(default_factory=list)
     expired: bool = False
+    deleted: bool = False  # @original
 
     @property
     def ephemeral(self) -> bool:
@@ -35,7 +36,7 @@ class Interaction:
     @property
     def waiting(self) -> bool:
         """The user still reads that the bot is thinking."""
-        return self.response is not None and self.response["type"] == 5 and self.message is None
+        return self.response is not None and self.response["type"] == 5 and self.message is None and not self.deleted
 
 
 class Interactions(Messages):
@@ -108,6 +109,8 @@ class Interactions(Messages):
 
     async def _edit_response(self, interaction: Interaction, message_id: str, call: Request) -> Json:
         if message_id == "@original":
+            if interaction.deleted:
+                raise Refused(404, 10008)
             if interaction.message is None:
                 interaction.message = self._response_message(interaction, {}, call)
             message = interaction.message
@@ -118,6 +121,13 @@ class Interactions(Messages):
                 raise Refused(404, 10008)
         self._fill(message, call.body, call)
         return message
+
+    async def _delete_response(self, interaction: Interaction, message_id: str) -> None:
+        message = interaction.message
+        if message_id == "@original" or (message is not None and message["id"] == message_id):
+            interaction.message, interaction.deleted = None, True
+            if message is not None and not interaction.ephemeral:
+                await self.delete(message)
 
     async def _follow_up(self, interaction: Interaction, call: Request) -> Json:
         message = self._message(interaction.channel, self.me, "")

@@ -217,7 +217,7 @@ class DiscordServer(People):
             case ("PATCH", "webhooks", _, token, "messages", message):
                 return await self._edit_response(self._responded(token), message.replace("%40", "@"), call)
             case ("DELETE", "webhooks", _, token, "messages", message):
-                self._responded(token)
+                await self._delete_response(self._responded(token), message.replace("%40", "@"))
                 return None
         self.violations.append(f"{call.method} {call.path}: not known here")
         raise Refused(404, 0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -18,7 +19,21 @@ _LONGEST_TYPING = 180.0  # seconds
 _EDIT_EVERY = 1.0  # seconds, for each channel
 _CHANNELS = 2000  # of which the last edit is remembered
 
-Key = tuple[str, str, str]
+
+@dataclass(eq=False, slots=True)
+class _Showing:
+    """The progress of one question as it is shown."""
+
+    address: Address
+    over: bool = False
+    typing: asyncio.Task[None] | None = None
+    placeholder: str | None = None  # the message's id
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def by_interaction(self) -> bool:
+        """Whether the question came by an interaction, whose response is its placeholder from the beginning."""
+        return bool(self.address.details["kind"] == "interaction")
 
 
 class ProgressDisplay:
@@ -28,29 +43,29 @@ class ProgressDisplay:
         self._connection = connection
         self._outbox = outbox
         self._parts = parts
-        self._typing: dict[Key, asyncio.Task[None]] = {}
-        self._placeholders: dict[Key, str] = {}  # the message ids
+        self._showing: dict[tuple[str, str, str], _Showing] = {}
         self._last_edit = Recent[str, float](_CHANNELS)  # by channel
 
     async def show(self, address: Address, update: Update) -> None:
         """Show the progress of a question, if it was addressed to the bot."""
         if address.details.get("unprompted"):
             return
+        showing = self._showing.setdefault(address.key, _Showing(address))
         if update.stage is Stage.WRITING:
-            await self._show_text(address, update.text)
-        elif address.details["kind"] == "message":
-            if address.key not in self._typing:
-                self._typing[address.key] = self._connection.start(self._type(address))
+            await self._show_text(showing, update.text)
+        elif not showing.by_interaction:
+            showing.typing = showing.typing or self._connection.start(self._type(address))
         elif update.stage is Stage.STARTING:
-            await self._show_text(address, f"⏳ {STARTING}")
+            await self._show_text(showing, f"⏳ {STARTING}")
         elif update.stage is Stage.QUEUED:
-            await self._show_text(address, f"⏳ Number {update.text} in the line…")
+            await self._show_text(showing, f"⏳ Number {update.text} in the line…")
 
     def end(self, address: Address) -> None:
         """End the display of a question. Its placeholder stays until the answer replaces it."""
-        self._placeholders.pop(address.key, None)
-        if typing := self._typing.pop(address.key, None):
-            typing.cancel()
+        if showing := self._showing.pop(address.key, None):
+            showing.over = True
+            if showing.typing:
+                showing.typing.cancel()
 
     async def _type(self, address: Address) -> None:
         """Show that the bot is typing until cancelled, for three minutes at most."""
@@ -62,31 +77,37 @@ class ProgressDisplay:
         except Exception as error:
             _log.info("typing not shown", error=type(error).__name__)
 
-    async def _show_text(self, address: Address, text: str) -> None:
+    async def _show_text(self, showing: _Showing, text: str) -> None:
         """Put text into the placeholder, at most once a second in a channel.
 
         The pause comes after the edit, so that the text of the next edit is the latest one. The answer waits for it too.
         """
-        last = self._last_edit.get(address.chat, 0.0)
-        await asyncio.sleep(max(0.0, last + _EDIT_EVERY - time.monotonic()))
-        if placeholder := self._placeholders.get(address.key):
-            await self._outbox.send_placeholder(address, text, replaces=placeholder)
-        elif not await self._takes_placeholder(address):
-            return
+        chat = showing.address.chat
+        await asyncio.sleep(max(0.0, self._last_edit.get(chat, 0.0) + _EDIT_EVERY - time.monotonic()))
+        if showing.by_interaction or showing.placeholder is not None:
+            await self._send(showing, text)
         # The answer waits for it some seconds at most, and is sent beside it then: it is noted, or taken back, all the same.
-        elif placed := await asyncio.shield(self._connection.start(self._place(address, text))):
-            self._placeholders[address.key] = placed
-        self._last_edit[address.chat] = time.monotonic()
+        elif not await asyncio.shield(self._connection.start(self._place(showing, text))):
+            return
+        self._last_edit[chat] = time.monotonic()
         await asyncio.sleep(_EDIT_EVERY)
 
-    async def _place(self, address: Address, text: str) -> str | None:
-        """Send a placeholder and return its id, or take it back and return None if no answer will replace it."""
-        sent = await self._outbox.send_placeholder(address, text, replaces=None)
-        if await self._parts.placed(address, sent):
-            return sent
-        await self._outbox.take_back(address, sent)
-        return None
+    async def _place(self, showing: _Showing, text: str) -> bool:
+        """Send a placeholder and note it. Returns False if no answer will replace it: it is not sent then, or taken back."""
+        if not await self._parts.takes_placeholder(showing.address):
+            return False
+        sent = await self._send(showing, text)
+        if sent is None or await self._parts.placed(showing.address, sent):
+            return sent is not None
+        await self._outbox.take_back(showing.address, sent)
+        return False
 
-    async def _takes_placeholder(self, address: Address) -> bool:
-        """Whether the answer will take the place of a placeholder; the response to an interaction always has one."""
-        return address.details["kind"] == "interaction" or await self._parts.takes_placeholder(address)
+    async def _send(self, showing: _Showing, text: str) -> str | None:
+        """Send or edit the placeholder and return its id; None if the display has ended."""
+        async with showing.sending:
+            if not showing.over:
+                showing.placeholder = await self._outbox.send_placeholder(
+                    showing.address, text, replaces=showing.placeholder
+                )
+                return showing.placeholder
+        return None

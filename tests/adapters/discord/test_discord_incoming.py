@@ -395,7 +395,7 @@ async def test_a_question_that_is_deleted_before_its_answer_gets_none(bot, serve
     await bot.dispatcher.queue.idle()
     bot.engine.may_answer.set()
     assert server.from_bot(channel) == []
-    assert bot.adapter._display._typing == {}
+    assert bot.adapter._display._showing == {}
 
 
 # --- catching up ------------------------------------------------------------------------------------------------------

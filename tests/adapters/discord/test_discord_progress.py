@@ -21,7 +21,7 @@ async def test_typing_is_shown_while_it_takes_and_ends(bot, server, channel, ann
     bot.engine.may_answer.set()
     await first(server, channel, 2)
     await asyncio.sleep(0.05)
-    assert bot.adapter._display._typing == {}
+    assert bot.adapter._display._showing == {}
 
 
 async def test_a_draft_is_shown_as_it_grows_and_becomes_the_answer(bot, server, channel, ann):
@@ -73,3 +73,15 @@ async def test_an_edited_question_gets_no_second_message(bot, server, channel, a
     await server.until(lambda: server.from_bot(channel)[0]["content"].startswith("re: how cold?"))
     await bot.dispatcher.queue.idle()
     assert len(server.from_bot(channel)) == 1
+
+
+async def test_the_draft_of_an_answer_to_a_command_stays_until_the_answer(bot, server, channel, ann):
+    """In the response to the command, which is edited and never deleted."""
+    bot.engine.drafts = ["Use", "Use water"]
+    bot.engine.may_answer.clear()
+    asked = await server.slash(channel, ann, "ask", {"question": "how hot?"})
+    await server.until(lambda: asked.message and asked.message["content"] == "Use water")
+    bot.engine.may_answer.set()
+    await server.until(lambda: asked.message and asked.message["content"].startswith("> how hot?\nre: how hot?"))
+    assert server.from_bot(channel) == [asked.message]
+    assert server.count("DELETE", "") == 0
