@@ -81,7 +81,7 @@ def discord_actions(operators: list[int], *, owner: int = OPERATOR) -> Interacti
     application = SimpleNamespace(team=None, owner=SimpleNamespace(id=owner))
     connection = SimpleNamespace(client=SimpleNamespace(application=application))
     settings = DiscordSettings(operators=operators)
-    return Interactions(connection, None, None, None, None, None, None, settings, None)
+    return Interactions(connection, None, None, None, None, None, None, None, settings, None)
 
 
 DISCORD = {

@@ -9,7 +9,7 @@ from bot.core.messages import Address
 from bot.core.rights import Role
 from bot.core.settings import DiscordSettings
 from bot.questions.administration import Administration
-from bot.storage.base import KeptAnswer
+from bot.storage.base import Forgotten, KeptAnswer
 from bot.tasks.desk import TaskDesk
 from bot.tasks.sources import Source
 
@@ -42,6 +42,9 @@ class Actions(Protocol):
 
     async def forget_conversation(self, conversation: str) -> None:
         """Erase the turns of a conversation."""
+
+    async def forget(self, author: str) -> Forgotten:
+        """Erase the questions, turns and feedback of an author, and the progress shown for their questions."""
 
     @property
     def tasks(self) -> TaskDesk | None:

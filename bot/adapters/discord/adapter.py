@@ -55,6 +55,7 @@ class DiscordAdapter:
         self._interactions = Interactions(
             self._connection,
             self._outbox,
+            self._display,
             reader,
             admission,
             administration,

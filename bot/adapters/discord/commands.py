@@ -193,7 +193,7 @@ class _Forget(app_commands.Group):
     )
     async def me(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True)
-        forgotten = await self._actions.administration.forget(PLATFORM, str(interaction.user.id))
+        forgotten = await self._actions.forget(str(interaction.user.id))
         await respond(
             interaction,
             f"Erased: {counted(forgotten.questions, 'question with its answer', 'questions with their answers')}, "

@@ -11,6 +11,7 @@ from bot.adapters.discord.addressing import PLATFORM, MessageReader, address_of,
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import InInteraction, MessageRefused, PlaceClosed
+from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import defer, failure, respond
 from bot.adapters.discord.tasks import stop_view
 from bot.adapters.recent import Recent
@@ -22,7 +23,7 @@ from bot.core.settings import DiscordSettings
 from bot.core.text import safe
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
-from bot.storage.base import Journal, KeptAnswer
+from bot.storage.base import Forgotten, Journal, KeptAnswer
 from bot.tasks.desk import TaskDesk
 from bot.tasks.runner import Owner
 from bot.tasks.sources import Source
@@ -40,6 +41,7 @@ class Interactions:
         self,
         connection: Connection,
         outbox: Outbox,
+        display: ProgressDisplay,
         reader: MessageReader,
         admission: Admission,
         administration: Administration,
@@ -53,6 +55,7 @@ class Interactions:
         self.settings = settings
         self._connection = connection
         self._outbox = outbox
+        self._display = display
         self._reader = reader
         self._admission = admission
         self._journal = journal
@@ -120,6 +123,11 @@ class Interactions:
 
     async def forget_conversation(self, conversation: str) -> None:
         await self._forget_conversation(self._outbox.threads.forget(conversation))
+
+    async def forget(self, author: str) -> Forgotten:
+        forgotten = await self._admission.forget(PLATFORM, author)
+        await self._display.end_all(author)
+        return forgotten
 
     async def document(self, interaction: Interaction, path: str, section: str) -> Source:
         return await self._desk.tasks.document(path, section, address_of(interaction))

@@ -96,7 +96,8 @@ class Outbox:
         """Delete a placeholder that no answer will replace."""
         if address.details["kind"] == "interaction":
             [place, *_] = await self._places(address)
-            await _delete(place, message)
+            if isinstance(place, InInteraction) or message != InInteraction.ORIGINAL:  # its token may have expired
+                await _delete(place, message)
         else:
             await self.delete(int(address.chat), int(address.message), message)
 

@@ -8,6 +8,7 @@ import structlog
 
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
+from bot.adapters.discord.places import InInteraction
 from bot.adapters.layout import STARTING
 from bot.adapters.recent import Recent
 from bot.core.messages import Address, Stage, Update
@@ -66,6 +67,15 @@ class ProgressDisplay:
             showing.over = True
             if showing.typing:
                 showing.typing.cancel()
+
+    async def end_all(self, author: str) -> None:
+        """End the displays of the questions of one author, and delete their placeholders."""
+        for showing in [one for one in self._showing.values() if str(one.address.details.get("author")) == author]:
+            self.end(showing.address)
+            async with showing.sending:  # an edit after the deletion would be sent as a new message
+                placeholder = showing.placeholder or (InInteraction.ORIGINAL if showing.by_interaction else None)
+                if placeholder is not None:
+                    await self._outbox.take_back(showing.address, placeholder)
 
     async def _type(self, address: Address) -> None:
         """Show that the bot is typing until cancelled, for three minutes at most."""

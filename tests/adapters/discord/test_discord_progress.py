@@ -85,3 +85,25 @@ async def test_the_draft_of_an_answer_to_a_command_stays_until_the_answer(bot, s
     await server.until(lambda: asked.message and asked.message["content"].startswith("> how hot?\nre: how hot?"))
     assert server.from_bot(channel) == [asked.message]
     assert server.count("DELETE", "") == 0
+
+
+async def test_forgetting_ends_what_is_shown_of_unanswered_questions(running, server, channel, ann):
+    """The typing sign, a draft in a message, and the response to a command; those of other people stay."""
+    async with running(queue={"parallel": 3}) as bot:
+        bot.engine.drafts = ["Use"]
+        bot.engine.may_answer.clear()
+        await server.say(channel, "@bot one?", ann)
+        await server.say(channel, "@bot two?", server.user("ben"))
+        asked = await server.slash(channel, ann, "ask", {"question": "three?", "private": True})
+        await server.until(lambda: asked.message and len(server.from_bot(channel)) == 2)
+        forgotten = await server.slash(channel, ann, "forget me")
+        await server.until(lambda: forgotten.message and "Erased: 2 questions" in forgotten.message["content"])
+        assert asked.deleted
+        [left] = server.from_bot(channel)
+        calls = len(server.requests)
+        bot.engine.may_answer.set()
+        await server.until(lambda: left["content"].startswith("re: two?"))
+        await bot.dispatcher.queue.idle()
+        assert server.from_bot(channel) == [left]
+        assert bot.adapter._display._showing == {}
+        assert not [call for call in server.requests[calls:] if call.path.endswith("/typing")]
