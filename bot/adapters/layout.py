@@ -8,30 +8,14 @@ import regex
 from markdown_it import MarkdownIt
 
 from bot.core.documents import Locator, trail
-from bot.core.messages import Citation, Stage, Update
+from bot.core.messages import Citation
 from bot.core.text import safe
 
-# Shown with an answer that comes very late.
-LATE = "This took a while: I was away when you asked."
-# Shown until the models and the index are loaded.
-STARTING = "I have just been started and am getting ready…"
-_STAGES = {
-    Stage.STARTING: STARTING,
-    Stage.QUEUED: "Number {text} in the line…",
-    Stage.SEARCHING: "Searching the documents…",
-    Stage.READING: "Reading what was found…",
-    Stage.WRITING: "Writing…\n{text}",
-}
 _WIDEST_TABLE = 40  # columns, as a phone shows them
 _BETWEEN_COLUMNS = "  "
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 _GRAPHEME = regex.compile(r"\X")
-
-
-def progress_text(update: Update) -> str:
-    """Return the progress of a question as text."""
-    return _STAGES[update.stage].format(text=safe(update.text)).rstrip()
 
 
 def source_line(citation: Citation) -> str:

@@ -4,9 +4,6 @@ from urllib.parse import urlsplit
 
 from bot.core.settings import Settings
 
-# Said wherever somebody was forgotten.
-BACKUPS_REMAIN = "Backups that the operator made earlier hold it until they are deleted."
-
 
 def privacy_text(settings: Settings) -> str:
     """Return sentences, as plain text, on whom questions are passed to and whether they train a model."""

@@ -17,8 +17,9 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from bot.adapters.layout import LATE, progress_text, source_line
+from bot.adapters.layout import source_line
 from bot.adapters.screen import Screen, markdown, shown
+from bot.adapters.texts import LATE, progress_text
 from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Delivery, Outcome, Question, Stage, Update

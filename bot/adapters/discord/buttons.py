@@ -11,12 +11,12 @@ from bot.adapters.discord.addressing import PLATFORM
 from bot.adapters.discord.connection import Client
 from bot.adapters.discord.places import NOBODY
 from bot.adapters.discord.responses import handling, respond, respond_in_parts
+from bot.adapters.texts import NOT_KEPT, button_labels
 from bot.core.messages import Address, Answer, Outcome
 from bot.core.rights import Role
 
 _LONGEST_REASON = 500  # characters
 _REASON = re.compile(r"kb:why:(\w+)")
-_GONE = "This answer is not kept any more."
 
 Button = discord.ui.Button[discord.ui.View]
 
@@ -40,16 +40,6 @@ def stop_button(address: Address, author: str) -> discord.ui.View:
     return view
 
 
-_LOOKS = {
-    "yes": ("👍", "Helpful"),
-    "no": ("👎", "Not helpful"),
-    "source": ("📄", "Show the passage"),
-    "more": ("➕", "More"),
-    "share": ("📣", "Share"),
-}
-_LOOKS_BELOW_SUGGESTIONS = _LOOKS | {"yes": ("👍", "That's it"), "no": ("👎", "No")}
-
-
 class AnswerButton(
     discord.ui.DynamicItem[Button], template=r"kb:(?P<action>yes|no|source|more|share):(?P<reference>\w+)"
 ):
@@ -57,7 +47,7 @@ class AnswerButton(
 
     def __init__(self, action: str, reference: str, *, suggested: bool = False) -> None:
         """`suggested`: whether the button stands below a suggestion, where those for rating have other labels."""
-        emoji, label = (_LOOKS_BELOW_SUGGESTIONS if suggested else _LOOKS)[action]
+        emoji, label = button_labels(suggested=suggested)[action]
         super().__init__(discord.ui.Button(custom_id=f"kb:{action}:{reference}", emoji=emoji, label=label))
         self._action = action
         self._reference = reference
@@ -83,14 +73,14 @@ class AnswerButton(
     async def _source(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         stored = await _actions(interaction).stored(interaction, "source", self._reference)
-        await respond(interaction, rendering.passages(stored.answer.citations) if stored else _GONE)
+        await respond(interaction, rendering.passages(stored.answer.citations) if stored else NOT_KEPT)
 
     async def _more(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         actions = _actions(interaction)
         stored = await actions.stored(interaction, "more", self._reference)
         if stored is None or not stored.answer.more:
-            await _say(interaction, _GONE)
+            await _say(interaction, NOT_KEPT)
         else:
             await respond_in_parts(interaction, rendering.render_more(stored.answer))
 
@@ -98,7 +88,7 @@ class AnswerButton(
         """Share the answer, and take the button away first, so that nothing is shared twice."""
         stored = await _actions(interaction).stored(interaction, "share", self._reference)
         if stored is None:
-            await interaction.response.send_message(_GONE, ephemeral=True)
+            await interaction.response.send_message(NOT_KEPT, ephemeral=True)
             return
         await interaction.response.edit_message(view=answer_buttons(stored.answer, shareable=False))
         await _actions(interaction).share(interaction, self._reference)
@@ -176,7 +166,7 @@ def _actions(interaction: Interaction) -> Actions:
 
 
 def _thanks(kept: bool) -> str:
-    return "Thank you, that is noted." if kept else _GONE
+    return "Thank you, that is noted." if kept else NOT_KEPT
 
 
 async def _say(interaction: Interaction, text: str) -> None:

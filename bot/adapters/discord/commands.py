@@ -18,18 +18,17 @@ from bot.adapters.discord.connection import Client
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.discord.tasks import task_commands
-from bot.adapters.privacy import BACKUPS_REMAIN, privacy_text
+from bot.adapters.privacy import privacy_text
+from bot.adapters.texts import MOST_GAPS, NO_GAPS, POLICIES, erased_text, file_line
 from bot.core.errors import BotError, DocumentError
-from bot.core.messages import Policy
 from bot.core.rights import Role
 from bot.core.settings import Settings
 from bot.core.text import counted, safe
-from bot.storage.base import FileReport, PlatformStore
+from bot.storage.base import PlatformStore
 from bot.tasks.places import STATES
 
 _log = structlog.stdlib.get_logger(__name__)
 _LONGEST_QUESTION = 2000  # characters
-_MOST_GAPS = 20
 _MOST_CHOICES = 25
 _SYNCED = "commands"  # the note with the hash of the commands that Discord has
 
@@ -194,13 +193,7 @@ class _Forget(app_commands.Group):
     async def me(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True)
         forgotten = await self._actions.forget(str(interaction.user.id))
-        await respond(
-            interaction,
-            f"Erased: {counted(forgotten.questions, 'question with its answer', 'questions with their answers')}, "
-            f"{counted(forgotten.turns, 'conversation turn')}, "
-            f"{counted(forgotten.feedback, 'piece of feedback', 'pieces of feedback')}. "
-            f"{BACKUPS_REMAIN} Messages in Discord stay until you delete them.",
-        )
+        await respond(interaction, f"{erased_text(forgotten)} Messages in Discord stay until you delete them.")
 
 
 # --- for operators ----------------------------------------------------------------------------------------------------
@@ -242,8 +235,7 @@ class _Bot(app_commands.Group):
             if place is None or interaction.guild is None:
                 return "Policies are for the channels of a server."
             if policy is not None:
-                wanted = None if policy.value == "default" else Policy(policy.value)
-                await self._actions.administration.set_policy(PLATFORM, str(place.id), wanted)
+                await self._actions.administration.set_policy(PLATFORM, str(place.id), POLICIES[policy.value])
             kept = (await self._actions.administration.policies(PLATFORM)).get(str(place.id))
             there = "the whole server" if server else f"<#{place.id}>"
             return f"Policy of {there}: **{kept}**" if kept else f"{there} has no policy of its own."
@@ -279,8 +271,7 @@ class _Bot(app_commands.Group):
     async def reload(self, interaction: Interaction) -> None:
         async def work() -> str:
             report = await self._actions.administration.reload()
-            files = "\n".join(map(_file_line, report.files))
-            return f"{escaped(report.summary)}\n{files}"
+            return "\n".join(map(escaped, (report.summary, *map(file_line, report.files))))
 
         await self._operate(interaction, work)
 
@@ -293,7 +284,7 @@ class _Bot(app_commands.Group):
                 content = await file.read()
             except discord.HTTPException as error:
                 raise DocumentError(f"{file.filename}: Discord doesn't hand it out; please try again") from error
-            return _file_line(await self._actions.administration.add_document(path or file.filename, content))
+            return escaped(file_line(await self._actions.administration.add_document(path or file.filename, content)))
 
         await self._operate(interaction, work)
 
@@ -317,8 +308,8 @@ class _Bot(app_commands.Group):
     @app_commands.command(name="gaps", description="What was asked and the documents don't answer, grouped by meaning.")
     async def gaps(self, interaction: Interaction) -> None:
         async def work() -> str:
-            gaps = (await self._actions.administration.gaps())[:_MOST_GAPS]
-            return "\n".join(f"- {escaped(safe(str(gap)))}" for gap in gaps) or "Nothing was declined."
+            gaps = (await self._actions.administration.gaps())[:MOST_GAPS]
+            return "\n".join(f"- {escaped(safe(str(gap)))}" for gap in gaps) or NO_GAPS
 
         await self._operate(interaction, work)
 
@@ -356,9 +347,3 @@ class _Bot(app_commands.Group):
         except BotError as error:
             text = f"⚠️ {escaped(str(error))}"
         await respond(interaction, text)
-
-
-def _file_line(file: FileReport) -> str:
-    remarks = "; ".join(filter(None, (file.problem, *file.warnings)))
-    passages = "not read" if file.problem else counted(file.passages, "passage")
-    return escaped(safe(f"{file.path}: {passages}" + (f" ({remarks})" if remarks else "")))

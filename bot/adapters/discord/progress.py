@@ -9,8 +9,8 @@ import structlog
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import InInteraction
-from bot.adapters.layout import STARTING
 from bot.adapters.recent import Recent
+from bot.adapters.texts import progress_text
 from bot.core.messages import Address, Stage, Update
 from bot.storage.base import PartStore
 
@@ -56,10 +56,8 @@ class ProgressDisplay:
             await self._show_text(showing, update.text)
         elif not showing.by_interaction:
             showing.typing = showing.typing or self._connection.start(self._type(address))
-        elif update.stage is Stage.STARTING:
-            await self._show_text(showing, f"⏳ {STARTING}")
-        elif update.stage is Stage.QUEUED:
-            await self._show_text(showing, f"⏳ Number {update.text} in the line…")
+        elif update.stage in (Stage.STARTING, Stage.QUEUED):
+            await self._show_text(showing, f"⏳ {progress_text(update)}")
 
     def end(self, address: Address) -> None:
         """End the display of a question. Its placeholder stays until the answer replaces it."""

@@ -13,7 +13,8 @@ from itertools import zip_longest
 
 from markdown_it import MarkdownIt
 
-from bot.adapters.layout import LATE, aligned, source_line, split_markdown, utf16_length, without_marks
+from bot.adapters.layout import aligned, source_line, split_markdown, utf16_length, without_marks
+from bot.adapters.texts import LATE
 from bot.core.markup import Markup, Piece
 from bot.core.messages import Answer, Citation, Outcome
 from bot.core.text import safe

@@ -13,6 +13,7 @@ from bot.adapters.discord.connection import Client
 from bot.adapters.discord.places import ALREADY_ACKNOWLEDGED, NOBODY, Content
 from bot.adapters.discord.rendering import LONGEST_MESSAGE, Rendered
 from bot.adapters.layout import split_markdown
+from bot.adapters.texts import OUR_FAULT
 from bot.core.errors import BotError
 from bot.core.references import new_reference
 
@@ -85,4 +86,4 @@ def failure(error: BaseException) -> str:
         _log.warning("not done", reference=reference, error=type(error).__name__)
         return f"⚠️ {error} (reference {reference})"
     _log.error("failure", reference=reference, exc_info=error)
-    return f"⚠️ Something went wrong on our side. Please try again, or tell the operator. (reference {reference})"
+    return f"⚠️ {OUR_FAULT} (reference {reference})"

@@ -15,7 +15,8 @@ from bot.adapters.http.answers import QuestionText
 from bot.adapters.http.bodies import BodyRoute
 from bot.adapters.http.incoming import PLATFORM, Requests, Waiting, conversation_of
 from bot.adapters.http.quoting import PassagesOf, in_place
-from bot.adapters.layout import LATE, progress_text, source_line
+from bot.adapters.layout import source_line
+from bot.adapters.texts import LATE, progress_text
 from bot.core.messages import Answer, Update
 from bot.http.nodes import nodes_of
 from bot.http.problems import Problem

@@ -12,13 +12,13 @@ from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Place, topic_of
 from bot.adapters.telegram.rendering import HELPFUL, MORE, NOT_HELPFUL, PASSAGE, more_of, passages_of
 from bot.adapters.telegram.sending import Sender
+from bot.adapters.texts import NOT_KEPT, OUR_FAULT
 from bot.core.errors import BotError
 from bot.core.rights import Role, may
 from bot.storage.base import AnswerStore, KeptAnswer
 
 _log = structlog.stdlib.get_logger(__name__)
 _ACTIONS = {HELPFUL: "rate", NOT_HELPFUL: "rate", PASSAGE: "source", MORE: "more"}
-_TOO_OLD = "This answer isn't kept any more."
 _REMEMBERED = 1000  # answers of which something was shown lately that is not shown again
 
 
@@ -33,7 +33,7 @@ class Buttons:
 
     async def pressed(self, query: CallbackQuery) -> None:
         """Carry out a press and answer its query, also after an error: the app shows that it waits until then."""
-        said, alert = "Something went wrong on our side.", True
+        said, alert = OUR_FAULT, True
         try:
             said, alert = await self._carry_out(query)
         except BotError as error:
@@ -54,7 +54,7 @@ class Buttons:
         kept = await self._kept(reference, query.message.chat.id) if query.message else None
         roles = {Role.PERSON, *([Role.READER] if kept else [])}
         if query.message is None or kept is None or not may(_ACTIONS.get(kind, ""), roles, private=False):
-            return _TOO_OLD, True
+            return NOT_KEPT, True
         if kind in (HELPFUL, NOT_HELPFUL):
             return await self._note_feedback(reference, str(query.from_user.id), helpful=kind == HELPFUL)
         return await self._show(kind, query.message, kept, str(query.from_user.id))
@@ -69,7 +69,7 @@ class Buttons:
 
     async def _note_feedback(self, reference: str, author: str, *, helpful: bool) -> tuple[str, bool]:
         if not await self._answers.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=""):
-            return _TOO_OLD, True
+            return NOT_KEPT, True
         return "Thank you!" if helpful else "Thank you. The operator will see it.", False
 
     async def _show(
@@ -80,7 +80,7 @@ class Buttons:
         if key in self._shown:
             return "It is shown further down already.", False
         if kind == MORE and not kept.answer.more:
-            return _TOO_OLD, True
+            return NOT_KEPT, True
         self._shown[key] = None  # before the first await, during which the second press of a double tap may come
         topic = topic_of(below) if isinstance(below, Message) else kept.question.address.details["topic"]
         place = Place(below.chat.id, topic, below.message_id, person)

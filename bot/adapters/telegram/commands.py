@@ -4,19 +4,19 @@ Operators are named in the settings by their user ids. For other people the comm
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import PurePosixPath
 
 import structlog
 from telegram import Bot, Document
 from telegram.error import BadRequest
 
-from bot.adapters.privacy import BACKUPS_REMAIN, privacy_text
+from bot.adapters.privacy import privacy_text
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.actions import Actions
 from bot.adapters.telegram.addressing import Caller
 from bot.adapters.telegram.tasks import COMMANDS, TaskCommands, chat_and_word
+from bot.adapters.texts import MOST_GAPS, NO_GAPS, OUR_FAULT, POLICIES, erased_text, file_line
 from bot.core.errors import BotError, DocumentError
-from bot.core.messages import Address, Policy
+from bot.core.messages import Address
 from bot.core.rights import Role, may
 from bot.core.settings import Settings
 from bot.core.text import counted, safe
@@ -58,10 +58,8 @@ question. {disclosure}
 /forget me erases your questions, the answers to them, our conversation and your ratings, at once.
 
 Telegram calls you {author}, and this chat {chat}; that is how I keep apart what belongs to whom."""
-_MOST_GAPS = 20
 _FORGET = "To erase what is kept of what you have asked, send /forget me"
-_POLICIES: Mapping[str, Policy | None] = {**{policy.value: policy for policy in Policy}, "default": None}
-_POLICY_USE = f"Give the chat's id and one of {', '.join(_POLICIES)}: /policy -1001234 always"
+_POLICY_USE = f"Give the chat's id and one of {', '.join(POLICIES)}: /policy -1001234 always"
 
 
 Handler = Callable[[Caller, str], Awaitable[str]]
@@ -135,11 +133,8 @@ class Commands:
     async def _forget(self, caller: Caller, rest: str) -> str:
         if rest.lower() != "me":
             return _FORGET
-        erased = await self._actions.forget(caller.author)
-        questions = counted(erased.questions, "question with its answer", "questions with their answers")
-        turns, ratings = counted(erased.turns, "turn"), counted(erased.feedback, "rating")
-        return f"""Erased: {questions}, {turns} of conversation, {ratings}. {BACKUPS_REMAIN} \
-What stands in this chat you can delete yourself."""
+        forgotten = await self._actions.forget(caller.author)
+        return f"{erased_text(forgotten)} What stands in this chat you can delete yourself."
 
     # --- for operators
 
@@ -149,21 +144,12 @@ What stands in this chat you can delete yourself."""
 
     async def _documents(self, _caller: Caller, _: str) -> str:
         documents = await self._administration.documents()
-        lines = (
-            f"{safe(file.path)}: "
-            + safe("; ".join(filter(None, (file.problem or counted(file.passages, "passage"), *file.warnings))))
-            for file in documents
-        )
-        return "\n".join(lines) or "There are no documents yet. Send me one as a file."
+        return "\n".join(map(file_line, documents)) or "There are no documents yet. Send me one as a file."
 
     async def _reload(self, _caller: Caller, _: str) -> str:
         report = await self._administration.reload()
-        remarks = [
-            f"{safe(file.path)}: {safe('; '.join(filter(None, (file.problem, *file.warnings))))}"
-            for file in report.files
-            if file.problem or file.warnings
-        ]
-        return "\n".join((report.summary, *remarks))
+        remarked = (file for file in report.files if file.problem or file.warnings)
+        return "\n".join((report.summary, *map(file_line, remarked)))
 
     async def _remove(self, _caller: Caller, path: str) -> str:
         if not path:
@@ -172,8 +158,8 @@ What stands in this chat you can delete yourself."""
         return f"{safe(path)} is removed; it will not be quoted any more."
 
     async def _gaps(self, _caller: Caller, _: str) -> str:
-        gaps = (await self._administration.gaps())[:_MOST_GAPS]
-        return "\n".join(safe(str(gap)) for gap in gaps) or "Nothing was declined."
+        gaps = (await self._administration.gaps())[:MOST_GAPS]
+        return "\n".join(safe(str(gap)) for gap in gaps) or NO_GAPS
 
     async def _explain(self, caller: Caller, question: str) -> str:
         if not question:
@@ -188,9 +174,9 @@ What stands in this chat you can delete yourself."""
 
     async def _policy(self, caller: Caller, rest: str) -> str:
         chat, wanted = chat_and_word(caller, rest)
-        if wanted not in _POLICIES:
+        if wanted not in POLICIES:
             return _POLICY_USE
-        await self._administration.set_policy(PLATFORM, chat, _POLICIES[wanted])
+        await self._administration.set_policy(PLATFORM, chat, POLICIES[wanted])
         return f"In the chat {chat} the policy is from now on: {wanted}."
 
     async def add_document(self, bot: Bot, document: Document, caption: str) -> str:
@@ -202,10 +188,7 @@ What stands in this chat you can delete yourself."""
         except BadRequest as error:
             raise DocumentError(f"{path}: Telegram doesn't hand it out: {error.message}") from error
         content = bytes(await file.download_as_bytearray())
-        report = await self._administration.add_document(path, content)
-        remarks = f" Remarks: {'; '.join(report.warnings)}" if report.warnings else ""
-        passages = counted(report.passages, "passage")
-        return f"{safe(PurePosixPath(report.path).as_posix())}: {passages}.{safe(remarks)}"
+        return file_line(await self._administration.add_document(path, content))
 
 
 def _privacy(settings: Settings, caller: Caller) -> str:
@@ -229,4 +212,4 @@ async def carried_out(work: Awaitable[str]) -> str:
         return safe(str(error))
     except Exception:
         _log.exception("a command failed")
-        return "Something went wrong on our side; the log says what."
+        return OUR_FAULT

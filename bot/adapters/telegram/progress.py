@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from telegram.error import NetworkError
 
-from bot.adapters.layout import STARTING
 from bot.adapters.telegram.places import Sent, place_of_answer
 from bot.adapters.telegram.sending import Sender
+from bot.adapters.texts import progress_text
 from bot.core.errors import StorageError
 from bot.core.messages import Address, Stage, Update
 from bot.storage.base import PartStore
@@ -23,13 +23,6 @@ _PLACEHOLDER_AFTER = 2.0  # seconds
 _BETWEEN_EDITS = 3.0  # seconds
 _CLOSING = 1.0  # seconds in which a placeholder is noted at the end
 _LONGEST_DRAFT = 3500  # characters
-_STAGES = {
-    Stage.STARTING: STARTING,
-    Stage.QUEUED: "Number {text} in the line…",
-    Stage.SEARCHING: "Searching the documents…",
-    Stage.READING: "Reading what was found…",
-    Stage.WRITING: "{text} …",
-}
 
 
 @dataclass(eq=False, slots=True)
@@ -45,7 +38,8 @@ class _Showing:
 
     @property
     def text(self) -> str:
-        return _STAGES[self.update.stage].format(text=self.update.text).strip()[:_LONGEST_DRAFT]
+        draft = f"{self.update.text} …".strip()
+        return draft[:_LONGEST_DRAFT] if self.update.stage is Stage.WRITING else progress_text(self.update)
 
 
 class ProgressDisplay:

@@ -11,7 +11,7 @@ from telegram import (
     MessageEntity,
 )
 
-from bot.adapters.layout import LATE, source_line
+from bot.adapters.layout import source_line
 from bot.adapters.telegram.formatting import (
     LONGEST_MESSAGE,
     RichText,
@@ -22,6 +22,7 @@ from bot.adapters.telegram.formatting import (
     plain,
     split,
 )
+from bot.adapters.texts import LATE, button_labels
 from bot.core.documents import trail
 from bot.core.markup import Markup, Piece
 from bot.core.messages import Answer, Citation, Outcome
@@ -89,19 +90,13 @@ def _quoted(citation: Citation) -> RichText:
 
 def buttons(answer: Answer) -> InlineKeyboardMarkup:
     """Return the buttons below an answer or a suggestion. They work as long as it is kept."""
-    suggested = answer.outcome is Outcome.SUGGESTED
-    helpful, not_helpful = ("👍 That's it", "👎 No") if suggested else ("👍 Helpful", "👎 Not helpful")
-    below = [(PASSAGE, "📄 Show the passage"), *([(MORE, "➕ More")] if answer.more else [])]
-    return InlineKeyboardMarkup(
-        [
-            [_button(HELPFUL, helpful, answer), _button(NOT_HELPFUL, not_helpful, answer)],
-            [_button(kind, label, answer) for kind, label in below],
-        ]
-    )
+    labels = button_labels(suggested=answer.outcome is Outcome.SUGGESTED)
 
+    def button(kind: str, label: str) -> InlineKeyboardButton:
+        return InlineKeyboardButton(" ".join(labels[label]), callback_data=f"{kind}:{answer.reference}")
 
-def _button(kind: str, label: str, answer: Answer) -> InlineKeyboardButton:
-    return InlineKeyboardButton(label, callback_data=f"{kind}:{answer.reference}")
+    below = [button(PASSAGE, "source"), *([button(MORE, "more")] if answer.more else [])]
+    return InlineKeyboardMarkup([[button(HELPFUL, "yes"), button(NOT_HELPFUL, "no")], below])
 
 
 def inline_result(number: int, citation: Citation) -> InlineQueryResultArticle:

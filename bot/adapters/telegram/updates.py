@@ -20,13 +20,13 @@ from bot.adapters.telegram.commands import Commands, carried_out
 from bot.adapters.telegram.incoming import Incoming
 from bot.adapters.telegram.inline import InlineQueries
 from bot.adapters.telegram.replies import Background, Replies
+from bot.adapters.texts import OUR_FAULT
 from bot.core.errors import StorageError
 from bot.core.settings import TelegramSettings
 from bot.core.text import safe
 
 _log = structlog.stdlib.get_logger(__name__)
 _REMEMBERED = 5000  # updates whose repetition is recognised; a webhook repeats them
-_FAILED = "Something went wrong on our side. Please ask again, or tell the operator."
 # Whoever forwards a message lends it no rights of theirs: somebody else has written it.
 _FORWARDED = "This was forwarded, so I don't act on it. Write the command, or send the file, yourself."
 
@@ -71,7 +71,7 @@ class Updates:
             except Exception:
                 _log.exception("an update failed and is left out", update=update.update_id)
                 if (message := update.effective_message) and message.chat.type == ChatType.PRIVATE:
-                    self._replies.say(message, _FAILED)
+                    self._replies.say(message, OUR_FAULT)
                 else:
                     note_outcome(PLATFORM, MessageOutcome.FAILED)
             self._handled[update.update_id] = None

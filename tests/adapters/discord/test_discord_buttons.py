@@ -145,7 +145,7 @@ async def test_the_buttons_of_an_erased_answer_say_so(bot, server, channel, ann)
     await bot.dispatcher.admission.forget("discord", ann["id"])
     for label in ("Helpful", "Show the passage", "More", "Share"):
         pressed = await server.press(answer, label, ann)
-        assert "not kept any more" in (await server.until(lambda pressed=pressed: pressed.message))["content"]
+        assert "isn't kept any more" in (await server.until(lambda pressed=pressed: pressed.message))["content"]
 
 
 async def test_an_answer_can_be_stopped_by_who_asked(bot, server, channel, ann):

@@ -86,7 +86,7 @@ async def test_a_document_is_added_by_sending_the_file(server, application, ann)
     chat = server.private(ann)
     folder = application.settings.knowledge.folder
     server.sends_document(chat, ann, "more.md", b"# More\n\nMore words.")
-    assert await application.answered(chat, 1, 20) == ["more.md: 1 passage."]
+    assert await application.answered(chat, 1, 20) == ["more.md: 1 passage"]
     server.sends_document(chat, ann, "x.md", b"# X\n\nText.", caption="guides/x.md")
     await application.answered(chat, 2, 20)
     assert (folder / "more.md").read_bytes() == b"# More\n\nMore words."
@@ -141,7 +141,7 @@ async def test_forgetting_erases_what_somebody_has_asked(server, application, an
     references = [
         application.server.private(p).from_bot[0]["reply_markup"]["inline_keyboard"][0][0] for p in (ann, bob)
     ]
-    assert "Erased: 1 question with its answer, 0 turns of conversation, 0 ratings." in await said(
+    assert "Erased: 1 question with its answer, 0 conversation turns, 0 pieces of feedback." in await said(
         application, server.private(ann), ann, "/forget me"
     )
     kept = [await application.journal.answers.stored("telegram", button["callback_data"][2:]) for button in references]
