@@ -1,8 +1,17 @@
-"""The part of the privacy notice that is the same on every platform."""
+"""The parts of the privacy notice that are the same on every platform."""
 
 from urllib.parse import urlsplit
 
 from bot.core.settings import Settings
+from bot.core.text import counted
+
+
+def memory_text(settings: Settings) -> str:
+    """Return a sentence, as plain text, on how long a conversation is remembered."""
+    if not settings.conversation.turns:
+        return "A conversation is not remembered."
+    minutes = counted(round(settings.conversation.expire_seconds / 60, 1), "minute")
+    return f"A conversation is remembered for {minutes} for follow-up questions."
 
 
 def privacy_text(settings: Settings) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.adapters.privacy import privacy_text
+from bot.adapters.privacy import memory_text, privacy_text
 from bot.core.settings import Settings
 
 
@@ -38,3 +38,16 @@ def test_training_with_chat_messages_is_admitted():
     text = privacy_text(settings(finetuning={"chat_messages": True}))
     assert "may be copied, with the answers, to train a language model; /forget me doesn't reach these copies." in text
     assert "I train no model" not in text
+
+
+@pytest.mark.parametrize(
+    ("conversation", "text"),
+    [
+        ({}, "A conversation is remembered for 30 minutes for follow-up questions."),
+        ({"expire_seconds": 60}, "A conversation is remembered for 1 minute for follow-up questions."),
+        ({"turns": 0}, "A conversation is not remembered."),
+    ],
+)
+def test_what_is_remembered_of_a_conversation_follows_the_settings(conversation, text):
+    """Nothing is without turns."""
+    assert memory_text(settings(conversation=conversation)) == text

@@ -18,7 +18,7 @@ from bot.adapters.discord.connection import Client
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
 from bot.adapters.discord.tasks import task_commands
-from bot.adapters.privacy import privacy_text
+from bot.adapters.privacy import memory_text, privacy_text
 from bot.adapters.texts import MOST_GAPS, NO_GAPS, POLICIES, erased_text, file_line
 from bot.core.errors import BotError, DocumentError
 from bot.core.rights import Role
@@ -63,7 +63,7 @@ menu of a message, under Apps.
 _PRIVACY = """\
 **What is kept**
 - Your question and my answer are {kept}.
-- A conversation is {remembered}.
+- {memory}
 - What you say about an answer (helpful or not, and why) is kept as long as the answer.
 
 Messages that are not for me are not kept, and the log holds no text. {shared}
@@ -172,12 +172,11 @@ def _privacy(actions: Actions) -> app_commands.Command[Any, Any, None]:
 
 
 def _privacy_text(settings: Settings) -> str:
-    days, turns = settings.storage.answer_days, settings.conversation.turns
-    minutes = counted(settings.conversation.expire_seconds / 60, "minute")
+    days = settings.storage.answer_days
     buttons = "so that the buttons work and an edited question is answered again"
     return _PRIVACY.format(
         kept=f"kept for {counted(days, 'day')}, {buttons}" if days else "erased once the answer is delivered",
-        remembered=f"remembered for {minutes} for follow-up questions" if turns else "not remembered",
+        memory=memory_text(settings),
         shared=escaped(privacy_text(settings)),
     )
 

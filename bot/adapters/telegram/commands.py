@@ -9,7 +9,7 @@ import structlog
 from telegram import Bot, Document
 from telegram.error import BadRequest
 
-from bot.adapters.privacy import privacy_text
+from bot.adapters.privacy import memory_text, privacy_text
 from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.actions import Actions
 from bot.adapters.telegram.addressing import Caller
@@ -52,8 +52,7 @@ Send a file to add it to the documents; its caption may name the path.
 /policy, a chat's id and mention, always, forum, off or default: when to answer there; in a group itself without the id"""
 _PRIVACY = """\
 I see what is written to me in private, and in groups what is addressed to me, unless the group's owner lets me see more. \
-A question is kept until it is answered{kept}. What we were talking about is forgotten {expiry} after your last \
-question. {disclosure}
+A question is kept until it is answered{kept}. {memory} {disclosure}
 
 /forget me erases your questions, the answers to them, our conversation and your ratings, at once.
 
@@ -197,7 +196,7 @@ def _privacy(settings: Settings, caller: Caller) -> str:
     kept = f", and with its answer for {counted(days, 'day')} more, so that the buttons work and you can correct it"
     return _PRIVACY.format(
         kept=kept if days else ", and then erased",
-        expiry=counted(round(settings.conversation.expire_seconds / 60), "minute"),
+        memory=memory_text(settings),
         disclosure=privacy_text(settings),
         author=caller.author,
         chat=caller.chat,

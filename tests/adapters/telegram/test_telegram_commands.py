@@ -26,6 +26,16 @@ async def test_everybody_has_help_privacy_and_a_new_beginning(server, applicatio
     assert "operator" not in told
 
 
+async def test_privacy_says_where_nothing_is_kept(server, application_of, ann):
+    """Neither answers nor conversations."""
+    chat = server.private(ann)
+    async with application_of().with_settings(storage={"answer_days": 0}, conversation={"turns": 0}) as application:
+        await application.start()
+        server.says(chat, ann, "/privacy")
+        [privacy] = await application.answered(chat)
+    assert "A question is kept until it is answered, and then erased. A conversation is not remembered." in privacy
+
+
 async def test_a_question_is_stopped_on_demand(server, application, ann):
     """The next question is answered."""
     application.engine.may_answer.clear()
