@@ -20,6 +20,7 @@ import structlog
 
 from bot.adapters.discord.rendering import LONGEST_MESSAGE
 from bot.adapters.layout import utf16_length
+from bot.adapters.recent import Recent
 from bot.core import clock
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -28,6 +29,7 @@ NOBODY = discord.AllowedMentions.none()
 # How long Discord takes answers to an interaction, less a margin for the way.
 _TOKEN_LIVES = 14.5 * 60  # seconds
 _FORBIDDEN_FOR = 3600.0  # seconds, unless something changes in the server
+_REMEMBERED = 5000  # channels that have refused the bot; any other one is tried again
 _FILE_NAME = "answer.md"
 
 # The codes that a decision depends on, of https://docs.discord.com/developers/topics/opcodes-and-status-codes
@@ -99,7 +101,7 @@ class ForbiddenChannels:
     """Channels that have refused the bot lately. An entry expires after an hour, or with the bot's timeout."""
 
     def __init__(self) -> None:
-        self._until: dict[int, float] = {}
+        self._until = Recent[int, float](_REMEMBERED)
 
     def add(self, channel: int, seconds: float = _FORBIDDEN_FOR) -> None:
         """Add a channel for some time, at most an hour."""

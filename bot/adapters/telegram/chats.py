@@ -1,5 +1,7 @@
 """The state of chats: which ones the bot can't write to, which have a new id, and when it answers in each."""
 
+import asyncio
+
 import structlog
 from telegram import ChatMemberUpdated, Message
 from telegram.constants import ChatMemberStatus
@@ -13,6 +15,8 @@ from bot.tasks.places import policies_of
 
 _log = structlog.stdlib.get_logger(__name__)
 _REMEMBERED = 5000  # chats whose state is held in memory; the others are looked up in the store
+_TOPICS = "topics"  # the note with the latest topics and their first messages, as `chat:topic=message`
+_MOST_TOPICS = 200  # a topic is new for an hour, and an edit of its first message comes within two days at most
 
 
 class Chats:
@@ -22,6 +26,7 @@ class Chats:
         self._store = store
         self._default_policy = default_policy
         self._blocked = Recent[int, bool](_REMEMBERED)
+        self._noting_topic = asyncio.Lock()
 
     async def is_blocked(self, chat: int) -> bool:
         """Whether the chat has blocked or removed the bot, so that nothing can be sent to it."""
@@ -72,10 +77,19 @@ class Chats:
             return policy
         if not begins_topic(message):
             return Policy.MENTION
-        key = f"topic:{message.chat_id}:{message.message_thread_id}"
-        first = await self._store.note(PLATFORM, key) or str(message.message_id)
-        await self._store.set_note(PLATFORM, key, first)
-        return Policy.ALWAYS if first == str(message.message_id) else Policy.MENTION
+        return Policy.ALWAYS if await self._is_first_in_topic(message) else Policy.MENTION
+
+    async def _is_first_in_topic(self, message: Message) -> bool:
+        """Whether a message is the first one of its new topic, or the first that the bot has seen of it."""
+        topic, number = f"{message.chat_id}:{message.message_thread_id}", str(message.message_id)
+        async with self._noting_topic:
+            noted = await self._store.note(PLATFORM, _TOPICS) or ""
+            first = dict(one.split("=") for one in noted.split())
+            if topic not in first:
+                first[topic] = number
+                latest = list(first.items())[-_MOST_TOPICS:]
+                await self._store.set_note(PLATFORM, _TOPICS, " ".join(f"{one}={of}" for one, of in latest))
+        return first[topic] == number
 
 
 def _blocked_key(chat: int) -> str:

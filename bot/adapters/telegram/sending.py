@@ -16,6 +16,7 @@ from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParamet
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
+from bot.adapters.recent import Recent
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.flood import FloodControl, seconds
 from bot.adapters.telegram.formatting import RichText
@@ -25,6 +26,7 @@ from bot.core.messages import NotSent
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
+_REMEMBERED = 1000  # groups that have moved; of any other one the service says so again
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 # Seconds between the tries of a call that has certainly not reached the service.
 _PAUSES = (0.5, 2.0, 5.0)
@@ -42,7 +44,7 @@ class Sender:
         self._bot = bot
         self._flood = flood
         self._chats = chats
-        self._moved: dict[int, int] = {}
+        self._moved = Recent[int, int](_REMEMBERED)
         self.counts: Counter[str] = Counter()
 
     async def acquire(self, place: Place) -> None:

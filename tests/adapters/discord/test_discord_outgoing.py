@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.adapters.discord import places
 from bot.core.messages import Answer, Outcome
 from tests.adapters.discord.discord_application import ScriptedEngine, answered, first
 
@@ -338,3 +339,12 @@ async def test_a_question_that_was_deleted_during_a_restart_is_not_answered(runn
         assert bot.dispatcher.counts["undelivered"] == 1
     said = [message["content"] for channel in list(server.messages) for message in server.from_bot(channel)]
     assert [text.startswith("re: two?") for text in said] == [True]
+
+
+async def test_only_the_latest_forbidden_channels_are_remembered(monkeypatch):
+    """The others are tried again."""
+    monkeypatch.setattr(places, "_REMEMBERED", 2)
+    forbidden = places.ForbiddenChannels()
+    for channel in (1, 2, 3):
+        forbidden.add(channel)
+    assert [channel in forbidden for channel in (1, 2, 3)] == [False, True, True]

@@ -1,11 +1,15 @@
 """Chats that block the bot, come back or move, and how much of their state is held in memory."""
 
+import time
+
 import pytest
 from telegram_application import pressed, until
 
 from bot.adapters.recent import Recent
 from bot.adapters.telegram import chats
 from bot.adapters.telegram.chats import Chats
+from bot.adapters.telegram.formatting import plain
+from bot.adapters.telegram.places import Place
 from bot.core.messages import Policy
 
 pytestmark = pytest.mark.usefixtures("quick_chats")
@@ -78,6 +82,39 @@ async def test_only_the_latest_chats_are_held_in_memory(server, application_of, 
         for chat in range(1, 31):
             await state.mark_reachable(chat)
         assert not await state.is_blocked(ann["id"])
+
+
+async def test_only_the_latest_topics_are_noted(server, application_of, ann, monkeypatch):
+    """So that the journal doesn't grow with each topic; the second message of a noted one is not answered."""
+    monkeypatch.setattr(chats, "_MOST_TOPICS", 3)
+    server.privacy = False
+    async with application_of(policy="forum") as application:
+        await application.start()
+        forum = server.group(is_forum=True)
+        for topic in range(900, 905):
+            made = {"message_id": topic, "date": int(time.time()), "chat": forum.data, "from": ann}
+            made["forum_topic_created"] = {"name": "Help", "icon_color": 7322096}
+            server.says(forum, ann, f"first of {topic}", topic=topic, reply_to=made)
+            server.says(forum, ann, f"second of {topic}", topic=topic, reply_to=made)
+        await application.answered(forum, 5)
+        await application.quiet()
+        assert sorted(question.text for question in application.engine.asked) == [
+            f"first of {topic}" for topic in range(900, 905)
+        ]
+        noted = await application.journal.platforms.note("telegram", "topics")
+        assert [one.partition("=")[0] for one in noted.split()] == [f"{forum.id}:{topic}" for topic in (902, 903, 904)]
+
+
+async def test_of_a_group_whose_move_was_forgotten_the_service_tells_again(server, application, ann, monkeypatch):
+    """Only the latest moves are held in memory."""
+    sender = application.adapter._outbox._sender
+    monkeypatch.setattr(sender, "_moved", Recent[int, int](1))
+    old = [server.group(kind="group") for _ in range(2)]
+    for number, group in enumerate(old):
+        server.becomes_supergroup(group, ann)
+        await sender.send(Place(group.id), plain(f"before {number}"))
+    await sender.send(Place(old[0].id), plain("after"))
+    assert len(sender._moved) == 1
 
 
 def test_the_entries_that_were_set_last_are_kept():
