@@ -13,7 +13,7 @@ from unittest.mock import patch
 import discord
 import yarl
 
-from bot.adapters.discord import DiscordAdapter, dialling
+from bot.adapters.discord import DiscordAdapter, backoff
 from bot.adapters.discord import progress as discord_progress
 from bot.adapters.discord.connection import Connection
 from bot.adapters.rates import Rate
@@ -210,7 +210,7 @@ def _in_a_hurry(server: DiscordServer) -> ExitStack:
         (discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.gateway)),
         (discord.Client, "before_identify_hook", at_once),
         (Connection, "_new_client", ready_soon),
-        (dialling, "_AT_ONCE", 10_000),
+        (backoff, "_AT_ONCE", 10_000),
         (delivery, "_PAUSES", (0.02,) * 50),
         (sending, "_PAUSES", (0.02,) * 3),
         (discord_progress, "_EDIT_EVERY", 0.02),

@@ -2,7 +2,7 @@
 
 adapter       composes the parts and hands each event to one of them
 connection    logs in, stays connected, and starts a new client when a connection ends
-dialling      pauses between the tries to connect
+backoff       pauses between the tries to connect
 absences      when each shard was away
 addressing    makes Questions of the messages that address the bot
 incoming      takes in messages, edits and deletions, also those of an absence
@@ -12,6 +12,7 @@ threads       remembers the threads that could not be opened
 rendering     renders an answer in Discord's Markdown
 progress      typing, placeholders, and their edits
 commands      slash commands and the context menu
+tasks         the commands for tasks, and the texts that they read
 buttons       the buttons below answers
 actions       the operations that commands and buttons call
 interactions  carries out these operations

@@ -15,7 +15,7 @@ from discord.gateway import KeepAliveHandler
 from bot.adapters.discord.absences import Absences
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.addressing import PLATFORM
-from bot.adapters.discord.dialling import Dialling
+from bot.adapters.discord.backoff import ReconnectBackoff
 from bot.adapters.discord.places import NOBODY
 from bot.core import clock
 from bot.core.errors import SettingsError, StorageError
@@ -103,9 +103,8 @@ class Connection:
         self._absences = Absences(None)
         self._all_ready = False
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.user: discord.ClientUser | None = (
-            None  # the bot's own, also after the end: messages from before are taken in
-        )
+        # The bot's own, also after the end: messages from before are taken in.
+        self.user: discord.ClientUser | None = None
 
     @property
     def client(self) -> Client:
@@ -191,7 +190,7 @@ class Connection:
             if self._all_ready and (missed := self._absences.take(shard)):
                 self.start(catch_up(missed))
 
-        _pause_between_dials(client)
+        _pause_between_connections(client)
         prefix = "on_shard_" if self._settings.sharded else "on_"
         client.event(on_ready)
         client.event(on_shard_ready)
@@ -240,15 +239,15 @@ class Connection:
         self._absences.lost(shard)
 
 
-def _pause_between_dials(client: Client) -> None:
+def _pause_between_connections(client: Client) -> None:
     """Let a client wait between its tries to connect, for which the library has no hook."""
-    dial, dialling = client.http.ws_connect, Dialling()
+    connect, backoff = client.http.ws_connect, ReconnectBackoff()
 
-    async def dial_in_time(url: str, *, compress: int = 0) -> Any:
-        await asyncio.sleep(dialling.pause(client.shard_count or 1))
-        return await dial(url, compress=compress)
+    async def connect_in_time(url: str, *, compress: int = 0) -> Any:
+        await asyncio.sleep(backoff.pause(client.shard_count or 1))
+        return await connect(url, compress=compress)
 
-    object.__setattr__(client.http, "ws_connect", dial_in_time)
+    object.__setattr__(client.http, "ws_connect", connect_in_time)
 
 
 def _incurable(error: Exception) -> SettingsError | None:

@@ -14,8 +14,8 @@ from typing import Annotated
 import structlog
 from fastapi import Header, Request
 
+from bot.adapters.http.anonymous import AnonymousLimits
 from bot.adapters.http.bodies import require_short
-from bot.adapters.http.callers import NamelessCallers
 from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Outcome, Question, Turn, Update
@@ -75,7 +75,7 @@ class Requests:
         settings: Settings,
     ) -> None:
         """`count_tokens` is called in a thread."""
-        self._nameless = NamelessCallers(settings.limits)
+        self._anonymous = AnonymousLimits(settings.limits)
         self.count_tokens = count_tokens
         self._admission = admission
         self._answers = answers
@@ -129,9 +129,9 @@ class Requests:
         waiting = Waiting(question, keyed=key is not None)
         self._waiting.setdefault(question.address.key, []).append(waiting)
         try:
-            self._nameless.count(question, request)
+            self._anonymous.count(question, request)
             if not await self._admission.accept(question):
-                self._nameless.take_back(question, request)
+                self._anonymous.take_back(question, request)
                 await self._join(waiting)
         except BotError as error:
             self._leave(waiting)

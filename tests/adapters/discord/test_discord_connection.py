@@ -7,7 +7,7 @@ import discord
 import pytest
 from discord.gateway import DiscordWebSocket, KeepAliveHandler
 
-from bot.adapters.discord.dialling import Dialling
+from bot.adapters.discord.backoff import ReconnectBackoff
 from tests.adapters.discord.discord_application import first, silence
 from tests.platforms.discord_server import TOKEN
 
@@ -200,13 +200,13 @@ async def test_a_gateway_that_accepts_and_hangs_up_is_dialled_ever_less(running,
 def test_the_pauses_between_dials_grow_and_end(monkeypatch):
     """A shard may connect three times at once; what is a minute ago doesn't count."""
     now = 1000.0
-    monkeypatch.setattr("bot.adapters.discord.dialling.time.monotonic", lambda: now)
-    dialling = Dialling()
+    monkeypatch.setattr("bot.adapters.discord.backoff.time.monotonic", lambda: now)
+    backoff = ReconnectBackoff()
     pauses = []
     for _ in range(9):
-        pauses.append(dialling.pause(1))
+        pauses.append(backoff.pause(1))
         now += pauses[-1]
     assert pauses[:7] == [0, 0, 0, 1, 2, 4, 8]
     assert max(pauses) <= 30
     now += 61
-    assert dialling.pause(1) == 0
+    assert backoff.pause(1) == 0

@@ -10,8 +10,8 @@ from bot.http.addresses import network_of
 from bot.questions.limits import QuestionLimits
 
 
-class NamelessCallers:
-    """Counts their questions. The addresses are kept in memory for a minute, and nowhere else."""
+class AnonymousLimits:
+    """Limits their questions. The addresses are kept in memory for a minute, and nowhere else."""
 
     def __init__(self, limits: LimitsSettings) -> None:
         self._limits = QuestionLimits(LimitsSettings(author_questions=limits.chat_questions, chat_questions=0))

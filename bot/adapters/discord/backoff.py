@@ -1,7 +1,7 @@
 """Pauses between the tries to connect to the gateway.
 
-discord.py dials again at once where the gateway accepts a connection and closes it. Discord locks out a bot that does so about
-a thousand times.
+discord.py connects again at once where the gateway accepts a connection and closes it. Discord locks out a bot that does so
+about a thousand times.
 """
 
 import time
@@ -12,7 +12,7 @@ _AT_ONCE = 3  # connections of each shard within that time before the pauses beg
 _LONGEST_PAUSE = 30.0  # seconds
 
 
-class Dialling:
+class ReconnectBackoff:
     """Counts the latest tries to connect."""
 
     def __init__(self) -> None:
