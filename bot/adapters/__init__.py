@@ -1,1 +1,1 @@
-"""One module a platform: its events become Questions, Answers become its messages. No models, no storage."""
+"""One package a platform: its events become Questions, Answers become its messages. They run no models and open no database."""

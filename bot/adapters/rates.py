@@ -55,7 +55,10 @@ class ReplyLimits:
         self.left_out = 0
 
     def take(self, chat: Hashable, person: Hashable) -> MessageOutcome:
-        """Count a reply to a person in a chat. Unless that is REPLIED, it would be one too many, and is to be left out."""
+        """Count a reply to a person in a chat and return REPLIED.
+
+        If a limit is reached, count nothing and return PERSON_LIMITED or CHAT_LIMITED: the reply is to be left out.
+        """
         now = time.monotonic()
         of_person, of_chat = self._window((chat, person), self._person), self._window(chat, self._chat)
         if of_person.wait(now) > 0 or of_chat.wait(now) > 0:

@@ -121,7 +121,7 @@ class TerminalAdapter:
             self._status = None
 
     def _command(self, line: str) -> bool:
-        """Carry out a command; False if it was to leave."""
+        """Run a command. Returns False if it ends the session."""
         match line.split()[0].lower():
             case "/quit" | "quit" | "exit":
                 return False

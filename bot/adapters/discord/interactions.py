@@ -161,7 +161,7 @@ class Interactions:
         return self.tasks
 
     def may(self, action: str, interaction: Interaction, *roles: Role) -> bool:
-        """Whether the user may do something, by these roles or as an operator. Every reply to it is for them alone."""
+        """Whether the user may do something, by these roles or as an operator. Replies to interactions count as private."""
         everybody = {Role.PERSON, *roles}
         return may(
             action, everybody | ({Role.OPERATOR} if self._is_operator(interaction.user) else set()), private=True

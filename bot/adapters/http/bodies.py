@@ -50,7 +50,10 @@ class _BoundedRequest(Request):
 
 
 def _parsed(body: bytes) -> Any:
-    """The value of a JSON body. Raises HTTPException where it has too many parts or a text that is none, and ValueError."""
+    """Parse a JSON body.
+
+    Raises HTTPException for too many values or an unpaired surrogate, ValueError for invalid JSON.
+    """
     counts = {mark: body.count(mark) for mark in _MOST_MARKS}
     counts[b'"'] -= body.count(b'\\"')  # which stand in texts
     if any(counts[mark] > most for mark, most in _MOST_MARKS.items()):

@@ -13,7 +13,7 @@ PassagesOf = Callable[[str], Awaitable[Sequence[Passage]]]
 """The passages of the document with this path, in order; none where it isn't in the index any more."""
 
 _GAP = "\n\n"
-# Of a long section as much as is read around a quote, in characters.
+# Characters of context shown before and after a quote.
 _AROUND = 1500
 
 
