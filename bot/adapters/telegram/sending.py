@@ -5,7 +5,6 @@ message may or may not have arrived.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -38,14 +37,13 @@ class MessageGone(Exception):
 
 
 class Sender:
-    """Sends, edits and deletes messages. `counts["sent_plain"]`: messages whose formatting was refused."""
+    """Sends, edits and deletes messages."""
 
     def __init__(self, bot: Bot, flood: FloodControl, chats: Chats) -> None:
         self._bot = bot
         self._flood = flood
         self._chats = chats
         self._moved = Recent[int, int](_REMEMBERED)
-        self.counts: Counter[str] = Counter()
 
     async def acquire(self, place: Place) -> None:
         """Wait until a message may be sent to a place. The next call with `acquired` doesn't wait again."""
@@ -67,7 +65,6 @@ class Sender:
             return await self.send(place, rich, keyboard)
         except BadRequest as error:
             self._raise_if_useless(error)
-            self.counts["sent_plain"] += 1
             _log.warning("formatting refused, sent as plain text", reason=error.message)
         try:
             return await self._limited(place, lambda: self._send(place, RichText(rich.text), None))
@@ -92,7 +89,6 @@ class Sender:
             self._raise_if_useless(error)
             if "entit" not in reason:
                 raise MessageGone from error
-            self.counts["sent_plain"] += 1
             await self._limited(Place(sent.chat), lambda: self._edit(sent, RichText(rich.text), None))
 
     async def edit_if_possible(self, sent: Sent, text: str) -> None:

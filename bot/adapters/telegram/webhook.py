@@ -24,7 +24,7 @@ _CONNECTIONS = 20
 class Webhook:
     """The HTTP route of the webhook, `router`, which the HTTP server mounts, and its registration with Telegram.
 
-    `counts`: updates `received`, requests with a wrong secret (`forbidden`), and updates that can't be read (`bad`).
+    `counts`: updates `received`, and requests with a wrong secret (`forbidden`).
     """
 
     def __init__(self, bot: Bot, url: str, handle: HandleUpdates) -> None:
@@ -60,7 +60,6 @@ class Webhook:
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
         body = await _body(request)
         if body is None:
-            self.counts["bad"] += 1
             return Response(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         update = self._understood(body)
         if update is None:
@@ -78,7 +77,6 @@ class Webhook:
             data: dict[str, Any] = json.loads(body)
             return Update.de_json(data, self._bot)
         except Exception as error:  # no JSON, or an update that the library can't read
-            self.counts["bad"] += 1
             _log.error("an update can't be read and is left out", error=type(error).__name__)
             return None
 
