@@ -149,8 +149,8 @@ def _desk(application: "Application", dispatcher: "Dispatcher") -> "TaskDesk":
 def _telegram(
     application: "Application", dispatcher: "Dispatcher", administration: "Administration"
 ) -> "TelegramAdapter":
-    from bot.adapters.telegram import PLATFORM
     from bot.adapters.telegram.adapter import TelegramAdapter
+    from bot.adapters.telegram.addressing import PLATFORM
     from bot.core.messages import Address
     from bot.core.scopes import Scopes
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from telegram.error import InvalidToken
 
-from bot.adapters.telegram import PLATFORM
+from bot.adapters.telegram.addressing import PLATFORM
 from bot.adapters.telegram.buttons import Buttons
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.commands import Commands
@@ -56,10 +56,10 @@ class TelegramAdapter:
         self._operators = frozenset(map(str, telegram.operators))
         polling = polling_request()
         self._bot = bot_of(telegram, polling)
-        self.flood = FloodControl()
+        self._flood = FloodControl()
         self._background = Background()
         chats = Chats(journal.platforms, telegram.policy)
-        sender = Sender(self._bot, self.flood, chats)
+        sender = Sender(self._bot, self._flood, chats)
         self._replies = Replies(sender, self._background, self._operators)
         self._outbox = Outbox(sender, chats, buttons=settings.storage.answer_days > 0)
         self._display = ProgressDisplay(sender, journal.parts, _LONGEST_PROGRESS * settings.queue.deadline_seconds)
@@ -133,5 +133,5 @@ class TelegramAdapter:
 
     def describe(self) -> str:
         """The state of the connection, of flood control and of short replies, in one line for an operator."""
-        described = (self._connection.describe(), self.flood.describe(), self._replies.describe())
+        described = (self._connection.describe(), self._flood.describe(), self._replies.describe())
         return "; ".join(filter(None, described))

@@ -7,10 +7,10 @@ from telegram import Chat, Message, MessageEntity, User
 from telegram.constants import ChatType
 
 from bot.adapters.attention import looks_like_a_question
-from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.places import topic_of
 from bot.core.messages import Policy
 
+PLATFORM = "telegram"
 # Users in whose name the service posts the messages of anonymous admins and of people who write as a channel.
 _STANDS_FOR_OTHERS = frozenset((1087968824, 136817688))
 _SERVICE_USER = 777000
@@ -86,7 +86,7 @@ def _is_name_of(target: str, me: User) -> bool:
     return not target or target.lower() == (me.username or "").lower()
 
 
-def asked_in(message: Message, me: User, policy: Policy) -> str | None:
+def question_text(message: Message, me: User, policy: Policy) -> str | None:
     """Return the question in a message that is no command, without mentions; None if it doesn't address the bot.
 
     If a reply consists of a mention only, the question is the text of the message that it replies to, or the part that it

@@ -7,7 +7,7 @@ from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.error import NetworkError, TelegramError
 
 from bot.adapters.recent import Recent
-from bot.adapters.telegram import PLATFORM
+from bot.adapters.telegram.addressing import PLATFORM
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Place, topic_of
 from bot.adapters.telegram.rendering import HELPFUL, MORE, NOT_HELPFUL, PASSAGE, more_of, passages_of

@@ -7,8 +7,7 @@ from telegram import ChatMemberUpdated, Message
 from telegram.constants import ChatMemberStatus
 
 from bot.adapters.recent import Recent
-from bot.adapters.telegram import PLATFORM
-from bot.adapters.telegram.addressing import begins_topic, is_group
+from bot.adapters.telegram.addressing import PLATFORM, begins_topic, is_group
 from bot.core.messages import Policy
 from bot.storage.base import PlatformStore
 from bot.tasks.places import policies_of

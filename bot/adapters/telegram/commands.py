@@ -10,9 +10,8 @@ from telegram import Bot, Document
 from telegram.error import BadRequest
 
 from bot.adapters.privacy import memory_text, privacy_text
-from bot.adapters.telegram import PLATFORM
 from bot.adapters.telegram.actions import Actions
-from bot.adapters.telegram.addressing import Caller
+from bot.adapters.telegram.addressing import PLATFORM, Caller
 from bot.adapters.telegram.tasks import COMMANDS, TaskCommands, chat_and_word
 from bot.adapters.texts import MOST_GAPS, NO_GAPS, OUR_FAULT, POLICIES, erased_text, file_line
 from bot.core.errors import BotError, DocumentError

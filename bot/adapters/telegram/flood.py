@@ -1,7 +1,7 @@
 """Flood control: limits how often the bot sends and edits, and keeps the waits that the service asks for.
 
 The service allows about one message a second in a chat, 20 a minute in a group and 30 a second in all; edits count. Each chat
-waits by itself and holds up no other, and the people in it take turns. Times are seconds of time.monotonic().
+waits by itself and holds up no other, and a fair queue serves the people in it. Times are seconds of time.monotonic().
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class FloodControl:
     async def acquire(self, chat: int, person: str = "") -> None:
         """Wait until something may be sent to the chat for a person, and count it as sent.
 
-        The people in a chat take turns, so that messages for one don't wait for all that are for another.
+        The queue of a chat is fair between people, so that messages for one don't wait for all that are for another.
         """
         known = self._chat(chat)
         started = time.monotonic()

@@ -7,8 +7,15 @@ from telegram import Bot, Message
 
 from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.recent import Recent
-from bot.adapters.telegram import PLATFORM
-from bot.adapters.telegram.addressing import Caller, Command, asked_in, is_unasked, replied_text, replies_to
+from bot.adapters.telegram.addressing import (
+    PLATFORM,
+    Caller,
+    Command,
+    is_unasked,
+    question_text,
+    replied_text,
+    replies_to,
+)
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.places import Sent, message_key, topic_of
 from bot.adapters.telegram.replies import Replies
@@ -55,7 +62,7 @@ class Incoming:
         if policy is Policy.OFF:
             note_outcome(PLATFORM, MessageOutcome.CHAT_OFF)
             return
-        text = command.rest if command else asked_in(message, self._bot.bot, policy)
+        text = command.rest if command else question_text(message, self._bot.bot, policy)
         if command and not text:  # in reply to a message: the text of that is asked
             text = replied_text(message) or ""
         if text:
@@ -82,8 +89,8 @@ class Incoming:
         """Stop the question of a conversation that is in work; those behind it stay. Returns False if none is."""
         for pending in await self._journal.questions.pending():
             question = pending.question
-            asked_in = question.address.details.get("asked_in", question.conversation)
-            if asked_in == conversation and await self._admission.stop(question.address):
+            asking_conversation = question.address.details.get("asked_in", question.conversation)
+            if asking_conversation == conversation and await self._admission.stop(question.address):
                 return True
         return False
 

@@ -13,7 +13,7 @@ from telegram import (
 )
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from bot.adapters.telegram import PLATFORM
+from bot.adapters.telegram.addressing import PLATFORM
 from bot.core.errors import StorageError
 from bot.storage.base import PlatformStore
 

@@ -12,8 +12,8 @@ from bot.core.messages import Address
 class Place:
     """A chat, its topic (None: General, or no forum), the message to reply to, and the person whose answer it is.
 
-    The messages of a chat wait for each other by turns of `person`; all that are no answers have the person "". `to_question`:
-    the message to reply to is the question, so that nothing is sent after its deletion, of which Telegram sends no update.
+    `person`: key of the chat's fair queue; "" for messages that are no answers. `to_question`: the message to reply to is the
+    question, so that nothing is sent after its deletion, of which Telegram sends no update.
     """
 
     chat: int

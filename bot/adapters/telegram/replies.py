@@ -9,8 +9,7 @@ from telegram.error import TelegramError
 
 from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.rates import Rate, ReplyLimits
-from bot.adapters.telegram import PLATFORM
-from bot.adapters.telegram.addressing import author_of, is_group
+from bot.adapters.telegram.addressing import PLATFORM, author_of, is_group
 from bot.adapters.telegram.formatting import plain, split
 from bot.adapters.telegram.places import Place, place_of_reply
 from bot.adapters.telegram.sending import Sender
@@ -33,11 +32,6 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._short: set[asyncio.Task[None]] = set()
-
-    @property
-    def idle(self) -> bool:
-        """Whether no task is running."""
-        return not self._tasks
 
     def start(self, work: Coroutine[None, None, None], *, long: bool = False) -> None:
         """Run `work` as a task. `settle` doesn't wait for a long one."""

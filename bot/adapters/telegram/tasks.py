@@ -5,8 +5,7 @@ or behind the command; a bot on Telegram can't read earlier messages.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from bot.adapters.telegram import PLATFORM
-from bot.adapters.telegram.addressing import Caller
+from bot.adapters.telegram.addressing import PLATFORM, Caller
 from bot.core.messages import Address
 from bot.core.text import safe
 from bot.knowledge.loaders import LOADERS
@@ -51,9 +50,9 @@ class TaskCommands:
     async def _summarise(self, caller: Caller, rest: str) -> str:
         path, _, section = rest.partition(",")
         if path.strip().lower().endswith(tuple(LOADERS)):
-            asked_in = Address(PLATFORM, str(caller.chat), "")
+            address = Address(PLATFORM, str(caller.chat), "")
             return await self._done(
-                "summarise", caller, lambda: self._desk.tasks.document(path.strip(), section.strip(), asked_in)
+                "summarise", caller, lambda: self._desk.tasks.document(path.strip(), section.strip(), address)
             )
         text = caller.replied or rest
         return await self._with("summarise", caller, text) if text else _SUMMARISE_USE

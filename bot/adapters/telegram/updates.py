@@ -12,8 +12,15 @@ from telegram.constants import ChatType
 
 from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.recent import Recent
-from bot.adapters.telegram import PLATFORM
-from bot.adapters.telegram.addressing import Caller, Command, author_of, caller_of, command_in, for_another_bot
+from bot.adapters.telegram.addressing import (
+    PLATFORM,
+    Caller,
+    Command,
+    author_of,
+    caller_of,
+    command_in,
+    for_another_bot,
+)
 from bot.adapters.telegram.buttons import Buttons
 from bot.adapters.telegram.chats import Chats
 from bot.adapters.telegram.commands import Commands, carried_out

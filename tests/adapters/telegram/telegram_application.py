@@ -130,7 +130,7 @@ class TelegramApplication:
         """Wait until every update is confirmed, every question is answered and nothing more is on its way."""
         await until(lambda: not self.server.pending)
         await self.dispatcher.queue.idle()
-        await until(lambda: self.adapter._background.idle)
+        await until(lambda: not self.adapter._background._tasks)
 
 
 async def until(

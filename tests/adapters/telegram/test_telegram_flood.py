@@ -31,7 +31,7 @@ async def test_the_wait_that_the_service_asks_for_is_kept_per_chat(server, appli
     await application.answered(server.private(ann))
     assert time.monotonic() - started > 1.9
     assert [call["chat_id"] for call in server.called("sendMessage")][-2:] == [bob["id"], ann["id"]]
-    assert application.adapter.flood.counts["refused"] == 1
+    assert application.adapter._flood.counts["refused"] == 1
     assert "1 refused by the service" in application.adapter.describe()
 
 
@@ -59,7 +59,7 @@ async def test_typing_signs_never_crowd_out_answers(server, application_of, monk
     told_to_wait, *others = people = [server.person(f"P{n}") for n in range(40)]
     async with application_of() as application:
         await application.start()
-        application.adapter.flood.refused(told_to_wait["id"], 600.0)
+        application.adapter._flood.refused(told_to_wait["id"], 600.0)
         application.engine.may_answer.clear()
         for person in people:
             server.says(server.private(person), person, "slow")
@@ -145,7 +145,7 @@ async def test_a_private_chat_has_its_replies_beside_a_group_that_has_to_wait(se
     group, chat = server.group(), server.private(ann)
     server.break_next("sendMessage", "429:30", 1, lambda call: call["chat_id"] == group.id)
     server.says(group, ann, "/help@keeper_bot")
-    await until(lambda: application.adapter.flood.counts["refused"] == 1)
+    await until(lambda: application.adapter._flood.counts["refused"] == 1)
     started = time.monotonic()
     for n in range(3):
         for _ in range(2):
