@@ -51,7 +51,7 @@ def test_nothing_acts_or_hides_on_discord(text, markup):
     messages = [
         *discord.render(said, question=text).parts,
         *discord.render(declined).parts,
-        discord.passages(said.citations),
+        discord.passages_of(said),
         discord.heading(text, OURS, ""),
         discord.refusal(text, sent_directly=False),
     ]

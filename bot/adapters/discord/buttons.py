@@ -73,7 +73,7 @@ class AnswerButton(
     async def _source(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         stored = await _actions(interaction).stored(interaction, "source", self._reference)
-        await respond(interaction, rendering.passages(stored.answer.citations) if stored else NOT_KEPT)
+        await respond(interaction, rendering.passages_of(stored.answer) if stored else NOT_KEPT)
 
     async def _more(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -82,7 +82,7 @@ class AnswerButton(
         if stored is None or not stored.answer.more:
             await _say(interaction, NOT_KEPT)
         else:
-            await respond_in_parts(interaction, rendering.render_more(stored.answer))
+            await respond_in_parts(interaction, rendering.more_of(stored.answer))
 
     async def _share(self, interaction: Interaction) -> None:
         """Share the answer, and take the button away first, so that nothing is shared twice."""

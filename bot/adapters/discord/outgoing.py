@@ -200,7 +200,7 @@ def _content(
 ) -> Content:
     """Return the content of one part: a file goes with the first part, the buttons with the last one."""
     text = rendered.parts[part]
-    mark = rendering.repeated if repeated else str
+    mark = rendering.marked_as_repeated if repeated else str
     return Content(
         mark(text),
         nonce,

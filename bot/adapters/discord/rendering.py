@@ -91,7 +91,7 @@ def render(answer: Answer, *, question: str | None = None) -> Rendered:
 
 
 def _beginning(text: str, whole: str, sources: str) -> Rendered:
-    """The beginning of a long answer, whose `whole` text comes as a file, with its sources below it or in further messages."""
+    """Return the beginning of a long answer, with its sources below it or in more messages. The `whole` text is a file."""
     below = sources if utf16_length(sources) <= _ROOM // 2 else ""
     [first, *_] = split_markdown(text, _ROOM - utf16_length(f"{_NO_FILE}\n{below}") - 1)
     with_file, without, elsewhere = (f"{first}\n{note}\n{below}".rstrip() for note in (_IN_FILE, _NO_FILE, _ELSEWHERE))
@@ -99,7 +99,7 @@ def _beginning(text: str, whole: str, sources: str) -> Rendered:
     return Rendered((with_file, *further), whole, without, elsewhere)
 
 
-def render_more(answer: Answer) -> Rendered:
+def more_of(answer: Answer) -> Rendered:
     """Render the rest of an answer's section without sources, which stand below the answer."""
     return render(replace(answer, citations=(), late=False).saying(answer.more_pieces))
 
@@ -145,15 +145,15 @@ def refusal(reason: str, *, sent_directly: bool) -> str:
     return f"⚠️ Discord doesn't take my answer here: {escaped(reason)}. {where}"
 
 
-def repeated(part: str) -> str:
+def marked_as_repeated(part: str) -> str:
     """Add a note to a part that it may have arrived before."""
     return f"{part}\n{REPEATED}"
 
 
-def passages(citations: Sequence[Citation]) -> str:
-    """Render the quotes of citations, each with its source below."""
+def passages_of(answer: Answer) -> str:
+    """Render the quotes behind an answer, each with its source below."""
     quotes = []
-    for citation in citations:
+    for citation in answer.citations:
         quoted = "\n".join(f"> {line}" for line in _shown(Piece(citation.quote, citation.markup)).split("\n"))
         quotes.append(f"{quoted}\n{_sources([citation])}")
     return "\n\n".join(quotes)
@@ -182,7 +182,7 @@ def _sources(citations: Sequence[Citation]) -> str:
 
 
 def _plain_address(url: str | None) -> str:
-    """A web address in brackets, which keep Discord from showing a preview; empty where `url` is no web address."""
+    """Return a web address in brackets, which keep Discord from showing a preview; empty where `url` is no web address."""
     match = _ADDRESS.fullmatch(safe(url or ""))
     return f"<{match[1]}>" if match and len(match[1]) <= 300 else ""
 
@@ -196,7 +196,7 @@ def harmless(text: str) -> str:
 
 
 def _pieces(lines: Sequence[str]) -> Iterator[str]:
-    """Code blocks, tables and the text between them, each made harmless."""
+    """Yield code blocks, tables and the text between them, each made harmless."""
     prose: list[str] = []
     place = 0
     while place < len(lines):
@@ -244,7 +244,7 @@ def _table_end(lines: Sequence[str], start: int) -> int:
 
 
 def _table(lines: Sequence[str]) -> str:
-    """A narrow table in a code block, and a wide one row by row, each cell in a line behind the name of its column."""
+    """Return a narrow table in a code block, and a wide one row by row, each cell in a line behind the name of its column."""
     header, _, *body = ([cell.strip().replace("\\|", "|") for cell in _cells(line)] for line in lines)
     names = list(map(without_marks, header))
     if (shown := aligned([names, *(list(map(without_marks, row)) for row in body)], rule="-")) is not None:
@@ -253,7 +253,7 @@ def _table(lines: Sequence[str]) -> str:
 
 
 def _named(names: Sequence[str], cells: Sequence[str]) -> Iterator[str]:
-    """A line `column: value` for each cell that is not empty."""
+    """Yield a line `column: value` for each cell that is not empty."""
     for name, cell in zip_longest(names, cells, fillvalue=""):
         if cell:
             before = f"{_ITEM.sub(_ITEM_ESCAPED, _literally(name))}: " if name else ""
@@ -261,14 +261,14 @@ def _named(names: Sequence[str], cells: Sequence[str]) -> Iterator[str]:
 
 
 def _cells(row: str) -> list[str]:
-    """The cells of a row between its bars."""
+    """Return the cells of a row between its bars."""
     first, *cells = _BAR.split(row.strip())
     cells = [first, *cells] if first.strip() or not cells else cells
     return cells[:-1] if len(cells) > 1 and not cells[-1].strip() else cells
 
 
 def _code(lines: Sequence[str], language: str = "") -> str:
-    """A code block. Backticks within it are kept apart by an invisible space, so that they don't end it."""
+    """Return a code block. Backticks within it are kept apart by an invisible space, so that they don't end it."""
     inside = "\n".join(lines).replace("``", "`\u200b`")
     if inside.endswith("`"):
         inside += "\u200b"
@@ -277,7 +277,7 @@ def _code(lines: Sequence[str], language: str = "") -> str:
 
 
 def _prose(text: str) -> str:
-    """Text outside of code blocks: code spans are kept, and the rest is made harmless."""
+    """Make text outside of code blocks harmless; code spans are kept."""
     text = _in_whole_lines(text)
     said: list[str] = []
     end = 0
@@ -289,7 +289,7 @@ def _prose(text: str) -> str:
 
 
 def _in_whole_lines(text: str) -> str:
-    """Text with each paragraph in one line, but for breaks that are meant and for rows of a table without its header."""
+    """Put each paragraph into one line, but for breaks that are meant and for rows of a table without its header."""
     lines = text.split("\n")
     for token in reversed(_BLOCKS.parse(text)):
         beginning, *others = token.content.split("\n") if token.type == "inline" and token.map else [""]
@@ -342,7 +342,7 @@ def _with_addresses(text: str, otherwise: Callable[[str], str]) -> str:
 
 
 def _with_brackets(address: str, otherwise: Callable[[str], str]) -> str:
-    """`<address>`. Punctuation that ends a sentence rather than the address stays outside."""
+    """Return `<address>`. Punctuation that ends a sentence rather than the address stays outside."""
     bare = address.rstrip(".,;:!?\"'*_~|")
     while bare.endswith(")") and bare.count(")") > bare.count("("):
         bare = bare[:-1]

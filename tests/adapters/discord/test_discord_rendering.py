@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.adapters.discord import rendering
-from bot.adapters.discord.rendering import LONGEST_MESSAGE, escaped, harmless, passages, render
+from bot.adapters.discord.rendering import LONGEST_MESSAGE, escaped, harmless, passages_of, render
 from bot.adapters.layout import utf16_length
 from bot.core.messages import Answer, Citation, Outcome
 
@@ -147,7 +147,10 @@ def test_the_question_above_an_answer_is_one_short_line():
 def test_a_passage_stays_in_its_quote():
     """Each line of it, with what it is from below."""
     citation = Citation("a.md", "A", (), None, None, None, "one\n\n>>> two\n\n-# three", None)
-    assert passages([citation]) == "> one\n> \n> \\>>> two\n> \n> \\-# three\n-# A \\(a.md\\)"
+    assert (
+        passages_of(replace(answer("Text."), citations=(citation,)))
+        == "> one\n> \n> \\>>> two\n> \n> \\-# three\n-# A \\(a.md\\)"
+    )
 
 
 @given(st.text(max_size=80))
@@ -164,7 +167,7 @@ def test_all_sources_arrive_however_many_and_long_they_are(count, paragraphs):
     citations = [replace(CITATION, title="A *long* title " * 15, url=address) for address in addresses]
     said = replace(answer("\n\n".join("word " * 50 for _ in range(paragraphs))), citations=tuple(citations))
     rendered = render(said)
-    room = LONGEST_MESSAGE - utf16_length(rendering.repeated(""))
+    room = LONGEST_MESSAGE - utf16_length(rendering.marked_as_repeated(""))
     texts = (*rendered.parts, rendered.without_file or "", rendered.file_elsewhere or "")
     assert all(utf16_length(text) <= room for text in texts)
     assert [address for address in addresses if f"<{address}>" not in "\n".join(rendered.parts)] == []
