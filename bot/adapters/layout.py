@@ -19,7 +19,7 @@ _GRAPHEME = regex.compile(r"\X")
 
 
 def source_line(citation: Citation) -> str:
-    """`knowledge-bot › Installing › Update (installing.md, lines 12-14)`, behind its number in the text if it has one."""
+    """Return `knowledge-bot › Installing › Update (installing.md, lines 12-14)`, behind its number in the text, if any."""
     number = f"[{citation.number}] " if citation.number else ""
     place = trail(citation.title, citation.heading)
     return safe(f"{number}{place} ({', '.join(filter(None, (citation.document, locator_text(citation))))})").replace(
@@ -28,12 +28,12 @@ def source_line(citation: Citation) -> str:
 
 
 def locator_text(citation: Citation) -> str:
-    """The place of a quote in its document: `lines 12-14`, `page 3`. See `Locator`."""
+    """Return the place of a quote in its document: `lines 12-14`, `page 3`. See `Locator`."""
     return str(Locator(citation.lines, citation.page, citation.row, citation.paragraph))
 
 
 def without_marks(line: str) -> str:
-    """The characters that a line of Markdown shows, with the address of a link behind its words."""
+    """Return the characters that a line of Markdown shows, with the address of a link behind its words."""
     [inline] = _MARKDOWN.parseInline(line)
     said: list[str] = []
     begun: list[tuple[str, int]] = []  # the links around the place: (address, number of the first of their words)
@@ -52,12 +52,12 @@ def without_marks(line: str) -> str:
 
 
 def columns_of(text: str) -> int:
-    """The number of columns that a text takes in a font of equal widths."""
+    """Return the number of columns that a text takes in a font of equal widths."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def aligned(rows: Sequence[Sequence[str]], rule: str = "") -> list[str] | None:
-    """The rows of a table as lines in columns of even width; None if that is too wide for a phone.
+    """Return the rows of a table as lines in columns of even width; None if that is too wide for a phone.
 
     Such a table is shown row by row, each cell in a line behind the name of its column. `rule`: the character of the lines
     below the header, if there are to be any.
@@ -79,7 +79,7 @@ def aligned(rows: Sequence[Sequence[str]], rule: str = "") -> list[str] | None:
 
 
 def utf16_length(text: str) -> int:
-    """The length of a text in UTF-16 units, as the platforms count it. An emoji has two or more."""
+    """Return the length of a text in UTF-16 units, as the platforms count it. An emoji has two or more."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -112,13 +112,15 @@ def announces(text: str) -> bool:
 
 
 def _joined(blocks: Sequence[tuple[str, str]]) -> str:
-    """The blocks, each with the line breaks before it, but for the first."""
+    """Return the blocks, each with the line breaks before it, but for the first."""
     return "".join(f"{gap}{block}" for gap, block in blocks)[len(blocks[0][0]) :] if blocks else ""
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
-    """(line breaks before it, block) of each code block, with its fences, and of each paragraph. A code block that is not
-    closed gets a fence at its end."""
+    """Yield (line breaks before it, block) for each code block, with its fences, and for each paragraph.
+
+    A code block that is not closed gets a fence at its end.
+    """
     gap, lines, fence = "", list[str](), ""
     for line in text.split("\n"):
         mark = _FENCE.match(line)
@@ -183,7 +185,7 @@ def _cut_line(line: str, limit: int) -> Iterator[str]:
 
 
 def fitting(line: str, limit: int) -> int:
-    """The number of characters at the beginning of a line that fit into `limit` units, without cutting a grapheme."""
+    """Return the number of characters at the beginning of a line that fit into `limit` units, without cutting a grapheme."""
     end = units = 0
     for match in _GRAPHEME.finditer(line):
         units += utf16_length(match[0])

@@ -30,7 +30,7 @@ class Window:
     events: deque[float] = field(default_factory=deque)
 
     def wait(self, now: float) -> float:
-        """Seconds until one more may happen."""
+        """Return the seconds until one more may happen."""
         while self.events and self.events[0] <= now - self.rate.seconds:
             self.events.popleft()
         return self.events[0] + self.rate.seconds - now if len(self.events) >= self.rate.count else 0.0

@@ -56,12 +56,12 @@ def _harmless(segment: Segment) -> Segment:
 
 
 def markdown(text: str) -> Markdown:
-    """Markdown of a document or a user; each link is followed by its address."""
+    """Render Markdown of a document or a user; each link is followed by its address."""
     return Markdown(safe(text), hyperlinks=False)
 
 
 def shown(pieces: Iterable[Piece]) -> RenderableType:
-    """The text that pieces make up, each by its markup, with an empty line between two."""
+    """Return the text that pieces make up, each by its markup, with an empty line between two."""
     parts: list[RenderableType] = []
     for piece in pieces:
         parts += [Text(), _piece(piece)] if parts else [_piece(piece)]

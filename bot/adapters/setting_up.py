@@ -55,7 +55,7 @@ class PlatformSetup:
         return f"The token stands in {self._file} now, which only you can read. Keep it to yourself: it is a password."
 
     async def invitation(self) -> list[str]:
-        """Lines with the links by which people reach the bot or add it to their places; links are indented."""
+        """Return lines with the links by which people reach the bot or add it to their places; links are indented."""
         return list(await self._guide.invitation(self._chosen))
 
     async def first_message(self) -> str:

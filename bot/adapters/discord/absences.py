@@ -14,19 +14,19 @@ class Absences:
         self._missed_since: dict[int, float] = {}
 
     def session_began(self, shard: int) -> None:
-        """A shard has a new session: it misses the messages since its last one."""
+        """Note that a shard has a new session: it misses the messages since its last one."""
         since = self._lost_at.pop(shard, self._alive_at)
         if since is not None:
             self._missed_since.setdefault(shard, since)
         self._connected.add(shard)
 
     def resumed(self, shard: int) -> None:
-        """A shard goes on with its session: it misses nothing."""
+        """Note that a shard goes on with its session: it misses nothing."""
         self._lost_at.pop(shard, None)
         self._connected.add(shard)
 
     def lost(self, shard: int) -> None:
-        """A shard has lost its connection."""
+        """Note that a shard has lost its connection."""
         if shard in self._connected:
             self._connected.remove(shard)
             self._lost_at.setdefault(shard, clock.now())

@@ -149,12 +149,12 @@ def conversation_in(channel: object, author: int, *, private: bool = False) -> s
 
 
 def thread_conversation(thread: str) -> str:
-    """The id of the conversation of all people in a thread or a direct chat."""
+    """Return the id of the conversation of all people in a thread or a direct chat."""
     return f"{PLATFORM}:{thread}"
 
 
 def channel_conversation(channel: str, author: str) -> str:
-    """The id of the conversation of one person in a channel."""
+    """Return the id of the conversation of one person in a channel."""
     return f"{PLATFORM}:{channel}:{author}"
 
 
@@ -277,7 +277,7 @@ def readable(message: discord.Message, text: str) -> str:
 
 
 def _in_words(code: re.Match[str]) -> str:
-    """The date that a code for a time shows, which the client writes in the time zone of each reader."""
+    """Return the date that a code for a time shows, which the client writes in the time zone of each reader."""
     try:
         return f"{datetime.fromtimestamp(int(code[1]), UTC):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError, OSError):

@@ -373,7 +373,7 @@ def _timeout_left(channel: object) -> float:
 
 
 def _needed(channel: object, *, threads: bool) -> Iterator[str]:
-    """The library's names of the permissions for answering in a channel."""
+    """Yield the library's names of the permissions for answering in a channel."""
     yield "view_channel"
     if isinstance(channel, discord.Thread | discord.ForumChannel):
         yield "send_messages_in_threads"

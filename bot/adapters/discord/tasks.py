@@ -110,9 +110,9 @@ def _given(text: str) -> MakeSource:
 async def _latest(
     interaction: Interaction, channel: Any, count: int, *, above: discord.Message | None = None
 ) -> Source:
-    """The last messages of people in the channel of an interaction, or in a public thread below it, which has its permissions.
+    """Return the last messages of people in the channel of an interaction, or in a public thread below it.
 
-    Raises BotError if the user, or the bot, may not read them.
+    Such a thread has the permissions of the channel. Raises BotError if the user, or the bot, may not read the messages.
     """
     _require_history(interaction)
     try:
@@ -130,7 +130,7 @@ async def _latest(
 
 
 async def _linked(interaction: Interaction, link: str) -> Source:
-    """A message of the channel of an interaction. Raises BotError as `_latest` does."""
+    """Return a message of the channel of an interaction. Raises BotError as `_latest` does."""
     found = _ID.fullmatch(link.strip())
     channel: Any = interaction.channel
     if found is None or channel is None:

@@ -75,6 +75,7 @@ _EXAMPLES = {
 
 
 def answers_router(requests: Requests) -> APIRouter:
+    """Return the route of `POST /v1/answers`."""
     router = APIRouter(tags=["answers"], route_class=BodyRoute)
 
     @router.post(

@@ -83,7 +83,7 @@ def require_short(question: str, earlier: Sequence[Turn]) -> None:
 
 
 def latest(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """The latest turns that are read: older ones are left out, so that a long conversation goes on."""
+    """Return the latest turns that are read: older ones are left out, so that a long conversation goes on."""
     size = 0
     for count, turn in enumerate(reversed(turns)):
         size += len(turn.question) + len(turn.answer)

@@ -113,7 +113,7 @@ class Chat:
                     yield event({"text": happened.detail}, "error")
 
     async def _kept(self, reference: str, author: str) -> KeptAnswer:
-        """The answer, if this author has got it: others could guess its reference."""
+        """Return the answer, if this author has got it: others could guess its reference."""
         kept = await self._answers.stored(PLATFORM, reference)
         if kept is None or kept.question.author != author:
             raise Problem(HTTPStatus.NOT_FOUND, "This answer is not kept any more.")

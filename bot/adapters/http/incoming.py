@@ -225,7 +225,7 @@ class Requests:
 
 
 def conversation_of(user: str, name: str) -> str:
-    """The conversation that a user has given a name."""
+    """Return the conversation that a user has given a name."""
     # As JSON, for with a character between them another user and conversation could have the same name.
     return f"{PLATFORM}:{json.dumps([user, name])}"
 

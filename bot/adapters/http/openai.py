@@ -60,6 +60,7 @@ class ChatRequest(BaseModel):
 
 
 def openai_router(requests: Requests) -> APIRouter:
+    """Return the routes in the form of the OpenAI API."""
     router = APIRouter(tags=["OpenAI"], route_class=BodyRoute)
 
     @router.get("/v1/models", summary="The models that can be asked: this bot")

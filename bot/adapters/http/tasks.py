@@ -44,6 +44,7 @@ _EXAMPLE = {
 
 
 def tasks_router(desk: TaskDesk) -> APIRouter:
+    """Return the route of `POST /v1/tasks/NAME`."""
     router = APIRouter(tags=["tasks"], route_class=BodyRoute)
 
     @router.post(

@@ -18,7 +18,7 @@ PATH = "/widget"
 
 
 def widget_site(chat: Chat, origins: Sequence[str]) -> Site:
-    """The routes of the widget, for pages of these origins."""
+    """Return the routes of the widget, for pages of these origins."""
     key = secrets.token_bytes(32)  # of this run of the bot: nobody's address is kept
 
     def author(request: Request, _visitor: str) -> str:

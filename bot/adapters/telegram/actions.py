@@ -18,4 +18,4 @@ class Actions(Protocol):
         """Erase the questions, turns and feedback of an author."""
 
     def describe(self) -> str:
-        """The state of the connection in one line."""
+        """Return the state of the connection in one line."""

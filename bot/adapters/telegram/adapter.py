@@ -132,6 +132,6 @@ class TelegramAdapter:
         return forgotten
 
     def describe(self) -> str:
-        """The state of the connection, of flood control and of short replies, in one line for an operator."""
+        """Return the state of the connection, of flood control and of short replies, in one line for an operator."""
         described = (self._connection.describe(), self._flood.describe(), self._replies.describe())
         return "; ".join(filter(None, described))

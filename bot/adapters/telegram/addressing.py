@@ -37,7 +37,7 @@ class Caller:
 
 
 def caller_of(message: Message, author: str, *, shared_conversations: bool) -> Caller:
-    """The caller of a message. In a group each author has a conversation of their own, unless these are shared."""
+    """Return the caller of a message. In a group each author has a conversation of their own, unless these are shared."""
     private = message.chat.type == ChatType.PRIVATE
     conversation = f"{PLATFORM}:{message.chat_id}:{topic_of(message) or ''}"
     if not private and not shared_conversations:
@@ -56,7 +56,7 @@ def author_of(message: Message) -> str | None:
 
 
 def text_of(message: Message) -> str:
-    """The text of a message, or the caption of its photo or document."""
+    """Return the text of a message, or the caption of its photo or document."""
     return message.text or message.caption or ""
 
 

@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
 
 
 def plain_bot(settings: TelegramSettings) -> Bot:
-    """The library's Bot for a few calls. Call this in a thread: it reads certificates."""
+    """Return the library's Bot for a few calls. Call this in a thread: it reads certificates."""
     return Bot(settings.token.get_secret_value(), base_url=f"{settings.api_url.rstrip('/')}/bot")
 
 

@@ -190,7 +190,7 @@ class Commands:
 
 
 def _privacy(settings: Settings, caller: Caller) -> str:
-    """The text of /privacy."""
+    """Return the text of /privacy."""
     days = settings.storage.answer_days
     kept = f", and with its answer for {counted(days, 'day')} more, so that the buttons work and you can correct it"
     return _PRIVACY.format(

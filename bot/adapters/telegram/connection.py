@@ -21,7 +21,7 @@ _CONNECT_PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 def bot_of(settings: TelegramSettings, polling: BaseRequest) -> Bot:
-    """The library's Bot for the token and the server in the settings; it polls through `polling`."""
+    """Return the library's Bot for the token and the server in the settings; it polls through `polling`."""
     api = settings.api_url.rstrip("/")
     return Bot(
         settings.token.get_secret_value(),
@@ -90,7 +90,7 @@ class Connection:
         return f"no poll has come back for {health.silent_seconds:.0f} seconds" if health.silent else None
 
     def describe(self) -> str:
-        """The state of the connection in one line for an operator; empty before the first poll."""
+        """Return the state of the connection in one line for an operator; empty before the first poll."""
         if self.webhook is not None:
             updates = counted(self.webhook.counts["received"], "update")
             return f"webhook: {updates}, {counted(self.webhook.counts['forbidden'], 'request')} with a wrong secret"

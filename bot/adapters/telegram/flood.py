@@ -100,7 +100,7 @@ class FloodControl:
         self.counts["refused"] += 1
 
     def describe(self) -> str:
-        """The counts in one line for an operator."""
+        """Return the counts in one line for an operator."""
         waited = counted(self.counts["waited"], "message")
         return (
             f"flood control: {waited} waited, {self.counts['seconds_waited']} s in all, "

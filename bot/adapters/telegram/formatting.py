@@ -54,7 +54,7 @@ class RichText:
     marks: tuple[Mark, ...] = ()
 
     def part(self, start: int, end: int) -> RichText:
-        """The text from `start` to before `end`, without white space at its ends, with its formatting."""
+        """Return the text from `start` to before `end`, without white space at its ends, with its formatting."""
         while start < end and self.text[start].isspace():
             start += 1
         while end > start and self.text[end - 1].isspace():
@@ -116,13 +116,13 @@ def linked(shown: RichText, url: str | None) -> RichText:
 
 
 def host_of(url: str | None) -> str:
-    """The host of a web address, or nothing."""
+    """Return the host of a web address, or nothing."""
     found = _LINK.fullmatch(safe(url or ""))
     return found[1].rpartition("@")[2] if found else ""
 
 
 def _offsets(text: str) -> list[int]:
-    """The UTF-16 offset of each character, and of the end."""
+    """Return the UTF-16 offset of each character, and of the end."""
     offsets = [0]
     for character in text:
         offsets.append(offsets[-1] + (2 if character > "\uffff" else 1))
@@ -216,7 +216,7 @@ def _table(node: SyntaxTreeNode) -> RichText:
 
 
 def _row(header: Sequence[RichText], cells: Sequence[RichText]) -> RichText:
-    """A line `column: value` for each cell that is not empty."""
+    """Return a line `column: value` for each cell that is not empty."""
     return joined(
         (
             joined((RichText(f"{name.text}: " if name.text else ""), cell))
@@ -245,7 +245,7 @@ def split(rich: RichText, limit: int = LONGEST_MESSAGE) -> list[RichText]:
 
 
 def _cut(rich: RichText, limit: int) -> int:
-    """The number of characters in the next part, at least one."""
+    """Return the number of characters in the next part, at least one."""
     text, most = rich.text, fitting(rich.text, limit)
     if len(rich.marks) > _MOST_ENTITIES:
         most = max(1, min(most, sorted(mark.start for mark in rich.marks)[_MOST_ENTITIES]))
@@ -263,7 +263,7 @@ def _cut(rich: RichText, limit: int) -> int:
 
 
 def _blocks_of(rich: RichText) -> list[tuple[int, int]]:
-    """(start, end) of each block; blank lines in code separate none."""
+    """Return (start, end) of each block; blank lines in code separate none."""
     code = [(mark.start, mark.end) for mark in rich.marks if mark.kind == MessageEntity.PRE]
     breaks = [
         match.span()

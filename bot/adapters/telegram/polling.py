@@ -66,7 +66,7 @@ class PollingHealth:
 
 
 def polling_request() -> HTTPXRequest:
-    """A connection pool of one connection for polling alone, which sending can't use up."""
+    """Return a connection pool of one connection for polling alone, which sending can't use up."""
     return HTTPXRequest(
         connection_pool_size=1,
         pool_timeout=5.0,

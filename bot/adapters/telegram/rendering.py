@@ -60,7 +60,7 @@ def _sources(citations: Sequence[Citation]) -> RichText:
 
 
 def _source(citation: Citation) -> RichText:
-    """The source as a link, with the host that it leads to."""
+    """Return the source as a link, with the host that it leads to."""
     host = host_of(citation.url)
     return joined((linked(plain(source_line(citation)), citation.url), plain(host)), " · ")
 

@@ -83,7 +83,7 @@ class Replies:
         self._background.start(self._say_result(message, work), long=True)
 
     def describe(self) -> str:
-        """How many replies were left out, in a few words for an operator; empty if none was."""
+        """Return how many replies were left out, in a few words for an operator; empty if none was."""
         left_out = self._in_groups.left_out + self._in_private.left_out
         return f"{counted(left_out, 'hint or refusal', 'hints and refusals')} left out" if left_out else ""
 
