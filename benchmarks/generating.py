@@ -99,8 +99,8 @@ async def measure(model: LocalModel, tokens: int, seconds: float, passages: int)
     rows: list[tuple[str, str, str]] = []
     worker = InferenceWorker("inference", partial(load_models, Settings()), capacity=512)
     reading = AsyncReader(worker)
-    together = GenerationWorker(model, side_by_side=4, capacity=64, pause=worker.let_pass)
-    alone = GenerationWorker(model, side_by_side=1, capacity=64)
+    together = GenerationWorker("together", lambda: model, side_by_side=4, capacity=64, pause=worker.let_pass)
+    alone = GenerationWorker("alone", lambda: model, side_by_side=1, capacity=64)
     await write(together)
     await asyncio.to_thread(plainly, model, 8)
     plain, ours, firsts = [], [], []

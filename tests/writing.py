@@ -54,7 +54,7 @@ def held(application: Application, after: int = 0) -> threading.Event:
     """Let the model hang when it has written so many tokens, until the event is set."""
     released = threading.Event()
     written = iter(range(after))
-    generation_worker_of(application)._pause = lambda: next(written, None) is None and bool(released.wait(20))
+    generation_worker_of(application)._between_tokens = lambda: next(written, None) is None and bool(released.wait(20))
     return released
 
 

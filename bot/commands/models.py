@@ -204,9 +204,9 @@ async def _write(settings: Settings, prompt: str) -> None:
     """Print the text of the generator while it is written."""
     from contextlib import aclosing
 
-    from bot.runtime.loading import make_generator
+    from bot.runtime.loading import open_generator
 
-    generator = await asyncio.to_thread(make_generator, settings)
+    generator = await open_generator(settings)
     try:
         async with aclosing(generator.stream(prompt)) as pieces:
             async for piece in pieces:

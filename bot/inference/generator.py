@@ -1,7 +1,7 @@
 """Local language models: generate text from a prompt, token by token, with transformers.
 
-`LocalModel` blocks and belongs to one thread. `GenerationWorker` runs it in that thread and streams its text to the event loop,
-where callers set their own deadlines and may close the stream at any time, so that a model that hangs blocks nobody.
+`LocalModel` blocks and belongs to one thread. `GenerationWorker` loads and runs it in that thread and streams its text to the
+event loop, where callers set their own deadlines and may close the stream at any time: a model that hangs blocks nobody.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from bot.inference.kept_prompt import KeptPrompt
 from bot.inference.memory import megabytes_of
 from bot.inference.prompter import Encoded, Prompter
 from bot.inference.prompts import Material, Prompt
+from bot.inference.threads import Worker
 from bot.inference.tuned import require_base
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights, missing_files
-from bot.inference.workers import step_back
 from bot.observability import metrics
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -326,39 +326,44 @@ class _TextRequest:
             self.loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
 
 
-class GenerationWorker:
-    """A Generator that runs a model in a thread of its own and generates waiting texts in batches.
+class GenerationWorker(Worker[LocalModel, "list[_TextRequest]"]):
+    """A Generator that loads a model in a thread of its own and generates waiting texts there, in batches.
 
-    A thread in which the model hangs can't be ended; it is abandoned, and another thread takes over.
+    A thread in which the model hangs is abandoned when the next text is wanted, and another thread takes over.
     """
 
     def __init__(
-        self, model: LocalModel, *, side_by_side: int, capacity: int, pause: Callable[[], None] = lambda: None
+        self,
+        name: str,
+        load: Callable[[], LocalModel],
+        *,
+        side_by_side: int,
+        capacity: int,
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
         """At most `capacity` texts wait or are being written, `side_by_side` of them in one batch.
 
-        `pause` is called in the thread between tokens, and may block briefly to leave the processor to others.
+        `name` and `load` as for `Worker`. `pause` is called in the thread between tokens, and may block briefly to leave the
+        processor to others.
         """
-        self._model = model
-        self.description: Mapping[str, object] = model.description
         self._side_by_side = side_by_side
         self._capacity = capacity
-        self._pause = pause
+        self._between_tokens = pause
         self._waiting: deque[_TextRequest] = deque()
-        self._running: list[_TextRequest] = []
-        self._stuck = 0  # abandoned threads that haven't returned
-        self._closed = False
-        self._changed = threading.Condition()
-        self._begin_work()
+        super().__init__(name, load, steps_back=True)
 
     @property
     def name(self) -> str:
-        return self._model.name
+        return self.models.name
+
+    @property
+    def description(self) -> Mapping[str, object]:
+        return self.models.description
 
     @property
     def prompter(self) -> Prompter:
         """The prompter, which makes the prompts of the model."""
-        return self._model.prompter
+        return self.models.prompter
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str, None]:
         """As `Generator.stream`; instructions are followed too."""
@@ -367,7 +372,7 @@ class GenerationWorker:
             if self._closed:
                 raise GenerationFailed("the bot is being stopped")
             self._replace_if_stuck()
-            if len(self._waiting) + len(self._running) >= self._capacity:
+            if len(self._waiting) + len(self._running or ()) >= self._capacity:
                 raise EngineBusy(len(self._waiting))
             self._waiting.append(request)
             self._changed.notify()
@@ -384,61 +389,32 @@ class GenerationWorker:
                 if request in self._waiting:
                     self._waiting.remove(request)
 
-    async def close(self, wait_seconds: float = 5.0) -> None:
-        """Stop all texts and wait for the thread, but no longer than `wait_seconds`."""
-        with self._changed:
-            self._closed = True
-            for request in (*self._running, *self._waiting):
-                if request.text is not None:
-                    request.text.stopped.set()
-                request.tell(GenerationFailed("the bot is being stopped"))
-            self._waiting.clear()
-            self._changed.notify()
-        await asyncio.to_thread(self._thread.join, wait_seconds)
-
-    def _begin_work(self) -> None:
-        self._thread = threading.Thread(target=self._work, name="worker-generation", daemon=True)
-        self._thread.start()
-
     def _replace_if_stuck(self) -> None:
         """Start another thread if all callers of the running batch left long ago.
 
         Raises GenerationFailed if too many threads hang already.
         """
-        left = [request.left for request in self._running]
-        if not left or any(moment is None or time.monotonic() - moment <= _STOPS_WITHIN for moment in left):
+        stuck = self._running
+        if not stuck or any(
+            request.left is None or time.monotonic() - request.left <= _STOPS_WITHIN for request in stuck
+        ):
             return
-        if self._stuck == _MOST_STUCK:
+        if self._abandoned == _MOST_STUCK:
             raise GenerationFailed("the model hangs")
-        self._stuck += 1
-        self._running = []
-        _log.warning("generation hangs: another thread takes over", hanging=self._stuck, at_most=_MOST_STUCK)
-        self._begin_work()
+        self._replace_thread(stuck)
+        _log.warning("generation hangs: another thread takes over", hanging=self._abandoned, at_most=_MOST_STUCK)
 
-    def _work(self) -> None:
-        step_back()
-        while True:
-            with self._changed:
-                while not (self._waiting or self._closed):
-                    self._changed.wait()
-                if self._closed:
-                    return
-                running = self._running = []
-                while self._waiting and len(running) < self._side_by_side:
-                    running.append(self._waiting.popleft())
-            self._write(running)
-            with self._changed:
-                if self._running is not running:  # another thread has taken over
-                    self._stuck -= 1
-                    return
-                self._running = []
+    def _pause(self) -> float | None:
+        return 0.0 if self._waiting else None
 
-    def _write(self, requests: Sequence[_TextRequest]) -> None:
-        """Generate the texts of some requests. Errors go to the callers, so that the thread survives."""
+    def _take(self) -> list[_TextRequest]:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._side_by_side))]
+
+    def _run(self, requests: list[_TextRequest]) -> None:
         written: list[_TextRequest] = []
         for request in requests:
             try:
-                text = GeneratedText(self._model.encode(request.prompt), request.tell)
+                text = GeneratedText(self.models.encode(request.prompt), request.tell)
             except BaseException as error:
                 request.tell(_failed(error))
                 continue
@@ -450,7 +426,7 @@ class GenerationWorker:
         if not texts:
             return
         try:
-            self._model.write(texts, self._pause)
+            self.models.write(texts, self._between_tokens)
             end: object = _END
         except BaseException as error:
             end = _failed(error)
@@ -458,6 +434,14 @@ class GenerationWorker:
             request.tell(end)
         metrics.TOKENS.labels("prompt").inc(sum(len(text.encoded.tokens) for text in texts))
         metrics.TOKENS.labels("completion").inc(sum(len(text.tokens) for text in texts))
+
+    def _give_up_waiting(self) -> None:
+        """Stop all texts, and tell those who wait for them."""
+        for request in (*(self._running or ()), *self._waiting):
+            if request.text is not None:
+                request.text.stopped.set()
+            request.tell(GenerationFailed("the bot is being stopped"))
+        self._waiting.clear()
 
 
 def _failed(error: BaseException) -> GenerationFailed:

@@ -1,16 +1,12 @@
-"""Workers: threads for blocking model calls, so that the event loop never waits for one.
+"""The worker for quick model calls, and the encoder and the reader as the event loop uses them.
 
-A worker has one thread, which loads its models first and then runs the waiting jobs in batches; no job is held back to make a
-batch larger. Questions go before indexing, and those of people who have asked less than others (`going_first`) before other
-questions, but they delay the others for half a second at most. A slot is freed when its job ends in the thread, not when the
-caller gives up, because a running model call can't be stopped.
+Waiting jobs run in batches; no job is held back to make a batch larger. Questions go before indexing, and those of people who
+have asked less than others (`going_first`) before other questions, but they delay the others for half a second at most. A slot
+is freed when its job ends in the thread, not when the caller gives up, because a running model call can't be stopped.
 """
 
 import asyncio
 import math
-import os
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,18 +15,17 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from bot.core.errors import DeadlineExceeded, EngineBusy, ModelsLoading
+from bot.core.errors import DeadlineExceeded, EngineBusy
 from bot.inference.encoder import AnyEncoder, Pair, Vector, Vectors
 from bot.inference.span_model import Judgement, SpanModel, SpanQuery
+from bot.inference.threads import Loaded, Worker
 
 Item = TypeVar("Item")
 Output = TypeVar("Output")
-Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,40 +95,23 @@ class Models:
     reader: SpanModel
 
 
-class InferenceWorker(Generic[Loaded]):
-    """Loads one or more models in a thread of its own and runs jobs on them there.
+class InferenceWorker(Worker[Loaded, _Batch]):
+    """Runs jobs on one or more models.
 
-    A thread whose batch never returns can't be ended. `replace_if_stuck`, called regularly, abandons it, fails its jobs and
-    starts another thread for the waiting ones.
+    `replace_if_stuck`, called regularly, abandons a thread whose batch never returns, fails its jobs and starts another thread
+    for the waiting ones.
     """
 
-    def __init__(self, name: str, load: Callable[[], Loaded], *, capacity: int) -> None:
-        """Start the thread, which calls `load` first. At most `capacity` jobs of questions may wait or run.
+    def __init__(self, name: str, load: Callable[[], Loaded], *, capacity: int, steps_back: bool = False) -> None:
+        """At most `capacity` jobs of questions may wait or run. `name`, `load` and `steps_back` as for `Worker`.
 
         Jobs of indexing are not limited. They run one by one, so that a question waits for no more than one of them.
         """
-        self._name = name
         self._capacity = capacity
         self._waiting: dict[Priority, deque[_QueuedCall]] = {priority: deque() for priority in Priority}
         self._unfinished = dict.fromkeys(Priority, 0)
         self._ended_at = dict.fromkeys(Priority, 0.0)  # monotonic times at which the last job of each priority ended
-        self._closed = False
-        self._changed = threading.Condition()
-        self._running: _Batch | None = None
-        self._loaded: Future[Loaded] = Future()
-        self._loaded.set_running_or_notify_cancel()  # so that cancelling a waiter doesn't cancel it
-        self._begin(partial(self._load, load))
-
-    @property
-    def models(self) -> Loaded:
-        """The loaded models. Raises ModelsLoading until they are loaded, or the error that loading raised."""
-        if not self._loaded.done():
-            raise ModelsLoading
-        return self._loaded.result()
-
-    async def loaded(self) -> Loaded:
-        """Wait until the models are loaded and return them. Raises the error that loading raises."""
-        return await asyncio.wrap_future(self._loaded)
+        super().__init__(name, load, steps_back=steps_back)
 
     async def run(
         self,
@@ -165,22 +143,6 @@ class InferenceWorker(Generic[Loaded]):
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._questions, longest_seconds)
 
-    async def close(self, wait_seconds: float = 5.0) -> None:
-        """Refuse new jobs, cancel the waiting ones, and wait up to `wait_seconds` for the running batch to end.
-
-        Models that are still being loaded are not waited for: their thread ends after the load.
-        """
-        with self._changed:
-            self._closed = True
-            for priority, jobs in self._waiting.items():
-                for job in jobs:
-                    job.future.cancel()
-                self._unfinished[priority] -= len(jobs)
-                jobs.clear()
-            self._changed.notify_all()
-        if self._loaded.done():
-            await asyncio.to_thread(self._thread.join, wait_seconds)
-
     def replace_if_stuck(self, after_seconds: float) -> bool:
         """Abandon the thread if its batch has run for `after_seconds`, and start another one. Safe from any thread.
 
@@ -190,8 +152,7 @@ class InferenceWorker(Generic[Loaded]):
             stuck = self._running
             if self._closed or stuck is None or time.monotonic() - stuck.since < after_seconds:
                 return False
-            self._end(stuck)
-            self._begin(self._work)
+            self._replace_thread(stuck)
         for job in stuck.jobs:
             with suppress(InvalidStateError):  # it has just returned, or its caller is gone
                 job.future.set_exception(DeadlineExceeded(after_seconds))
@@ -202,40 +163,18 @@ class InferenceWorker(Generic[Loaded]):
         """The number of jobs of questions that wait or run."""
         return sum(self._unfinished[priority] for priority in _QUESTIONS)
 
-    def _begin(self, target: Callable[[], None]) -> None:
-        self._thread = threading.Thread(target=target, name=f"worker-{self._name}", daemon=True)
-        self._thread.start()
+    def _give_up_waiting(self) -> None:
+        for priority, jobs in self._waiting.items():
+            for job in jobs:
+                job.future.cancel()
+            self._unfinished[priority] -= len(jobs)
+            jobs.clear()
 
-    def _load(self, load: Callable[[], Loaded]) -> None:
-        try:
-            self._loaded.set_result(load())
-        except BaseException as error:  # raised by `models` and `loaded`
-            self._loaded.set_exception(error)
-        self._work()
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._closed and (pause := self._pause()) != 0:
-                    self._changed.wait(pause)
-                if self._closed:
-                    return
-                priority, taken = self._take()
-                batch = self._running = _Batch(priority, taken)
-            self._run([job for job in taken if job.future.set_running_or_notify_cancel()])
-            with self._changed:
-                if self._running is not batch:  # another thread has taken over
-                    return
-                self._end(batch)
-                self._changed.notify_all()
-
-    def _end(self, batch: "_Batch") -> None:
-        self._running = None
+    def _ended(self, batch: _Batch) -> None:
         self._unfinished[batch.priority] -= len(batch.jobs)
         self._ended_at[batch.priority] = time.monotonic()
 
     def _pause(self) -> float | None:
-        """Return the seconds until the next batch may begin, None if no job waits."""
         due = [self._due(priority) for priority, jobs in self._waiting.items() if jobs]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
@@ -253,8 +192,8 @@ class InferenceWorker(Generic[Loaded]):
         """Return the monotonic time from which the first waiting job of a priority goes before all others."""
         return max(self._waiting[priority][0].since, self._ended_at[priority]) + _HELD_UP
 
-    def _take(self) -> tuple[Priority, list[_QueuedCall]]:
-        """Take the jobs of the next batch, in order, all of one priority and one call."""
+    def _take(self) -> _Batch:
+        """Take the next jobs, in order, all of one priority and one call."""
         now = time.monotonic()
         waiting_ones = [priority for priority, jobs in self._waiting.items() if jobs and self._due(priority) <= now]
         late = [
@@ -271,17 +210,19 @@ class InferenceWorker(Generic[Loaded]):
                 size += len(job.items)
                 waiting.remove(job)
                 taken.append(job)
-        return priority, taken
+        return _Batch(priority, taken)
 
-    def _run(self, jobs: list[_QueuedCall]) -> None:
-        if not jobs:
-            return
+    def _run(self, batch: _Batch) -> None:
+        if wanted := [job for job in batch.jobs if job.future.set_running_or_notify_cancel()]:
+            self._run_together(wanted)
+
+    def _run_together(self, jobs: list[_QueuedCall]) -> None:
         try:
             results = jobs[0].call.run([item for job in jobs for item in job.items])
         except BaseException as error:  # the thread must survive, and every caller must get the error
             if len(jobs) > 1:  # run each alone, so that only the bad ones fail
                 for job in jobs:
-                    self._run([job])
+                    self._run_together([job])
             else:
                 with suppress(InvalidStateError):
                     jobs[0].future.set_exception(_travelling(error))
@@ -298,35 +239,6 @@ def _travelling(error: BaseException) -> Exception:
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     return RuntimeError(f"a model call raised {error!r}")
-
-
-# Threads that step back yield the processor to the others; while these do nothing it is as fast as without.
-_NICENESS = 15
-
-
-def step_back() -> None:
-    """Give the calling thread, and the threads that torch starts from it, a lower priority than all others."""
-    with suppress(OSError):
-        if sys.platform == "linux":  # only Linux has a niceness per thread
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-
-
-async def in_thread_of_its_own(load: Callable[[], Loaded]) -> Loaded:
-    """Load in a daemon thread, which doesn't keep the process alive, and return the result. Raises what `load` raises.
-
-    A load can't be stopped: after a cancellation it goes on, and its result is thrown away.
-    """
-    future: Future[Loaded] = Future()
-    future.set_running_or_notify_cancel()
-
-    def work() -> None:
-        try:
-            future.set_result(load())
-        except BaseException as error:  # raised where the result is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=work, name="load", daemon=True).start()
-    return await asyncio.wrap_future(future)
 
 
 class AsyncEncoder:

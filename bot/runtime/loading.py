@@ -1,4 +1,4 @@
-"""Loads models in the background: a worker loads the models that answer, and a thread of its own the generator."""
+"""Loads models in the background, each in the thread of the worker that runs it afterwards."""
 
 import asyncio
 import gc
@@ -12,11 +12,12 @@ from bot.core.errors import BotError
 from bot.core.settings import Settings
 from bot.engine.phrasing import Phraser
 from bot.inference.encoder import NO_MODEL, WordEncoder, load_encoder
-from bot.inference.generator import GenerationWorker, Generator, load_model
+from bot.inference.generator import GenerationWorker, Generator, LocalModel, load_model
 from bot.inference.remote import DailyBudget, RemoteGenerator
 from bot.inference.span_model import load_span_model
+from bot.inference.threads import loaded_worker
 from bot.inference.tuned import chosen
-from bot.inference.workers import InferenceWorker, Models, in_thread_of_its_own
+from bot.inference.workers import InferenceWorker, Models
 from bot.observability.health import Component
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -39,19 +40,30 @@ async def open_worker(settings: Settings, models: Models | None) -> AsyncIterato
         await worker.close()
 
 
-def make_generator(settings: Settings, pause: Callable[[], None] = lambda: None) -> Generator:
-    """The generator that the settings name, local unless they say otherwise; `pause` is for GenerationWorker. Blocking. Raises
-    WeightsError."""
+async def open_generator(settings: Settings, pause: Callable[[], None] = lambda: None) -> Generator:
+    """Load the generator that the settings name, local unless they say otherwise; `pause` is for GenerationWorker. Raises
+    BotError."""
     if settings.generator.provider == "openai":
-        budget = DailyBudget(settings.storage.folder / "tokens.json", settings.generator.tokens_per_day)
-        return RemoteGenerator(settings.generator, budget)
+        return await asyncio.to_thread(_remote_generator, settings)
+    parallel, capacity = settings.generator.parallel, settings.queue.capacity
+    load = partial(_load_chosen_model, settings)
+    return await loaded_worker(
+        GenerationWorker("generation", load, side_by_side=parallel, capacity=capacity, pause=pause)
+    )
+
+
+def _remote_generator(settings: Settings) -> RemoteGenerator:
+    budget = DailyBudget(settings.storage.folder / "tokens.json", settings.generator.tokens_per_day)
+    return RemoteGenerator(settings.generator, budget)
+
+
+def _load_chosen_model(settings: Settings) -> LocalModel:
     choice = chosen(settings)
     model = load_model(choice.settings, settings.models, choice.name)
     if choice.warning:
         model.description["warning"] = choice.warning
         _log.warning("see to the tuned model", reason=choice.warning)
-    parallel, capacity = settings.generator.parallel, settings.queue.capacity
-    return GenerationWorker(model, side_by_side=parallel, capacity=capacity, pause=pause)
+    return model
 
 
 @asynccontextmanager
@@ -67,7 +79,7 @@ async def load_generator(
 
         async def load() -> None:
             try:
-                generator = await in_thread_of_its_own(partial(make_generator, settings, pause))
+                generator = await open_generator(settings, pause)
             except BotError as error:
                 _do_without(phraser, settings, component, error)
             else:

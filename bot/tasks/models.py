@@ -6,20 +6,20 @@ between two parts of a text.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from bot.core.errors import SettingsError, WeightsError, to_install
 from bot.core.settings import GeneratorSettings, ModelsSettings, TasksSettings
-from bot.inference.generator import GenerationWorker, load_model
+from bot.inference.generator import GenerationWorker, LocalModel, load_model
 from bot.inference.pipelines import Entity, Label, LoadedPipeline, load_pipeline
 from bot.inference.prompts import Instruction
-from bot.inference.workers import InferenceWorker, ModelCall, in_thread_of_its_own, step_back
+from bot.inference.threads import AnyWorker, Worker, loaded_worker
+from bot.inference.workers import InferenceWorker, ModelCall
 from bot.tasks.registry import Task, shown
 
-Worker = TypeVar("Worker")
 # Texts of one model that wait or are in work.
 _CAPACITY = 8
 # A batch of a small model that runs for longer never returns.
@@ -62,15 +62,12 @@ class Writer:
 class TaskModels:
     """Loads the models of the tasks and keeps them. Made by `open_models`, which closes them."""
 
-    def __init__(
-        self, settings: TasksSettings, models: ModelsSettings, pause: Callable[[], None], stack: AsyncExitStack
-    ) -> None:
+    def __init__(self, settings: TasksSettings, models: ModelsSettings, pause: Callable[[], None]) -> None:
         """`pause` is called in the threads of the models, and may block briefly to leave the processor to questions."""
         self._settings = settings
         self._models = models
         self._pause = pause
-        self._stack = stack
-        self._loading: dict[str, asyncio.Task[Any]] = {}
+        self._loading: dict[str, asyncio.Task[Any]] = {}  # by the name of the task; each returns a worker
 
     async def writer(self, task: Task) -> Writer | None:
         """Return the model for a task that writes, None if the settings name none and the task can do without.
@@ -98,43 +95,48 @@ class TaskModels:
         [found] = await worker.run(ModelCall(lambda texts: [worker.models.read(texts[0], self._pause)], 1), [text])
         return found
 
-    async def _loaded(self, task: Task, load: Callable[[], Coroutine[None, None, Worker]]) -> Worker:
+    async def _loaded(self, task: Task, load: Callable[[], Coroutine[None, None, AnyWorker]]) -> AnyWorker:
         """Return the worker of a task. A load that has failed is tried again: the model may have been fetched meanwhile."""
         loading = self._loading.get(task.name)
         if loading is None or (loading.done() and loading.exception() is not None):
             loading = self._loading[task.name] = asyncio.create_task(load(), name=f"load-{task.name}")
-        return cast(Worker, await asyncio.shield(loading))  # somebody else may wait for it too
+        return cast(AnyWorker, await asyncio.shield(loading))  # somebody else may wait for it too
 
     async def _load_writer(self, task: Task, model: str) -> GenerationWorker:
-        settings = GeneratorSettings(
-            provider="local", model=model, max_new_tokens=task.new_tokens, prompt_tokens=_PROMPT_TOKENS
+        load = partial(_load_writing_model, task, model, self._models)
+        return await loaded_worker(
+            GenerationWorker(f"tasks-{task.name}", load, side_by_side=1, capacity=_CAPACITY, pause=self._pause)
         )
-        try:
-            loaded = await in_thread_of_its_own(partial(load_model, settings, self._models))
-        except WeightsError as error:
-            if isinstance(error.__cause__, ImportError):
-                raise WeightsError(
-                    f"{model} needs further packages. Install them {to_install('translation')}"
-                ) from error
-            raise
-        if loaded.prompter.architecture in _CHOOSE_BY_TOKEN:
-            raise WeightsError(
-                f"{model} is told the language by a token, which isn't supported. Name a model for one pair of languages, such "
-                "as Helsinki-NLP/opus-mt-en-de, or a T5 kind."
-            )
-        worker = GenerationWorker(loaded, side_by_side=1, capacity=_CAPACITY, pause=self._pause)
-        self._stack.push_async_callback(worker.close)
-        return worker
 
     async def _load_pipeline(self, task: Task, model: str) -> InferenceWorker[LoadedPipeline]:
-        def load() -> LoadedPipeline:
-            step_back()
-            return load_pipeline(task.pipeline, model, self._models)
+        load = partial(load_pipeline, task.pipeline, model, self._models)
+        return await loaded_worker(InferenceWorker(f"tasks-{task.name}", load, capacity=_CAPACITY, steps_back=True))
 
-        worker = InferenceWorker(f"tasks-{task.name}", load, capacity=_CAPACITY)
-        self._stack.push_async_callback(worker.close)
-        await worker.loaded()
-        return worker
+    async def close(self) -> None:
+        """Close the workers, also those whose models are still being loaded."""
+        for loading in self._loading.values():
+            loading.cancel()  # does nothing once it is loaded
+        for worker in await asyncio.gather(*self._loading.values(), return_exceptions=True):
+            if isinstance(worker, Worker):
+                await worker.close()
+
+
+def _load_writing_model(task: Task, model: str, models: ModelsSettings) -> LocalModel:
+    settings = GeneratorSettings(
+        provider="local", model=model, max_new_tokens=task.new_tokens, prompt_tokens=_PROMPT_TOKENS
+    )
+    try:
+        loaded = load_model(settings, models)
+    except WeightsError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise WeightsError(f"{model} needs further packages. Install them {to_install('translation')}") from error
+        raise
+    if loaded.prompter.architecture in _CHOOSE_BY_TOKEN:
+        raise WeightsError(
+            f"{model} is told the language by a token, which isn't supported. Name a model for one pair of languages, such "
+            "as Helsinki-NLP/opus-mt-en-de, or a T5 kind."
+        )
+    return loaded
 
 
 @asynccontextmanager
@@ -142,5 +144,8 @@ async def open_models(
     settings: TasksSettings, models: ModelsSettings, pause: Callable[[], None]
 ) -> AsyncIterator[TaskModels]:
     """The models, none of which is loaded yet. They are closed afterwards."""
-    async with AsyncExitStack() as stack:
-        yield TaskModels(settings, models, pause, stack)
+    task_models = TaskModels(settings, models, pause)
+    try:
+        yield task_models
+    finally:
+        await task_models.close()

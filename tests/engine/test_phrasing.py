@@ -191,7 +191,7 @@ async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(application_
 async def test_a_model_that_raises_leaves_the_quotation(application_with, copying):
     """And nobody sees an error."""
     async with application_with(copying) as application:
-        generation_worker_of(application)._model._model = None
+        generation_worker_of(application).models._model = None
         answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
     assert plain(answer.text) == BOILER
     assert answer.phrasing.outcome is Phrased.FAILED

@@ -39,7 +39,7 @@ async def worker_of():
     workers = []
 
     def make(model: LocalModel, **options) -> GenerationWorker:
-        workers.append(GenerationWorker(model, **{"side_by_side": 4, "capacity": 8} | options))
+        workers.append(GenerationWorker("test", lambda: model, **{"side_by_side": 4, "capacity": 8} | options))
         return workers[-1]
 
     yield make
@@ -506,8 +506,8 @@ async def test_too_many_texts_are_refused(tiny, worker_of):
 
 async def test_closing_tells_who_waits_and_does_not_wait_for_a_model_that_hangs(tiny):
     """A stop of the bot takes no longer for it."""
-    hold = threading.Event()
-    worker = GenerationWorker(load(tiny("llama")), side_by_side=1, capacity=4, pause=lambda: bool(hold.wait(20)))
+    hold, model = threading.Event(), load(tiny("llama"))
+    worker = GenerationWorker("test", lambda: model, side_by_side=1, capacity=4, pause=lambda: bool(hold.wait(20)))
     waiting = [asyncio.create_task(written(worker, "The")) for _ in range(2)]
     await asyncio.sleep(0.1)
     await worker.close(wait_seconds=0.2)

@@ -21,7 +21,7 @@ from bot.inference.templates import load_templates
 from bot.observability.health import State
 from bot.runtime.application import open_application
 from bot.runtime.doctor import _tuned_model
-from bot.runtime.loading import make_generator
+from bot.runtime.loading import open_generator
 from bot.storage.base import GENERATORS
 from bot.storage.data_folder import back_up, restore
 from bot.storage.sqlite.knowledge import SqliteKnowledge
@@ -74,7 +74,7 @@ def test_the_active_model_is_loaded_and_named(local, trained):
     active = activated(local, trained)
     assert active.name.startswith("mine-")
     known_as = known(local, active)
-    generator = make_generator(local)
+    generator = asyncio.run(open_generator(local))
     assert generator.name == generator.description["model"] == known_as
     asyncio.run(generator.close())
     assert tuned.told_of(local) == known_as
@@ -142,7 +142,7 @@ def test_an_active_model_that_is_damaged_or_gone_is_told_everywhere(local, train
     active = activated(local, trained)
     folder = damage(local, active)
     with pytest.raises(WeightsError, match=r"is damaged .* finetune revert"):
-        make_generator(local)
+        asyncio.run(open_generator(local))
     shutil.rmtree(folder)
     with pytest.raises(WeightsError, match="is missing"):
         tuned.chosen(local)
@@ -280,7 +280,7 @@ def test_the_log_warns_once_of_other_prompts(local, trained):
     """At the start, and the health goes on saying it."""
     activated(local, trained)
     with capture_logs() as logs:
-        generator = make_generator(changed(local, language="German"))
+        generator = asyncio.run(open_generator(changed(local, language="German")))
     asyncio.run(generator.close())
     assert [entry["log_level"] for entry in logs if "generator.language" in entry.get("reason", "")] == ["warning"]
     assert "generator.language" in generator.description["warning"]

@@ -71,6 +71,6 @@ if __name__ == "__main__":
         QAEngine.answer = _echo
         loading.load_models = _never_load if engine == "loading" else _load
     if engine == "generating":
-        loading.make_generator = _never_load
+        loading.load_model = _never_load
     sys.argv[1:] = arguments
     main()

@@ -222,7 +222,7 @@ async def test_code_is_not_translated_and_the_language_must_be_known(application
 
 
 async def test_a_missing_model_is_named_with_the_way_to_fetch_it(application_of, moods):
-    """Where none is set, where it isn't there, and where it is of another kind."""
+    """Where none is set, where it isn't there, and where it is of another kind. No thread is left behind."""
     async with application_of(sentiment_model="nobody/nothing", entities_model=moods) as application:
         for name, error, told in (
             ("classify", SettingsError, "models download unitary/toxic-bert"),
@@ -231,6 +231,9 @@ async def test_a_missing_model_is_named_with_the_way_to_fetch_it(application_of,
         ):
             with pytest.raises(error, match=told):
                 await application.tasks.run(name, source_of_text("It is good."), ANN)
+        async with asyncio.timeout(5):
+            while any(thread.name.startswith("worker-tasks-") for thread in threading.enumerate()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
