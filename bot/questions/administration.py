@@ -50,7 +50,7 @@ class Status:
         str, str
     ]  # the state of each: running, restarting, stopped and why; empty where no daemon runs here
     unfinished: int
-    counts: Mapping[str, int]  # see Dispatcher.counts
+    counts: Mapping[str, int]  # see QuestionCounts
     helpful: int
     not_helpful: int
 

@@ -5,7 +5,6 @@ already, or where its author or chat asks too often.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -13,7 +12,7 @@ from typing import TypeVar
 from bot.core.errors import EngineBusy, RateLimited
 from bot.core.messages import Address, Question
 from bot.core.settings import LimitsSettings, QueueSettings
-from bot.observability import metrics
+from bot.questions.counts import QuestionCounts
 from bot.questions.limits import QuestionLimits
 from bot.questions.queue import QuestionQueue
 from bot.questions.work import Reason
@@ -32,15 +31,13 @@ class Admission:
         settings: QueueSettings,
         *,
         limits: LimitsSettings | None,
-        ready: asyncio.Event | None,
-        counts: Counter[str],
+        counts: QuestionCounts,
     ) -> None:
-        """`limits`: None for no limits. `ready`: set once questions are answered; None: always."""
+        """`limits`: None for no limits."""
         self._journal = journal
         self._queue = queue
         self._settings = settings
         self._limits = QuestionLimits(limits) if limits else None
-        self._ready = ready
         self._counts = counts
         self._accepting = 0  # questions on their way into the journal
         self._open = True
@@ -48,7 +45,7 @@ class Admission:
     @property
     def ready(self) -> bool:
         """Whether questions are answered. Until the models are loaded and there is an index they are only taken in."""
-        return self._ready is None or self._ready.is_set()
+        return self._queue.ready
 
     @property
     def unfinished(self) -> int:
@@ -72,15 +69,13 @@ class Admission:
             if await self._journal.questions.known(question.address):
                 return False
             reason = "busy" if isinstance(refusal, EngineBusy) else "limited"
-            self._counts[f"refused_{reason}"] += 1
-            metrics.REFUSED.labels(question.address.platform, reason).inc()
+            self._counts.refused(question, reason)
             raise
         if entry is None:
             if self._limits:
                 self._limits.take_back(question)
             return False
-        self._counts["accepted"] += 1
-        metrics.ACCEPTED.labels(question.address.platform).inc()
+        self._counts.accepted(question)
         self._queue.add(Pending(entry, question, answer=None))
         return True
 
@@ -93,7 +88,7 @@ class Admission:
         pending = await self._admitted(question, self._journal.questions.revise)
         if pending is None:
             return False
-        self._counts["revised"] += 1
+        self._counts.revised()
         if work := self._queue.find(question.address):
             work.end(Reason.DROPPED)
         self._queue.add(pending)
@@ -107,7 +102,7 @@ class Admission:
         entry = await self._journal.erasure.withdraw(address)
         if entry is None:
             return []
-        self._counts["withdrawn"] += 1
+        self._counts.withdrawn()
         works = self._queue.find_all(lambda work: work.address.key == address.key)
         await asyncio.gather(*(work.dropped() for work in works))
         messages = await self._journal.erasure.take_parts(entry, address)

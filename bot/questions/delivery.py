@@ -5,8 +5,7 @@ neither by the next attempt nor after a restart.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from itertools import repeat
 from typing import Any
 
@@ -14,7 +13,7 @@ import structlog
 
 from bot.core.errors import Undeliverable
 from bot.core.messages import Adapter, Answer, NotSent, Outcome, Sending, Superseded
-from bot.observability import metrics
+from bot.questions.counts import QuestionCounts
 from bot.questions.work import Work
 from bot.storage.base import Journal, PartStore, Pending
 
@@ -26,12 +25,9 @@ _PAUSES = (1.0, 5.0, 15.0, 60.0, *repeat(300.0, 144))
 class AnswerDelivery:
     """Delivers answers through the adapters of their platforms."""
 
-    def __init__(
-        self, journal: Journal, adapters: Mapping[str, Adapter], *, keep: Collection[Outcome], counts: Counter[str]
-    ) -> None:
-        """`adapters`: by name; may grow later. `keep`: with which outcome question and answer are kept once delivered."""
+    def __init__(self, journal: Journal, *, keep: Collection[Outcome], counts: QuestionCounts) -> None:
+        """`keep`: with which outcome question and answer are kept once delivered."""
         self._journal = journal
-        self._adapters = adapters
         self._keep = keep
         self._counts = counts
 
@@ -41,22 +37,16 @@ class AnswerDelivery:
         Raises Superseded where the question was edited or deleted meanwhile, and StorageError.
         """
         delivered = await self._until_arrived(work, answer)
-        outcome = answer.outcome.value if delivered else "undelivered"
-        self._counts[outcome] += 1
-        if answer.late:
-            self._counts["late"] += 1
-        metrics.QUESTIONS.labels(work.address.platform, outcome).inc()
-        metrics.stages_took({"waited": work.waited * 1000, **answer.timings_ms})
+        self._counts.done(work.question, answer, work.waited, delivered=delivered)
         _log.info("question", **_log_line(work, answer), delivered=delivered)
 
     async def _until_arrived(self, work: Work, answer: Answer) -> bool:
-        adapter = self._adapters.get(work.address.platform)
-        if adapter is None:
+        if work.adapter is None:
             _log.warning("answer kept: its platform is not running", platform=work.address.platform)
             return False
         for pause in (*_PAUSES, None):
             with work.sending():
-                arrived = await self._attempt(adapter, work.pending, answer, pause)
+                arrived = await self._attempt(work.adapter, work.pending, answer, pause)
             if arrived is not None:
                 return arrived
             if pause is not None:
@@ -76,7 +66,7 @@ class AnswerDelivery:
             await self._journal.questions.done(pending.id, pending.revision, keep=False)
             return False
         except Exception as error:
-            metrics.DELIVERY_FAILURES.labels(address.platform).inc()
+            self._counts.delivery_failed(pending.question)
             _log.warning("delivery failed", reference=answer.reference, error=type(error).__name__, retry_seconds=pause)
             return None
         await self._journal.questions.done(pending.id, pending.revision, keep=answer.outcome in self._keep)
@@ -98,7 +88,7 @@ def _log_line(work: Work, answer: Answer) -> dict[str, Any]:
 class _JournalledDelivery:
     """A Delivery that notes each part in the journal before and after it is sent."""
 
-    def __init__(self, parts: PartStore, pending: Pending, counts: Counter[str]) -> None:
+    def __init__(self, parts: PartStore, pending: Pending, counts: QuestionCounts) -> None:
         self._parts = parts
         self._entry = pending.id
         self._revision = pending.revision
@@ -109,9 +99,8 @@ class _JournalledDelivery:
         if known is not None and known.message is not None and known.current:
             return known.message
         replaces = known.message if known is not None else None
-        in_doubt = known is not None and replaces is None
-        self._counts["repeated"] += in_doubt
-        metrics.REPEATED.inc(in_doubt)
+        if known is not None and replaces is None:  # it is in doubt whether it has arrived
+            self._counts.repeated()
         try:
             message = await send(Sending(known is not None and known.repeated, replaces))
         except NotSent:

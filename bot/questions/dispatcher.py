@@ -12,18 +12,14 @@ from bot.core.messages import Adapter, Engine, Outcome
 from bot.core.settings import LimitsSettings, QueueSettings
 from bot.observability import metrics
 from bot.questions.admission import Admission
+from bot.questions.counts import QuestionCounts
 from bot.questions.delivery import AnswerDelivery
 from bot.questions.queue import QuestionQueue
 from bot.storage.base import Journal
 
 
 class Dispatcher:
-    """Admission, queue and delivery, put together: takes questions from any adapter and answers each once.
-
-    `counts` says how many questions were accepted, refused (busy, limited), revised and withdrawn since the start, how many
-    of each outcome were delivered, how many could not be, how many came late or had expired, how many were put off because the
-    journal could not be written, and how many parts were sent again because they were in doubt (`repeated`).
-    """
+    """Admission, queue and delivery, put together: takes questions from any adapter and answers each once."""
 
     def __init__(
         self,
@@ -38,18 +34,24 @@ class Dispatcher:
         """`limits`: None for no limits. `keep`: with which outcome question and answer are kept
         once delivered, for edits, buttons and the list of gaps. `ready`: until it is set the engine is not asked, and no
         deadline begins."""
-        self.counts: Counter[str] = Counter()
+        self._counts = counts = QuestionCounts()
         self._questions = journal.questions
         self._adapters: dict[str, Adapter] = {}
-        delivery = AnswerDelivery(journal, self._adapters, keep=keep, counts=self.counts)
+        delivery = AnswerDelivery(journal, keep=keep, counts=counts)
         self.queue = QuestionQueue(
-            engine, journal.questions, settings, delivery, self._adapters, ready=ready, counts=self.counts
+            engine, journal.questions, settings, delivery, self._adapters, ready=ready, counts=counts
         )
-        self.admission = Admission(journal, self.queue, settings, limits=limits, ready=ready, counts=self.counts)
+        self.admission = Admission(journal, self.queue, settings, limits=limits, counts=counts)
         metrics.UNFINISHED.set_function(lambda: self.admission.unfinished)
 
+    @property
+    def counts(self) -> Counter[str]:
+        """The counts since the start, see `QuestionCounts.since_start`."""
+        return self._counts.since_start
+
     def register(self, adapters: Iterable[Adapter]) -> None:
-        """Make adapters known, by name, as the ones to deliver through."""
+        """Make adapters known, by name, as the ones to deliver through: before the first question, but after the dispatcher is
+        made, because they need its admission."""
         self._adapters.update((adapter.name, adapter) for adapter in adapters)
 
     async def resume(self) -> int:
@@ -57,8 +59,7 @@ class Dispatcher:
         pending = await self._questions.pending()
         for one in pending:
             self.queue.add(one)
-        if pending:
-            self.counts["resumed"] += len(pending)
+        self._counts.resumed(len(pending))
         return len(pending)
 
     async def close(self, grace_seconds: float) -> None:

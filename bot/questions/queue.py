@@ -19,6 +19,7 @@ from bot.core.messages import Adapter, Address, Answer, Engine, Question, Stage,
 from bot.core.settings import QueueSettings
 from bot.inference.workers import going_first
 from bot.questions.asking import ask, expired, overdue, stopped
+from bot.questions.counts import QuestionCounts
 from bot.questions.delivery import AnswerDelivery
 from bot.questions.progress import ProgressRelay
 from bot.questions.scheduler import FairScheduler
@@ -49,10 +50,10 @@ class QuestionQueue:
         adapters: Mapping[str, Adapter],
         *,
         ready: asyncio.Event | None,
-        counts: Counter[str],
+        counts: QuestionCounts,
     ) -> None:
-        """`adapters`: by name, for progress; may grow later. `ready`: until it is set the engine is not asked, and no deadline
-        begins."""
+        """`adapters`: by name; those of questions must be in it when the questions are added. `ready`: until it is set the
+        engine is not asked, and no deadline begins."""
         self._engine = engine
         self._questions = questions
         self._settings = settings
@@ -69,6 +70,11 @@ class QuestionQueue:
         self._open = True
 
     # --- for admission
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine is asked, or waits for its models and the index."""
+        return self._ready is None or self._ready.is_set()
 
     @property
     def unfinished(self) -> int:
@@ -101,9 +107,10 @@ class QuestionQueue:
     def add(self, pending: Pending) -> None:
         """Begin to work on a question, after those of its conversation that came before."""
         question = pending.question
-        relay = ProgressRelay(self._adapters.get(question.address.platform), question.address, self._start)
+        adapter = self._adapters.get(question.address.platform)
+        relay = ProgressRelay(adapter, question.address, self._start)
         line = self._conversations.setdefault(question.conversation, deque())
-        work = Work(pending, relay, earlier=tuple(before.task for before in line if before.task is not None))
+        work = Work(pending, adapter, relay, earlier=tuple(before.task for before in line if before.task is not None))
         line.append(work)
         self._latest[question.address.key] = work
         if not work.answered:
@@ -147,7 +154,7 @@ class QuestionQueue:
         Questions that wait for models that are still being loaded get no grace: it would pass for nothing.
         """
         self._open = False
-        unready = self._waiting_for_models()
+        unready = [] if self.ready else self.find_all(lambda work: not work.answered)
         for work in unready:
             if work.task is not None:
                 work.task.cancel()
@@ -160,11 +167,6 @@ class QuestionQueue:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if left:
             _log.warning("left for the next start", questions=left)
-
-    def _waiting_for_models(self) -> list[Work]:
-        if self._ready is None or self._ready.is_set():
-            return []
-        return [work for line in self._conversations.values() for work in line if not work.answered]
 
     # --- one question
 
@@ -213,7 +215,7 @@ class QuestionQueue:
         """Return the answer, marked if it is late. The answer to an expired question says that it expired."""
         age = clock.now() - work.question.received_at.timestamp()
         if age > self._settings.expire_seconds:
-            self._counts["expired"] += 1
+            self._counts.expired()
             return expired()
         return replace(await self._answer_in_slot(work), late=age > _LATE)
 
@@ -243,7 +245,7 @@ class QuestionQueue:
 
     def _take_up_later(self, pending: Pending) -> None:
         """Try again after a while, without a restart: the journal can't be written at the moment."""
-        self._counts["put_off"] += 1
+        self._counts.put_off()
 
         async def take_up() -> None:
             await asyncio.sleep(_PUT_OFF)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
-from bot.core.messages import Address, Question, Superseded
+from bot.core.messages import Adapter, Address, Question, Superseded
 from bot.questions.progress import ProgressRelay
 from bot.storage.base import Pending
 
@@ -24,6 +24,7 @@ class Work:
     """One accepted question and the asyncio task that works on it."""
 
     pending: Pending
+    adapter: Adapter | None  # None: the platform is not running
     relay: ProgressRelay
     earlier: tuple["asyncio.Task[None]", ...]  # those that work on the questions before this one in its conversation
     taken_up: float = field(default_factory=time.monotonic)  # when its deadline began
