@@ -116,9 +116,7 @@ def feedback(
     """Show the ratings of answers, with their reasons."""
 
     async def show(application: "Application") -> None:
-        from bot.runtime.application import administration_of
-
-        given = await administration_of(application).feedback(count)
+        given = await application.stores.journal.answers.feedback(count)
         if as_json:
             print_json([one.to_json() for one in given])
         else:

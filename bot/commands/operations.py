@@ -89,12 +89,10 @@ def policy(
             raise typer.BadParameter(f"{policy}: mention, always, forum, off, or default") from error
 
     async def change(application: "Application") -> None:
-        from bot.runtime.application import administration_of
-
-        administration = administration_of(application)
+        policies = application.stores.journal.platforms
         if policy:
-            await administration.set_policy(platform, chat, wanted)
-        for known, kept in (await administration.policies(platform)).items():
+            await policies.set_policy(platform, chat, wanted)
+        for known, kept in (await policies.policies(platform)).items():
             if known == chat or not chat:
                 say(f"{known}: {kept}")
 

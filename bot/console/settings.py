@@ -32,7 +32,9 @@ def router(parts: Parts, view: View) -> APIRouter:
     @pages.get("/settings")
     async def shown(request: Request) -> Response:
         settings = await view.in_thread(lambda: list(shown_settings(parts.settings, origins(parts.config))))
-        platforms = {platform: await parts.administration.policies(platform) for platform in _PLATFORMS}
+        platforms = {
+            platform: await parts.administration.journal.platforms.policies(platform) for platform in _PLATFORMS
+        }
         return await view.page(
             request,
             "settings.html",

@@ -1,4 +1,4 @@
-"""Administration: status, documents, policies, feedback and forgetting, for the command line and for every adapter.
+"""Administration: status, documents, gaps, explanations and forgetting, for the command line and for every adapter.
 
 Callers decide who is an operator. A refusal raises a BotError whose text may be shown as it stands.
 """
@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from bot import __version__
 from bot.core import clock
 from bot.core.errors import DocumentError, WeightsError
-from bot.core.messages import Address, Outcome, Policy, Question
+from bot.core.messages import Address, Outcome, Question
 from bot.core.settings import Settings
 from bot.core.text import counted
 from bot.engine.explain import Explanation, explanation
@@ -26,7 +26,7 @@ from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
 from bot.knowledge.loaders import LOADERS
 from bot.questions.dispatcher import Dispatcher
 from bot.questions.grouping import group
-from bot.storage.base import Declined, Feedback, FileReport, Forgotten, Journal, KnowledgeStore, Wanted
+from bot.storage.base import Declined, FileReport, Forgotten, Journal, KnowledgeStore, Wanted
 
 # The latest declined questions, which are searched for gaps.
 _MOST_DECLINED = 1000
@@ -189,15 +189,7 @@ class Administration:
             raise DocumentError(f"{path!r} is no path of a document. {_ADVICE}")
         return file
 
-    # --- chats and people
-
-    async def set_policy(self, platform: str, chat: str, policy: Policy | None) -> None:
-        """Set when to answer in a chat from now on; None: as in other chats."""
-        await self.journal.platforms.set_policy(platform, chat, policy)
-
-    async def policies(self, platform: str) -> dict[str, Policy]:
-        """The chats for which a policy was set."""
-        return await self.journal.platforms.policies(platform)
+    # --- questions and people
 
     async def explain(self, text: str, asked_in: Address | None = None) -> Explanation:
         """Explain how a question would be answered, or why it would not. Raises EngineBusy and IndexUnavailable.
@@ -222,10 +214,6 @@ class Administration:
             Declined(one.id, one.question, one.answer, one.at) for one in suggested if one.answer and not one.wrong
         ]
         return await group(unsure, self.encoder, self.journal.answers)
-
-    async def feedback(self, limit: int = 20) -> list[Feedback]:
-        """The latest feedback on answers, newest first."""
-        return await self.journal.answers.feedback(limit)
 
     async def forget(self, platform: str, author: str) -> Forgotten:
         """Erase the questions, turns and feedback of an author on a platform."""

@@ -47,10 +47,6 @@ class FairScheduler:
         self._last_given = time.monotonic()
         self._pace = 0.0  # seconds between two slots given while there is a line; 0 before there was one
 
-    @property
-    def waiting(self) -> int:
-        return len(self._line)
-
     def expected_wait(self, author: Hashable, chat: Hashable) -> float:
         """Seconds until a question that came now would get a slot, at the present pace."""
         if self._free > 0 or (self._extra > 0 and self._goes_first(author, chat)):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.core.errors import DocumentError
-from bot.core.messages import Address, Answer, Outcome, Policy, Question
+from bot.core.messages import Address, Answer, Outcome, Question
 from bot.core.settings import Settings
 from bot.inference.workers import AsyncEncoder
 from bot.questions.administration import Administration
@@ -172,14 +172,6 @@ async def test_the_status_says_how_the_bot_is(application, administration):
     assert "2 documents, 2 passages" in text
 
 
-async def test_policies_are_set_and_taken_away(administration):
-    """Chat by chat."""
-    await administration.set_policy("discord", "1", Policy.ALWAYS)
-    assert await administration.policies("discord") == {"1": Policy.ALWAYS}
-    await administration.set_policy("discord", "1", None)
-    assert await administration.policies("discord") == {}
-
-
 async def test_a_person_is_forgotten(application, administration):
     """Through the daemon where there is one, so that an answer to come is dropped."""
     await application.stores.journal.questions.accept(question("one"))
@@ -187,7 +179,7 @@ async def test_a_person_is_forgotten(application, administration):
     assert await application.stores.journal.questions.pending() == []
 
 
-async def test_feedback_can_be_read_by_people_and_programs(application, administration):
+async def test_feedback_can_be_read_by_people_and_programs(application):
     """With the question and the answer as long as they are kept."""
     dispatcher = Dispatcher(application.answering.engine, application.stores.journal, application.settings.queue)
     await dispatcher.admission.accept(question("how hot should the water be?"))
@@ -196,7 +188,7 @@ async def test_feedback_can_be_read_by_people_and_programs(application, administ
     await application.stores.journal.answers.add_feedback(
         "test", pending.answer.reference, "someone", helpful=False, reason="too hot"
     )
-    [given] = await administration.feedback()
+    [given] = await application.stores.journal.answers.feedback(9)
     said = json.loads(json.dumps(given.to_json()))
     assert (said["helpful"], said["reason"], said["question"]) == (False, "too hot", "how hot should the water be?")
     assert "92 degrees" in said["answer"]

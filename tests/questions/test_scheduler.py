@@ -171,7 +171,7 @@ async def test_who_gives_up_leaves_no_gap(line):
     granted.cancel()
     await line.serve(2)
     assert line.served[-1] == "e"
-    assert line.scheduler.waiting == 0
+    assert line.scheduler.expected_wait("f", "chat") == 0
 
 
 async def test_who_gives_up_in_the_moment_in_which_a_turn_is_free_hurts_nobody(line):
@@ -185,7 +185,6 @@ async def test_who_gives_up_in_the_moment_in_which_a_turn_is_free_hurts_nobody(l
     assert [type(error) for error in ended] == [asyncio.CancelledError] * 2
     await line.serve(1)
     assert line.served == ["a", "c"]
-    assert line.scheduler.waiting == 0
     assert line.scheduler.expected_wait("d", "chat") == 0
 
 
@@ -225,4 +224,4 @@ async def test_nothing_is_kept_of_people_once_nobody_waits(line):
     for number in range(50):
         await line.asks(f"person {number}")
     await line.serve(50)
-    assert (line.scheduler._due, line.scheduler.waiting) == ({}, 0)
+    assert line.scheduler._due == {}

@@ -29,6 +29,7 @@ from bot.tasks.places import STATES
 
 _log = structlog.stdlib.get_logger(__name__)
 _LONGEST_QUESTION = 2000  # characters
+_MOST_FEEDBACK = 20
 _MOST_CHOICES = 25
 _SYNCED = "commands"  # the note with the hash of the commands that Discord has
 
@@ -234,8 +235,9 @@ class _Bot(app_commands.Group):
             if place is None or interaction.guild is None:
                 return "Policies are for the channels of a server."
             if policy is not None:
-                await self._actions.administration.set_policy(PLATFORM, str(place.id), POLICIES[policy.value])
-            kept = (await self._actions.administration.policies(PLATFORM)).get(str(place.id))
+                platforms = self._actions.administration.journal.platforms
+                await platforms.set_policy(PLATFORM, str(place.id), POLICIES[policy.value])
+            kept = (await self._actions.administration.journal.platforms.policies(PLATFORM)).get(str(place.id))
             there = "the whole server" if server else f"<#{place.id}>"
             return f"Policy of {there}: **{kept}**" if kept else f"{there} has no policy of its own."
 
@@ -324,7 +326,7 @@ class _Bot(app_commands.Group):
     @app_commands.command(name="feedback", description="What people thought of the last answers.")
     async def feedback(self, interaction: Interaction) -> None:
         async def work() -> str:
-            given = await self._actions.administration.feedback()
+            given = await self._actions.administration.journal.answers.feedback(_MOST_FEEDBACK)
             lines = (
                 f"{'👍' if one.helpful else '👎'} {escaped(one.stored.question.text if one.stored else '(erased)')}"
                 + (f"\n-# {escaped(one.reason)}" if one.reason else "")

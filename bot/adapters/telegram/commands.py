@@ -166,7 +166,7 @@ class Commands:
         return "\n\n".join(map(safe, explanation.lines()))
 
     async def _policies(self, _caller: Caller, _: str) -> str:
-        policies = await self._administration.policies(PLATFORM)
+        policies = await self._administration.journal.platforms.policies(PLATFORM)
         lines = [f"{chat}: {policy}" for chat, policy in policies.items()]
         return "\n".join(lines) or f"No chat has a policy of its own. {_POLICY_USE}"
 
@@ -174,7 +174,7 @@ class Commands:
         chat, wanted = chat_and_word(caller, rest)
         if wanted not in POLICIES:
             return _POLICY_USE
-        await self._administration.set_policy(PLATFORM, chat, POLICIES[wanted])
+        await self._administration.journal.platforms.set_policy(PLATFORM, chat, POLICIES[wanted])
         return f"In the chat {chat} the policy is from now on: {wanted}."
 
     async def add_document(self, bot: Bot, document: Document, caption: str) -> str:
