@@ -191,13 +191,13 @@ class Administration:
 
     # --- questions and people
 
-    async def explain(self, text: str, asked_in: Address | None = None) -> Explanation:
+    async def explain(self, text: str, address: Address | None = None) -> Explanation:
         """Explain how a question would be answered, or why it would not. Raises EngineBusy and IndexUnavailable.
 
-        `asked_in`: a place in a chat, whose questions may be answered from fewer documents; None: the operator's own place.
+        `address`: where it is asked, since questions of a chat may be answered from fewer documents; None: by the operator.
         """
         nobody = secrets.token_hex(16)
-        address = asked_in or Address("operator", "operator", nobody)
+        address = address or Address("operator", "operator", nobody)
         question = Question(text, nobody, "operator", address, clock.utc_now())
         return explanation(await self.engine.consider(question), self.settings)
 

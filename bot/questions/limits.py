@@ -38,15 +38,15 @@ class _Counted:
 class QuestionLimits:
     """Counts questions by author and by chat, and refuses questions above the limits."""
 
-    def __init__(self, settings: LimitsSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: LimitsSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
-        self._clock = clock
+        self._monotonic = monotonic
         self._counted: dict[_Flow, _Counted] = {}
-        self._cleared_at = clock()
+        self._cleared_at = monotonic()
 
     def count(self, question: Question) -> None:
         """Count a question. Raises RateLimited, and doesn't count it, where its author or its chat has asked too many."""
-        now, window = self._clock(), _WINDOW
+        now, window = self._monotonic(), _WINDOW
         asked_at = now - max(0.0, clock.now() - question.received_at.timestamp())
         self._clear(now - window)
         limits = self._limits(question)
@@ -77,4 +77,4 @@ class QuestionLimits:
         """Once a window, forget the authors and chats from which nothing has come since `until`."""
         if self._cleared_at <= until:
             self._counted = {flow: counted for flow, counted in self._counted.items() if counted.last_came > until}
-            self._cleared_at = self._clock()
+            self._cleared_at = self._monotonic()

@@ -34,7 +34,7 @@ _LATE = 600.0
 # Seconds that the engine has for a question in any case.
 _LEAST = 10.0
 # Slots beside the others for people who have asked nothing lately.
-_EXTRA_TURNS = 2
+_EXTRA_SLOTS = 2
 _ALL = "all"
 
 
@@ -61,7 +61,7 @@ class QuestionQueue:
         self._adapters = adapters
         self._ready = ready
         self._counts = counts
-        self._scheduler = FairScheduler(settings.parallel, _EXTRA_TURNS)
+        self._scheduler = FairScheduler(settings.parallel, _EXTRA_SLOTS)
         self._conversations: dict[str, deque[Work]] = {}
         self._latest: dict[tuple[str, str, str], Work] = {}  # by the key of the question's address
         self._unanswered: Counter[Hashable] = Counter()  # by author, by chat, and all of them
@@ -227,8 +227,8 @@ class QuestionQueue:
         def seconds_left() -> float:  # one that has waited long behind another still gets what can be had at once
             return max(deadline - time.monotonic(), min(allowed, _LEAST))
 
-        def show(place: int) -> None:
-            work.relay(Update(Stage.QUEUED, str(place)))
+        def show(position: int) -> None:
+            work.relay(Update(Stage.QUEUED, str(position)))
 
         try:
             async with asyncio.timeout(seconds_left()) as waiting:

@@ -33,7 +33,7 @@ _WRITING = 0.8
 # Models that translate have learned it sentence by sentence, or a few at a time.
 _TRANSLATED_AT_ONCE = 400  # characters
 
-Work = Callable[[float], Coroutine[None, None, TaskResult]]
+TaskBody = Callable[[float], Coroutine[None, None, TaskResult]]
 """Takes the time of the loop at which it is given up."""
 
 
@@ -61,15 +61,15 @@ class Tasks:
         self._models = models
         self._summariser = summariser
         self._knowledge = knowledge
-        self._turn = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
         self._running: dict[asyncio.Task[TaskResult], Owner] = {}
 
-    async def document(self, path: str, section: str, asked_in: Address) -> Source:
+    async def document(self, path: str, section: str, address: Address) -> Source:
         """Return a document of the index, or one section of it.
 
-        Raises DocumentError if there is no such document or section, or if the document is hidden from this place.
+        Raises DocumentError if there is no such document or section, or if the document is hidden from this address.
         """
-        if source_of(path) in self._scopes.hidden_from(asked_in):
+        if source_of(path) in self._scopes.hidden_from(address):
             raise no_such_document(path)
         return await source_of_indexed(self._knowledge, path, section)
 
@@ -98,11 +98,11 @@ class Tasks:
             running.cancel()
         return bool(theirs)
 
-    async def _owned(self, task: Task, owner: Owner, work: Work) -> TaskResult:
-        """Do a piece of work that its owner can stop."""
+    async def _owned(self, task: Task, owner: Owner, body: TaskBody) -> TaskResult:
+        """Run the body of a task, which its owner can stop."""
         if len(self._running) >= _CAPACITY:
             raise EngineBusy(len(self._running))
-        running = asyncio.create_task(self._in_time(work), name=f"task-{task.name}")
+        running = asyncio.create_task(self._in_time(body), name=f"task-{task.name}")
         self._running[running] = owner
         outcome = "failed"
         try:
@@ -118,12 +118,12 @@ class Tasks:
             del self._running[running]
             metrics.TASKS.labels(task.name, outcome).inc()
 
-    async def _in_time(self, work: Work) -> TaskResult:
+    async def _in_time(self, body: TaskBody) -> TaskResult:
         seconds = self._settings.deadline_seconds
         until = asyncio.get_running_loop().time() + seconds
         try:
-            async with asyncio.timeout_at(until), self._turn:
-                return await work(until)
+            async with asyncio.timeout_at(until), self._one_at_a_time:
+                return await body(until)
         except TimeoutError as error:
             raise DeadlineExceeded(seconds) from error
 

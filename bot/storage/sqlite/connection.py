@@ -20,7 +20,7 @@ from bot.core.errors import StorageError
 from bot.storage.sqlite.scrubbing import Busy, Scrubber
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
+Transaction = Callable[[sqlite3.Connection], T]
 """The statements of one transaction; returns their result."""
 
 # Longest wait for the write lock of another process (an `index` beside the daemon), in seconds.
@@ -79,12 +79,12 @@ class Connection:
             executor.shutdown(wait=False)
             raise
 
-    async def run(self, work: Work[T], *, durable: bool = True, erases: bool = False) -> T:
+    async def run(self, work: Transaction[T], *, durable: bool = True, erases: bool = False) -> T:
         """Run the work in a transaction and return its result. If it raises, the transaction is rolled back.
 
         Durable writes survive a power failure once this returns. Others don't wait for the disk: they survive a crash of the
         process, and a power failure from the next durable write on. Cancelling the caller does not stop work that has begun.
-        Raises StorageError for database errors. Work that `erases` leaves copies in the WAL until the next `scrub`.
+        Raises StorageError for database errors. A transaction that `erases` leaves copies in the WAL until the next `scrub`.
         """
         return await asyncio.get_running_loop().run_in_executor(
             self._executor, self._transaction, work, durable, erases
@@ -204,7 +204,7 @@ class Connection:
         except (sqlite3.Error, OSError) as error:
             raise _storage_error(self._file, error) from error
 
-    def _transaction(self, work: Work[T], durable: bool, erases: bool) -> T:
+    def _transaction(self, work: Transaction[T], durable: bool, erases: bool) -> T:
         if self._replaced:
             raise self._replaced
         try:

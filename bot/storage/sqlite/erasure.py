@@ -11,7 +11,7 @@ from bot.core import clock
 from bot.core.errors import StorageError
 from bot.core.messages import Address
 from bot.storage.base import Forgotten
-from bot.storage.sqlite.connection import Connection, Work
+from bot.storage.sqlite.connection import Connection, Transaction
 from bot.storage.sqlite.rows import ERASED, KEY
 
 _BATCH = 500  # rows, which take some 20 milliseconds
@@ -96,7 +96,7 @@ class SqliteErasure:
         statement = f"DELETE FROM {table} WHERE ({key}) IN ({batch})"
         return await self._in_batches(lambda db: db.execute(statement, values).rowcount)
 
-    async def _in_batches(self, write: Work[int]) -> int:
+    async def _in_batches(self, write: Transaction[int]) -> int:
         """Do the work, each time in a transaction of its own, until it has erased less than a batch. Returns how much it was.
 
         `scrub` and the next durable write make it last; until then a power failure may bring it back.

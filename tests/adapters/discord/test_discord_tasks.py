@@ -73,7 +73,7 @@ async def test_a_task_is_stopped_by_its_button(bot, server, channel, reader):
     """While it waits for its turn, here."""
     await server.slash(channel, server.owner, "bot tasks", {"state": "on"})
     desk = bot.adapter._interactions.tasks
-    async with desk.tasks._turn:
+    async with desk.tasks._one_at_a_time:
         asked = await server.slash(channel, reader, "task", {"task": "summarise", "text": "The pump is loud."})
         await server.until(lambda: asked.message and asked.message["components"] and desk.tasks._running)
         await server.press(asked.message, "Stop", reader)

@@ -62,7 +62,7 @@ async def test_one_person_may_do_as_many_as_they_may_ask(application):
 
 async def test_a_client_that_leaves_ends_its_task(application):
     """So that the next one has its turn."""
-    async with application.tasks._turn:
+    async with application.tasks._one_at_a_time:
         client = httpx.AsyncClient(base_url=application.address, verify=TLS)
         asking = asyncio.create_task(client.post("/v1/tasks/summarise", json={"text": "The pump is loud."}))
         await until(lambda: application.tasks._running)

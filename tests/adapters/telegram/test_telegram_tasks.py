@@ -67,7 +67,7 @@ async def test_a_task_is_stopped(server, application, ann):
     chat = server.private(ann)
     server.says(chat, ann, f"/tasks {chat.id} on")
     await application.answered(chat)
-    async with application.tasks._turn:
+    async with application.tasks._one_at_a_time:
         server.says(chat, ann, "/task summarise The pump is loud.")
         await until(lambda: application.tasks._running)
         server.says(chat, ann, "/stop")
