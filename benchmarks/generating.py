@@ -162,7 +162,7 @@ _OTHERS = "It is checked at each start. Changes are noticed within a minute, and
 
 def kept_prompt(model: LocalModel) -> list[tuple[str, str, str]]:
     """The seconds to the first token and the tokens a second, with and without the last prompt, in turn."""
-    kept = model._kept_prompt
+    kept = model._prompt_cache
     if not kept.possible:
         raise SystemExit("This model can't go back to an earlier token, so no prompt is kept.")
     persona = GeneratorSettings().persona

@@ -100,17 +100,17 @@ def policy(
 
 
 def _policy_of_tasks(platform: str, chat: str, state: str, config: Path | None) -> None:
-    from bot.tasks.places import STATES, TaskPlaces
+    from bot.tasks.policy import STATES, TaskPolicy
 
     if state not in ("", *STATES):
         raise typer.BadParameter(f"{state}: {', '.join(STATES)}")
     settings = settings_of(config)
 
     async def change(application: "Application") -> None:
-        places = TaskPlaces(application.stores.journal.platforms, allowed=settings.tasks.allowed)
+        policy = TaskPolicy(application.stores.journal.platforms, allowed=settings.tasks.allowed)
         if state:
-            await places.set(platform, chat, state)
-        for known, kept in (await places.states(platform)).items():
+            await policy.set(platform, chat, state)
+        for known, kept in (await policy.states(platform)).items():
             if known == chat or not chat:
                 say(f"{known}: {kept}")
 

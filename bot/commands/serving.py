@@ -140,10 +140,10 @@ def _serve_platforms(
 
 def _desk(application: "Application", dispatcher: "Dispatcher") -> "TaskDesk":
     from bot.tasks.desk import TaskDesk
-    from bot.tasks.places import TaskPlaces
+    from bot.tasks.policy import TaskPolicy
 
-    places = TaskPlaces(application.stores.journal.platforms, allowed=application.settings.tasks.allowed)
-    return TaskDesk(application.tasks, places, dispatcher.admission.count)
+    policy = TaskPolicy(application.stores.journal.platforms, allowed=application.settings.tasks.allowed)
+    return TaskDesk(application.tasks, policy, dispatcher.admission.count)
 
 
 def _telegram(

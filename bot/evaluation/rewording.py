@@ -14,7 +14,7 @@ from bot.core.errors import BotError
 from bot.core.text import STOP_WORDS, stems, words
 from bot.evaluation.own_questions import OwnQuestion
 from bot.inference.generator import Generator
-from bot.inference.prompts import harmless, said
+from bot.inference.prompts import harmless, strip_thoughts
 
 # Each word of a line is replaced by the next one, which has the same form and is usually more common.
 _SYNONYMS = """
@@ -153,9 +153,9 @@ async def _by_model(generator: Generator, question: OwnQuestion) -> str:
     async with aclosing(generator.stream(prompt)) as pieces:
         async for piece in pieces:
             written += piece
-            if "\n" in said(written).lstrip() or len(written) > 10 * _MAX_CHARACTERS:
+            if "\n" in strip_thoughts(written).lstrip() or len(written) > 10 * _MAX_CHARACTERS:
                 break
-    line = next(iter(said(written).strip().splitlines()), "").removeprefix(_LABEL).strip(" \"'“”*")
+    line = next(iter(strip_thoughts(written).strip().splitlines()), "").removeprefix(_LABEL).strip(" \"'“”*")
     return line if _is_rewording(line, question) else ""
 
 

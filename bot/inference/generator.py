@@ -22,8 +22,8 @@ import structlog
 from bot.core.errors import EngineBusy, GenerationFailed, WeightsError, to_install
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
-from bot.inference.kept_prompt import KeptPrompt
 from bot.inference.memory import megabytes_of
+from bot.inference.prompt_cache import PromptCache
 from bot.inference.prompter import Encoded, Prompter
 from bot.inference.prompts import Material, Prompt
 from bot.inference.threads import Worker
@@ -95,7 +95,7 @@ class LocalModel:
         self.prompter = Prompter(self._tokenizer, self._model.config, self._model.generation_config, settings)
         self.style = self.prompter.style
         self._ends = self.prompter.ends
-        self._kept_prompt = KeptPrompt(self._model)
+        self._prompt_cache = PromptCache(self._model)
         self.description: dict[str, object] = {
             "model": self.name,
             "source": weights.source,
@@ -126,8 +126,8 @@ class LocalModel:
                 [prompt] = (text.encoded.tokens for text in texts)
                 if len(prompt) + texts[0].encoded.new + _LOOKED_UP <= (self.prompter.context or math.inf):
                     config.prompt_lookup_num_tokens = _LOOKED_UP
-                if self._kept_prompt.possible:
-                    given["past_key_values"] = self._kept_prompt.cache_for(prompt)
+                if self._prompt_cache.possible:
+                    given["past_key_values"] = self._prompt_cache.cache_for(prompt)
             if config.do_sample and self._settings.seed:
                 torch.manual_seed(self._settings.seed)
             length = 1 if self._two_parts else ids.shape[1]
@@ -140,7 +140,7 @@ class LocalModel:
                 **given,
             )
             if given:
-                self._kept_prompt.keep(prompt, given["past_key_values"])
+                self._prompt_cache.keep(prompt, given["past_key_values"])
         for text in texts:
             text.finish()
 
@@ -184,14 +184,14 @@ class LocalModel:
 class GeneratedText:
     """One text being written. Belongs to the model's thread, except for `stopped`."""
 
-    def __init__(self, encoded: Encoded, tell: Callable[[str], None]) -> None:
-        """`tell` is called with each piece of text, which may be empty, once no later token can change it."""
+    def __init__(self, encoded: Encoded, pass_on: Callable[[str], None]) -> None:
+        """`pass_on` is called with each piece of text, which may be empty, once no later token can change it."""
         self.encoded = encoded
         self.stopped = threading.Event()
         self.done = False
         self.tokens: list[int] = []
-        self._tell = tell
-        self._told = 0  # characters
+        self._pass_on = pass_on
+        self._passed_on = 0  # characters
         self._tokenizer: Any = None
         self._ends: frozenset[int] = frozenset()
 
@@ -204,23 +204,23 @@ class GeneratedText:
             ended = token in self._ends
             if not ended:
                 self.tokens.append(token)
-            stop_there = self._say(final=ended)
+            stop_there = self._pass_on_new(final=ended)
             self.done = ended or stop_there or len(self.tokens) >= self.encoded.new or self.stopped.is_set()
         return self.done
 
     def finish(self) -> None:
         """Pass on the text that was held back."""
         if not self.stopped.is_set():
-            self._say(final=True)
+            self._pass_on_new(final=True)
 
-    def _say(self, *, final: bool) -> bool:
+    def _pass_on_new(self, *, final: bool) -> bool:
         text = self._tokenizer.decode(self.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         text, stop_there = prompts.until_stop(text, self.encoded.stops)
         if not (final or stop_there):
             text = prompts.certain(text, self.encoded.stops)
-        text = prompts.said(text)
-        self._tell(text[self._told :])
-        self._told = max(self._told, len(text))
+        text = prompts.strip_thoughts(text)
+        self._pass_on(text[self._passed_on :])
+        self._passed_on = max(self._passed_on, len(text))
         return stop_there
 
 
@@ -321,7 +321,7 @@ class _TextRequest:
     text: GeneratedText | None = None
     left: float | None = None  # when its caller gave up, on the monotonic clock
 
-    def tell(self, piece: "str | Exception | object") -> None:
+    def send(self, piece: "str | Exception | object") -> None:
         with suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
 
@@ -414,9 +414,9 @@ class GenerationWorker(Worker[LocalModel, "list[_TextRequest]"]):
         written: list[_TextRequest] = []
         for request in requests:
             try:
-                text = GeneratedText(self.models.encode(request.prompt), request.tell)
+                text = GeneratedText(self.models.encode(request.prompt), request.send)
             except BaseException as error:
-                request.tell(_failed(error))
+                request.send(_failed(error))
                 continue
             with self._changed:
                 request.text = text
@@ -431,16 +431,16 @@ class GenerationWorker(Worker[LocalModel, "list[_TextRequest]"]):
         except BaseException as error:
             end = _failed(error)
         for request in written:
-            request.tell(end)
+            request.send(end)
         metrics.TOKENS.labels("prompt").inc(sum(len(text.encoded.tokens) for text in texts))
         metrics.TOKENS.labels("completion").inc(sum(len(text.tokens) for text in texts))
 
     def _give_up_waiting(self) -> None:
-        """Stop all texts, and tell those who wait for them."""
+        """Stop all texts, and send those who wait for them an error."""
         for request in (*(self._running or ()), *self._waiting):
             if request.text is not None:
                 request.text.stopped.set()
-            request.tell(GenerationFailed("the bot is being stopped"))
+            request.send(GenerationFailed("the bot is being stopped"))
         self._waiting.clear()
 
 

@@ -56,7 +56,7 @@ class Prompter:
         return self._takes_prefix or not self._two_parts
 
     @property
-    def room(self) -> tuple[int, int]:
+    def token_limits(self) -> tuple[int, int]:
         """The largest number of tokens of (a prompt, the text behind it)."""
         new, budget = self._settings.max_new_tokens, self._settings.prompt_tokens
         if self.context is not None:
@@ -67,7 +67,7 @@ class Prompter:
     def encode(self, prompt: Prompt) -> Encoded:
         """Return the prompt as tokens, shortened to fit."""
         settings = self._settings
-        budget, new = self.room
+        budget, new = self.token_limits
         if isinstance(prompt, str):
             return Encoded(self._tokens(prompt)[-budget:], new, settings.stop)
         if isinstance(prompt, Instruction):
@@ -143,9 +143,9 @@ class Prompter:
             messages = [prompts.Message("user", "Hello"), prompts.Message("assistant", _ANSWER)]
             _, found, behind = self._from_template(messages, asking=False).rpartition(_ANSWER)
             tokens = self._tokens(behind, special=False) if found else []
-            places = [place for place, token in enumerate(tokens) if token in self.ends]
-            if places:
-                return tokens[: places[0] + 1]
+            positions = [position for position, token in enumerate(tokens) if token in self.ends]
+            if positions:
+                return tokens[: positions[0] + 1]
         end = self._tokenizer.eos_token_id
         return [end if end is not None else min(self.ends)] if self.ends else []
 

@@ -84,15 +84,15 @@ class Message:
 
 def chat(material: Material, templates: Templates) -> list[Message]:
     """Return a system message, the examples and the earlier turns, and a user message with the passages and the question."""
-    said = templates.chat
-    documents = "\n\n".join(fill(said.document, place=one.place, text=one.text) for one in material.excerpts)
+    wording = templates.chat
+    documents = "\n\n".join(fill(wording.document, place=one.place, text=one.text) for one in material.excerpts)
     examples = [
-        Turn(fill(said.user, documents=one.documents, question=one.question), one.answer) for one in said.examples
+        Turn(fill(wording.user, documents=one.documents, question=one.question), one.answer) for one in wording.examples
     ]
     return [
-        Message("system", _introduced(said.system, material, templates)),
+        Message("system", _introduced(wording.system, material, templates)),
         *_messages((*examples, *material.turns)),
-        Message("user", fill(said.user, documents=documents, question=material.question)),
+        Message("user", fill(wording.user, documents=documents, question=material.question)),
     ]
 
 
@@ -104,27 +104,27 @@ def without_system(messages: Sequence[Message]) -> list[Message]:
 
 def dialogue(material: Material, end: str, templates: Templates) -> str:
     """Return the earlier turns, and then those of the templates, each ended by the token `end`."""
-    said = [text for turn in material.turns for text in (turn.question, turn.answer)]
+    earlier = [text for turn in material.turns for text in (turn.question, turn.answer)]
     known = " ".join(excerpt.text for excerpt in material.excerpts)
     own = [fill(turn, documents=known, question=material.question) for turn in templates.dialogue.turns]
-    return "".join(f"{_line(text)}{end}" for text in (*said, *own) if text.strip())
+    return "".join(f"{_line(text)}{end}" for text in (*earlier, *own) if text.strip())
 
 
 def completion(material: Material, templates: Templates) -> str:
     """Return examples of text, question and answer, then the question at hand, so that an answer is the likeliest
     continuation."""
-    said = templates.completion
+    completion = templates.completion
     # An empty line would end the example.
     text = "\n".join(re.sub(r"\n\s*\n", "\n", excerpt.text.strip()) for excerpt in material.excerpts)
     turns = "".join(
-        fill(said.turn, question=_line(turn.question), answer=_line(turn.answer)) for turn in material.turns
+        fill(completion.turn, question=_line(turn.question), answer=_line(turn.answer)) for turn in material.turns
     )
     examples = [
-        f"{fill(said.prompt, documents=one.documents, turns='', question=one.question)} {one.answer}"
-        for one in said.examples
+        f"{fill(completion.prompt, documents=one.documents, turns='', question=one.question)} {one.answer}"
+        for one in completion.examples
     ]
-    asked = fill(said.prompt, documents=text, turns=turns, question=_line(material.question))
-    return "\n\n".join(filter(None, (_introduced(said.introduction, material, templates), *examples, asked)))
+    asked = fill(completion.prompt, documents=text, turns=turns, question=_line(material.question))
+    return "\n\n".join(filter(None, (_introduced(completion.introduction, material, templates), *examples, asked)))
 
 
 def question_and_context(material: Material, templates: Templates) -> str:
@@ -279,7 +279,7 @@ def without_thinking(prompt: str) -> str:
     return f"{prompt.rstrip()}\n\n{_THOUGHT_ENDS}\n\n" if prompt.rstrip().endswith(_THOUGHT_BEGINS) else prompt
 
 
-def said(text: str) -> str:
+def strip_thoughts(text: str) -> str:
     """Return a model's text without its thoughts (`<think> ... </think>`)."""
     begins = text.lstrip()
     if begins.startswith(_THOUGHT_BEGINS):
@@ -289,8 +289,8 @@ def said(text: str) -> str:
 
 def until_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
     """Return the text before the first stop, and whether it has one."""
-    places = [place for stop in stops if (place := text.find(stop)) >= 0]
-    return (text[: min(places)], True) if places else (text, False)
+    positions = [position for stop in stops if (position := text.find(stop)) >= 0]
+    return (text[: min(positions)], True) if positions else (text, False)
 
 
 def certain(text: str, stops: Sequence[str]) -> str:

@@ -47,8 +47,8 @@ class ExtractiveReader:
         readings: list[Reading | None] = []
         for found, text, judged in zip(passages, texts, await self._model.read(queries), strict=True):
             blocks = found.passage.blocks
-            placed = ((text.place(scored.span), scored.score) for scored in judged.spans)
-            marks = [(*answer, score) for place, score in placed if place and (answer := _answer(blocks, *place))]
+            located = ((text.locate(scored.span), scored.score) for scored in judged.spans)
+            marks = [(*answer, score) for found, score in located if found and (answer := _answer(blocks, *found))]
             readings.append(Reading(judged.relevance, *_best(question, blocks, marks)) if marks else None)
         return readings
 
@@ -57,7 +57,7 @@ class _Piece(NamedTuple):
     """A sentence, an item or a row: its words, and the share of the question that it speaks of, from 0 to 1."""
 
     words: Counter[str]
-    said: float
+    covered: float
 
 
 def _best(question: str, blocks: Sequence[Block], marks: Sequence[tuple[int, Span, float]]) -> tuple[int, Span]:
@@ -71,7 +71,7 @@ def _best(question: str, blocks: Sequence[Block], marks: Sequence[tuple[int, Spa
 
     def score(number: int) -> float:
         worth = _ALL_SAID_OF_ALIKE if _are_alike(pieces[number], pieces[first]) else _ALL_SAID
-        return marks[number][2] + worth * pieces[number].said - worth * pieces[first].said
+        return marks[number][2] + worth * pieces[number].covered - worth * pieces[first].covered
 
     block, span, _ = marks[max(range(len(marks)), key=score)]
     return block, span
@@ -81,9 +81,9 @@ def _pieces_of(question: str, blocks: Sequence[Block], marks: Sequence[tuple[int
     """Return the piece around each mark. A word of the question counts the more, the fewer pieces of the passage have it."""
     asked = stems(question)
     spans = [block.pieces() for block in blocks]
-    said = [[_stems(block, span) & asked for span in of] for block, of in zip(blocks, spans, strict=True)]
-    common = Counter(word for of in said for words_said in of for word in words_said)
-    number_of_pieces = sum(map(len, said))
+    shared = [[_stems(block, span) & asked for span in of] for block, of in zip(blocks, spans, strict=True)]
+    common = Counter(word for of in shared for words_shared in of for word in words_shared)
+    number_of_pieces = sum(map(len, shared))
     weights = {word: math.log((number_of_pieces + 1) / (count + 0.5)) for word, count in common.items()}
     total = sum(weights.values()) or 1
     pieces = []
@@ -91,7 +91,7 @@ def _pieces_of(question: str, blocks: Sequence[Block], marks: Sequence[tuple[int
         held = [min(span[1], end) - max(span[0], start) for span in spans[block]]
         number = held.index(max(held))
         in_piece = Counter(words(blocks[block].text[slice(*spans[block][number])]))
-        pieces.append(_Piece(in_piece, sum(weights[word] for word in said[block][number]) / total))
+        pieces.append(_Piece(in_piece, sum(weights[word] for word in shared[block][number]) / total))
     return pieces
 
 
@@ -121,7 +121,7 @@ class PassageText:
             text += block.text
         self.text = text
 
-    def place(self, span: Span) -> tuple[int, Span] | None:
+    def locate(self, span: Span) -> tuple[int, Span] | None:
         """Return the number of the block that holds most of the span, and the span in it; None if it lies in no block."""
         best: tuple[int, Span] | None = None
         for number, (start, block) in enumerate(zip(self._starts, self._blocks, strict=True)):
@@ -137,23 +137,23 @@ def _introduction(block: Block) -> str:
     return f"{block.context}\n" if block.context else ""
 
 
-def _answer(blocks: Sequence[Block], place: int, span: Span) -> tuple[int, Span] | None:
+def _answer(blocks: Sequence[Block], first: int, span: Span) -> tuple[int, Span] | None:
     """Return the span itself or, if it is a question, the first sentence or block after it that isn't one.
 
     None if the passage ends with questions.
     """
-    for number in range(place, len(blocks)):
+    for number in range(first, len(blocks)):
         block = blocks[number]
-        if block.heading != blocks[place].heading:
+        if block.heading != blocks[first].heading:
             break
         if block.form is not Form.PARAGRAPH:
-            return (place, span) if number == place else (number, _whole(block))
+            return (first, span) if number == first else (number, _whole(block))
         for sentence in sentences(block.text):
-            if number == place and sentence[1] < span[1]:
+            if number == first and sentence[1] < span[1]:
                 continue
             if not block.text[slice(*sentence)].rstrip("*_ \n").endswith("?"):
-                touched = number == place and sentence[0] < span[1]
-                return (place, span) if touched else (number, stripped(block.text, sentence))
+                touched = number == first and sentence[0] < span[1]
+                return (first, span) if touched else (number, stripped(block.text, sentence))
     return None
 
 

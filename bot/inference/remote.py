@@ -129,7 +129,7 @@ class RemoteGenerator:
 
     async def _written(self, messages: list[Message], usage: "_Usage") -> AsyncGenerator[str, None]:
         """Yield the pieces of the text; `usage` is updated as far as the server reports it."""
-        text = told = ""
+        text = passed_on = ""
         async with await self._request(messages) as chunks:
             usage.asked = True
             async for chunk in chunks:
@@ -142,12 +142,12 @@ class RemoteGenerator:
                 piece = choice.delta.content or ""
                 usage.completion += bool(piece) and not usage.counted  # most servers send one token per piece
                 text, stop_there = prompts.until_stop(text + piece, self._settings.stop)
-                visible = prompts.said(prompts.certain(text, self._settings.stop))
-                yield visible[len(told) :]
-                told = max(told, visible, key=len)
+                visible = prompts.strip_thoughts(prompts.certain(text, self._settings.stop))
+                yield visible[len(passed_on) :]
+                passed_on = max(passed_on, visible, key=len)
                 if stop_there:
                     return
-        yield prompts.said(text)[len(told) :]
+        yield prompts.strip_thoughts(text)[len(passed_on) :]
 
     async def _request(self, messages: list[Message]) -> Any:
         """Begin a text. Parameters that this server refuses are renamed or left out, from now on."""
@@ -163,8 +163,8 @@ class RemoteGenerator:
 
     def _refused(self, error: Any) -> str | None:
         """Return the parameter that a server has refused, if it can be renamed or left out."""
-        said = f"{getattr(error, 'param', None) or ''} {error}"
-        return next((name for name in (*_RENAMED, *_NEEDLESS) if name in said and name not in self._unwanted), None)
+        message = f"{getattr(error, 'param', None) or ''} {error}"
+        return next((name for name in (*_RENAMED, *_NEEDLESS) if name in message and name not in self._unwanted), None)
 
     def _parameters(self, messages: list[Message]) -> dict[str, Any]:
         settings = self._settings

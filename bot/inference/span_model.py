@@ -231,10 +231,10 @@ def _spans(
     With a relevance logit, a span's score is that logit plus the log probability of the span within the window. Without one, it
     is the span's logit minus that of token 0, which stands for no answer.
     """
-    places = np.flatnonzero(characters[:, 1] > 0)
-    if not len(places):
+    positions = np.flatnonzero(characters[:, 1] > 0)
+    if not len(positions):
         return []
-    first, last = places[0], places[-1] + 1
+    first, last = positions[0], positions[-1] + 1
     scores = starts[first:last, None] + ends[None, first:last]
     # The end is not before the start, within the longest answer, and in the same sentence.
     allowed = np.triu(np.tri(last - first, k=_LONGEST_ANSWER - 1, dtype=bool))

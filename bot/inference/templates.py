@@ -106,8 +106,8 @@ class Templates(_Part):
 
     def fingerprint(self, style: str) -> str:
         """Return a short hash of the templates of a style."""
-        said = self.model_dump_json(include={style, "language", "abstain"})
-        return hashlib.sha256(said.encode()).hexdigest()[:12]
+        content = self.model_dump_json(include={style, "language", "abstain"})
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 @cache
@@ -131,7 +131,7 @@ def load_templates(file: Path | None) -> Templates:
         return Templates.model_validate(_changed(_shipped(), given))
     except ValidationError as error:
         problems = [(_line(text, one["loc"]), ".".join(map(str, one["loc"])), _said(one)) for one in error.errors()]
-        raise _wrong(file, *(f"line {line}: {key}: {said}" for line, key, said in sorted(problems))) from error
+        raise _wrong(file, *(f"line {line}: {key}: {problem}" for line, key, problem in sorted(problems))) from error
 
 
 def _shipped() -> dict[str, Any]:
@@ -176,9 +176,9 @@ def _said(problem: Any) -> str:
 _HEADER = re.compile(r"\s*\[\[?\s*([\w. ]+?)\s*\]\]?\s*(?:#.*)?$")
 
 
-def _line(text: str, place: Sequence[str | int]) -> int:
+def _line(text: str, path: Sequence[str | int]) -> int:
     """Return the number of the line that sets a key, or else of the header of its table, or 1."""
-    *tables, key = place
+    *tables, key = path
     section = ".".join(name for name in tables if isinstance(name, str))
     number_of_table = next((name for name in tables if isinstance(name, int)), 0)
     header, seen, found = "", Counter[str](), 1

@@ -96,7 +96,7 @@ def chosen(settings: Settings) -> Chosen:
     return Chosen(tuned, f"{generator.model} + {active.name}", _prompted_otherwise(active, generator))
 
 
-def told_of(settings: Settings) -> str:
+def describe_generator(settings: Settings) -> str:
     """Describe for operators which model phrases answers, with any warning about the tuned model; empty if none does.
 
     Raises WeightsError as `chosen` does.
@@ -263,11 +263,11 @@ def activate(storage: Path, folder: Path, training: Mapping[str, Any], anyway: s
         activated=time.time(),
         anyway=anyway,
     )
-    place = storage / GENERATORS
+    generators = storage / GENERATORS
     try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        generators.mkdir(mode=0o700, parents=True, exist_ok=True)
         record = read(storage)
-        _copy(folder, place / name)
+        _copy(folder, generators / name)
         if record.active is None or record.active.name != name:
             record = Record(record.active, record.before)
             _write(storage, Record(tuned, (*record.before, record.active)))
@@ -275,7 +275,7 @@ def activate(storage: Path, folder: Path, training: Mapping[str, Any], anyway: s
             _write(storage, Record(tuned, record.before))
     except OSError as error:
         raise TrainingError(
-            f"{place} can't be written ({error.strerror}): check its owner and the free space."
+            f"{generators} can't be written ({error.strerror}): check its owner and the free space."
         ) from error
     return tuned
 

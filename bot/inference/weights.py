@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 _DOWNLOADED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*/config.json"]
 _PICKLED = "pytorch_model*.bin"
-_SAMPLE = 256  # bytes that a fingerprint takes of each tensor or place
-_PLACES = 256  # of a pickled file
+_SAMPLE = 256  # bytes that a fingerprint takes of each tensor, or at each offset
+_SAMPLES = 256  # of a pickled file
 # bfloat16 must be this much faster to be worth its loss of precision.
 _WORTHWHILE_SPEEDUP = 1.3
 
@@ -172,11 +172,11 @@ def fingerprint(folder: Path) -> str:
     doesn't matter. Blocking. Raises WeightsError if a file is damaged.
     """
     pieces: list[str] = []
-    for pattern, told in (("*.safetensors", _tensors), (_PICKLED, _places)):
+    for pattern, describe in (("*.safetensors", _tensors), (_PICKLED, _samples)):
         names = _shards(folder, f"{pattern}.index.json") or {file.name for file in folder.glob(pattern)}
         for name in names:
             try:
-                pieces += told(folder / name)
+                pieces += describe(folder / name)
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise WeightsError(
                     f"{folder / name} can't be read ({error}): fetch or copy the model again."
@@ -206,14 +206,14 @@ def _tensors(file: Path) -> Iterator[str]:
             yield f"{name} {tensor['dtype']} {tensor['shape']} {stream.read(min(_SAMPLE, end - begin)).hex()}"
 
 
-def _places(file: Path) -> Iterator[str]:
-    """Yield the size of a file, and some bytes from many places in it."""
+def _samples(file: Path) -> Iterator[str]:
+    """Yield the size of a file, and some bytes at many offsets."""
     size = file.stat().st_size
     yield f"{file.name} {size}"
     with file.open("rb") as stream:
-        for place in range(0, size, max(1, size // _PLACES)):
-            stream.seek(place)
-            yield f"{file.name} {place} {stream.read(_SAMPLE).hex()}"
+        for offset in range(0, size, max(1, size // _SAMPLES)):
+            stream.seek(offset)
+            yield f"{file.name} {offset} {stream.read(_SAMPLE).hex()}"
 
 
 def download(model: str, revision: str = "") -> Weights:

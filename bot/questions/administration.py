@@ -20,7 +20,7 @@ from bot.core.text import counted
 from bot.engine.explain import Explanation, explanation
 from bot.engine.gaps import Gap
 from bot.engine.qa import QAEngine
-from bot.inference.tuned import told_of
+from bot.inference.tuned import describe_generator
 from bot.inference.workers import AsyncEncoder
 from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
 from bot.knowledge.loaders import LOADERS
@@ -56,7 +56,7 @@ class Status:
 
     def lines(self) -> list[str]:
         """The status as lines of text for people, without markup."""
-        said = [
+        lines = [
             f"knowledge-bot {self.version}: {counted(self.documents, 'document')}, {counted(self.passages, 'passage')}"
             + (f", {counted(self.problems, 'file')} with remarks" if self.problems else ""),
             f"encoder: {self.encoder or 'none yet, for there is no index'}",
@@ -67,8 +67,8 @@ class Status:
         ]
         if self.counts:
             counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(self.counts.items()))
-            said.append(f"since the start: {counts}")
-        return said
+            lines.append(f"since the start: {counts}")
+        return lines
 
 
 @dataclass(slots=True)
@@ -223,7 +223,7 @@ class Administration:
 
 def _generator(settings: Settings) -> str:
     try:
-        return told_of(settings)
+        return describe_generator(settings)
     except WeightsError as error:
         return str(error)
 

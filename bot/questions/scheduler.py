@@ -30,7 +30,7 @@ class _Waiting:
     number: int  # the order of equal tags
     granted: asyncio.Future[None] = field(compare=False)
     moved: Callable[[int], None] = field(compare=False)
-    shown: int = field(compare=False, default=0)  # the place that `moved` was called with last
+    shown: int = field(compare=False, default=0)  # the position that `moved` was called with last
 
 
 class FairScheduler:
@@ -57,7 +57,7 @@ class FairScheduler:
 
     @asynccontextmanager
     async def slot(self, author: Hashable, chat: Hashable, moved: Callable[[int], None]) -> AsyncIterator[bool]:
-        """Wait for a slot and hold it. Yields whether the question goes first. `moved` is called with the place in the line
+        """Wait for a slot and hold it. Yields whether the question goes first. `moved` is called with the position in the line
         (1: next), at first and whenever it has halved; it must return at once."""
         first = self._goes_first(author, chat)
         extra = first and self._free == 0 and self._extra > 0
@@ -120,8 +120,8 @@ class FairScheduler:
             self._now = max(self._now + 1 / (len(self._line) + 1), waiting.tag)
             waiting.granted.set_result(None)
             self._measure()
-        for place, waiting in enumerate(self._line, start=1):
-            self._show(waiting, place)
+        for position, waiting in enumerate(self._line, start=1):
+            self._show(waiting, position)
         if not self._line:  # nobody has to step back for what was asked when nobody waited
             self._due.clear()
 
@@ -131,7 +131,7 @@ class FairScheduler:
         self._pace = seconds if not self._pace else self._pace + _NEW_SHARE * (seconds - self._pace)
 
     @staticmethod
-    def _show(waiting: _Waiting, place: int) -> None:
-        if not waiting.shown or place <= waiting.shown / 2:
-            waiting.shown = place
-            waiting.moved(place)
+    def _show(waiting: _Waiting, position: int) -> None:
+        if not waiting.shown or position <= waiting.shown / 2:
+            waiting.shown = position
+            waiting.moved(position)

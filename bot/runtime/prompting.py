@@ -68,7 +68,9 @@ def _made(settings: Settings, materials: Sequence[Material]) -> list[MadePrompt]
     generator = chosen(settings).settings
     prompter = load_prompter(find_model(generator, settings.models).folder, generator)
     encoded = [prompter.encode(material).tokens for material in materials]
-    return [MadePrompt(prompter.text(tokens), prompter.style, len(tokens), *prompter.room) for tokens in encoded]
+    return [
+        MadePrompt(prompter.text(tokens), prompter.style, len(tokens), *prompter.token_limits) for tokens in encoded
+    ]
 
 
 def _for_server(settings: Settings, material: Material) -> MadePrompt:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from bot.tasks.places import TaskPlaces
+from bot.tasks.policy import TaskPolicy
 from bot.tasks.results import TaskResult
 from bot.tasks.runner import Owner, Tasks
 from bot.tasks.sources import Source
@@ -14,7 +14,7 @@ class TaskDesk:
     """`count` counts a task as a question of an author in a chat, (platform, chat, author), and raises RateLimited."""
 
     tasks: Tasks
-    places: TaskPlaces
+    policy: TaskPolicy
     count: Callable[[str, str, str], None]
 
     async def do(
@@ -24,6 +24,6 @@ class TaskDesk:
 
         Raises RateLimited, BotError if the task isn't allowed here, and the errors of `Tasks.run`.
         """
-        await self.places.require(platform, chats)
+        await self.policy.require(platform, chats)
         self.count(platform, chats[0], author)
         return await self.tasks.run(name, await source(), Owner(platform, author))

@@ -68,9 +68,9 @@ def _chosen(statements: Sequence[Statement], vectors: Vectors, count: int) -> li
 
 
 def _bonus(statement: Statement) -> float:
-    said = len(words(statement.text))
+    length_in_words = len(words(statement.text))
     shapeless = (
-        said < _FEWEST_WORDS
+        length_in_words < _FEWEST_WORDS
         or len(statement.text) > _MOST_CHARACTERS
         or statement.text.rstrip().endswith((":", "?", "？"))
     )

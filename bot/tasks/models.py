@@ -46,7 +46,7 @@ class Writer:
     @property
     def characters(self) -> int:
         """About how many characters of a text the model reads at once."""
-        return _CHARACTERS_PER_TOKEN * self.worker.prompter.room[0]
+        return _CHARACTERS_PER_TOKEN * self.worker.prompter.token_limits[0]
 
     async def write(self, text: str) -> str:
         """Return the text of the model about a text. Stops the model when cancelled. Raises GenerationFailed and EngineBusy."""

@@ -81,9 +81,9 @@ class Summariser:
         checking = self._grounding.checking(part, "")
         text = " ".join(plain(draft).split())
         grounded = (await checking.whole(text)).text
-        said, left = ([whole[start:end] for start, end in sentences(whole)] for whole in (text, grounded))
+        written, left = ([whole[start:end] for start, end in sentences(whole)] for whole in (text, grounded))
         kept = [sentence for sentence in left if _is_close(await checking.examine(sentence))]
-        return kept, max(0, len(said) - len(kept))
+        return kept, max(0, len(written) - len(kept))
 
     async def _places(self, texts: Sequence[str], there: Sequence[Statement]) -> list[str]:
         """Return the place of the sentence that is nearest to each text."""
@@ -131,7 +131,7 @@ def _parts(passages: Sequence[FoundPassage], largest: int) -> list[tuple[list[Fo
 
 def _text(found: FoundPassage) -> str:
     """Return a passage as prose without markup, below its last heading or behind the author of the message."""
-    said = "\n".join(plain(block.text) for block in found.passage.blocks)
+    prose = "\n".join(plain(block.text) for block in found.passage.blocks)
     if found.document:
-        return "\n".join(filter(None, (*map(plain, found.passage.heading[-1:]), said)))
-    return f"{found.title}: {said}" if found.title else said
+        return "\n".join(filter(None, (*map(plain, found.passage.heading[-1:]), prose)))
+    return f"{found.title}: {prose}" if found.title else prose

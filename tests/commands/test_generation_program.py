@@ -175,7 +175,7 @@ def test_the_prompt_of_a_question_is_shown_token_for_token(tiny, command, folder
     material = Material("how much does the boiler weigh?", (excerpt,), (), GeneratorSettings().persona)
     tokens = prompter.encode(material).tokens
     assert shown.stdout == f"{prompter.text(tokens)}\n"
-    most, new = prompter.room
+    most, new = prompter.token_limits
     assert (
         f"{len(tokens)} tokens of at most {most}, in the style {prompter.style}; up to {new} may follow" in shown.stderr
     )

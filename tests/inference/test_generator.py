@@ -62,7 +62,7 @@ def test_every_kind_of_model_is_told_what_to_do_in_its_own_form(tiny, kind, prom
     model = load(tiny(kind))
     instruction = Instruction("Use soft water.", "Summarise it.", "summarize: ", "Summary")
     assert model._tokenizer.decode(model.encode(instruction).tokens) == prompt
-    budget, _ = model.prompter.room
+    budget, _ = model.prompter.token_limits
     long = model.encode(replace(instruction, text="Use soft water. " * budget)).tokens
     assert len(long) <= budget
     beginning, _, end = prompt.partition("Use soft water.")
@@ -212,7 +212,7 @@ def test_the_beginning_of_the_last_prompt_is_not_computed_again(tiny, kind):
     """The texts are those of a model that has nothing kept. A longer prompt, a shorter one and the same one follow; and texts
     side by side between them."""
     model = load(tiny(kind))
-    assert model._kept_prompt.possible
+    assert model._prompt_cache.possible
     computed: list[int] = []
     model._model.register_forward_pre_hook(
         lambda _, __, given: computed.append(given["input_ids"].shape[1]), with_kwargs=True
@@ -230,7 +230,7 @@ def test_the_beginning_of_the_last_prompt_is_not_computed_again(tiny, kind):
     again = written_of(model, ASKED[-1])[0]
     fresh = []
     for material in ASKED:
-        model._kept_prompt._kept = None
+        model._prompt_cache._kept = None
         fresh.append(written_of(model, material)[0])
     assert [tokens for tokens, _ in kept] == [tokens for tokens, _ in fresh]
     assert [tokens for tokens, _ in beside] == [tokens for tokens, _ in fresh[:2]]
@@ -257,7 +257,7 @@ def test_no_more_than_one_prompt_is_kept(tiny, kind):
     model = load(tiny(kind))
     for material in ASKED:
         model.write([GeneratedText(model.encode(material), lambda _: None)])
-    tokens, cache = model._kept_prompt._kept
+    tokens, cache = model._prompt_cache._kept
     assert tokens == model.encode(ASKED[-1]).tokens
     assert cache.get_seq_length() == len(tokens)
 
@@ -266,7 +266,7 @@ def test_no_more_than_one_prompt_is_kept(tiny, kind):
 
     with pytest.raises(RuntimeError):
         model.write([GeneratedText(model.encode(ASKED[0]), lambda _: None)], pause=fail)
-    assert model._kept_prompt._kept is None
+    assert model._prompt_cache._kept is None
 
 
 @pytest.mark.parametrize("kind", ["gemma", "mistral", "t5", "bart"])
@@ -275,8 +275,8 @@ def test_a_model_that_cannot_go_back_keeps_no_prompt(tiny, kind):
     model = load(tiny(kind))
     for material in ASKED[:2]:
         model.write([GeneratedText(model.encode(material), lambda _: None)])
-    assert not model._kept_prompt.possible
-    assert model._kept_prompt._kept is None
+    assert not model._prompt_cache.possible
+    assert model._prompt_cache._kept is None
 
 
 async def test_text_comes_while_it_is_written(tiny, worker_of):

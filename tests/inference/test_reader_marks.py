@@ -160,7 +160,7 @@ def test_any_span_comes_back_as_words_of_a_block(blocks: list[Block], title: str
     text = PassageText(found(*blocks, title=title))
     start = data.draw(st.integers(0, len(text.text)))
     end = data.draw(st.integers(start, len(text.text)))
-    place = text.place((start, end))
+    place = text.locate((start, end))
     if place is not None:
         said = blocks[place[0]].text[slice(*place[1])]
         assert said == said.strip() != ""
@@ -178,5 +178,5 @@ def test_words_of_a_block_are_found_where_they_stand(blocks: list[Block], data: 
         start = data.draw(st.integers(0, len(block.text)))
         span: Span = stripped(block.text, (start, data.draw(st.integers(start, len(block.text)))))
         expected = (number, span) if span[0] < span[1] else None
-        assert text.place((at + span[0], at + span[1])) == expected
+        assert text.locate((at + span[0], at + span[1])) == expected
         at += len(block.text) + 1

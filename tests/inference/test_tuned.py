@@ -77,7 +77,7 @@ def test_the_active_model_is_loaded_and_named(local, trained):
     generator = asyncio.run(open_generator(local))
     assert generator.name == generator.description["model"] == known_as
     asyncio.run(generator.close())
-    assert tuned.told_of(local) == known_as
+    assert tuned.describe_generator(local) == known_as
     rows = {one.role: one for one in installed(local)}
     assert (rows["tuned"].model, rows["tuned"].missing) == (active.name, "")
     assert [(one.level, one.text) for one in _tuned_model(local)] == [(Severity.OK, known_as)]
@@ -110,7 +110,7 @@ def test_where_the_active_model_does_not_go_with_the_settings_it_is_told(local, 
     settings = changed(local, **other)
     choice = tuned.chosen(settings)
     assert choice.settings == settings.generator
-    for told in (choice.warning, tuned.told_of(settings), next(iter(_tuned_model(settings))).text):
+    for told in (choice.warning, tuned.describe_generator(settings), next(iter(_tuned_model(settings))).text):
         with pytest.raises(TrainingError, match=f"is not used, because .*{fix}.* finetune revert"):
             raise TrainingError(told)
 
@@ -207,7 +207,7 @@ def test_a_base_with_other_weights_is_told_everywhere(local, trained, tmp_path):
     rows = {one.role: one.missing for one in installed(settings)}
     [diagnosis] = _tuned_model(settings)
     assert diagnosis.level is Severity.WARNING
-    for told in (choice.warning, tuned.told_of(settings), rows["tuned"], diagnosis.text):
+    for told in (choice.warning, tuned.describe_generator(settings), rows["tuned"], diagnosis.text):
         assert "is not used, because it was made from other weights than those in" in told
         assert "put the right ones back, tune the new ones, or take it back" in told
 
@@ -253,7 +253,7 @@ def test_prompts_other_than_those_of_the_training_are_told(local, trained, other
     rows = {one.role: one.missing for one in installed(settings)}
     [diagnosis] = _tuned_model(settings)
     assert diagnosis.level is Severity.WARNING
-    for said in (choice.warning, tuned.told_of(settings), rows["tuned"], diagnosis.text):
+    for said in (choice.warning, tuned.describe_generator(settings), rows["tuned"], diagnosis.text):
         assert f"was trained with other prompts, so that its answers may be worse: {told}" in said
         assert "Set that back, or train and compare anew" in said
 

@@ -21,7 +21,7 @@ from bot.knowledge.loaders import load
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime.application import open_application
 from bot.tasks.desk import TaskDesk
-from bot.tasks.places import TaskPlaces
+from bot.tasks.policy import TaskPolicy
 from bot.tasks.registry import TASKS
 from bot.tasks.runner import Owner
 from bot.tasks.sources import ChatLine, source_of_document, source_of_messages, source_of_text, statements
@@ -295,8 +295,8 @@ async def test_tasks_count_as_questions_and_only_where_they_are_allowed(applicat
     async with application_of(allowed=False) as application:
         journal = application.stores.journal
         dispatcher = Dispatcher(None, journal, application.settings.queue, limits=LimitsSettings(author_questions=2))
-        places = TaskPlaces(journal.platforms, allowed=False)
-        desk = TaskDesk(application.tasks, places, dispatcher.admission.count)
+        policy = TaskPolicy(journal.platforms, allowed=False)
+        desk = TaskDesk(application.tasks, policy, dispatcher.admission.count)
         read = []
 
         async def source():
@@ -309,14 +309,14 @@ async def test_tasks_count_as_questions_and_only_where_they_are_allowed(applicat
         with pytest.raises(BotError, match="unless an operator allows it"):
             await do("thread", "server")
         assert not read
-        await places.set("discord", "server", "on")
+        await policy.set("discord", "server", "on")
         assert "Use soft water." in (await do("thread", "server")).text
-        await places.set("discord", "thread", "off")
+        await policy.set("discord", "thread", "off")
         with pytest.raises(BotError, match="unless an operator allows it"):
             await do("thread", "server")
-        assert await places.states("discord") == {"server": "on", "thread": "off"}
+        assert await policy.states("discord") == {"server": "on", "thread": "off"}
         assert await journal.platforms.policies("discord") == {}
-        await places.set("discord", "thread", "default")
+        await policy.set("discord", "thread", "default")
         await do("thread", "server")
         with pytest.raises(RateLimited):
             await do("thread", "server")

@@ -25,7 +25,7 @@ from bot.core.rights import Role
 from bot.core.settings import Settings
 from bot.core.text import counted, safe
 from bot.storage.base import PlatformStore
-from bot.tasks.places import STATES
+from bot.tasks.policy import STATES
 
 _log = structlog.stdlib.get_logger(__name__)
 _LONGEST_QUESTION = 2000  # characters
@@ -261,8 +261,8 @@ class _Bot(app_commands.Group):
             if place is None or self._actions.tasks is None:
                 return "There are no tasks here."
             if state is not None:
-                await self._actions.tasks.places.set(PLATFORM, str(place.id), state.value)
-            kept = (await self._actions.tasks.places.states(PLATFORM)).get(str(place.id))
+                await self._actions.tasks.policy.set(PLATFORM, str(place.id), state.value)
+            kept = (await self._actions.tasks.policy.states(PLATFORM)).get(str(place.id))
             there = "the whole server" if server else f"<#{place.id}>"
             return f"Tasks in {there}: **{kept}**" if kept else f"Nothing was set for tasks in {there}."
 

@@ -10,7 +10,7 @@ from bot.adapters.recent import Recent
 from bot.adapters.telegram.addressing import PLATFORM, begins_topic, is_group
 from bot.core.messages import Policy
 from bot.storage.base import PlatformStore
-from bot.tasks.places import policies_of
+from bot.tasks.policy import policies_of
 
 _log = structlog.stdlib.get_logger(__name__)
 _REMEMBERED = 5000  # chats whose state is held in memory; the others are looked up in the store

@@ -10,7 +10,7 @@ from bot.core.messages import Address
 from bot.core.text import safe
 from bot.knowledge.loaders import LOADERS
 from bot.tasks.desk import TaskDesk
-from bot.tasks.places import STATES
+from bot.tasks.policy import STATES
 from bot.tasks.registry import TASKS
 from bot.tasks.runner import Owner
 from bot.tasks.sources import Source, source_of_text
@@ -42,9 +42,9 @@ class TaskCommands:
         """Set whether tasks may be used in a chat, for an operator."""
         chat, state = chat_and_word(caller, rest)
         if state not in STATES:
-            states = await self._desk.places.states(PLATFORM)
+            states = await self._desk.policy.states(PLATFORM)
             return "\n".join((*(f"{chat}: {kept}" for chat, kept in states.items()), _ALLOW_USE))
-        await self._desk.places.set(PLATFORM, chat, state)
+        await self._desk.policy.set(PLATFORM, chat, state)
         return f"In the chat {chat} tasks are from now on: {state}."
 
     async def _summarise(self, caller: Caller, rest: str) -> str:

@@ -13,7 +13,7 @@ from bot.questions.dispatcher import Dispatcher
 from bot.runtime import supervision
 from bot.runtime.application import Application, administration_of
 from bot.tasks.desk import TaskDesk
-from bot.tasks.places import TaskPlaces
+from bot.tasks.policy import TaskPolicy
 
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use *soft* water.", "https://example.org/g.md"
@@ -62,7 +62,7 @@ class RunningBot:
         self.administration.settings = settings
         journal, forget = application.stores.journal, application.answering.conversations.forget
         admission = self.dispatcher.admission
-        tasks = TaskDesk(application.tasks, TaskPlaces(journal.platforms, allowed=False), admission.count)
+        tasks = TaskDesk(application.tasks, TaskPolicy(journal.platforms, allowed=False), admission.count)
         self.adapter = DiscordAdapter(admission, self.administration, journal, forget, settings.discord, tasks=tasks)
         self.dispatcher.register([self.adapter])
         self.ended: asyncio.Task[None] | None = None

@@ -21,7 +21,7 @@ from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
 from bot.tasks.desk import TaskDesk
-from bot.tasks.places import TaskPlaces
+from bot.tasks.policy import TaskPolicy
 from bot.tasks.runner import Tasks
 
 CITATION = Citation(
@@ -110,7 +110,7 @@ class HttpApplication:
             health=self.health,
             tasks=self.tasks
             and TaskDesk(
-                self.tasks, TaskPlaces(self.journal.platforms, allowed=False), self.dispatcher.admission.count
+                self.tasks, TaskPolicy(self.journal.platforms, allowed=False), self.dispatcher.admission.count
             ),
         )
         self.server = self.adapter.server

@@ -16,7 +16,7 @@ from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
 from bot.tasks.desk import TaskDesk
-from bot.tasks.places import TaskPlaces
+from bot.tasks.policy import TaskPolicy
 from bot.tasks.runner import Tasks
 from tests.platforms.telegram_server import Chat, Json, TelegramServer
 
@@ -98,7 +98,7 @@ class TelegramApplication:
             self.settings,
             tasks=self.tasks
             and TaskDesk(
-                self.tasks, TaskPlaces(self.journal.platforms, allowed=False), self.dispatcher.admission.count
+                self.tasks, TaskPolicy(self.journal.platforms, allowed=False), self.dispatcher.admission.count
             ),
         )
         self.dispatcher.register([self.adapter])

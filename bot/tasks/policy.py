@@ -16,7 +16,7 @@ def policies_of(platform: str) -> str:
     return f"{platform}:tasks"
 
 
-class TaskPlaces:
+class TaskPolicy:
     """The chats in which tasks may be used."""
 
     def __init__(self, store: PlatformStore, *, allowed: bool) -> None:

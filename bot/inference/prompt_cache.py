@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any
 
 
-class KeptPrompt:
+class PromptCache:
     """Keeps the state of one prompt. Belongs to the model's thread; a second thread finds nothing kept."""
 
     def __init__(self, model: Any) -> None:
@@ -58,7 +58,7 @@ def _goes_back(config: Any) -> bool:
 
 def _shared_beginning(one: Sequence[int], other: Sequence[int]) -> int:
     """Return the number of tokens that two prompts begin with alike."""
-    differ = (place for place, (first, second) in enumerate(zip(one, other, strict=False)) if first != second)
+    differ = (position for position, (first, second) in enumerate(zip(one, other, strict=False)) if first != second)
     return next(differ, min(len(one), len(other)))
 
 
