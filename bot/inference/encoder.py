@@ -33,7 +33,7 @@ TOKENS_PER_BATCH = 1_000
 # it, memory doubled within a thousand questions, and compiling took a sixth of their time.
 LENGTH_STEP = 16
 _CHARACTERS_PER_TOKEN = 4
-# Of so many passages the words are kept, 150 kB each, because people ask about the same ones again and again.
+# Passages whose token vectors are cached (150 kB each), because people ask about the same ones again and again.
 _MOST_KNOWN = 300
 
 
@@ -77,9 +77,9 @@ class Encoder:
         self._counter = copy.deepcopy(self._model.tokenizer.backend_tokenizer)
         self._counter.no_truncation()
         self._counter.no_padding()
-        # Those of the passages that were compared last, by their texts.
+        # The token vectors of the passages that were compared last, by their texts, least recently used first.
         self._known_words: dict[str, Any] = {}
-        # The tokens that stand for no word of a text: its beginning, its end, padding.
+        # Special tokens: the beginning and the end of a text, padding.
         self._marks = torch.tensor(self._model.tokenizer.all_special_ids)
         self.dimension: int = self._model.get_embedding_dimension() or 0
         special_tokens = self._counter.num_special_tokens_to_add(False)
@@ -105,7 +105,7 @@ class Encoder:
         return vectors
 
     def match(self, pairs: Sequence[Pair]) -> list[float]:
-        """Return how well each passage matches its question, word by word: 1 where it has all of its words, 0 for no words.
+        """Return how well each passage matches its question, word by word: 1 if it has all of its words, 0 for no words.
 
         Late interaction (Khattab and Zaharia, "ColBERT: Efficient and Effective Passage Search via Contextualized Late
         Interaction over BERT", 2020): the mean over the tokens of the question of the best cosine with a token of the passage,
@@ -117,7 +117,6 @@ class Encoder:
             passages = dict.fromkeys(pair.passage for pair in pairs)
             known = {text: self._known_words.pop(text) for text in passages if text in self._known_words}
             words = known | self._words(text for text in passages if text not in known)
-            # The last ones are those that were asked about last.
             self._known_words = dict([*self._known_words.items(), *words.items()][-_MOST_KNOWN:])
             return [_match(questions[question].float(), words[passage].float()) for question, passage in pairs]
 

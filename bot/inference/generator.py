@@ -39,11 +39,11 @@ class Generator(Protocol):
 
     @property
     def name(self) -> str:
-        """The name by which operators know the model."""
+        """Return the name by which operators know the model."""
 
     @property
     def description(self) -> Mapping[str, object]:
-        """Facts about the model, for the log and for operators."""
+        """Return facts about the model, for the log and for operators."""
 
     def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
         """Yield the model's answer to a material, or its continuation of a raw prompt, piece by piece.
@@ -59,8 +59,8 @@ class Generator(Protocol):
 # --- the model --------------------------------------------------------------------------------------------------------
 
 
-# Answers copy from the prompt: where the words last written stand in it, so many tokens behind them are tried at once. They are
-# kept as far as the model would have written them. Only one text at a time can be written so, and only by a decoder.
+# Prompt-lookup decoding: where the prompt has the tokens written last, this many tokens after them are tried at once, and kept
+# as far as the model would have written them. Answers copy from the prompt. Only for a decoder that writes one text.
 _LOOKED_UP = 8
 
 
@@ -185,7 +185,7 @@ class GeneratedText:
     """One text being written. Belongs to the model's thread, except for `stopped`."""
 
     def __init__(self, encoded: Encoded, pass_on: Callable[[str], None]) -> None:
-        """`pass_on` is called with each piece of text, which may be empty, once no later token can change it."""
+        """Take `pass_on`, which is called with each piece of text, maybe empty, once no later token can change it."""
         self.encoded = encoded
         self.stopped = threading.Event()
         self.done = False
@@ -341,7 +341,7 @@ class GenerationWorker(Worker[LocalModel, "list[_TextRequest]"]):
         capacity: int,
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        """At most `capacity` texts wait or are being written, `side_by_side` of them in one batch.
+        """Start the thread. At most `capacity` texts wait or are being written, `side_by_side` of them in one batch.
 
         `name` and `load` as for `Worker`. `pause` is called in the thread between tokens, and may block briefly to leave the
         processor to others.
@@ -362,11 +362,11 @@ class GenerationWorker(Worker[LocalModel, "list[_TextRequest]"]):
 
     @property
     def prompter(self) -> Prompter:
-        """The prompter, which makes the prompts of the model."""
+        """Return the prompter, which makes the prompts of the model."""
         return self.models.prompter
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str, None]:
-        """As `Generator.stream`; instructions are followed too."""
+        """Do as `Generator.stream`; instructions are followed too."""
         request = _TextRequest(prompt, asyncio.get_running_loop())
         with self._changed:
             if self._closed:

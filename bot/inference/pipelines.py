@@ -14,9 +14,9 @@ from bot.inference.weights import Weights, find_weights, missing_files
 
 # Tokens of a model whose configuration names no window.
 _WINDOW = 512
-# How the names of the architectures end that were trained for each kind.
+# The suffix of the architecture names of each task.
 _HEADS = {"text-classification": "ForSequenceClassification", "token-classification": "ForTokenClassification"}
-# Position embeddings that RoBERTa kinds have for no token.
+# Extra position embeddings of RoBERTa models, which belong to no token.
 _SPARE = 2
 
 

@@ -14,7 +14,7 @@ class PromptCache:
     """Keeps the state of one prompt. Belongs to the model's thread; a second thread finds nothing kept."""
 
     def __init__(self, model: Any) -> None:
-        """`model`: a language model. Its first step is changed to leave out the tokens that a cache holds already."""
+        """Change the first step of a language model so that it leaves out the tokens that a cache holds already."""
         self._config = model.config
         self.possible = _goes_back(model.config)
         self._kept: tuple[list[int], Any] | None = None
@@ -47,7 +47,7 @@ def _new_cache(config: Any) -> Any:
 
 
 def _goes_back(config: Any) -> bool:
-    """Whether all layers of a model keep a state for each token, so that the last ones can be taken away."""
+    """Return whether all layers of a model keep a state for each token, so that the last ones can be taken away."""
     from transformers.cache_utils import DynamicLayer
 
     if config.is_encoder_decoder:

@@ -37,7 +37,7 @@ class Prompter:
     """Makes prompts for one model, in its style."""
 
     def __init__(self, tokenizer: Any, config: Any, generation: Any, settings: GeneratorSettings) -> None:
-        """`config` and `generation` are the model's configurations. Blocking. Raises SettingsError over wrong templates."""
+        """Take the model's configurations, `config` and `generation`. Blocking. Raises SettingsError over wrong templates."""
         self._tokenizer = tokenizer
         self._settings = settings
         self._two_parts: bool = bool(config.is_encoder_decoder)
@@ -52,12 +52,12 @@ class Prompter:
 
     @property
     def takes_orders(self) -> bool:
-        """Whether the model follows an order about a text. Other models were made for one purpose."""
+        """Return whether the model follows an order about a text. Other models were made for one purpose."""
         return self._takes_prefix or not self._two_parts
 
     @property
     def token_limits(self) -> tuple[int, int]:
-        """The largest number of tokens of (a prompt, the text behind it)."""
+        """Return the largest number of tokens of (a prompt, the text behind it)."""
         new, budget = self._settings.max_new_tokens, self._settings.prompt_tokens
         if self.context is not None:
             new = min(new, self.context - 1 if self._two_parts else self.context // 2)

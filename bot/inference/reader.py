@@ -11,9 +11,9 @@ from bot.core.text import Span, sentences, stems, stripped, words
 from bot.inference.span_model import SpanQuery
 from bot.inference.workers import AsyncReader
 
-# What it is worth that a span stands in the piece with all words of the question: little beside the model's judgement of the
-# span, but much where the pieces are built alike, so that nothing else tells them apart.
-_ALL_SAID, _ALL_SAID_OF_ALIKE = 1.0, 5.0  # logits
+# The bonus for a span whose piece has all words of the question: little beside the model's own score, but much if the pieces
+# are built alike, so that nothing else tells them apart.
+_ALL_COVERED, _ALL_COVERED_OF_ALIKE = 1.0, 5.0  # logits
 _ALIKE = 0.5  # of their words are the same
 
 
@@ -31,6 +31,8 @@ class Reading:
 
 
 class Reader(Protocol):
+    """Rates passages, and marks the words in them that answer."""
+
     async def read(self, question: str, passages: Sequence[FoundPassage]) -> list[Reading | None]:
         """Return a reading of each passage, in order; None for one without words. Raises EngineBusy and DeadlineExceeded."""
 
@@ -54,7 +56,7 @@ class ExtractiveReader:
 
 
 class _Piece(NamedTuple):
-    """A sentence, an item or a row: its words, and the share of the question that it speaks of, from 0 to 1."""
+    """A sentence, an item or a row: its words, and the share of the question that it covers, from 0 to 1."""
 
     words: Counter[str]
     covered: float
@@ -70,7 +72,7 @@ def _best(question: str, blocks: Sequence[Block], marks: Sequence[tuple[int, Spa
     first = max(range(len(marks)), key=lambda number: marks[number][2])
 
     def score(number: int) -> float:
-        worth = _ALL_SAID_OF_ALIKE if _are_alike(pieces[number], pieces[first]) else _ALL_SAID
+        worth = _ALL_COVERED_OF_ALIKE if _are_alike(pieces[number], pieces[first]) else _ALL_COVERED
         return marks[number][2] + worth * pieces[number].covered - worth * pieces[first].covered
 
     block, span, _ = marks[max(range(len(marks)), key=score)]

@@ -36,7 +36,7 @@ class DailyBudget:
     """The tokens that may be used today (UTC), which outlasts a restart. Belongs to the event loop."""
 
     def __init__(self, file: Path, tokens_per_day: int) -> None:
-        """`tokens_per_day` 0 means no limit."""
+        """Read the tokens used so far. `tokens_per_day` 0 means no limit."""
         self._file = file
         self._limit = tokens_per_day
         self._day, self._used = _today(), 0
@@ -46,7 +46,7 @@ class DailyBudget:
 
     @property
     def used(self) -> int:
-        """Tokens used today, or set aside for texts in progress."""
+        """Return the tokens used today, or set aside for texts in progress."""
         if self._day != _today():
             self._day, self._used = _today(), 0
         return self._used
@@ -74,7 +74,7 @@ class RemoteGenerator:
     """A Generator that calls the chat completions of a server."""
 
     def __init__(self, settings: GeneratorSettings, budget: DailyBudget) -> None:
-        """Blocks for a second, because the library is large.
+        """Import the library, which is large: blocks for a second.
 
         Raises WeightsError if it isn't installed, and SettingsError over wrong templates.
         """

@@ -55,6 +55,8 @@ class Example(_Part):
 
 
 class ChatTemplates(_Part):
+    """The messages of models for chats."""
+
     system: Annotated[str, _naming("persona", "abstain", "language")]
     user: Annotated[str, _naming("documents", "question", needs=("documents", "question"))]
     document: Annotated[str, _naming("place", "text", needs=("text",))]
@@ -63,10 +65,14 @@ class ChatTemplates(_Part):
 
 
 class DialogueTemplates(_Part):
+    """The turns of models that continue a dialogue."""
+
     turns: Annotated[tuple[str, ...], _naming("documents", "question", needs=("question",))]
 
 
 class CompletionTemplates(_Part):
+    """The text that base models continue."""
+
     introduction: Annotated[str, _naming("persona", "language")]
     prompt: Annotated[str, _naming("documents", "turns", "question", needs=("documents", "question"))]
     turn: Annotated[str, _naming("question", "answer", needs=("question", "answer"))]
@@ -75,10 +81,14 @@ class CompletionTemplates(_Part):
 
 
 class QuestionTemplates(_Part):
+    """The input of encoder-decoders that answer questions."""
+
     prompt: Annotated[str, _naming("documents", "question", needs=("documents", "question"))]
 
 
 class SummaryTemplates(_Part):
+    """The input of encoder-decoders that summarise."""
+
     prompt: Annotated[str, _naming("documents", "question", needs=("documents",))]
 
 
@@ -99,7 +109,7 @@ class Templates(_Part):
 
     @property
     def without_examples(self) -> "Templates":
-        """The templates for a prompt that is too long: without examples and without the introduction of base models."""
+        """Return the templates for a prompt that is too long: without examples and without the introduction of base models."""
         chat = self.chat.model_copy(update={"examples": ()})
         completion = self.completion.model_copy(update={"examples": (), "introduction": ""})
         return self.model_copy(update={"chat": chat, "completion": completion})

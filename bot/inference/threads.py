@@ -43,7 +43,7 @@ class Worker(ABC, Generic[Loaded, Batch]):
 
     @property
     def models(self) -> Loaded:
-        """The loaded models. Raises ModelsLoading until they are loaded, or the error that loading raised."""
+        """Return the loaded models. Raises ModelsLoading until they are loaded, or the error that loading raised."""
         if not self._loaded.done():
             raise ModelsLoading
         return self._loaded.result()

@@ -103,9 +103,10 @@ class InferenceWorker(Worker[Loaded, _Batch]):
     """
 
     def __init__(self, name: str, load: Callable[[], Loaded], *, capacity: int, steps_back: bool = False) -> None:
-        """At most `capacity` jobs of questions may wait or run. `name`, `load` and `steps_back` as for `Worker`.
+        """Start the thread. `name`, `load` and `steps_back` as for `Worker`.
 
-        Jobs of indexing are not limited. They run one by one, so that a question waits for no more than one of them.
+        At most `capacity` jobs of questions may wait or run. Jobs of indexing are not limited, and run one by one, so that a
+        question waits for no more than one of them.
         """
         self._capacity = capacity
         self._waiting: dict[Priority, deque[_QueuedCall]] = {priority: deque() for priority in Priority}
@@ -160,7 +161,7 @@ class InferenceWorker(Worker[Loaded, _Batch]):
 
     @property
     def _questions(self) -> int:
-        """The number of jobs of questions that wait or run."""
+        """Return the number of jobs of questions that wait or run."""
         return sum(self._unfinished[priority] for priority in _QUESTIONS)
 
     def _give_up_waiting(self) -> None:
@@ -311,7 +312,7 @@ class AsyncReader:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Raises ModelsLoading until the worker has loaded its models."""
+        """Return facts about the reader. Raises ModelsLoading until the worker has loaded its models."""
         return self._worker.models.reader.description
 
     async def read(self, queries: Sequence[SpanQuery]) -> Sequence[Judgement]:

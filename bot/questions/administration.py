@@ -55,7 +55,7 @@ class Status:
     not_helpful: int
 
     def lines(self) -> list[str]:
-        """The status as lines of text for people, without markup."""
+        """Return the status as lines of text for people, without markup."""
         lines = [
             f"knowledge-bot {self.version}: {counted(self.documents, 'document')}, {counted(self.passages, 'passage')}"
             + (f", {counted(self.problems, 'file')} with remarks" if self.problems else ""),
@@ -108,7 +108,7 @@ class Administration:
     # --- documents
 
     async def documents(self) -> list[FileReport]:
-        """The report of every file in the index, by path."""
+        """Return the report of every file in the index, by path."""
         return [report for _, report in await self.knowledge.files()]
 
     async def reload(self, progress: Callable[[IndexProgress], None] = lambda _: None) -> IndexReport:
@@ -170,7 +170,7 @@ class Administration:
         return found[0] if found else FileReport(path, 0, "it is not in the index")
 
     def _checked(self, path: str) -> Path:
-        """The file that a path within the knowledge folder means. Blocking. Raises DocumentError."""
+        """Return the file that a path within the knowledge folder means. Blocking. Raises DocumentError."""
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or path.endswith("/") or _FORBIDDEN.search(path):
             raise DocumentError(f"{path!r} is no path of a document. {_ADVICE}")
@@ -202,13 +202,18 @@ class Administration:
         return explanation(await self.engine.consider(question), self.settings)
 
     async def gaps(self) -> list[Gap]:
-        """The questions that the documents don't answer, grouped by meaning, most often asked first. Raises as `group`."""
+        """Return the questions that the documents don't answer, grouped by meaning, most often asked first.
+
+        Raises as `group`.
+        """
         declined = await self.journal.answers.declined(_MOST_DECLINED)
         return await group(declined, self.encoder, self.journal.answers)
 
     async def unsure(self) -> list[Gap]:
-        """The questions for which something was found and only suggested, grouped as `gaps`, without those suggestions that
-        somebody has rated as not helpful, which are gaps. Raises as `group`."""
+        """Return the questions for which something was found and only suggested, grouped as `gaps`. Raises as `group`.
+
+        Suggestions that somebody has rated as not helpful are left out: they are gaps.
+        """
         suggested = await self.journal.history.page(Wanted(outcome=Outcome.SUGGESTED), _MOST_DECLINED)
         unsure = [
             Declined(one.id, one.question, one.answer, one.at) for one in suggested if one.answer and not one.wrong

@@ -33,7 +33,7 @@ class Admission:
         limits: LimitsSettings | None,
         counts: QuestionCounts,
     ) -> None:
-        """`limits`: None for no limits."""
+        """Admit questions to `queue`. `limits`: None for no limits."""
         self._journal = journal
         self._queue = queue
         self._settings = settings
@@ -44,17 +44,17 @@ class Admission:
 
     @property
     def ready(self) -> bool:
-        """Whether questions are answered. Until the models are loaded and there is an index they are only taken in."""
+        """Return whether questions are answered. Until the models are loaded and there is an index they are only taken in."""
         return self._queue.ready
 
     @property
     def unfinished(self) -> int:
-        """The number of accepted questions that are not delivered yet."""
+        """Return the number of accepted questions that are not delivered yet."""
         return self._accepting + self._queue.unfinished
 
     @property
     def waiting(self) -> int:
-        """The number of accepted questions that the engine has not answered yet."""
+        """Return the number of accepted questions that the engine has not answered yet."""
         return self._accepting + self._queue.unanswered
 
     async def accept(self, question: Question) -> bool:
@@ -150,7 +150,7 @@ class Admission:
             self._accepting -= 1
 
     def _is_too_much(self, question: Question) -> bool:
-        """Whether the capacity is used up for a question, or it could not be answered in time.
+        """Return whether the capacity is used up for a question, or it could not be answered in time.
 
         Nobody may have more questions waiting than the capacity that is left: one author or chat takes half of it at most, two
         a third each, and a newcomer always finds some.

@@ -32,18 +32,18 @@ async def ask(engine: Engine, question: Question, progress: Progress, *, seconds
 
 
 def overdue(deadline: float) -> Answer:
-    """The answer to a question that got no slot within the deadline (seconds)."""
+    """Return the answer to a question that got no slot within the deadline (seconds)."""
     return _failed(str(DeadlineExceeded(deadline)), new_reference())
 
 
 def expired() -> Answer:
-    """The answer to a question that is too old to be answered."""
+    """Return the answer to a question that is too old to be answered."""
     text = "You asked this long ago, while I was away. Please ask again if you still want to know."
     return Answer(Outcome.FAILED, text, new_reference())
 
 
 def stopped() -> Answer:
-    """The answer to a question that its author has stopped."""
+    """Return the answer to a question that its author has stopped."""
     return Answer(Outcome.STOPPED, "Stopped.", new_reference())
 
 

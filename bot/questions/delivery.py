@@ -26,7 +26,7 @@ class AnswerDelivery:
     """Delivers answers through the adapters of their platforms."""
 
     def __init__(self, journal: Journal, *, keep: Collection[Outcome], counts: QuestionCounts) -> None:
-        """`keep`: with which outcome question and answer are kept once delivered."""
+        """Deliver and note it in the journal. `keep`: with which outcome question and answer are kept once delivered."""
         self._journal = journal
         self._keep = keep
         self._counts = counts

@@ -31,9 +31,11 @@ class Dispatcher:
         keep: Collection[Outcome] = frozenset(Outcome),
         ready: asyncio.Event | None = None,
     ) -> None:
-        """`limits`: None for no limits. `keep`: with which outcome question and answer are kept
-        once delivered, for edits, buttons and the list of gaps. `ready`: until it is set the engine is not asked, and no
-        deadline begins."""
+        """Put the parts together.
+
+        `limits`: None for no limits. `keep`: with which outcome question and answer are kept once delivered, for edits, buttons
+        and the list of gaps. `ready`: until it is set the engine is not asked, and no deadline begins.
+        """
         self._counts = counts = QuestionCounts()
         self._questions = journal.questions
         self._adapters: dict[str, Adapter] = {}
@@ -46,7 +48,7 @@ class Dispatcher:
 
     @property
     def counts(self) -> Counter[str]:
-        """The counts since the start, see `QuestionCounts.since_start`."""
+        """Return the counts since the start, see `QuestionCounts.since_start`."""
         return self._counts.since_start
 
     def register(self, adapters: Iterable[Adapter]) -> None:

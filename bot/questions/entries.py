@@ -22,11 +22,11 @@ class Entries:
         self._publishing = asyncio.Lock()
 
     async def waiting(self) -> list[Entry]:
-        """The entries that are not published yet, oldest first."""
+        """Return the entries that are not published yet, oldest first."""
         return await self._store.all()
 
     async def one(self, entry: int) -> Entry:
-        """The entry with this id. Raises DocumentError."""
+        """Return the entry with this id. Raises DocumentError."""
         if found := await self._store.one(entry):
             return found
         raise DocumentError("There is no such entry any more: it was published or discarded.")
@@ -62,7 +62,7 @@ class Entries:
             return report
 
     def _lines(self) -> list[str]:
-        """The lines of the document, none if it isn't there. Raises DocumentError."""
+        """Return the lines of the document, none if it isn't there. Raises DocumentError."""
         file = self._administration.settings.knowledge.folder / ENTRIES_FILE
         try:
             return [line for line in file.read_text(encoding="utf-8-sig").split("\n") if line.strip()]

@@ -10,7 +10,7 @@ from bot.inference.encoder import Vectors
 from bot.inference.workers import AsyncEncoder, Priority
 from bot.storage.base import AnswerStore, Declined
 
-# Questions that are encoded at once. Nobody who asks meanwhile waits for more than these, which take a tenth of a second.
+# Questions encoded at once, in a tenth of a second: a user's question waits for one batch at most.
 _BATCH = 16
 _KEPT = np.float16  # differs from the encoder's own by a cosine of 0.0001 at most
 

@@ -27,7 +27,7 @@ class _Counted:
     last_came: float = 0.0
 
     def since(self, at: float, window: float) -> list[float]:
-        """The times within the window before `at`, the earliest first, without those asked later by more than a window.
+        """Return the times within the window before `at`, the earliest first, without those asked later by more than a window.
 
         Those before the window are forgotten: questions come in order, but for those of several chats after an absence.
         """

@@ -22,7 +22,7 @@ class ProgressRelay:
     """
 
     def __init__(self, adapter: Adapter | None, address: Address, start: StartTask) -> None:
-        """`adapter`: None where the platform is not running; updates are dropped then."""
+        """Relay updates about one question. `adapter`: None if the platform is not running; updates are dropped then."""
         self._adapter = adapter
         self._address = address
         self._start = start

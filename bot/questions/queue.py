@@ -33,7 +33,7 @@ _PUT_OFF = 5.0
 _LATE = 600.0
 # Seconds that the engine has for a question in any case.
 _LEAST = 10.0
-# Slots beside the others for people who have asked nothing lately.
+# Extra slots for people who have asked nothing lately.
 _EXTRA_SLOTS = 2
 _ALL = "all"
 
@@ -52,8 +52,11 @@ class QuestionQueue:
         ready: asyncio.Event | None,
         counts: QuestionCounts,
     ) -> None:
-        """`adapters`: by name; those of questions must be in it when the questions are added. `ready`: until it is set the
-        engine is not asked, and no deadline begins."""
+        """Start without questions.
+
+        `adapters`: by name; the adapter of a question must be in it when the question is added. `ready`: until it is set the
+        engine is not asked, and no deadline begins.
+        """
         self._engine = engine
         self._questions = questions
         self._settings = settings
@@ -73,33 +76,33 @@ class QuestionQueue:
 
     @property
     def ready(self) -> bool:
-        """Whether the engine is asked, or waits for its models and the index."""
+        """Return whether the engine is asked, or waits for its models and the index."""
         return self._ready is None or self._ready.is_set()
 
     @property
     def unfinished(self) -> int:
-        """The number of questions that are not delivered yet."""
+        """Return the number of questions that are not delivered yet."""
         return sum(map(len, self._conversations.values()))
 
     @property
     def unanswered(self) -> int:
-        """The number of questions that the engine has not answered yet."""
+        """Return the number of questions that the engine has not answered yet."""
         return self._unanswered[_ALL]
 
     def unanswered_beside(self, question: Question) -> int:
-        """The number of unanswered questions of its author or of its chat, the larger of the two."""
+        """Return the number of unanswered questions of its author or of its chat, the larger of the two."""
         return max(self._unanswered[flow] for flow in flows(question))
 
     def expected_wait(self, question: Question) -> float:
-        """Seconds until the engine would begin with this question if it came now."""
+        """Return the seconds until the engine would begin with this question if it came now."""
         return self._scheduler.expected_wait(*flows(question))
 
     def find(self, address: Address) -> Work | None:
-        """The work on the latest revision of a question, or None where it is finished."""
+        """Return the work on the latest revision of a question, None if it is finished."""
         return self._latest.get(address.key)
 
     def find_all(self, meets: Callable[[Work], bool]) -> list[Work]:
-        """The unfinished work that meets a condition, on every revision: a message of an earlier one may be on its way."""
+        """Return the unfinished work that meets a condition, on all revisions: a message of an old one may be on its way."""
         return [work for line in self._conversations.values() for work in line if meets(work)]
 
     # --- in and out
@@ -171,7 +174,7 @@ class QuestionQueue:
     # --- one question
 
     async def _work_on(self, work: Work) -> None:
-        """Take a question from its place in the conversation to its delivered answer."""
+        """Take a question from its position in the conversation to its delivered answer."""
         try:
             answer = work.pending.answer or await self._answer(work)
             await work.relay.end()
@@ -190,7 +193,7 @@ class QuestionQueue:
             _log.exception("question put off to the next start", platform=work.address.platform)
 
     async def _answer(self, work: Work) -> Answer:
-        """The answer to a question, noted in the journal. Raises Superseded and StorageError."""
+        """Return the answer to a question, noted in the journal. Raises Superseded and StorageError."""
         try:
             await work.earlier_ended()
             await self._until_ready(work)

@@ -37,7 +37,7 @@ class FairScheduler:
     """Gives a limited number of slots to questions. Runs on the event loop, and is not thread-safe."""
 
     def __init__(self, parallel: int, extra: int = 0) -> None:
-        """`parallel`: the number of slots; `extra`: the number of further slots for questions that go first."""
+        """Make `parallel` slots, and `extra` further ones for questions that go first."""
         self._parallel = self._free = parallel
         self._extra = extra  # those that are free
         self._line: list[_Waiting] = []  # in order
@@ -48,7 +48,7 @@ class FairScheduler:
         self._pace = 0.0  # seconds between two slots given while there is a line; 0 before there was one
 
     def expected_wait(self, author: Hashable, chat: Hashable) -> float:
-        """Seconds until a question that came now would get a slot, at the present pace."""
+        """Return the seconds until a question that came now would get a slot, at the present pace."""
         if self._free > 0 or (self._extra > 0 and self._goes_first(author, chat)):
             return 0.0
         ahead = bisect_left(self._line, self._tag(author, chat), key=lambda waiting: waiting.tag)

@@ -80,6 +80,6 @@ class Work:
 
 
 def flows(question: Question) -> tuple[Hashable, Hashable]:
-    """The author and the chat of a question: the two flows between which capacity and slots are shared fairly."""
+    """Return the author and the chat of a question: the flows between which capacity and slots are shared fairly."""
     platform = question.address.platform
     return ("author", platform, question.author), ("chat", platform, question.address.chat)

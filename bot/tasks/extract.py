@@ -21,7 +21,7 @@ from bot.tasks.sources import Statement
 _TOGETHER = 32
 FEWEST, MOST = 2, 7  # sentences of a summary
 _FEWEST_WORDS, _MOST_CHARACTERS = 4, 320
-# What counts beside the nearness to the whole, whose values lie between 0.3 and 0.8.
+# Bonuses and penalties on the cosine with the whole text, which is 0.3 to 0.8.
 _LEADS_SECTION, _LEADS_ALL = 0.05, 0.1
 _LEANS, _SHAPELESS = 0.15, 0.2
 # How much a sentence loses for being like one that was chosen.

@@ -27,13 +27,13 @@ _STUCK_SECONDS = 120
 _PROMPT_TOKENS = 1500
 # Characters of English text in a token, with a margin for other text.
 _CHARACTERS_PER_TOKEN = 3
-# Architectures for many languages, which are told by a token which one to write.
+# Multilingual architectures that choose the language of their text by a token.
 _CHOOSE_BY_TOKEN = frozenset({"m2m_100", "mbart", "nllb-moe"})
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """A model that writes, with the task that it does."""
+    """A text-generating model bound to a task."""
 
     task: Task
     worker: GenerationWorker
@@ -63,7 +63,7 @@ class TaskModels:
     """Loads the models of the tasks and keeps them. Made by `open_models`, which closes them."""
 
     def __init__(self, settings: TasksSettings, models: ModelsSettings, pause: Callable[[], None]) -> None:
-        """`pause` is called in the threads of the models, and may block briefly to leave the processor to questions."""
+        """Load nothing yet. `pause` is called in the threads of the models, and may block briefly to let questions pass."""
         self._settings = settings
         self._models = models
         self._pause = pause
@@ -143,7 +143,7 @@ def _load_writing_model(task: Task, model: str, models: ModelsSettings) -> Local
 async def open_models(
     settings: TasksSettings, models: ModelsSettings, pause: Callable[[], None]
 ) -> AsyncIterator[TaskModels]:
-    """The models, none of which is loaded yet. They are closed afterwards."""
+    """Yield the models, none of which is loaded yet, and close them afterwards."""
     task_models = TaskModels(settings, models, pause)
     try:
         yield task_models

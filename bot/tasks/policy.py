@@ -1,4 +1,4 @@
-"""The chats in which tasks may be used: a setting for each chat, kept beside its policy, and a default for the others."""
+"""In which chats tasks may be used: a setting for each chat, kept beside its policy, and a default for the others."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ STATES = ("on", "off", "default")
 
 
 def policies_of(platform: str) -> str:
-    """The name under which the store of policies keeps those for the tasks on a platform."""
+    """Return the name under which the store of policies keeps those for the tasks on a platform."""
     return f"{platform}:tasks"
 
 
 class TaskPolicy:
-    """The chats in which tasks may be used."""
+    """Says in which chats tasks may be used, and changes it."""
 
     def __init__(self, store: PlatformStore, *, allowed: bool) -> None:
-        """`allowed`: whether they may be used in chats for which nothing was set (`tasks.allowed`)."""
+        """Take the default: `allowed`, whether tasks may be used in chats for which nothing was set (`tasks.allowed`)."""
         self._store = store
         self._allowed = allowed
 

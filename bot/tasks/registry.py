@@ -42,7 +42,7 @@ class Task:
 
     @property
     def setting(self) -> str:
-        """The setting that names the model."""
+        """Return the setting that names the model."""
         return f"{self.name}_model"
 
     def model(self, settings: TasksSettings) -> str:

@@ -31,7 +31,8 @@ class TaskResult:
         return asdict(self)
 
 
-def of_summary(summary: Summary, model: str, title: str) -> TaskResult:
+def summary_result(summary: Summary, model: str, title: str) -> TaskResult:
+    """Build the result of a summary. `model`: the model that was asked, empty if none was."""
     written = any(not sentence.quoted for sentence in summary.sentences)
     lines = [title] if title else []
     lines += [f"• {one.text}" + (f" ({one.place})" if one.place else "") for one in summary.sentences]
@@ -50,12 +51,13 @@ def _note(summary: Summary, model: str, *, written: bool) -> str:
     return f"Left out: {dropped} no support in the text." if summary.dropped else ""
 
 
-def of_translation(text: str, model: str) -> TaskResult:
+def translation_result(text: str, model: str) -> TaskResult:
+    """Build the result of a translation."""
     return TaskResult("translate", model, f"{text}\nTranslated by {model}, unchecked.", {"translation": text})
 
 
-def of_found(task: str, model: str, found: Sequence[Label] | Sequence[Entity]) -> TaskResult:
-    """The classes of a text, or the names in it, as far as they are likely."""
+def labels_result(task: str, model: str, found: Sequence[Label] | Sequence[Entity]) -> TaskResult:
+    """Build the result of a task that finds classes or names. The text leaves out improbable classes."""
     labels, entities = _labels(found), _entities(found)
     if labels:
         likely = [label for label in labels if label.score >= _LEAST][:_MOST_LABELS] or labels[:1]
@@ -65,8 +67,8 @@ def of_found(task: str, model: str, found: Sequence[Label] | Sequence[Entity]) -
     return TaskResult(task, model, text, {"entities": [asdict(entity) for entity in entities]})
 
 
-def of_survey(task: str, model: str, found: Sequence[Sequence[Label] | Sequence[Entity]]) -> TaskResult:
-    """The likeliest class of each of several texts, counted, and the names in all of them."""
+def survey_result(task: str, model: str, found: Sequence[Sequence[Label] | Sequence[Entity]]) -> TaskResult:
+    """Build the result for several texts: the likeliest class of each, counted, and the names in all of them."""
     counts = Counter(labels[0].name for labels in map(_labels, found) if labels)
     entities = [entity for of_text in found for entity in _entities(of_text)]
     lines = [f"{name}: {count} of {len(found)}" for name, count in counts.most_common()]

@@ -135,15 +135,15 @@ class Tasks:
         if task.pipeline is Pipeline.TEXT:
             return await self._translated(task, source)
         found = await self._models.read(task, source.text)
-        return results.of_found(task.name, shown(task.model(self._settings)), found)
+        return results.labels_result(task.name, shown(task.model(self._settings)), found)
 
     async def _summarised(self, task: Task, source: Source, until: float) -> TaskResult:
         writer = await self._models.writer(task)
         if writer is None:
-            return results.of_summary(await self._summariser.quoted(source), "", source.title)
+            return results.summary_result(await self._summariser.quoted(source), "", source.title)
         loop = asyncio.get_running_loop()
         summary = await self._summariser.written(source, writer, loop.time() + _WRITING * (until - loop.time()))
-        return results.of_summary(summary, writer.name, source.title)
+        return results.summary_result(summary, writer.name, source.title)
 
     async def _translated(self, task: Task, source: Source) -> TaskResult:
         writer = await self._models.writer(task)
@@ -151,11 +151,11 @@ class Tasks:
             raise AssertionError(f"{task.name} needs a model")
         blocks = [block for found in source.passages for block in found.passage.blocks]
         text = "\n\n".join([await _translated(block, writer) for block in blocks])
-        return results.of_translation(text, writer.name)
+        return results.translation_result(text, writer.name)
 
     async def _surveyed(self, task: Task, texts: Sequence[str], _until: float) -> TaskResult:
         found = [await self._models.read(task, text) for text in texts]
-        return results.of_survey(task.name, shown(task.model(self._settings)), found)
+        return results.survey_result(task.name, shown(task.model(self._settings)), found)
 
 
 def _fitting(name: str, source: Source) -> Task:
@@ -196,7 +196,7 @@ def _runs(spans: Sequence[Span]) -> Iterator[Span]:
 async def open_tasks(
     settings: Settings, encoder: AsyncEncoder, knowledge: KnowledgeStore, pause: Callable[[], None]
 ) -> AsyncIterator[Tasks]:
-    """The tasks over the documents of an index. `pause` as for `TaskModels`. No model is loaded before it is needed."""
+    """Yield the tasks over the documents of an index. `pause` as for `TaskModels`. No model is loaded before it is needed."""
     checking = settings.grounding.model_copy(update={"unsupported": "trim"})
     grounding = await asyncio.to_thread(Grounding, encoder, None, checking)  # reads a file
     summariser = Summariser(encoder, grounding)

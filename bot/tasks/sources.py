@@ -47,7 +47,7 @@ class Source:
 
     @property
     def text(self) -> str:
-        """The whole text, with its markup."""
+        """Return the whole text, with its markup."""
         return "\n\n".join(block.text for found in self.passages for block in found.passage.blocks)
 
 
@@ -63,18 +63,18 @@ class ChatLine:
 
 
 def source_of_text(text: str) -> Source:
-    """A text as it is given: each run of lines is a paragraph."""
+    """Make a source of a text as it is given: each run of lines is a paragraph."""
     return Source("", _passages(Document("", "", tuple(_paragraphs(text)))))
 
 
 def source_of_messages(messages: Sequence[ChatLine]) -> Source:
-    """Messages, the oldest first, each with its author for the title."""
+    """Make a source of messages, the oldest first, each with its author for the title."""
     documents = (Document("", message.author, tuple(_paragraphs(message.text))) for message in messages)
     return Source("", tuple(passage for document in documents for passage in _passages(document)))
 
 
 def source_of_document(document: Document, section: str = "") -> Source:
-    """A file that was read, or one section of it. Raises DocumentError if it has no such section."""
+    """Make a source of a file that was read, or of one section of it. Raises DocumentError if it has no such section."""
     passages = _passages(document)
     wanted = " ".join(words(section))
     if not wanted:
@@ -98,7 +98,7 @@ async def source_of_indexed(knowledge: KnowledgeStore, path: str, section: str =
 
 
 def no_such_document(path: str) -> DocumentError:
-    """The error for a path that the index doesn't have, or that must look so."""
+    """Return the error for a path that the index doesn't have, or that must look so."""
     return DocumentError(f"{path}: there is no such document. Give its path, such as guides/setup.md.")
 
 
@@ -147,7 +147,7 @@ def _readable(block: Block, start: int, end: int) -> str:
 
 
 def _place(found: FoundPassage, locator: Locator) -> str:
-    """`Setup › Linux, lines 3-4`; of a message its author."""
+    """Return where a statement stands, such as `Setup › Linux, lines 3-4`; of a message its author."""
     if not found.document:
         return found.title
     heading = " › ".join(map(plain, found.passage.heading[-2:]))

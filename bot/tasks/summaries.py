@@ -45,7 +45,7 @@ class Summariser:
     """Makes summaries. Any number at a time."""
 
     def __init__(self, encoder: AsyncEncoder, grounding: Grounding) -> None:
-        """`grounding` checks single sentences, so it needs no reader."""
+        """Take a `grounding` that checks single sentences, so it needs no reader."""
         self._encoder = encoder
         self._grounding = grounding
 
@@ -102,7 +102,7 @@ class Summariser:
 
 
 def _is_close(examined: tuple[str, ...] | Support) -> bool:
-    """Whether a supported sentence has nearly the same words as its text.
+    """Return whether a supported sentence has nearly the same words as its text.
 
     Answers are checked against a few passages that were found for them. Over a long text, a sentence about something else finds
     its words somewhere, so a summary is held to more.
