@@ -5,7 +5,6 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from tests.knowledge.formats.exports.export_writers import zipped
 
 from bot.commands.common import best_passages
 from bot.core.errors import DocumentError
@@ -15,6 +14,7 @@ from bot.core.settings import Settings
 from bot.questions.administration import Administration
 from bot.runtime.application import administration_of, open_application
 from bot.sources.fetching import Fetcher
+from tests.knowledge.formats.exports.export_writers import zipped
 
 HERE = Address("discord", "55", "1", {"server": 7})
 ELSEWHERE = [

@@ -5,7 +5,6 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from tests.knowledge.formats.exports.export_writers import zipped
 
 from bot.core.messages import Address, Answer, Question
 from bot.core.settings import Settings
@@ -16,6 +15,7 @@ from bot.runtime.doctor import examine
 from bot.runtime.maintenance import keep_fetching
 from bot.sources.fetching import Fetcher, describe_status
 from bot.sources.store import SourceStatus, watched
+from tests.knowledge.formats.exports.export_writers import zipped
 from tests.platforms.website_server import Website, page
 
 PAGE = "Home " + "a" * 32 + ".md"

@@ -1,11 +1,11 @@
 """A source for one Discord server, asked for by everything that another server and a direct message offer."""
 
 import pytest
-from tests.knowledge.formats.exports.export_writers import zipped
 
 from bot.core.settings import Settings
 from bot.runtime.application import open_application
 from bot.sources.fetching import Fetcher
+from tests.knowledge.formats.exports.export_writers import zipped
 
 HANDBOOK = "# Vault\n\nThe vault code is kept by Magdalena Quist in the boathouse.\n"
 VAULT = "Who keeps the vault code in the boathouse?"
