@@ -17,6 +17,7 @@ from http import HTTPStatus
 from fastapi import Request, Response
 
 from bot.core.settings import HttpSettings
+from bot.core.text import counted
 from bot.http.problems import Problem
 
 _COOKIE = "knowledge_bot_session"
@@ -127,7 +128,7 @@ class WrongTries:
         recent = self._recent(network)
         if len(recent) >= _MOST_WRONG:
             seconds = max(1, round(recent[-_MOST_WRONG] + _WINDOW - self._now()))
-            detail = f"There were too many wrong tokens from your address. Try again in {seconds} seconds."
+            detail = f"There were too many wrong tokens from your address. Try again in {counted(seconds, 'second')}."
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": str(seconds)})
 
     def count(self, network: str) -> None:

@@ -222,6 +222,10 @@ def test_tries_are_counted_by_network_and_not_without_end(clock):
     with pytest.raises(Problem):
         tries.require_few("10.0.0.1")
     tries.require_few("10.0.0.2")
+    clock.now += 899
+    with pytest.raises(Problem, match=r"Try again in 1 second\."):
+        tries.require_few("10.0.0.1")
+    clock.now -= 899
     for number in range(12_000):
         tries.count(f"10.1.{number // 250}.{number % 250}")
     assert len(tries._at) == 10_000
