@@ -36,7 +36,6 @@ LOCK = "bot.lock"
 # What the copies of the index are called on which golden questions are tried.
 CANDIDATE = "candidate-"
 _REPLACED = "before-restore-"
-_MANIFEST = "manifest.json"
 # How long each database is looked through at the start: some hundred megabytes, if the disk is quick. `doctor` takes its time.
 _INSPECTION_SECONDS = 3.0
 
