@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
 from functools import partial
 from typing import Self
 
@@ -32,13 +31,8 @@ class LoopLagProbe:
         if self._task:
             self._task.cancel()
 
-    @property
-    def milliseconds(self) -> Sequence[float]:
-        """The kept measurements in milliseconds, oldest first."""
-        return [lag * 1000 for lag in self._lags]
-
     def percentile(self, share: float) -> float:
-        """The lag in milliseconds that a `share` (0..1) of the kept measurements did not exceed; 0 before the first."""
+        """Return the lag in milliseconds that a `share` (0..1) of the kept measurements did not exceed; 0 before the first."""
         ordered = sorted(self._lags)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000 if ordered else 0.0
 
