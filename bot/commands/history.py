@@ -72,11 +72,8 @@ async def _read(settings: "Settings", wanted: "Wanted", count: int) -> "list[Kep
 
 def _as_csv(found: "Sequence[KeptQuestion]") -> str:
     rows = [asked.to_json() for asked in found]
-    names = (
-        (
-            "id at platform chat outcome confidence question answer sources reference helpful wrong"  # those of the JSON form
-        ).split()
-    )
+    # Those of the JSON form.
+    names = "id at platform chat outcome confidence question answer sources reference helpful wrong".split()
     written = io.StringIO()
     table = csv.DictWriter(written, names, lineterminator="\n")
     table.writeheader()

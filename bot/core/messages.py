@@ -99,9 +99,8 @@ class Citation:
     url: str | None
     paragraph: int | None = None  # below the last heading
     markup: Markup = Markup.MARKDOWN  # of the quote
-    number: int | None = (
-        None  # in the text, as [2], behind each sentence that comes from here; None for a single source
-    )
+    # In the text, as [2], behind each sentence that comes from here; None for a single source.
+    number: int | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Citation:

@@ -90,9 +90,8 @@ def prediction(result: EvaluationResult) -> dict[str, Any]:
 async def _ask(
     engine: ConsideringEngine, conversations: ConversationStore, question: EvaluationQuestion
 ) -> EvaluationResult:
-    conversation = (
-        f"{PLATFORM}:{uuid4()}"  # of this run alone: an earlier one that was killed may have left turns behind
-    )
+    # Of this run alone: an earlier one that was killed may have left turns behind.
+    conversation = f"{PLATFORM}:{uuid4()}"
     asked = Question(
         text=question.question,
         conversation=conversation,

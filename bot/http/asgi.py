@@ -102,9 +102,8 @@ class Application:
         except ClientDisconnect:
             pass
         except Exception as error:
-            if (
-                status != HTTPStatus.INTERNAL_SERVER_ERROR
-            ):  # which the application has sent, and then raised the error again
+            # The application has sent a 500 itself, and then raised the error again.
+            if status != HTTPStatus.INTERNAL_SERVER_ERROR:
                 response = await on_bug(request, error)
                 if not status:
                     await response(scope, receive, counted)

@@ -46,9 +46,8 @@ class Status:
     problems: int  # files that can't be read, or with a warning
     encoder: str | None
     generator: str  # the model that phrases answers, with its problem if it has one; empty if none is set
-    platforms: Mapping[
-        str, str
-    ]  # the state of each: running, restarting, stopped and why; empty where no daemon runs here
+    # The state of each: running, restarting, stopped and why; empty where no daemon runs here.
+    platforms: Mapping[str, str]
     unfinished: int
     counts: Mapping[str, int]  # see QuestionCounts
     helpful: int

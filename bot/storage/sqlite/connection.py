@@ -47,9 +47,8 @@ class Connection:
         self._connect = connect
         self._connection = connect()
         self._opened = _identity(file)
-        self._replaced: StorageError | None = (
-            None  # raised by everything, once another file stands in the place of this one
-        )
+        # Raised by everything, once another file stands in the place of this one.
+        self._replaced: StorageError | None = None
         self._executor = executor
         self._begin = begin
         self._durable = True  # how `synchronous` is set; touched by the connection's thread only
@@ -247,9 +246,8 @@ def _open(
             f"query_only = {int(read_only)}",
         ):
             connection.execute(f"PRAGMA {pragma}")
-        connection.text_factory = lambda stored: stored.decode(
-            errors="replace"
-        )  # a bad sector may have made it no UTF-8
+        # A bad sector may have made it no UTF-8.
+        connection.text_factory = lambda stored: stored.decode(errors="replace")
         for name, function in functions.items():
             connection.create_function(name, -1, function, deterministic=True)
         _migrate(connection, file, migrations)
