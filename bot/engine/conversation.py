@@ -64,7 +64,7 @@ class Conversations:
 
     async def forget_expired(self) -> None:
         self._erased_at = time.monotonic()
-        await self._store.forget_older(clock.now() - self._settings.expire_seconds)
+        await self._store.forget_before(clock.now() - self._settings.expire_seconds)
 
     async def turns(self, question: Question) -> Sequence[Turn]:
         """Return the earlier turns, oldest first: the question's own if it has any, else the stored unexpired ones."""

@@ -34,7 +34,7 @@ async def _erase_expired(application: Application) -> None:
     stores = application.stores
     await application.answering.conversations.forget_expired()
     now, kept = clock.now(), application.settings.storage.answer_days * _DAY
-    await stores.journal.erasure.erase_older(now - kept, keys_older_than=now - kept - _KEYS_KEPT)
+    await stores.journal.erasure.erase_before(now - kept, keys_before=now - kept - _KEYS_KEPT)
     await stores.journal.erasure.scrub(rewrite=True)
     for store in (stores.journal.erasure, stores.knowledge):
         while await store.reclaim():

@@ -252,9 +252,9 @@ async def test_a_delivered_answer_is_found_by_its_reference_until_it_is_erased(j
     await sent(journal, entry, 0, "m0")
     assert await journal.answers.stored("test", "ref") == KeptAnswer(question(), ANSWER)
     assert await journal.answers.stored("other", "ref") is None
-    await journal.erasure.erase_older(time.time() - 60, keys_older_than=0)
+    await journal.erasure.erase_before(time.time() - 60, keys_before=0)
     assert await journal.answers.stored("test", "ref") is not None
-    await journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+    await journal.erasure.erase_before(time.time() + 1, keys_before=0)
     assert await journal.answers.stored("test", "ref") is None
     assert await journal.questions.known(question().address)
     await journal.close()
@@ -266,13 +266,13 @@ async def test_the_question_behind_a_message_is_found(journal, entry):
     await sent(journal, entry, 0, "m0", "m1")
     assert await journal.answers.answered_by("test", "m1") == question()
     assert await journal.answers.answered_by("other", "m1") is None
-    await journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+    await journal.erasure.erase_before(time.time() + 1, keys_before=0)
     assert await journal.answers.answered_by("test", "m1") is None
 
 
 async def test_what_is_unanswered_is_not_erased_by_time(journal, entry):
     """Its author is still waiting."""
-    await journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+    await journal.erasure.erase_before(time.time() + 1, keys_before=0)
     assert [pending.id for pending in await journal.questions.pending()] == [entry]
 
 
@@ -338,7 +338,7 @@ async def test_a_declined_question_is_read_only_as_long_as_it_is_kept(journal):
     await journal.questions.revise(question("edited", text="another question"))
     assert await journal.answers.declined(9) == []
     await declined(journal, "old")
-    await journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+    await journal.erasure.erase_before(time.time() + 1, keys_before=0)
     assert await journal.answers.declined(9) == []
     await declined(journal, "theirs")
     await journal.erasure.forget_author("test", "author")
@@ -493,7 +493,7 @@ async def test_what_is_forgotten_is_in_no_file_while_the_journal_is_open(journal
     """Neither the texts nor names that stand in a chat or in a key; not in the log of the database either."""
     for number in range(60):
         await ask_and_answer(journal, ("alice", "bob", "carol")[number % 3], number)
-    await journal.erasure.erase_older(time.time(), keys_older_than=0)
+    await journal.erasure.erase_before(time.time(), keys_before=0)
     for number in range(60, 120):
         await ask_and_answer(journal, ("alice", "bob", "carol")[number % 3], number)
     assert holding(tmp_path, b"alice")
@@ -647,7 +647,7 @@ async def test_turns_expire(journal):
     await journal.conversations.add_turn("c", Turn("new", "a"), at=101)
     assert await said(journal, newer_than=100) == ["new"]
     assert await said(journal, newer_than=99.9) == ["old", "new"]
-    await journal.conversations.forget_older(100)
+    await journal.conversations.forget_before(100)
     assert await said(journal) == ["new"]
 
 

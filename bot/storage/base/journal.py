@@ -203,10 +203,10 @@ class Erasure(Protocol):
         When this returns, they are in none of the journal's files. Raises StorageError if that can't be had at the moment.
         """
 
-    async def erase_older(self, than: float, *, keys_older_than: float) -> None:
-        """Erase questions that were done, and feedback that was given, before `than` (seconds since the epoch).
+    async def erase_before(self, time: float, *, keys_before: float) -> None:
+        """Erase questions that were done, and feedback that was given, before `time` (seconds since the epoch).
 
-        Of questions that were done before `keys_older_than` the keys go too, by which a repeated event is recognised.
+        Also delete the message keys, used to recognise repeated events, of questions that were done before `keys_before`.
         """
 
     async def scrub(self, *, rewrite: bool = False) -> bool:
@@ -231,8 +231,8 @@ class ConversationStore(Protocol):
     async def forget(self, conversation: str) -> None:
         """Erase the turns of one conversation."""
 
-    async def forget_older(self, than: float) -> None:
-        """Erase the turns of all conversations that are older than `than` (seconds since the epoch)."""
+    async def forget_before(self, time: float) -> None:
+        """Erase the turns of all conversations from before `time` (seconds since the epoch)."""
 
 
 class PlatformStore(Protocol):

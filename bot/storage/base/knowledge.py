@@ -134,7 +134,7 @@ class KnowledgeStore(Protocol):
     ) -> Candidates:
         """The best `limit` passages by cosine and the best `limit` by BM25 for each query, with all their scores.
 
-        Passages of documents from sources with the names `hidden` are none of them.
+        Passages of documents from the sources in `hidden` are excluded.
         Raises IndexUnavailable if there is no index, or one that another encoder made.
         """
 

@@ -65,8 +65,8 @@ def find_candidates(
     vectors = np.stack([query.vector for query in queries])
     cosines = vectors @ matrix.vectors.T
     cosines[:, left_out] = -np.inf
-    not_wanted = set(matrix.ids[left_out].tolist())
-    by_words = [_bm25(db, matrix.spelling.corrected(db, query.words), limit, not_wanted) for query in queries]
+    excluded = set(matrix.ids[left_out].tolist())
+    by_words = [_bm25(db, matrix.spelling.corrected(db, query.words), limit, excluded) for query in queries]
     found = set(_best(cosines, limit))
     for scores in by_words:
         found.update(np.searchsorted(matrix.ids, list(scores)).tolist())
@@ -115,16 +115,16 @@ def _best(cosines: Scores, count: int) -> list[int]:
     return [int(column) for column in np.unique(best)]
 
 
-def _bm25(db: sqlite3.Connection, words: Sequence[str], limit: int, not_wanted: AbstractSet[int]) -> dict[int, float]:
+def _bm25(db: sqlite3.Connection, words: Sequence[str], limit: int, excluded: AbstractSet[int]) -> dict[int, float]:
     """Return the BM25 scores, higher is better, of the best passages that share a word, by passage id.
 
-    `not_wanted` are ids of passages that are none of them.
+    Passages whose ids are in `excluded` are left out.
     """
     if not words:
         return {}
     expression = " OR ".join('"' + word.replace('"', "") + '"' for word in words)
     ranked = "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank"
-    if not not_wanted:
+    if not excluded:
         return dict(db.execute(f"{ranked} LIMIT ?", (expression, limit)).fetchall())
     rows = db.execute(ranked, (expression,))
-    return dict(islice((row for row in rows if row[0] not in not_wanted), limit))
+    return dict(islice((row for row in rows if row[0] not in excluded), limit))

@@ -38,8 +38,8 @@ class SqliteConversations:
     async def forget(self, conversation: str) -> None:
         await self._delete("conversation = ?", conversation)
 
-    async def forget_older(self, than: float) -> None:
-        await self._delete("at <= ?", than)
+    async def forget_before(self, time: float) -> None:
+        await self._delete("at <= ?", time)
 
     async def _delete(self, condition: str, value: object) -> None:
         statement = f"DELETE FROM turns WHERE {condition}"

@@ -68,10 +68,10 @@ class SqliteErasure:
             "reads the journal. This is tried again all the time; to see that it is done, ask for it again later."
         )
 
-    async def erase_older(self, than: float, *, keys_older_than: float) -> None:
-        await self._erase_questions("question IS NOT NULL AND done_at <= ?", (than,))
-        await self._delete("feedback", "at <= ?", (than,))
-        await self._delete("questions", "question IS NULL AND done_at <= ?", (keys_older_than,))
+    async def erase_before(self, time: float, *, keys_before: float) -> None:
+        await self._erase_questions("question IS NOT NULL AND done_at <= ?", (time,))
+        await self._delete("feedback", "at <= ?", (time,))
+        await self._delete("questions", "question IS NULL AND done_at <= ?", (keys_before,))
 
     async def scrub(self, *, rewrite: bool = False) -> bool:
         return await self._connection.scrub(rewrite=rewrite)

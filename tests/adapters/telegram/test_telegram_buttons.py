@@ -91,7 +91,7 @@ async def test_buttons_work_after_a_restart(server, application_of, ann):
         await application.start()
         await pressed(server, chat, ann, chat.from_bot[0], PASSAGE)
         assert QUOTE in chat.texts[1]
-        await application.journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+        await application.journal.erasure.erase_before(time.time() + 1, keys_before=0)
         said = await pressed(server, chat, ann, chat.from_bot[0], "👍")
         assert said == "This answer isn't kept any more."
 
@@ -151,7 +151,7 @@ async def test_more_of_an_answer_that_is_not_kept(server, application, ann):
     server.says(chat, ann, "how hot?")
     await application.answered(chat)
     await application.quiet()
-    await application.journal.erasure.erase_older(time.time() + 1, keys_older_than=0)
+    await application.journal.erasure.erase_before(time.time() + 1, keys_before=0)
     assert await pressed(server, chat, ann, chat.from_bot[0], "More") == "This answer isn't kept any more."
     assert len(chat.from_bot) == 1
 
