@@ -74,7 +74,7 @@ class GoldenQuestions:
         if loaded is None:
             return Review(True)
         questions, fingerprint = loaded
-        last = json.loads(await self._store.noted(_NOTE) or "{}")
+        last = json.loads(await self._store.note(_NOTE) or "{}")
         if not change and last.get("fingerprint") == fingerprint:
             return Review(True)
         async with self._engine_after(change) as engine:
@@ -90,7 +90,7 @@ class GoldenQuestions:
 
     async def accepted(self) -> None:
         if self._record is not None:
-            await self._store.note(_NOTE, self._record)
+            await self._store.set_note(_NOTE, self._record)
 
     def _load(self) -> tuple[list[EvaluationQuestion], str] | None:
         try:
@@ -113,7 +113,7 @@ class GoldenResult(NamedTuple):
 
 async def golden_results(store: KnowledgeStore) -> list[GoldenResult]:
     """The results so far, oldest first; empty where the golden questions were never asked."""
-    return [GoldenResult(*result) for result in json.loads(await store.noted(_NOTE) or "{}").get("results", [])]
+    return [GoldenResult(*result) for result in json.loads(await store.note(_NOTE) or "{}").get("results", [])]
 
 
 def add_golden_question(file: Path, line: Mapping[str, object]) -> None:

@@ -204,14 +204,14 @@ class Indexer:
     async def _require_same(self, folder: Path, scan: Scan, known: Mapping[str, FileState]) -> None:
         """Raise DocumentError if the folder is empty and isn't the folder of the index: a drive is not mounted."""
         now = await asyncio.to_thread(identity, folder)
-        before = await self._store.noted(_FOLDER)
+        before = await self._store.note(_FOLDER)
         if known and scan.emptied and before != now:
             raise DocumentError(
                 f"The folder {folder} is empty and is not the one that the index was made from, as if something were not "
                 "mounted. The last index stays as it is. If this is what you want, put the first document there."
             )
         if before != now:
-            await self._store.note(_FOLDER, now)
+            await self._store.set_note(_FOLDER, now)
 
     async def _apply(
         self, scan: Scan, known: Sequence[str], started: float, progress: Callable[[IndexProgress], None]

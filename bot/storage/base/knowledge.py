@@ -153,10 +153,10 @@ class KnowledgeStore(Protocol):
     async def stored(self) -> list[StoredPassage]:
         """Every passage of the index, in the order of documents and places."""
 
-    async def noted(self, key: str) -> str | None:
+    async def note(self, key: str) -> str | None:
         """Return the note about the whole index under a key, or None."""
 
-    async def note(self, key: str, value: str) -> None:
+    async def set_note(self, key: str, value: str) -> None:
         """Store a note about the whole index under a key."""
 
     async def close(self) -> None:

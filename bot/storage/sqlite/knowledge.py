@@ -172,11 +172,11 @@ class SqliteKnowledge:
     async def stored(self) -> list[StoredPassage]:
         return await self._reader.run(read_all)
 
-    async def noted(self, key: str) -> str | None:
+    async def note(self, key: str) -> str | None:
         value = await self._reader.run(lambda db: _meta(db, f"note:{key}"))
         return None if value is None else str(value)
 
-    async def note(self, key: str, value: str) -> None:
+    async def set_note(self, key: str, value: str) -> None:
         await self._writer.run(
             lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note:{key}", value))
         )
