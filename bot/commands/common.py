@@ -153,7 +153,7 @@ def console() -> "Screen":
 
 
 def printable(text: str) -> str:
-    """An argument as text: it may hold bytes that are none."""
+    """Return an argument with undecodable bytes replaced."""
     return text.encode(errors="replace").decode()
 
 

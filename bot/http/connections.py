@@ -65,7 +65,7 @@ class Listener(socket.socket):
 
 
 class _Protocol(H11Protocol):
-    """Closes a connection on which the head of a request doesn't arrive in time, or that another one needs the place of."""
+    """Closes connections whose request head is late, and idle ones above the connection limit."""
 
     _patience: asyncio.TimerHandle | None = None
     _idle_since = 0.0

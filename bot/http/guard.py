@@ -20,7 +20,7 @@ from bot.http.sites import SIGN_IN, SIGN_OUT, Sites, require_same_origin
 
 # In the description of the API only: `Guard` looks at the header before a body is read.
 BEARER = HTTPBearer(auto_error=False, description="http.token, where one is set")
-# How the pages look, which says nothing about this bot.
+# Style sheets and icons; public.
 STATIC_PATH = "/static"
 
 

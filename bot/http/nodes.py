@@ -45,7 +45,7 @@ def nodes_of(pieces: Iterable[Piece]) -> list[Node]:
 
 
 def html_of(pieces: Iterable[Piece]) -> Html:
-    """The same as HTML, with all texts and addresses escaped."""
+    """Return pieces as HTML, with all text and links escaped."""
     return _html(nodes_of(pieces))
 
 

@@ -21,13 +21,13 @@ _READING = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An application at `path` and below it, for browsers that are signed in with `role`; None: for pages of other sites, and
-    the application itself checks where its requests come from.
+    """An application at `path` and below it, for browsers.
 
-    Without a token in the settings an operators' site is closed, and a site for people who ask is open on this machine, as
-    the API is. Requests that change something come from this server's own pages only; that a form also carries its token
-    is up to the application (`Sessions.require_form_token`). `largest_body`: bytes that a body
-    may have, where that is more than elsewhere. `close` is called once no request is served any more.
+    `role`: the session role that requests need; None: the application checks the origin itself. Without a token in the
+    settings an operators' site is closed, and a site for people who ask is open on this machine, as the API is. Requests that
+    change something come from this server's own pages only; that a form also carries its token is up to the application
+    (`Sessions.require_form_token`). `largest_body`: bytes that a body may have, where that is more than elsewhere. `close` is
+    called once no request is served any more.
     """
 
     path: str  # such as /console
