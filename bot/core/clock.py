@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 
 def _passed() -> float:
-    """Seconds since some moment in the past."""
+    """Return the seconds since some moment in the past."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)  # on Linux; the monotonic clock stands still while the machine sleeps
     return time.clock_gettime(boot) if boot is not None else time.monotonic()
 
@@ -18,18 +18,15 @@ _STARTED = time.time() - _passed()
 
 
 def now() -> float:
-    """Seconds since the epoch."""
+    """Return the seconds since the epoch."""
     return _STARTED + _passed()
 
 
 def utc_now() -> datetime:
-    """The time as a date in UTC."""
+    """Return the time as a date in UTC."""
     return datetime.fromtimestamp(now(), UTC)
 
 
-def asked_at(told: datetime, longest_seconds: float) -> datetime:
-    """Return the platform's time of a question, or the present where that time is in the future or too long ago.
-
-    `longest_seconds`: how long ago it may be. A time beyond these bounds comes from a wrong clock.
-    """
-    return told if 0 <= now() - told.timestamp() <= longest_seconds else utc_now()
+def plausible_time(platform_time: datetime, max_age: float) -> datetime:
+    """Return the platform's time, or now if it is in the future or older than `max_age` seconds: a clock is wrong then."""
+    return platform_time if 0 <= now() - platform_time.timestamp() <= max_age else utc_now()

@@ -127,7 +127,7 @@ class Incoming:
         if isinstance(question, MessageOutcome):
             return question
         if not missed:
-            question = replace(question, received_at=clock.asked_at(question.received_at, _LONGEST_REPLAY))
+            question = replace(question, received_at=clock.plausible_time(question.received_at, _LONGEST_REPLAY))
         try:
             if message.guild is None:
                 await self._remember_direct(message.channel.id)

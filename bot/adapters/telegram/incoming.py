@@ -155,4 +155,4 @@ class Incoming:
 
 
 def _asked_at(message: Message, *, edited: bool) -> datetime:
-    return clock.asked_at((message.edit_date if edited else None) or message.date, _KEPT)
+    return clock.plausible_time((message.edit_date if edited else None) or message.date, _KEPT)
