@@ -41,9 +41,8 @@ class MaterialRecorder:
     async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
         if isinstance(prompt, Material):
             self.materials.append(prompt)
-        if prompt:
-            raise GenerationFailed("the model is not run")
-        yield ""
+        raise GenerationFailed("the model is not run")
+        yield ""  # never reached; it makes this a generator
 
     async def close(self) -> None:
         """There is nothing to release."""
