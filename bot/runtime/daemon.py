@@ -27,7 +27,7 @@ from bot.sources.fetching import Fetcher
 from bot.storage.data_folder import alone_in, inspect
 
 _log = structlog.stdlib.get_logger(__name__)
-# Seconds for what is still open to be closed after the grace.
+# Seconds allowed for closing the remaining parts after the grace period.
 _CLOSING = 20.0
 
 MakeServices = Callable[[Application, Dispatcher, Administration], Sequence[Service]]

@@ -39,10 +39,10 @@ from bot.storage.sqlite.knowledge import FILE as INDEX
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 _LITTLE_SPACE, _NO_SPACE = 500 * 2**20, 20 * 2**20  # bytes
 _FEW_FILES = 256
-# A question that has waited for so long was forgotten by everybody.
+# A question that has waited for longer was forgotten by everybody.
 _LONG_AGO = 3600.0  # seconds
 _OWN_QUESTIONS = 40  # that the threshold is tried with
-# Nobody has run this before it was written.
+# When this program was written: a clock that shows an earlier time is wrong.
 _EARLIEST = 1_760_000_000.0  # seconds since the epoch
 _Progress = Callable[[int, int], None]
 
@@ -120,7 +120,7 @@ def _converter() -> Diagnosis:
 
 
 def _prompts(settings: GeneratorSettings) -> Iterator[Diagnosis]:
-    """Nothing where the wording of prompts is the shipped one."""
+    """Check the operator's prompt file; yields nothing without one."""
     if settings.prompts is None:
         return
     try:
@@ -134,7 +134,7 @@ def _prompts(settings: GeneratorSettings) -> Iterator[Diagnosis]:
 
 
 def _tuned_model(settings: Settings) -> Iterator[Diagnosis]:
-    """Nothing where none is active."""
+    """Check the active tuned model; yields nothing if none is active."""
     try:
         choice = chosen(settings)
     except WeightsError as failure:

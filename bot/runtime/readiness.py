@@ -15,7 +15,7 @@ from bot.runtime.application import Application
 from bot.runtime.supervision import look_at_models, start_again
 from bot.sources.store import watched
 
-# A model call that runs for longer never returns: whoever waited for it was told after one of them.
+# A model call that outlasts two question deadlines is stuck; its caller timed out after the first.
 _DEADLINES_UNTIL_STUCK = 2
 
 _log = structlog.stdlib.get_logger(__name__)

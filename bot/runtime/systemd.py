@@ -8,7 +8,7 @@ import os
 import socket
 
 _LARGEST_STATUS = 1000  # characters
-# A sign of life is given so often within the time after which the manager would end the process.
+# Signs of life within the time after which the manager would end the process.
 _SIGNS = 3
 
 
@@ -29,22 +29,22 @@ def notify(*states: str) -> None:
 
 
 def ready() -> None:
-    """Questions are taken in."""
+    """Tell the service manager that the bot accepts questions (READY=1)."""
     notify("READY=1")
 
 
 def status(text: str) -> None:
-    """A line for `systemctl status`."""
+    """Set the line that `systemctl status` shows."""
     notify(f"STATUS={' '.join(text.split())[:_LARGEST_STATUS]}")
 
 
 def stopping(longest_seconds: float) -> None:
-    """The bot stops, which may take so long."""
+    """Announce the stop and how long it may take."""
     notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={round(longest_seconds * 1_000_000)}")
 
 
 def watchdog_seconds() -> float | None:
-    """After how many seconds without a sign of life this process is ended, or None if it isn't."""
+    """Return after how many seconds without a sign of life the service manager ends this process, None if it doesn't."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     if not microseconds.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None

@@ -33,10 +33,10 @@ if sys.platform != "win32":
 _log = structlog.stdlib.get_logger(__name__)
 
 LOCK = "bot.lock"
-# What the copies of the index are called on which golden questions are tried.
+# Prefix of the temporary index copies for golden questions.
 CANDIDATE = "candidate-"
 _REPLACED = "before-restore-"
-# How long each database is looked through at the start: some hundred megabytes, if the disk is quick. `doctor` takes its time.
+# Time limit of the integrity check of each database at the start: some hundred megabytes on a quick disk. `doctor` has none.
 _INSPECTION_SECONDS = 3.0
 
 

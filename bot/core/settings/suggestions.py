@@ -5,7 +5,7 @@ import difflib
 from bot.core.settings.environment import variable_of
 from bot.core.settings.schema import SOURCES, Settings, all_settings, source_settings
 
-# Settings of earlier versions, each with the one to see instead, if there is one. A similar name is not meant by them.
+# Removed settings, each with the one to see instead, if there is one; never suggest a similar name for these.
 _FORMER = {
     "discord.messages": "",
     "encoder.dtype": "",

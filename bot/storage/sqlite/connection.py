@@ -135,8 +135,8 @@ class Connection:
     async def put_back(self) -> bool:
         """Write the file again, with all that is in it, if it or its WAL was deleted while open. Returns whether it was.
 
-        Raises StorageError where another file stands in its place. Then that of before is kept beside it, and everything
-        raises this error, so that nothing is written where nobody finds it.
+        Raises StorageError if the path holds another file; the old data is saved beside it, and later calls raise the same
+        error, so that nothing is written where nobody finds it.
         """
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._put_back)
 

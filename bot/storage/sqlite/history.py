@@ -1,7 +1,7 @@
 """The history of questions in SQLite.
 
-Every filter is answered from one index that holds all that is filtered by, so that also a search that finds nothing reads no
-question as a whole. It is read over a connection of its own, for the journal's is where new questions wait.
+All filters use one covering index, so a search never reads whole rows that it doesn't return. It has a connection of its own,
+as new questions wait for the journal's.
 """
 
 import sqlite3
