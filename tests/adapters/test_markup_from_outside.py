@@ -110,13 +110,12 @@ class Elements(HTMLParser):
 
 def page_of(text: str) -> str:
     operation = {"summary": text, "parameters": [text], "responses": {text: text}}
-    return as_page(
-        {
-            "info": {"version": text, "description": text},
-            "paths": {text: {"get": operation}},
-            "components": {"schemas": {text: {"description": text}}},
-        }
-    )
+    description = {
+        "info": {"version": text, "description": text},
+        "paths": {text: {"get": operation}},
+        "components": {"schemas": {text: {"description": text}}},
+    }
+    return bytes(as_page(description, "http://127.0.0.1", needs_token=True).body).decode()
 
 
 @given(HOSTILE)
