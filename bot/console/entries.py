@@ -16,10 +16,11 @@ Text = Annotated[str, Form()]
 def router(parts: Parts, view: View) -> APIRouter:
     pages = APIRouter()
     checked = [Depends(view.checked_form)]
+    store = parts.administration.journal.entries
 
     async def listed(request: Request, *, problem: str = "", changed: dict[str, object] | None = None) -> Response:
         status = HTTPStatus.CONFLICT if problem else HTTPStatus.OK
-        waiting = await parts.entries.waiting()
+        waiting = await store.all()
         return await view.page(
             request, "entries.html", status=status, problem=problem, entries=waiting, changed=changed or {}
         )
@@ -38,7 +39,7 @@ def router(parts: Parts, view: View) -> APIRouter:
 
     @pages.post("/entries/{entry}/discard", dependencies=checked)
     async def discard(request: Request, entry: Id) -> Response:
-        await parts.entries.discard(entry)
+        await store.remove(entry)
         return view.to(request, "/entries", "Discarded.")
 
     async def save(

@@ -14,16 +14,15 @@ _LONGEST = 20_000  # characters of a question or an answer
 
 
 class Entries:
-    """Writes, changes and publishes entries. There is one for the process; entries are published one after the other."""
+    """Writes, changes and publishes entries, which the journal's store lists and removes.
+
+    There is one for the process; entries are published one after the other.
+    """
 
     def __init__(self, administration: Administration) -> None:
         self._administration = administration
         self._store = administration.journal.entries
         self._publishing = asyncio.Lock()
-
-    async def waiting(self) -> list[Entry]:
-        """Return the entries that are not published yet, oldest first."""
-        return await self._store.all()
 
     async def one(self, entry: int) -> Entry:
         """Return the entry with this id. Raises DocumentError."""
@@ -39,10 +38,6 @@ class Entries:
         if not await self._store.change(entry, question, answer):
             raise DocumentError("This entry was published or discarded meanwhile: write it as a new one.")
         return entry
-
-    async def discard(self, entry: int) -> None:
-        """Remove an entry."""
-        await self._store.remove(entry)
 
     async def publish(self, entry: int) -> FileReport:
         """Put the entry into the document of entries, so that the bot answers from it at once.
