@@ -6,9 +6,11 @@ A reviewer, if there is one, examines every change before it goes live, and may 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bot.core.documents import Document
 from bot.core.errors import DocumentError, IndexUnavailable
@@ -21,6 +23,8 @@ from bot.knowledge.places import Places
 from bot.knowledge.scan import Scan, Scanner
 from bot.observability import metrics
 from bot.storage.base import FileReport, FileState, IndexedFile, KnowledgeStore
+
+T = TypeVar("T")
 
 # The key of the note that identifies the folder of the index.
 _FOLDER = "folder"
@@ -133,6 +137,8 @@ class Indexer:
         self._reviewer = reviewer
         self._sources = sources or {}
         self._running = asyncio.Lock()
+        # A scan may take hours: in the event loop's own threads it would delay what else runs there, such as name resolution.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="indexing")
         self._seen: object = None  # the folder's signature when it was last indexed
         self._in_step = False  # whether the index has the files of that signature
 
@@ -150,7 +156,7 @@ class Indexer:
             seen = await asyncio.to_thread(places.signature)
             known = {state.path: state for state, _ in await self._store.files()}
             with Converter(self._limits) as converter:  # ends the work in the thread if this is cancelled
-                scan = await asyncio.to_thread(self._scanner.scan, places, known, converter)
+                scan = await self._in_thread(partial(self._scanner.scan, places, known, converter))
             await self._require_same(folder, scan, known)
             report = await self._apply(scan, list(known), started, progress)
             self._seen = None if scan.unsettled else seen
@@ -197,7 +203,7 @@ class Indexer:
             started = time.perf_counter()
             known = [state.path for state, _ in await self._store.files()]
             states = [FileState(document.path, 0, 0, "", self._scanner.recipe) for document in documents]
-            files = await asyncio.to_thread(lambda: list(map(self._scanner.cut, states, documents)))
+            files = await self._in_thread(lambda: list(map(self._scanner.cut, states, documents)))
             scan = Scan(changed=files, present={file.state.path for file in files})
             return await self._apply(scan, known, started, progress)
 
@@ -245,6 +251,9 @@ class Indexer:
             passed_over=dict(scan.passed_over),
             review=review,
         )
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _is_reviewed(self) -> bool:
         return self._reviewer is not None and await self._reviewer.is_needed()

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -438,6 +440,24 @@ async def test_a_cancelled_indexing_ends_its_reader_at_once(indexer, folder_of):
     with pytest.raises(asyncio.CancelledError):
         await indexing
     assert asyncio.get_running_loop().time() - started < Limits().seconds / 2
+
+
+async def test_a_long_scan_leaves_the_event_loop_its_threads(indexer, folder_of, monkeypatch):
+    """Names are resolved in them, for one."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    scanning, goes_on, read = asyncio.Event(), threading.Event(), scan.Scanner.scan
+
+    def long_scan(*args):
+        loop.call_soon_threadsafe(scanning.set)
+        assert goes_on.wait(20), "nothing else ran meanwhile"
+        return read(*args)
+
+    monkeypatch.setattr(scan.Scanner, "scan", long_scan)
+    indexing = asyncio.create_task(indexer.index_folder(folder_of({"a.md": "Trains leave at noon."})))
+    await scanning.wait()
+    await asyncio.to_thread(goes_on.set)
+    assert (await indexing).passages == 1
 
 
 # --- reviews ----------------------------------------------------------------------------------------------------------
