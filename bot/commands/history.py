@@ -54,20 +54,17 @@ def questions(
 
 async def _read(settings: "Settings", wanted: "Wanted", count: int) -> "list[KeptQuestion]":
     from bot.storage.base import Cursor
-    from bot.storage.sqlite.journal import SqliteJournal
+    from bot.storage.stores import open_journal
 
-    journal = await SqliteJournal.open(settings.storage.folder)
-    try:
-        found: list[KeptQuestion] = []
+    found: list[KeptQuestion] = []
+    async with open_journal(settings.storage.folder) as journal:
         while len(found) < count:
             after = Cursor(found[-1].at, found[-1].id) if found else None
             more = await journal.history.page(wanted, min(_A_READ, count - len(found)), after)
             if not more:
                 break
             found += more
-        return found
-    finally:
-        await journal.close()
+    return found
 
 
 def _as_csv(found: "Sequence[KeptQuestion]") -> str:

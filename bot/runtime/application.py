@@ -30,18 +30,10 @@ from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime.loading import load_generator, open_worker
 from bot.sources.store import source_folders
+from bot.storage.base import KnowledgeStore
 from bot.storage.data_folder import CANDIDATE
-from bot.storage.sqlite.journal import SqliteJournal
-from bot.storage.sqlite.knowledge import SqliteKnowledge
+from bot.storage.stores import Stores, open_knowledge, open_stores
 from bot.tasks.runner import Tasks, open_tasks
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """The open databases."""
-
-    knowledge: SqliteKnowledge
-    journal: SqliteJournal
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +89,7 @@ async def open_application(
     """
     health = health or Health()
     async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(_open_stores(settings.storage.folder))
+        stores = await stack.enter_async_context(open_stores(settings.storage.folder))
         worker = await stack.enter_async_context(open_worker(settings, models))
         if not background:
             await worker.loaded()
@@ -127,16 +119,6 @@ def administration_of(application: Application, dispatcher: Dispatcher | None = 
 
 
 # --- parts, in the order in which they are opened ---------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _open_stores(folder: Path) -> AsyncIterator[Stores]:
-    async with AsyncExitStack() as stack:
-        knowledge = await SqliteKnowledge.open(folder)
-        stack.push_async_callback(knowledge.close)
-        journal = await SqliteJournal.open(folder)
-        stack.push_async_callback(journal.close)
-        yield Stores(knowledge, journal)
 
 
 def _by_meaning(settings: Settings, models: Models | None) -> bool:
@@ -183,15 +165,12 @@ class _Engines:
 
 
 @asynccontextmanager
-async def _index_after(change: IndexChange, knowledge: SqliteKnowledge, folder: Path) -> AsyncIterator[SqliteKnowledge]:
+async def _index_after(change: IndexChange, knowledge: KnowledgeStore, folder: Path) -> AsyncIterator[KnowledgeStore]:
     with TemporaryDirectory(dir=folder, prefix=CANDIDATE) as place:
         await knowledge.copy_to(Path(place))
-        candidate = await SqliteKnowledge.open(Path(place))
-        try:
+        async with open_knowledge(Path(place)) as candidate:
             await candidate.change(change.encoder, change.changed, change.removed, change.touched)
             yield candidate
-        finally:
-            await candidate.close()
 
 
 @asynccontextmanager

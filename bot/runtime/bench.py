@@ -23,7 +23,7 @@ from bot.evaluation.threshold import UNRELATED
 from bot.inference.prompts import Excerpt, Material
 from bot.runtime.application import Application
 from bot.storage.base import StoredPassage
-from bot.storage.sqlite.journal import SqliteJournal
+from bot.storage.stores import open_journal
 
 _PASSAGES = 256
 _USERS = 16
@@ -142,12 +142,11 @@ async def _questions_rate(application: Application, questions: Sequence[str]) ->
 
 async def _write_rate(folder: Path) -> float:
     with TemporaryDirectory(dir=folder, prefix=".bench-") as place:
-        journal = await SqliteJournal.open(Path(place))
-        started = time.perf_counter()
-        for text in itertools.islice(itertools.cycle(UNRELATED), _WRITES):
-            await journal.questions.accept(_question(text))
-        seconds = time.perf_counter() - started
-        await journal.close()
+        async with open_journal(Path(place)) as journal:
+            started = time.perf_counter()
+            for text in itertools.islice(itertools.cycle(UNRELATED), _WRITES):
+                await journal.questions.accept(_question(text))
+            seconds = time.perf_counter() - started
     return _WRITES / seconds
 
 

@@ -1,1 +1,1 @@
-"""Storage: `base` has the protocols, `sqlite` implements them with two files in the data folder."""
+"""Storage: `base` has the protocols, `sqlite` implements them with two files in the data folder, `stores` opens these."""

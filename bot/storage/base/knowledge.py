@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from bot.core.documents import Document, FoundPassage, Passage
@@ -158,6 +159,12 @@ class KnowledgeStore(Protocol):
 
     async def set_note(self, key: str, value: str) -> None:
         """Store a note about the whole index under a key."""
+
+    async def copy_to(self, folder: Path) -> None:
+        """Write a copy of the index into a folder, where it can be opened as another one."""
+
+    async def reclaim(self) -> int:
+        """Return a part of the erased space to the disk. Returns the number of bytes, 0 if none is left to return."""
 
     async def close(self) -> None:
         """Close the database. Closing twice does nothing."""

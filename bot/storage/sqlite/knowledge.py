@@ -182,11 +182,9 @@ class SqliteKnowledge:
         )
 
     async def copy_to(self, folder: Path) -> None:
-        """Write a copy of the index into a folder, where it can be opened as another one."""
         await self._reader.back_up(folder / FILE)
 
     async def reclaim(self) -> int:
-        """Return a part of the erased space to the disk. Returns the number of bytes, 0 if none is left to return."""
         return await self._writer.reclaim()
 
     def _candidates(
