@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from bot.adapters.discord.checking import check as check_discord
 from bot.adapters.telegram.checking import check as check_telegram
 from bot.core.diagnosis import Diagnosis
+from bot.core.platforms import Platform
 from bot.core.settings import Settings
 
 
@@ -15,8 +16,10 @@ async def check_platforms(settings: Settings, *, online: bool) -> AsyncIterator[
             yield found
 
 
-def check_platform(settings: Settings, platform: str, *, online: bool) -> AsyncIterator[Diagnosis]:
+def check_platform(settings: Settings, platform: Platform, *, online: bool) -> AsyncIterator[Diagnosis]:
     """Check one platform, whose token must be set."""
-    if platform == "discord":
-        return check_discord(settings.discord, online=online)
-    return check_telegram(settings.telegram, online=online)
+    match platform:
+        case Platform.DISCORD:
+            return check_discord(settings.discord, online=online)
+        case Platform.TELEGRAM:
+            return check_telegram(settings.telegram, online=online)

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from bot.commands.common import (
     settings_of,
     with_application,
 )
+from bot.core.platforms import AskedOn, Platform
 from bot.core.settings import load_settings
 from bot.core.text import counted
 
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from bot.core.diagnosis import Diagnosis
     from bot.runtime.application import Application
 
-PlatformArgument = Annotated[Literal["discord", "telegram"], typer.Argument(help="discord or telegram.")]
-AskedPlatform = Annotated[
-    Literal["discord", "telegram", "http", "terminal"], typer.Argument(help="discord, telegram, http or terminal.")
-]
+PlatformArgument = Annotated[Platform, typer.Argument(help="discord or telegram.")]
+AskedOnArgument = Annotated[AskedOn, typer.Argument(help="discord, telegram, http or terminal.")]
 
 
 def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
@@ -118,7 +117,7 @@ def _policy_of_tasks(platform: str, chat: str, state: str, config: Path | None) 
 
 
 def forget(
-    platform: AskedPlatform,
+    platform: AskedOnArgument,
     author: Annotated[str, typer.Argument(help="The platform's id of the user; for http, the user that was named.")],
     config: ConfigOption = None,
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.core.diagnosis import Diagnosis
+from bot.core.platforms import Platform
 from bot.core.settings import Settings
 from bot.observability.health import Health
 from bot.questions.administration import Administration
@@ -41,7 +42,7 @@ class Parts:
     entries: Entries
     health: Health
     models: Callable[[], Mapping[str, Mapping[str, object]]]
-    make_setup: Callable[[str, str], Setup]
+    make_setup: Callable[[Platform, str], Setup]
     config: Path | None = None
 
     @property

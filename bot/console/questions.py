@@ -11,6 +11,7 @@ from bot.console.parts import Parts
 from bot.console.view import Id, View
 from bot.core.errors import DocumentError
 from bot.core.messages import Outcome
+from bot.core.platforms import AskedOn
 from bot.evaluation.golden import add_golden_question
 from bot.http.problems import Problem
 from bot.knowledge.folder import GOLDEN_FILE
@@ -20,7 +21,6 @@ _A_PAGE = 50
 # Under which name the operator's own rating is kept.
 _OPERATOR = "operator"
 _OUTCOMES = (Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED, Outcome.SMALL_TALK, Outcome.FAILED, Outcome.STOPPED)
-_PLATFORMS = ("discord", "telegram", "http", "terminal")
 Text = Annotated[str, Query(max_length=500)]
 
 
@@ -68,7 +68,7 @@ def router(parts: Parts, view: View) -> APIRouter:
             older=older,
             newest=urlencode(chosen) if after else None,
             outcomes=_OUTCOMES,
-            platforms=_PLATFORMS,
+            platforms=AskedOn,
             answer_days=parts.settings.storage.answer_days,
         )
 

@@ -9,9 +9,8 @@ from pydantic import SecretStr
 
 from bot.console.parts import Parts
 from bot.console.view import View
+from bot.core.platforms import Platform
 from bot.core.settings import Settings, all_settings, origins
-
-_PLATFORMS = ("discord", "telegram")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +31,14 @@ def router(parts: Parts, view: View) -> APIRouter:
     @pages.get("/settings")
     async def shown(request: Request) -> Response:
         settings = await view.in_thread(lambda: list(shown_settings(parts.settings, origins(parts.config))))
-        platforms = {
-            platform: await parts.administration.journal.platforms.policies(platform) for platform in _PLATFORMS
-        }
+        store = parts.administration.journal.platforms
+        platforms = {platform: await store.policies(platform) for platform in Platform}
         return await view.page(
             request,
             "settings.html",
             settings=settings,
             policies={
-                platform: (getattr(parts.settings, platform).policy, policies)
+                platform: (parts.settings.of_platform(platform).policy, policies)
                 for platform, policies in platforms.items()
             },
         )

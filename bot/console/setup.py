@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
@@ -12,17 +11,11 @@ from bot.console.parts import Parts, Setup
 from bot.console.view import View
 from bot.core.diagnosis import Diagnosis, Severity
 from bot.core.errors import BotError, SettingsError
+from bot.core.platforms import Platform
 
 _NO_TOKEN = SecretStr("")
 # Seconds that a set-up may take, and so the longest time for which an entered token stays in memory.
 _LONGEST = 900.0
-
-
-class Platform(StrEnum):
-    """The platforms that take a token, by the names of their sections in the settings."""
-
-    DISCORD = "discord"
-    TELEGRAM = "telegram"
 
 
 class _Connecting:

@@ -3,17 +3,18 @@
 import os
 from typing import Any
 
+from bot.core.platforms import Platform
+
 ENVIRONMENT_PREFIX = "BOT_"
 DELIMITER = "__"
 CONFIG_VARIABLE = "BOT_CONFIG"
 """The variable that names the settings file. It is no setting itself."""
 
 PLAIN_VARIABLES = {
-    "DISCORD_TOKEN": ("discord", "token"),
-    "TELEGRAM_TOKEN": ("telegram", "token"),
+    **{f"{platform.upper()}_TOKEN": (platform.value, "token") for platform in Platform},
     "OPENAI_API_KEY": ("generator", "api_key"),
 }
-"""Common names of some settings. The variable with the prefix wins over them."""
+"""Common names of some settings, such as DISCORD_TOKEN. The variable with the prefix wins over them."""
 
 
 def variable_of(path: tuple[str, ...]) -> str:

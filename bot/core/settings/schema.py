@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.core.platforms import Platform
 from bot.core.settings.answering import (
     AnswerSettings,
     ConversationSettings,
@@ -75,10 +76,17 @@ class Settings(BaseSettings):
         return sources
 
     @property
-    def platforms(self) -> list[str]:
+    def platforms(self) -> list[Platform]:
         """The platforms whose token is set."""
-        tokens = {"discord": self.discord.token, "telegram": self.telegram.token}
-        return [name for name, token in tokens.items() if token.get_secret_value()]
+        return [platform for platform in Platform if self.of_platform(platform).token.get_secret_value()]
+
+    def of_platform(self, platform: Platform) -> DiscordSettings | TelegramSettings:
+        """Return the section of a platform."""
+        sections: dict[Platform, DiscordSettings | TelegramSettings] = {
+            Platform.DISCORD: self.discord,
+            Platform.TELEGRAM: self.telegram,
+        }
+        return sections[platform]
 
     @property
     def secrets(self) -> list[str]:
