@@ -1,1 +1,4 @@
-"""One package a platform: its events become Questions, Answers become its messages. They run no models and open no database."""
+"""A package for each platform and a module for the terminal: their events become Questions, Answers become their messages.
+
+No models; storage by its protocols.
+"""

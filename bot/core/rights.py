@@ -1,4 +1,4 @@
-"""The rights: one table of actions and roles for every platform and HTTP.
+"""The rights: one table of actions and roles for every platform. HTTP has its own in `http.sessions.SessionRole`.
 
 An adapter passes the roles of a person towards an action, and the place; the table allows or refuses it.
 """

@@ -1,1 +1,1 @@
-"""Everything that runs a model. Only this package imports torch and the Hugging Face libraries, on first use."""
+"""Everything that runs a model. Only this package and `training` import torch and the Hugging Face libraries, on first use."""
