@@ -10,7 +10,7 @@ from bot.console.view import Id, View
 from bot.core.errors import DocumentError
 from bot.core.text import counted
 
-Text = Annotated[str, Form()]
+FormText = Annotated[str, Form()]
 
 
 def router(parts: Parts, view: View) -> APIRouter:
@@ -30,11 +30,13 @@ def router(parts: Parts, view: View) -> APIRouter:
         return await listed(request)
 
     @pages.post("/entries", dependencies=checked)
-    async def write(request: Request, question: Text = "", answer: Text = "") -> Response:
+    async def write(request: Request, question: FormText = "", answer: FormText = "") -> Response:
         return await save(request, None, question, answer)
 
     @pages.post("/entries/{entry}", dependencies=checked)
-    async def change(request: Request, entry: Id, question: Text = "", answer: Text = "", then: Text = "") -> Response:
+    async def change(
+        request: Request, entry: Id, question: FormText = "", answer: FormText = "", then: FormText = ""
+    ) -> Response:
         return await save(request, entry, question, answer, publish=then == "publish")
 
     @pages.post("/entries/{entry}/discard", dependencies=checked)

@@ -21,7 +21,7 @@ _A_PAGE = 50
 # Under which name the operator's own rating is kept.
 _OPERATOR = "operator"
 _OUTCOMES = (Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED, Outcome.SMALL_TALK, Outcome.FAILED, Outcome.STOPPED)
-Text = Annotated[str, Query(max_length=500)]
+QueryText = Annotated[str, Query(max_length=500)]
 
 
 def router(parts: Parts, view: View) -> APIRouter:
@@ -40,10 +40,10 @@ def router(parts: Parts, view: View) -> APIRouter:
     @pages.get("/questions")
     async def listed(
         request: Request,
-        text: Text = "",
+        text: QueryText = "",
         outcome: str = "",
-        platform: Text = "",
-        chat: Text = "",
+        platform: QueryText = "",
+        chat: QueryText = "",
         rating: str = "",
         since: str = "",
         after: str = "",
@@ -77,7 +77,7 @@ def router(parts: Parts, view: View) -> APIRouter:
         return await one(request, await asked_before(entry))
 
     @pages.get("/explain")
-    async def explained(request: Request, text: Text, entry: int | None = None) -> Response:
+    async def explained(request: Request, text: QueryText, entry: int | None = None) -> Response:
         explanation = await parts.administration.explain(text) if text.strip() else None
         return await view.page(request, "explain.html", text=text, entry=entry, explanation=explanation)
 

@@ -31,7 +31,7 @@ def make_application(
     webhooks: Sequence[APIRouter],
     health: Health,
     make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
-) -> "Application":
+) -> "HttpApp":
     """Put the routers of `api` behind the guard, and those of `webhooks`, which check access themselves, beside it.
 
     `make_sites` gets the sessions, which their forms need, and returns the sites to put behind the signing in.
@@ -65,10 +65,10 @@ def make_application(
     app.mount(STATIC_PATH, StaticFiles(directory=STATIC))
     for site in sites:
         app.mount(site.path, site.app)
-    return Application(app, guard, sites)
+    return HttpApp(app, guard, sites)
 
 
-class Application:
+class HttpApp:
     """Handles every request: checks access, limits size and time, counts, and answers unexpected errors with a problem."""
 
     def __init__(self, app: FastAPI, guard: Guard, sites: Sequence[Site]) -> None:

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 
 from bot.core.errors import SettingsError
 from bot.core.settings import HttpSettings
-from bot.http.asgi import Application, make_application
+from bot.http.asgi import HttpApp, make_application
 from bot.http.connections import NO_DESCRIPTORS, Listener, Server, configuration
 from bot.http.sessions import Sessions
 from bot.http.sites import Site
@@ -41,7 +41,7 @@ class HttpServer:
         thread, returns the sites for people who sign in; `on_listening`: called with the port once the server answers."""
         self._settings = settings
         self._make_app = partial(make_application, settings, api, webhooks, health, make_sites)
-        self._app: Application | None = None
+        self._app: HttpApp | None = None
         self._listener: socket.socket | None = None
         self._server: Server | None = None
         self._serving: asyncio.Task[None] | None = None
