@@ -26,16 +26,16 @@ def explain(
     async def show(application: "Application") -> None:
         from bot.runtime.application import administration_of
 
-        told = await administration_of(application).explain(printable(text))
+        explanation = await administration_of(application).explain(printable(text))
         if as_json:
-            print_json(told.to_json())
+            print_json(explanation.to_json())
         else:
-            _print_explanation(told)
+            _print_explanation(explanation)
 
     with_application(settings_of(config), show)
 
 
-def _print_explanation(told: "Explanation") -> None:
+def _print_explanation(explanation: "Explanation") -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -44,12 +44,12 @@ def _print_explanation(told: "Explanation") -> None:
     from bot.core.text import safe
 
     screen = console()
-    for text, weight in told.variants:
+    for text, weight in explanation.variants:
         screen.print(Text(f"Searched for ({weight:.0%}): {safe(text)}"))
-    if told.candidates:
+    if explanation.candidates:
         scores = ("confidence", "relevance", "lead", "search", "meaning")
         table = Table(*scores, "best words", "where", title="What was read")
-        for candidate in told.candidates:
+        for candidate in explanation.candidates:
             table.add_row(
                 f"{candidate.confidence:.2f}",
                 f"{candidate.relevance:+.1f}",
@@ -60,11 +60,11 @@ def _print_explanation(told: "Explanation") -> None:
                 Text(source_line(candidate.citation)),
             )
         screen.print(table)
-    if told.unread:
-        screen.print(Text(f"Found but not read: {safe(', '.join(told.unread))}", style="dim"))
-    for sentence in told.advice:
+    if explanation.unread:
+        screen.print(Text(f"Found but not read: {safe(', '.join(explanation.unread))}", style="dim"))
+    for sentence in explanation.advice:
         screen.print(Text(sentence, style="bold"))
-    screen.print(shown(told.pieces))
+    screen.print(shown(explanation.pieces))
 
 
 def gaps(
@@ -96,8 +96,8 @@ def _print_gaps(found: "Sequence[Gap]") -> None:
     screen = console()
     for gap in found:
         last = datetime.fromtimestamp(gap.last_at).astimezone().strftime("%Y-%m-%d")
-        told = f"{counted(len(gap.questions), 'time')}  last {last}  best confidence {gap.confidence:.2f}"
-        screen.print(Text(told, style="dim"))
+        summary = f"{counted(len(gap.questions), 'time')}  last {last}  best confidence {gap.confidence:.2f}"
+        screen.print(Text(summary, style="dim"))
         latest, *others = dict.fromkeys(gap.questions)  # the same words count, but are shown once
         screen.print_indented(Text(safe(latest), style="bold"))
         for text in others[:_OTHER_WORDS]:

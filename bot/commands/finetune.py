@@ -92,11 +92,11 @@ def run(
         seed=seed,
     )
     with progress_bar("Learning, steps") as show:
-        told = tune(data, output, plan, settings.generator, settings.models, tell=say, progress=show)
-    left_out = told["examples"]["too_long"]
+        record = tune(data, output, plan, settings.generator, settings.models, tell=say, progress=show)
+    left_out = record["examples"]["too_long"]
     say(
-        f"{output}: tuned in {counted(told['steps'], 'step')}; loss on validation {told['validation_loss']:.3f}, at step "
-        f"{told['best_step']}."
+        f"{output}: tuned in {counted(record['steps'], 'step')}; loss on validation {record['validation_loss']:.3f}, at step "
+        f"{record['best_step']}."
         + (f" {counted(left_out, 'example was', 'examples were')} too long and left out." if left_out else "")
     )
     say(f"Next: knowledge-bot finetune compare --tuned {output}")

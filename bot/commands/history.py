@@ -14,7 +14,7 @@ from bot.core.messages import Outcome
 
 if TYPE_CHECKING:
     from bot.core.settings import Settings
-    from bot.storage.base import KeptQuestion, Wanted
+    from bot.storage.base import HistoryFilter, KeptQuestion
 
 _A_READ = 500  # questions
 _SHOWN = 150  # characters of an answer: two lines of a narrow terminal
@@ -35,13 +35,13 @@ def questions(
     config: ConfigOption = None,
 ) -> None:
     """Show questions and their answers, as long as they are kept."""
-    from bot.storage.base import Rating, Wanted
+    from bot.storage.base import HistoryFilter, Rating
 
     platform, _, chat = place.partition("/")
     moment = since.astimezone().timestamp() if since else None
-    wanted = Wanted(moment, outcome, platform, chat, Rating.WRONG if wrong else None)
+    only = HistoryFilter(moment, outcome, platform, chat, Rating.WRONG if wrong else None)
     settings = settings_of(config)
-    found = asyncio.run(_read(settings, wanted, count))
+    found = asyncio.run(_read(settings, only, count))
     if not settings.storage.answer_days:
         complain("Nothing is kept: storage.answer_days is 0. Raise it to see here what is asked.")
     if as_json:
@@ -52,7 +52,7 @@ def questions(
         _print(found)
 
 
-async def _read(settings: "Settings", wanted: "Wanted", count: int) -> "list[KeptQuestion]":
+async def _read(settings: "Settings", only: "HistoryFilter", count: int) -> "list[KeptQuestion]":
     from bot.storage.base import Cursor
     from bot.storage.stores import open_journal
 
@@ -60,7 +60,7 @@ async def _read(settings: "Settings", wanted: "Wanted", count: int) -> "list[Kep
     async with open_journal(settings.storage.folder) as journal:
         while len(found) < count:
             after = Cursor(found[-1].at, found[-1].id) if found else None
-            more = await journal.history.page(wanted, min(_A_READ, count - len(found)), after)
+            more = await journal.history.page(only, min(_A_READ, count - len(found)), after)
             if not more:
                 break
             found += more
@@ -94,11 +94,11 @@ def _print(found: "Sequence[KeptQuestion]") -> None:
     for asked in found:
         answer, address = asked.answer, asked.question.address
         moment = datetime.fromtimestamp(asked.at).astimezone().strftime("%Y-%m-%d %H:%M")
-        told = f"{answer.outcome.replace('_', ' ')} {answer.confidence:.2f}" if answer else "waiting"
+        outcome = f"{answer.outcome.replace('_', ' ')} {answer.confidence:.2f}" if answer else "waiting"
         ratings = [
             f"{number} {name}" for number, name in ((asked.helpful, "helpful"), (asked.wrong, "wrong")) if number
         ]
-        said = "  ".join([moment, f"{address.platform}/{safe(address.chat)}", told, *ratings])
+        said = "  ".join([moment, f"{address.platform}/{safe(address.chat)}", outcome, *ratings])
         screen.print(Text(said, style="dim"), soft_wrap=True)
         screen.print_indented(Text(safe(asked.question.text), style="bold"))
         if answer:

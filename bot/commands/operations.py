@@ -188,8 +188,8 @@ def bench(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         if as_json:
             print_json(asdict(figures) | {"recommended": advice})
             return
-        told = (f"  {line}" for line in advice) if advice else ["  nothing: the settings suit this machine"]
-        say("\n".join([*figures.lines(), "recommended settings:", *told]))
+        settings = (f"  {line}" for line in advice) if advice else ["  nothing: the settings suit this machine"]
+        say("\n".join([*figures.lines(), "recommended settings:", *settings]))
 
     with_application(settings_of(config), run)
 

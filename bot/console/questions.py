@@ -15,7 +15,7 @@ from bot.core.platforms import AskedOn
 from bot.evaluation.golden import add_golden_question
 from bot.http.problems import Problem
 from bot.knowledge.folder import GOLDEN_FILE
-from bot.storage.base import Cursor, KeptQuestion, Rating, Wanted
+from bot.storage.base import Cursor, HistoryFilter, KeptQuestion, Rating
 
 _A_PAGE = 50
 # Under which name the operator's own rating is kept.
@@ -57,7 +57,7 @@ def router(parts: Parts, view: View) -> APIRouter:
             "since": since,
         }
         chosen = {name: value.strip() for name, value in chosen.items() if value.strip()}
-        found = await parts.history.page(_wanted(chosen), _A_PAGE + 1, _cursor(after))
+        found = await parts.history.page(_filter(chosen), _A_PAGE + 1, _cursor(after))
         last = found[_A_PAGE - 1] if len(found) > _A_PAGE else None
         older = urlencode(chosen | {"after": f"{last.at!r},{last.id}"}) if last else ""
         return await view.page(
@@ -119,11 +119,11 @@ def router(parts: Parts, view: View) -> APIRouter:
     return pages
 
 
-def _wanted(chosen: dict[str, str]) -> Wanted:
+def _filter(chosen: dict[str, str]) -> HistoryFilter:
     """The filter that a form asks for. Raises Problem."""
     try:
         since = chosen.get("since")
-        return Wanted(
+        return HistoryFilter(
             since=datetime.fromisoformat(since).astimezone().timestamp() if since else None,
             outcome=Outcome(chosen["outcome"]) if "outcome" in chosen else None,
             platform=chosen.get("platform", ""),

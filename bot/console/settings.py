@@ -48,9 +48,9 @@ def router(parts: Parts, view: View) -> APIRouter:
 
 def shown_settings(settings: Settings, came_from: dict[tuple[str, str], str]) -> Iterator[ShownSetting]:
     """Every setting, secret ones without their values."""
-    for section, key, default, told in all_settings():
+    for section, key, default, meaning in all_settings():
         value = getattr(getattr(settings, section), key)
-        yield ShownSetting(section, key, _text(value), _text(default), came_from.get((section, key), ""), told)
+        yield ShownSetting(section, key, _text(value), _text(default), came_from.get((section, key), ""), meaning)
 
 
 def _text(value: Any) -> str:

@@ -67,7 +67,7 @@ class Listener(socket.socket):
 class _Protocol(H11Protocol):
     """Closes connections whose request head is late, and idle ones above the connection limit."""
 
-    _patience: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
     _idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
@@ -80,17 +80,17 @@ class _Protocol(H11Protocol):
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
         super().connection_lost(exc)
 
     def _expect_head(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
         self._idle_since = self.loop.time()
-        self._patience = self.loop.call_later(_HEAD_SECONDS, self._lose_patience)
+        self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._head_timed_out)
 
-    def _lose_patience(self) -> None:
+    def _head_timed_out(self) -> None:
         if self._is_idle:
             self.transport.close()
 
@@ -106,9 +106,9 @@ class _Protocol(H11Protocol):
         there = [one for one in self.connections if isinstance(one, _Protocol) and not one.transport.is_closing()]
         if len(there) > _MOST_CONNECTIONS:
             counted = Counter(one._host for one in there)
-            of_greediest = [one for one in there if counted[one._host] == max(counted.values())]
-            idle = [one for one in of_greediest if one._is_idle]
-            closed = min(idle, key=_idle_since) if idle else max(of_greediest, key=_idle_since)
+            from_largest = [one for one in there if counted[one._host] == max(counted.values())]
+            idle = [one for one in from_largest if one._is_idle]
+            closed = min(idle, key=_idle_since) if idle else max(from_largest, key=_idle_since)
             closed.transport.abort()
 
     @property

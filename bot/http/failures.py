@@ -47,5 +47,5 @@ async def on_invalid_request(request: Request, error: RequestValidationError) ->
         {"at": "/".join(map(str, detail["loc"][1:])), "problem": detail["msg"]}
         for detail in error.errors()[:_MOST_ERRORS]
     ]
-    told = "; ".join(f"{one['at']}: {one['problem']}" if one["at"] else one["problem"] for one in wrong)
-    return on_problem(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{told}.", errors=wrong))
+    wrong_fields = "; ".join(f"{one['at']}: {one['problem']}" if one["at"] else one["problem"] for one in wrong)
+    return on_problem(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{wrong_fields}.", errors=wrong))

@@ -28,8 +28,8 @@ def monitoring_router(health: Health, guard: Guard) -> APIRouter:
         responses={503: {"description": "The bot isn't ready."}},
     )
     async def ready(request: Request) -> Response:
-        told = health.to_json()
-        content = told if guard.admits(request) else {"status": told["status"]}
+        states = health.to_json()
+        content = states if guard.admits(request) else {"status": states["status"]}
         return JSONResponse(content, HTTPStatus.OK if health.ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
     @router.get(

@@ -26,7 +26,7 @@ from bot.knowledge.indexer import Indexer, IndexProgress, IndexReport
 from bot.knowledge.loaders import LOADERS
 from bot.questions.dispatcher import Dispatcher
 from bot.questions.grouping import group
-from bot.storage.base import Declined, FileReport, Forgotten, Journal, KnowledgeStore, Wanted
+from bot.storage.base import Declined, FileReport, Forgotten, HistoryFilter, Journal, KnowledgeStore
 
 # The latest declined questions, which are searched for gaps.
 _MOST_DECLINED = 1000
@@ -213,7 +213,7 @@ class Administration:
 
         Suggestions that somebody has rated as not helpful are left out: they are gaps.
         """
-        suggested = await self.journal.history.page(Wanted(outcome=Outcome.SUGGESTED), _MOST_DECLINED)
+        suggested = await self.journal.history.page(HistoryFilter(outcome=Outcome.SUGGESTED), _MOST_DECLINED)
         unsure = [
             Declined(one.id, one.question, one.answer, one.at) for one in suggested if one.answer and not one.wrong
         ]

@@ -70,7 +70,7 @@ async def examine(
         yield await _source(Fetcher(source, settings))
     try:
         async with open_application(settings, models, golden=False) as application:
-            yield ok("models", ", ".join(f"{name} {value}" for name, value in _told(application).items()))
+            yield ok("models", ", ".join(f"{name} {value}" for name, value in _description(application).items()))
             async for found in _application(application, progress):
                 yield found
     except BotError as failure:
@@ -178,10 +178,10 @@ def _data_folder(folder: Path) -> Iterator[Diagnosis]:
 
 def _free_space(folder: Path) -> Diagnosis:
     free = shutil.disk_usage(folder).free
-    told = f"{free // 2**20} MB are free"
+    free_text = f"{free // 2**20} MB are free"
     if free < _NO_SPACE:
-        return error("disk", f"{told}: no question can be accepted on a full disk; free some space.")
-    return warning("disk", f"{told}: free some space.") if free < _LITTLE_SPACE else ok("disk", told)
+        return error("disk", f"{free_text}: no question can be accepted on a full disk; free some space.")
+    return warning("disk", f"{free_text}: free some space.") if free < _LITTLE_SPACE else ok("disk", free_text)
 
 
 def _database(file: Path) -> Diagnosis:
@@ -208,16 +208,21 @@ def _running(folder: Path) -> Diagnosis:
 
 async def _source(fetcher: Fetcher) -> Diagnosis:
     subject, status = f"source {fetcher.source.name}", await fetcher.status()
-    said = describe_status(status, time.time())
+    described = describe_status(status, time.time())
     if status.problem or not status.fetched:
         again = f"knowledge-bot sources fetch {fetcher.source.name}"
-        return warning(subject, f"{said}. A bot that runs tries again by itself; now: {again}")
-    return ok(subject, said)
+        return warning(subject, f"{described}. A bot that runs tries again by itself; now: {again}")
+    return ok(subject, described)
 
 
-def _told(application: Application) -> dict[str, object]:
-    told = application.inference.encoder.description
-    return {"encoder": told["model"], "from": told["source"], "as": told["dtype"], "threads": told["threads"]}
+def _description(application: Application) -> dict[str, object]:
+    encoder = application.inference.encoder.description
+    return {
+        "encoder": encoder["model"],
+        "from": encoder["source"],
+        "as": encoder["dtype"],
+        "threads": encoder["threads"],
+    }
 
 
 async def _application(application: Application, progress: _Progress) -> AsyncIterator[Diagnosis]:
@@ -232,11 +237,11 @@ async def _application(application: Application, progress: _Progress) -> AsyncIt
     old = sum(time.time() - one.question.received_at.timestamp() > _LONG_AGO for one in pending)
     in_doubt = await application.stores.journal.parts.in_doubt()
     waiting = counted(len(pending), "question waits for its answer", "questions wait for their answer")
-    told = f"{waiting}, {counted(in_doubt, 'part of an answer is in doubt', 'parts of answers are in doubt')}"
+    counts = f"{waiting}, {counted(in_doubt, 'part of an answer is in doubt', 'parts of answers are in doubt')}"
     yield (
-        warning("journal", f"{told}; {old} wait for over an hour: start the bot, or look into its log.")
+        warning("journal", f"{counts}; {old} wait for over an hour: start the bot, or look into its log.")
         if old
-        else ok("journal", told)
+        else ok("journal", counts)
     )
     if application.answering.phraser is not None:
         await application.answering.generator_loaded.wait()
@@ -258,14 +263,14 @@ async def _index(application: Application) -> AsyncIterator[Diagnosis]:
     except BotError as failure:
         yield error("documents", str(failure))
         return
-    told = f"{counted(summary.documents, 'document')}, {counted(summary.passages, 'passage')}"
+    size = f"{counted(summary.documents, 'document')}, {counted(summary.passages, 'passage')}"
     if behind:
         changed = counted(behind, "file was", "files were")
-        yield warning("index", f"{told}; {changed} changed since: start the bot, or: knowledge-bot index")
+        yield warning("index", f"{size}; {changed} changed since: start the bot, or: knowledge-bot index")
     elif not summary.passages:
         yield warning("index", "there is nothing to answer from: put documents into the knowledge folder.")
     else:
-        yield ok("index", f"{told}, in step with the folder")
+        yield ok("index", f"{size}, in step with the folder")
     bad = [report for _, report in await application.stores.knowledge.files() if report.problem]
     if bad:
         yield warning("documents", f"{len(bad)} can't be read, {bad[0].path} for one: knowledge-bot index says why.")
@@ -285,8 +290,10 @@ async def _threshold(application: Application, progress: _Progress) -> Diagnosis
     if not fit.enough:
         return ok("threshold", "there are too few headings and stored questions to try it")
     by = f"{by_model} by the generator" if by_model else "by rules"
-    told = f"at {fit.threshold:g}, of {len(own)} questions made from the documents and reworded, {by}, {_outcomes(fit)}"
-    return ok("threshold", told) if fit.fits else warning("threshold", f"{told}: {_threshold_advice(fit)}")
+    tried = (
+        f"at {fit.threshold:g}, of {len(own)} questions made from the documents and reworded, {by}, {_outcomes(fit)}"
+    )
+    return ok("threshold", tried) if fit.fits else warning("threshold", f"{tried}: {_threshold_advice(fit)}")
 
 
 def _outcomes(fit: ThresholdFit) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.core.messages import Address, Answer, Citation, Outcome, Question
-from bot.storage.base import Cursor, Rating, Wanted
+from bot.storage.base import Cursor, HistoryFilter, Rating
 from bot.storage.sqlite.journal import FILE, MIGRATIONS, SqliteJournal
 
 
@@ -44,21 +44,21 @@ async def test_each_filter_finds_what_has_it_and_nothing_else(journal):
     await journal.answers.add_feedback("telegram", f"ref-{declined}", "b", helpful=True, reason="")
     await journal.questions.accept(Question("waits", "c", "a", Address("http", "1", "w"), datetime.now(UTC)))
     found = {
-        "all": (Wanted(), ["waits", "HOW do I stop?", "What costs 100%?", "How do I start?"]),
-        "outcome": (Wanted(outcome=Outcome.DECLINED), ["What costs 100%?"]),
-        "platform": (Wanted(platform="discord"), ["HOW do I stop?", "How do I start?"]),
-        "chat": (Wanted(platform="discord", chat="8"), ["HOW do I stop?"]),
-        "wrong": (Wanted(rating=Rating.WRONG), ["What costs 100%?"]),
-        "helpful": (Wanted(rating=Rating.HELPFUL, text="start"), []),
-        "text": (Wanted(text="how DO"), ["HOW do I stop?", "How do I start?"]),
-        "percent": (Wanted(text="0%?"), ["What costs 100%?"]),
-        "underscore": (Wanted(text="_"), []),
-        "future": (Wanted(since=time.time() + 60), []),
-        "past": (Wanted(since=time.time() - 60, outcome=Outcome.ANSWERED), ["How do I start?"]),
+        "all": (HistoryFilter(), ["waits", "HOW do I stop?", "What costs 100%?", "How do I start?"]),
+        "outcome": (HistoryFilter(outcome=Outcome.DECLINED), ["What costs 100%?"]),
+        "platform": (HistoryFilter(platform="discord"), ["HOW do I stop?", "How do I start?"]),
+        "chat": (HistoryFilter(platform="discord", chat="8"), ["HOW do I stop?"]),
+        "wrong": (HistoryFilter(rating=Rating.WRONG), ["What costs 100%?"]),
+        "helpful": (HistoryFilter(rating=Rating.HELPFUL, text="start"), []),
+        "text": (HistoryFilter(text="how DO"), ["HOW do I stop?", "How do I start?"]),
+        "percent": (HistoryFilter(text="0%?"), ["What costs 100%?"]),
+        "underscore": (HistoryFilter(text="_"), []),
+        "future": (HistoryFilter(since=time.time() + 60), []),
+        "past": (HistoryFilter(since=time.time() - 60, outcome=Outcome.ANSWERED), ["How do I start?"]),
     }
     for name, (wanted, expected) in found.items():
         assert texts(await journal.history.page(wanted, 10)) == expected, name
-    [asked] = await journal.history.page(Wanted(rating=Rating.WRONG), 10)
+    [asked] = await journal.history.page(HistoryFilter(rating=Rating.WRONG), 10)
     assert (asked.helpful, asked.wrong) == (1, 1)
     assert asked == await journal.history.one(declined)
     assert "author" not in str(asked.to_json())
@@ -71,7 +71,7 @@ async def test_pages_follow_each_other_also_where_many_came_at_the_same_time(jou
     with sqlite3.connect(tmp_path / "journal.sqlite3") as db:
         db.execute("UPDATE questions SET accepted_at = 5.0 WHERE id > 4")
     seen, after = [], None
-    while page := await journal.history.page(Wanted(text="question"), 10, after):
+    while page := await journal.history.page(HistoryFilter(text="question"), 10, after):
         seen += [asked.id for asked in page]
         after = Cursor(page[-1].at, page[-1].id)
     assert seen == [4, 3, 2, 1, *range(25, 4, -1)]
@@ -81,7 +81,7 @@ async def test_what_is_erased_is_not_in_the_history(journal):
     await ask(journal, "not kept", keep=False)
     entry = await ask(journal, "forgotten")
     await journal.erasure.forget_author("discord", "author")
-    assert await journal.history.page(Wanted(), 10) == []
+    assert await journal.history.page(HistoryFilter(), 10) == []
     assert await journal.history.one(entry) is None
     assert await journal.history.days(0) == []
     assert await journal.history.confidences(10) == []
@@ -133,7 +133,7 @@ async def test_an_earlier_journal_has_its_history_too(tmp_path):
             (question, answer),
         )
     journal = await SqliteJournal.open(tmp_path)
-    [asked] = await journal.history.page(Wanted(outcome=Outcome.DECLINED, text="OLD"), 10)
+    [asked] = await journal.history.page(HistoryFilter(outcome=Outcome.DECLINED, text="OLD"), 10)
     assert (asked.answer.reference, asked.answer.confidence) == ("r", 0.2)
     await journal.close()
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from bot.core.errors import StorageError
 from bot.core.messages import Address, Answer, Citation, Outcome, Policy, Question, Superseded, Turn
 from bot.storage.base import Declined, Forgotten, KeptAnswer, PartState, Pending
-from bot.storage.base.history import Wanted
+from bot.storage.base.history import HistoryFilter
 from bot.storage.sqlite.connection import damage
 from bot.storage.sqlite.journal import MIGRATIONS, SqliteJournal
 
@@ -519,7 +519,7 @@ async def test_what_is_forgotten_is_in_no_file_of_a_large_journal_in_use(journal
     assert forgotten == Forgotten(100, 100, 100)
     assert holding(tmp_path, b"alice") == []
     assert not await asyncio.to_thread(damage, tmp_path / "journal.sqlite3")
-    assert len(await journal.history.page(Wanted(), 1000)) == 200
+    assert len(await journal.history.page(HistoryFilter(), 1000)) == 200
 
 
 async def test_while_another_program_reads_the_log_what_is_forgotten_is_told_and_tried_again(

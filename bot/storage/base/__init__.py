@@ -10,10 +10,10 @@ from bot.storage.base.history import (
     Cursor,
     Entry,
     EntryStore,
+    HistoryFilter,
     HistoryStore,
     KeptQuestion,
     Rating,
-    Wanted,
 )
 from bot.storage.base.journal import (
     AnswerStore,
@@ -62,6 +62,7 @@ __all__ = [
     "FileReport",
     "FileState",
     "Forgotten",
+    "HistoryFilter",
     "HistoryStore",
     "Hit",
     "IndexSummary",
@@ -79,5 +80,4 @@ __all__ = [
     "Scores",
     "SearchQuery",
     "StoredPassage",
-    "Wanted",
 ]

@@ -47,7 +47,7 @@ class KeptQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class HistoryFilter:
     """Which questions are shown: all that have each of these. None and the empty text: any.
 
     `since`: seconds since the epoch. `text` is a part of the question, in which letters of English may be small or large.
@@ -88,7 +88,7 @@ class Cited(NamedTuple):
 class HistoryStore(Protocol):
     """Reads the kept questions, newest first, beside the work of the journal, which it never delays."""
 
-    async def page(self, wanted: Wanted, limit: int, after: Cursor | None = None) -> list[KeptQuestion]:
+    async def page(self, only: HistoryFilter, limit: int, after: Cursor | None = None) -> list[KeptQuestion]:
         """Up to `limit` questions, those that follow the place `after` if it is given."""
 
     async def one(self, entry: int) -> KeptQuestion | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bot.core.messages import Outcome
-from bot.storage.base.history import Cited, Confidence, Cursor, KeptQuestion, Rating, Wanted
+from bot.storage.base.history import Cited, Confidence, Cursor, HistoryFilter, KeptQuestion, Rating
 from bot.storage.sqlite.connection import Connection
 from bot.storage.sqlite.rows import answer_from, question_from
 
@@ -29,8 +29,8 @@ class SqliteHistory:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def page(self, wanted: Wanted, limit: int, after: Cursor | None = None) -> list[KeptQuestion]:
-        conditions, values = _conditions(wanted)
+    async def page(self, only: HistoryFilter, limit: int, after: Cursor | None = None) -> list[KeptQuestion]:
+        conditions, values = _conditions(only)
         if after is not None:
             conditions.append("(accepted_at, id) < (?, ?)")
             values += after
@@ -111,21 +111,21 @@ def _date(day: int) -> str:
     return datetime.fromtimestamp(day * _DAY, UTC).strftime("%Y-%m-%d")
 
 
-def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
+def _conditions(only: HistoryFilter) -> tuple[list[str], list[object]]:
     """The conditions for the rows that are wanted, with the values of their parameters."""
     conditions, values = ["question IS NOT NULL"], list[object]()
-    for column, value in (("outcome", wanted.outcome), ("platform", wanted.platform), ("chat", wanted.chat)):
+    for column, value in (("outcome", only.outcome), ("platform", only.platform), ("chat", only.chat)):
         if value:
             conditions.append(f"{column} = ?")
             values.append(value)
-    if wanted.since is not None:
+    if only.since is not None:
         conditions.append("accepted_at >= ?")
-        values.append(wanted.since)
-    if wanted.rating is not None:
+        values.append(only.since)
+    if only.rating is not None:
         conditions.append("(platform, reference) IN (SELECT platform, reference FROM feedback WHERE helpful = ?)")
-        values.append(wanted.rating is Rating.HELPFUL)
-    if wanted.text:
+        values.append(only.rating is Rating.HELPFUL)
+    if only.text:
         conditions.append(r"asked LIKE ? ESCAPE '\'")
-        escaped = wanted.text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+        escaped = only.text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
         values.append(f"%{escaped}%")
     return conditions, values
