@@ -91,7 +91,7 @@ class HistoryStore(Protocol):
     async def page(self, only: HistoryFilter, limit: int, after: Cursor | None = None) -> list[KeptQuestion]:
         """Up to `limit` questions, those that follow the place `after` if it is given."""
 
-    async def one(self, entry: int) -> KeptQuestion | None:
+    async def one(self, question_id: int) -> KeptQuestion | None:
         """The question with this id, None if it isn't kept."""
 
     async def days(self, since: float) -> list[tuple[str, Counter[Outcome]]]:

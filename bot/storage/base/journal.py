@@ -104,10 +104,10 @@ class QuestionStore(Protocol):
         Returns None if that question isn't kept, or has the same text.
         """
 
-    async def answered(self, entry: int, revision: int, answer: Answer) -> None:
+    async def answered(self, question_id: int, revision: int, answer: Answer) -> None:
         """Store the answer that the engine has made. Raises Superseded if the question was edited or is done."""
 
-    async def done(self, entry: int, revision: int, *, keep: bool) -> None:
+    async def done(self, question_id: int, revision: int, *, keep: bool) -> None:
         """Mark a question as delivered, or as given up. `keep=False` erases its texts; the message's key stays.
 
         Does nothing if `revision` is not the latest.
@@ -134,16 +134,16 @@ class PartStore(Protocol):
         An earlier answer to an edited question counts as such a part, and so does a placeholder.
         """
 
-    async def part_begins(self, entry: int, revision: int, part: int) -> PartState | None:
+    async def part_begins(self, question_id: int, revision: int, part: int) -> PartState | None:
         """Note that a part is about to be sent, and return its state until now, None for a new part. Raises Superseded."""
 
-    async def part_unsent(self, entry: int, part: int) -> None:
+    async def part_unsent(self, question_id: int, part: int) -> None:
         """Note that a part was certainly not sent, which undoes `part_begins`."""
 
-    async def part_sent(self, entry: int, revision: int, part: int, message: str) -> None:
+    async def part_sent(self, question_id: int, revision: int, part: int, message: str) -> None:
         """Note which message holds a part."""
 
-    async def left_over(self, entry: int, parts: int) -> list[str]:
+    async def left_over(self, question_id: int, parts: int) -> list[str]:
         """The messages of an earlier answer at the places from `parts` on."""
 
     async def in_doubt(self) -> int:
@@ -166,7 +166,7 @@ class AnswerStore(Protocol):
         """The latest kept questions that the documents didn't answer, newest first: those that were declined, and those with
         a suggestion that somebody has rated as not helpful."""
 
-    async def vectors(self, entries: Sequence[int], encoder: str) -> dict[int, bytes]:
+    async def vectors(self, question_ids: Sequence[int], encoder: str) -> dict[int, bytes]:
         """The vectors of those of these questions for which this encoder's are kept."""
 
     async def keep_vectors(self, texts: Mapping[int, str], vectors: Mapping[int, bytes], encoder: str) -> None:
@@ -191,11 +191,11 @@ class Erasure(Protocol):
     async def withdraw(self, address: Address) -> int | None:
         """Erase the texts of a question, its turn and its feedback, and stop its delivery.
 
-        Returns the entry's id, or None if the message was never accepted.
+        Returns the question's id, or None if the message was never accepted.
         """
 
-    async def take_parts(self, entry: int, address: Address) -> list[str]:
-        """Remove the parts of a withdrawn entry. Returns the ids of the messages that hold them, in order."""
+    async def take_parts(self, question_id: int, address: Address) -> list[str]:
+        """Remove the parts of a withdrawn question. Returns the ids of the messages that hold them, in order."""
 
     async def forget_author(self, platform: str, author: str) -> Forgotten:
         """Erase a person's questions, unanswered ones included, their turns and their feedback.

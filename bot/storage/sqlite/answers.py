@@ -58,18 +58,20 @@ class SqliteAnswers:
 
         return await self._connection.run(read)
 
-    async def vectors(self, entries: Sequence[int], encoder: str) -> dict[int, bytes]:
+    async def vectors(self, question_ids: Sequence[int], encoder: str) -> dict[int, bytes]:
         def read(db: sqlite3.Connection) -> dict[int, bytes]:
             statement = (
                 "SELECT question, vector FROM question_vectors "
                 "WHERE question IN (SELECT value FROM json_each(?)) AND encoder = ?"
             )
-            return dict(db.execute(statement, (json.dumps(list(entries)), encoder)).fetchall())
+            return dict(db.execute(statement, (json.dumps(list(question_ids)), encoder)).fetchall())
 
         return await self._connection.run(read)
 
     async def keep_vectors(self, texts: Mapping[int, str], vectors: Mapping[int, bytes], encoder: str) -> None:
-        rows = [(entry, encoder, vector, entry, texts[entry]) for entry, vector in vectors.items()]
+        rows = [
+            (question_id, encoder, vector, question_id, texts[question_id]) for question_id, vector in vectors.items()
+        ]
         statement = (
             "INSERT OR REPLACE INTO question_vectors SELECT ?, ?, ? "
             "WHERE EXISTS (SELECT 1 FROM questions WHERE id = ? AND asked = ?)"

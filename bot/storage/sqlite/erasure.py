@@ -31,20 +31,22 @@ class SqliteErasure:
             row = db.execute(f"SELECT id, reference FROM questions WHERE {KEY}", address.key).fetchone()
             if row is None:
                 return None
-            entry, reference = row
+            question_id, reference = row
             db.execute(
                 f"UPDATE questions SET {ERASED}, revision = revision + 1, done_at = coalesce(done_at, ?) WHERE id = ?",
-                (clock.now(), entry),
+                (clock.now(), question_id),
             )
             db.execute(f"DELETE FROM turns WHERE {KEY}", address.key)
             db.execute("DELETE FROM feedback WHERE platform = ? AND reference = ?", (address.platform, reference))
-            return int(entry)
+            return int(question_id)
 
         return await self._connection.run(write, erases=True)
 
-    async def take_parts(self, entry: int, address: Address) -> list[str]:
+    async def take_parts(self, question_id: int, address: Address) -> list[str]:
         def write(db: sqlite3.Connection) -> list[str]:
-            messages = db.execute("DELETE FROM parts WHERE question = ? RETURNING part, message", (entry,)).fetchall()
+            messages = db.execute(
+                "DELETE FROM parts WHERE question = ? RETURNING part, message", (question_id,)
+            ).fetchall()
             # The engine may have been quicker than the withdrawal.
             db.execute(f"DELETE FROM turns WHERE {KEY}", address.key)
             return [message for _, message in sorted(messages) if message is not None]

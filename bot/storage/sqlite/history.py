@@ -39,8 +39,8 @@ class SqliteHistory:
         statement = f"{_ROWS} WHERE id IN ({found}) {order}"
         return await self._asked(statement, (*values, limit))
 
-    async def one(self, entry: int) -> KeptQuestion | None:
-        found = await self._asked(f"{_ROWS} WHERE id = ? AND question IS NOT NULL", (entry,))
+    async def one(self, question_id: int) -> KeptQuestion | None:
+        found = await self._asked(f"{_ROWS} WHERE id = ? AND question IS NOT NULL", (question_id,))
         return found[0] if found else None
 
     async def days(self, since: float) -> list[tuple[str, Counter[Outcome]]]:
@@ -89,9 +89,9 @@ class SqliteHistory:
         def read(db: sqlite3.Connection) -> list[KeptQuestion]:
             return [
                 KeptQuestion(
-                    entry, question_from(question), answer_from(answer) if answer else None, at, helpful, wrong
+                    question_id, question_from(question), answer_from(answer) if answer else None, at, helpful, wrong
                 )
-                for entry, question, answer, at, helpful, wrong in db.execute(statement, values)
+                for question_id, question, answer, at, helpful, wrong in db.execute(statement, values)
             ]
 
         return await self._connection.run(read)

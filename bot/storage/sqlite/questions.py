@@ -47,37 +47,37 @@ class SqliteQuestions:
             ).fetchone()
             if row is None or question_from(row[1]).text == question.text:
                 return None
-            entry, _, revision = row
+            question_id, _, revision = row
             db.execute(
                 "UPDATE questions SET question = ?, answer = NULL, reference = NULL, revision = ?, done_at = NULL "
                 "WHERE id = ?",
-                (json.dumps(question.to_json()), revision + 1, entry),
+                (json.dumps(question.to_json()), revision + 1, question_id),
             )
-            db.execute("UPDATE parts SET current = 0 WHERE question = ?", (entry,))
-            return Pending(entry, question, None, revision + 1)
+            db.execute("UPDATE parts SET current = 0 WHERE question = ?", (question_id,))
+            return Pending(question_id, question, None, revision + 1)
 
         return await self._connection.run(write)
 
-    async def answered(self, entry: int, revision: int, answer: Answer) -> None:
+    async def answered(self, question_id: int, revision: int, answer: Answer) -> None:
         def write(db: sqlite3.Connection) -> None:
             cursor = db.execute(
                 "UPDATE questions SET answer = ?, reference = ? WHERE id = ? AND revision = ? AND done_at IS NULL",
-                (json.dumps(answer.to_json()), answer.reference, entry, revision),
+                (json.dumps(answer.to_json()), answer.reference, question_id, revision),
             )
             if not cursor.rowcount:
                 raise Superseded
 
         await self._connection.run(write, durable=False)
 
-    async def done(self, entry: int, revision: int, *, keep: bool) -> None:
+    async def done(self, question_id: int, revision: int, *, keep: bool) -> None:
         def write(db: sqlite3.Connection) -> None:
             erased = "" if keep else f", {ERASED}"
             cursor = db.execute(
                 f"UPDATE questions SET done_at = ?{erased} WHERE id = ? AND revision = ? AND done_at IS NULL",
-                (clock.now(), entry, revision),
+                (clock.now(), question_id, revision),
             )
             if cursor.rowcount:
-                db.execute("DELETE FROM parts WHERE question = ? AND NOT (current AND ?)", (entry, keep))
+                db.execute("DELETE FROM parts WHERE question = ? AND NOT (current AND ?)", (question_id, keep))
 
         await self._connection.run(write, durable=False, erases=not keep)
 
