@@ -87,7 +87,7 @@ async def refresh_index(application: "Application", *, lines: bool = False) -> "
 async def best_passages(
     application: "Application", text: str, count: int, *, hidden: "AbstractSet[str]" = frozenset()
 ) -> "list[tuple[Hit, Citation]]":
-    """The best passages for a text, best first, each with its citation, but for those of the sources `hidden`."""
+    """Return the best passages for a text, best first, each with its citation, but for those of the sources `hidden`."""
     from bot.core.messages import QueryVariant
     from bot.engine.compose import cite_passage
 

@@ -171,7 +171,7 @@ def _print_files(files: "Sequence[FileReport]", changed: "set[str]") -> None:
 
 
 def _line(text: str, indent: str = "") -> str:
-    """Text of documents and file names, safe to print, on one line."""
+    """Return text of documents and file names, safe to print, on one line."""
     from bot.core.text import safe
 
     return indent + " ".join(safe(text).split())

@@ -105,7 +105,7 @@ def evaluate(
 def _ask(
     settings: Settings, chosen: "QuestionSet", further: "Sequence[EvaluationQuestion]", parallel: int
 ) -> "list[EvaluationResult]":
-    """The answers to the questions of a set and to further ones, from an index that is made for them."""
+    """Return the answers to the questions of a set and to further ones, from an index that is made for them."""
     from bot.evaluation.questions import load_documents, load_questions
     from bot.evaluation.run import ask_all
 

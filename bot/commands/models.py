@@ -165,7 +165,7 @@ def generate(
 
 
 def _with_options(settings: Settings, given: dict[str, Any]) -> Settings:
-    """The settings with others for the generator, from the command line. Raises SettingsError."""
+    """Return the settings with others for the generator, from the command line. Raises SettingsError."""
     from pydantic import ValidationError
 
     from bot.core.settings import GeneratorSettings

@@ -149,7 +149,7 @@ def ask(
 
 
 def _question(text: str) -> "Question":
-    """A question from the command line, in a conversation of its own."""
+    """Return a question from the command line, in a conversation of its own."""
     from datetime import UTC, datetime
     from uuid import uuid4
 

@@ -60,7 +60,7 @@ def task(
 
 
 def _given(text: str, section: str, settings: "Settings") -> "Source":
-    """The text of an argument, of the file that it names, or of standard input. Raises DocumentError."""
+    """Return the text of an argument, of the file that it names, or of standard input. Raises DocumentError."""
     from bot.knowledge.converter import Converter, Limits
     from bot.tasks.sources import source_of_document, source_of_text
 
@@ -82,7 +82,7 @@ def _given(text: str, section: str, settings: "Settings") -> "Source":
 
 
 async def _asked(application: "Application", place: str) -> Sequence[str]:
-    """The latest questions of a platform, or of one of its chats, as far as they are kept."""
+    """Return the latest questions of a platform, or of one of its chats, as far as they are kept."""
     platform, _, chat = place.partition(":")
     kept = await application.stores.journal.answers.latest(platform, chat, _MOST_QUESTIONS)
     return [question.text for question in kept]

@@ -14,7 +14,7 @@ _NAME, _ROW = 150, 30  # of a chart with bars: the width of their names, the hei
 
 
 def _svg(title: str, parts: Iterable[str], width: int = _WIDTH, height: int = _HEIGHT) -> Markup:
-    """A picture with a title for screen readers. The parts are made of numbers and of escaped text."""
+    """Return a picture with a title for screen readers. The parts are made of numbers and of escaped text."""
     inner = Markup("").join(Markup(part) for part in parts)  # noqa: S704 - made here, of numbers and escaped text
     return Markup('<svg class="chart" role="img" viewBox="0 0 {} {}"><title>{}</title>{}</svg>').format(
         width, height, title, inner
@@ -30,12 +30,12 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 
 def _y(share: float) -> float:
-    """The height of a value between 0 and 1."""
+    """Return the height of a value between 0 and 1."""
     return _HEIGHT - _BOTTOM - share * (_HEIGHT - _BOTTOM - _TOP)
 
 
 def _scale(labels: Sequence[tuple[float, str]]) -> list[str]:
-    """Lines across, with labels at their left: (height between 0 and 1, label)."""
+    """Return lines across, with labels at their left: (height between 0 and 1, label)."""
     lines = [_line(_LEFT, _y(share), _WIDTH, _y(share), "grid") for share, _ in labels]
     return lines + [_text(_LEFT - 6, _y(share) + 4, label, "end") for share, label in labels]
 
@@ -77,7 +77,7 @@ def calibration_chart(bins: Sequence[tuple[float, float, int]]) -> Markup:
 
 
 def golden_chart(results: Sequence[GoldenResult]) -> Markup:
-    """A line of the share of golden questions that were answered as expected, from the first result to the last."""
+    """Return a line of the share of golden questions that were answered as expected, from the first result to the last."""
     parts = _scale([(0, "0%"), (0.5, "50%"), (1, "100%")])
     step = (_WIDTH - _LEFT - 16) / max(1, len(results) - 1)
     dots = [(_LEFT + 8 + number * step, _y(one.right / max(1, one.asked)), one) for number, one in enumerate(results)]

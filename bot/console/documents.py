@@ -29,7 +29,7 @@ class RemarkKind:
 
 
 def kinds_of_remarks(files: Sequence[FileReport]) -> list[RemarkKind]:
-    """The remarks on files by kind: first those on unread files, then the most frequent ones."""
+    """Return the remarks on files by kind: first those on unread files, then the most frequent ones."""
     kinds: dict[tuple[bool, str], RemarkKind] = {}
     for file in files:
         said = [(True, file.problem)] if file.problem else [(False, warning) for warning in file.warnings]
@@ -70,6 +70,7 @@ class _Reindexing:
 
 
 def router(parts: Parts, view: View) -> APIRouter:
+    """Return the page of documents, with what its forms do."""
     pages = APIRouter()
     checked = [Depends(view.checked_form)]
     reindexing = _Reindexing(parts)

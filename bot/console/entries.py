@@ -14,6 +14,7 @@ FormText = Annotated[str, Form()]
 
 
 def router(parts: Parts, view: View) -> APIRouter:
+    """Return the page of entries, with what its forms do."""
     pages = APIRouter()
     checked = [Depends(view.checked_form)]
     store = parts.administration.journal.entries

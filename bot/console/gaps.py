@@ -40,7 +40,8 @@ class _Grouping:
         return self._task is not None and not self._task.done()
 
     def latest(self) -> tuple[_Groups | None, str]:
-        """The last groups, and the error of the last grouping or an empty text. Begins a new grouping if the groups are old."""
+        """Return the last groups, and the error of the last grouping or an empty text. Begins a new grouping if the groups
+        are old."""
         if not self.running and (self._groups is None or time.monotonic() - self._groups.at > _FRESH):
             self._task = asyncio.create_task(self._group(), name="console-gaps")
         return self._groups, self._problem
@@ -55,6 +56,7 @@ class _Grouping:
 
 
 def router(parts: Parts, view: View) -> APIRouter:
+    """Return the page of gaps, with what its forms do."""
     pages = APIRouter()
     grouping = _Grouping(parts)
 

@@ -12,6 +12,7 @@ from bot.observability import metrics
 
 
 def router(parts: Parts, view: View) -> APIRouter:
+    """Return the page of health."""
     pages = APIRouter()
 
     @pages.get("/health")
@@ -34,7 +35,7 @@ def router(parts: Parts, view: View) -> APIRouter:
 
 
 def _measured() -> tuple[dict[str, float], float | None]:
-    """The lag of the event loop by quantile, in milliseconds, and the memory in use, in bytes. Takes milliseconds."""
+    """Return the lag of the event loop by quantile, in milliseconds, and the memory in use, in bytes. Takes milliseconds."""
     value = metrics.REGISTRY.get_sample_value
     lag = {share: value(metrics.LOOP_LAG_NAME, {"quantile": share}) for share in ("0.5", "0.99")}
     return (

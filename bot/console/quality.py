@@ -45,6 +45,7 @@ class CalibrationBin:
 
 
 def router(parts: Parts, view: View) -> APIRouter:
+    """Return the page of quality."""
     pages = APIRouter()
 
     @pages.get("/quality")
@@ -74,7 +75,7 @@ def _figures(
     ratings: Sequence[tuple[float, bool]],
     golden: Sequence[GoldenResult],
 ) -> dict[str, Any]:
-    """The charts, with their figures."""
+    """Return the charts, with their figures."""
     bins = calibration(ratings) if len(ratings) >= _FEWEST_RATINGS else []
     stages = latencies()
     return {
@@ -103,7 +104,7 @@ def calibration(ratings: Sequence[tuple[float, bool]]) -> list[CalibrationBin]:
 
 
 def latencies() -> list[Latency]:
-    """The duration of each stage, from the metrics of the process."""
+    """Return the duration of each stage, from the metrics of the process."""
     buckets: dict[str, dict[float, float]] = {}
     for family in metrics.STAGES.collect():
         for sample in family.samples:
@@ -117,7 +118,7 @@ def latencies() -> list[Latency]:
 
 
 def _at_share(counts: Mapping[float, float], share: float) -> float:
-    """The duration that this share of all is not above, between the bounds of its bucket in proportion."""
+    """Return the duration that this share of all is not above, between the bounds of its bucket in proportion."""
     wanted = share * counts[math.inf]
     lower, below = 0.0, 0.0
     for upper, count in sorted(counts.items()):

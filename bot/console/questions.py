@@ -25,6 +25,7 @@ QueryText = Annotated[str, Query(max_length=500)]
 
 
 def router(parts: Parts, view: View) -> APIRouter:
+    """Return the pages of questions, with what their forms do."""
     pages = APIRouter()
     checked = [Depends(view.checked_form)]
 
@@ -120,7 +121,7 @@ def router(parts: Parts, view: View) -> APIRouter:
 
 
 def _filter(chosen: dict[str, str]) -> HistoryFilter:
-    """The filter that a form asks for. Raises Problem."""
+    """Return the filter that a form asks for. Raises Problem."""
     try:
         since = chosen.get("since")
         return HistoryFilter(
@@ -136,7 +137,7 @@ def _filter(chosen: dict[str, str]) -> HistoryFilter:
 
 
 def _cursor(after: str) -> Cursor | None:
-    """The place that a page begins after, from the link to it."""
+    """Return the place that a page begins after, from the link to it."""
     at, _, entry = after.partition(",")
     try:
         return Cursor(float(at), int(entry[:18])) if after else None
@@ -145,7 +146,7 @@ def _cursor(after: str) -> Cursor | None:
 
 
 def _golden(question: str, document: str, phrase: str, *, unanswerable: bool) -> dict[str, object]:
-    """The line of a golden question. Raises DocumentError."""
+    """Return the line of a golden question. Raises DocumentError."""
     question, document, phrase = question.strip(), document.strip(), phrase.strip()
     if not question:
         raise DocumentError("A golden question needs its question.")

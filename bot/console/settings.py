@@ -26,6 +26,7 @@ class ShownSetting:
 
 
 def router(parts: Parts, view: View) -> APIRouter:
+    """Return the page of settings."""
     pages = APIRouter()
 
     @pages.get("/settings")
@@ -47,14 +48,14 @@ def router(parts: Parts, view: View) -> APIRouter:
 
 
 def shown_settings(settings: Settings, came_from: dict[tuple[str, str], str]) -> Iterator[ShownSetting]:
-    """Every setting, secret ones without their values."""
+    """Yield every setting, secret ones without their values."""
     for section, key, default, meaning in all_settings():
         value = getattr(getattr(settings, section), key)
         yield ShownSetting(section, key, _text(value), _text(default), came_from.get((section, key), ""), meaning)
 
 
 def _text(value: Any) -> str:
-    """A value as in the settings file; for a secret only whether it is set."""
+    """Return a value as in the settings file; for a secret only whether it is set."""
     match value:
         case SecretStr():
             return "set" if value.get_secret_value() else "not set"

@@ -82,6 +82,7 @@ class _Connecting:
 
 
 def router(parts: Parts, view: View) -> APIRouter:
+    """Return the pages of the set-up, with what their forms do."""
     pages = APIRouter()
     checked = [Depends(view.checked_form)]
     served = parts.settings.platforms

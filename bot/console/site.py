@@ -21,7 +21,7 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def console_site(parts: Parts, sessions: Sessions) -> Site:
-    """The site of the console."""
+    """Return the site of the console."""
     view = View(sessions)
     app = FastAPI(
         docs_url=None,

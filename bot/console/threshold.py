@@ -29,6 +29,7 @@ class Moved:
 
 
 def router(parts: Parts, view: View) -> APIRouter:
+    """Return the page of the threshold."""
     pages = APIRouter()
 
     @pages.get("/threshold")
@@ -52,7 +53,7 @@ def router(parts: Parts, view: View) -> APIRouter:
 
 
 def _compared(latest: Sequence[Confidence], now: AnswerSettings, tried: AnswerSettings) -> dict[str, Any]:
-    """The questions by confidence, the surest first, at the bounds that hold and at those that are tried."""
+    """Return the questions by confidence, the surest first, at the bounds that hold and at those that are tried."""
     ordered = sorted(latest, key=lambda one: -one.confidence)
     questions = [
         Moved(one, *(outcome_at(one.outcome, one.confidence, bounds, now) for bounds in (now, tried)))

@@ -73,7 +73,7 @@ class View:
     async def page(
         self, request: Request, template: str, *, status: int = HTTPStatus.OK, problem: str = "", **values: Any
     ) -> HTMLResponse:
-        """The page that a template makes of the values. `problem` is said at its top."""
+        """Return the page that a template makes of the values. `problem` is said at its top."""
         session = session_of(request)
 
         def form_token(action: str) -> str:
@@ -95,7 +95,7 @@ class View:
         return RedirectResponse(PATH + path, HTTPStatus.SEE_OTHER)
 
     async def checked_form(self, request: Request, form_token: Annotated[str, Form()] = "") -> None:
-        """A dependency of every route that changes something. Raises Problem where the form isn't one of this session."""
+        """Raise Problem where a form isn't one of this session; a dependency of every route that changes something."""
         self._sessions.require_form_token(session_of(request), request.scope["path"], form_token)
 
     async def on_error(self, request: Request, error: BotError) -> Response:
@@ -104,7 +104,7 @@ class View:
 
 
 def _moment(at: float | datetime) -> str:
-    """A time for people, by the clock of this machine: seconds since the epoch, or a datetime."""
+    """Return a time for people, by the clock of this machine: seconds since the epoch, or a datetime."""
     moment = at if isinstance(at, datetime) else datetime.fromtimestamp(at).astimezone()
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
@@ -114,11 +114,11 @@ def _day(at: float) -> str:
 
 
 def _quote(citation: Citation) -> list[Piece]:
-    """The quoted words of a citation."""
+    """Return the quoted words of a citation."""
     return [Piece(citation.quote, citation.markup)]
 
 
 def _literals(text: str) -> Html:
-    """A text of the bot itself, in which code stands between backticks."""
+    """Return a text of the bot itself, in which code stands between backticks."""
     runs = Piece(text, Markup.LITERALS).runs
     return Html("").join(Html("<code>{}</code>").format(run) if code else escape(run) for run, _, code in runs)

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
+    """How bad the result of a check is."""
+
     OK = "ok"
     WARNING = "warning"  # works, but not as well as it could
     ERROR = "error"  # does not work until it is mended

@@ -29,7 +29,7 @@ class Locator:
     paragraph: int | None = None  # number below its heading; a list or a table counts as one
 
     def __str__(self) -> str:
-        """`lines 12-14`, `page 3`, `row 7`, `paragraph 2`; empty if the format has no places."""
+        """Return `lines 12-14`, `page 3`, `row 7`, `paragraph 2`; empty if the format has no places."""
         if self.lines is not None:
             first, last = self.lines
             return f"line {first}" if first == last else f"lines {first}-{last}"
@@ -137,7 +137,7 @@ _NAMES_LINES = re.compile(r"[?&#][^?&#]*\{(?:first|last)\}.*")
 
 
 def address_at(url: str, lines: tuple[int, int] | None) -> str:
-    """The address of lines in a document. `url` may have `{first}` and `{last}` for them, in its query or fragment.
+    """Return the address of lines in a document. `url` may have `{first}` and `{last}` for them, in its query or fragment.
 
     Without lines, or if `url` can't name them, it is the address of the document.
     """

@@ -77,6 +77,8 @@ def _turns(data: Sequence[Mapping[str, str]] | None) -> tuple[Turn, ...] | None:
 
 
 class Outcome(StrEnum):
+    """What came of a question."""
+
     ANSWERED = "answered"
     SUGGESTED = "suggested"  # a section that may answer, marked as unsure
     DECLINED = "declined"  # the documents don't answer
@@ -266,6 +268,8 @@ Progress = Callable[[Update], None]
 
 
 class Engine(Protocol):
+    """Answers questions."""
+
     async def answer(self, question: Question, progress: Progress) -> Answer:
         """Answer one question. Raises a BotError only if no answer at all can be given."""
 

@@ -8,7 +8,7 @@ _PR_SET_DUMPABLE = 4
 
 
 def libc() -> ctypes.CDLL:
-    """The C library that this process runs on."""
+    """Return the C library that this process runs on."""
     return ctypes.CDLL(None, use_errno=True)
 
 

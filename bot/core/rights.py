@@ -68,7 +68,8 @@ OPEN_ROUTES = frozenset({"/health/live", "/health/ready"})
 
 
 def may(action: str, roles: AbstractSet[Role], *, private: bool, forwarded: bool = False) -> bool:
-    """Whether somebody with these roles may do it. `private`: nobody else reads the reply. Unknown actions nobody may do."""
+    """Return whether somebody with these roles may do it. `private`: nobody else reads the reply. Unknown actions nobody
+    may do."""
     rule = RIGHTS.get(action)
     if rule is None or (forwarded and not rule.forwarded) or (rule.private_only and not private):
         return False

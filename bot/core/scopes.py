@@ -21,7 +21,7 @@ class Scopes:
         self._scopes = {source.name: frozenset(source.scope) for source in sources if source.scope}
 
     def hidden_from(self, address: Address) -> AbstractSet[str]:
-        """The names of the sources whose documents must not be shown where a question comes from."""
+        """Return the names of the sources whose documents must not be shown where a question comes from."""
         if address.platform in _OWN:
             return frozenset()
         places = {address.platform, f"{address.platform}:{address.details.get('server') or address.chat}"}
@@ -29,6 +29,6 @@ class Scopes:
 
 
 def source_of(path: str) -> str:
-    """The name of the source of a path in the index; empty for a file of the knowledge folder."""
+    """Return the name of the source of a path in the index; empty for a file of the knowledge folder."""
     name, colon, _ = path.partition(":")
     return name if colon else ""

@@ -36,7 +36,7 @@ def sentences(text: str) -> list[Span]:
 
 
 def _is_no_end(text: str, start: int, stop: int) -> bool:
-    """Whether the full stop at `stop` belongs to an abbreviation, to initials, or to an item's number at `start`."""
+    """Return whether the full stop at `stop` belongs to an abbreviation, to initials, or to an item's number at `start`."""
     found = _LAST_WORD.search(text, max(start, stop - 20), stop)
     if found is None:
         return False
@@ -183,7 +183,7 @@ _LINE_ENDS = str.maketrans("\u2028\u2029", "  ")
 
 
 def safe(text: str) -> str:
-    """Text of a document or a user without control characters, invisible characters and changes of direction."""
+    """Return text of a document or a user without control characters, invisible characters and changes of direction."""
     if text.isascii() and text.isprintable():  # as most texts are: a page is made of thousands
         return text
     return UNSAFE.sub("", text.translate(_LINE_ENDS))

@@ -19,7 +19,7 @@ def network_of(request: Request) -> str:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is named by an address that leads back to this machine."""
+    """Return whether a host is named by an address that leads back to this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -18,7 +18,7 @@ _OPENAI_PATHS = ("/v1/chat/", "/v1/models")
 
 
 def on_problem(request: Request, problem: Problem) -> Response:
-    """The response to a request that failed: as a page where a browser wants to show one."""
+    """Return the response to a request that failed: as a page where a browser wants to show one."""
     if "text/html" in request.headers.get("accept", ""):
         response = page("problem.html", status=problem.status, title=problem.status.phrase, detail=problem.detail)
         response.headers.update(problem.headers)

@@ -51,7 +51,7 @@ class Guard:
             self._require_token(request)
 
     def largest_body(self, request: Request) -> float:
-        """The largest number of bytes that the body may have."""
+        """Return the largest number of bytes that the body may have."""
         path = request.scope["path"]
         if path in self._webhooks:
             return math.inf
@@ -59,7 +59,7 @@ class Guard:
         return max(limits.LARGEST_BODY, site.largest_body if site else 0)
 
     def admits(self, request: Request) -> bool:
-        """Whether the request has the token, where one is needed."""
+        """Return whether the request has the token, where one is needed."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         known = hmac.compare_digest(given.strip().encode(), self._token)  # takes the same time however much is right
         return not self._token or (scheme.lower() == "bearer" and known)

@@ -22,7 +22,7 @@ _HEADERS = {
 
 
 def templates(folder: Path) -> jinja2.Environment:
-    """The templates of a folder, and the page that they extend."""
+    """Return the templates of a folder, and the page that they extend."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, _HERE / "templates"]),
         autoescape=True,
@@ -35,7 +35,7 @@ def templates(folder: Path) -> jinja2.Environment:
 
 
 def _shown(value: object) -> object:
-    """A value as it is put into a page: a text of a user or a document without invisible characters."""
+    """Return a value as it is put into a page: a text of a user or a document without invisible characters."""
     return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -48,5 +48,5 @@ def page(template: str, *, status: int = HTTPStatus.OK, **values: Any) -> HTMLRe
 
 
 def html(text: str, status: int = HTTPStatus.OK) -> HTMLResponse:
-    """A page with the headers that every page has."""
+    """Return a page with the headers that every page has."""
     return HTMLResponse(text, status, _HEADERS)

@@ -13,7 +13,7 @@ _BODY_SECONDS = 30.0
 
 
 def limited(request: Request, receive: Receive, largest: float) -> Receive:
-    """A `receive` that raises HTTPException where the body has more than `largest` bytes or takes too long."""
+    """Return a `receive` that raises HTTPException where the body has more than `largest` bytes or takes too long."""
     closing = {"Connection": "close"}  # the rest of the body is not read
     until = asyncio.get_running_loop().time() + _BODY_SECONDS
     size, complete = 0, False

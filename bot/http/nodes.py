@@ -40,7 +40,7 @@ _WEB = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 
 
 def nodes_of(pieces: Iterable[Piece]) -> list[Node]:
-    """The nodes of pieces of an answer, in order."""
+    """Return the nodes of pieces of an answer, in order."""
     return [node for piece in pieces for node in _piece(piece)]
 
 

@@ -24,7 +24,7 @@ class Problem(Exception):
 
     @classmethod
     def of(cls, error: BotError) -> "Problem":
-        """The problem that tells a client of an error, in the error's own words."""
+        """Return the problem that tells a client of an error, in the error's own words."""
         match error:
             case RateLimited():
                 return cls(HTTPStatus.TOO_MANY_REQUESTS, str(error), {"Retry-After": str(max(1, round(error.seconds)))})

@@ -56,7 +56,7 @@ class Sessions:
         self._wrong = WrongTries(now)
 
     def exist_for(self, role: SessionRole) -> bool:
-        """Whether the settings have a token for this role."""
+        """Return whether the settings have a token for this role."""
         return bool(self._tokens[role])
 
     def sign_in(self, network: str, token: str) -> Session:
@@ -76,7 +76,7 @@ class Sessions:
         self._ended = {one: ends for one, ends in self._ended.items() if ends > now} | {session.id: session.ends}
 
     def of(self, request: Request) -> Session | None:
-        """The valid session of a request, None if it has none."""
+        """Return the valid session of a request, None if it has none."""
         value, _, signature = request.cookies.get(_COOKIE, "").rpartition(".")
         if not _same(signature, self._signature("session", value)):
             return None
@@ -101,7 +101,7 @@ class Sessions:
         response.delete_cookie(_COOKIE, httponly=True, samesite="strict", secure=_over_tls(request))
 
     def form_token(self, session: Session, action: str) -> str:
-        """The hidden field of a form of this session that is sent to the path `action`."""
+        """Return the hidden field of a form of this session that is sent to the path `action`."""
         return self._signature("form", session.id, action)
 
     def require_form_token(self, session: Session, action: str, given: str) -> None:
@@ -150,5 +150,5 @@ def _same(given: str, known: str) -> bool:
 
 
 def _over_tls(request: Request) -> bool:
-    """Whether the browser speaks TLS, to this server or to a proxy before it. A forged header harms only its sender."""
+    """Return whether the browser speaks TLS, to this server or to a proxy before it. A forged header harms only its sender."""
     return "https" in (request.scope["scheme"], request.headers.get("x-forwarded-proto", "").lower())

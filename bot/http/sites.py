@@ -53,7 +53,7 @@ class Sites:
         return next((f"{site.path}/" for site in self._sites if site.role is SessionRole.ASKER), "/docs")
 
     def at(self, path: str) -> Site | None:
-        """The site that a path belongs to."""
+        """Return the site that a path belongs to."""
         return next((site for site in self._sites if site.holds(path)), None)
 
     def require(self, request: Request, site: Site) -> None:
@@ -81,7 +81,8 @@ class Sites:
 
 
 def session_of(request: Request) -> Session:
-    """The session of a request to an operators' site; a dependency of each of its routes. Raises Problem if there is none."""
+    """Return the session of a request to an operators' site; a dependency of each of its routes. Raises Problem if there is
+    none."""
     session = getattr(request.state, "session", None)
     if not isinstance(session, Session):
         raise Problem(HTTPStatus.UNAUTHORIZED, "Sign in first.")
@@ -103,12 +104,12 @@ def require_same_origin(request: Request) -> None:
 
 
 def sign_in_router(sites: Sites) -> APIRouter:
-    """The pages for signing in and out; requests to them pass `require_same_origin` first."""
+    """Return the pages for signing in and out; requests to them pass `require_same_origin` first."""
     router = APIRouter(include_in_schema=False)
     sessions = sites.sessions
 
     def destination(path: str) -> str:
-        """A path of one of the sites, for nobody is to be led away by a link to this page; "/" instead of any other."""
+        """Return a path of one of the sites, for nobody is to be led away by a link to this page; "/" instead of any other."""
         return path if sites.at(path) and "\\" not in path else "/"
 
     def form(path: str, problem: Problem | None = None) -> Response:

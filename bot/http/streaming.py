@@ -17,5 +17,5 @@ def event_stream(events: AsyncIterator[str]) -> StreamingResponse:
 
 
 def event(data: dict[str, Any], name: str = "") -> str:
-    """One event; `data` goes as JSON, which has no line breaks."""
+    """Return one event; `data` goes as JSON, which has no line breaks."""
     return (f"event: {name}\n" if name else "") + f"data: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -95,14 +95,14 @@ class Health:
         self._reports: dict[str, Report] = {}
 
     def component(self, name: str, *, essential: bool = True) -> Component:
-        """The component with this name, added if it is new."""
+        """Return the component with this name, added if it is new."""
         with self._lock:
             if name not in self._reports:
                 self._reports[name] = Report(name, State.STARTING, self._now(), essential=essential)
         return Component(self, name)
 
     def report(self, name: str) -> Report:
-        """The latest report on a component. Raises KeyError if no component has this name."""
+        """Return the latest report on a component. Raises KeyError if no component has this name."""
         with self._lock:
             return self._reports[name]
 

@@ -122,7 +122,7 @@ def administration_of(application: Application, dispatcher: Dispatcher | None = 
 
 
 def _by_meaning(settings: Settings, models: Models | None) -> bool:
-    """Whether texts are compared by their meaning, and not by their words alone. Known before the models are loaded."""
+    """Return whether texts are compared by their meaning, and not by their words alone. Known before the models are loaded."""
     return models.encoder.by_meaning if models else settings.encoder.model != NO_MODEL
 
 
@@ -139,14 +139,14 @@ class _Engines:
         self._conversations = Conversations(stores.journal.conversations, settings.conversation)
 
     def answering(self, phraser: Phraser | None, generator_loaded: asyncio.Event) -> Answering:
-        """The engine over the live index, with its parts."""
+        """Return the engine over the live index, with its parts."""
         retriever = Retriever(self._stores.knowledge, self._encoder, self._settings.retrieval)
         engine = self._over(retriever, phraser)
         return Answering(engine, retriever, self._conversations, phraser, generator_loaded)
 
     @asynccontextmanager
     async def after(self, change: IndexChange) -> AsyncIterator[QAEngine]:
-        """An engine over a copy of the index with a change made in it."""
+        """Yield an engine over a copy of the index with a change made in it."""
         folder = self._settings.storage.folder
         async with _index_after(change, self._stores.knowledge, folder) as candidate:
             yield self._over(Retriever(candidate, self._encoder, self._settings.retrieval))

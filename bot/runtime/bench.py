@@ -49,7 +49,7 @@ class Measurements:
     first_token_ms: float | None = None  # which has to read the prompt before
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Return the measurements as lines for people."""
         return [
             f"indexing: {self.passages_a_second:.0f} passages a second",
             f"one question at a time: {self.one_question_ms:.0f} ms, {self.read_ms:.0f} ms of them for reading",
@@ -66,7 +66,7 @@ class Measurements:
 
 
 async def measure(application: Application, progress: _Progress = lambda _done, _total: None) -> Measurements:
-    """Takes some seconds to a minute. Raises the errors of the engine."""
+    """Measure, which takes some seconds to a minute. Raises the errors of the engine."""
     stored = await application.stores.knowledge.stored()
     questions = [one.text for one in own_questions(stored, 40)] or list(UNRELATED)
     total = len(questions) * 2 + 3
@@ -151,7 +151,7 @@ async def _write_rate(folder: Path) -> float:
 
 
 async def _writing_rate(application: Application, stored: Sequence[StoredPassage]) -> tuple[float | None, float | None]:
-    """(tokens a second, milliseconds until the first one) of a local generator; None where there is none.
+    """Return (tokens a second, milliseconds until the first one) of a local generator; None where there is none.
 
     A remote generator isn't asked, because its use may be paid for.
     """

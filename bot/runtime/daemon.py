@@ -134,7 +134,7 @@ def _background_work(
 
 
 def _kept(settings: Settings, at_terminal: bool) -> frozenset[Outcome]:
-    """With which outcome answers are kept. At the terminal no buttons need them, but the list of gaps needs the declines."""
+    """Return the outcomes whose answers are kept. At the terminal no buttons need them, but the list of gaps needs declines."""
     if not settings.storage.answer_days:
         return frozenset()
     return frozenset({Outcome.DECLINED}) if at_terminal else frozenset(Outcome)

@@ -38,7 +38,7 @@ class ReadyResponse:
 
 
 def local_host(settings: HttpSettings) -> str:
-    """The name under which this machine reaches the server."""
+    """Return the name under which this machine reaches the server."""
     return _EVERYWHERE.get(settings.host, settings.host)
 
 

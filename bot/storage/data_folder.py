@@ -131,7 +131,8 @@ def back_up(folder: Path, archive: Path) -> list[str]:
 
 
 def earlier_copies(folder: Path) -> list[Path]:
-    """The copies of journals in the data folder: those that a backup has replaced, and damaged ones that were set aside."""
+    """Return the copies of journals in the data folder: those that a backup has replaced, and damaged ones that were set
+    aside."""
     patterns = (f"{_REPLACED}*", f"{JOURNAL}.damaged-*[0-9]", f"{JOURNAL}.before-*")
     return sorted(file for pattern in patterns for file in folder.glob(pattern))
 
@@ -200,7 +201,7 @@ def _worth_keeping(folder: Path) -> list[Path]:
 
 
 def _is_kept(name: str) -> bool:
-    """Whether a file of this name in the data folder belongs into a backup."""
+    """Return whether a file of this name in the data folder belongs into a backup."""
     passing = name.startswith((CANDIDATE, _REPLACED)) or ".sqlite3-" in name or ".sqlite3." in name
     return name not in (LOCK, MANIFEST, GENERATORS) and not passing
 
@@ -235,7 +236,7 @@ def _copied(file: Path, place: Path) -> Path:
 
 
 def _belongs(name: str) -> bool:
-    """Whether a name in a backup is that of a file in the data folder or of one of its tuned models."""
+    """Return whether a name in a backup is that of a file in the data folder or of one of its tuned models."""
     parts = PurePosixPath(name).parts
     plain = name == "/".join(parts) and parts == Path(name).parts and ".." not in parts  # no drive of Windows either
     if len(parts) == 1:

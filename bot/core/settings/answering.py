@@ -8,6 +8,8 @@ from bot.core.settings.values import OptionalFile, Seconds, SettingsSection
 
 
 class RetrievalSettings(SettingsSection):
+    """The search for passages."""
+
     dense_weight: float = Field(
         0.8,
         ge=0,
@@ -18,6 +20,8 @@ class RetrievalSettings(SettingsSection):
 
 
 class AnswerSettings(SettingsSection):
+    """Which passages are read, and from which confidence on they are answers."""
+
     threshold: float = Field(
         0.4,
         ge=0,
@@ -47,6 +51,8 @@ class AnswerSettings(SettingsSection):
 
 
 class GroundingSettings(SettingsSection):
+    """The checks of a generator's texts against the documents."""
+
     unsupported: Literal["trim", "replace"] = Field(
         "trim",
         description="What becomes of a generated answer with sentences that the passages don't support. trim: those "
@@ -63,6 +69,8 @@ class GroundingSettings(SettingsSection):
 
 
 class ConversationSettings(SettingsSection):
+    """Earlier turns, which follow-up questions refer to."""
+
     expire_seconds: Seconds = Field(
         1800,
         description="Seconds after which an earlier question is no longer followed up. Lower it where questions are taken "
@@ -78,6 +86,8 @@ class ConversationSettings(SettingsSection):
 
 
 class QueueSettings(SettingsSection):
+    """The questions that wait for their answers."""
+
     capacity: int = Field(
         256,
         ge=1,
@@ -103,6 +113,8 @@ class QueueSettings(SettingsSection):
 
 
 class LimitsSettings(SettingsSection):
+    """How much one person and one chat may ask."""
+
     author_questions: int = Field(
         10,
         ge=0,

@@ -13,6 +13,8 @@ _SOURCE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 
 class KnowledgeSettings(SettingsSection):
+    """The folder of documents, and how they become passages."""
+
     folder: Folder = Field(
         Path("knowledge"), description="The folder of documents to answer from. Change it where they lie elsewhere."
     )

@@ -8,6 +8,8 @@ from bot.core.settings.values import WEB_ADDRESS, OptionalFile, Seconds, Secret,
 
 
 class ModelsSettings(SettingsSection):
+    """Where models come from and how much of the machine they use."""
+
     auto_download: bool = Field(
         False,
         description="Whether a model that is not on this machine may be fetched from the Hugging Face hub. Turn it on "
@@ -21,6 +23,8 @@ class ModelsSettings(SettingsSection):
 
 
 class EncoderSettings(SettingsSection):
+    """The model that finds passages by their meaning."""
+
     model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         min_length=1,
@@ -40,6 +44,8 @@ class EncoderSettings(SettingsSection):
 
 
 class ReaderSettings(SettingsSection):
+    """The model that finds answers in passages."""
+
     model: str = Field(
         "",
         description="An extractive question answering model of the Hugging Face kind: an id, or a folder. Empty: the one that "
@@ -53,6 +59,8 @@ class ReaderSettings(SettingsSection):
 
 
 class GeneratorSettings(SettingsSection):
+    """The language model that phrases answers."""
+
     provider: Literal["none", "local", "openai"] = Field(
         "none",
         description="Who phrases answers. none: nobody, the documents are quoted. local: a language model on this machine. "
@@ -192,6 +200,8 @@ class GeneratorSettings(SettingsSection):
 
 
 class TasksSettings(SettingsSection):
+    """Tasks beside answering, and their models."""
+
     allowed: bool = Field(
         False,
         description="Whether people may have messages and documents summarised, translated and the like in chats for which "
@@ -233,6 +243,8 @@ class TasksSettings(SettingsSection):
 
 
 class FinetuningSettings(SettingsSection):
+    """Training of a generator on own questions."""
+
     chat_messages: bool = Field(
         False,
         description="Whether `finetune prepare` may take questions from chats, with the answers that people found helpful. "

@@ -9,6 +9,8 @@ from bot.core.settings.values import Folder, Seconds, SettingsSection
 
 
 class StorageSettings(SettingsSection):
+    """The data folder, and how long questions are kept in it."""
+
     folder: Folder = Field(
         Path("data"), description="Where the index and the journal are kept. Change it to keep them on another disk."
     )
@@ -22,6 +24,8 @@ class StorageSettings(SettingsSection):
 
 
 class ShutdownSettings(SettingsSection):
+    """The stop of the bot."""
+
     grace_seconds: Seconds = Field(
         10,
         description="Seconds for running answers to finish when the bot is stopped. Raise it where answers take longer.",
@@ -29,6 +33,8 @@ class ShutdownSettings(SettingsSection):
 
 
 class LogSettings(SettingsSection):
+    """The log."""
+
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe lines logged. Choose debug to look for a fault."
     )

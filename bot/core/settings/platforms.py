@@ -12,6 +12,8 @@ _SHORTEST_TOKEN = 16  # characters
 
 
 class AdministrationSettings(SettingsSection):
+    """The administration from a chat."""
+
     document_bytes: int = Field(
         10_000_000,
         ge=1,
@@ -21,6 +23,8 @@ class AdministrationSettings(SettingsSection):
 
 
 class DiscordSettings(SettingsSection):
+    """The bot on Discord."""
+
     token: Secret = Field(
         SecretStr(""),
         description="The token of the Discord bot; also taken from DISCORD_TOKEN. Set it to answer on Discord. Empty: no "
@@ -70,6 +74,8 @@ class DiscordSettings(SettingsSection):
 
 
 class TelegramSettings(SettingsSection):
+    """The bot on Telegram."""
+
     token: Secret = Field(
         SecretStr(""),
         description="The token of the Telegram bot; also taken from TELEGRAM_TOKEN. Set it to answer on Telegram. Empty: "
@@ -110,6 +116,8 @@ class TelegramSettings(SettingsSection):
 
 
 class HttpSettings(SettingsSection):
+    """The HTTP server."""
+
     enabled: bool = Field(
         True,
         description="Whether the running bot can be asked by HTTP, and tells how it is: the API, health and metrics. Turn "

@@ -28,7 +28,7 @@ class KeptQuestion:
     wrong: int
 
     def to_json(self) -> dict[str, Any]:
-        """The fields that people and programs read, without the ids of people."""
+        """Return the fields that people and programs read, without the ids of people."""
         answer, address = self.answer, self.question.address
         return {
             "id": self.id,
@@ -89,22 +89,23 @@ class HistoryStore(Protocol):
     """Reads the kept questions, newest first, beside the work of the journal, which it never delays."""
 
     async def page(self, only: HistoryFilter, limit: int, after: Cursor | None = None) -> list[KeptQuestion]:
-        """Up to `limit` questions, those that follow the place `after` if it is given."""
+        """Return up to `limit` questions, those that follow the place `after` if it is given."""
 
     async def one(self, question_id: int) -> KeptQuestion | None:
-        """The question with this id, None if it isn't kept."""
+        """Return the question with this id, None if it isn't kept."""
 
     async def days(self, since: float) -> list[tuple[str, Counter[Outcome]]]:
-        """(day as 2026-01-31 in UTC, number of questions by outcome) from the first day with a question on, oldest first."""
+        """Return (day as 2026-01-31 in UTC, number of questions by outcome) from the first day with a question on, oldest
+        first."""
 
     async def confidences(self, limit: int) -> list[Confidence]:
-        """The latest questions that were answered, suggested or declined, newest first."""
+        """Return the latest questions that were answered, suggested or declined, newest first."""
 
     async def ratings(self, limit: int) -> list[tuple[float, bool]]:
-        """(confidence, whether it was helpful) of the latest ratings of kept answers."""
+        """Return (confidence, whether it was helpful) of the latest ratings of kept answers."""
 
     async def citations(self) -> dict[str, Cited]:
-        """The citations of each document that kept answers cite, by its path."""
+        """Return the citations of each document that kept answers cite, by its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,10 @@ class EntryStore(Protocol):
         """Keep a new entry. Returns its id."""
 
     async def all(self) -> list[Entry]:
-        """The entries, oldest first."""
+        """Return the entries, oldest first."""
 
     async def one(self, entry: int) -> Entry | None:
-        """The entry with this id, None if there is none."""
+        """Return the entry with this id, None if there is none."""
 
     async def change(self, entry: int, question: str, answer: str) -> bool:
         """Replace the texts of an entry. Returns False if there is none."""

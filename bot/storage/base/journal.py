@@ -67,7 +67,7 @@ class Feedback:
     stored: KeptAnswer | None
 
     def to_json(self) -> dict[str, Any]:
-        """The fields, with the texts of question and answer in place of `stored`."""
+        """Return the fields, with the texts of question and answer in place of `stored`."""
         fields = asdict(self)
         del fields["stored"]
         texts = (self.stored.question.text, self.stored.answer.text) if self.stored else (None, None)
@@ -90,13 +90,13 @@ class QuestionStore(Protocol):
     """
 
     async def known(self, address: Address) -> bool:
-        """Whether this message was accepted before."""
+        """Return whether this message was accepted before."""
 
     async def accept(self, question: Question) -> int | None:
         """Store a question. Returns its id, or None if its message was accepted before."""
 
     async def pending(self) -> list[Pending]:
-        """The questions whose answers are not delivered, oldest first."""
+        """Return the questions whose answers are not delivered, oldest first."""
 
     async def revise(self, question: Question) -> Pending | None:
         """Replace the question with the same address, to be answered again.
@@ -129,7 +129,8 @@ class PartStore(Protocol):
         """
 
     async def takes_placeholder(self, address: Address) -> bool:
-        """Whether a placeholder may be sent: a question waits for its answer, of which no message holds, or may hold, a part.
+        """Return whether a placeholder may be sent: a question waits for its answer, of which no message holds, or may
+        hold, a part.
 
         An earlier answer to an edited question counts as such a part, and so does a placeholder.
         """
@@ -144,45 +145,45 @@ class PartStore(Protocol):
         """Note which message holds a part."""
 
     async def left_over(self, question_id: int, parts: int) -> list[str]:
-        """The messages of an earlier answer at the places from `parts` on."""
+        """Return the messages of an earlier answer at the places from `parts` on."""
 
     async def in_doubt(self) -> int:
-        """The number of parts that may or may not have arrived. They will be sent again, marked as repeated."""
+        """Return the number of parts that may or may not have arrived. They will be sent again, marked as repeated."""
 
 
 class AnswerStore(Protocol):
     """Kept questions with their answers, and people's feedback on them."""
 
     async def stored(self, platform: str, reference: str) -> KeptAnswer | None:
-        """The question and the answer with this reference, None if they aren't kept."""
+        """Return the question and the answer with this reference, None if they aren't kept."""
 
     async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
-        """The question with this address and its answer, if it has one; None if the question isn't kept."""
+        """Return the question with this address and its answer, if it has one; None if the question isn't kept."""
 
     async def answered_by(self, platform: str, message: str) -> Question | None:
-        """The question that one of the bot's messages answers, None if it isn't kept."""
+        """Return the question that one of the bot's messages answers, None if it isn't kept."""
 
     async def declined(self, limit: int) -> list[Declined]:
-        """The latest kept questions that the documents didn't answer, newest first: those that were declined, and those with
-        a suggestion that somebody has rated as not helpful."""
+        """Return the latest kept questions that the documents didn't answer, newest first: those that were declined, and
+        those with a suggestion that somebody has rated as not helpful."""
 
     async def vectors(self, question_ids: Sequence[int], encoder: str) -> dict[int, bytes]:
-        """The vectors of those of these questions for which this encoder's are kept."""
+        """Return the vectors of those of these questions for which this encoder's are kept."""
 
     async def keep_vectors(self, texts: Mapping[int, str], vectors: Mapping[int, bytes], encoder: str) -> None:
         """Keep the vectors of questions, as long as the questions themselves; not of those that have another text by now."""
 
     async def latest(self, platform: str, chat: str, limit: int) -> list[Question]:
-        """The latest kept questions of a chat, or with an empty `chat` of the whole platform, newest first."""
+        """Return the latest kept questions of a chat, or with an empty `chat` of the whole platform, newest first."""
 
     async def add_feedback(self, platform: str, reference: str, author: str, *, helpful: bool, reason: str) -> bool:
         """Store a person's rating of an answer, in place of an earlier one. Returns False if the answer isn't kept."""
 
     async def feedback(self, limit: int) -> list[Feedback]:
-        """The latest feedback, newest first."""
+        """Return the latest feedback, newest first."""
 
     async def feedback_counts(self) -> tuple[int, int]:
-        """(helpful, not helpful)"""
+        """Return the numbers of ratings: (helpful, not helpful)."""
 
 
 class Erasure(Protocol):
@@ -223,7 +224,7 @@ class ConversationStore(Protocol):
     """The turns of conversations, which follow-up questions refer to."""
 
     async def turns(self, conversation: str, *, newer_than: float, limit: int) -> list[Turn]:
-        """The last `limit` turns since `newer_than` (seconds since the epoch), oldest first."""
+        """Return the last `limit` turns since `newer_than` (seconds since the epoch), oldest first."""
 
     async def add_turn(self, conversation: str, turn: Turn, at: float, asked: Question | None = None) -> None:
         """Store a turn. Editing or deleting the question `asked` that it came from replaces or erases it."""
@@ -239,10 +240,10 @@ class PlatformStore(Protocol):
     """The policies of chats, and small notes of the adapters' own, by platform."""
 
     async def policy(self, platform: str, chats: Sequence[str]) -> Policy | None:
-        """The policy of the first of the chats that has one. List a thread before its channel."""
+        """Return the policy of the first of the chats that has one. List a thread before its channel."""
 
     async def policies(self, platform: str) -> dict[str, Policy]:
-        """All policies that were set, by chat."""
+        """Return all policies that were set, by chat."""
 
     async def set_policy(self, platform: str, chat: str, policy: Policy | None) -> None:
         """Set the policy of a chat; None removes it."""

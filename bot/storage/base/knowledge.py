@@ -101,13 +101,13 @@ class KnowledgeStore(Protocol):
     """Documents, passages and vectors. A read sees the index before a change or after it, never half of one."""
 
     async def files(self) -> list[tuple[FileState, FileReport]]:
-        """Every file of the index, by path."""
+        """Return every file of the index, by path."""
 
     async def summary(self) -> IndexSummary:
-        """The size of the index and the identity of its encoder."""
+        """Return the size of the index and the identity of its encoder."""
 
     async def known_vectors(self, encoder: str, keys: Sequence[str]) -> set[str]:
-        """Those of the keys under which a vector of this encoder is stored."""
+        """Return those of the keys under which a vector of this encoder is stored."""
 
     async def add_vectors(self, encoder: str, vectors: Mapping[str, Scores]) -> None:
         """Store vectors ahead of the change that will use them, so that an interrupted indexing resumes.
@@ -133,26 +133,27 @@ class KnowledgeStore(Protocol):
     async def candidates(
         self, encoder: str, queries: Sequence[SearchQuery], limit: int, hidden: AbstractSet[str] = frozenset()
     ) -> Candidates:
-        """The best `limit` passages by cosine and the best `limit` by BM25 for each query, with all their scores.
+        """Return the best `limit` passages by cosine and the best `limit` by BM25 for each query, with all their scores.
 
         Passages of documents from the sources in `hidden` are excluded.
         Raises IndexUnavailable if there is no index, or one that another encoder made.
         """
 
     async def passages_of(self, ids: Sequence[int], generation: int) -> list[FoundPassage] | None:
-        """The passages with these ids, in the order of the ids.
+        """Return the passages with these ids, in the order of the ids.
 
         Returns None if the index isn't of this generation any more: ask for the candidates again.
         """
 
     async def titles(self, hidden: AbstractSet[str] = frozenset()) -> list[str]:
-        """The titles of the documents, by their paths, each once, without those from sources with the names `hidden`."""
+        """Return the titles of the documents, by their paths, each once, without those from sources with the names
+        `hidden`."""
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
-        """The passages of a document at the places `first` to `last`, both included, in order."""
+        """Return the passages of a document at the places `first` to `last`, both included, in order."""
 
     async def stored(self) -> list[StoredPassage]:
-        """Every passage of the index, in the order of documents and places."""
+        """Return every passage of the index, in the order of documents and places."""
 
     async def note(self, key: str) -> str | None:
         """Return the note about the whole index under a key, or None."""

@@ -34,7 +34,7 @@ class Matrix:
     spelling: Spelling = field(default_factory=Spelling)
 
     def is_hidden(self, hidden: AbstractSet[str]) -> npt.NDArray[np.bool_]:
-        """Whether each row is of one of these sources: bool [passages]."""
+        """Return whether each row is of one of these sources: bool [passages]."""
         names: npt.NDArray[np.bool_] = np.isin(self.sources, list(hidden))
         return names[self.source_of_row]
 

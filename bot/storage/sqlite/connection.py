@@ -307,7 +307,8 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script in which each one ends at the end of a line. (executescript would end the transaction.)"""
+    """Yield the statements of a script in which each one ends at the end of a line. (executescript would end the
+    transaction.)"""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -338,7 +339,7 @@ def _pages(connection: sqlite3.Connection, pragma: str) -> int:
 
 
 def _identity(file: Path) -> tuple[int, int] | None:
-    """The identity of a file, which another one by the same name hasn't; None if there is no file."""
+    """Return the identity of a file, which another one by the same name hasn't; None if there is no file."""
     try:
         there = file.stat()
     except FileNotFoundError:
@@ -398,7 +399,7 @@ def strangeness(file: Path, migrations: Sequence[str]) -> str | None:
 
 
 def damaged(file: Path, found: str) -> StorageError:
-    """The error for a damaged file: its problem, and the ways to go on."""
+    """Return the error for a damaged file: its problem, and the ways to go on."""
     return StorageError(f"{file}: {found}. The file is damaged: {_START_ANEW}")
 
 

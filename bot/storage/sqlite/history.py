@@ -98,7 +98,7 @@ class SqliteHistory:
 
 
 def _counted(db: sqlite3.Connection, since: float, until: float) -> Counter[Outcome]:
-    """How many of the questions between two times have each outcome."""
+    """Return how many of the questions between two times have each outcome."""
     rows = db.execute(
         f"SELECT outcome, count(*) FROM questions {_BY_HISTORY} WHERE question IS NOT NULL AND outcome IS NOT NULL "
         "AND accepted_at >= ? AND accepted_at < ? GROUP BY outcome",
@@ -112,7 +112,7 @@ def _date(day: int) -> str:
 
 
 def _conditions(only: HistoryFilter) -> tuple[list[str], list[object]]:
-    """The conditions for the rows that are wanted, with the values of their parameters."""
+    """Return the conditions for the rows that are wanted, with the values of their parameters."""
     conditions, values = ["question IS NOT NULL"], list[object]()
     for column, value in (("outcome", only.outcome), ("platform", only.platform), ("chat", only.chat)):
         if value:

@@ -70,7 +70,7 @@ def _block_to_json(block: Block) -> list[Any]:
 
 
 def read_files(db: sqlite3.Connection) -> list[tuple[FileState, FileReport]]:
-    """Every file with its report, by path."""
+    """Return every file with its report, by path."""
     rows = db.execute(
         "SELECT path, size, modified_ns, content_hash, recipe, problem, warnings, "
         "(SELECT count(*) FROM passages WHERE document = documents.id) FROM documents ORDER BY path"
@@ -82,7 +82,7 @@ def read_files(db: sqlite3.Connection) -> list[tuple[FileState, FileReport]]:
 
 
 def read_all(db: sqlite3.Connection) -> list[StoredPassage]:
-    """Every passage, in the order of documents and places."""
+    """Return every passage, in the order of documents and places."""
     rows = db.execute(
         "SELECT path, documents.title, language, passages.heading, blocks, body FROM passages "
         "JOIN documents ON documents.id = document JOIN words ON words.rowid = passages.id ORDER BY path, position"
@@ -91,13 +91,13 @@ def read_all(db: sqlite3.Connection) -> list[StoredPassage]:
 
 
 def read_run(db: sqlite3.Connection, document: str, first: int, last: int) -> list[Passage]:
-    """The passages of a document at the places `first` to `last`, both included, in order."""
+    """Return the passages of a document at the places `first` to `last`, both included, in order."""
     statement = f"{_SELECT} WHERE path = ? AND position BETWEEN ? AND ? ORDER BY position"
     return [_passage(row[4:]) for row in db.execute(statement, (document, first, last))]
 
 
 def read_passage(db: sqlite3.Connection, passage_id: int) -> FoundPassage:
-    """The passage with this id, which must be in the index."""
+    """Return the passage with this id, which must be in the index."""
     row = db.execute(f"{_SELECT} WHERE passages.id = ?", (passage_id,)).fetchone()
     path, title, url, position, *columns = row
     return FoundPassage(path, title, url, (position, position), _passage(columns))

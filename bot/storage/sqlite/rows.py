@@ -28,7 +28,7 @@ ERASED = f"question = NULL, answer = NULL, author = NULL, reference = NULL, chat
 
 
 def fingerprint(*values: str) -> str:
-    """The SQL function `fingerprint`: a digest from which the values can't be read."""
+    """Return the SQL function `fingerprint`: a digest from which the values can't be read."""
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
@@ -42,10 +42,10 @@ def each(rows: Iterable[Any], make: Callable[[Any], T]) -> Iterator[T]:
 
 
 def question_from(text: str) -> Question:
-    """The question in a column `question`."""
+    """Return the question in a column `question`."""
     return Question.from_json(json.loads(text))
 
 
 def answer_from(text: str) -> Answer:
-    """The answer in a column `answer`."""
+    """Return the answer in a column `answer`."""
     return Answer.from_json(json.loads(text))

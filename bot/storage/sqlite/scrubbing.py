@@ -108,7 +108,7 @@ class Scrubber:
 
     @contextmanager
     def _whole_file(self) -> Iterator[FileIO]:
-        """The file, with all that was written and nothing in its WAL, while nobody can write."""
+        """Yield the file, with all that was written and nothing in its WAL, while nobody can write."""
         if not self.empty_wal(always=True):
             raise Busy
         self._connection.execute("BEGIN IMMEDIATE")

@@ -37,7 +37,7 @@ class Spelling:
 
 
 def _is_known(db: sqlite3.Connection, word: str) -> bool:
-    """Whether any form of a word is in the index."""
+    """Return whether any form of a word is in the index."""
     return db.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (f'"{word}"',)).fetchone() is not None
 
 

@@ -63,7 +63,7 @@ def _layout(header: bytes) -> _Layout:
 
 
 def _is_of_tree(number: int, layout: _Layout) -> bool:
-    """Whether a page may be one of a B-tree. The first byte of one that maps others may be the same."""
+    """Return whether a page may be one of a B-tree. The first byte of one that maps others may be the same."""
     locked = _LOCKED // layout.page_size + 1
     if not layout.mapped or number == 1:
         return number != locked
@@ -73,7 +73,8 @@ def _is_of_tree(number: int, layout: _Layout) -> bool:
 
 
 def _unused(page: bytes, start: int, usable: int) -> Iterator[tuple[int, int]]:
-    """The beginnings and ends of the unused bytes of a page, whose header starts at `start`; none if it isn't of a B-tree."""
+    """Yield the beginnings and ends of the unused bytes of a page, whose header starts at `start`; none if it isn't of a
+    B-tree."""
     header = _HEADER_SIZES.get(page[start])
     if header is None:
         return
