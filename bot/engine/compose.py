@@ -55,8 +55,8 @@ _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
-    """An extractive answer. `span` is the part of `text` that answers, and `form` the form of its block.
+class ComposedSection:
+    """The part of a section that is the answer. `span` is the part of `text` that answers, and `form` the form of its block.
 
     `more` is the rest of the section, possibly empty.
     """
@@ -86,7 +86,7 @@ def wants_steps(question: str) -> bool:
     return _WANTS_STEPS.search(question) is not None
 
 
-def compose(question: str, section: Section, base_url: str = "") -> Composed:
+def compose(question: str, section: Section, base_url: str = "") -> ComposedSection:
     """Compose the answer from a section."""
     cell = cell_asked_for(question, section.block) if section.block.form is Form.TABLE else None
     section = replace(section, span=cell or section.span)
@@ -99,7 +99,7 @@ def compose(question: str, section: Section, base_url: str = "") -> Composed:
     address = _address(section.found, base_url) or ""
     quoted = [(block, stripped(block.text, spans[n])) for n, block in enumerate(section.blocks) if first <= n <= last]
     start, end = stripped(section.block.text, section.span)
-    return Composed(
+    return ComposedSection(
         merged(_pieces(section, range(first, last + 1), spans, address, section.span)),
         section.block.text[start:end],
         _cite_all(section.found, quoted, base_url),

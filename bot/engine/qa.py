@@ -1,15 +1,15 @@
 """The question-answering engine: the whole path from a question to its answer, on one screen.
 
-    interpret -> search -> judge -> decide -> compose -> phrase
+    interpret -> search -> judge -> compose -> decide -> phrase
 
-Runs on the event loop and only waits there: models and the database have threads of their own. The engine decides whether to
-answer before it generates any text, and quotations are always copied from the document.
+`QAEngine._answer_one` takes a question through these stages, each a method that takes the question and the result of the stage
+before. Runs on the event loop and only waits there: models and the database have threads of their own. The engine decides
+whether to answer before it generates any text, and quotations are always copied from the document.
 """
 
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ from bot.core.references import new_reference
 from bot.core.scopes import Scopes
 from bot.core.settings import AnswerSettings
 from bot.engine.attribution import attributed
-from bot.engine.compose import Composed, cite_passage, compose, merged
+from bot.engine.compose import ComposedSection, cite_passage, compose, merged
 from bot.engine.confidence import Calibration
 from bot.engine.conversation import Conversations, Interpretation, points_back
 from bot.engine.judging import Candidate, Judge, Judged
@@ -70,6 +70,52 @@ class Considered:
         return self.judged.candidates if self.judged else ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A single question, without courtesies, and how it was asked: all that every stage may see.
+
+    `forced`: an answer that will be declined is composed too.
+    """
+
+    question: Question
+    reference: str
+    progress: Progress
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An interpretation with the passages found for it, best first."""
+
+    interpretation: Interpretation
+    hits: Sequence[Hit]
+
+
+@dataclass(frozen=True, slots=True)
+class _Composed:
+    """The answer in the documents' words, as if it were sure, with what it was chosen from.
+
+    `judged` begins with the candidate of the answer. `answer` and `form`, that of the block that answers, are None if no
+    candidate has an answer, or if it would be declined.
+    """
+
+    judged: Judged
+    answer: Answer | None = None
+    form: Form | None = None
+
+    @property
+    def may_be_phrased(self) -> bool:
+        return self.answer is not None and self.form not in _NOT_PHRASED
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """The answer as it is shown without a language model: as an answer, as a suggestion, or declined."""
+
+    composed: _Composed
+    answer: Answer
+
+
 class QAEngine:
     """An Engine over the operator's documents. Answers many questions concurrently."""
 
@@ -87,7 +133,7 @@ class QAEngine:
     ) -> None:
         """`scopes` hide documents from places; `phraser` rewrites answers with a language model."""
         self._retriever = retriever
-        self._judge = Judge(reader, calibration, settings.read_passages)
+        self._judging = Judge(reader, calibration, settings.read_passages)
         self._conversations = conversations
         self._settings = settings
         self._base_url = base_url
@@ -110,150 +156,166 @@ class QAEngine:
 
         `forced`: also compose the answer that is withheld because of its low confidence.
         """
+        reference = new_reference()
         text = question.text.strip()[:_MAX_QUESTION_LENGTH]
         if reply := small_talk_reply(text):
-            return Considered(Answer(Outcome.SMALL_TALK, reply, new_reference()))
+            return Considered(Answer(Outcome.SMALL_TALK, reply, reference))
         if asks_about_contents(text):
             titles = await self._retriever.titles(hidden=self._scopes.hidden_from(question.address))
-            return Considered(Answer(Outcome.SMALL_TALK, contents_reply(titles), new_reference()))
+            return Considered(Answer(Outcome.SMALL_TALK, contents_reply(titles), reference))
         text = without_courtesies(text)
         if announced := new_subject(text):
             text, question = announced, replace(question, earlier=(), replied_to=None)
+        asked = _Asked(replace(question, text=text), reference, progress, forced)
         parts = questions_in(text)
         if len(parts) > 1:
-            several = await self._answer_each(question, parts, progress, forced=forced)
+            several = await self._answer_each(asked, parts)
             answers = [one.answer for one in several]
             if are_about_different_things(answers):
                 answer = combined(parts, answers)
                 return Considered(answer, answer, several[0].judged, tuple(parts))
-        return await self._answer_one(replace(question, text=text), progress, forced=forced)
+        return await self._answer_one(asked)
 
-    async def _answer_each(
-        self, question: Question, parts: Sequence[str], progress: Progress, *, forced: bool
-    ) -> list[Considered]:
+    async def _answer_each(self, asked: _Asked, parts: Sequence[str]) -> list[Considered]:
         """Answer each question of a message separately."""
-        stages = _without_drafts(progress)  # drafts of two answers would replace each other
+        asked = replace(asked, progress=_without_drafts(asked.progress))  # two drafts would replace each other
         # A later one may point back to the first: "What is LoRA, and how do I use it?"
         first, *later = parts
-        asked = [replace(question, text=first), *(replace(question, text=part, replied_to=first) for part in later)]
-        return await asyncio.gather(*(self._answer_one(one, stages, forced=forced) for one in asked))
+        questions = [
+            replace(asked.question, text=first),
+            *(replace(asked.question, text=part, replied_to=first) for part in later),
+        ]
+        return await asyncio.gather(*(self._answer_one(replace(asked, question=one)) for one in questions))
 
-    async def _answer_one(self, question: Question, progress: Progress, *, forced: bool) -> Considered:
-        """Answer a single question."""
-        reference = new_reference()
-        timings = _Timings()
+    # --- the stages, in their order. Each takes the result of the one before. -------------------------------------------
+
+    async def _answer_one(self, asked: _Asked) -> Considered:
+        """Take a single question through the stages."""
+        timings = _Timings()  # under the names that the log and the metrics have
         with timings.stage("total"):
             with timings.stage("conversation"):
-                interpretations = await self._conversations.interpretations(question)
-            progress(Update(Stage.SEARCHING))
+                interpretations = await self._interpret(asked)
             with timings.stage("search"):
-                found = await self._search(interpretations, self._scopes.hidden_from(question.address))
-            progress(Update(Stage.READING))
+                found = await self._search(asked, interpretations)
             with timings.stage("read"):
-                judged = _prefer_in_force(await self._choose_interpretation(question.text, interpretations, found))
+                judged = await self._judge(asked, found)
             with timings.stage("compose"):
-                judged, composed = await self._compose_best(judged, forced=forced)
-                outcome = self._outcome(judged)
-                possible = await self._answer_from(judged, composed, reference) if composed else None
-                answer = _with_outcome(outcome, possible, judged, reference)
-            if self._phraser and possible and composed and composed.form not in _NOT_PHRASED:
+                composed = await self._compose(asked, judged)
+                decided = self._decide(asked, composed)
+            answer = decided.answer
+            if self._phraser and composed.may_be_phrased:
                 with timings.stage("phrase"):
-                    answer = await self._phrase(self._phraser, question, answer, possible, judged, progress)
-        return Considered(replace(answer, timings_ms=timings.milliseconds), possible, judged)
+                    answer = await self._phrase(asked, decided, self._phraser)
+        return Considered(replace(answer, timings_ms=timings.milliseconds), composed.answer, composed.judged)
 
-    async def _search(self, interpretations: Sequence[Interpretation], hidden: AbstractSet[str]) -> list[list[Hit]]:
-        """Search the passages for each interpretation, best first, but for those of the sources `hidden`."""
-        vectors = await self._retriever.encode(interpretations[0].variants)
+    async def _interpret(self, asked: _Asked) -> tuple[Interpretation, ...]:
+        """Return the interpretations of the question: as a follow-up if there is a context, and last by itself."""
+        return tuple(await self._conversations.interpretations(asked.question))
+
+    async def _search(self, asked: _Asked, interpretations: Sequence[Interpretation]) -> tuple[_Found, ...]:
+        """Search the passages for each interpretation, but for those of the sources hidden from where it was asked."""
+        asked.progress(Update(Stage.SEARCHING))
+        hidden = self._scopes.hidden_from(asked.question.address)
         # The question by itself is the first variant of every interpretation.
+        vectors = await self._retriever.encode(interpretations[0].variants)
         limit = max(FOUND, self._settings.read_passages)
         searches = (
             self._retriever.search(one.variants, vectors[: len(one.variants)], limit, hidden=hidden)
             for one in interpretations
         )
-        return await asyncio.gather(*searches)
+        return tuple(map(_Found, interpretations, await asyncio.gather(*searches)))
 
-    async def _choose_interpretation(
-        self, text: str, interpretations: Sequence[Interpretation], found: Sequence[Sequence[Hit]]
-    ) -> Judged:
-        """Judge all interpretations and return the chosen one.
+    async def _judge(self, asked: _Asked, found: Sequence[_Found]) -> Judged:
+        """Judge what was found for each interpretation and return the chosen one.
 
         A question after others may be a follow-up (the first interpretation) or not. Its words alone don't decide that, but the
         passages do: it is taken by itself if the confidence is higher that way, or clearly higher if it refers back.
         """
-        first, *others = await asyncio.gather(*map(self._judge.judge, interpretations, found))
-        needed = first.confidence + (_MIN_GAIN_OF_STANDALONE if points_back(text) else 0.0)
-        return next((one for one in others if one.confidence >= max(needed, self._settings.suggest_threshold)), first)
+        asked.progress(Update(Stage.READING))
+        first, *others = await asyncio.gather(*(self._judging.judge(one.interpretation, one.hits) for one in found))
+        needed = first.confidence + (_MIN_GAIN_OF_STANDALONE if points_back(asked.question.text) else 0.0)
+        needed = max(needed, self._settings.suggest_threshold)
+        return _prefer_in_force(next((one for one in others if one.confidence >= needed), first))
 
-    def _outcome(self, judged: Judged) -> Outcome:
-        """Return ANSWERED, SUGGESTED or DECLINED. A passage that contradicts a detail of the question is at most SUGGESTED."""
-        if judged.confidence < self._settings.suggest_threshold or not judged.candidates:
-            return Outcome.DECLINED
-        sure = judged.confidence >= self._settings.threshold and not judged.candidates[0].contradicts
-        return Outcome.ANSWERED if sure else Outcome.SUGGESTED
+    async def _compose(self, asked: _Asked, judged: Judged) -> _Composed:
+        """Compose the answer of the best candidate that has one; better candidates without one are passed over.
 
-    async def _compose_best(self, judged: Judged, *, forced: bool) -> tuple[Judged, Composed | None]:
-        """Compose the answer of the best candidate that has one. Return it with `judged` from this candidate on.
-
-        The answer is None if no candidate has one. Candidates that would be declined are skipped unless `forced`.
+        What would be declined is composed only if it is `forced`.
         """
-        while judged.candidates and (forced or self._outcome(judged) is not Outcome.DECLINED):
-            if composed := await self._compose(judged, judged.candidates[0]):
-                return judged, composed
-            judged = await self._judge.without_best(judged)
-        return judged, None
+        while judged.candidates and (asked.forced or judged.confidence >= self._settings.suggest_threshold):
+            if section := await self._compose_section(judged, judged.candidates[0]):
+                return _Composed(judged, await self._whole_answer(asked, judged, section), section.form)
+            judged = await self._judging.without_best(judged)
+        return _Composed(judged)
 
-    async def _compose(self, judged: Judged, candidate: Candidate) -> Composed | None:
-        """Compose the answer of a candidate, or return None if its section has no content."""
-        reading = candidate.reading
-        section = await section_of(self._retriever, candidate.hit.found, reading.block, reading.span)
-        composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
-        return composed if composed.has_content else None
+    def _decide(self, asked: _Asked, composed: _Composed) -> _Decided:
+        """Answer, suggest or decline. A passage that contradicts a detail of the question is at most suggested."""
+        judged = composed.judged
+        if composed.answer is None or judged.confidence < self._settings.suggest_threshold:
+            outcome = Outcome.DECLINED
+        elif judged.confidence < self._settings.threshold or judged.candidates[0].contradicts:
+            outcome = Outcome.SUGGESTED
+        else:
+            outcome = Outcome.ANSWERED
+        return _Decided(composed, _with_outcome(outcome, composed.answer, judged, asked.reference))
 
-    async def _answer_from(self, judged: Judged, composed: Composed, reference: str) -> Answer:
-        """Return the answer with the second section that is as likely, if any, and the name of an older section."""
-        answer = _as_answer(composed, reference, judged)
-        if judged.beside and (other := await self._compose(judged, judged.beside)) and other.text not in answer.text:
-            answer = _with_second_section(answer, other, [_trail(one.hit.found) for one in judged.shown])
-        if judged.older:
-            older = Piece(f"_{OLDER} {inline_markdown(_quoted_trail(judged.older.hit.found))}._")
-            answer = answer.saying(merged((*answer.pieces, older)), answer.more_pieces)
-        return answer
-
-    async def _phrase(
-        self, phraser: Phraser, question: Question, answer: Answer, possible: Answer, judged: Judged, progress: Progress
-    ) -> Answer:
+    async def _phrase(self, asked: _Asked, decided: _Decided, phraser: Phraser) -> Answer:
         """Return the answer in a model's words, or unchanged with the reason.
 
         A model that reads more passages than are quoted is also asked about suggestions, and may change the outcome.
         """
+        answer, quoted, judged = decided.answer, decided.composed.answer, decided.composed.judged
         unsure = not answer.answered
-        if answer.outcome is Outcome.DECLINED or (unsure and not phraser.reads_further):
+        if quoted is None or answer.outcome is Outcome.DECLINED or (unsure and not phraser.reads_further):
             return answer
-        cited = [candidate.hit for candidate in judged.shown[: len(possible.citations)]]
+        cited = [candidate.hit for candidate in judged.shown[: len(quoted.citations)]]
         hits = [*cited, *(hit for hit in judged.hits if hit not in cited)]
         passages = [hit.found for hit in hits[: max(len(cited), phraser.passages)]]
-        turns = await self._conversations.turns(question)
         text, phrasing = await phraser.phrase(
-            question.text,
-            turns,
+            asked.question.text,
+            await self._conversations.turns(asked.question),
             passages,
-            _without_drafts(progress) if unsure else progress,  # they would be taken back where it stays a suggestion
-            within_seconds=_PHRASING_SHARE * question.seconds_left,
+            # Drafts would be taken back where it stays a suggestion.
+            _without_drafts(asked.progress) if unsure else asked.progress,
+            within_seconds=_PHRASING_SHARE * asked.question.seconds_left,
         )
         outcome = _after_reading(answer.outcome, phrasing, judged) if phraser.reads_further else answer.outcome
         if text and outcome is Outcome.ANSWERED:
             text, numbers = attributed(text, passages)
-            sources = [*possible.citations, *(cite_passage(found, self._base_url) for found in passages[len(cited) :])]
-            possible = replace(
-                possible,
+            sources = [*quoted.citations, *(cite_passage(found, self._base_url) for found in passages[len(cited) :])]
+            quoted = replace(
+                quoted,
                 text=text,
-                span=possible.span if possible.span and possible.span in text else None,
+                span=quoted.span if quoted.span and quoted.span in text else None,
                 citations=tuple(
                     replace(sources[number], number=mark if len(numbers) > 1 else None)
                     for mark, number in enumerate(numbers, 1)
                 ),
             )
-        return replace(_with_outcome(outcome, possible, judged, answer.reference), phrasing=phrasing)
+        return replace(_with_outcome(outcome, quoted, judged, answer.reference), phrasing=phrasing)
+
+    # --- parts of composing ---------------------------------------------------------------------------------------------
+
+    async def _compose_section(self, judged: Judged, candidate: Candidate) -> ComposedSection | None:
+        """Compose the answer from a candidate's section, or return None if the section has no content."""
+        reading = candidate.reading
+        section = await section_of(self._retriever, candidate.hit.found, reading.block, reading.span)
+        composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
+        return composed if composed.has_content else None
+
+    async def _whole_answer(self, asked: _Asked, judged: Judged, section: ComposedSection) -> Answer:
+        """Return the answer with the second section that is as likely, if any, and the name of an older section."""
+        answer = _as_answer(section, asked.reference, judged)
+        if (
+            judged.beside
+            and (other := await self._compose_section(judged, judged.beside))
+            and other.text not in answer.text
+        ):
+            answer = _with_second_section(answer, other, [_trail(one.hit.found) for one in judged.shown])
+        if judged.older:
+            older = Piece(f"_{OLDER} {inline_markdown(_quoted_trail(judged.older.hit.found))}._")
+            answer = answer.saying(merged((*answer.pieces, older)), answer.more_pieces)
+        return answer
 
 
 def _with_outcome(outcome: Outcome, possible: Answer | None, judged: Judged, reference: str) -> Answer:
@@ -293,22 +355,22 @@ def _prefer_in_force(judged: Judged) -> Judged:
     return replace(judged, candidates=tuple(candidates), beside=beside, older=older)
 
 
-def _as_answer(composed: Composed, reference: str, judged: Judged) -> Answer:
+def _as_answer(section: ComposedSection, reference: str, judged: Judged) -> Answer:
     return Answer(
         Outcome.ANSWERED,
-        composed.text,
+        section.text,
         reference,
-        span=composed.span if composed.span in composed.text else None,
+        span=section.span if section.span in section.text else None,
         confidence=judged.confidence,
-        citations=(composed.citation,),
+        citations=(section.citation,),
         retrieved=_documents(judged.hits),
-        more=composed.more,
-        pieces=composed.pieces,
-        more_pieces=composed.more_pieces,
+        more=section.more,
+        pieces=section.pieces,
+        more_pieces=section.more_pieces,
     )
 
 
-def _with_second_section(answer: Answer, other: Composed, names: Sequence[str]) -> Answer:
+def _with_second_section(answer: Answer, other: ComposedSection, names: Sequence[str]) -> Answer:
     """Return both answers as one, each below the name of its section."""
     first, second = (Piece(f"**{inline_markdown(name)}**") for name in names)
     rests = [(name, *more) for name, more in ((first, answer.more_pieces), (second, other.more_pieces)) if more]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.core.documents import Block, Form, FoundPassage, Locator, Passage
 from bot.core.text import Span
-from bot.engine.compose import Composed, cite_passage, compose, wants_steps
+from bot.engine.compose import ComposedSection, cite_passage, compose, wants_steps
 from bot.engine.sections import Section
 from bot.knowledge.loaders import load
 from tests.engine.test_sections import BLOCKS as SPLIT_BLOCKS
@@ -33,7 +33,7 @@ def section_in(found: FoundPassage, words: str) -> Section:
     raise AssertionError(f"{words!r} stands nowhere")
 
 
-def answer(question: str, source: str, words: str, base_url: str = "") -> Composed:
+def answer(question: str, source: str, words: str, base_url: str = "") -> ComposedSection:
     """The answer where the reader has marked these words."""
     return compose(question, section_in(found_in(source), words), base_url)
 
@@ -423,7 +423,7 @@ def test_a_part_of_far_too_much_code_gets_the_fences_that_it_lacks(words):
         assert not any(line.startswith(closing) for line in lines)
 
 
-def _answer_and_more(composed: Composed) -> list[str]:
+def _answer_and_more(composed: ComposedSection) -> list[str]:
     assert composed.span in composed.text
     return [composed.text, *([composed.more] if composed.more else [])]
 

@@ -1,7 +1,9 @@
 """The whole way of a question with the real encoder and real files: answer, suggest, decline, follow up."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from bot.core.errors import IndexUnavailable
 from bot.core.messages import Address, Outcome, Question, Stage
 from bot.core.scopes import Scopes
 from bot.core.settings import AnswerSettings
+from bot.engine import qa
 from bot.engine.confidence import Calibration
 from bot.engine.judging import _BESIDE_MARGIN
 from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_TWO, QAEngine
@@ -401,6 +404,13 @@ async def test_progress_and_times_tell_the_stages(scripted):
     answer = await scripted({}).answer(ask(WATER), lambda update: stages.append(update.stage))
     assert stages == [Stage.SEARCHING, Stage.READING]
     assert set(answer.timings_ms) == {"conversation", "search", "read", "compose", "total"}
+
+
+def test_the_map_names_the_stages_of_the_engine_in_their_order():
+    """So that the code can be read along it."""
+    stages = re.search(r"interpret ▶.*", (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text())[0].split(" ▶ ")
+    assert [name[1:] for name in vars(QAEngine) if name[1:] in stages] == stages
+    assert " -> ".join(stages) in qa.__doc__
 
 
 # --- follow-ups -----------------------------------------------------------------------------------------------------------
