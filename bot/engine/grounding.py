@@ -15,13 +15,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import chain
 
 import numpy as np
 
 from bot.core.documents import FoundPassage
-from bot.core.messages import NO_ANSWER
+from bot.core.messages import NO_ANSWER, Phrased
 from bot.core.settings import GroundingSettings
 from bot.core.text import plain, sentences, share_of_words, stems, words
 from bot.engine.attribution import unmarked
@@ -32,22 +31,16 @@ from bot.inference.workers import AsyncEncoder, AsyncReader
 from bot.knowledge.checks import detect_language
 
 
-class Verdict(StrEnum):
-    KEPT = "kept"
-    TRIMMED = "trimmed"
-    REPLACED = "replaced"
-
-
 @dataclass(frozen=True, slots=True)
 class Grounded:
-    """The supported part of a draft. `text` is "" if the draft has to be replaced.
+    """The supported part of a draft. `text` is "" if the `outcome` is REPLACED; it is never FAILED.
 
     `reasons` are kinds of objections such as "number" or "repetition", each once. They hold no text of the draft, so they may
     be logged and counted.
     """
 
     text: str
-    verdict: Verdict
+    outcome: Phrased
     reasons: tuple[str, ...] = ()
 
 
@@ -144,7 +137,7 @@ class Checking:
     async def _check(self, draft: str, *, ended: bool) -> Grounded:
         draft, marked = _strip_roles(unmarked(draft, self._source), self._source)
         if ended and (problem := await asyncio.to_thread(_draft_problem, draft, self._retrieved)):
-            return Grounded("", Verdict.REPLACED, ("role", problem) if marked else (problem,))
+            return Grounded("", Phrased.REPLACED, ("role", problem) if marked else (problem,))
         yes_or_no, draft = _split_yes_or_no(draft)
         pieces = _pieces(draft)
         texts = [draft[piece.start : piece.end] for piece in pieces]
@@ -166,15 +159,15 @@ class Checking:
             or lacks_step
             or not any(words(text) for text, keep in zip(texts, kept, strict=True) if keep)
         ):
-            return Grounded("", Verdict.REPLACED, why)
+            return Grounded("", Phrased.REPLACED, why)
         text = _join(draft, pieces, kept)
         if ended and not await self.answers(text):
-            return Grounded("", Verdict.REPLACED, (*why, "beside_the_question"))
+            return Grounded("", Phrased.REPLACED, (*why, "beside_the_question"))
         if yes_or_no and kept[0] and yes_or_no not in self._examined:
             text = yes_or_no + text
         elif yes_or_no:
             text = text[:1].upper() + text[1:]
-        return Grounded(text, Verdict.TRIMMED if why else Verdict.KEPT, why)
+        return Grounded(text, Phrased.TRIMMED if why else Phrased.KEPT, why)
 
     def _agrees(self, yes_or_no: str, statement: str) -> bool:
         """Whether a statement is negated, compared with the question, just where a "No" stands before it, or whether both

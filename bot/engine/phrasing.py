@@ -14,14 +14,13 @@ from bot.core.errors import BotError, GenerationFailed
 from bot.core.messages import Phrased, Phrasing, Progress, Stage, Turn, Update
 from bot.core.settings import GeneratorSettings
 from bot.core.text import sentences
-from bot.engine.grounding import Checking, Grounded, Grounding, Verdict
+from bot.engine.grounding import Checking, Grounded, Grounding
 from bot.inference.generator import Generator
 from bot.inference.prompts import Excerpt, Material
 from bot.observability import metrics
 
 # The longest pause between two pieces of text, as a share of the time for all of it. A longer one means that the model hangs.
 _LONGEST_STALL = 1 / 3
-_OUTCOMES = {Verdict.KEPT: Phrased.KEPT, Verdict.TRIMMED: Phrased.TRIMMED, Verdict.REPLACED: Phrased.REPLACED}
 
 
 class Phraser:
@@ -77,7 +76,7 @@ class Phraser:
         name = self._name
         try:
             grounded = await self._checked_draft(question, turns, passages, progress, within_seconds)
-            phrasing = Phrasing(name, _OUTCOMES[grounded.verdict], grounded.reasons)
+            phrasing = Phrasing(name, grounded.outcome, grounded.reasons)
             text = grounded.text if phrasing.shown else ""
             self._report("")
         except BotError as error:

@@ -9,8 +9,9 @@ import pytest
 
 from bot.core.documents import Block, Form, FoundPassage, Passage
 from bot.core.errors import EngineBusy, WeightsError
+from bot.core.messages import Phrased
 from bot.core.settings import GroundingSettings
-from bot.engine.grounding import Grounded, Grounding, Verdict
+from bot.engine.grounding import Grounded, Grounding
 from bot.engine.support import NAMES, SHIPPED, WORD_NAMES, SupportModel
 from bot.inference.workers import AsyncEncoder, AsyncReader, InferenceWorker, Models
 
@@ -73,7 +74,7 @@ async def test_what_the_passages_say_is_kept(
     grounding: Grounding, by_words: Grounding, question: str, sentence: str
 ) -> None:
     """Other words for the same, other forms of numbers and units, and another order are no reason to drop a sentence."""
-    kept = Grounded(sentence, Verdict.KEPT)
+    kept = Grounded(sentence, Phrased.KEPT)
     assert await grounding.check(sentence, PASSAGES, question) == kept
     assert await by_words.check(sentence, PASSAGES, question) == kept
 
@@ -85,7 +86,7 @@ async def test_a_changed_sentence_is_caught_with_its_kind(
     """One number, name, date, unit, negation or opposite makes a sentence false, and the reason says which."""
     for each in (grounding, by_words):
         checked = await each.check(sentence, PASSAGES, QUESTION)
-        assert (checked.text, checked.verdict) == ("", Verdict.REPLACED)
+        assert (checked.text, checked.outcome) == ("", Phrased.REPLACED)
         assert kind in checked.reasons
 
 
@@ -95,22 +96,22 @@ async def test_what_the_passages_dont_speak_of_is_caught(grounding: Grounding, b
         "The harbour bridge is a popular wedding venue with excellent catering.",
         "Python is a programming language that was designed for readability.",
     ):
-        assert (await by_words.check(sentence, PASSAGES, QUESTION)).verdict is Verdict.REPLACED
-        assert (await grounding.check(sentence, PASSAGES, QUESTION)).verdict is Verdict.REPLACED
+        assert (await by_words.check(sentence, PASSAGES, QUESTION)).outcome is Phrased.REPLACED
+        assert (await grounding.check(sentence, PASSAGES, QUESTION)).outcome is Phrased.REPLACED
 
 
 @pytest.mark.parametrize(("question", "_answer"), TRUE[1:5])
 async def test_what_is_true_of_something_else_is_no_answer(grounding: Grounding, question: str, _answer: str) -> None:
     """The passages say it, but nobody asked."""
     said = "All trains stop at Milsons Point before they cross the bridge."
-    assert await grounding.check(said, PASSAGES, question) == Grounded("", Verdict.REPLACED, ("beside_the_question",))
+    assert await grounding.check(said, PASSAGES, question) == Grounded("", Phrased.REPLACED, ("beside_the_question",))
 
 
 async def test_only_unsupported_sentences_are_left_out(grounding: Grounding) -> None:
     """With `trim`, the true sentences around a false one stay, in their order and with their layout."""
     draft = "The bridge is 134 metres high. It was opened in 1952.\n\nPedestrians may not use the western side."
     assert await grounding.check(draft, PASSAGES, "How high is the bridge?") == Grounded(
-        "The bridge is 134 metres high.\n\nPedestrians may not use the western side.", Verdict.TRIMMED, ("date",)
+        "The bridge is 134 metres high.\n\nPedestrians may not use the western side.", Phrased.TRIMMED, ("date",)
     )
 
 
@@ -123,7 +124,7 @@ async def test_one_unsupported_sentence_replaces_the_draft_if_so_set() -> None:
     assert not checking.is_rejected
     assert await checking.so_far(f"{draft}Pedestrians") == ""
     assert checking.is_rejected
-    assert await checking.whole(draft) == Grounded("", Verdict.REPLACED, ("filler", "date"))
+    assert await checking.whole(draft) == Grounded("", Phrased.REPLACED, ("filler", "date"))
 
 
 async def test_list_items_stand_and_fall_one_by_one(by_words: Grounding) -> None:
@@ -145,18 +146,18 @@ async def test_code_must_stand_in_the_passages_line_by_line(by_words: Grounding)
         found("```\npip install bridge\nbridge --start\n```", form=Form.CODE),
     ]
     right, wrong = "```\npip install bridge\n```", "```\npip install bridges\n```"
-    assert await by_words.check(right, passages, "How?") == Grounded(right, Verdict.KEPT)
-    assert await by_words.check(wrong, passages, "How?") == Grounded("", Verdict.REPLACED, ("code",))
+    assert await by_words.check(right, passages, "How?") == Grounded(right, Phrased.KEPT)
+    assert await by_words.check(wrong, passages, "How?") == Grounded("", Phrased.REPLACED, ("code",))
 
 
 async def test_a_few_words_must_be_those_that_the_reader_marks(grounding: Grounding) -> None:
     """ "2009" stands in the passage but answers another question."""
     question = "When was the harbour bridge opened?"
-    assert (await grounding.check("March 1932", PASSAGES, question)).verdict is Verdict.KEPT
-    assert (await grounding.check("In 1932.", PASSAGES, question)).verdict is Verdict.KEPT
-    assert (await grounding.check("In 2009.", PASSAGES, question)).verdict is Verdict.REPLACED
-    assert (await grounding.check("Sure! 2009.", PASSAGES, question)).verdict is Verdict.REPLACED
-    assert (await grounding.check("No.", PASSAGES, question)).verdict is Verdict.REPLACED
+    assert (await grounding.check("March 1932", PASSAGES, question)).outcome is Phrased.KEPT
+    assert (await grounding.check("In 1932.", PASSAGES, question)).outcome is Phrased.KEPT
+    assert (await grounding.check("In 2009.", PASSAGES, question)).outcome is Phrased.REPLACED
+    assert (await grounding.check("Sure! 2009.", PASSAGES, question)).outcome is Phrased.REPLACED
+    assert (await grounding.check("No.", PASSAGES, question)).outcome is Phrased.REPLACED
 
 
 LIBRARY = [
@@ -190,7 +191,7 @@ async def test_a_yes_or_no_must_agree_with_the_sentence_behind_it(
     checked = await grounding.check(draft, LIBRARY, question)
     assert checked.text == text
     if text and text != draft:
-        assert checked == Grounded(text, Verdict.TRIMMED, ("negation",))
+        assert checked == Grounded(text, Phrased.TRIMMED, ("negation",))
         assert await grounding.checking(LIBRARY, question).so_far(f"{draft.rstrip()} Loans are") == text
 
 
@@ -198,10 +199,10 @@ async def test_a_no_that_the_passages_say_is_kept_with_its_sentence(by_words: Gr
     """As stored answers often begin, whether or not their sentence is negated."""
     said = "No. The catalogue computes on the ordinary processor."
     passages = [found(f"{said} A graphics card would not be used.")]
-    assert await by_words.check(said, passages, "Will it use my graphics card?") == Grounded(said, Verdict.KEPT)
+    assert await by_words.check(said, passages, "Will it use my graphics card?") == Grounded(said, Phrased.KEPT)
     refused = "No. Many of the old plugins could not be supported."
     passages = [found(f"{refused} Others have been ported.")]
-    assert await by_words.check(refused, passages, "Will my old plugins work?") == Grounded(refused, Verdict.KEPT)
+    assert await by_words.check(refused, passages, "Will my old plugins work?") == Grounded(refused, Phrased.KEPT)
 
 
 async def test_code_within_a_sentence_must_stand_in_the_passages(by_words: Grounding) -> None:
@@ -211,14 +212,14 @@ async def test_code_within_a_sentence_must_stand_in_the_passages(by_words: Groun
     right = "Run `bridge setup telegram` and keep `bot.toml`."
     assert (await by_words.check(right, passages, question)).text == right
     for wrong in ("Run `bridge setup slack`.", "Keep `slack.toml` for yourself.", "Run `bridge setup` for `slack`."):
-        assert await by_words.check(wrong, passages, question) == Grounded("", Verdict.REPLACED, ("code",))
+        assert await by_words.check(wrong, passages, question) == Grounded("", Phrased.REPLACED, ("code",))
 
 
 async def test_a_wrong_yes_or_no_replaces_the_draft_if_so_set() -> None:
     """As any other sentence that the passages contradict."""
     strict = Grounding(None, None, GroundingSettings(unsupported="replace"))
     checked = await strict.check("Yes. Guests may not borrow one.", LIBRARY, BORROW)
-    assert checked == Grounded("", Verdict.REPLACED, ("negation",))
+    assert checked == Grounded("", Phrased.REPLACED, ("negation",))
 
 
 async def test_a_no_without_a_mark_is_part_of_its_sentence(by_words: Grounding) -> None:
@@ -226,7 +227,7 @@ async def test_a_no_without_a_mark_is_part_of_its_sentence(by_words: Grounding) 
     checked = await by_words.check(
         "No trains stop at Milsons Point before they cross the bridge.", PASSAGES, "What stops?"
     )
-    assert checked.verdict is Verdict.REPLACED
+    assert checked.outcome is Phrased.REPLACED
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,7 @@ async def test_a_name_from_the_question_needs_the_passages(grounding: Grounding,
         wrong = await each.check(
             "The librarian records loans in Berlin.", LIBRARY, "Where are loans in Berlin recorded?"
         )
-        assert (wrong.verdict, wrong.reasons) == (Verdict.REPLACED, ("name",))
+        assert (wrong.outcome, wrong.reasons) == (Phrased.REPLACED, ("name",))
         right = "The librarian records loans at counter 8."
         assert (await each.check(right, LIBRARY, "Where are loans recorded?")).text == right
 
@@ -268,10 +269,10 @@ async def test_steps_are_shown_all_or_not_at_all(by_words: Grounding) -> None:
     ]
     question = "How is the boiler opened?"
     draft = "1. Drain the boiler.\n2. Call Mister Smith in Vienna.\n3. Close the valve."
-    assert await by_words.check(draft, passages, question) == Grounded("", Verdict.REPLACED, ("name",))
+    assert await by_words.check(draft, passages, question) == Grounded("", Phrased.REPLACED, ("name",))
     points = draft.replace("1.", "-").replace("2.", "-").replace("3.", "-")
     left = await by_words.check(points, passages, question)
-    assert (left.text, left.verdict) == ("- Drain the boiler.\n\n- Close the valve.", Verdict.TRIMMED)
+    assert (left.text, left.outcome) == ("- Drain the boiler.\n\n- Close the valve.", Phrased.TRIMMED)
     whole = "1. Drain the boiler.\n2. Remove the two screws of the lid.\n3. Close the valve."
     assert (await by_words.check(whole, [found(steps)], question)).text == whole
 
@@ -327,7 +328,7 @@ async def test_what_only_says_the_question_again_answers_no_open_one(
 async def test_what_is_no_answer_is_replaced_and_named(by_words: Grounding, draft: str, reason: str) -> None:
     """Loops, echoes, pleasantries, other scripts and markers of roles are recognised without any model."""
     checked = await by_words.check(draft, PASSAGES, QUESTION)
-    assert (checked.text, checked.verdict) == ("", Verdict.REPLACED)
+    assert (checked.text, checked.outcome) == ("", Phrased.REPLACED)
     assert reason in checked.reasons
 
 
@@ -338,7 +339,7 @@ async def test_another_language_is_named() -> None:
         "halten an der Station Milsons Point, bevor sie die Brücke überqueren. Die Maut wurde im Jahr 2009 erhöht."
     )
     checked = await Grounding(None, None, GroundingSettings()).check(draft, PASSAGES, QUESTION)
-    assert checked == Grounded("", Verdict.REPLACED, ("language",))
+    assert checked == Grounded("", Phrased.REPLACED, ("language",))
 
 
 @pytest.mark.parametrize(
@@ -359,13 +360,13 @@ async def test_another_language_is_named() -> None:
 )
 async def test_what_surrounds_an_answer_is_trimmed(by_words: Grounding, draft: str, text: str, reason: str) -> None:
     """What a model writes before and after its answer goes, the answer stays."""
-    assert await by_words.check(draft, PASSAGES, QUESTION) == Grounded(text, Verdict.TRIMMED, (reason,))
+    assert await by_words.check(draft, PASSAGES, QUESTION) == Grounded(text, Phrased.TRIMMED, (reason,))
 
 
 async def test_a_marker_that_the_documents_have_is_text(by_words: Grounding) -> None:
     """Documents about prompts may be quoted."""
     sentence = "The marker <|im_end|> closes each message of the template."
-    assert (await by_words.check(sentence, [found(sentence)], "What closes a message?")).verdict is Verdict.KEPT
+    assert (await by_words.check(sentence, [found(sentence)], "What closes a message?")).outcome is Phrased.KEPT
 
 
 async def test_a_draft_is_shown_sentence_by_sentence(grounding: Grounding) -> None:
@@ -408,14 +409,14 @@ async def test_reasons_hold_no_text(grounding: Grounding) -> None:
 
 async def test_without_passages_nothing_is_supported(grounding: Grounding) -> None:
     """A draft that was made from nothing is replaced."""
-    assert (await grounding.check("The bridge is 134 metres high.", [], QUESTION)).verdict is Verdict.REPLACED
+    assert (await grounding.check("The bridge is 134 metres high.", [], QUESTION)).outcome is Phrased.REPLACED
 
 
 async def test_the_threshold_decides() -> None:
     """With 0 every statement passes, with 1 none does."""
-    for threshold, verdict in ((0.0, Verdict.KEPT), (1.0, Verdict.REPLACED)):
+    for threshold, verdict in ((0.0, Phrased.KEPT), (1.0, Phrased.REPLACED)):
         grounding = Grounding(None, None, GroundingSettings(threshold=threshold))
-        assert (await grounding.check("The bridge was painted last summer.", PASSAGES, QUESTION)).verdict is verdict
+        assert (await grounding.check("The bridge was painted last summer.", PASSAGES, QUESTION)).outcome is verdict
 
 
 async def test_a_full_worker_is_an_error_that_the_caller_can_take(models: Models) -> None:
@@ -433,7 +434,7 @@ async def test_many_drafts_are_checked_side_by_side_without_holding_the_loop_up(
     long = [found(*(f"{TEXT} Room {number} is blue." for number in range(40)))]
     draft = " ".join(sentence for _, sentence in TRUE)
     checked = await asyncio.gather(*(grounding.check(draft, long, QUESTION) for _ in range(8)))
-    assert {each.verdict for each in checked} == {Verdict.KEPT}
+    assert {each.outcome for each in checked} == {Phrased.KEPT}
 
 
 def test_the_shipped_numbers_are_complete_and_say_where_they_come_from() -> None:
