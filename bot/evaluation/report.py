@@ -132,10 +132,10 @@ def figure(plot: Plot) -> str:
 
 def _mistake(result: EvaluationResult) -> str:
     question, answer = result.question, result.answer
-    verdict = "answered wrongly" if answer.answered else answer.outcome.value
+    outcome = "answered wrongly" if answer.answered else answer.outcome.value
     return f"""<article>
 <h3>{escape(question.question)}</h3>
-<p><strong>{verdict}</strong> with a confidence of {answer.confidence:.2f} · {question.kind} · {escape(question.id)}</p>
+<p><strong>{outcome}</strong> with a confidence of {answer.confidence:.2f} · {question.kind} · {escape(question.id)}</p>
 <dl>{"".join(_definition(term, description) for term, description in _facts(result))}</dl>
 </article>"""
 

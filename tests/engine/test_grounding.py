@@ -414,9 +414,9 @@ async def test_without_passages_nothing_is_supported(grounding: Grounding) -> No
 
 async def test_the_threshold_decides() -> None:
     """With 0 every statement passes, with 1 none does."""
-    for threshold, verdict in ((0.0, Phrased.KEPT), (1.0, Phrased.REPLACED)):
+    for threshold, outcome in ((0.0, Phrased.KEPT), (1.0, Phrased.REPLACED)):
         grounding = Grounding(None, None, GroundingSettings(threshold=threshold))
-        assert (await grounding.check("The bridge was painted last summer.", PASSAGES, QUESTION)).outcome is verdict
+        assert (await grounding.check("The bridge was painted last summer.", PASSAGES, QUESTION)).outcome is outcome
 
 
 async def test_a_full_worker_is_an_error_that_the_caller_can_take(models: Models) -> None:

@@ -1,4 +1,4 @@
-"""The gate: figures and verdicts by hand, and what is said of a tuned model that should not go live."""
+"""The gate: figures and results by hand, and what is said of a tuned model that should not go live."""
 
 import json
 from pathlib import Path
