@@ -454,7 +454,7 @@ REQUIRED = ("number", "name", "negation", "unit", "date")
 _WEIGHTS = {"elsewhere": 0.3, "grafted": 0.25, "opposite": 0.2, "exchanged": 0.2, "quote": 0.5}
 _RIDGE = 1e-5
 # What may only speak for a sentence; everything else may only speak against it.
-_FOR = frozenset({"asked", "thinnest", "cosine"})
+_FOR = frozenset({"asked", "least_covered_run", "cosine"})
 # At most so many true restatements are rejected in the half that is fitted on; the other half may bring somewhat more.
 _REJECTED = 0.145
 

@@ -146,7 +146,7 @@ def _opposites(groups: str) -> dict[str, frozenset[str]]:
     for line in groups.strip().splitlines():
         sides = [{_key(word) for word in side.split()} for side in line.split("/")]
         for number, side in enumerate(sides):
-            others = set().union(*(other for place, other in enumerate(sides) if place != number))
+            others = set().union(*(other for position, other in enumerate(sides) if position != number))
             for word in side:
                 found.setdefault(word, set()).update(others - side)
     return {word: frozenset(others) for word, others in found.items()}
@@ -266,8 +266,8 @@ def tokens(text: str) -> list[Token]:
             found.append(_number_token(said, start, end, unit, text))
         elif _CJK.match(said):
             found += [
-                Token(character, TokenKind.WORD, start + place, start + place + 1)
-                for place, character in enumerate(said)
+                Token(character, TokenKind.WORD, start + position, start + position + 1)
+                for position, character in enumerate(said)
             ]
         else:
             found += _word_tokens(said, start, found, text)
@@ -276,13 +276,13 @@ def tokens(text: str) -> list[Token]:
 
 def _with_shared_units(found: list[Token]) -> list[Token]:
     """Give the unit of the second number to the first, as in "3 to 4 dollars"."""
-    for place in range(len(found) - 2, -1, -1):
-        token = found[place]
-        following = found[place + 1 : place + 3]
+    for position in range(len(found) - 2, -1, -1):
+        token = found[position]
+        following = found[position + 1 : position + 3]
         if following[0].key in ("to", "and", "or"):
             following = following[1:]
         if token.kind is TokenKind.NUMBER and not token.unit and following and following[0].unit:
-            found[place] = replace(token, unit=following[0].unit)
+            found[position] = replace(token, unit=following[0].unit)
     return found
 
 
@@ -327,10 +327,10 @@ def _word_tokens(said: str, start: int, found: list[Token], text: str) -> Iterat
         yield Token(UNITS[lower], TokenKind.UNIT, start, end)
         return
     if "-" in said and (parts := said.split("-")) and len(parts) > 1:
-        place = start
+        position = start
         for part in parts:
-            yield from _word_tokens(part, place, found, text) if part else ()
-            place += len(part) + 1
+            yield from _word_tokens(part, position, found, text) if part else ()
+            position += len(part) + 1
         return
     if lower in _NEGATIONS:
         yield Token("not", TokenKind.NEGATION, start, end)

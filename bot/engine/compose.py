@@ -92,7 +92,7 @@ def compose(question: str, section: Section, base_url: str = "") -> ComposedSect
     section = replace(section, span=cell or section.span)
     first, last = _shown_blocks(section)
     spans = [(0, len(block.text)) for block in section.blocks]
-    spans[section.place] = _shown_span(section.block, section.span, wants_steps(question), only_row=cell is not None)
+    spans[section.position] = _shown_span(section.block, section.span, wants_steps(question), only_row=cell is not None)
     # In a table, other rows may stand before the one that is shown.
     left = list(spans)
     left[last] = (0 if cell and spans[last][0] else spans[last][1], len(section.blocks[last].text))
@@ -118,7 +118,7 @@ def _pieces(
         if not block.text[slice(*spans[number])].strip("\n"):
             continue
         goes_on = bool(pieces) and _continues_table(section.blocks[number - 1], block)
-        marked = words if number == section.place else None
+        marked = words if number == section.position else None
         piece = _piece(block, spans[number], address, marked, with_header=not goes_on)
         if goes_on:
             pieces[-1] = Piece(f"{pieces[-1].text}\n{piece.text}")
@@ -182,7 +182,7 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
     Of a section that is too long, the answering block is extended to the passage found, whose whole text is like the question,
     then forwards, then backwards, as long as it fits.
     """
-    blocks, place = section.blocks, section.place
+    blocks, position = section.blocks, section.position
     sizes = [_counted_size(block) for block in blocks]
     if sum(sizes) <= _LONGEST_ANSWER:
         return 0, len(blocks) - 1
@@ -190,12 +190,12 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
     def announced(number: int) -> bool:
         return number < len(blocks) and _announces(blocks[number - 1], blocks[number])
 
-    first = last = place
+    first = last = position
     while first and (announced(first) or LEANS_BACK.match(blocks[first].text)):
         first -= 1
     while announced(last + 1) and sizes[last + 1] <= _LONGEST_BLOCK:
         last += 1
-    for start, end in (section.found_blocks, (place, len(blocks) - 1), (0, place)):
+    for start, end in (section.found_blocks, (position, len(blocks) - 1), (0, position)):
         while first > start and sum(sizes[first - 1 : last + 1]) <= _LONGEST_ANSWER:
             first -= 1
         while last < end and (
@@ -203,7 +203,7 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
             or (announced(last + 1) and sizes[last + 1] <= _LONGEST_BLOCK)
         ):
             last += 1
-    if last > place and announced(last + 1):
+    if last > position and announced(last + 1):
         last -= 1  # an announcement without what it announces
     return first, last
 

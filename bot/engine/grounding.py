@@ -25,7 +25,7 @@ from bot.core.settings import GroundingSettings
 from bot.core.text import plain, sentences, share_of_words, stems, words
 from bot.engine.attribution import unmarked
 from bot.engine.claims import TokenKind, normalised, tokens, without_lead_in
-from bot.engine.support import Passages, Sentence, Support, SupportModel, compare
+from bot.engine.support import Passages, Support, SupportModel, TokenizedText, compare
 from bot.inference.span_model import ScoredSpan, SpanQuery
 from bot.inference.workers import AsyncEncoder, AsyncReader
 from bot.knowledge.checks import detect_language
@@ -174,7 +174,7 @@ class Checking:
         stand in the passages like this."""
         if " ".join((yes_or_no + statement).split()) in " ".join(plain(self._source).split()):
             return True
-        reversed_by_it = Sentence(plain(statement)).is_negated != Sentence(self._question).is_negated
+        reversed_by_it = TokenizedText(plain(statement)).is_negated != TokenizedText(self._question).is_negated
         return reversed_by_it == yes_or_no.lower().startswith("no")
 
     async def examine(self, sentence: str, *, alone: bool = False) -> tuple[str, ...] | Support:
@@ -210,7 +210,7 @@ class Checking:
             return () if _is_quoted_code(piece, self._source) else ("code",)
         if any(code not in self._documents for code in _INLINE_CODE.findall(piece)):
             return ("code",)
-        claim = Sentence(_claim_text(piece))
+        claim = TokenizedText(_claim_text(piece))
         if not claim.content:
             return ("not_in_passages",)
         if passages.carried_over(claim):
@@ -228,7 +228,7 @@ class Checking:
         claim, there = await self._encoder.encode([compared.claim.text[:_LONGEST_TEXT], beside])
         return replace(compared.support, cosine=max(0.0, float(np.dot(claim, there))))
 
-    async def _is_marked_by_reader(self, claim: Sentence, reader: AsyncReader) -> bool:
+    async def _is_marked_by_reader(self, claim: TokenizedText, reader: AsyncReader) -> bool:
         """Whether a short answer is in one of the spans that the reader scores best."""
         contexts = [found.passage.body for found in self._retrieved]
         readings = [
@@ -256,21 +256,21 @@ _MIN_OVERLAP = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    claim: Sentence
-    nearest: Sequence[Sentence]
+    claim: TokenizedText
+    nearest: Sequence[TokenizedText]
     support: Support
 
 
 def reasons(found: Support) -> tuple[str, ...]:
     """Return the kinds of objections to a sentence; ("not_in_passages",) if there is none in particular."""
     kinds = {
-        "number": max(found.number_missing, found.number_put, found.number_rival),
-        "date": max(found.date_missing, found.date_put, found.date_rival),
-        "name": max(found.name_missing, found.name_put, found.name_rival),
-        "unit": max(found.unit_missing, found.counts, found.unit_rival),
-        "negation": max(found.negation_put, found.negation - 0.5),
-        "opposite": found.opposite_put,
-        "order": found.shifted,
+        "number": max(found.number_missing, found.number_replaced, found.number_rival),
+        "date": max(found.date_missing, found.date_replaced, found.date_rival),
+        "name": max(found.name_missing, found.name_replaced, found.name_rival),
+        "unit": max(found.unit_missing, found.unit_mismatch, found.unit_rival),
+        "negation": max(found.negation_replaced, found.negation - 0.5),
+        "opposite": found.opposite_replaced,
+        "order": found.moved,
     }
     return tuple(kind for kind, against in kinds.items() if against >= _REASON_THRESHOLD) or ("not_in_passages",)
 
@@ -279,16 +279,16 @@ _REASON_THRESHOLD = 0.3
 
 
 def _is_marked(
-    claim: Sentence, question: str, contexts: Sequence[str], readings: Sequence[Sequence[ScoredSpan]]
+    claim: TokenizedText, question: str, contexts: Sequence[str], readings: Sequence[Sequence[ScoredSpan]]
 ) -> bool:
     """Whether one of the spans that the reader scores best has all words of an answer, and is negated as it is.
 
     Words of an open question need not be in the span: "It is valid for 30 minutes" says no more than "30 minutes".
     """
-    asked = frozenset(() if _CLOSED_QUESTION.search(question) else Sentence(question).places)
+    asked = frozenset(() if _CLOSED_QUESTION.search(question) else TokenizedText(question).positions)
     wanted = {token.key for token in claim.tokens if token.is_exact or (token.is_content and token.key not in asked)}
-    spans = map(Sentence, _best_span_texts(contexts, readings))
-    return bool(wanted) and any(wanted <= set(span.places) and span.is_negated == claim.is_negated for span in spans)
+    spans = map(TokenizedText, _best_span_texts(contexts, readings))
+    return bool(wanted) and any(wanted <= set(span.positions) and span.is_negated == claim.is_negated for span in spans)
 
 
 def _is_on_topic(
@@ -511,8 +511,8 @@ def _loops(said: Sequence[str]) -> bool:
     for length in range(1, _LONGEST_LOOP + 1):
         times = 4 if length == 1 else 3
         run = 0
-        for place in range(length, len(said)):
-            run = run + 1 if said[place] == said[place - length] else 0
+        for position in range(length, len(said)):
+            run = run + 1 if said[position] == said[position - length] else 0
             if run >= length * (times - 1):
                 return True
     often = Counter(zip(said, said[1:], said[2:], strict=False))

@@ -79,6 +79,8 @@ class Judged:
 
 
 class Judge:
+    """Reads the passages found for a question and ranks them as candidates. Answers many questions concurrently."""
+
     def __init__(self, reader: Reader, calibration: Calibration, read_passages: int) -> None:
         """`read_passages`: how many passages are read at most, best first."""
         self._reader = reader
@@ -90,7 +92,7 @@ class Judge:
         text = interpretation.text
         against = [contradicts(text, _text(hit.found)) for hit in hits[: self._read_passages]]
         scores = [hit.score - _CONTRADICTION_PENALTY * wrong for hit, wrong in zip(hits, against, strict=False)]
-        # Up to the last one that may rank first, because the lead over those before it counts too.
+        # Read every hit down to the last that can still rank first; the lead is measured against them.
         reached = max(
             (number + 1 for number, score in enumerate(scores) if score >= max(scores) - _READ_MARGIN), default=0
         )

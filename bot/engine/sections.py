@@ -19,24 +19,24 @@ _REACH = 6
 class Section:
     """The fetched blocks of a section and its subsections in order, with the position of the answering words.
 
-    `place` is the number of the block with these words, `span` their characters in it. `found` is the passage of the block,
-    which lies in the blocks from the first to the last number of `found_blocks`.
+    `position` is the index of the block with these words, `span` their characters in it. `found` is the passage of the block,
+    which lies in the blocks from the first to the last index of `found_blocks`.
     """
 
     found: FoundPassage
     blocks: tuple[Block, ...]
-    place: int
+    position: int
     span: Span
     found_blocks: tuple[int, int]
 
     @property
     def block(self) -> Block:
-        return self.blocks[self.place]
+        return self.blocks[self.position]
 
 
-async def section_of(retriever: Retriever, found: FoundPassage, place: int, span: Span) -> Section:
-    """Return the section around characters `span` of block `place` of a passage. Raises IndexUnavailable."""
-    wanted = found.passage.blocks[place]
+async def section_of(retriever: Retriever, found: FoundPassage, position: int, span: Span) -> Section:
+    """Return the section around characters `span` of block `position` of a passage. Raises IndexUnavailable."""
+    wanted = found.passage.blocks[position]
     if wanted.form is Form.PAIR and wanted.part[1] == 1:
         return Section(found, (wanted,), 0, span, (0, 0))
     first, last = found.positions
@@ -44,7 +44,7 @@ async def section_of(retriever: Retriever, found: FoundPassage, place: int, span
     blocks = [block for passage in around for block in passage.blocks]
     start = next((number for number, block in enumerate(blocks) if _is_same_block(block, wanted)), None)
     if start is None:  # the document has changed since the search
-        return Section(found, found.passage.blocks, place, span, (0, len(found.passage.blocks) - 1))
+        return Section(found, found.passage.blocks, position, span, (0, len(found.passage.blocks) - 1))
     low = high = start
     while low and _in_same_section(blocks[low - 1], wanted):
         low -= 1
@@ -52,7 +52,7 @@ async def section_of(retriever: Retriever, found: FoundPassage, place: int, span
         _in_same_section(blocks[high + 1], wanted) or _is_in_subsection(blocks[high + 1], wanted)
     ):
         high += 1
-    begin = start - place
+    begin = start - position
     passage = (max(begin, low) - low, min(begin + len(found.passage.blocks) - 1, high) - low)
     return _assemble(found, blocks[low : high + 1], start - low, span, passage)
 
@@ -82,9 +82,9 @@ def _is_in_subsection(block: Block, wanted: Block) -> bool:
 
 
 def _assemble(
-    found: FoundPassage, blocks: Sequence[Block], place: int, span: Span, passage: tuple[int, int]
+    found: FoundPassage, blocks: Sequence[Block], position: int, span: Span, passage: tuple[int, int]
 ) -> Section:
-    """Return the section with the parts of each block joined, and `place`, `span` and `passage` moved accordingly.
+    """Return the section with the parts of each block joined, and `position`, `span` and `passage` moved accordingly.
 
     `passage` are the numbers of the first and the last block of the passage found.
     """
@@ -96,12 +96,12 @@ def _assemble(
             run.append(blocks[len(numbers) + len(run)])
         numbers += [len(whole)] * len(run)
         whole.append(_join(run))
-    offset = sum(len(blocks[part].text) for part in range(place) if numbers[part] == numbers[place])
+    offset = sum(len(blocks[part].text) for part in range(position) if numbers[part] == numbers[position])
     first, last = passage
     return Section(
         found,
         tuple(whole),
-        numbers[place],
+        numbers[position],
         (span[0] + offset, span[1] + offset),
         (numbers[first], numbers[last]),
     )

@@ -58,35 +58,36 @@ class Support:
     """The scores for and against the support of a sentence, each at most 1.
 
     For it: `anywhere` is the weighted share of its content words in the passages, and `asked` of those in the question only.
-    `thinnest` is the smallest share of any few consecutive words in one of the nearest sentences. `cosine` is the similarity in
-    meaning, or None without an encoder.
+    `least_covered_run` is the smallest share of any few consecutive words in one of the nearest sentences. `cosine` is the
+    similarity in meaning, or None without an encoder.
 
-    Against it, for the exact kinds of tokens: one is nowhere in the passages (`missing`), another token fits its context better
-    (`rival`), or it replaces another one in the same wording (`put`). `shifted`: an exact token of a nearest sentence has
-    moved. `sparse`: the nearest sentences have too few of its words. `counts`: a number has another unit. `negation`: only one
-    side has one.
+    Against it, for each exact kind of tokens: one is nowhere in the passages (`missing`), another token of the nearest
+    sentences fits its context better (`rival`), or it stands where a nearest sentence in the same wording has another token
+    (`replaced`; likewise for a word and its opposite, and for a negation). `moved`: an exact token of a nearest sentence stands
+    elsewhere. `sparse`: the nearest sentences have too few of its words. `unit_mismatch`: a number has another unit there.
+    `negation`: only one side has one.
     """
 
     anywhere: float = 0.0
     asked: float = 0.0
-    thinnest: float = 0.0
+    least_covered_run: float = 0.0
     cosine: float | None = None
     number_missing: float = 0.0
     number_rival: float = 0.0
-    number_put: float = 0.0
+    number_replaced: float = 0.0
     date_missing: float = 0.0
     date_rival: float = 0.0
-    date_put: float = 0.0
+    date_replaced: float = 0.0
     name_missing: float = 0.0
     name_rival: float = 0.0
-    name_put: float = 0.0
+    name_replaced: float = 0.0
     unit_missing: float = 0.0
     unit_rival: float = 0.0
-    opposite_put: float = 0.0
-    negation_put: float = 0.0
-    shifted: float = 0.0
+    opposite_replaced: float = 0.0
+    negation_replaced: float = 0.0
+    moved: float = 0.0
     sparse: float = 0.0
-    counts: float = 0.0
+    unit_mismatch: float = 0.0
     negation: float = 0.0
 
 
@@ -96,76 +97,82 @@ _SCORES = frozenset((*NAMES, "anywhere"))
 WORD_NAMES = tuple(name for name in NAMES if name != "cosine")
 
 
-class Sentence:
-    """A sentence with its tokens and their positions."""
+class TokenizedText:
+    """A sentence, or another short text, with its tokens.
+
+    `positions` has the indexes in `tokens` by key, and `content` those of the content words, in order.
+    """
 
     def __init__(self, text: str, inherited: Iterable[str] = ()) -> None:
         """`inherited`: keys of tokens in its context, such as the heading or the header of a table."""
         self.text = normalised(text)
         self.tokens = tokens(self.text)
         self.inherited = frozenset(inherited)
-        self.content = [place for place, token in enumerate(self.tokens) if token.is_content]
+        self.content = [position for position, token in enumerate(self.tokens) if token.is_content]
         self.initials = "".join(self.text[token.start].upper() for token in self.tokens)
-        self.places: dict[str, list[int]] = defaultdict(list)
-        for place, token in enumerate(self.tokens):
-            self.places[token.key].append(place)
+        self.positions: dict[str, list[int]] = defaultdict(list)
+        for position, token in enumerate(self.tokens):
+            self.positions[token.key].append(position)
 
     @property
     def is_negated(self) -> bool:
         """Whether the number of its negations is odd."""
         return sum(token.kind is TokenKind.NEGATION for token in self.tokens) % 2 == 1
 
-    def around(self, place: int, reach: int) -> frozenset[str]:
+    def around(self, position: int, reach: int) -> frozenset[str]:
         """Return the keys of up to `reach` content words before a token and as many after it."""
-        before = [self.tokens[other].key for other in self.content if other < place][-reach:]
-        after = [self.tokens[other].key for other in self.content if other > place][:reach]
-        return frozenset((*before, *after)) - {self.tokens[place].key}
+        before = [self.tokens[other].key for other in self.content if other < position][-reach:]
+        after = [self.tokens[other].key for other in self.content if other > position][:reach]
+        return frozenset((*before, *after)) - {self.tokens[position].key}
 
-    def negated(self, place: int, other: "Sentence") -> bool:
+    def negated(self, position: int, other: "TokenizedText") -> bool:
         """Whether a token is near a negation, or near a word that may stand for one and is not in the other sentence."""
-        near = self.tokens[max(0, place - _BEFORE) : place] + self.tokens[place + 1 : place + 1 + _AFTER]
+        near = self.tokens[max(0, position - _BEFORE) : position] + self.tokens[position + 1 : position + 1 + _AFTER]
         return any(
-            token.kind is TokenKind.NEGATION or (token.key not in other.places and may_negate(self.text, token))
+            token.kind is TokenKind.NEGATION or (token.key not in other.positions and may_negate(self.text, token))
             for token in near
         )
 
     def scopes(self) -> Iterator[list[int]]:
         """Yield the positions of the content words that each negation applies to."""
-        for place, token in enumerate(self.tokens):
-            following = self.tokens[place + 1].key if place + 1 < len(self.tokens) else ""
+        for position, token in enumerate(self.tokens):
+            following = self.tokens[position + 1].key if position + 1 < len(self.tokens) else ""
             if token.kind is TokenKind.NEGATION and following not in _NOTHING_NEGATED:
-                yield [other for other in self.content if other > place][:_SCOPE]
+                yield [other for other in self.content if other > position][:_SCOPE]
 
 
 class Passages:
-    """The sentences of the passages with an index of their tokens. Made once for each draft."""
+    """The sentences of the passages with an index of their tokens. Made once for each draft.
+
+    `containing` has the numbers of the sentences by the key of a token in them.
+    """
 
     def __init__(self, passages: Sequence[FoundPassage], question: str = "") -> None:
-        self.sentences: list[Sentence] = []
+        self.sentences: list[TokenizedText] = []
         self.headings: set[str] = set()
         for found in passages:
-            head = Sentence(" . ".join((found.title, *found.passage.heading)))
-            self.headings |= set(head.places)
+            head = TokenizedText(" . ".join((found.title, *found.passage.heading)))
+            self.headings |= set(head.positions)
             for block in found.passage.blocks:
-                self.sentences += _sentences_of(block, head.places)
-        self.places: dict[str, list[int]] = defaultdict(list)
+                self.sentences += _sentences_of(block, head.positions)
+        self.containing: dict[str, list[int]] = defaultdict(list)
         for number, sentence in enumerate(self.sentences):
-            for key in sentence.places:
-                self.places[key].append(number)
-        self.asked_only = frozenset(key for key in Sentence(question).places if key not in self)
+            for key in sentence.positions:
+                self.containing[key].append(number)
+        self.asked_only = frozenset(key for key in TokenizedText(question).positions if key not in self)
 
     def __contains__(self, key: object) -> bool:
         """Whether a token key is in the sentences, the titles or the headings."""
-        return key in self.places or key in self.headings
+        return key in self.containing or key in self.headings
 
-    def carried_over(self, claim: Sentence) -> bool:
+    def carried_over(self, claim: TokenizedText) -> bool:
         """Whether a claim has a name of the question that the passages don't have: the question may take it for granted."""
         return any(
             token.kind is TokenKind.NAME and token.key in self.asked_only and not self.is_acronym(token, claim)
             for token in claim.tokens
         )
 
-    def is_acronym(self, token: Token, claim: Sentence) -> bool:
+    def is_acronym(self, token: Token, claim: TokenizedText) -> bool:
         """Whether a token consists of the initials of consecutive words in the claim or in a sentence of the passages."""
         letters = claim.text[token.start : token.end].rstrip("s")
         return (
@@ -177,17 +184,17 @@ class Passages:
     def weight(self, token: Token) -> float:
         """Return the weight of a token, which is higher the fewer sentences contain it."""
         count = len(self.sentences)
-        rare = math.log(1 + count / max(1, len(self.places.get(token.key, ())))) / math.log(1 + max(1, count))
+        rare = math.log(1 + count / max(1, len(self.containing.get(token.key, ())))) / math.log(1 + max(1, count))
         return weight(token) * (0.3 + 0.7 * rare)
 
-    def nearest(self, claim: Sentence) -> list[Sentence]:
+    def nearest(self, claim: TokenizedText) -> list[TokenizedText]:
         """Return the few sentences that together cover most words of the claim, best first."""
-        wanted = {claim.tokens[place].key: self.weight(claim.tokens[place]) for place in claim.content}
-        chosen: list[Sentence] = []
+        wanted = {claim.tokens[position].key: self.weight(claim.tokens[position]) for position in claim.content}
+        chosen: list[TokenizedText] = []
         while wanted and len(chosen) < _MOST_SENTENCES:
             gains: dict[int, float] = defaultdict(float)
             for key, worth in wanted.items():
-                for number in self.places.get(key, ()):
+                for number in self.containing.get(key, ()):
                     gains[number] += worth
             if not gains:
                 break
@@ -195,68 +202,68 @@ class Passages:
             if chosen and gains[best] < 0.15 * sum(wanted.values()):
                 break
             chosen.append(self.sentences[best])
-            wanted = {key: worth for key, worth in wanted.items() if key not in self.sentences[best].places}
+            wanted = {key: worth for key, worth in wanted.items() if key not in self.sentences[best].positions}
         return chosen
 
 
-def _sentences_of(block: Block, head: Iterable[str]) -> Iterator[Sentence]:
+def _sentences_of(block: Block, head: Iterable[str]) -> Iterator[TokenizedText]:
     """Yield the sentences, list items or table rows of a block, each with the keys of its context."""
-    inherited = {*head, *Sentence(plain(block.context)).places} if block.context else set(head)
+    inherited = {*head, *TokenizedText(plain(block.context)).positions} if block.context else set(head)
     pieces = list_items(block.text) if block.form is Form.LIST else line_spans(block.text)
     if block.form in (Form.PARAGRAPH, Form.PAIR):
         pieces = [(0, len(block.text))]
     if block.form is Form.TABLE:
-        inherited |= set(Sentence(plain(block.text.partition("\n")[0])).places)
+        inherited |= set(TokenizedText(plain(block.text.partition("\n")[0])).positions)
     for start, end in pieces:
         text = normalised(" ".join(plain(block.text[start:end]).split()))
         for first, last in sentences(text):
-            yield Sentence(without_lead_in(text[first:last]), inherited)
+            yield TokenizedText(without_lead_in(text[first:last]), inherited)
 
 
-def compare(claim: Sentence, passages: Passages, nearest: Sequence[Sentence]) -> Support:
+def compare(claim: TokenizedText, passages: Passages, nearest: Sequence[TokenizedText]) -> Support:
     """Return the scores of a claim by its words, compared with those of the nearest sentences; `cosine` is left out."""
-    beside = {key for sentence in nearest for key in (*sentence.places, *sentence.inherited)}
-    found = [claim.tokens[place] for place in claim.content]
+    beside = {key for sentence in nearest for key in (*sentence.positions, *sentence.inherited)}
+    found = [claim.tokens[position] for position in claim.content]
     total = sum(map(passages.weight, found)) or 1.0
 
     def share(keys: Iterable[str]) -> float:
         there = set(keys)
         return sum(passages.weight(token) for token in found if token.key in there) / total
 
-    anywhere = share((*passages.places, *passages.headings))
+    anywhere = share((*passages.containing, *passages.headings))
     scores: dict[str, float] = {
         "anywhere": anywhere,
         "asked": min(anywhere, share(passages.asked_only)),
-        "thinnest": _least_covered_run(claim, nearest),
+        "least_covered_run": _least_covered_run(claim, nearest),
         "sparse": max(0.0, 1 - share(beside) / _ENOUGH),
-        "counts": max((_unit_mismatch(token, nearest) for token in found if token.unit), default=0.0),
+        "unit_mismatch": max((_unit_mismatch(token, nearest) for token in found if token.unit), default=0.0),
         "negation": _negation_mismatch(claim, nearest),
     }
     scores |= _substitutions(claim, nearest)
     for kind in EXACT:
-        places = [place for place in claim.content if claim.tokens[place].kind is kind]
-        scores[f"{kind}_missing"] = max((_missing(claim, place, passages) for place in places), default=0.0)
-        scores[f"{kind}_rival"] = max((_rival(claim, place, nearest) for place in places), default=0.0)
+        positions = [position for position in claim.content if claim.tokens[position].kind is kind]
+        scores[f"{kind}_missing"] = max((_missing(claim, position, passages) for position in positions), default=0.0)
+        scores[f"{kind}_rival"] = max((_rival(claim, position, nearest) for position in positions), default=0.0)
     return Support(**{name: score for name, score in scores.items() if name in _SCORES})
 
 
-def _missing(claim: Sentence, place: int, passages: Passages) -> float:
+def _missing(claim: TokenizedText, position: int, passages: Passages) -> float:
     """Return 1 if an exact token is nowhere in the passages, 0.5 if it is a small count, else 0."""
-    token = claim.tokens[place]
+    token = claim.tokens[position]
     if token.key in passages or passages.is_acronym(token, claim):
         return 0.0
     return 0.5 if _is_small_count(token) else 1.0
 
 
-def _rival(claim: Sentence, place: int, nearest: Sequence[Sentence]) -> float:
+def _rival(claim: TokenizedText, position: int, nearest: Sequence[TokenizedText]) -> float:
     """Return how much better another token of the same kind fits the context of an exact token, from 0 to 1."""
-    token = claim.tokens[place]
+    token = claim.tokens[position]
     others = {other.key for sentence in nearest for other in sentence.tokens if other.kind is token.kind}
-    rivals = (_context_overlap(claim, place, key, nearest) for key in others - set(claim.places))
-    return max(0.0, max(rivals, default=0.0) - _context_overlap(claim, place, token.key, nearest))
+    rivals = (_context_overlap(claim, position, key, nearest) for key in others - set(claim.positions))
+    return max(0.0, max(rivals, default=0.0) - _context_overlap(claim, position, token.key, nearest))
 
 
-def _substitutions(claim: Sentence, nearest: Sequence[Sentence]) -> dict[str, float]:
+def _substitutions(claim: TokenizedText, nearest: Sequence[TokenizedText]) -> dict[str, float]:
     """Return the scores of tokens that replace others where the claim otherwise follows one of the nearest sentences."""
     scores: dict[str, float] = defaultdict(float)
     said = [token.key for token in claim.tokens]
@@ -266,12 +273,12 @@ def _substitutions(claim: Sentence, nearest: Sequence[Sentence]) -> dict[str, fl
         for number, (operation, first, last, start, stop) in enumerate(operations):
             if operation == "equal" or last - first > _LONGEST_SUBSTITUTION or stop - start > _LONGEST_SUBSTITUTION:
                 continue
-            around = [operations[place] for place in (number - 1, number + 1) if 0 <= place < len(operations)]
+            around = [operations[position] for position in (number - 1, number + 1) if 0 <= position < len(operations)]
             strength = sum(min(_FLANK, other[2] - other[1]) for other in around) / (2 * _FLANK)
             for name in _substituted_kinds(claim.tokens[first:last], sentence.tokens[start:stop]):
-                scores[f"{name}_put"] = max(scores[f"{name}_put"], strength)
-            if any(token.is_exact and token.key in sentence.places for token in claim.tokens[first:last]):
-                scores["shifted"] = max(scores["shifted"], strength * matcher.ratio())
+                scores[f"{name}_replaced"] = max(scores[f"{name}_replaced"], strength)
+            if any(token.is_exact and token.key in sentence.positions for token in claim.tokens[first:last]):
+                scores["moved"] = max(scores["moved"], strength * matcher.ratio())
     return scores
 
 
@@ -293,25 +300,25 @@ def _is_small_count(token: Token) -> bool:
     return token.kind is TokenKind.NUMBER and not token.unit and token.key.isdecimal() and int(token.key) <= _SMALL
 
 
-def _context_overlap(claim: Sentence, place: int, key: str, nearest: Sequence[Sentence]) -> float:
+def _context_overlap(claim: TokenizedText, position: int, key: str, nearest: Sequence[TokenizedText]) -> float:
     """Return how much of the context of a token is also around `key` in the nearest sentences, from 0 to 1."""
-    context = claim.around(place, _NEAR) & {key for sentence in nearest for key in sentence.places}
+    context = claim.around(position, _NEAR) & {key for sentence in nearest for key in sentence.positions}
     if not context:
-        return 0.5 if any(key in sentence.places for sentence in nearest) else 0.0
+        return 0.5 if any(key in sentence.positions for sentence in nearest) else 0.0
     return max(
         (
             len(context & sentence.around(there, _NEAR_THERE)) / len(context)
             for sentence in nearest
-            for there in sentence.places.get(key, ())
+            for there in sentence.positions.get(key, ())
         ),
         default=0.0,
     )
 
 
-def _least_covered_run(claim: Sentence, nearest: Sequence[Sentence]) -> float:
+def _least_covered_run(claim: TokenizedText, nearest: Sequence[TokenizedText]) -> float:
     """Return the smallest share of words, over all short runs of the claim, that one of the nearest sentences has."""
-    keys = [claim.tokens[place].key for place in claim.content]
-    there = [[key in sentence.places or key in sentence.inherited for key in keys] for sentence in nearest]
+    keys = [claim.tokens[position].key for position in claim.content]
+    there = [[key in sentence.positions or key in sentence.inherited for key in keys] for sentence in nearest]
     runs = range(max(1, len(keys) - _RUN + 1))
     shares = [
         max((sum(row[run : run + _RUN]) for row in there), default=0) / max(1, min(_RUN, len(keys))) for run in runs
@@ -319,15 +326,17 @@ def _least_covered_run(claim: Sentence, nearest: Sequence[Sentence]) -> float:
     return min(shares)
 
 
-def _unit_mismatch(token: Token, nearest: Sequence[Sentence]) -> float:
+def _unit_mismatch(token: Token, nearest: Sequence[TokenizedText]) -> float:
     """Return 1 if the number has another unit in the nearest sentences, 0.5 if it has none there, else 0."""
-    there = [sentence.tokens[place].unit for sentence in nearest for place in sentence.places.get(token.key, ())]
+    there = [
+        sentence.tokens[position].unit for sentence in nearest for position in sentence.positions.get(token.key, ())
+    ]
     if not there or token.unit in there:
         return 0.0
     return 1.0 if any(there) else 0.5
 
 
-def _negation_mismatch(claim: Sentence, nearest: Sequence[Sentence]) -> float:
+def _negation_mismatch(claim: TokenizedText, nearest: Sequence[TokenizedText]) -> float:
     """Return the score of a negation on one side only, from 0 to 1."""
     return max(
         (
@@ -338,13 +347,13 @@ def _negation_mismatch(claim: Sentence, nearest: Sequence[Sentence]) -> float:
     )
 
 
-def _unmatched_negation(negating: Sentence, scope: Sequence[int], others: Sequence[Sentence]) -> float:
+def _unmatched_negation(negating: TokenizedText, scope: Sequence[int], others: Sequence[TokenizedText]) -> float:
     """Return 1 if the others have the negated words in the same context without a negation, 0.5 if they lack them, else 0."""
     there = [
-        (len(negating.around(word, _NEAR) & other.around(place, _NEAR_THERE)), other.negated(place, negating))
+        (len(negating.around(word, _NEAR) & other.around(position, _NEAR_THERE)), other.negated(position, negating))
         for other in others
         for word in scope
-        for place in other.places.get(negating.tokens[word].key, ())
+        for position in other.positions.get(negating.tokens[word].key, ())
     ]
     if not there:
         return 0.5

@@ -30,7 +30,7 @@ _MOST_FINDINGS = 20
 _REMEMBERED = 200
 
 EngineAfter = Callable[[IndexChange], AbstractAsyncContextManager[ConsideringEngine]]
-"""An engine over the index as it would be after a change, which is not made."""
+"""Opens an engine over a copy of the index with a change applied, or over the live index for no change."""
 
 
 class GoldenQuestions:

@@ -86,7 +86,7 @@ def test_a_short_stored_answer_is_a_section_of_its_own():
     """Nothing needs to be fetched for it."""
     section = index_of("question,answer\na,b\nHow?,So.\nWhy?,No.\n", "faq.csv").section("So")
     assert [block.text for block in section.blocks] == ["So."]
-    assert (section.place, section.span) == (0, (0, 2))
+    assert (section.position, section.span) == (0, (0, 2))
 
 
 def test_a_section_ends_with_its_heading():
@@ -124,7 +124,7 @@ def test_the_blocks_of_the_passage_found_are_known_in_the_section():
         for place, block in enumerate(passage.blocks):
             section = index.section_at(position, place, (0, 1))
             first, last = section.found_blocks
-            assert first <= section.place <= last
+            assert first <= section.position <= last
             joined = "\n".join(shown.text for shown in section.blocks[first : last + 1])
             assert all(one.text in joined for one in passage.blocks if one.heading == block.heading)
 
