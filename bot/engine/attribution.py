@@ -36,7 +36,7 @@ def unmarked(draft: str, source: str) -> str:
 
 
 def _nearest(said: frozenset[str], passages: Sequence[frozenset[str]]) -> int:
-    """The number of the passage with the most of some words, the first of several."""
+    """Return the number of the passage with the most of some words, the first of several."""
     return max(range(len(passages)), key=lambda number: (share_of_words(said, passages[number]), -number))
 
 

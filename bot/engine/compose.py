@@ -188,6 +188,7 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
         return 0, len(blocks) - 1
 
     def announced(number: int) -> bool:
+        """Whether the block is announced by the one before it."""
         return number < len(blocks) and _announces(blocks[number - 1], blocks[number])
 
     first = last = position

@@ -60,6 +60,7 @@ class Calibration:
         return calibration
 
     def save(self, file: Path) -> None:
+        """Write the calibration to a file that `load` reads. Raises OSError."""
         file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def confidence(self, found: Features) -> float:

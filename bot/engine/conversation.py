@@ -34,6 +34,8 @@ class Interpretation:
 
 
 class Conversations:
+    """Reads and stores the turns of conversations, and interprets questions in their context."""
+
     def __init__(self, store: ConversationStore, settings: ConversationSettings) -> None:
         self._store = store
         self._settings = settings
@@ -60,9 +62,11 @@ class Conversations:
         await self._store.add_turn(question.conversation, Turn(question.text, answer.text), clock.now(), question)
 
     async def forget(self, conversation: str) -> None:
+        """Erase the turns of a conversation."""
         await self._store.forget(conversation)
 
     async def forget_expired(self) -> None:
+        """Erase the turns that are older than the settings allow."""
         self._erased_at = time.monotonic()
         await self._store.forget_before(clock.now() - self._settings.expire_seconds)
 

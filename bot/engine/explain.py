@@ -62,6 +62,7 @@ class Explanation:
 
 
 def explanation(considered: Considered, settings: Settings) -> Explanation:
+    """Return the explanation of an answer. `settings` are those that it was made with."""
     answer, judged = considered.answer, considered.judged
     return Explanation(
         outcome=answer.outcome,

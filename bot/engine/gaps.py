@@ -28,14 +28,14 @@ class Gap:
         return asdict(self)
 
     def __str__(self) -> str:
-        """One line for a chat, without markup."""
+        """Return one line for a chat, without markup."""
         asked = f"asked {len(self.questions)} times" if len(self.questions) > 1 else "asked once"
         nearest = f"; nearest: {', '.join(self.nearest)}" if self.nearest else ""
         return f"{self.questions[0]} ({asked}{nearest})"
 
 
 def grouped(declined: Sequence[Declined], vectors: Vectors) -> list[Gap]:
-    """The gaps, those asked most often first. `vectors` has one row a question.
+    """Return the gaps, those asked most often first. `vectors` has one row a question.
 
     Each question joins the group whose first question is nearest in meaning, if that is near enough (leader clustering).
     """

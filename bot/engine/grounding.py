@@ -58,7 +58,7 @@ class Grounding:
         settings: GroundingSettings,
         model: SupportModel | None = None,
     ) -> None:
-        """Without `encoder` and `reader` only words are compared. Without `model` the shipped one is loaded.
+        """Compare only words without `encoder` and `reader`. Without `model` the shipped one is loaded.
 
         Raises WeightsError if the shipped model is damaged.
         """
@@ -130,8 +130,8 @@ class Checking:
             return True
         text = plain(text)
         contexts = [found.passage.body for found in self._retrieved]
-        judged = await self._reader.read([SpanQuery(self._question, context) for context in (*contexts, text)])
-        *readings, own = [one.spans for one in judged]
+        read = await self._reader.read([SpanQuery(self._question, context) for context in (*contexts, text)])
+        *readings, own = [one.spans for one in read]
         return await asyncio.to_thread(_is_on_topic, text, own, contexts, readings)
 
     async def _check(self, draft: str, *, ended: bool) -> Grounded:
@@ -256,6 +256,8 @@ _MIN_OVERLAP = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
+    """A sentence of a draft with the nearest sentences of the passages, and its scores by words."""
+
     claim: TokenizedText
     nearest: Sequence[TokenizedText]
     support: Support

@@ -139,6 +139,8 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
+    """A passage that was read, before its features are known."""
+
     hit: Hit
     reading: Reading
     rank: float

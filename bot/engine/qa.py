@@ -131,7 +131,7 @@ class QAEngine:
         scopes: Scopes,
         phraser: Phraser | None = None,
     ) -> None:
-        """`scopes` hide documents from places; `phraser` rewrites answers with a language model."""
+        """`scopes` hide documents from chats and platforms; `phraser` rewrites answers with a language model."""
         self._retriever = retriever
         self._judging = Judge(reader, calibration, settings.read_passages)
         self._conversations = conversations
@@ -338,7 +338,7 @@ def _after_reading(outcome: Outcome, phrasing: Phrasing, judged: Judged) -> Outc
 
 
 def _without_drafts(progress: Progress) -> Progress:
-    """Report the stages only."""
+    """Return a progress that reports the stages only."""
 
     def report(update: Update) -> None:
         if not update.text:
@@ -348,7 +348,7 @@ def _without_drafts(progress: Progress) -> Progress:
 
 
 def _prefer_in_force(judged: Judged) -> Judged:
-    """Put the candidate in front that replaces the best one, if any. The older one is only named, not shown."""
+    """Return `judged` with the candidate first that replaces the best one, if any. The older one is only named, not shown."""
     candidates, older = in_force(judged.interpretation.text, judged.candidates)
     named = [one.hit for one in (*candidates[:1], older) if one]
     beside = judged.beside if judged.beside and judged.beside.hit not in named else None
@@ -413,6 +413,7 @@ class _Timings:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Measure the time within the context."""
         started = time.perf_counter()
         try:
             yield

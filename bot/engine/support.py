@@ -227,6 +227,7 @@ def compare(claim: TokenizedText, passages: Passages, nearest: Sequence[Tokenize
     total = sum(map(passages.weight, found)) or 1.0
 
     def share(keys: Iterable[str]) -> float:
+        """Return the weighted share of the claim's content words that are among the keys."""
         there = set(keys)
         return sum(passages.weight(token) for token in found if token.key in there) / total
 
@@ -369,6 +370,7 @@ class LogisticModel:
     weights: Mapping[str, float]
 
     def probability(self, found: Support) -> float:
+        """Return the probability of support, between 0 and 1."""
         logit = self.intercept + sum(weight * getattr(found, name) for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-max(-700.0, min(700.0, logit))))
 
@@ -395,6 +397,7 @@ class SupportModel:
             raise WeightsError(f"{file} is damaged ({error}); install the bot again.") from error
 
     def save(self, file: Path) -> None:
+        """Write the models to a file that `load` reads. Raises OSError."""
         file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def probability(self, found: Support) -> float:

@@ -95,7 +95,7 @@ def _row(one: EvaluationResult, held: AnswerSettings) -> str:
 
 
 def _outcome_at(one: EvaluationResult, bounds: AnswerSettings, held: AnswerSettings) -> Outcome:
-    """The outcome at these bounds. Where a question is declined above them, there was no text to answer with."""
+    """Return the outcome at these bounds. Where a question is declined above them, there was no text to answer with."""
     answer = one.answer
     if answer.outcome is Outcome.DECLINED and one.forced is None:
         return Outcome.DECLINED

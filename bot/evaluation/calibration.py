@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bot.core.errors import BotError
 from bot.core.messages import Answer
 from bot.engine.confidence import Calibration, Features
-from bot.evaluation.metrics import calibration_error, can_be_judged, reliability, says_right
+from bot.evaluation.metrics import calibration_error, can_be_graded, reliability, says_right
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import EvaluationResult
 
@@ -49,11 +49,11 @@ class Fitted:
 
 def fit(sets: Mapping[str, Sequence[EvaluationResult]]) -> Fitted:
     """Fit on results by the name of their set, with equal weight for each set. Raises BotError if there are too few."""
-    judged = {
-        name: [result for result in results if result.forced and result.features and can_be_judged(result.question)]
+    gradable = {
+        name: [result for result in results if result.forced and result.features and can_be_graded(result.question)]
         for name, results in sets.items()
     }
-    halves = {name: _halves(results) for name, results in judged.items()}
+    halves = {name: _halves(results) for name, results in gradable.items()}
     fitting = [weighted for half, _ in halves.values() for weighted in _weighted(half)]
     scores = np.array([_scores(result) for result, _ in fitting]).reshape(-1, len(_NAMES))
     right = np.array([_is_right(result) for result, _ in fitting], dtype=bool)

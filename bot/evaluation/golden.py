@@ -58,6 +58,7 @@ class GoldenQuestions:
         self._record: str | None = None  # what will be noted once the change is live
 
     async def is_needed(self) -> bool:
+        """Whether there is a file of golden questions."""
         return await asyncio.to_thread(self._file.exists)
 
     async def review(self, change: IndexChange) -> Review:
@@ -89,6 +90,7 @@ class GoldenQuestions:
         return Review(accepted, tuple(_findings(results, right, lost)))
 
     async def accepted(self) -> None:
+        """Note the results of the last review, because its change is live."""
         if self._record is not None:
             await self._store.set_note(_NOTE, self._record)
 
@@ -112,7 +114,7 @@ class GoldenResult(NamedTuple):
 
 
 async def golden_results(store: KnowledgeStore) -> list[GoldenResult]:
-    """The results so far, oldest first; empty where the golden questions were never asked."""
+    """Return the results so far, oldest first; empty where the golden questions were never asked."""
     return [GoldenResult(*result) for result in json.loads(await store.note(_NOTE) or "{}").get("results", [])]
 
 

@@ -62,8 +62,8 @@ def contains(said: str, gold: str) -> bool:
 # --- right or wrong ---------------------------------------------------------------------------------------------------
 
 
-def can_be_judged(question: EvaluationQuestion) -> bool:
-    """Whether an answer can be judged: the question has gold spans or keys, or any answer to it would be wrong."""
+def can_be_graded(question: EvaluationQuestion) -> bool:
+    """Whether an answer can be graded: the question has gold spans or keys, or any answer to it would be wrong."""
     return not question.kind.expects_answer or bool(question.answers or question.key)
 
 
@@ -202,8 +202,8 @@ class Figures:
     """The outcome of an evaluation. Shares are between 0 and 1, latencies in milliseconds; None: does not apply.
 
     `auroc`: the probability that an answerable question got a higher confidence than an unanswerable one. `precision`: the
-    share of right answers among those given, as far as they `can_be_judged`. `precision_at_coverage` has it for every
-    threshold, the highest first; coverage is the share of the judgeable questions that are answered. `forced_span_f1`: the mean
+    share of right answers among those given, as far as they `can_be_graded`. `precision_at_coverage` has it for every
+    threshold, the highest first; coverage is the share of the gradable questions that are answered. `forced_span_f1`: the mean
     span F1 of questions with a gold span at a threshold of 0. `reliability` and `calibration_error` compare the confidence with
     the share of answers that are, or would have been, right; the error is their mean distance (ECE, ten bins). `phrased`: the
     drafts of a language model, None if there are none. `help`: the questions with keys, by subtype and for "all" together.
@@ -230,7 +230,7 @@ def measure(results: Sequence[EvaluationResult]) -> Figures:
     """Return the figures of a run, over all questions and for each kind. Blocking, but short."""
     scored = [(result.question.kind, _score(result)) for result in results]
     by_kind = {kind: [score for other, score in scored if other is kind] for kind in QuestionKind}
-    given = [result for result in results if result.answer.answered and can_be_judged(result.question)]
+    given = [result for result in results if result.answer.answered and can_be_graded(result.question)]
     bins = reliability(results)
     p50, p95 = _percentiles([result.latency_ms for result in results], (50, 95))
     return Figures(
@@ -355,22 +355,22 @@ def _forced_span_f1(result: EvaluationResult) -> float | None:
 
 def _precision_at_coverage(results: Sequence[EvaluationResult]) -> tuple[CoveragePoint, ...]:
     """Return a point for each confidence of an answer, given or withheld, the highest first."""
-    judged = [result for result in results if can_be_judged(result.question)]
-    graded = sorted(_graded(judged), key=lambda grade: -grade[0])
+    gradable = [result for result in results if can_be_graded(result.question)]
+    graded = sorted(_graded(gradable), key=lambda grade: -grade[0])
     points: list[CoveragePoint] = []
     right = 0
     for count, (threshold, is_right) in enumerate(graded, start=1):
         right += is_right
         if points and points[-1].threshold == threshold:  # one point for equal confidences
             points.pop()
-        points.append(CoveragePoint(threshold, count / len(judged), right / count))
+        points.append(CoveragePoint(threshold, count / len(gradable), right / count))
     return tuple(points)
 
 
 def reliability(results: Sequence[EvaluationResult]) -> tuple[ReliabilityBin, ...]:
     """Return confidence and share of right answers in ten bins of equal width, without empty ones."""
     bins: dict[int, list[tuple[float, bool]]] = {}
-    for confidence, right in _graded(result for result in results if can_be_judged(result.question)):
+    for confidence, right in _graded(result for result in results if can_be_graded(result.question)):
         bins.setdefault(min(9, int(10 * confidence)), []).append((confidence, right))
     return tuple(
         ReliabilityBin(

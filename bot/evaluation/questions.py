@@ -138,6 +138,7 @@ class _Line:
         return values
 
     def wrong(self, problem: str) -> DocumentError:
+        """Return the error for a problem of this line."""
         return DocumentError(f"{self._file} line {self.number}: {problem}")
 
     def text(self, key: str) -> str:
@@ -171,6 +172,7 @@ class _Line:
         return frozenset(self.texts(f"{key}s") or ([one] if one else []))
 
     def history(self) -> tuple[EarlierMessage, ...]:
+        """Return the earlier messages of the conversation, none if they are missing."""
         return tuple(map(self._said, self._list("history") or ()))
 
     def flag(self, key: str) -> bool:
@@ -181,6 +183,7 @@ class _Line:
         return bool(value)
 
     def places(self) -> tuple[KeyLines, ...]:
+        """Return the lines that hold a good answer, none if they are missing."""
         return tuple(map(self._place, self._list("places") or ()))
 
     def identity(self) -> str:

@@ -15,7 +15,7 @@ from bot.core.messages import Citation, Outcome
 from bot.core.settings import AnswerSettings
 from bot.core.text import counted
 from bot.evaluation.bound_table import bound_table
-from bot.evaluation.metrics import Figures, can_be_judged, is_right, is_useful
+from bot.evaluation.metrics import Figures, can_be_graded, is_right, is_useful
 from bot.evaluation.plots import Plot, plots
 from bot.evaluation.questions import EvaluationQuestion
 from bot.evaluation.run import EvaluationResult
@@ -48,9 +48,9 @@ def worst(results: Sequence[EvaluationResult], limit: int = _WORST) -> list[Eval
     """Return the worst mistakes: wrong answers, the most confident first, then missed questions, the least confident first.
 
     An answerable question is missed if it is declined or gets a useless suggestion. Answers and suggestions that can't be
-    judged are left out.
+    graded are left out.
     """
-    wrong = [r for r in results if r.answer.answered and can_be_judged(r.question) and not is_right(r)]
+    wrong = [r for r in results if r.answer.answered and can_be_graded(r.question) and not is_right(r)]
     missed = [r for r in results if r.question.kind.expects_answer and _is_missed(r)]
     wrong.sort(key=lambda result: -result.answer.confidence)
     missed.sort(key=lambda result: result.answer.confidence)
@@ -59,7 +59,7 @@ def worst(results: Sequence[EvaluationResult], limit: int = _WORST) -> list[Eval
 
 def _is_missed(result: EvaluationResult) -> bool:
     if result.answer.outcome is Outcome.SUGGESTED:
-        return can_be_judged(result.question) and not is_useful(result)
+        return can_be_graded(result.question) and not is_useful(result)
     return not result.answer.answered
 
 

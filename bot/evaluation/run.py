@@ -37,7 +37,8 @@ class EvaluationResult:
 class ConsideringEngine(Protocol):
     """An engine that returns the candidates of an answer too."""
 
-    async def consider(self, question: Question, *, forced: bool) -> Considered: ...
+    async def consider(self, question: Question, *, forced: bool) -> Considered:
+        """Answer a question as `QAEngine.consider` does."""
 
 
 async def ask_all(

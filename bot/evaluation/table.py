@@ -63,6 +63,7 @@ def rows(figures: Figures) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def overall_figures(figures: Figures) -> tuple[OverallFigure, ...]:
+    """Return the figures over all questions."""
     latency = f"{milliseconds(figures.p50_ms)} median, {milliseconds(figures.p95_ms)} at the 95th percentile"
     return (
         OverallFigure(
@@ -154,6 +155,7 @@ def percent(share: float | None) -> str:
 
 
 def milliseconds(duration: float | None) -> str:
+    """Format a duration: `1.23` becomes `1.2 ms`."""
     return NOT_APPLICABLE if duration is None else f"{duration:.{1 if duration < 10 else 0}f} ms"
 
 

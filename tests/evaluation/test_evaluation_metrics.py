@@ -12,7 +12,7 @@ from bot.evaluation.metrics import (
     HelpShares,
     ReliabilityBin,
     calibration_error,
-    can_be_judged,
+    can_be_graded,
     contains,
     exact_match,
     help_shares,
@@ -257,7 +257,7 @@ def test_what_would_have_been_answered_is_judged_like_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "judged"),
+    ("question", "graded"),
     [
         (answerable("x"), True),
         (UNANSWERABLE, True),  # any answer is wrong
@@ -266,12 +266,12 @@ def test_what_would_have_been_answered_is_judged_like_an_answer() -> None:
         (EvaluationQuestion("k", "What?", QuestionKind.ANSWERABLE, key=("x",)), True),
     ],
 )
-def test_without_gold_spans_only_a_needless_answer_can_be_judged(question: EvaluationQuestion, judged: bool) -> None:
-    assert can_be_judged(question) is judged
+def test_without_gold_spans_only_a_needless_answer_can_be_graded(question: EvaluationQuestion, graded: bool) -> None:
+    assert can_be_graded(question) is graded
 
 
 def test_precision_falls_as_coverage_grows() -> None:
-    """Six can be judged. Three answers are given, of which the surest and one of two at 0.6 are right; two are withheld, of
+    """Six can be graded. Three answers are given, of which the surest and one of two at 0.6 are right; two are withheld, of
     which the surer is right; for the last question nothing was found at any threshold."""
     figures = measure(
         [
@@ -281,7 +281,7 @@ def test_precision_falls_as_coverage_grows() -> None:
             result(answerable("x"), declined(0.3), forced=answered("x", confidence=0.3)),
             result(UNANSWERABLE, declined(0.2), forced=answered("x", confidence=0.2)),
             result(answerable("x"), declined(0.0)),
-            result(replace(answerable(), answers=None), answered("x", confidence=1.0)),  # can't be judged
+            result(replace(answerable(), answers=None), answered("x", confidence=1.0)),  # can't be graded
         ]
     )
     assert figures.precision == pytest.approx(2 / 3)
@@ -329,7 +329,7 @@ def test_confidence_is_compared_with_what_is_right() -> None:
             result(answerable("x"), answered("y", confidence=1.0)),
             result(answerable("x"), declined(0.35), forced=answered("x", confidence=0.35)),
             result(answerable("x"), declined(0.0)),  # nothing was found
-            result(replace(answerable(), answers=None), answered("x", confidence=0.5)),  # can't be judged
+            result(replace(answerable(), answers=None), answered("x", confidence=0.5)),  # can't be graded
         ]
     )
     assert figures.reliability == (
