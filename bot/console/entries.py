@@ -17,11 +17,10 @@ def router(parts: Parts, view: View) -> APIRouter:
     """Return the page of entries, with what its forms do."""
     pages = APIRouter()
     checked = [Depends(view.checked_form)]
-    store = parts.administration.journal.entries
 
     async def listed(request: Request, *, problem: str = "", changed: dict[str, object] | None = None) -> Response:
         status = HTTPStatus.CONFLICT if problem else HTTPStatus.OK
-        waiting = await store.all()
+        waiting = await parts.administration.journal.entries.all()
         return await view.page(
             request, "entries.html", status=status, problem=problem, entries=waiting, changed=changed or {}
         )
@@ -42,7 +41,7 @@ def router(parts: Parts, view: View) -> APIRouter:
 
     @pages.post("/entries/{entry}/discard", dependencies=checked)
     async def discard(request: Request, entry: Id) -> Response:
-        await store.remove(entry)
+        await parts.administration.journal.entries.remove(entry)
         return view.to(request, "/entries", "Discarded.")
 
     async def save(
