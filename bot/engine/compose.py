@@ -33,6 +33,8 @@ _WANTS_STEPS = re.compile(
 # People read about this much of an answer in a chat; the rest of a section follows on request. The limit is the same for a
 # fact: it is marked in bold, and showing its context was right more often than picking one sentence.
 _LONGEST_ANSWER = 900  # characters
+# A shorter answer seldom helps, so it takes in what follows under the same heading, up to a higher limit.
+_SHORT_ANSWER, _LONGEST_EXTENDED_ANSWER = 450, 1350  # characters
 # Code up to a maximum length counts as only this much: people skim a log, and the advice about it follows below.
 _SKIMMED_LENGTH, _MAX_SKIMMED_LENGTH = 300, 1500  # characters
 # A paragraph of at most this length right above a list, code or a table announces it, even without a colon: of 21 where the
@@ -51,6 +53,7 @@ LEANS_BACK = re.compile(
 _WITHOUT_CONTENT = re.compile(r"[^\n]*[:?][*_`\s]*")
 _MARKS = re.compile(r"\*+|_+|`+|~+")
 _LIST_MARKER = re.compile(r"\n[ \t]*+(?:[-*+•]|\d{1,9}[.)])\s")
+_LINK_TARGET = re.compile(r"(?<=\])\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
 _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 
 
@@ -180,7 +183,7 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
     """Return the numbers of the first and the last block to show.
 
     Of a section that is too long, the answering block is extended to the passage found, whose whole text is like the question,
-    then forwards, then backwards, as long as it fits.
+    then forwards, then backwards, as long as it fits. If it is short then, the next block is added too.
     """
     blocks, position = section.blocks, section.position
     sizes = [_counted_size(block) for block in blocks]
@@ -204,6 +207,9 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
             or (announced(last + 1) and sizes[last + 1] <= _LONGEST_BLOCK)
         ):
             last += 1
+    if sum(sizes[first : last + 1]) < _SHORT_ANSWER and last + 1 < len(blocks):
+        goes_on = blocks[last + 1].heading == blocks[last].heading
+        last += goes_on and sum(sizes[first : last + 2]) <= _LONGEST_EXTENDED_ANSWER
     if last > position and announced(last + 1):
         last -= 1  # an announcement without what it announces
     return first, last
@@ -217,8 +223,8 @@ def _announces(block: Block, following: Block) -> bool:
 
 
 def _counted_size(block: Block) -> int:
-    """Return the length of a block as counted towards the limits, in characters."""
-    size = len(block.text)
+    """Return the length of a block as counted towards the limits, in characters: that of what people read of it."""
+    size = len(_LINK_TARGET.sub("", block.text)) if block.markup is Markup.MARKDOWN else len(block.text)
     return min(size, _SKIMMED_LENGTH) if block.form is Form.CODE and size <= _MAX_SKIMMED_LENGTH else size
 
 

@@ -86,7 +86,7 @@ def test_other_questions_want_one_fact(question):
 SHORT = "# T\n\nFirst one. It opens at nine.\n\nLast one.\n"
 # Two paragraphs and more than fits with them, before and after.
 LONG = "\n\n".join(
-    ["# T", words_of(90, "before"), "First one. It opens at nine.", words_of(40, "after"), words_of(100, "end")]
+    ["# T", words_of(90, "before"), "First one. It opens at nine.", words_of(90, "after"), words_of(100, "end")]
 )
 
 
@@ -103,7 +103,7 @@ def test_a_short_section_is_shown_whole(question):
 def test_of_a_long_section_what_follows_and_then_what_stands_before_is_shown_as_far_as_it_fits(question):
     """Whole blocks, up to what people read in a chat. The rest is there for those who ask for it."""
     composed = answer(question, LONG, "nine")
-    assert composed.text == f"First one. It opens at **nine**.\n\n{words_of(40, 'after')}"
+    assert composed.text == f"First one. It opens at **nine**.\n\n{words_of(90, 'after')}"
     assert composed.more == words_of(100, "end")
     last = answer(question, f"{LONG}\n\nLast one.", "Last one")
     assert last.text.startswith("Some end0") and last.text.endswith("**Last one**.")
@@ -122,14 +122,14 @@ def test_of_a_long_section_the_passage_found_is_shown_first():
 @pytest.mark.parametrize("begins", ["It opens", "This opens", "**They** open", "If so, it opens", "However, it opens"])
 def test_a_paragraph_that_leans_back_brings_the_one_before_it(begins):
     """It can't be understood without."""
-    composed = answer(FACT, f"{words_of(130)}\n\nThe shop is small.\n\n{begins} at nine.\n\n{words_of(130)}", "nine")
+    composed = answer(FACT, f"{words_of(300)}\n\nThe shop is small.\n\n{begins} at nine.\n\n{words_of(300)}", "nine")
     assert composed.text == f"The shop is small.\n\n{begins} at **nine**."
     assert composed.citation.quote == f"The shop is small.\n\n{begins} at nine."
 
 
 def test_a_first_paragraph_that_leans_back_stands_alone():
     """There is nothing before it to bring."""
-    assert answer(FACT, f"It opens at nine.\n\n{words_of(130)}", "nine").text == "It opens at **nine**."
+    assert answer(FACT, f"It opens at nine.\n\n{words_of(300)}", "nine").text == "It opens at **nine**."
 
 
 def test_a_paragraph_too_long_for_a_chat_is_cut_between_sentences():
@@ -252,12 +252,12 @@ def test_a_how_to_gets_the_whole_list_with_its_announcement():
 def test_an_announcement_is_answered_with_what_it_announces(question, block):
     """For it says nothing by itself; and nothing more of a long section than that."""
     composed = answer(
-        question, f"# T\n\n{words_of(150)}\n\nSome words. Do this:\n\n{block}\n\n{words_of(150)}", "Do this"
+        question, f"# T\n\n{words_of(300)}\n\nSome words. Do this:\n\n{block}\n\n{words_of(300)}", "Do this"
     )
     assert composed.text.startswith("Some words. **Do this**:\n\n")
     assert block in composed.text
     assert composed.citation.lines == (5, 6 + len(block.split("\n")))
-    assert composed.more == words_of(150)
+    assert composed.more == words_of(300)
 
 
 @pytest.mark.parametrize("announcement", ["Then run this:", "Then comes a script."])
@@ -278,12 +278,31 @@ def test_a_short_paragraph_announces_without_a_colon(announced):
     assert answer(FACT, apart, "depends").text == "It **depends** on the room."
 
 
+def test_a_short_answer_takes_in_the_next_block_of_its_section():
+    """But not that of the next section, nor one that is far too long."""
+    fix = words_of(120, "fix")
+    source = f"{words_of(80)}\n\nThe gate {words_of(50, 'jams')}.\n\n{fix}\n\n{words_of(300)}"
+    composed = answer(FACT, f"{words_of(200)}\n\n{source}", "gate")
+    assert composed.text.endswith(f"\n\n{fix}")
+    assert composed.more == words_of(300)
+
+
+def test_the_targets_of_links_do_not_count():
+    """Nobody reads them, so that they don't take the place of an answer."""
+    items = "\n".join(
+        f"- [guide {n}](https://docs.example.org/a/long/way/to/the/guide/of/number/{n})" for n in range(40)
+    )
+    source = f"Sick leave isn't paid out.\n\nSee also the guides here, which say it all in other words.\n\n{items}"
+    assert len(source) > 1500
+    assert answer(FACT, source, "guide 7").text.startswith("Sick leave isn't paid out.")
+
+
 def test_a_log_does_not_crowd_out_what_to_do_about_it():
     """The error message is shown with the fix that stands below it."""
     log = "\n".join(["```", *("a line of the log" for _ in range(50)), "error: no gate", "```"])
     composed = answer(
         "error: no gate. What now?",
-        f"If the gate is missing:\n\n{log}\n\nThen order a gate.\n\n{words_of(150)}",
+        f"If the gate is missing:\n\n{log}\n\nThen order a gate.\n\n{words_of(300)}",
         "no gate",
     )
     assert composed.text.endswith("```\n\nThen order a gate.")

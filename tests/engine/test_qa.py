@@ -391,7 +391,7 @@ async def test_a_question_is_cut_where_nobody_types_on(scripted):
 
 async def test_what_follows_in_the_section_is_there_on_request(application, scripted, folder_of):
     """The text is short, and `more` has the rest."""
-    rest = f"Then {'wait a moment and ' * 60}go on."
+    rest = f"Then {'wait a moment and ' * 90}go on."
     folder_of({"pump.md": f"# Pump\n\nThe pump is red.\n\n{rest}\n"})
     await application.indexer.index_folder(application.settings.knowledge.folder)
     answer = await scripted({"Which colour has the pump?": ("red", ANSWERS)}).answer(ask("Which colour has the pump?"))
