@@ -104,7 +104,10 @@ class ProgressDisplay:
         """Send a placeholder and note it. Returns False if no answer will replace it: it is not sent then, or taken back."""
         if not await self._parts.takes_placeholder(showing.address):
             return False
-        sent = await self._send(showing, text)
+        try:
+            sent = await self._send(showing, text)
+        except ConnectionError:  # the client has ended, and the answer comes after the next start
+            return False
         if sent is None or await self._parts.placed(showing.address, sent):
             return sent is not None
         await self._outbox.take_back(showing.address, sent)
