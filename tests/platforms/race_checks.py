@@ -30,6 +30,7 @@ class AskedQuestion:
     deleted_at: float = 0.0
     told: bool = True  # whether the bot has seen the deletion
     stopped: bool = False
+    stopped_earlier: bool = False  # in a form before the present one
     restarted: bool = False  # a placeholder that was on its way may stand beside the answer
     # Whether the bot may never have heard of it: no list of Discord's has the direct conversation that it begins.
     unheard: bool = False
@@ -106,7 +107,12 @@ class Checks:
         if len(stopped) < sum(not asked.unheard for asked in unanswered):
             yield f"one of {[asked.text for asked in unanswered]}: lost among {texts}, {len(stopped)} were stopped"
         stopped = [text for text in stopped if _MARKED not in text]
-        if len(stopped) > len(unanswered) and not any(asked.deleted_at for asked in together):
+        # One whose arrival was in doubt may stand above the marked answer to the question as it was edited then.
+        in_doubt = sum(
+            asked.stopped_earlier and any(_MARKED in text and "re: " in text for text in self._said_to(asked))
+            for asked in together
+        )
+        if len(stopped) > len(unanswered) + in_doubt and not any(asked.deleted_at for asked in together):
             yield f"{len(stopped)} say that they were stopped, {len(unanswered)} have no answer"
 
     def _wrong_about_taps(self, chat: Chat) -> Iterator[str]:

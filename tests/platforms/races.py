@@ -116,6 +116,7 @@ class Sequence:
     async def _edits(self) -> None:
         if asked := self._one():
             asked.version += 1
+            asked.stopped_earlier |= asked.stopped
             asked.stopped = False
             if isinstance(asked.where, str):
                 mention = "@bot " if asked.where == self._record.channel else ""
