@@ -1,9 +1,6 @@
 """Documents: the files in the index with their citations and remarks, and changes of the folder."""
 
 import asyncio
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
@@ -13,30 +10,7 @@ from bot.console.view import View
 from bot.core.errors import BotError
 from bot.core.text import counted
 from bot.knowledge.indexer import IndexProgress, IndexReport
-from bot.storage.base import FileReport
-
-# The parts in which remarks of one kind differ: their quotations and numbers.
-_PARTICULAR = re.compile(r"“[^”]*”|`[^`]*`|\"[^\"]*\"|\d+(?:[\d., ]*\d)?")
-
-
-@dataclass(slots=True)
-class RemarkKind:
-    """Remarks on several files that differ only in details. `text` is the first of them. `problem`: the files are not read."""
-
-    text: str
-    problem: bool
-    remarks: list[tuple[str, str]] = field(default_factory=list)  # (path, text)
-
-
-def kinds_of_remarks(files: Sequence[FileReport]) -> list[RemarkKind]:
-    """Return the remarks on files by kind: first those on unread files, then the most frequent ones."""
-    kinds: dict[tuple[bool, str], RemarkKind] = {}
-    for file in files:
-        said = [(True, file.problem)] if file.problem else [(False, warning) for warning in file.warnings]
-        for problem, text in said:
-            kind = kinds.setdefault((problem, _PARTICULAR.sub("…", text)), RemarkKind(text, problem))
-            kind.remarks.append((file.path, text))
-    return sorted(kinds.values(), key=lambda kind: (not kind.problem, -len(kind.remarks)))
+from bot.knowledge.remarks import by_kind
 
 
 class _Reindexing:
@@ -84,7 +58,7 @@ def router(parts: Parts, view: View) -> APIRouter:
             files=files,
             cited=await parts.history.citations(),
             answer_days=parts.settings.storage.answer_days,
-            kinds=await view.in_thread(kinds_of_remarks, files),
+            kinds=await view.in_thread(by_kind, files),
             passages=sum(file.passages for file in files),
             reindexing=reindexing,
             folder=parts.settings.knowledge.folder,

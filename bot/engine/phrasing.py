@@ -13,7 +13,7 @@ from bot.core.documents import Block, Form, FoundPassage, trail
 from bot.core.errors import BotError, GenerationFailed
 from bot.core.messages import Phrased, Phrasing, Progress, Stage, Turn, Update
 from bot.core.settings import GeneratorSettings
-from bot.core.text import sentences
+from bot.core.text import counted, sentences
 from bot.engine.grounding import Checking, Grounded, Grounding
 from bot.inference.generator import Generator
 from bot.inference.prompts import Excerpt, Material
@@ -172,7 +172,7 @@ async def _without_stall(pieces: AsyncGenerator[str, None], seconds: float) -> A
             return
         except TimeoutError as error:
             if limit.expired():
-                raise GenerationFailed(f"the model wrote nothing for {seconds:g} seconds") from error
+                raise GenerationFailed(f"the model wrote nothing for {counted(seconds, 'second')}") from error
             raise
         begun = True
         yield piece
