@@ -4,6 +4,10 @@ import asyncio
 
 import pytest
 
+from bot.adapters.discord.connection import Connection
+from bot.adapters.discord.outgoing import Outbox
+from bot.adapters.discord.progress import ProgressDisplay
+from bot.core.messages import Stage, Update
 from bot.questions import progress as relay
 from tests.adapters.discord.discord_application import first, labels
 
@@ -60,6 +64,17 @@ async def test_a_placeholder_that_arrives_late_is_taken_back(bot, server, channe
     await server.until(lambda: server.count("DELETE", ""))
     await bot.dispatcher.queue.idle()
     assert [message["content"].split("\n")[0] for message in server.from_bot(channel)] == ["re: how hot?"]
+
+
+async def test_a_draft_without_a_connection_is_left_out(bot, server, channel, ann, application, settings):
+    """Between the end of a client and the next start; the answer is sent after that."""
+    bot.engine.may_answer.clear()
+    await server.say(channel, "@bot how hot?", ann)
+    await server.until(lambda: bot.engine.asked)
+    journal, address = application.stores.journal, bot.engine.asked[0].address
+    unconnected = Connection(settings.discord, journal.platforms)
+    await ProgressDisplay(unconnected, Outbox(unconnected), journal.parts).show(address, Update(Stage.WRITING, "Use"))
+    assert server.from_bot(channel) == []
 
 
 async def test_an_edited_question_gets_no_second_message(bot, server, channel, ann):
