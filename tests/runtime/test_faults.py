@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from running_program import Bot, running, until
 
-from benchmarks.faults import hostile_discord, hostile_http, hostile_telegram, hostile_terminal, kill_under_load
+from benchmarks.faults_hostile import hostile_discord, hostile_http, hostile_telegram, hostile_terminal
+from benchmarks.faults_kills import kill_under_load
 from bot.storage.sqlite.connection import damage
 from tests.platforms.hostile import hostile_messages
 from tests.platforms.telegram_server import TelegramServer
