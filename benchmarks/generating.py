@@ -57,7 +57,7 @@ def plainly(model: LocalModel, tokens: int) -> float:
     ids = torch.tensor([model.encode(_PROMPT).tokens])
     with torch.inference_mode():
         started = time.perf_counter()
-        written = model._model.generate(
+        written = model.network.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False, pad_token_id=0
         )
     return (written.shape[1] - ids.shape[1]) / (time.perf_counter() - started)
@@ -227,7 +227,7 @@ def main() -> None:
             quantization=options.quantization,
         )
         model = load_model(settings, ModelsSettings())
-        weights = [*model._model.parameters(), *model._model.buffers()]
+        weights = [*model.network.parameters(), *model.network.buffers()]
         if options.kept_prompt:
             rows = kept_prompt(model)
         else:

@@ -1,8 +1,8 @@
 """An application whose answers a local language model phrases, with a hand on that model between tokens and on its weights."""
 
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bot.core.settings import GeneratorSettings, Settings
-from bot.inference.generator import GenerationWorker
+from bot.inference.generator import GeneratedText, GenerationWorker, LocalModel
 from bot.inference.workers import Models
 from bot.runtime.application import Application, open_application
 
@@ -45,23 +45,39 @@ async def writing_application(
 
 
 def generation_worker_of(application: Application) -> GenerationWorker:
-    worker = application.answering.engine._phraser._generator
+    phraser = application.answering.phraser
+    worker = phraser and phraser.generator
     assert isinstance(worker, GenerationWorker)
     return worker
 
 
-def held(application: Application, after: int = 0) -> threading.Event:
-    """Let the model hang when it has written so many tokens, until the event is set."""
-    released = threading.Event()
-    written = iter(range(after))
-    generation_worker_of(application)._between_tokens = lambda: next(written, None) is None and bool(released.wait(20))
-    return released
+class Held:
+    """A model that hangs when it has written so many tokens, until it is released."""
+
+    def __init__(self, model: LocalModel, after: int) -> None:
+        self.texts: list[GeneratedText] = []  # that the model has begun
+        self._released = threading.Event()
+        self._tokens = iter(range(after))
+        self._write = model.write
+        model.write = self._hold  # type: ignore[method-assign]
+
+    def release(self) -> None:
+        self._released.set()
+
+    def _hold(self, texts: Sequence[GeneratedText], _: object) -> None:
+        self.texts += texts
+        self._write(texts, lambda: next(self._tokens, None) is None and bool(self._released.wait(20)))
 
 
-async def idle(application: Application, sleep: Callable[[float], Any]) -> None:
-    """Wait until the model's thread has nothing to do."""
-    while generation_worker_of(application)._running:
-        await sleep(0.01)
+def held(application: Application, after: int = 0) -> Held:
+    """Let the model hang when it has written so many tokens."""
+    return Held(generation_worker_of(application).models, after)
+
+
+async def writing_again(application: Application) -> None:
+    """Wait until the model has ended what it writes and begun another text."""
+    async with aclosing(generation_worker_of(application).stream("The")) as pieces:
+        await anext(pieces)
 
 
 def change_weights(folder: Path) -> None:

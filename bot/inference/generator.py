@@ -65,7 +65,7 @@ _LOOKED_UP = 8
 
 
 class LocalModel:
-    """A loaded causal or encoder-decoder language model, with its tokenizer."""
+    """A loaded causal or encoder-decoder language model: `network` and `tokenizer` as transformers has them."""
 
     def __init__(self, weights: Weights, precision: Precision, settings: GeneratorSettings, name: str = "") -> None:
         """Load the model. `name` is shown instead of the settings' name for it.
@@ -81,21 +81,21 @@ class LocalModel:
         self._settings = settings
         self.name = name or settings.model
         try:
-            self._model, self._tokenizer = load_parts(weights.folder, getattr(torch, precision.dtype), settings.adapter)
+            self.network, self.tokenizer = load_parts(weights.folder, getattr(torch, precision.dtype), settings.adapter)
             if settings.quantization == "int8":
                 from bot.inference.quantized import quantize
 
-                quantize(self._model)
+                quantize(self.network)
         except WeightsError:
             raise
         except Exception as error:  # the libraries raise nearly anything over a damaged or foreign folder
             raise WeightsError(f"{settings.model} can't be loaded from {weights.folder}: {error}") from error
-        self._model.generation_config.max_length = None  # it would be taken for a second limit, and warned of
-        self._two_parts: bool = bool(self._model.config.is_encoder_decoder)
-        self.prompter = Prompter(self._tokenizer, self._model.config, self._model.generation_config, settings)
+        self.network.generation_config.max_length = None  # it would be taken for a second limit, and warned of
+        self._two_parts: bool = bool(self.network.config.is_encoder_decoder)
+        self.prompter = Prompter(self.tokenizer, self.network.config, self.network.generation_config, settings)
         self.style = self.prompter.style
         self._ends = self.prompter.ends
-        self._prompt_cache = PromptCache(self._model)
+        self._prompt_cache = PromptCache(self.network)
         self.description: dict[str, object] = {
             "model": self.name,
             "source": weights.source,
@@ -103,7 +103,7 @@ class LocalModel:
             "dtype": precision.dtype,
             "quantization": settings.quantization,
             "context": self.prompter.context,
-            "megabytes": megabytes_of(self._model),
+            "megabytes": megabytes_of(self.network),
             "seconds": round(time.perf_counter() - started, 2),
         }
 
@@ -117,7 +117,7 @@ class LocalModel:
 
         torch = self._torch
         for text in texts:
-            text.begin(self._tokenizer, self._ends)
+            text.begin(self.tokenizer, self._ends)
         with torch.inference_mode():
             ids, mask = self._padded([text.encoded.tokens for text in texts])
             config = self._generation_config(max(text.encoded.new for text in texts))
@@ -131,7 +131,7 @@ class LocalModel:
             if config.do_sample and self._settings.seed:
                 torch.manual_seed(self._settings.seed)
             length = 1 if self._two_parts else ids.shape[1]
-            self._model.generate(
+            self.network.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 generation_config=config,
@@ -161,7 +161,7 @@ class LocalModel:
     def _generation_config(self, new: int) -> Any:
         """Return the model's own configuration (how its decoder starts, say) with the operator's settings."""
         settings = self._settings
-        config = copy.deepcopy(self._model.generation_config)
+        config = copy.deepcopy(self.network.generation_config)
         sampling = {"temperature": settings.temperature, "top_p": settings.top_p} if settings.do_sample else {}
         config.update(
             max_new_tokens=new,

@@ -71,9 +71,9 @@ def test_no_data_can_play_a_role_in_a_prompt(model, injection):
 
     honest, hostile = prompt_of("nothing"), prompt_of(injection)
     for token in CONTROL:
-        number = model._tokenizer.convert_tokens_to_ids(token)
+        number = model.tokenizer.convert_tokens_to_ids(token)
         assert hostile.count(number) == honest.count(number), f"{token} was put in"
-    text = model._tokenizer.decode(hostile)
+    text = model.tokenizer.decode(hostile)
     assert text.count("\nDocument:") == text.count("\nQuestion:") == text.count("\n# ") == 1
     assert "</document>" not in text
     assert not set("\u200b\u202e\u202c\U000e0049") & set(text)

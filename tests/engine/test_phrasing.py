@@ -23,7 +23,7 @@ from tests.writing import (
     FIRST_SENTENCE,
     generation_worker_of,
     held,
-    idle,
+    writing_again,
     writing_application,
 )
 
@@ -163,14 +163,14 @@ async def test_without_weights_the_documents_are_quoted(application_with):
 async def test_a_model_that_hangs_gets_its_time_and_no_more(application_with, copying, after, reason):
     """The next question is answered too, and as soon as the model goes on it writes again."""
     async with application_with(copying, deadline_seconds=4.5) as application:
-        released = held(application, after=after)
+        model = held(application, after=after)
         answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
-        assert generation_worker_of(application)._running, "it hangs all the same"
+        assert not model.texts[0].done, "it hangs all the same"
         assert plain(answer.text) == BOILER
         assert reason in answer.phrasing.reasons[0]
         assert application.health.report("generator").state == "degraded"
-        released.set()
-        await idle(application, asyncio.sleep)
+        model.release()
+        await writing_again(application)
         again = await application.answering.engine.answer(ask("How long is the lamp?", "d"))
         assert (again.text, again.phrasing.outcome) == ("The lamp is 35 metres long.", Phrased.KEPT)
         assert application.health.report("generator").state == "ready"
@@ -191,7 +191,7 @@ async def test_the_model_gets_no_longer_than_whoever_asks_will_wait(application_
 async def test_a_model_that_raises_leaves_the_quotation(application_with, copying):
     """And nobody sees an error."""
     async with application_with(copying) as application:
-        generation_worker_of(application).models._model = None
+        generation_worker_of(application).models.network = None
         answer = await application.answering.engine.answer(ask("How much does the boiler cost?"))
     assert plain(answer.text) == BOILER
     assert answer.phrasing.outcome is Phrased.FAILED
@@ -200,19 +200,18 @@ async def test_a_model_that_raises_leaves_the_quotation(application_with, copyin
 async def test_nobody_waits_any_more_so_the_model_stops(application_with, copying):
     """A question that is stopped or deleted costs no more tokens."""
     async with application_with(copying) as application:
-        released = held(application)
+        model = held(application)
         asking = asyncio.create_task(application.answering.engine.answer(ask("How much does the boiler cost?")))
-        worker = generation_worker_of(application)
         async with asyncio.timeout(10):
-            while not (worker._running and worker._running[0].text):  # noqa: ASYNC110 - of its thread
+            while not model.texts:  # noqa: ASYNC110 - of its thread
                 await asyncio.sleep(0.01)
-        text = worker._running[0].text
+        [text] = model.texts
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         assert text.stopped.is_set()
-        released.set()
+        model.release()
         async with asyncio.timeout(5):
-            await idle(application, asyncio.sleep)
+            await writing_again(application)
         assert len(text.tokens) <= 2
 
 
@@ -220,13 +219,14 @@ async def test_what_was_said_before_is_told_to_the_model_until_it_is_forgotten(a
     """The turns of this conversation, and none after /new."""
     async with application_with(copying) as application:
         seen = []
-        phrase = application.answering.engine._phraser.phrase
+        phraser = application.answering.phraser
+        phrase = phraser.phrase
 
         async def watched(question, turns, *rest, **more):
             seen.append([turn.question for turn in turns])
             return await phrase(question, turns, *rest, **more)
 
-        application.answering.engine._phraser.phrase = watched
+        phraser.phrase = watched
         await application.answering.engine.answer(ask("How much does the boiler cost?"))
         await application.answering.engine.answer(ask("How long is the lamp?"))
         await application.answering.conversations.forget("c")

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ import torch
 from bot.core.errors import EngineBusy, GenerationFailed, WeightsError
 from bot.core.messages import Turn
 from bot.core.settings import GeneratorSettings, ModelsSettings
-from bot.inference.generator import GeneratedText, GenerationWorker, Generator, LocalModel, load_model
+from bot.inference.generator import GeneratedText, GenerationWorker, Generator, LocalModel, load_model, load_parts
+from bot.inference.prompt_cache import PromptCache
 from bot.inference.prompter import Encoded
 from bot.inference.prompts import Excerpt, Instruction, Material, Style
 
@@ -61,12 +63,12 @@ def test_every_kind_of_model_is_told_what_to_do_in_its_own_form(tiny, kind, prom
     """And a text that is too long loses its end, not what is to be done with it."""
     model = load(tiny(kind))
     instruction = Instruction("Use soft water.", "Summarise it.", "summarize: ", "Summary")
-    assert model._tokenizer.decode(model.encode(instruction).tokens) == prompt
+    assert model.prompter.text(model.encode(instruction).tokens) == prompt
     budget, _ = model.prompter.token_limits
     long = model.encode(replace(instruction, text="Use soft water. " * budget)).tokens
     assert len(long) <= budget
     beginning, _, end = prompt.partition("Use soft water.")
-    shown = model._tokenizer.decode(long)
+    shown = model.prompter.text(long)
     assert shown.startswith(beginning + "Use soft water. Use")
     assert shown.endswith(end)
 
@@ -75,19 +77,29 @@ async def written(generator: Generator, prompt: Material | str) -> str:
     return "".join([piece async for piece in generator.stream(prompt)])
 
 
-async def idle(worker: GenerationWorker) -> None:
-    while worker._running:  # noqa: ASYNC110 - of its thread
-        await asyncio.sleep(0.01)
+def threads() -> list[threading.Thread]:
+    """The threads of the workers that a test has started, also those that were given up."""
+    return [thread for thread in threading.enumerate() if thread.name == "worker-test"]
 
 
-def alone(model: LocalModel, prompt: str) -> str:
+def alone(folder: str, prompt: str) -> str:
     """What plain `generate` writes, token by token the likeliest."""
-    ids = model._tokenizer(prompt, return_tensors="pt")["input_ids"]
+    network, tokenizer = load_parts(Path(folder), torch.float32)
+    ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
     with torch.inference_mode():
-        out = model._model.generate(
+        out = network.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False, pad_token_id=0
         )
-    return model._tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+    return tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+def computed_by(model: LocalModel) -> list[int]:
+    """How many tokens each step of the model computes, from now on."""
+    computed: list[int] = []
+    model.network.register_forward_pre_hook(
+        lambda _, __, given: computed.append(given["input_ids"].shape[1]), with_kwargs=True
+    )
+    return computed
 
 
 # --- kinds of models --------------------------------------------------------------------------------------------------
@@ -117,7 +129,7 @@ async def test_every_kind_of_model_is_prompted_in_its_own_form_and_writes(tiny, 
     a text stands once, and a thought that the template opens is closed."""
     model = load(tiny(kind))
     assert model.style is style
-    prompt = model._tokenizer.decode(model.encode(MATERIAL).tokens)
+    prompt = model.prompter.text(model.encode(MATERIAL).tokens)
     assert part in prompt
     assert prompt.count("<bos>") <= 1
     assert prompt.count("<think>") == prompt.count("</think>")
@@ -142,12 +154,12 @@ async def test_every_kind_of_model_is_prompted_in_its_own_form_and_writes(tiny, 
 async def test_every_kind_of_model_stops_at_its_own_tokens(tiny, kind, ends):
     """Those of its tokenizer, and those that its generation config names beside: the end of a turn and of a text."""
     model = load(tiny(kind))
-    assert set(map(model._tokenizer.decode, model.prompter.ends)) == ends
+    assert set(map(model.tokenizer.decode, model.prompter.ends)) == ends
     for end in model.prompter.ends:
         pieces: list[str] = []
-        text = GeneratedText(Encoded(model._tokenizer("Use soft water.")["input_ids"], 99), pieces.append)
-        text.begin(model._tokenizer, model.prompter.ends)
-        assert [text.take(token) for token in (*model._tokenizer("Yes.", add_special_tokens=False)["input_ids"], end)][
+        text = GeneratedText(Encoded(model.tokenizer("Use soft water.")["input_ids"], 99), pieces.append)
+        text.begin(model.tokenizer, model.prompter.ends)
+        assert [text.take(token) for token in (*model.tokenizer("Yes.", add_special_tokens=False)["input_ids"], end)][
             -1
         ]
         assert "".join(pieces) == "Yes."
@@ -155,15 +167,18 @@ async def test_every_kind_of_model_stops_at_its_own_tokens(tiny, kind, ends):
 
 def test_a_model_that_searches_by_itself_writes_as_the_settings_say(tiny):
     """Its own configuration asks for beams, a least and a greatest length, as that of bart-large-cnn does."""
-    model = load(tiny("bart"))
-    own = model._model.generation_config
-    assert (own.num_beams, own.min_length) == (4, 56)
-    config = model._generation_config(12)
-    assert (config.num_beams, config.min_length, config.max_new_tokens) == (1, 0, 12)
+    model = load(tiny("bart"), repetition_penalty=1.0)
+    own, _ = load_parts(Path(tiny("bart")), torch.float32)
+    assert (own.generation_config.num_beams, own.generation_config.min_length) == (4, 56)
     text = GeneratedText(model.encode(MATERIAL), lambda _: None)
     model.write([text])
     assert len(text.tokens) <= 12
-    assert own.max_length is None
+    ids = torch.tensor([text.encoded.tokens])
+    likeliest = {"num_beams": 1, "min_length": 0, "length_penalty": 1.0, "no_repeat_ngram_size": 0}
+    own.generation_config.update(max_length=None, early_stopping=False, **likeliest)
+    with torch.inference_mode():
+        [[_, *expected]] = own.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12).tolist()
+    assert text.tokens == [token for token in expected if token not in model.prompter.ends]
 
 
 def test_dialogpt_is_known_by_its_name_and_an_operator_may_decide_otherwise(tiny, tmp_path):
@@ -179,7 +194,7 @@ async def test_texts_written_side_by_side_are_those_written_alone(tiny, worker_o
     model = load(tiny("llama"), repetition_penalty=1.0)
     prompts = ["The quick brown", "Hi", "Use water at 92 to 96 degrees. It should be soft. Hard water"]
     together = await asyncio.gather(*(written(worker_of(model), prompt) for prompt in prompts))
-    assert together == [alone(model, prompt) for prompt in prompts]
+    assert together == [alone(tiny("llama"), prompt) for prompt in prompts]
 
 
 async def test_a_text_that_copies_takes_fewer_steps_and_stays_the_same(copying, worker_of):
@@ -187,12 +202,11 @@ async def test_a_text_that_copies_takes_fewer_steps_and_stays_the_same(copying, 
     model = load(copying, repetition_penalty=1.0)
     passage = "The boiler weighs 62 kilograms. The boiler costs 42 euros."
     prompt = f"{passage}<|endoftext|>What is known about the boiler?<|endoftext|>"
-    steps: list[object] = []
-    model._model.register_forward_hook(lambda *_: steps.append(None))
+    steps = computed_by(model)
     pauses: list[object] = []
     pieces = [piece async for piece in worker_of(model, pause=lambda: pauses.append(None)).stream(prompt)]
     assert len(steps) < len(pauses) == 12
-    assert "".join(pieces) == alone(model, prompt)
+    assert "".join(pieces) == alone(copying, prompt)
 
 
 ASKED = [
@@ -211,27 +225,25 @@ ASKED = [
 def test_the_beginning_of_the_last_prompt_is_not_computed_again(tiny, kind):
     """The texts are those of a model that has nothing kept. A longer prompt, a shorter one and the same one follow; and texts
     side by side between them."""
-    model = load(tiny(kind))
-    assert model._prompt_cache.possible
-    computed: list[int] = []
-    model._model.register_forward_pre_hook(
-        lambda _, __, given: computed.append(given["input_ids"].shape[1]), with_kwargs=True
-    )
 
-    def written_of(model: LocalModel, *materials: Material) -> list[tuple[list[int], int]]:
-        """The tokens of each text, and how many the first step has computed."""
-        before = len(computed)
-        texts = [GeneratedText(model.encode(material), lambda _: None) for material in materials]
-        model.write(texts)
-        return [(text.tokens, computed[before]) for text in texts]
+    def writer() -> Callable[..., list[tuple[list[int], int]]]:
+        """A loaded model, which returns the tokens of each text, and how many the first step has computed."""
+        model = load(tiny(kind))
+        computed = computed_by(model)
 
-    first, *others = kept = [written_of(model, material)[0] for material in ASKED]
-    beside = written_of(model, *ASKED[:2])
-    again = written_of(model, ASKED[-1])[0]
-    fresh = []
-    for material in ASKED:
-        model._prompt_cache._kept = None
-        fresh.append(written_of(model, material)[0])
+        def write(*materials: Material) -> list[tuple[list[int], int]]:
+            before = len(computed)
+            texts = [GeneratedText(model.encode(material), lambda _: None) for material in materials]
+            model.write(texts)
+            return [(text.tokens, computed[before]) for text in texts]
+
+        return write
+
+    write = writer()
+    first, *others = kept = [write(material)[0] for material in ASKED]
+    beside = write(*ASKED[:2])
+    again = write(ASKED[-1])[0]
+    fresh = [writer()(material)[0] for material in ASKED]
     assert [tokens for tokens, _ in kept] == [tokens for tokens, _ in fresh]
     assert [tokens for tokens, _ in beside] == [tokens for tokens, _ in fresh[:2]]
     assert again[0] == fresh[-1][0]
@@ -253,30 +265,47 @@ def test_nothing_beyond_the_window_is_tried(tiny, kind):
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_no_more_than_one_prompt_is_kept(tiny, kind):
-    """Without the answer behind it; nothing is kept of a text that failed, whose state may be half written."""
-    model = load(tiny(kind))
-    for material in ASKED:
-        model.write([GeneratedText(model.encode(material), lambda _: None)])
-    tokens, cache = model._prompt_cache._kept
-    assert tokens == model.encode(ASKED[-1]).tokens
-    assert cache.get_seq_length() == len(tokens)
+    """Without the answer behind it."""
+    network, tokenizer = load_parts(Path(tiny(kind)), torch.float32)
+    cache = PromptCache(network)
+    for prompt in ("The quick brown fox", "Use water at 92 to 96 degrees. It should be soft.", "Use water"):
+        tokens = tokenizer(prompt)["input_ids"]
+        given = cache.cache_for(tokens)
+        network.generate(torch.tensor([tokens]), past_key_values=given, max_new_tokens=5, pad_token_id=0)
+        assert given.get_seq_length() > len(tokens)
+        cache.keep(tokens, given)
+    # The last token of a prompt is computed in any case.
+    assert cache.cache_for([*tokens, *tokens]).get_seq_length() == len(tokens)
+
+
+def test_nothing_is_kept_of_a_text_that_failed(tiny):
+    """Its state may be half written."""
+    model = load(tiny("llama"))
+    encoded, computed = model.encode(ASKED[0]), computed_by(model)
 
     def fail() -> None:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError):
-        model.write([GeneratedText(model.encode(ASKED[0]), lambda _: None)], pause=fail)
-    assert model._prompt_cache._kept is None
+        model.write([GeneratedText(encoded, lambda _: None)], pause=fail)
+    first_steps = []
+    for _ in range(2):
+        computed.clear()
+        model.write([GeneratedText(encoded, lambda _: None)])
+        first_steps.append(computed[0])
+    assert first_steps[0] >= len(encoded.tokens) > first_steps[1]  # more, because words of the prompt are tried with it
 
 
 @pytest.mark.parametrize("kind", ["gemma", "mistral", "t5", "bart"])
 def test_a_model_that_cannot_go_back_keeps_no_prompt(tiny, kind):
     """Its layers forget what lies before a window, or it reads the prompt with an encoder."""
+    network, _ = load_parts(Path(tiny(kind)), torch.float32)
+    assert not PromptCache(network).possible
     model = load(tiny(kind))
-    for material in ASKED[:2]:
-        model.write([GeneratedText(model.encode(material), lambda _: None)])
-    assert not model._prompt_cache.possible
-    assert model._prompt_cache._kept is None
+    one, same = [GeneratedText(model.encode(ASKED[0]), lambda _: None) for _ in range(2)]
+    model.write([one])
+    model.write([same])
+    assert one.tokens == same.tokens
 
 
 async def test_text_comes_while_it_is_written(tiny, worker_of):
@@ -321,14 +350,14 @@ def test_an_answer_ends_where_the_model_goes_on_with_the_prompt(tiny, kind, text
     model = load(tiny(kind))
     said: list[str] = []
     row = GeneratedText(replace(model.encode(MATERIAL), new=99), said.append)
-    row.begin(model._tokenizer, model.prompter.ends)
-    assert any(row.take(token) for token in model._tokenizer(text, add_special_tokens=False)["input_ids"])
+    row.begin(model.tokenizer, model.prompter.ends)
+    assert any(row.take(token) for token in model.tokenizer(text, add_special_tokens=False)["input_ids"])
     assert "".join(said).strip() == "Soft water."
 
 
 def test_a_thought_is_not_said_aloud(tiny):
     """Models that think first write it down in a tag of their own."""
-    tokenizer = load(tiny("llama"))._tokenizer
+    tokenizer = load(tiny("llama")).tokenizer
     told: list[str] = []
     row = GeneratedText(Encoded([1], 99), told.append)
     row.begin(tokenizer, frozenset())
@@ -341,7 +370,8 @@ def test_a_thought_is_not_said_aloud(tiny):
 async def test_what_was_said_before_goes_to_the_model(tiny):
     """Oldest first, as messages of their own."""
     material = replace(MATERIAL, turns=(Turn("Who are you?", "A bot."),))
-    prompt = (model := load(tiny("llama")))._tokenizer.decode(model.encode(material).tokens)
+    model = load(tiny("llama"))
+    prompt = model.prompter.text(model.encode(material).tokens)
     assert "user\nWho are you?<|im_end|>\n<|im_start|>assistant\nA bot.<|im_end|>" in prompt
 
 
@@ -365,13 +395,14 @@ def test_weights_in_8_bits_take_less_memory_and_write_alike(tiny):
     whole, small = load(tiny("gpt2"), dtype="bfloat16"), load(tiny("gpt2"), quantization="int8")
 
     def size(model: LocalModel) -> int:
-        return sum(t.nbytes for t in (*model._model.transformer.h.parameters(), *model._model.transformer.h.buffers()))
+        layers = model.network.transformer.h
+        return sum(t.nbytes for t in (*layers.parameters(), *layers.buffers()))
 
     assert size(small) < 0.62 * size(whole)
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.inference_mode():
-        logits = [model._model(input_ids=ids).logits[0, -1].float() for model in (whole, small)]
-        longer = [model._model(input_ids=ids.repeat(1, 9)).logits[0, -1].float() for model in (whole, small)]
+        logits = [model.network(input_ids=ids).logits[0, -1].float() for model in (whole, small)]
+        longer = [model.network(input_ids=ids.repeat(1, 9)).logits[0, -1].float() for model in (whole, small)]
     assert torch.cosine_similarity(*logits, dim=0) > 0.99
     assert torch.cosine_similarity(*longer, dim=0) > 0.99
 
@@ -382,7 +413,7 @@ def adapter(tiny, tmp_path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its old names
         adapted = peft.get_peft_model(
-            load(tiny("llama"))._model, peft.LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM")
+            load(tiny("llama")).network, peft.LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM")
         )
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
@@ -429,31 +460,28 @@ def test_a_pickle_that_runs_code_is_not_run(tiny, tmp_path):
 
 
 async def test_a_stream_that_is_closed_stops_the_model(tiny, worker_of):
-    """Between two tokens, so that the next text can begin."""
+    """Between two tokens, so that the next text can begin: to its end it would take a minute."""
     model = load(tiny("llama"), max_new_tokens=4000)
-    worker = worker_of(model, pause=lambda: time.sleep(0.005))
-    async with aclosing(worker.stream("The")) as pieces:
-        await anext(pieces)
-        rows = [job.text for job in worker._running]
+    worker = worker_of(model, pause=lambda: time.sleep(0.25))
     async with asyncio.timeout(5):
-        await written(worker_of(load(tiny("llama"))), "The")
-        await idle(worker)
-    assert len(rows[0].tokens) < 1000
+        for _ in range(2):
+            async with aclosing(worker.stream("The")) as pieces:
+                await anext(pieces)
 
 
 async def test_a_model_that_raises_fails_its_own_text_only(tiny, worker_of):
     """The next one is written."""
     model = load(tiny("llama"))
     worker = worker_of(model)
-    generate = model._model.generate
+    generate = model.network.generate
 
     def fail(**_):
         raise RuntimeError("out of memory")
 
-    model._model.generate = fail
+    model.network.generate = fail
     with pytest.raises(GenerationFailed, match="RuntimeError"):
         await written(worker, "The")
-    model._model.generate = generate
+    model.network.generate = generate
     assert await written(worker, "The")
 
 
@@ -462,7 +490,7 @@ async def test_a_model_that_hangs_hurts_no_later_question(tiny, worker_of, monke
     monkeypatch.setattr("bot.inference.generator._STOPS_WITHIN", 0.05)
     hang, hanging = threading.Event(), iter([True])
     worker = worker_of(load(tiny("llama")), pause=lambda: next(hanging, False) and bool(hang.wait(20)))
-    stuck = worker._thread
+    [stuck] = threads()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await written(worker, "The")
@@ -488,7 +516,8 @@ async def test_a_model_that_always_hangs_is_given_up(tiny, worker_of, monkeypatc
         await written(worker, "The")
     hang.set()
     async with asyncio.timeout(5):
-        await idle(worker)
+        while len(threads()) > 1:  # noqa: ASYNC110 - they tell nobody
+            await asyncio.sleep(0.01)
         assert await written(worker, "The")
 
 
@@ -511,7 +540,7 @@ async def test_closing_tells_who_waits_and_does_not_wait_for_a_model_that_hangs(
     waiting = [asyncio.create_task(written(worker, "The")) for _ in range(2)]
     await asyncio.sleep(0.1)
     await worker.close(wait_seconds=0.2)
-    assert worker._thread.is_alive(), "it hangs all the same"
+    assert threads(), "it hangs all the same"
     for result in await asyncio.gather(*waiting, return_exceptions=True):
         assert isinstance(result, GenerationFailed)
     with pytest.raises(GenerationFailed):

@@ -57,7 +57,7 @@ def real():
 def test_a_real_model_answers_from_the_passage_and_stops(real, name, style, begins, ends, stop_tokens, fact):
     """In the form of prompt that it knows, with its own tokens for the ends of turns and text."""
     model = real(name)
-    tokenizer, encoded = model._tokenizer, model.encode(MATERIAL)
+    tokenizer, encoded = model.tokenizer, model.encode(MATERIAL)
     prompt = tokenizer.decode(encoded.tokens)
     assert model.style is style
     assert (prompt[: len(begins)], prompt[-len(ends) :]) == (begins, ends)

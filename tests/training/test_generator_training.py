@@ -138,9 +138,9 @@ def test_a_tuned_model_is_served_as_it_was_trained(tiny, data, tmp_path, kind):
         base = base_of(tiny(kind))
         rows, _ = base.rows(pairs.load(data, pairs.VALIDATION), 0)
         with torch.inference_mode():
-            loss = float(served._model(**collated(rows, 0, two_parts=base.two_parts)).loss)
+            loss = float(served.network(**collated(rows, 0, two_parts=base.two_parts)).loss)
         assert loss == pytest.approx(told["validation_loss"], abs=0.05)
-        assert served._model.config.use_cache
+        assert served.network.config.use_cache
 
 
 # --- before it begins -------------------------------------------------------------------------------------------------

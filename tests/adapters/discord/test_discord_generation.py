@@ -11,9 +11,8 @@ from tests.writing import (
     BOILER,
     DOCUMENTS,
     FIRST_SENTENCE,
-    generation_worker_of,
     held,
-    idle,
+    writing_again,
     writing_application,
 )
 
@@ -36,12 +35,12 @@ async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their
     bot, application, server, channel, ann
 ):
     """In one message, which is edited no more than once a second; of the sentence that is being written nothing is seen."""
-    released = held(application, after=9)
+    model = held(application, after=9)
     await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     [draft] = await first(server, channel)
     assert labels(draft) == ["Stop"]
     await server.until(lambda: draft["content"] == FIRST_SENTENCE)
-    released.set()
+    model.release()
     await server.until(lambda: draft["content"].startswith(BOILER))
     assert labels(draft) == ["Helpful", "Not helpful", "Show the passage"]
     assert server.from_bot(channel) == [draft]
@@ -51,18 +50,16 @@ async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their
 async def test_the_button_stops_the_model_between_two_tokens(bot, application, server, channel, ann, monkeypatch):
     """And the next question is answered by it."""
     monkeypatch.setattr(progress, "_EDIT_EVERY", 0.05)
-    released = held(application, after=3)
+    model = held(application, after=3)
     await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     [draft] = await first(server, channel)
-    row = await server.until(
-        lambda: generation_worker_of(application)._running and generation_worker_of(application)._running[0].text
-    )
+    row = await server.until(lambda: model.texts and model.texts[0])
     await server.press(draft, "Stop", ann)
     await server.until(lambda: draft["content"] == "⏹️ Stopped.")
     assert row.stopped.is_set()
-    released.set()
+    model.release()
     async with asyncio.timeout(5):
-        await idle(application, asyncio.sleep)
+        await writing_again(application)
     assert len(row.tokens) <= 4
     await server.say(channel, "@bot How long is the lamp?", ann)
     messages = await first(server, channel, 2)
@@ -71,13 +68,11 @@ async def test_the_button_stops_the_model_between_two_tokens(bot, application, s
 
 async def test_a_deleted_question_stops_the_model(bot, application, server, channel, ann):
     """Nobody waits for the answer any more."""
-    released = held(application, after=3)
+    model = held(application, after=3)
     asked = await server.say(channel, f"@bot {ASKS_FOR_ALL}", ann)
     await first(server, channel)
-    row = await server.until(
-        lambda: generation_worker_of(application)._running and generation_worker_of(application)._running[0].text
-    )
+    row = await server.until(lambda: model.texts and model.texts[0])
     await server.delete(asked)
     await server.until(row.stopped.is_set)
     await server.until(lambda: server.from_bot(channel) == [])
-    released.set()
+    model.release()

@@ -11,9 +11,8 @@ from tests.writing import (
     BOILER,
     DOCUMENTS,
     FIRST_SENTENCE,
-    generation_worker_of,
     held,
-    idle,
+    writing_again,
     writing_application,
 )
 
@@ -39,18 +38,17 @@ async def application(application_of, writing):
     async with made as application:
         await application.start()
         yield application
-        generation_worker_of(writing)._pause = lambda: None
 
 
 async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their_place(
     server, application, writing, ann
 ):
     """In one placeholder, edited a few times; of the sentence that is being written nothing is seen."""
-    released = held(writing, after=9)
+    model = held(writing, after=9)
     chat = server.private(ann)
     server.says(chat, ann, ASKS_FOR_ALL)
     await until(lambda: chat.texts == [f"{FIRST_SENTENCE} …"])
-    released.set()
+    model.release()
     await until(lambda: len(chat.texts) == 1 and chat.texts[0].startswith(BOILER))
     assert len(server.called("sendMessage")) == 1
     assert len(server.called("editMessageText")) <= 3
@@ -58,18 +56,18 @@ async def test_sentences_appear_once_they_are_checked_and_the_answer_takes_their
 
 async def test_a_command_stops_the_model_between_two_tokens(server, application, writing, ann):
     """And the next question is answered by it."""
-    released = held(writing, after=3)
+    model = held(writing, after=3)
     chat = server.private(ann)
     server.says(chat, ann, ASKS_FOR_ALL)
-    await until(lambda: generation_worker_of(writing)._running and generation_worker_of(writing)._running[0].text)
-    [text] = [job.text for job in generation_worker_of(writing)._running]
+    await until(lambda: model.texts)
+    [text] = model.texts
     await until(lambda: chat.texts)
     server.says(chat, ann, "/stop")
     await until(lambda: chat.texts == ["Stopped."])
     assert text.stopped.is_set()
-    released.set()
+    model.release()
     async with asyncio.timeout(5):
-        await idle(writing, asyncio.sleep)
+        await writing_again(writing)
     assert len(text.tokens) <= 4
     server.says(chat, ann, "How long is the lamp?")
     await until(lambda: chat.texts[-1].startswith("The lamp is 35 metres long."))
