@@ -1,7 +1,10 @@
 """The real encoder: vectors as the original library makes them, tokens counted as the model counts them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
 
 from bot.inference.encoder import Encoder, Pair
 from bot.inference.weights import Precision, choose_precision, find_weights
@@ -20,8 +23,6 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def plain_vectors():
     """The vectors of the texts by sentence-transformers itself, in float32."""
-    from sentence_transformers import SentenceTransformer
-
     model = SentenceTransformer(str(find_weights(MODEL).folder), device="cpu", local_files_only=True)
     return model.encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)
 
@@ -97,17 +98,23 @@ def test_a_match_does_not_depend_on_what_else_is_compared(encoder: Encoder) -> N
 
 
 def test_the_words_of_the_latest_passages_are_kept(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A passage that is compared again isn't encoded again; no more are kept than the limit says."""
-    monkeypatch.setattr("bot.inference.encoder._MOST_KNOWN", 2)
-    monkeypatch.setattr(encoder, "_known_words", {})
-    encoded: list[str] = []
-    batches = encoder._batches
-    monkeypatch.setattr(encoder, "_batches", lambda texts: encoded.extend(texts) or batches(texts))
-    first = encoder.match([Pair(BADGE, text) for text in OTHERS])
-    assert encoded == [BADGE, *OTHERS]
+    """A passage that is compared again isn't encoded again, up to 300 of them: these take 45 MB."""
+    encoded: set[str] = set()
+    preprocess = SentenceTransformer.preprocess
+
+    def noted(model: SentenceTransformer, texts: list[str], **options: Any) -> Any:
+        encoded.update(texts)
+        return preprocess(model, texts, **options)
+
+    monkeypatch.setattr(SentenceTransformer, "preprocess", noted)
+    oldest, *latest = [Pair(BADGE, f"badge {number}") for number in range(301)]
+    first = encoder.match([oldest, *latest])
+    assert encoded == {BADGE, oldest.passage, *(pair.passage for pair in latest)}
     encoded.clear()
-    assert encoder.match([Pair(BADGE, text) for text in OTHERS]) == pytest.approx(first, abs=0.02)
-    assert (encoded[0], len(encoded)) == (BADGE, 2)
+    assert encoder.match(latest) == pytest.approx(first[1:], abs=0.02)
+    assert encoded == {BADGE}
+    encoder.match([oldest])
+    assert encoded == {BADGE, oldest.passage}
 
 
 def test_no_words_match_nothing(encoder: Encoder) -> None:
