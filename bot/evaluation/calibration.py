@@ -53,7 +53,7 @@ def fit(sets: Mapping[str, Sequence[EvaluationResult]]) -> Fitted:
         name: [result for result in results if result.forced and result.features and can_be_graded(result.question)]
         for name, results in sets.items()
     }
-    halves = {name: _halves(results) for name, results in gradable.items()}
+    halves = {name: halves_by_article(results) for name, results in gradable.items()}
     fitting = [weighted for half, _ in halves.values() for weighted in _weighted(half)]
     scores = np.array([_scores(result) for result, _ in fitting]).reshape(-1, len(_NAMES))
     right = np.array([_is_right(result) for result, _ in fitting], dtype=bool)
@@ -142,7 +142,7 @@ def _is_off_topic(question: EvaluationQuestion) -> bool:
     return question.kind is QuestionKind.OFFTOPIC
 
 
-def _halves(results: Sequence[EvaluationResult]) -> tuple[list[EvaluationResult], list[EvaluationResult]]:
+def halves_by_article(results: Sequence[EvaluationResult]) -> tuple[list[EvaluationResult], list[EvaluationResult]]:
     """Split into results to fit on and to measure on, by article: a folder if the set has several, else a document."""
     documents = [min(result.question.doc_ids or result.question.related, default=None) for result in results]
     folders = {document.rpartition("/")[0] for document in documents if document}

@@ -85,7 +85,7 @@ def train(
     questions with an answer against those without). Raises TrainingError and WeightsError.
     """
     torch.manual_seed(plan.seed)
-    model = _RelevanceModel(plan)
+    model = RelevanceModel(plan)
     examples = round(plan.epochs * len(groups))
     loop = Loop(model.model, model.loss, plan, output)
     loop.run([Phase(examples, plan.groups, _batches(groups, plan), plan.rate)], progress, save_every_seconds)
@@ -95,7 +95,7 @@ def train(
     return figures
 
 
-class _RelevanceModel:
+class RelevanceModel:
     """The model in training, with its tokenizer and its loss."""
 
     def __init__(self, plan: RelevanceTraining) -> None:
@@ -203,7 +203,7 @@ def _batches(groups: Sequence[Group], plan: RelevanceTraining) -> Iterator[list[
             chance.shuffle(batches)
             for batch in batches:
                 drawing = random.Random(chance.getrandbits(32))  # noqa: S311
-                yield [_drawn(group, plan.passages, asked[group.source], drawing) for group in batch]
+                yield [draw(group, plan.passages, asked[group.source], drawing) for group in batch]
 
 
 def _length(group: Group) -> int:
@@ -215,7 +215,7 @@ _FOLLOW_UPS = 0.08
 _TAKEN_OUT = 0.04
 
 
-def _drawn(group: Group, size: int, asked: Sequence[str], chance: random.Random) -> Group:
+def draw(group: Group, size: int, asked: Sequence[str], chance: random.Random) -> Group:
     """Draw a group for one step: the question as people type it, up to two right passages, and some wrong ones.
 
     Wrong passages that the search ranks high are drawn more often. A follow-up is joined with another question of its source
@@ -235,14 +235,14 @@ def _drawn(group: Group, size: int, asked: Sequence[str], chance: random.Random)
     return Group(question, group.source, group.subtype, (*right, *chosen))
 
 
-def _measured(model: _RelevanceModel, groups: Sequence[Group]) -> Figures:
+def _measured(model: RelevanceModel, groups: Sequence[Group]) -> Figures:
     by_source: dict[str, list[tuple[Group, npt.NDArray[np.float32]]]] = defaultdict(list)
     for group in groups:
         by_source[group.source].append((group, model.relevance(group)))
-    return {source: _figures(scored) for source, scored in by_source.items()}
+    return {source: figures_of(scored) for source, scored in by_source.items()}
 
 
-def _figures(scored: Sequence[tuple[Group, npt.NDArray[np.float32]]]) -> dict[str, float]:
+def figures_of(scored: Sequence[tuple[Group, npt.NDArray[np.float32]]]) -> dict[str, float]:
     answerable = [(group, scores) for group, scores in scored if any(one.right for one in group.candidates)]
     figures = {"questions": float(len(scored))}
     if answerable:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bot.core.errors import BotError
 from bot.engine.confidence import Calibration, Features
-from bot.evaluation.calibration import Fitted, _halves, fit
+from bot.evaluation.calibration import Fitted, fit, halves_by_article
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import EvaluationResult
 from bot.evaluation.table import render_calibration
@@ -161,7 +161,7 @@ def test_chatter_alone_weighs_as_any_set() -> None:
 def test_it_is_measured_on_the_other_half() -> None:
     """A confidence of 0.8 for each, so the error is the distance to the share that is right there, and a threshold lets all
     of them be answered or none."""
-    _, held_out = _halves(CHATTY)
+    _, held_out = halves_by_article(CHATTY)
     right = sum(r.question.kind is QuestionKind.ANSWERABLE for r in held_out) / len(held_out)
     fitted = chatty()
     assert fitted.errors == {"set": pytest.approx(0.8 - right, abs=0.001)}
@@ -180,7 +180,7 @@ def test_only_what_can_be_judged_and_was_found_is_fitted_on() -> None:
         result(usable[0].question, declined(0.0)),
     ]
     calibration = fit({"set": usable + 300 * unusable}).calibration
-    assert calibration.provenance["sets"] == {"set": len(_halves(usable)[0])}
+    assert calibration.provenance["sets"] == {"set": len(halves_by_article(usable)[0])}
 
 
 def test_a_fit_can_be_saved_and_used(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_fit_can_be_saved_and_used(tmp_path: Path) -> None:
 def test_too_few_of_either_are_refused(right: int, wrong: int) -> None:
     """With the numbers, which are those of the half to fit on, and what to add."""
     results = [judged(n, right=n < right) for n in range(right + wrong)]
-    half, _ = _halves(results)
+    half, _ = halves_by_article(results)
     rights = sum(int(r.question.id[1:]) < right for r in half)
     with pytest.raises(BotError, match=rf"There are {rights} right and {len(half) - rights} wrong .*takes 50 of each"):
         fit({"set": results})
@@ -203,19 +203,19 @@ def test_too_few_of_either_are_refused(right: int, wrong: int) -> None:
 # --- the halves -------------------------------------------------------------------------------------------------------
 
 
-def test_halves_are_about_equal_and_lose_nothing() -> None:
+def testhalves_by_article_are_about_equal_and_lose_nothing() -> None:
     """And are the same every time."""
     results = about(*(f"{number}.md" for number in range(400)))
-    one, other = _halves(results)
+    one, other = halves_by_article(results)
     assert abs(len(one) - len(other)) < 80
     assert sorted(r.question.id for r in one + other) == sorted(r.question.id for r in results)
-    assert _halves(list(results)) == (one, other)
+    assert halves_by_article(list(results)) == (one, other)
 
 
 def test_questions_about_a_document_stay_together() -> None:
     """Also those to which it only looks right. Fewer than five folders tell no articles apart."""
     documents = [f"set/{number}.md" for number in range(40)]
-    halves = _halves(about(*documents, *documents, related=documents))
+    halves = halves_by_article(about(*documents, *documents, related=documents))
     assert all(len(side(halves, document)) == 1 for document in documents)
     assert set().union(*(side(halves, document) for document in documents)) == {0, 1}
 
@@ -223,7 +223,7 @@ def test_questions_about_a_document_stay_together() -> None:
 def test_a_folder_is_an_article_where_there_are_five() -> None:
     """All parts of an article are on one side."""
     folders = [[f"article{number}/{part}.md" for part in range(8)] for number in range(20)]
-    halves = _halves(about(*(document for folder in folders for document in folder)))
+    halves = halves_by_article(about(*(document for folder in folders for document in folder)))
     sides = [set().union(*(side(halves, document) for document in folder)) for folder in folders]
     assert all(len(each) == 1 for each in sides)
     assert {0} in sides and {1} in sides
@@ -232,19 +232,19 @@ def test_a_folder_is_an_article_where_there_are_five() -> None:
 def test_a_document_beside_the_folders_is_an_article_of_its_own() -> None:
     """Its questions stay together too."""
     alone = [f"{number}.md" for number in range(10)]
-    halves = _halves(about(*(f"article{number}/a.md" for number in range(6)), *alone, *alone, *alone))
+    halves = halves_by_article(about(*(f"article{number}/a.md" for number in range(6)), *alone, *alone, *alone))
     assert all(len(side(halves, document)) == 1 for document in alone)
 
 
 def test_questions_about_no_document_are_divided_one_by_one() -> None:
     """There is nothing that could stand on both sides."""
-    one, other = _halves([judged(n, right=False, kind=QuestionKind.OFFTOPIC, doc="") for n in range(100)])
+    one, other = halves_by_article([judged(n, right=False, kind=QuestionKind.OFFTOPIC, doc="") for n in range(100)])
     assert min(len(one), len(other)) > 25
 
 
 def test_a_set_without_questions_on_the_other_half_has_no_error() -> None:
     """Nothing measured is no perfect result, and is shown as nothing."""
-    [halved] = [n for n in range(100) if not _halves([judged(n, right=True)])[1]][:1]
+    [halved] = [n for n in range(100) if not halves_by_article([judged(n, right=True)])[1]][:1]
     fitted = fit({"chatter": CHATTY, "tiny": [judged(halved, right=True)]})
     assert fitted.errors["tiny"] is None
     console = Console(width=100, record=True)

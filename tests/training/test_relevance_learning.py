@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from bot.core.settings import ModelsSettings, ReaderSettings
 from bot.inference import weights
 from bot.inference.span_model import SpanQuery, load_span_model
-from bot.training.relevance import RelevanceTraining, _drawn, _figures, _RelevanceModel, train
+from bot.training.relevance import RelevanceModel, RelevanceTraining, draw, figures_of, train
 from bot.training.relevance_examples import Group, TrainingPassage
 from tests import tiny_readers
 
@@ -44,7 +44,7 @@ GROUPS = [group_of(thing) for thing in THINGS[:8]] + [group_of(thing, None) for 
 def test_a_drawn_group_is_a_part_of_the_whole(rights: int, wrongs: int, size: int, seed: int) -> None:
     """Never more passages than asked for, two right ones at most, none twice, and right ones stay right."""
     candidates = tuple(TrainingPassage(f"{n}", 0, right=n < rights) for n in range(rights + wrongs))
-    drawn = _drawn(Group("how heavy ?", "pots", "fact", candidates), size, ["and why ?"], random.Random(seed))
+    drawn = draw(Group("how heavy ?", "pots", "fact", candidates), size, ["and why ?"], random.Random(seed))
     assert len(drawn.candidates) <= size
     assert sum(one.right for one in drawn.candidates) <= 2
     assert set(drawn.candidates) <= set(candidates)
@@ -59,9 +59,9 @@ def test_figures_count_what_stands_first() -> None:
     two = Group("?", "s", "fact", tuple(TrainingPassage("", 0, right=right) for right in (False, True, False)))
     none = Group("?", "s", "unanswerable", (TrainingPassage("", 0, right=False),))
     scored = [(one, [1, 3, 2]), (two, [-1, 2, 0]), (none, [2.5]), (none, [1])]
-    figures = _figures([(group, np.array(scores, dtype=float)) for group, scores in scored])
+    figures = figures_of([(group, np.array(scores, dtype=float)) for group, scores in scored])
     assert figures == {"questions": 4, "search_hit_1": 0.5, "hit_1": 0.5, "hit_3": 1, "auroc": 0.75}
-    assert _figures([(none, np.array([1.0]))]) == {"questions": 1}
+    assert figures_of([(none, np.array([1.0]))]) == {"questions": 1}
 
 
 # --- a training -------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_a_relevance_model_is_a_beginning_with_its_head(trained: Trained, tmp_pa
 
 def test_the_tokens_of_the_words_that_matter_are_to_be_found(plan: RelevanceTraining) -> None:
     """Their first and their last, behind the title; of words that are cut off, none. Groups may have fewer passages."""
-    model = _RelevanceModel(plan)
+    model = RelevanceModel(plan)
     cut = TrainingPassage("guide\n" + "the shelf . " * 20 + "two grams", 6, right=True, spans=((246, 255),))
     whole = group_of("jar")
     batch = model.batch([Group("how heavy is the jar ?", "pots", "fact", (cut,)), whole])
