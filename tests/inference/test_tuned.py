@@ -3,13 +3,15 @@
 import asyncio
 import json
 import shutil
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from bot.core.diagnosis import Severity
+from bot.adapters.checking import check_platforms
+from bot.core.diagnosis import Diagnosis, Severity
 from bot.core.errors import TrainingError, WeightsError
 from bot.core.messages import Address, Phrased, Question
 from bot.core.settings import GeneratorSettings, ModelsSettings, Settings
@@ -20,7 +22,7 @@ from bot.inference.prompts import Excerpt
 from bot.inference.templates import load_templates
 from bot.observability.health import State
 from bot.runtime.application import open_application
-from bot.runtime.doctor import _tuned_model
+from bot.runtime.doctor import examine
 from bot.runtime.loading import open_generator
 from bot.storage.base import GENERATORS
 from bot.storage.data_folder import back_up, restore
@@ -69,6 +71,16 @@ def changed(settings: Settings, **generator) -> Settings:
     return settings.model_copy(update={"generator": settings.generator.model_copy(update=generator)})
 
 
+def said_by_the_doctor(settings: Settings) -> Diagnosis:
+    """Of the tuned model."""
+
+    async def ask() -> Diagnosis:
+        async with aclosing(examine(settings, check_platforms(settings, online=False))) as found:
+            return await anext(one async for one in found if one.subject == "tuned model")
+
+    return asyncio.run(ask())
+
+
 def test_the_active_model_is_loaded_and_named(local, trained):
     """By the generator, status, models, and the doctor."""
     active = activated(local, trained)
@@ -80,7 +92,8 @@ def test_the_active_model_is_loaded_and_named(local, trained):
     assert tuned.describe_generator(local) == known_as
     rows = {one.role: one for one in installed(local)}
     assert (rows["tuned"].model, rows["tuned"].missing) == (active.name, "")
-    assert [(one.level, one.text) for one in _tuned_model(local)] == [(Severity.OK, known_as)]
+    doctor = said_by_the_doctor(local)
+    assert (doctor.level, doctor.text) == (Severity.OK, known_as)
 
 
 async def test_the_active_model_is_named_in_each_answer_and_in_the_health(local, trained, models, folder_of):
@@ -110,7 +123,7 @@ def test_where_the_active_model_does_not_go_with_the_settings_it_is_told(local, 
     settings = changed(local, **other)
     choice = tuned.chosen(settings)
     assert choice.settings == settings.generator
-    for told in (choice.warning, tuned.describe_generator(settings), next(iter(_tuned_model(settings))).text):
+    for told in (choice.warning, tuned.describe_generator(settings), said_by_the_doctor(settings).text):
         with pytest.raises(TrainingError, match=f"is not used, because .*{fix}.* finetune revert"):
             raise TrainingError(told)
 
@@ -147,7 +160,7 @@ def test_an_active_model_that_is_damaged_or_gone_is_told_everywhere(local, train
     with pytest.raises(WeightsError, match="is missing"):
         tuned.chosen(local)
     assert "is missing" in {one.role: one for one in installed(local)}["tuned"].missing
-    [told] = _tuned_model(local)
+    told = said_by_the_doctor(local)
     assert (told.level, "is missing" in told.text) == (Severity.ERROR, True)
     activated(local, trained)
     assert tuned.chosen(local).name == known(local, active)
@@ -205,7 +218,7 @@ def test_a_base_with_other_weights_is_told_everywhere(local, trained, tmp_path):
     choice = tuned.chosen(settings)
     assert choice.settings == settings.generator
     rows = {one.role: one.missing for one in installed(settings)}
-    [diagnosis] = _tuned_model(settings)
+    diagnosis = said_by_the_doctor(settings)
     assert diagnosis.level is Severity.WARNING
     for told in (choice.warning, tuned.describe_generator(settings), rows["tuned"], diagnosis.text):
         assert "is not used, because it was made from other weights than those in" in told
@@ -251,7 +264,7 @@ def test_prompts_other_than_those_of_the_training_are_told(local, trained, other
     choice = tuned.chosen(settings)
     assert choice.name == known(settings, active)
     rows = {one.role: one.missing for one in installed(settings)}
-    [diagnosis] = _tuned_model(settings)
+    diagnosis = said_by_the_doctor(settings)
     assert diagnosis.level is Severity.WARNING
     for said in (choice.warning, tuned.describe_generator(settings), rows["tuned"], diagnosis.text):
         assert f"was trained with other prompts, so that its answers may be worse: {told}" in said
