@@ -58,6 +58,7 @@ def ask_ready(settings: HttpSettings) -> ReadyResponse:
         ) from error
     finally:
         connection.close()
-    if response.status not in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE) or "status" not in body:
+    is_ours = isinstance(body, dict) and "status" in body
+    if response.status not in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE) or not is_ours:
         raise NotLive(f"What answers at {host}:{settings.port} is no knowledge-bot. Set http.port to another port.")
     return ReadyResponse(response.status == HTTPStatus.OK, body)
