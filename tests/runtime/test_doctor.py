@@ -1,10 +1,9 @@
-"""The findings of the doctor, and the figures of the bench."""
+"""The findings of the doctor."""
 
 import json
 import os
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,6 @@ import pytest
 from bot.adapters.checking import check_platforms
 from bot.core.diagnosis import Diagnosis, Severity
 from bot.core.settings import DiscordSettings, GeneratorSettings, Settings
-from bot.inference.workers import Models
-from bot.runtime.application import open_application
-from bot.runtime.bench import Measurements, measure, recommended
 from bot.runtime.doctor import examine
 from bot.storage.data_folder import alone_in
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
@@ -22,21 +18,6 @@ from tests.platforms.discord_server import DiscordServer
 from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN
 from tests.platforms.telegram_server import TelegramServer
-
-GUIDE = "# Guide\n\n" + "".join(
-    f"## {thing}\n\nThe {thing.lower()} must be {rule} every week.\n\n"
-    for thing, rule in (
-        ("Kettle", "descaled"),
-        ("Grinder", "brushed"),
-        ("Filter", "rinsed"),
-        ("Water tank", "emptied"),
-        ("Milk jug", "boiled"),
-        ("Drip tray", "washed"),
-        ("Steam wand", "purged"),
-        ("Scales", "wiped"),
-        ("Bean hopper", "dusted"),
-    )
-)
 
 
 @pytest.fixture
@@ -56,24 +37,6 @@ def said(settings, models):
 def worst(found: dict[str, list[Diagnosis]], subject: str) -> Diagnosis:
     order = [Severity.OK, Severity.WARNING, Severity.ERROR]
     return max(found[subject], key=lambda one: order.index(one.level))
-
-
-@pytest.fixture
-async def healthy(settings, models, folder_of):
-    """A place where all is well."""
-    return await indexed(settings, models, folder_of({"guide.md": GUIDE}))
-
-
-@pytest.fixture
-async def small(settings, models, folder_of):
-    """A place with so little text that the threshold takes no time to try."""
-    return await indexed(settings, models, folder_of({"note.md": "The kettle must be descaled every week.\n"}))
-
-
-async def indexed(settings: Settings, models: Models, folder: Path) -> Settings:
-    async with open_application(settings, models) as application:
-        await application.indexer.index_folder(folder)
-    return settings
 
 
 async def test_where_all_is_well_every_line_is_ok(said, healthy):
@@ -233,29 +196,3 @@ async def test_the_file_with_the_wording_of_prompts_is_read(said, copying, tmp_p
     assert "line 2: chat.user: {question} is missing" in worst(found, "prompts").text
     file.write_text('[chat]\nuser = "{documents} {question}"\n', encoding="utf-8")
     assert worst(await said(generator=there.model_copy(update={"prompts": file})), "prompts").level is Severity.OK
-
-
-async def test_the_speed_of_the_generator_is_measured(healthy, models, copying):
-    """In tokens, with its own line."""
-    there = GeneratorSettings(provider="local", model=copying)
-    async with open_application(healthy.model_copy(update={"generator": there}), models) as application:
-        figures = await measure(application)
-    assert figures.tokens_a_second is not None
-    assert figures.tokens_a_second > 1
-    assert figures.lines()[-1].startswith("the generator: ")
-
-
-async def test_the_bench_measures_and_recommends(healthy, models):
-    """Figures that are there, and settings where others suit better."""
-    async with open_application(healthy, models) as application:
-        figures = await measure(application)
-    assert min(figures.passages_a_second, figures.questions_a_second, figures.acceptances_a_second) > 0
-    assert 0 < figures.read_ms < figures.one_question_ms
-    assert len(figures.lines()) == 4
-    slow = Measurements(10, 4000, 0.2, 3600, 0.1, 2.0, 900)
-    advice = "\n".join(recommended(slow, healthy))
-    assert "queue.capacity = 12" in advice
-    assert "answer.read_passages = 4" in advice
-    assert "quicker disk" in advice
-    assert "generator.max_new_tokens = 60" in advice
-    assert recommended(Measurements(900, 30, 60, 20, 500, 30, 200), healthy) == []

@@ -27,10 +27,12 @@ async def listening(health: Health, **settings: object) -> AsyncIterator[Ask]:
     async def ask(**others: object) -> ReadyResponse:
         return await asyncio.to_thread(ask_ready, HttpSettings(**{**settings, **others, "port": server.port}))
 
-    yield ask
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await server.close()
+    try:
+        yield ask
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await server.close()
 
 
 @contextmanager
@@ -49,9 +51,11 @@ def another_program(body: bytes, status: int = 200) -> Iterator[HttpSettings]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield HttpSettings(port=server.server_port)
-        server.shutdown()
-        thread.join()
+        try:
+            yield HttpSettings(port=server.server_port)
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 async def test_each_component_has_a_line_and_all_must_do_their_work():
@@ -81,7 +85,7 @@ async def test_the_token_of_the_settings_opens_what_is_wrong():
 
 async def test_a_server_that_listens_everywhere_listens_here_too():
     async with listening(Health(), host="0.0.0.0", token=TOKEN) as ask:  # noqa: S104
-        assert (await ask()).ready
+        assert (await ask()).lines() == ["not ready"]
 
 
 @pytest.mark.parametrize(
