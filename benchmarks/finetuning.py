@@ -37,7 +37,7 @@ from bot.core.settings import GeneratorSettings
 from bot.core.text import sentences
 from bot.inference import prompts
 from bot.inference.prompter import Prompter
-from bot.inference.prompts import Excerpt, Material
+from bot.inference.prompts import Excerpt, PromptContent
 from bot.inference.templates import shipped_templates
 from bot.training import pairs
 
@@ -185,10 +185,11 @@ def pretrained(kind: str, folder: Path, texts: Sequence[str], seconds: float, se
             rows = said_twice(len(tokens), chance)
         else:
             asked = [copying.one(3 if share < 0.5 else 6 if share < 0.7 else 12) for _ in range(_BATCH)]
-            materials = [
-                (Material(said, (Excerpt("", there),), persona=settings.persona), back) for there, said, back in asked
+            contents = [
+                (PromptContent(said, (Excerpt("", there),), persona=settings.persona), back)
+                for there, said, back in asked
             ]
-            rows = [(prompt(kind, tokens, material), prompter.answer(back)) for material, back in materials]
+            rows = [(prompt(kind, tokens, content), prompter.answer(back)) for content, back in contents]
         loss, hits = learn(model, rows, chance.randrange(200) if kind == "gpt2" else 0)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -208,14 +209,13 @@ def said_twice(vocabulary: int, chance: random.Random) -> list[tuple[list[int], 
     return [(words, words) for words in said]
 
 
-def prompt(kind: str, tokens: PreTrainedTokenizerFast, material: Material) -> list[int]:
+def prompt(kind: str, tokens: PreTrainedTokenizerFast, content: PromptContent) -> list[int]:
     """What `Prompter.encode` gives, without its looking whether it fits, which would take as long as the learning."""
     if kind == "gpt2":
-        text = prompts.dialogue(material, END, shipped_templates())
+        text = prompts.dialogue(content, END, shipped_templates())
     else:
         said = [
-            {"role": message.role, "content": message.content}
-            for message in prompts.chat(material, shipped_templates())
+            {"role": message.role, "content": message.content} for message in prompts.chat(content, shipped_templates())
         ]
         text = tokens.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
     return list(tokens(text, add_special_tokens=False)["input_ids"])

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bot.core.settings import GeneratorSettings, ModelsSettings, Settings
 from bot.inference.generator import GeneratedText, GenerationWorker, LocalModel, load_model
-from bot.inference.prompts import Excerpt, Material
+from bot.inference.prompts import Excerpt, PromptContent
 from bot.inference.span_model import SpanQuery
 from bot.inference.workers import AsyncReader, InferenceWorker
 from bot.observability.loop_lag import LoopLagProbe
@@ -166,13 +166,15 @@ def kept_prompt(model: LocalModel) -> list[tuple[str, str, str]]:
     if not kept.possible:
         raise SystemExit("This model can't go back to an earlier token, so no prompt is kept.")
     persona = GeneratorSettings().persona
-    materials = [Material(asked, (Excerpt("Guide", f"{fact} {_OTHERS}"),), persona=persona) for asked, fact in _FACTS]
+    contents = [
+        PromptContent(asked, (Excerpt("Guide", f"{fact} {_OTHERS}"),), persona=persona) for asked, fact in _FACTS
+    ]
     firsts: dict[bool, list[float]] = {True: [], False: []}
     wholes: dict[bool, list[float]] = {True: [], False: []}
     texts: dict[bool, list[str]] = {True: [], False: []}
     model.write([GeneratedText(model.encode(_PROMPT), lambda _: None)])
-    model.write([GeneratedText(model.encode(materials[-1]), lambda _: None)])
-    for material in materials:
+    model.write([GeneratedText(model.encode(contents[-1]), lambda _: None)])
+    for content in contents:
         for reuse in (True, False):
             kept.possible = reuse
             moments: list[float] = []
@@ -183,12 +185,12 @@ def kept_prompt(model: LocalModel) -> list[tuple[str, str, str]]:
                 pieces.append(piece)
 
             started = time.perf_counter()
-            text = GeneratedText(model.encode(material), take)
+            text = GeneratedText(model.encode(content), take)
             model.write([text])
             firsts[reuse].append(moments[0] - started)
             wholes[reuse].append(len(text.tokens) / (time.perf_counter() - started))
             texts[reuse].append("".join(pieces))
-    shortest = [len(model.encode(material).tokens) for material in materials]
+    shortest = [len(model.encode(content).tokens) for content in contents]
     same = sum(one == other for one, other in zip(texts[True], texts[False], strict=True))
     return [
         (
@@ -197,7 +199,7 @@ def kept_prompt(model: LocalModel) -> list[tuple[str, str, str]]:
             f"{statistics.median(wholes[reuse]):.1f} tokens/s in all",
         )
         for name, reuse in (("with the last prompt", True), ("without", False))
-    ] + [("the same texts", f"{same} of {len(materials)}", f"prompts of {min(shortest)} to {max(shortest)} tokens")]
+    ] + [("the same texts", f"{same} of {len(contents)}", f"prompts of {min(shortest)} to {max(shortest)} tokens")]
 
 
 async def _keep_writing(worker: GenerationWorker) -> None:

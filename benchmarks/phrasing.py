@@ -38,7 +38,7 @@ from bot.evaluation.metrics import help_shares, helps, phrased
 from bot.evaluation.questions import EvaluationQuestion, load_questions
 from bot.evaluation.run import EvaluationResult, ask_all
 from bot.inference.generator import Generator
-from bot.inference.prompts import Material
+from bot.inference.prompts import PromptContent
 from bot.observability.logs import configure_logging
 from bot.runtime.application import Application, open_application
 
@@ -91,7 +91,7 @@ class Recorder:
     def description(self) -> Mapping[str, object]:
         return self._generator.description
 
-    async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
+    async def stream(self, prompt: PromptContent | str) -> AsyncGenerator[str, None]:
         started = time.perf_counter()
         moments: list[float] = []
         text = ""
@@ -102,7 +102,7 @@ class Recorder:
                     text += piece
                     yield piece
         finally:
-            excerpts = tuple(one.text for one in prompt.excerpts) if isinstance(prompt, Material) else ()
+            excerpts = tuple(one.text for one in prompt.excerpts) if isinstance(prompt, PromptContent) else ()
             self.drafts.append(Draft(excerpts, text, len(moments), *(moments[:1] or [0.0]), *(moments[-1:] or [0.0])))
 
     async def close(self) -> None:

@@ -181,10 +181,10 @@ def _with_options(settings: Settings, given: dict[str, Any]) -> Settings:
 def _show_prompts(settings: Settings, question: str) -> None:
     """Print the prompts of a question, and the number of their tokens to standard error."""
     from bot.runtime.application import open_application
-    from bot.runtime.prompting import MadePrompt, MaterialRecorder, prompts_for
+    from bot.runtime.prompting import MadePrompt, PromptRecorder, prompts_for
 
     async def made() -> tuple[str, list[MadePrompt]]:
-        recorder = MaterialRecorder()
+        recorder = PromptRecorder()
         async with open_application(settings, generator=recorder, golden=False) as application:
             await refresh_index(application)
             return await prompts_for(question, application, recorder)

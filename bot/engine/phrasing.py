@@ -16,7 +16,7 @@ from bot.core.settings import GeneratorSettings
 from bot.core.text import counted, sentences
 from bot.engine.grounding import Checking, Grounded, Grounding
 from bot.inference.generator import Generator
-from bot.inference.prompts import Excerpt, Material
+from bot.inference.prompts import Excerpt, PromptContent
 from bot.observability import metrics
 
 # The longest pause between two pieces of text, as a share of the time for all of it. A longer one means that the model hangs.
@@ -98,7 +98,7 @@ class Phraser:
             raise GenerationFailed(self._absence)
         seconds = min(self._settings.deadline_seconds, within_seconds)
         settings = self._settings
-        material = Material(
+        content = PromptContent(
             question,
             excerpts(passages),
             tuple(turns),
@@ -110,16 +110,18 @@ class Phraser:
         progress(Update(Stage.WRITING))
         try:
             async with asyncio.timeout(seconds):
-                draft = await self._generate(self._generator, material, checking, progress)
+                draft = await self._generate(self._generator, content, checking, progress)
                 return await checking.whole(draft)
         except TimeoutError as error:
             raise GenerationFailed(f"the model took longer than {seconds:.2g} seconds") from error
 
-    async def _generate(self, generator: Generator, material: Material, checking: Checking, progress: Progress) -> str:
+    async def _generate(
+        self, generator: Generator, content: PromptContent, checking: Checking, progress: Progress
+    ) -> str:
         """Generate a draft, and stop early if it is rejected. Each time a sentence ends, the supported ones are shown."""
         draft, examined = "", 0
         async with (
-            aclosing(generator.stream(material)) as pieces,
+            aclosing(generator.stream(content)) as pieces,
             aclosing(_without_stall(pieces, self._settings.deadline_seconds * _LONGEST_STALL)) as timely,
         ):
             async for piece in timely:

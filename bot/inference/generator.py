@@ -25,7 +25,7 @@ from bot.inference import prompts
 from bot.inference.memory import megabytes_of
 from bot.inference.prompt_cache import PromptCache
 from bot.inference.prompter import Encoded, Prompter
-from bot.inference.prompts import Material, Prompt
+from bot.inference.prompts import Prompt, PromptContent
 from bot.inference.threads import Worker
 from bot.inference.tuned import require_base
 from bot.inference.weights import Precision, Weights, choose_precision, find_weights, missing_files
@@ -45,8 +45,8 @@ class Generator(Protocol):
     def description(self) -> Mapping[str, object]:
         """Return facts about the model, for the log and for operators."""
 
-    def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
-        """Yield the model's answer to a material, or its continuation of a raw prompt, piece by piece.
+    def stream(self, prompt: PromptContent | str) -> AsyncGenerator[str, None]:
+        """Yield the model's answer to a prompt's content, or its continuation of a raw prompt, piece by piece.
 
         A piece may be empty, which shows that the model is at work. Closing the stream stops the model. It has no deadline of
         its own. Raises GenerationFailed and EngineBusy.

@@ -12,7 +12,7 @@ from typing import Any
 from bot.core.errors import WeightsError
 from bot.core.settings import GeneratorSettings
 from bot.inference import prompts
-from bot.inference.prompts import Instruction, Material, Prompt, Style
+from bot.inference.prompts import Instruction, Prompt, PromptContent, Style
 from bot.inference.templates import Templates, load_templates
 
 # Architectures that summarise; their prompt is the passages alone.
@@ -72,21 +72,21 @@ class Prompter:
             return Encoded(self._tokens(prompt)[-budget:], new, settings.stop)
         if isinstance(prompt, Instruction):
             return Encoded(self._instruction(prompt, budget), new, self._stops)
-        material = prompts.harmless_material(prompt, self._special_tokens, self._stops)
-        material = prompts.fitted(material, budget, lambda material: len(self._prompt(material, self.templates)))
-        tokens = self._prompt(material, self.templates)
+        content = prompts.harmless_content(prompt, self._special_tokens, self._stops)
+        content = prompts.fitted(content, budget, lambda content: len(self._prompt(content, self.templates)))
+        tokens = self._prompt(content, self.templates)
         if len(tokens) > budget:
-            tokens = self._prompt(material, self.templates.without_examples)
+            tokens = self._prompt(content, self.templates.without_examples)
         return Encoded(tokens[-budget:], new, self._stops)
 
-    def _prompt(self, material: Material, templates: Templates) -> list[int]:
+    def _prompt(self, content: PromptContent, templates: Templates) -> list[int]:
         if self.style is Style.CHAT:
             # The template has written the special tokens.
-            return self._tokens(prompts.without_thinking(self._chat(prompts.chat(material, templates))), special=False)
+            return self._tokens(prompts.without_thinking(self._chat(prompts.chat(content, templates))), special=False)
         if self.style is Style.DIALOGUE:
-            return self._tokens(prompts.dialogue(material, self._tokenizer.eos_token, templates))
+            return self._tokens(prompts.dialogue(content, self._tokenizer.eos_token, templates))
         make = {Style.QUESTION: prompts.question_and_context, Style.SUMMARY: prompts.summary}
-        return self._tokens(make.get(self.style, prompts.completion)(material, templates))
+        return self._tokens(make.get(self.style, prompts.completion)(content, templates))
 
     def _instruction(self, instruction: Instruction, budget: int) -> list[int]:
         """Return an instruction as tokens; the end of its text is left out where it is too long."""

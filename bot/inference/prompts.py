@@ -38,7 +38,7 @@ class Excerpt:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class PromptContent:
     """The content of a prompt: the question, passages that answer it, best first, and earlier turns, oldest first.
 
     `persona` and `language` come from the settings. `may_abstain`: the model is to say so where the passages don't answer.
@@ -67,7 +67,7 @@ class Instruction:
     label: str = ""
 
 
-Prompt = Material | Instruction | str
+Prompt = PromptContent | Instruction | str
 """The input of a model. A plain text is continued as it stands."""
 
 
@@ -82,17 +82,17 @@ class Message:
 # --- the forms --------------------------------------------------------------------------------------------------------
 
 
-def chat(material: Material, templates: Templates) -> list[Message]:
+def chat(content: PromptContent, templates: Templates) -> list[Message]:
     """Return a system message, the examples and the earlier turns, and a user message with the passages and the question."""
     wording = templates.chat
-    documents = "\n\n".join(fill(wording.document, place=one.place, text=one.text) for one in material.excerpts)
+    documents = "\n\n".join(fill(wording.document, place=one.place, text=one.text) for one in content.excerpts)
     examples = [
         Turn(fill(wording.user, documents=one.documents, question=one.question), one.answer) for one in wording.examples
     ]
     return [
-        Message("system", _introduced(wording.system, material, templates)),
-        *_messages((*examples, *material.turns)),
-        Message("user", fill(wording.user, documents=documents, question=material.question)),
+        Message("system", _introduced(wording.system, content, templates)),
+        *_messages((*examples, *content.turns)),
+        Message("user", fill(wording.user, documents=documents, question=content.question)),
     ]
 
 
@@ -102,41 +102,41 @@ def without_system(messages: Sequence[Message]) -> list[Message]:
     return [replace(second, content=f"{first.content}\n\n{second.content}"), *others]
 
 
-def dialogue(material: Material, end: str, templates: Templates) -> str:
+def dialogue(content: PromptContent, end: str, templates: Templates) -> str:
     """Return the earlier turns, and then those of the templates, each ended by the token `end`."""
-    earlier = [text for turn in material.turns for text in (turn.question, turn.answer)]
-    known = " ".join(excerpt.text for excerpt in material.excerpts)
-    own = [fill(turn, documents=known, question=material.question) for turn in templates.dialogue.turns]
+    earlier = [text for turn in content.turns for text in (turn.question, turn.answer)]
+    known = " ".join(excerpt.text for excerpt in content.excerpts)
+    own = [fill(turn, documents=known, question=content.question) for turn in templates.dialogue.turns]
     return "".join(f"{_line(text)}{end}" for text in (*earlier, *own) if text.strip())
 
 
-def completion(material: Material, templates: Templates) -> str:
+def completion(content: PromptContent, templates: Templates) -> str:
     """Return examples of text, question and answer, then the question at hand, so that an answer is the likeliest
     continuation."""
     completion = templates.completion
     # An empty line would end the example.
-    text = "\n".join(re.sub(r"\n\s*\n", "\n", excerpt.text.strip()) for excerpt in material.excerpts)
+    text = "\n".join(re.sub(r"\n\s*\n", "\n", excerpt.text.strip()) for excerpt in content.excerpts)
     turns = "".join(
-        fill(completion.turn, question=_line(turn.question), answer=_line(turn.answer)) for turn in material.turns
+        fill(completion.turn, question=_line(turn.question), answer=_line(turn.answer)) for turn in content.turns
     )
     examples = [
         f"{fill(completion.prompt, documents=one.documents, turns='', question=one.question)} {one.answer}"
         for one in completion.examples
     ]
-    asked = fill(completion.prompt, documents=text, turns=turns, question=_line(material.question))
-    return "\n\n".join(filter(None, (_introduced(completion.introduction, material, templates), *examples, asked)))
+    asked = fill(completion.prompt, documents=text, turns=turns, question=_line(content.question))
+    return "\n\n".join(filter(None, (_introduced(completion.introduction, content, templates), *examples, asked)))
 
 
-def question_and_context(material: Material, templates: Templates) -> str:
+def question_and_context(content: PromptContent, templates: Templates) -> str:
     """Return the form in which T5 models have learned questions."""
-    context = " ".join(_line(excerpt.text) for excerpt in material.excerpts)
-    return fill(templates.question.prompt, documents=context, question=_line(material.question))
+    context = " ".join(_line(excerpt.text) for excerpt in content.excerpts)
+    return fill(templates.question.prompt, documents=context, question=_line(content.question))
 
 
-def summary(material: Material, templates: Templates) -> str:
+def summary(content: PromptContent, templates: Templates) -> str:
     """Return the passages, for a model that summarises."""
-    text = "\n".join(excerpt.text for excerpt in material.excerpts)
-    return fill(templates.summary.prompt, documents=text, question=_line(material.question))
+    text = "\n".join(excerpt.text for excerpt in content.excerpts)
+    return fill(templates.summary.prompt, documents=text, question=_line(content.question))
 
 
 def instructed(instruction: Instruction) -> list[Message]:
@@ -155,11 +155,11 @@ def _messages(turns: Sequence[Turn]) -> list[Message]:
     return [message for pair in pairs for message in pair]
 
 
-def _introduced(template: str, material: Material, templates: Templates) -> str:
+def _introduced(template: str, content: PromptContent, templates: Templates) -> str:
     """Return an introduction, without the gaps that empty values leave."""
-    language = fill(templates.language, language=material.language) if material.language else ""
-    abstain = templates.abstain if material.may_abstain else ""
-    text = fill(template, persona=material.persona, language=language, abstain=abstain)
+    language = fill(templates.language, language=content.language) if content.language else ""
+    abstain = templates.abstain if content.may_abstain else ""
+    text = fill(template, persona=content.persona, language=language, abstain=abstain)
     return "\n".join(map(_line, text.splitlines())).strip()
 
 
@@ -200,17 +200,19 @@ def harmless(text: str, special_tokens: Sequence[str] = (), stops: Sequence[str]
     return _LABEL.sub(r"\1 -", _CONTROL.sub(lambda match: _opened(match[0]), text))
 
 
-def harmless_material(material: Material, special_tokens: Sequence[str] = (), stops: Sequence[str] = ()) -> Material:
-    """Return the material with its data made harmless."""
+def harmless_content(
+    content: PromptContent, special_tokens: Sequence[str] = (), stops: Sequence[str] = ()
+) -> PromptContent:
+    """Return the content with its data made harmless."""
 
     def clean(text: str) -> str:
         return harmless(text, special_tokens, stops)
 
     return replace(
-        material,
-        question=clean(material.question),
-        excerpts=tuple(Excerpt(clean(excerpt.place), clean(excerpt.text)) for excerpt in material.excerpts),
-        turns=tuple(Turn(clean(turn.question), clean(turn.answer)) for turn in material.turns),
+        content,
+        question=clean(content.question),
+        excerpts=tuple(Excerpt(clean(excerpt.place), clean(excerpt.text)) for excerpt in content.excerpts),
+        turns=tuple(Turn(clean(turn.question), clean(turn.answer)) for turn in content.turns),
     )
 
 
@@ -234,39 +236,39 @@ _SHORTEST_EXCERPT = 40  # characters; shorter ones say nothing
 _SHARE_OF_TURNS = 0.25
 
 
-def fitted(material: Material, budget: int, count: Callable[[Material], int]) -> Material:
-    """Return the material shortened so that its prompt has at most `budget` tokens, if turns and passages can be spared.
+def fitted(content: PromptContent, budget: int, count: Callable[[PromptContent], int]) -> PromptContent:
+    """Return the content shortened so that its prompt has at most `budget` tokens, if turns and passages can be spared.
 
-    `count` returns the number of tokens in a material's prompt. The best passage is shortened last, and never dropped.
+    `count` returns the number of tokens in the prompt of a content. The best passage is shortened last, and never dropped.
     """
-    bare = replace(material, turns=())
+    bare = replace(content, turns=())
     without_turns = count(bare)
-    turns = material.turns
+    turns = content.turns
     while turns and count(replace(bare, turns=turns)) - without_turns > _SHARE_OF_TURNS * budget:
         turns = turns[1:]
     if without_turns > budget:
         turns = ()
-    material = replace(material, turns=turns)
-    while (surplus := count(material) - budget) > 0:
-        shorter = _shortened(material, surplus)
-        if shorter == material:
+    content = replace(content, turns=turns)
+    while (surplus := count(content) - budget) > 0:
+        shorter = _shortened(content, surplus)
+        if shorter == content:
             break
-        material = shorter
-    return material
+        content = shorter
+    return content
 
 
-def _shortened(material: Material, surplus: int) -> Material:
+def _shortened(content: PromptContent, surplus: int) -> PromptContent:
     """Drop about `surplus` tokens from the end of the last passage, or all of it if little would be left."""
-    *others, last = material.excerpts
+    *others, last = content.excerpts
     keep = max(0, len(last.text) - 3 * surplus - 1)  # an estimate; the caller repeats the call if it was too little
     text = last.text[:keep]
     end = max((text.rfind(mark) for mark in (". ", "! ", "? ", "\n")), default=-1)
     text = text[: end + 1] if end > keep // 2 else text[: max(text.rfind(" "), 0)]
     if len(text) >= _SHORTEST_EXCERPT:
-        return replace(material, excerpts=(*others, replace(last, text=text)))
+        return replace(content, excerpts=(*others, replace(last, text=text)))
     if others:
-        return replace(material, excerpts=tuple(others))
-    return replace(material, excerpts=(replace(last, text=last.text[:_SHORTEST_EXCERPT]),))
+        return replace(content, excerpts=tuple(others))
+    return replace(content, excerpts=(replace(last, text=last.text[:_SHORTEST_EXCERPT]),))
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------

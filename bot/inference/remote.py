@@ -17,7 +17,7 @@ import structlog
 from bot.core.errors import GenerationFailed, WeightsError, to_install
 from bot.core.settings import GeneratorSettings
 from bot.inference import prompts
-from bot.inference.prompts import Material, Message
+from bot.inference.prompts import Message, PromptContent
 from bot.inference.templates import Templates, load_templates
 from bot.observability import metrics
 
@@ -100,7 +100,7 @@ class RemoteGenerator:
         self.name = settings.model
         self.description: Mapping[str, object] = {"model": settings.model, "source": settings.base_url}
 
-    async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
+    async def stream(self, prompt: PromptContent | str) -> AsyncGenerator[str, None]:
         messages = chat_messages(prompt, self._settings, self._templates)
         estimate = estimated_tokens(messages)
         reckoned = estimate + self._settings.max_new_tokens
@@ -186,13 +186,13 @@ class RemoteGenerator:
         return kept | {new: parameters[old] for old, new in _RENAMED.items() if old in self._unwanted}
 
 
-def chat_messages(prompt: Material | str, settings: GeneratorSettings, templates: Templates) -> list[Message]:
+def chat_messages(prompt: PromptContent | str, settings: GeneratorSettings, templates: Templates) -> list[Message]:
     """Return the messages that are sent for a prompt, shortened to about `prompt_tokens`."""
     if isinstance(prompt, str):
         return [Message("user", prompt)]
-    material = prompts.harmless_material(prompt, stops=templates.chat.stop)
+    content = prompts.harmless_content(prompt, stops=templates.chat.stop)
     fitting = prompts.fitted(
-        material, settings.prompt_tokens, lambda material: estimated_tokens(prompts.chat(material, templates))
+        content, settings.prompt_tokens, lambda content: estimated_tokens(prompts.chat(content, templates))
     )
     return prompts.chat(fitting, templates)
 

@@ -20,7 +20,7 @@ from bot.core.messages import Address, Question
 from bot.core.settings import Settings
 from bot.evaluation.own_questions import own_questions
 from bot.evaluation.threshold import UNRELATED
-from bot.inference.prompts import Excerpt, Material
+from bot.inference.prompts import Excerpt, PromptContent
 from bot.runtime.application import Application
 from bot.storage.base import StoredPassage
 from bot.storage.stores import open_journal
@@ -160,7 +160,7 @@ async def _writing_rate(application: Application, stored: Sequence[StoredPassage
     if generator is None or application.settings.generator.provider != "local":
         return None, None
     text = " ".join(one.passage.body for one in stored[:3]) or _SENTENCE * 5
-    prompt = Material(UNRELATED[0], (Excerpt("Documents", text),))
+    prompt = PromptContent(UNRELATED[0], (Excerpt("Documents", text),))
     started = time.perf_counter()
     moments = []
     async with aclosing(generator.stream(prompt)) as pieces:

@@ -34,7 +34,7 @@ from bot.inference.generator import find_model, load_parts
 from bot.inference.inventory import parameter_count
 from bot.inference.memory import free_memory
 from bot.inference.prompter import Prompter, load_without_weights
-from bot.inference.prompts import Material
+from bot.inference.prompts import PromptContent
 from bot.inference.tuned import TRAINING, Method, base_name
 from bot.inference.weights import Weights, choose_precision, fingerprint
 from bot.training import pairs
@@ -194,7 +194,7 @@ class _Base:
         rows = []
         for example in examples:
             encoded = self.prompter.encode(
-                Material(
+                PromptContent(
                     example.question,
                     example.passages,
                     persona=self._settings.persona,

@@ -15,7 +15,7 @@ import pytest
 
 from bot.core.settings import GeneratorSettings
 from bot.inference.prompter import load_prompter
-from bot.inference.prompts import Excerpt, Material
+from bot.inference.prompts import Excerpt, PromptContent
 from bot.inference.templates import SHIPPED
 
 pytestmark = pytest.mark.timeout(600)
@@ -172,8 +172,8 @@ def test_the_prompt_of_a_question_is_shown_token_for_token(tiny, command, folder
     assert shown.returncode == 0, shown.stderr
     prompter = load_prompter(model, GeneratorSettings(model=str(model)))
     excerpt = Excerpt("Boiler", "The boiler weighs 62 kilograms.")
-    material = Material("how much does the boiler weigh?", (excerpt,), (), GeneratorSettings().persona)
-    tokens = prompter.encode(material).tokens
+    content = PromptContent("how much does the boiler weigh?", (excerpt,), (), GeneratorSettings().persona)
+    tokens = prompter.encode(content).tokens
     assert shown.stdout == f"{prompter.text(tokens)}\n"
     most, new = prompter.token_limits
     assert (

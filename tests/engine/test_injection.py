@@ -11,7 +11,7 @@ from bot.core.messages import Address, Answer, Outcome, Phrased, Question, Turn
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference import prompts
 from bot.inference.generator import load_model
-from bot.inference.prompts import Excerpt, Material
+from bot.inference.prompts import Excerpt, PromptContent
 from bot.inference.templates import shipped_templates
 from bot.runtime.application import open_application
 from tests.platforms.openai_server import OpenAIServer
@@ -66,8 +66,8 @@ def test_no_data_can_play_a_role_in_a_prompt(model, injection):
 
     def prompt_of(text: str) -> list[int]:
         excerpt = Excerpt(f"Boiler {text}", f"{FACT} {text}\n{text}")
-        material = Material(f"{QUESTION} {text}", (excerpt,), (Turn(text, text),), SECRET)
-        return model.encode(material).tokens
+        content = PromptContent(f"{QUESTION} {text}", (excerpt,), (Turn(text, text),), SECRET)
+        return model.encode(content).tokens
 
     honest, hostile = prompt_of("nothing"), prompt_of(injection)
     for token in CONTROL:
@@ -77,8 +77,8 @@ def test_no_data_can_play_a_role_in_a_prompt(model, injection):
     assert text.count("\nDocument:") == text.count("\nQuestion:") == text.count("\n# ") == 1
     assert "</document>" not in text
     assert not set("\u200b\u202e\u202c\U000e0049") & set(text)
-    material = prompts.harmless_material(Material(injection, (Excerpt("", injection),)))
-    completed = prompts.completion(material, shipped_templates())
+    content = prompts.harmless_content(PromptContent(injection, (Excerpt("", injection),)))
+    completed = prompts.completion(content, shipped_templates())
     assert completed.count("\nAnswer:") == 3
     assert completed.count("\nQuestion:") == 3
 

@@ -9,7 +9,7 @@ from bot.core.errors import GenerationFailed
 from bot.core.text import stems
 from bot.evaluation.own_questions import OwnQuestion, QuestionSource
 from bot.evaluation.rewording import by_rules, reworded
-from bot.inference.prompts import Material
+from bot.inference.prompts import PromptContent
 
 
 def question(subject: str, title: str = "Handbook", *, is_plain: bool = True) -> OwnQuestion:
@@ -27,9 +27,9 @@ class Scripted:
 
     def __init__(self, *lines: str) -> None:
         self._lines = list(lines)
-        self.prompts: list[Material | str] = []
+        self.prompts: list[PromptContent | str] = []
 
-    async def stream(self, prompt: Material | str) -> AsyncGenerator[str, None]:
+    async def stream(self, prompt: PromptContent | str) -> AsyncGenerator[str, None]:
         self.prompts.append(prompt)
         line = self._lines.pop(0)
         if line == "fail":

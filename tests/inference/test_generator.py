@@ -22,9 +22,9 @@ from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference.generator import GeneratedText, GenerationWorker, Generator, LocalModel, load_model, load_parts
 from bot.inference.prompt_cache import PromptCache
 from bot.inference.prompter import Encoded
-from bot.inference.prompts import Excerpt, Instruction, Material, Style
+from bot.inference.prompts import Excerpt, Instruction, PromptContent, Style
 
-MATERIAL = Material(
+CONTENT = PromptContent(
     "how hot should the water be?",
     (Excerpt("Guide › Water", "Use water at 92 to 96 degrees. It should be soft."),),
     persona="You are kind.",
@@ -73,7 +73,7 @@ def test_every_kind_of_model_is_told_what_to_do_in_its_own_form(tiny, kind, prom
     assert shown.endswith(end)
 
 
-async def written(generator: Generator, prompt: Material | str) -> str:
+async def written(generator: Generator, prompt: PromptContent | str) -> str:
     return "".join([piece async for piece in generator.stream(prompt)])
 
 
@@ -129,11 +129,11 @@ async def test_every_kind_of_model_is_prompted_in_its_own_form_and_writes(tiny, 
     a text stands once, and a thought that the template opens is closed."""
     model = load(tiny(kind))
     assert model.style is style
-    prompt = model.prompter.text(model.encode(MATERIAL).tokens)
+    prompt = model.prompter.text(model.encode(CONTENT).tokens)
     assert part in prompt
     assert prompt.count("<bos>") <= 1
     assert prompt.count("<think>") == prompt.count("</think>")
-    assert isinstance(await written(worker_of(model), MATERIAL), str)
+    assert isinstance(await written(worker_of(model), CONTENT), str)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_model_that_searches_by_itself_writes_as_the_settings_say(tiny):
     model = load(tiny("bart"), repetition_penalty=1.0)
     own, _ = load_parts(Path(tiny("bart")), torch.float32)
     assert (own.generation_config.num_beams, own.generation_config.min_length) == (4, 56)
-    text = GeneratedText(model.encode(MATERIAL), lambda _: None)
+    text = GeneratedText(model.encode(CONTENT), lambda _: None)
     model.write([text])
     assert len(text.tokens) <= 12
     ids = torch.tensor([text.encoded.tokens])
@@ -210,7 +210,7 @@ async def test_a_text_that_copies_takes_fewer_steps_and_stays_the_same(copying, 
 
 
 ASKED = [
-    replace(MATERIAL, question=question, excerpts=(Excerpt("Guide", text),))
+    replace(CONTENT, question=question, excerpts=(Excerpt("Guide", text),))
     for question, text in (
         ("how hot should the water be?", "Use water at 92 to 96 degrees. It should be soft."),
         ("when does the library close?", "The library opens at nine and closes at five. On Sundays it is closed."),
@@ -231,19 +231,19 @@ def test_the_beginning_of_the_last_prompt_is_not_computed_again(tiny, kind):
         model = load(tiny(kind))
         computed = computed_by(model)
 
-        def write(*materials: Material) -> list[tuple[list[int], int]]:
+        def write(*contents: PromptContent) -> list[tuple[list[int], int]]:
             before = len(computed)
-            texts = [GeneratedText(model.encode(material), lambda _: None) for material in materials]
+            texts = [GeneratedText(model.encode(content), lambda _: None) for content in contents]
             model.write(texts)
             return [(text.tokens, computed[before]) for text in texts]
 
         return write
 
     write = writer()
-    first, *others = kept = [write(material)[0] for material in ASKED]
+    first, *others = kept = [write(content)[0] for content in ASKED]
     beside = write(*ASKED[:2])
     again = write(ASKED[-1])[0]
-    fresh = [writer()(material)[0] for material in ASKED]
+    fresh = [writer()(content)[0] for content in ASKED]
     assert [tokens for tokens, _ in kept] == [tokens for tokens, _ in fresh]
     assert [tokens for tokens, _ in beside] == [tokens for tokens, _ in fresh[:2]]
     assert again[0] == fresh[-1][0]
@@ -321,7 +321,7 @@ async def test_reading_goes_before_writing(tiny, worker_of):
     seen: list[int] = []
     before = os.getpriority(os.PRIO_PROCESS, 0)
     worker = worker_of(load(tiny("gpt2")), pause=lambda: seen.append(os.getpriority(os.PRIO_PROCESS, 0)))
-    await written(worker, MATERIAL)
+    await written(worker, CONTENT)
     assert min(seen) > before == os.getpriority(os.PRIO_PROCESS, 0)
 
 
@@ -349,7 +349,7 @@ def test_an_answer_ends_where_the_model_goes_on_with_the_prompt(tiny, kind, text
     """With another question or document of its own."""
     model = load(tiny(kind))
     said: list[str] = []
-    row = GeneratedText(replace(model.encode(MATERIAL), new=99), said.append)
+    row = GeneratedText(replace(model.encode(CONTENT), new=99), said.append)
     row.begin(model.tokenizer, model.prompter.ends)
     assert any(row.take(token) for token in model.tokenizer(text, add_special_tokens=False)["input_ids"])
     assert "".join(said).strip() == "Soft water."
@@ -369,9 +369,9 @@ def test_a_thought_is_not_said_aloud(tiny):
 
 async def test_what_was_said_before_goes_to_the_model(tiny):
     """Oldest first, as messages of their own."""
-    material = replace(MATERIAL, turns=(Turn("Who are you?", "A bot."),))
+    content = replace(CONTENT, turns=(Turn("Who are you?", "A bot."),))
     model = load(tiny("llama"))
-    prompt = model.prompter.text(model.encode(material).tokens)
+    prompt = model.prompter.text(model.encode(content).tokens)
     assert "user\nWho are you?<|im_end|>\n<|im_start|>assistant\nA bot.<|im_end|>" in prompt
 
 
@@ -380,10 +380,10 @@ def test_a_prompt_fits_the_window_with_room_for_the_answer(tiny, kind):
     """However long passages, turns and question are."""
     model = load(tiny(kind), prompt_tokens=400, max_new_tokens=100)
     long = " ".join(f"Sentence number {n} says nothing." for n in range(300))
-    material = Material(
+    content = PromptContent(
         "why? " * 400, (Excerpt("a", long), Excerpt("b", long)), tuple(Turn(long, long) for _ in range(3)), "Kind."
     )
-    encoded = model.encode(material)
+    encoded = model.encode(content)
     assert 0 < len(encoded.tokens) <= min(400, (model.prompter.context or 400) - (0 if kind == "t5" else encoded.new))
 
 

@@ -10,11 +10,11 @@ from benchmarks import language_models
 from benchmarks.language_models import Packaged, folder_of
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.inference.generator import GeneratedText, LocalModel, load_model
-from bot.inference.prompts import Excerpt, Material, Style
+from bot.inference.prompts import Excerpt, PromptContent, Style
 
 SMOLLM, QWEN, GEMMA = "smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "gemma-3-270m"
 QUESTION = "How long may I keep a borrowed telescope?"
-MATERIAL = Material(
+CONTENT = PromptContent(
     QUESTION,
     (
         Excerpt(
@@ -57,7 +57,7 @@ def real():
 def test_a_real_model_answers_from_the_passage_and_stops(real, name, style, begins, ends, stop_tokens, fact):
     """In the form of prompt that it knows, with its own tokens for the ends of turns and text."""
     model = real(name)
-    tokenizer, encoded = model.tokenizer, model.encode(MATERIAL)
+    tokenizer, encoded = model.tokenizer, model.encode(CONTENT)
     prompt = tokenizer.decode(encoded.tokens)
     assert model.style is style
     assert (prompt[: len(begins)], prompt[-len(ends) :]) == (begins, ends)

@@ -13,13 +13,13 @@ from pydantic import SecretStr
 from bot.core.errors import GenerationFailed
 from bot.core.messages import Turn
 from bot.core.settings import GeneratorSettings
-from bot.inference.prompts import Excerpt, Material
+from bot.inference.prompts import Excerpt, PromptContent
 from bot.inference.remote import DailyBudget, RemoteGenerator
 from bot.observability import metrics
 from tests.platforms import openai_server
 from tests.platforms.openai_server import OpenAIServer, refusing, status
 
-MATERIAL = Material(
+CONTENT = PromptContent(
     "How much does the boiler cost?",
     (Excerpt("Boiler", "The boiler costs 42 euros. <|im_end|>"),),
     (Turn("Who are you?", "A bot."),),
@@ -51,7 +51,7 @@ async def remote(server, tmp_path, monkeypatch):
         await generator.close()
 
 
-async def written(generator: RemoteGenerator, prompt: Material | str = MATERIAL) -> str:
+async def written(generator: RemoteGenerator, prompt: PromptContent | str = CONTENT) -> str:
     async with asyncio.timeout(10):
         return "".join([piece async for piece in generator.stream(prompt)])
 
@@ -59,7 +59,7 @@ async def written(generator: RemoteGenerator, prompt: Material | str = MATERIAL)
 async def test_the_prompt_goes_out_and_the_text_comes_back_in_pieces(server, remote):
     """As a chat, with the settings, and the key where it belongs."""
     generator = remote(max_new_tokens=33, stop=("###",), seed=5)
-    assert [piece async for piece in generator.stream(MATERIAL) if piece] == server.words
+    assert [piece async for piece in generator.stream(CONTENT) if piece] == server.words
     [request] = server.requests
     roles = [message["role"] for message in request["messages"]]
     assert roles == ["system", "user", "assistant", "user"]
@@ -128,7 +128,7 @@ async def test_a_server_that_is_not_there_is_told(remote):
 async def test_a_stream_that_is_closed_is_closed_at_the_server_too(server, remote):
     """So that nothing more is charged."""
     server.answer = lambda _: ["word "] * 100_000
-    async with aclosing(remote().stream(MATERIAL)) as pieces:
+    async with aclosing(remote().stream(CONTENT)) as pieces:
         await anext(pieces)
     async with asyncio.timeout(5):
         while not server.closed:  # noqa: ASYNC110
@@ -196,6 +196,6 @@ async def test_a_new_day_begins_with_all_its_tokens(tmp_path, monkeypatch):
 
 async def test_a_long_prompt_is_cut_to_the_budget(server, remote):
     """The server's tokenizer is not known: about."""
-    long = Material("why?", (Excerpt("a", "Sentence. " * 5000), Excerpt("b", "Sentence. " * 5000)))
+    long = PromptContent("why?", (Excerpt("a", "Sentence. " * 5000), Excerpt("b", "Sentence. " * 5000)))
     await written(remote(prompt_tokens=500), long)
     assert sum(len(message["content"]) for message in server.requests[0]["messages"]) < 1600

@@ -20,7 +20,7 @@ from bot.core.errors import TrainingError, WeightsError
 from bot.core.settings import GeneratorSettings, ModelsSettings
 from bot.engine.qa import REFUSAL
 from bot.inference.generator import find_model, load_model
-from bot.inference.prompts import Excerpt, Material
+from bot.inference.prompts import Excerpt, PromptContent
 from bot.inference.templates import load_templates
 from bot.inference.tuned import with_tuned
 from bot.inference.weights import fingerprint
@@ -72,8 +72,8 @@ def test_what_is_learnt_is_what_is_served_and_no_more(tiny, kind):
     base = base_of(tiny(kind))
     [row], left_out = base.rows([example], 0)
     served = load_model(SETTINGS.model_copy(update={"model": tiny(kind)}), ModelsSettings())
-    material = Material(example.question, example.passages, persona="You are kind.")
-    assert row.prompt == served.encode(material).tokens
+    content = PromptContent(example.question, example.passages, persona="You are kind.")
+    assert row.prompt == served.encode(content).tokens
     assert left_out == 0
     assert row.answer[-1] in served.prompter.ends
     assert not set(row.answer[:-1]) & served.prompter.ends
