@@ -55,8 +55,8 @@ class ScoredSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """The model's judgement of one context.
+class SpanScores:
+    """The model's scores of one context and of spans in it.
 
     `relevance` is in logits, above 0 if the context more likely answers than not. `spans` are the words that may answer, best
     first.
@@ -90,8 +90,8 @@ class SpanModel:
             "seconds": round(time.perf_counter() - started, 2),
         }
 
-    def read(self, queries: Sequence[SpanQuery], best: int = 5) -> list[Judgement]:
-        """Return a judgement of each query, with up to `best` spans that don't overlap; none if the context has no words.
+    def read(self, queries: Sequence[SpanQuery], best: int = 5) -> list[SpanScores]:
+        """Return the scores of each query, with up to `best` spans that don't overlap; none if the context has no words.
 
         Each span lies within one sentence and holds names whole, which the model, choosing start and end separately, doesn't
         ensure.
@@ -114,7 +114,7 @@ class SpanModel:
                     best_span = max((span.score for span in spans), default=_IRRELEVANT)
                     relevance[window.query] = max(relevance[window.query], best_span if logit is None else logit)
         return [
-            Judgement(relevant, tuple(_apart(spans, query.context, sentence_spans, best)))
+            SpanScores(relevant, tuple(_apart(spans, query.context, sentence_spans, best)))
             for relevant, spans, query, sentence_spans in zip(relevance, found, queries, parts, strict=True)
         ]
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from bot.core.errors import DeadlineExceeded, EngineBusy
 from bot.inference.encoder import AnyEncoder, Pair, Vector, Vectors
-from bot.inference.span_model import Judgement, SpanModel, SpanQuery
+from bot.inference.span_model import SpanModel, SpanQuery, SpanScores
 from bot.inference.threads import Loaded, Worker
 
 Item = TypeVar("Item")
@@ -306,7 +306,7 @@ class AsyncReader:
 
     def __init__(self, worker: InferenceWorker[Models]) -> None:
         self._worker = worker
-        self._read: ModelCall[SpanQuery, Judgement] = ModelCall(
+        self._read: ModelCall[SpanQuery, SpanScores] = ModelCall(
             lambda queries: self._worker.models.reader.read(queries), self._LARGEST_BATCH
         )
 
@@ -315,6 +315,6 @@ class AsyncReader:
         """Return facts about the reader. Raises ModelsLoading until the worker has loaded its models."""
         return self._worker.models.reader.description
 
-    async def read(self, queries: Sequence[SpanQuery]) -> Sequence[Judgement]:
-        """Return a judgement of each query. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
+    async def read(self, queries: Sequence[SpanQuery]) -> Sequence[SpanScores]:
+        """Return the scores of each query. Raises EngineBusy and DeadlineExceeded as `InferenceWorker.run` does."""
         return await self._worker.run(self._read, queries)

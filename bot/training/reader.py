@@ -194,9 +194,9 @@ def measure_reading(model: SpanModel, examples: Sequence[ReadingExample]) -> dic
     judged = model.read([SpanQuery(example.question, example.context, example.begin) for example in examples], best=1)
     answerable = [bool(example.targets) for example in examples]
     exact, f1 = [], []
-    for example, judgement in zip(examples, judged, strict=True):
+    for example, scores in zip(examples, judged, strict=True):
         if example.targets:
-            said = example.context[slice(*judgement.spans[0].span)] if judgement.spans else ""
+            said = example.context[slice(*scores.spans[0].span)] if scores.spans else ""
             right = [example.context[slice(*span)] for span in example.targets]
             exact.append(max(exact_match(said, gold) for gold in right))
             f1.append(max(token_f1(said, gold) for gold in right))
@@ -204,5 +204,5 @@ def measure_reading(model: SpanModel, examples: Sequence[ReadingExample]) -> dic
     if f1:
         figures |= {"exact": float(np.mean(exact)), "f1": float(np.mean(f1))}
     if len(set(answerable)) == 2:
-        figures["auroc"] = float(roc_auc_score(answerable, [judgement.relevance for judgement in judged]))
+        figures["auroc"] = float(roc_auc_score(answerable, [scores.relevance for scores in judged]))
     return {name: round(value, 4) for name, value in figures.items()}

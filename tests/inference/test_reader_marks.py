@@ -11,7 +11,7 @@ from bot.core.documents import Block, Form, FoundPassage, Passage
 from bot.core.text import Span, stripped
 from bot.inference.encoder import Encoder
 from bot.inference.reader import ExtractiveReader, PassageText, Reading
-from bot.inference.span_model import Judgement, ScoredSpan, SpanQuery
+from bot.inference.span_model import ScoredSpan, SpanQuery, SpanScores
 from bot.inference.workers import AsyncReader, InferenceWorker, Models
 
 
@@ -33,9 +33,9 @@ class MarkingModel:
         self.words = words
         self.tasks: list[SpanQuery] = []
 
-    def read(self, tasks: Sequence[SpanQuery]) -> list[Judgement]:
+    def read(self, tasks: Sequence[SpanQuery]) -> list[SpanScores]:
         self.tasks += tasks
-        return [Judgement(float(len(task.context)), tuple(self._marked(task.context))) for task in tasks]
+        return [SpanScores(float(len(task.context)), tuple(self._marked(task.context))) for task in tasks]
 
     def _marked(self, context: str) -> list[ScoredSpan]:
         places = [(context.find(words), len(words)) for words in self.words]

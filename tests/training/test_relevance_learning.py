@@ -124,14 +124,14 @@ def test_the_model_that_was_trained_judges_and_marks(trained: Trained) -> None:
     """It is loaded as any other reader. Its relevance comes from the head that was trained, not from the spans."""
     model = load_span_model(ReaderSettings(model=str(trained.folder)), ModelsSettings())
     task = SpanQuery("how heavy is the jar ?", "the jar weighs two grams .")
-    [judgement] = model.read([task])
-    assert judgement.spans
+    [scores] = model.read([task])
+    assert scores.spans
     head = {name: weight for name, weight in trained_weights(trained.folder).items() if name.startswith("relevance.")}
     assert {name: tuple(weight.shape) for name, weight in head.items()} == {
         "relevance.weight": (1, 16),
         "relevance.bias": (1,),
     }
-    assert judgement.relevance != judgement.spans[0].score
+    assert scores.relevance != scores.spans[0].score
 
 
 def test_word_embeddings_stay_with_the_base_and_frozen_layers_as_they_were(trained: Trained) -> None:
