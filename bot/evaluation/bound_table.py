@@ -6,7 +6,7 @@ row with its outcome at the chosen bound: rows are in the order of their confide
 
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 
 from bot.core.messages import Outcome
 from bot.core.settings import AnswerSettings
@@ -18,40 +18,60 @@ from bot.evaluation.run import EvaluationResult
 _STEPS = tuple(step / 20 for step in range(1, 20))
 
 
-def bound_table(figures: Figures, results: Sequence[EvaluationResult], held: AnswerSettings) -> str:
-    """Return the section as HTML. `held` has the bounds at which the questions were asked."""
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A threshold to choose, and its effect in words.
+
+    The first `above` rows are above it. From the row `first` to the row `last`, counted from 1, the outcome changes.
+    """
+
+    number: int
+    threshold: float
+    in_use: bool
+    effect: str
+    above: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A question, and its outcomes where it is above the bound and below it."""
+
+    question: str
+    confidence: float
+    above: str
+    below: str
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTable:
+    """The bounds, lowest first, and the questions, surest first."""
+
+    bounds: Sequence[Bound]
+    rows: Sequence[Row]
+
+
+def bound_table(figures: Figures, results: Sequence[EvaluationResult], held: AnswerSettings) -> BoundTable:
+    """Return what the section shows. `held` has the bounds at which the questions were asked."""
     asked = sorted((one for one in results if one.answer.outcome in BOUNDED), key=lambda one: -one.answer.confidence)
-    if not asked:
-        return "<p>No question was asked.</p>"
-    bounds = [_moved(held, threshold) for threshold in sorted({*_STEPS, held.threshold})]
-    choices = "".join(_choice(number, bound, held) for number, bound in enumerate(bounds))
-    effects = "".join(
-        f'<p class="effect" id="effect-{number}">{escape(_effect(asked, figures.precision_at_coverage, bound, held))}</p>\n'
-        for number, bound in enumerate(bounds)
-    )
-    rows = "".join(_row(one, held) for one in asked)
-    return f"""<div class="bounds">
-<style>{"".join(_rules(number, asked, bound, held) for number, bound in enumerate(bounds))}</style>
-<fieldset><legend>Answer from a confidence of</legend>{choices}</fieldset>
-{effects}<div class="wide scrolled" tabindex="0"><table>
-<thead><tr><th scope="col">confidence</th><th scope="col">outcome</th><th scope="col">question</th></tr></thead>
-<tbody>
-{rows}</tbody>
-</table></div>
-</div>"""
+    before = _above(asked, held.threshold)
+    bounds = []
+    for number, threshold in enumerate(sorted({*_STEPS, held.threshold})):
+        effect = _effect(asked, figures.precision_at_coverage, _moved(held, threshold), held)
+        above = _above(asked, threshold)
+        first, last = min(above, before) + 1, max(above, before)
+        bounds.append(Bound(number, threshold, threshold == held.threshold, effect, above, first, last))
+    return BoundTable(bounds, [_row(one, held) for one in asked])
+
+
+def _above(asked: Sequence[EvaluationResult], threshold: float) -> int:
+    return sum(one.answer.confidence >= threshold for one in asked)
 
 
 def _moved(held: AnswerSettings, threshold: float) -> AnswerSettings:
     suggest = min(threshold, held.suggest_threshold)
     return held.model_copy(update={"threshold": threshold, "suggest_threshold": suggest})
-
-
-def _choice(number: int, bound: AnswerSettings, held: AnswerSettings) -> str:
-    in_use = bound.threshold == held.threshold
-    return (
-        f'<label><input type="radio" name="bound" id="bound-{number}"{" checked" if in_use else ""}> '
-        f"{bound.threshold:g}{' (in use)' if in_use else ''}</label> "
-    )
 
 
 def _effect(
@@ -69,29 +89,11 @@ def _effect(
     )
 
 
-def _rules(number: int, asked: Sequence[EvaluationResult], bound: AnswerSettings, held: AnswerSettings) -> str:
-    """Show the effect of a bound, and of each row the outcome on its side of it; mark the rows that change."""
-    above = sum(one.answer.confidence >= bound.threshold for one in asked)
-    before = sum(one.answer.confidence >= held.threshold for one in asked)
-    first, last = min(above, before) + 1, max(above, before)
-    chosen = f".bounds:has(#bound-{number}:checked)"
-    return (
-        f"{chosen} #effect-{number}{{display:block}}"
-        f"{chosen} tr:nth-child(-n+{above}) .below,{chosen} tr:nth-child(n+{above + 1}) .above{{display:none}}"
-        f"{chosen} tbody tr.bounded:nth-child(n+{first}):nth-child(-n+{last}){{background:var(--moved)}}\n"
-    )
-
-
-def _row(one: EvaluationResult, held: AnswerSettings) -> str:
+def _row(one: EvaluationResult, held: AnswerSettings) -> Row:
     confidence = one.answer.confidence
     above = _outcome_at(one, _moved(held, confidence), held)
     below = _outcome_at(one, held.model_copy(update={"threshold": 2.0}), held)
-    kind = ' class="bounded"' if above is not below else ""
-    return (
-        f"<tr{kind}><td>{confidence:.2f}</td>"
-        f'<td><span class="above">{above.value}</span><span class="below">{below.value}</span></td>'
-        f"<td>{escape(one.question.question)}</td></tr>\n"
-    )
+    return Row(one.question.question, confidence, above.value, below.value)
 
 
 def _outcome_at(one: EvaluationResult, bounds: AnswerSettings, held: AnswerSettings) -> Outcome:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -23,9 +22,9 @@ from bot.core.errors import TrainingError, WeightsError
 from bot.core.messages import Phrased
 from bot.core.settings import GeneratorSettings, Settings
 from bot.evaluation.metrics import phrased, token_f1
+from bot.evaluation.pages import render
 from bot.evaluation.plots import Plot, drawn, require_matplotlib
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
-from bot.evaluation.report import figure, html_page
 from bot.evaluation.run import EvaluationResult, ask_all
 from bot.inference.tuned import COMPARISON, TRAINING, weights_hash, with_tuned
 from bot.inference.weights import complete_folder, fingerprint
@@ -387,21 +386,20 @@ ROWS: tuple[tuple[str, Callable[[ModelFigures], float], str], ...] = (
 def write_report(folder: Path, comparison: Comparison, title: str) -> Path:
     """Write `comparison.html`, with the table and two plots, and return its path. Raises TrainingError and BotError."""
     require_matplotlib()
-    rows = "".join(
-        f'<tr><th scope="row">{name}</th><td>{of(comparison.base):.1%}</td><td>{of(comparison.tuned):.1%}</td>'
-        f"<td>{escape(meaning)}</td></tr>\n"
-        for name, of, meaning in ROWS
+    gain, low, high = map(_points, (comparison.gain, *comparison.interval))
+    page = render(
+        "comparison.html",
+        title=title,
+        comparison=comparison,
+        gain=gain,
+        low=low,
+        high=high,
+        rows=[(name, of(comparison.base), of(comparison.tuned), meaning) for name, of, meaning in ROWS],
+        plots=_plots(comparison),
     )
-    low, high = comparison.interval
-    content = f"""<p>{comparison.questions} held-out questions. The tuned model is {escape(comparison.summary)}.</p>
-<p>Gain in F1: {_points(comparison.gain)}, between {_points(low)} and {_points(high)} with 95 % certainty.</p>
-<div class="wide" tabindex="0"><table><thead><tr><th></th><th>base</th><th>tuned</th><th>meaning</th></tr></thead>
-<tbody>
-{rows}</tbody></table></div>
-{"".join(map(figure, _plots(comparison)))}"""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "comparison.html").write_text(html_page(title, content), encoding="utf-8")
+        (folder / "comparison.html").write_text(page, encoding="utf-8")
     except OSError as error:
         raise TrainingError(f"{folder} can't be written ({error.strerror}): name another folder (--report).") from error
     return folder / "comparison.html"
