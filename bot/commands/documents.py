@@ -72,7 +72,7 @@ def index(
             found = [{"document": f.document, "place": str(f.locator), "text": f.text} for f in findings]
             print_json(asdict(report) | {"passages": report.passages, "findings": found})
         else:
-            _print_report(report, findings)
+            print_report(report, findings)
         if report.review is not None and not report.review.accepted:
             raise typer.Exit(ExitCode.FAILURE)
 
@@ -123,7 +123,7 @@ def _print_document(document: "Document") -> None:
     screen.print(f"{counted(len(document.blocks), 'block')}.")
 
 
-def _print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
+def print_report(report: "IndexReport", findings: "Sequence[Finding]") -> None:
     """Print the remarks, the worst first, then the files, then the sum. Paths are never cut, so that they can be copied."""
     from bot.knowledge.remarks import by_kind
 
@@ -190,12 +190,12 @@ def search(
         if as_json:
             print_json([asdict(citation) | {"score": hit.score, "cosine": max(hit.cosines)} for hit, citation in found])
         else:
-            _print_passages([(hit.score, citation) for hit, citation in found])
+            print_passages([(hit.score, citation) for hit, citation in found])
 
     with_application(settings_of(config), find)
 
 
-def _print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
+def print_passages(found: "Sequence[tuple[float, Citation]]") -> None:
     from rich.padding import Padding
     from rich.rule import Rule
 

@@ -7,8 +7,8 @@ import pytest
 
 from bot import cli
 from bot.commands import common
-from bot.commands.answers import _print_feedback, _print_gaps
-from bot.commands.documents import _print_passages, _print_report
+from bot.commands.answers import print_feedback, print_gaps
+from bot.commands.documents import print_passages, print_report
 from bot.core.documents import Locator
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Citation, Outcome, Question
@@ -38,7 +38,7 @@ def test_found_passages_are_shown_as_they_stand(text):
     """A heading of a document is the title of a rule."""
     citation = Citation("a.md", text, (text,), (1, 2), None, None, f"Plain words. {text}", None)
     with terminal() as screen:
-        _print_passages([(0.5, citation)])
+        print_passages([(0.5, citation)])
     assert_harmless(screen.getvalue(), text)
 
 
@@ -47,7 +47,7 @@ def test_the_report_on_files_names_them_as_they_are(text):
     """Their names, their warnings, what the checks found and why golden questions got worse."""
     report = IndexReport((FileReport(text, 1, None, (text,)),), (), (), 0, 0.1, {text: 2}, Review(True, (text,)))
     with terminal() as screen:
-        _print_report(report, [Finding(text, Locator((1, 1)), text)])
+        print_report(report, [Finding(text, Locator((1, 1)), text)])
     assert_harmless(screen.getvalue(), text)
 
 
@@ -57,8 +57,8 @@ def test_feedback_and_gaps_are_shown_as_people_wrote_them(text):
     asked = Question(text, "c", "ann", Address("test", "chat", "1"), datetime.now(UTC))
     answer = Answer(Outcome.DECLINED, text, "ref")
     with terminal() as screen:
-        _print_feedback([Feedback(text, "test", "ann", False, text, 0.0, KeptAnswer(asked, answer))])
-        _print_gaps([Gap((text, "other"), 0.1, (text,), 0.0)])
+        print_feedback([Feedback(text, "test", "ann", False, text, 0.0, KeptAnswer(asked, answer))])
+        print_gaps([Gap((text, "other"), 0.1, (text,), 0.0)])
     assert_harmless(screen.getvalue(), text)
 
 

