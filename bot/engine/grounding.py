@@ -10,25 +10,32 @@ default thread pool and in the inference worker, never on the event loop.
 """
 
 import asyncio
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 
 from bot.core.documents import FoundPassage
-from bot.core.messages import NO_ANSWER, Phrased
+from bot.core.messages import Phrased
 from bot.core.settings import GroundingSettings
-from bot.core.text import plain, sentences, share_of_words, stems, words
+from bot.core.text import plain, share_of_words, stems, words
 from bot.engine.attribution import unmarked
-from bot.engine.claims import TokenKind, normalised, tokens, without_lead_in
+from bot.engine.draft_pieces import (
+    claim_text,
+    inline_code,
+    is_code,
+    is_cut_off,
+    is_quoted_code,
+    is_step,
+    join_pieces,
+    split_draft,
+    split_yes_or_no,
+)
+from bot.engine.draft_problems import draft_problem, is_closed, is_filler, repetitions, sentence_problem, strip_roles
 from bot.engine.support import Passages, Support, SupportModel, TokenizedText, compare
 from bot.inference.span_model import ScoredSpan, SpanQuery
 from bot.inference.workers import AsyncEncoder, AsyncReader
-from bot.knowledge.checks import detect_language
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,7 @@ class Checking:
 
     async def so_far(self, draft: str) -> str:
         """Return the complete and supported sentences of an unfinished draft. Raises as `check` does."""
-        pieces = _pieces(draft)
+        pieces = split_draft(draft)
         return (await self._check(draft[: pieces[-1].start] if pieces else "", ended=False)).text
 
     async def whole(self, draft: str) -> Grounded:
@@ -135,32 +142,33 @@ class Checking:
         return await asyncio.to_thread(_is_on_topic, text, own, contexts, readings)
 
     async def _check(self, draft: str, *, ended: bool) -> Grounded:
-        draft, marked = _strip_roles(unmarked(draft, self._source), self._source)
-        if ended and (problem := await asyncio.to_thread(_draft_problem, draft, self._retrieved)):
+        draft, marked = strip_roles(unmarked(draft, self._source), self._source)
+        if ended and (problem := await asyncio.to_thread(draft_problem, draft, self._retrieved)):
             return Grounded("", Phrased.REPLACED, ("role", problem) if marked else (problem,))
-        yes_or_no, draft = _split_yes_or_no(draft)
-        pieces = _pieces(draft)
+        yes_or_no, draft = split_yes_or_no(draft)
+        pieces = split_draft(draft)
         texts = [draft[piece.start : piece.end] for piece in pieces]
         if yes_or_no and texts and not self._agrees(yes_or_no, texts[0]):
             self._examined[yes_or_no] = ("negation",)
-        said = [text for text in texts if words(text) and _FILLER.fullmatch(normalised(text).strip()) is None]
+        said = [text for text in texts if words(text) and not is_filler(text)]
         await self._examine_new([text for text in texts if words(text)], alone=ended and len(said) == 1)
         found = [self._examined.get(text, ()) for text in texts]
-        for number in _repetitions(texts):
+        for number in repetitions(texts):
             found[number] = ("repetition",)
-        if ended and pieces and not found[-1] and _is_cut_off(texts):
+        if ended and pieces and not found[-1] and is_cut_off(texts):
             found[-1] = ("cut_off",)
         objections = chain(["role"] * marked, self._examined.get(yes_or_no, ()), *found)
         why = tuple(dict.fromkeys(objections))
         kept = [not reasons for reasons in found]
-        lacks_step = any(_STEP.match(text) for text, keep in zip(texts, kept, strict=True) if not keep)
+        # A procedure without one of its steps would mislead.
+        lacks_step = any(is_step(text) for text, keep in zip(texts, kept, strict=True) if not keep)
         if (
             self.is_rejected
             or lacks_step
             or not any(words(text) for text, keep in zip(texts, kept, strict=True) if keep)
         ):
             return Grounded("", Phrased.REPLACED, why)
-        text = _join(draft, pieces, kept)
+        text = join_pieces(draft, pieces, kept)
         if ended and not await self.answers(text):
             return Grounded("", Phrased.REPLACED, (*why, "beside_the_question"))
         if yes_or_no and kept[0] and yes_or_no not in self._examined:
@@ -204,13 +212,13 @@ class Checking:
 
     def _examine_words(self, piece: str, passages: Passages) -> "tuple[str, ...] | _Compared":
         """Return the final reasons if words are enough to decide, else the scores by words."""
-        if problem := _sentence_problem(piece, self._question, self._source):
+        if problem := sentence_problem(piece, self._question, self._source):
             return (problem,)
-        if _is_code(piece):
-            return () if _is_quoted_code(piece, self._source) else ("code",)
-        if any(code not in self._documents for code in _INLINE_CODE.findall(piece)):
+        if is_code(piece):
+            return () if is_quoted_code(piece, self._source) else ("code",)
+        if any(code not in self._documents for code in inline_code(piece)):
             return ("code",)
-        claim = TokenizedText(_claim_text(piece))
+        claim = TokenizedText(claim_text(piece))
         if not claim.content:
             return ("not_in_passages",)
         if passages.carried_over(claim):
@@ -287,7 +295,7 @@ def _is_marked(
 
     Words of an open question need not be in the span: "It is valid for 30 minutes" says no more than "30 minutes".
     """
-    asked = frozenset(() if _CLOSED_QUESTION.search(question) else TokenizedText(question).positions)
+    asked = frozenset(() if is_closed(question) else TokenizedText(question).positions)
     wanted = {token.key for token in claim.tokens if token.is_exact or (token.is_content and token.key not in asked)}
     spans = map(TokenizedText, _best_span_texts(contexts, readings))
     return bool(wanted) and any(wanted <= set(span.positions) and span.is_negated == claim.is_negated for span in spans)
@@ -315,241 +323,5 @@ def _best_span_texts(contexts: Sequence[str], readings: Sequence[Sequence[Scored
     return [context[slice(*span.span)] for context, found in pairs for span in found if span.score >= enough]
 
 
-# --- pieces of a draft ------------------------------------------------------------------------------------------------
-
-_FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
-_END = re.compile(r"[.!?:…。！？][\"'”’)\]*_`]*$")
-_ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]|[ \t]*[|#]")
-# A procedure without one of its steps would mislead.
-_STEP = re.compile(r"[ \t]*\d{1,3}[.)][ \t]")
-_UNFINISHED = re.compile(
-    r"(?:[,;(\-–]|\b(?:a|an|the|of|to|in|on|at|by|for|with|from|and|or|but|that|which|is|are|was|were|as|than|if|be|can|will))$",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _DraftPiece:
-    """The part of a draft, characters `start` to `end`, that is checked as one: a sentence, a table row or fenced code."""
-
-    start: int
-    end: int
-
-
-def _pieces(draft: str) -> list[_DraftPiece]:
-    return list(_iter_pieces(draft))
-
-
-def _iter_pieces(draft: str) -> Iterator[_DraftPiece]:
-    start = 0
-    fence: tuple[str, int] | None = None
-    for line in draft.splitlines(keepends=True):
-        mark = _FENCE.match(line)
-        end = start + len(line)
-        if fence is not None:
-            if mark and mark.group().strip().startswith(fence[0]) and not line.strip(" `~\n"):
-                yield _DraftPiece(fence[1], start + len(line.rstrip()))
-                fence = None
-        elif mark:
-            fence = mark.group().strip(), start
-        elif line.lstrip().startswith("|"):
-            yield _DraftPiece(start, start + len(line.rstrip()))
-        else:
-            for first, last in sentences(line):
-                yield _DraftPiece(start + first, start + last)
-        start = end
-    if fence is not None:
-        yield _DraftPiece(fence[1], len(draft.rstrip()))
-
-
-def _join(draft: str, pieces: Sequence[_DraftPiece], kept: Sequence[bool]) -> str:
-    """Return the kept pieces of a draft as one text, with the line breaks between them."""
-    text = ""
-    before = 0
-    for piece, keep in zip(pieces, kept, strict=True):
-        gap, before = draft[before : piece.start], piece.end
-        text += gap + draft[piece.start : piece.end] if keep else "\n" * gap.count("\n")
-    text = re.sub(r"[ \t]+(?=\n)", "", text)
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
-
-
-def _claim_text(piece: str) -> str:
-    """Return the plain text of a piece without words that lead in."""
-    return without_lead_in(normalised(plain(piece))).strip()
-
-
-_YES_OR_NO = re.compile(r"\s*(?:yes|no)[,;:.!]+ +(?=\w)", re.IGNORECASE)
-
-
-def _split_yes_or_no(draft: str) -> tuple[str, str]:
-    """Return the "Yes, " or "No. " that a draft begins with, or "", and the rest."""
-    found = _YES_OR_NO.match(draft)
-    return (found.group().lstrip(), draft[found.end() :]) if found else ("", draft)
-
-
-_INLINE_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-
-
-def _is_code(piece: str) -> bool:
-    return _FENCE.match(piece) is not None
-
-
-def _is_quoted_code(piece: str, source: str) -> bool:
-    """Whether every line of the code is in the passages."""
-    said = {" ".join(line.split()) for line in source.splitlines()}
-    lines = [" ".join(line.split()) for line in piece.splitlines() if not _FENCE.match(line)]
-    return any(lines) and all(line in said for line in lines if line)
-
-
 def _source_text(found: FoundPassage) -> str:
     return "\n".join((found.title, *found.passage.heading, *(block.text for block in found.passage.blocks)))
-
-
-# --- problems that need no comparison with the passages ---------------------------------------------------------------
-
-# A role and a colon at the beginning of a line, or a special token of any of the usual templates.
-_ROLE = re.compile(
-    r"^[ \t]*[#*\[<|]{0,3}"
-    r"(?P<role>user|human|assistant|bot|question|answer|q|a|context|passage \d+)"
-    r"[\]>*|]{0,3}:(?!/)[*]{0,2}|<\|[\w ]{1,30}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:eos|bos|pad|unk)>|<(?:start|end)_of_turn>",
-    re.IGNORECASE | re.MULTILINE,
-)
-_OWN_ROLES = frozenset({"assistant", "answer", "a", "bot"})
-_FILLER = re.compile(
-    r"(?:(?:sure|certainly|of course|okay|ok|great|absolutely|thanks|thank you|hello|hi)\b[\w ,']{0,40}[.!,]*"
-    r"|(?:i )?hope (?:this|that|it) (?:helps|answers)\b.{0,60}"
-    r"|(?:please )?(?:let me know|feel free|don't hesitate)\b.{0,120}"
-    r"|(?:i'd|i would|i'll|i can|i'm|i am) (?:be )?(?:\w+ )?(?:happy|glad|here|help)\b.{0,80}"
-    r"|(?:sure|yes)?,? ?(?:here(?:'s| is| are)|the following (?:is|are))\b[\w ']{0,60}:"
-    r"|(?:is|was) there anything else\b.{0,60})",
-    re.IGNORECASE,
-)
-_DENIAL = re.compile(
-    r"(?:unfortunately,? |sorry,? |i'm sorry,? (?:but )?|i am sorry,? (?:but )?|however,? )*"
-    r"(?:i (?:do not|can not|don't|can't|cannot|am unable to|could not|couldn't) (?:have|know|find|answer|provide)\b"
-    r"|(?:the )?(?:provided |given )?(?:document|passage|context|text|information)s? (?:\w+ )?(?:do|does|did) ?(?:not|n't)\b)"
-    r".*",
-    re.IGNORECASE | re.DOTALL,
-)
-_LONGEST_LOOP = 12  # words
-# Letters of a script that the passages hardly use, as a share of all letters of a sentence.
-_MAX_FOREIGN_SHARE = 0.3
-
-
-def _strip_roles(draft: str, source: str) -> tuple[str, bool]:
-    """Return the draft up to the first marker of another role and without a leading marker of its own, and whether it had any.
-
-    A marker that is also in the documents is kept as text.
-    """
-    marked = False
-    if (own := _ROLE.match(draft)) and _is_own(own) and own.group().strip() not in source:
-        draft, marked = draft[own.end() :], True
-    for match in _ROLE.finditer(draft):
-        if match.group().strip() not in source:
-            return draft[: match.start()], True
-    return draft, marked
-
-
-def _is_own(marker: re.Match[str]) -> bool:
-    return (marker["role"] or "").lower() in _OWN_ROLES or marker["role"] is None
-
-
-def _draft_problem(draft: str, passages: Sequence[FoundPassage]) -> str:
-    """Return the reason why the draft as a whole is no answer, or "" if it may be one."""
-    if not words(draft):
-        return "empty"
-    own = detect_language(draft)
-    theirs = own and detect_language("\n".join(found.passage.body for found in passages))
-    return "language" if own and theirs and own != theirs else ""
-
-
-def _sentence_problem(piece: str, question: str, source: str) -> str:
-    """Return the reason why a piece is no statement about the documents, or "" if it may be one."""
-    said = words(plain(piece))
-    if _loops(said):
-        return "repetition"
-    if _foreign_script(piece, source):
-        return "language"
-    if said == words(question) or _restates(piece, question):
-        return "echo"
-    if piece.rstrip().endswith(("?", "？")):
-        return "question"
-    text = normalised(piece).strip()
-    if _FILLER.fullmatch(text):
-        return "filler"
-    return NO_ANSWER if _DENIAL.fullmatch(text) else ""
-
-
-# The answer to a yes-or-no question, or to a choice between things that it names, may consist of its own words.
-_CLOSED_QUESTION = re.compile(
-    r"(?:^|[.!?,;:]\s+|\b(?:so|and|but|hey|hi|hello)\s+)"
-    r"(?:is|are|am|was|were|do|does|did|can|could|will|would|should|shall|may|might|must|has|have|had|need)(?:n't)?\b|\bor\b",
-    re.IGNORECASE,
-)
-# "When you ..." begins a condition.
-_OPEN_QUESTION = re.compile(
-    r"\b(?:what|why|how|where|which|who|whose|whom|when(?!\s+(?:i|you|we|they|he|she|it|the|an?|my|your)\b))\b",
-    re.IGNORECASE,
-)
-
-
-def _restates(piece: str, question: str) -> bool:
-    """Whether a sentence only repeats the words of an open question, unless it ends with a colon."""
-    if (
-        piece.rstrip().endswith(":")
-        or _CLOSED_QUESTION.search(question)
-        or ("?" in question and not _OPEN_QUESTION.search(question))
-    ):
-        return False
-    asked = {token.key for token in tokens(normalised(question))}
-    said = [
-        token.key for token in tokens(normalised(plain(piece))) if token.is_content or token.kind is TokenKind.NEGATION
-    ]
-    return bool(said) and asked.issuperset(said)
-
-
-def _loops(said: Sequence[str]) -> bool:
-    """Whether a text repeats itself: one word four times in a row, several words three times, or a phrase too often."""
-    for length in range(1, _LONGEST_LOOP + 1):
-        times = 4 if length == 1 else 3
-        run = 0
-        for position in range(length, len(said)):
-            run = run + 1 if said[position] == said[position - length] else 0
-            if run >= length * (times - 1):
-                return True
-    often = Counter(zip(said, said[1:], said[2:], strict=False))
-    return len(said) >= 20 and max(often.values(), default=0) > max(3, len(said) // 8)
-
-
-def _repetitions(texts: Sequence[str]) -> Iterator[int]:
-    """Yield the numbers of the pieces that repeat an earlier one."""
-    seen: set[tuple[str, ...]] = set()
-    for number, text in enumerate(texts):
-        said = tuple(words(plain(text)))
-        if said and said in seen:
-            yield number
-        seen.add(said)
-
-
-def _foreign_script(piece: str, source: str) -> bool:
-    scripts = Counter(_scripts(piece))
-    foreign = scripts.keys() - {script for script, count in Counter(_scripts(source)).items() if count > 3}
-    return sum(scripts[script] for script in foreign) > _MAX_FOREIGN_SHARE * max(1, scripts.total())
-
-
-def _scripts(text: str) -> Iterator[str]:
-    """Yield the script of each letter, by the first word of its Unicode name."""
-    for letter in filter(str.isalpha, text):
-        yield "LATIN" if letter.isascii() else unicodedata.name(letter, "UNKNOWN").partition(" ")[0]
-
-
-def _is_cut_off(texts: Sequence[str]) -> bool:
-    """Whether the last piece ends in the middle of a sentence."""
-    last = texts[-1].rstrip()
-    if _END.search(last) or _is_code(last):
-        return False
-    if _UNFINISHED.search(last):
-        return True
-    return _ITEM.match(last) is None and any(
-        _END.search(text.rstrip()) and _ITEM.match(text) is None for text in texts[:-1]
-    )
