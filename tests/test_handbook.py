@@ -434,7 +434,7 @@ def test_the_commands_of_telegram_are_documented() -> None:
 
 async def test_the_commands_of_discord_are_documented_and_exist() -> None:
     """The page on Discord names every command, and no other."""
-    actions = SimpleNamespace(settings=Settings().discord, tasks=True)
+    actions = SimpleNamespace(backend=SimpleNamespace(settings=Settings()))
     tree = command_tree(discord.Client(intents=discord.Intents.none()), cast(Actions, actions))
     there = {f"/{command.qualified_name}" for command in tree.walk_commands() if not hasattr(command, "walk_commands")}
     named = [span for span in spans(pages()[HANDBOOK / "discord.md"]) if re.fullmatch(r"/[a-z]+( [a-z]+)?", span)]

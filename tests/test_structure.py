@@ -65,9 +65,7 @@ def test_no_file_of_tests_or_measurements_is_longer_than_is_read_at_once():
 @pytest.mark.parametrize("platform", ["discord", "telegram"])
 def test_the_same_role_has_the_same_file_on_each_platform(platform):
     """So that a reader of one adapter, or of one local server of the tests, finds the way in the other."""
-    roles = (
-        "actions adapter addressing buttons checking commands connection incoming outgoing places progress rendering"
-    )
+    roles = "adapter addressing buttons checking commands connection incoming outgoing places progress rendering"
     assert set(roles.split()) <= {file.stem for file in (BOT / "adapters" / platform).glob("*.py")}
     parts = "chats description events interactions markup messages people server"
     names = {file.stem.removeprefix(f"{platform}_") for file in PLATFORMS.glob(f"{platform}_*.py")}

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.adapters.backend import Backend
 from bot.commands.common import best_passages, complain
 from bot.core.errors import BotError, SettingsError
 from bot.core.messages import Adapter, Address, Citation, Service
@@ -23,7 +24,6 @@ from bot.tasks.policy import TaskPolicy
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from bot.adapters.discord import DiscordAdapter
     from bot.adapters.http import HttpAdapter
     from bot.adapters.setting_up import PlatformSetup
     from bot.adapters.telegram.adapter import TelegramAdapter
@@ -51,17 +51,20 @@ def platform_services(
     `config`: the settings file. `on_listening` is called with the port once the HTTP server answers. Raises SettingsError.
     """
     settings = application.settings
+    backend = _backend(application, dispatcher, administration)
     made: list[Service] = []
     webhooks: list[APIRouter] = []
     if Platform.DISCORD in settings.platforms:
-        made.append(_discord(application, dispatcher, administration))
+        from bot.adapters.discord import DiscordAdapter
+
+        made.append(DiscordAdapter(backend))
     if Platform.TELEGRAM in settings.platforms:
-        telegram = _telegram(application, dispatcher, administration)
+        telegram = _telegram(backend, application)
         made.append(telegram)
         webhooks += [telegram.webhook.router] if telegram.webhook else []
     if settings.http.enabled:
         make_console = partial(_console, application, administration, config)
-        made.append(_http(application, dispatcher, webhooks, make_console, on_listening))
+        made.append(_http(backend, application, webhooks, make_console, on_listening))
     elif webhooks:
         raise SettingsError(["telegram.webhook_url: the webhook needs the HTTP server; set http.enabled to true"])
     return made
@@ -81,25 +84,14 @@ def terminal_services(
     return [TerminalAdapter(dispatcher.admission.accept, history=history, greeting=greeting())]
 
 
-def _desk(application: Application, dispatcher: Dispatcher) -> TaskDesk:
-    policy = TaskPolicy(application.stores.journal.platforms, allowed=application.settings.tasks.allowed)
-    return TaskDesk(application.tasks, policy, dispatcher.admission.count)
+def _backend(application: Application, dispatcher: Dispatcher, administration: Administration) -> Backend:
+    settings, journal = application.settings, application.stores.journal
+    policy = TaskPolicy(journal.platforms, allowed=settings.tasks.allowed)
+    desk = TaskDesk(application.tasks, policy, dispatcher.admission.count)
+    return Backend(settings, journal, dispatcher.admission, administration, desk)
 
 
-def _discord(application: Application, dispatcher: Dispatcher, administration: Administration) -> "DiscordAdapter":
-    from bot.adapters.discord import DiscordAdapter
-
-    return DiscordAdapter(
-        dispatcher.admission,
-        administration,
-        application.stores.journal,
-        application.answering.conversations.forget,
-        application.settings.discord,
-        tasks=_desk(application, dispatcher),
-    )
-
-
-def _telegram(application: Application, dispatcher: Dispatcher, administration: Administration) -> "TelegramAdapter":
+def _telegram(backend: Backend, application: Application) -> "TelegramAdapter":
     from bot.adapters.telegram.adapter import TelegramAdapter
 
     # Inline results can be posted in any chat: search only sources without a scope.
@@ -108,15 +100,7 @@ def _telegram(application: Application, dispatcher: Dispatcher, administration: 
     async def search(text: str) -> Sequence[Citation]:
         return [citation for _, citation in await best_passages(application, text, _INLINE_RESULTS, hidden=hidden)]
 
-    return TelegramAdapter(
-        dispatcher.admission,
-        administration,
-        application.stores.journal,
-        application.answering.conversations.forget,
-        search,
-        application.settings,
-        tasks=_desk(application, dispatcher),
-    )
+    return TelegramAdapter(backend, search)
 
 
 def _console(
@@ -144,8 +128,8 @@ def _console(
 
 
 def _http(
+    backend: Backend,
     application: Application,
-    dispatcher: Dispatcher,
     webhooks: "Sequence[APIRouter]",
     make_sites: "Callable[[Sessions], Sequence[Site]]",
     on_listening: Callable[[int], None],
@@ -156,16 +140,13 @@ def _http(
         return await application.stores.knowledge.passages(document, 0, _ALL)
 
     adapter = HttpAdapter(
-        dispatcher.admission,
-        application.stores.journal.answers,
+        backend,
         application.inference.encoder.count_tokens,
-        application.settings,
         webhooks=webhooks,
         make_sites=make_sites,
         passages_of=passages_of,
         on_listening=on_listening,
         health=application.health,
-        tasks=_desk(application, dispatcher),
     )
     if webhooks or not application.settings.platforms:  # nobody could ask without it
         adapter.server.listen()

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from adapters.http.http_application import TLS
 
+from bot.adapters.backend import Backend
 from bot.adapters.http import HttpAdapter
 from bot.adapters.setting_up import PlatformSetup
 from bot.console.parts import Parts
@@ -100,11 +101,10 @@ async def console(console_settings, models, tmp_path):
             )
             return [console_site(parts, sessions)]
 
+        backend = Backend(console_settings, application.stores.journal, dispatcher.admission, administration, None)
         adapter = HttpAdapter(
-            dispatcher.admission,
-            application.stores.journal.answers,
+            backend,
             application.inference.encoder.count_tokens,
-            console_settings,
             passages_of=None,
             make_sites=make_sites,
             health=application.health,

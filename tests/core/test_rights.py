@@ -10,7 +10,7 @@ from bot.adapters.discord.interactions import Interactions
 from bot.adapters.telegram.addressing import author_of, caller_of
 from bot.adapters.telegram.commands import Commands
 from bot.core.rights import RIGHTS, Role, may
-from bot.core.settings import DiscordSettings
+from bot.core.settings import Settings
 
 OPERATOR, STRANGER, ANONYMOUS, CHANNEL = 1, 2, 1087968824, 136817688
 EVERYBODY = {"ask", "help", "start", "privacy", "new", "forget", "summarise", "translate", "task"}
@@ -57,7 +57,7 @@ TELEGRAM = {
 def test_telegram_lets_exactly_those_do_it_who_may(person, action):
     """By the message that the service sends, and the settings."""
     message, allowed = TELEGRAM[person]
-    commands = Commands(None, None, frozenset({str(OPERATOR)}))
+    commands = Commands(SimpleNamespace(task_desk=None), None, frozenset({str(OPERATOR)}), str)
     author = author_of(message)
     forwarded = message.forward_origin is not None
     can = False
@@ -71,7 +71,7 @@ def test_telegram_lets_exactly_those_do_it_who_may(person, action):
 
 def test_every_command_of_telegram_has_its_line_in_the_table():
     """An operator in private has all of them."""
-    commands = Commands(None, None, frozenset({str(OPERATOR)}))
+    commands = Commands(SimpleNamespace(task_desk=None), None, frozenset({str(OPERATOR)}), str)
     message = telegram_message(OPERATOR, "private")
     caller = caller_of(message, str(OPERATOR), shared_conversations=False)
     assert {name for name in commands._handlers if commands.handler(name, caller)} == set(commands._handlers)
@@ -80,8 +80,8 @@ def test_every_command_of_telegram_has_its_line_in_the_table():
 def discord_actions(operators: list[int], *, owner: int = OPERATOR) -> Interactions:
     application = SimpleNamespace(team=None, owner=SimpleNamespace(id=owner))
     connection = SimpleNamespace(client=SimpleNamespace(application=application))
-    settings = DiscordSettings(operators=operators)
-    return Interactions(connection, None, None, None, None, None, None, None, settings, None)
+    backend = SimpleNamespace(settings=Settings(discord={"operators": operators}))
+    return Interactions(backend, connection, None, None, None)
 
 
 DISCORD = {

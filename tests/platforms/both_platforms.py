@@ -13,6 +13,7 @@ from unittest.mock import patch
 import discord
 import yarl
 
+from bot.adapters.backend import Backend
 from bot.adapters.discord import DiscordAdapter, backoff
 from bot.adapters.discord import progress as discord_progress
 from bot.adapters.discord.connection import Connection
@@ -23,13 +24,15 @@ from bot.adapters.telegram.adapter import TelegramAdapter
 from bot.core.messages import Address, Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.references import new_reference
 from bot.core.settings import Settings
-from bot.engine.conversation import Conversations
 from bot.observability.health import Health
 from bot.questions import delivery
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import supervision
 from bot.storage.sqlite.journal import SqliteJournal
+from bot.tasks.desk import TaskDesk
+from bot.tasks.policy import TaskPolicy
+from bot.tasks.runner import Tasks
 from tests.platforms.discord_server import TOKEN, DiscordServer, Json
 from tests.platforms.telegram_server import TelegramServer
 
@@ -125,11 +128,13 @@ class BothPlatforms:
         self.journal = await SqliteJournal.open(self._folder)
         self.dispatcher = Dispatcher(self._engine, self.journal, settings.queue, limits=settings.limits)
         administration = Administration(settings, None, None, self.journal, None, None, self.dispatcher)  # type: ignore[arg-type]
-        forget = Conversations(self.journal.conversations, settings.conversation).forget
         admission = self.dispatcher.admission
         admission.withdraw = self._noting(admission.withdraw)  # type: ignore[method-assign]
-        self.on_discord = DiscordAdapter(admission, administration, self.journal, forget, settings.discord)
-        self.on_telegram = TelegramAdapter(admission, administration, self.journal, forget, _no_passages, settings)
+        tasks = Tasks(settings.tasks, None, None, None, None)  # type: ignore[arg-type]
+        desk = TaskDesk(tasks, TaskPolicy(self.journal.platforms, allowed=False), admission.count)
+        backend = Backend(settings, self.journal, admission, administration, desk)
+        self.on_discord = DiscordAdapter(backend)
+        self.on_telegram = TelegramAdapter(backend, _no_passages)
         self.dispatcher.register([self.on_discord, self.on_telegram])
         await self.dispatcher.resume()
         self._serving = asyncio.create_task(supervision.run_all([self.on_discord, self.on_telegram], {}, Health()))

@@ -4,11 +4,10 @@ Everything runs on the event loop. discord.py starts a task for each event; erro
 logged here.
 """
 
-from collections.abc import Awaitable, Callable
-
 import discord
 import structlog
 
+from bot.adapters.backend import Backend
 from bot.adapters.discord.actions import Interaction
 from bot.adapters.discord.addressing import PLATFORM, MessageReader
 from bot.adapters.discord.buttons import AnswerButton, StopButton, take_reason
@@ -19,11 +18,6 @@ from bot.adapters.discord.interactions import Interactions
 from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.core.messages import Address, Answer, Delivery, Outcome, Update
-from bot.core.settings import DiscordSettings
-from bot.questions.administration import Administration
-from bot.questions.admission import Admission
-from bot.storage.base import Journal
-from bot.tasks.desk import TaskDesk
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -33,37 +27,15 @@ class DiscordAdapter:
 
     name = PLATFORM
 
-    def __init__(
-        self,
-        admission: Admission,
-        administration: Administration,
-        journal: Journal,
-        forget_conversation: Callable[[str], Awaitable[None]],
-        settings: DiscordSettings,
-        *,
-        tasks: TaskDesk | None = None,
-    ) -> None:
-        """`forget_conversation` erases the turns of a conversation. `tasks`: None if tasks are off."""
+    def __init__(self, backend: Backend) -> None:
+        settings, journal = backend.settings.discord, backend.journal
         self._notes = journal.platforms
         self._connection = Connection(settings, journal.platforms)
         self._outbox = Outbox(self._connection)
         self._display = ProgressDisplay(self._connection, self._outbox, journal.parts)
         reader = MessageReader(journal.answers, journal.platforms, self._outbox.threads, settings)
-        self._incoming = Incoming(
-            self._connection, self._outbox, self._display, reader, admission, journal.platforms, settings
-        )
-        self._interactions = Interactions(
-            self._connection,
-            self._outbox,
-            self._display,
-            reader,
-            admission,
-            administration,
-            journal,
-            forget_conversation,
-            settings,
-            tasks,
-        )
+        self._incoming = Incoming(backend, self._connection, self._outbox, self._display, reader)
+        self._interactions = Interactions(backend, self._connection, self._outbox, self._display, reader)
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises SettingsError for an error that a restart can't cure."""

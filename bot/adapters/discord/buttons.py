@@ -118,7 +118,7 @@ class StopButton(discord.ui.DynamicItem[Button], template=r"kb:stop:(?P<chat>\d+
         roles += [Role.MODERATOR] if interaction.permissions.manage_messages else []
         if not _actions(interaction).may("stop", interaction, *roles):
             return "Only who has asked can stop this."
-        stopped = await _actions(interaction).stop(self._address)
+        stopped = await _actions(interaction).backend.admission.stop(self._address)
         return "Stopped." if stopped else "There is nothing to stop any more."
 
 

@@ -80,7 +80,7 @@ def command_tree(client: discord.Client, actions: Actions) -> "KnowledgeTree":
         tree.add_command(command)
     tree.add_command(_Forget(actions))
     tree.add_command(_Bot(actions))
-    for command in task_commands(actions) if actions.tasks else ():
+    for command in task_commands(actions):
         tree.add_command(command)
     return tree
 
@@ -126,7 +126,7 @@ def _ask(actions: Actions) -> app_commands.Command[Any, Any, None]:
     async def ask(
         interaction: Interaction,
         question: app_commands.Range[str, 1, _LONGEST_QUESTION],
-        private: bool = actions.settings.private,
+        private: bool = actions.backend.settings.discord.private,
     ) -> None:
         await actions.ask(interaction, question, private=private)
 
@@ -136,7 +136,7 @@ def _ask(actions: Actions) -> app_commands.Command[Any, Any, None]:
 def _answer_this(actions: Actions) -> app_commands.ContextMenu:
     async def answer_this(interaction: Interaction, message: discord.Message) -> None:
         if text := words_of(message).strip():
-            await actions.ask(interaction, text[:_LONGEST_QUESTION], private=actions.settings.private)
+            await actions.ask(interaction, text[:_LONGEST_QUESTION], private=actions.backend.settings.discord.private)
         else:
             await interaction.response.send_message("There is no text in this message.", ephemeral=True)
 
@@ -167,7 +167,7 @@ def _new(actions: Actions) -> app_commands.Command[Any, Any, None]:
 def _privacy(actions: Actions) -> app_commands.Command[Any, Any, None]:
     @app_commands.command(name="privacy", description="What the bot keeps of what you ask, and for how long.")
     async def privacy(interaction: Interaction) -> None:
-        await interaction.response.send_message(_privacy_text(actions.administration.settings), ephemeral=True)
+        await interaction.response.send_message(_privacy_text(actions.backend.settings), ephemeral=True)
 
     return privacy
 
@@ -209,11 +209,12 @@ class _Bot(app_commands.Group):
             default_permissions=discord.Permissions(manage_guild=True),
         )
         self._actions = actions
+        self._backend = actions.backend
 
     @app_commands.command(name="status", description="What the bot answers from, what waits, what people think of it.")
     async def status(self, interaction: Interaction) -> None:
         async def work() -> str:
-            return "\n".join(map(escaped, (await self._actions.administration.status()).lines()))
+            return "\n".join(map(escaped, (await self._backend.administration.status()).lines()))
 
         await self._operate(interaction, work)
 
@@ -235,9 +236,9 @@ class _Bot(app_commands.Group):
             if place is None or interaction.guild is None:
                 return "Policies are for the channels of a server."
             if policy is not None:
-                platforms = self._actions.administration.journal.platforms
+                platforms = self._backend.journal.platforms
                 await platforms.set_policy(PLATFORM, str(place.id), POLICIES[policy.value])
-            kept = (await self._actions.administration.journal.platforms.policies(PLATFORM)).get(str(place.id))
+            kept = (await self._backend.journal.platforms.policies(PLATFORM)).get(str(place.id))
             there = "the whole server" if server else f"<#{place.id}>"
             return f"Policy of {there}: **{kept}**" if kept else f"{there} has no policy of its own."
 
@@ -258,11 +259,12 @@ class _Bot(app_commands.Group):
         place = interaction.guild if server else channel or interaction.channel
 
         async def work() -> str:
-            if place is None or self._actions.tasks is None:
+            if place is None:
                 return "There are no tasks here."
+            policy = self._backend.task_desk.policy
             if state is not None:
-                await self._actions.tasks.policy.set(PLATFORM, str(place.id), state.value)
-            kept = (await self._actions.tasks.policy.states(PLATFORM)).get(str(place.id))
+                await policy.set(PLATFORM, str(place.id), state.value)
+            kept = (await policy.states(PLATFORM)).get(str(place.id))
             there = "the whole server" if server else f"<#{place.id}>"
             return f"Tasks in {there}: **{kept}**" if kept else f"Nothing was set for tasks in {there}."
 
@@ -271,7 +273,7 @@ class _Bot(app_commands.Group):
     @app_commands.command(name="reload", description="Read new and changed documents, and report on every file.")
     async def reload(self, interaction: Interaction) -> None:
         async def work() -> str:
-            report = await self._actions.administration.reload()
+            report = await self._backend.administration.reload()
             return "\n".join(map(escaped, (report.summary, *map(file_line, report.files))))
 
         await self._operate(interaction, work)
@@ -280,12 +282,12 @@ class _Bot(app_commands.Group):
     @app_commands.describe(file="The document.", path="Where it goes among the documents. Default: its name.")
     async def add(self, interaction: Interaction, file: discord.Attachment, path: str = "") -> None:
         async def work() -> str:
-            await self._actions.administration.require_addable(path or file.filename, file.size)
+            await self._backend.administration.require_addable(path or file.filename, file.size)
             try:
                 content = await file.read()
             except discord.HTTPException as error:
                 raise DocumentError(f"{file.filename}: Discord doesn't hand it out; please try again") from error
-            return escaped(file_line(await self._actions.administration.add_document(path or file.filename, content)))
+            return escaped(file_line(await self._backend.administration.add_document(path or file.filename, content)))
 
         await self._operate(interaction, work)
 
@@ -293,7 +295,7 @@ class _Bot(app_commands.Group):
     @app_commands.describe(path="The document.")
     async def remove(self, interaction: Interaction, path: str) -> None:
         async def work() -> str:
-            await self._actions.administration.remove_document(path)
+            await self._backend.administration.remove_document(path)
             return f"{escaped(path)}: removed"
 
         await self._operate(interaction, work)
@@ -302,14 +304,14 @@ class _Bot(app_commands.Group):
     async def _paths(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         if not self._actions.may("remove", interaction):
             return []
-        paths = [file.path for file in await self._actions.administration.documents()]
+        paths = [file.path for file in await self._backend.administration.documents()]
         fitting = [path for path in paths if current.lower() in path.lower() and len(path) <= 100]
         return [app_commands.Choice(name=path, value=path) for path in fitting[:_MOST_CHOICES]]
 
     @app_commands.command(name="gaps", description="What was asked and the documents don't answer, grouped by meaning.")
     async def gaps(self, interaction: Interaction) -> None:
         async def work() -> str:
-            gaps = (await self._actions.administration.gaps())[:MOST_GAPS]
+            gaps = (await self._backend.administration.gaps())[:MOST_GAPS]
             return "\n".join(f"- {escaped(safe(str(gap)))}" for gap in gaps) or NO_GAPS
 
         await self._operate(interaction, work)
@@ -318,7 +320,7 @@ class _Bot(app_commands.Group):
     @app_commands.describe(question="The question.")
     async def explain(self, interaction: Interaction, question: str) -> None:
         async def work() -> str:
-            explanation = await self._actions.administration.explain(question, address_of(interaction))
+            explanation = await self._backend.administration.explain(question, address_of(interaction))
             return "\n".join(f"- {escaped(safe(line))}" for line in explanation.lines())
 
         await self._operate(interaction, work)
@@ -326,7 +328,7 @@ class _Bot(app_commands.Group):
     @app_commands.command(name="feedback", description="What people thought of the last answers.")
     async def feedback(self, interaction: Interaction) -> None:
         async def work() -> str:
-            given = await self._actions.administration.journal.answers.feedback(_MOST_FEEDBACK)
+            given = await self._backend.journal.answers.feedback(_MOST_FEEDBACK)
             lines = (
                 f"{'👍' if one.helpful else '👎'} {escaped(one.stored.question.text if one.stored else '(erased)')}"
                 + (f"\n-# {escaped(one.reason)}" if one.reason else "")

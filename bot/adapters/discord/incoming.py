@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 import discord
 import structlog
 
+from bot.adapters.backend import Backend
 from bot.adapters.discord import rendering
 from bot.adapters.discord.addressing import PLATFORM, MessageReader
 from bot.adapters.discord.commands import HELP
@@ -23,9 +24,6 @@ from bot.adapters.recent import Recent
 from bot.core import clock
 from bot.core.errors import EngineBusy, RateLimited, StorageError
 from bot.core.messages import Address, Question
-from bot.core.settings import DiscordSettings
-from bot.questions.admission import Admission
-from bot.storage.base import PlatformStore
 
 _log = structlog.stdlib.get_logger(__name__)
 _LONGEST_REPLAY = 600.0  # seconds; older events aren't replayed to a session that goes on
@@ -47,21 +45,19 @@ class Incoming:
 
     def __init__(
         self,
+        backend: Backend,
         connection: Connection,
         outbox: Outbox,
         display: ProgressDisplay,
         reader: MessageReader,
-        admission: Admission,
-        store: PlatformStore,
-        settings: DiscordSettings,
     ) -> None:
+        self._admission = backend.admission
+        self._store = backend.journal.platforms
+        self._settings = backend.settings.discord
         self._connection = connection
         self._outbox = outbox
         self._display = display
         self._reader = reader
-        self._admission = admission
-        self._store = store
-        self._settings = settings
         self._refusals = ReplyLimits(person=_PERSON, chat=_CHANNEL)
         self._order = WeakValueDictionary[int, asyncio.Lock]()  # by channel, as long as somebody holds or awaits it
         self._forms = Recent[int, datetime](_FORMS)  # by message, when its latest form was edited that the bot has seen

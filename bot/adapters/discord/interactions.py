@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import discord
 
+from bot.adapters.backend import Backend
 from bot.adapters.discord import rendering
 from bot.adapters.discord.actions import Interaction
-from bot.adapters.discord.addressing import PLATFORM, MessageReader, address_of, chats_of, conversation_in
+from bot.adapters.discord.addressing import PLATFORM, MessageReader, chats_of, conversation_in
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import InInteraction, MessageRefused, PlaceClosed
@@ -19,12 +20,8 @@ from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Policy, Question
 from bot.core.rights import Role, may
-from bot.core.settings import DiscordSettings
 from bot.core.text import safe
-from bot.questions.administration import Administration
-from bot.questions.admission import Admission
-from bot.storage.base import Forgotten, Journal, KeptAnswer
-from bot.tasks.desk import TaskDesk
+from bot.storage.base import Forgotten, KeptAnswer
 from bot.tasks.runner import Owner
 from bot.tasks.sources import Source
 
@@ -35,31 +32,21 @@ _SHARED = 1000  # answers that are remembered in order to share each once
 
 
 class Interactions:
-    """Implements `Actions` with the admission, the journal and the outbox."""
+    """Implements `Actions`."""
 
     def __init__(
         self,
+        backend: Backend,
         connection: Connection,
         outbox: Outbox,
         display: ProgressDisplay,
         reader: MessageReader,
-        admission: Admission,
-        administration: Administration,
-        journal: Journal,
-        forget_conversation: Callable[[str], Awaitable[None]],
-        settings: DiscordSettings,
-        tasks: TaskDesk | None,
     ) -> None:
-        self.tasks = tasks
-        self.administration = administration
-        self.settings = settings
+        self.backend = backend
         self._connection = connection
         self._outbox = outbox
         self._display = display
         self._reader = reader
-        self._admission = admission
-        self._journal = journal
-        self._forget_conversation = forget_conversation
         self._seen = Recent[int, None](_SEEN)
         self._shared = Recent[str, None](_SHARED)  # by reference
 
@@ -80,7 +67,7 @@ class Interactions:
                 await asyncio.wait((accepting,), timeout=_LONGEST_BEFORE_DEFERRAL)
                 await defer(interaction, private=private)
                 await accepting
-                await self._journal.parts.placed(question.address, InInteraction.ORIGINAL)
+                await self.backend.journal.parts.placed(question.address, InInteraction.ORIGINAL)
             except BotError as error:
                 await respond(interaction, f"⏳ {rendering.escaped(str(error))}")
             except Exception as error:
@@ -90,13 +77,10 @@ class Interactions:
         channel = interaction.channel
         if interaction.guild_id is not None and await self._reader.policy(channel) is Policy.OFF:
             raise BotError(_OFF)
-        await self._admission.accept(question)
-
-    async def stop(self, address: Address) -> bool:
-        return await self._admission.stop(address)
+        await self.backend.admission.accept(question)
 
     async def stored(self, interaction: Interaction, action: str, reference: str) -> KeptAnswer | None:
-        kept = await self._journal.answers.stored(PLATFORM, reference)
+        kept = await self.backend.journal.answers.stored(PLATFORM, reference)
         if kept is None:
             return None
         roles = [Role.READER] if _reads(interaction, kept.question) else []
@@ -106,7 +90,9 @@ class Interactions:
         if await self.stored(interaction, "rate", reference) is None:
             return False
         author = str(interaction.user.id)
-        return await self._journal.answers.add_feedback(PLATFORM, reference, author, helpful=helpful, reason=reason)
+        return await self.backend.journal.answers.add_feedback(
+            PLATFORM, reference, author, helpful=helpful, reason=reason
+        )
 
     async def share(self, interaction: Interaction, reference: str) -> None:
         if reference in self._shared:
@@ -122,43 +108,35 @@ class Interactions:
             await interaction.followup.send(f"⚠️ This can't be shared: {error}.", ephemeral=True)
 
     async def forget_conversation(self, conversation: str) -> None:
-        await self._forget_conversation(self._outbox.threads.forget(conversation))
+        await self.backend.journal.conversations.forget(self._outbox.threads.forget(conversation))
 
     async def forget(self, author: str) -> Forgotten:
-        forgotten = await self._admission.forget(PLATFORM, author)
+        forgotten = await self.backend.admission.forget(PLATFORM, author)
         await self._display.end_all(author)
         return forgotten
-
-    async def document(self, interaction: Interaction, path: str, section: str) -> Source:
-        return await self._desk.tasks.document(path, section, address_of(interaction))
 
     async def run_task(self, interaction: Interaction, name: str, source: Callable[[], Awaitable[Source]]) -> None:
         """Do a task, with a button to stop it below the response until it is done."""
         if interaction.id in self._seen:
             return
         self._seen[interaction.id] = None
+        desk = self.backend.task_desk
         author, chats = str(interaction.user.id), chats_of(interaction.channel) or [str(interaction.channel_id or 0)]
         await defer(interaction, private=True)
         try:
             if interaction.guild_id is not None and await self._reader.policy(interaction.channel) is Policy.OFF:
                 raise BotError(_OFF)
             owner = Owner(PLATFORM, author)
-            seconds = self.administration.settings.tasks.deadline_seconds
-            view = stop_view(lambda: self._desk.tasks.stop(owner), interaction.user.id, seconds)
+            seconds = self.backend.settings.tasks.deadline_seconds
+            view = stop_view(lambda: desk.tasks.stop(owner), interaction.user.id, seconds)
             await interaction.edit_original_response(content="⏳ I'm working on it…", view=view)
-            result = await self._desk.do(name, source, platform=PLATFORM, chats=chats, author=author)
+            result = await desk.do(name, source, platform=PLATFORM, chats=chats, author=author)
             text = rendering.escaped(safe(result.text))
         except BotError as error:
             text = f"⚠️ {rendering.escaped(str(error))}"
         except Exception as error:
             text = rendering.escaped(failure(error))
         await respond(interaction, text)
-
-    @property
-    def _desk(self) -> TaskDesk:
-        if self.tasks is None:
-            raise BotError("There are no tasks here.")
-        return self.tasks
 
     def may(self, action: str, interaction: Interaction, *roles: Role) -> bool:
         """Whether the user may do something, by these roles or as an operator. Replies to interactions count as private."""
@@ -168,8 +146,8 @@ class Interactions:
         )
 
     def _is_operator(self, user: discord.abc.User) -> bool:
-        if self.settings.operators:
-            return user.id in self.settings.operators
+        if operators := self.backend.settings.discord.operators:
+            return user.id in operators
         application = self._connection.client.application
         if application is None:
             return False

@@ -9,7 +9,7 @@ import discord
 from discord import app_commands
 
 from bot.adapters.discord.actions import Actions, Interaction
-from bot.adapters.discord.addressing import readable
+from bot.adapters.discord.addressing import address_of, readable
 from bot.core.errors import BotError
 from bot.tasks.registry import TASKS, Task
 from bot.tasks.sources import ChatLine, Source, source_of_messages, source_of_text
@@ -50,7 +50,8 @@ def _summarise(actions: Actions) -> Command:
     ) -> None:
         async def source() -> Source:
             if document:
-                return await actions.document(interaction, document, section)
+                tasks = actions.backend.task_desk.tasks
+                return await tasks.document(document, section, address_of(interaction))
             return await _latest(interaction, interaction.channel, messages)
 
         await actions.run_task(interaction, "summarise", source)

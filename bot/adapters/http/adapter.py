@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter
 
+from bot.adapters.backend import Backend
 from bot.adapters.http.answers import answers_router
 from bot.adapters.http.ask_page import ask_site
 from bot.adapters.http.chat import Chat
@@ -14,14 +15,10 @@ from bot.adapters.http.tasks import tasks_router
 from bot.adapters.http.widget import widget_site
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending, Update
-from bot.core.settings import Settings
 from bot.http.server import HttpServer
 from bot.http.sessions import Sessions
 from bot.http.sites import Site
 from bot.observability.health import Health
-from bot.questions.admission import Admission
-from bot.storage.base import AnswerStore
-from bot.tasks.desk import TaskDesk
 
 
 class HttpAdapter:
@@ -31,32 +28,30 @@ class HttpAdapter:
 
     def __init__(
         self,
-        admission: Admission,
-        answers: AnswerStore,
+        backend: Backend,
         count_tokens: Callable[[Sequence[str]], list[int]],
-        settings: Settings,
         *,
         webhooks: Sequence[APIRouter] = (),
         make_sites: Callable[[Sessions], Sequence[Site]] = lambda _: (),
         passages_of: PassagesOf,
         on_listening: Callable[[int], None] = lambda _: None,
         health: Health,
-        tasks: TaskDesk | None = None,
     ) -> None:
         """`count_tokens` is called in a thread. `webhooks` are further routers, which check access themselves; `make_sites`
         makes further sites for people who sign in, in a thread. `passages_of` reads documents, to show quotes in their place;
-        `on_listening` is called with the port, once it is listening. `tasks`: None if tasks are off."""
-        self.requests = Requests(admission, answers, count_tokens, settings)
-        api = [answers_router(self.requests), openai_router(self.requests), *([tasks_router(tasks)] if tasks else [])]
-        chat = Chat(self.requests, answers, passages_of)
-        origins = settings.http.widget_origins
+        `on_listening` is called with the port, once it is listening."""
+        settings = backend.settings.http
+        self.requests = Requests(backend, count_tokens)
+        api = [answers_router(self.requests), openai_router(self.requests), tasks_router(backend.task_desk)]
+        chat = Chat(self.requests, backend.journal.answers, passages_of)
+        origins = settings.widget_origins
         widget = [widget_site(chat, origins)] if origins else []
 
         def sites(sessions: Sessions) -> list[Site]:
             return [ask_site(chat), *widget, *make_sites(sessions)]
 
         self.server = HttpServer(
-            settings.http, health, api=api, webhooks=webhooks, make_sites=sites, on_listening=on_listening
+            settings, health, api=api, webhooks=webhooks, make_sites=sites, on_listening=on_listening
         )
 
     async def run(self) -> None:

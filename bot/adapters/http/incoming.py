@@ -14,15 +14,13 @@ from typing import Annotated
 import structlog
 from fastapi import Header, Request
 
+from bot.adapters.backend import Backend
 from bot.adapters.http.anonymous import AnonymousLimits
 from bot.adapters.http.bodies import require_short
 from bot.core import clock
 from bot.core.errors import BotError
 from bot.core.messages import Address, Answer, Outcome, Question, Turn, Update
-from bot.core.settings import Settings
 from bot.http.problems import Problem
-from bot.questions.admission import Admission
-from bot.storage.base import AnswerStore
 
 PLATFORM = "http"
 _log = structlog.stdlib.get_logger(__name__)
@@ -67,19 +65,13 @@ class Waiting:
 class Requests:
     """The waiting requests: asks their questions, and passes each answer to all requests that wait for it."""
 
-    def __init__(
-        self,
-        admission: Admission,
-        answers: AnswerStore,
-        count_tokens: Callable[[Sequence[str]], list[int]],
-        settings: Settings,
-    ) -> None:
+    def __init__(self, backend: Backend, count_tokens: Callable[[Sequence[str]], list[int]]) -> None:
         """`count_tokens` is called in a thread."""
-        self._anonymous = AnonymousLimits(settings.limits)
+        self._anonymous = AnonymousLimits(backend.settings.limits)
         self.count_tokens = count_tokens
-        self._admission = admission
-        self._answers = answers
-        self._timeout = settings.queue.deadline_seconds + _FOR_LOADING
+        self._admission = backend.admission
+        self._answers = backend.journal.answers
+        self._timeout = backend.settings.queue.deadline_seconds + _FOR_LOADING
         self._waiting: dict[tuple[str, str, str], list[Waiting]] = {}  # by the key of the question's address
         self._withdrawals: set[asyncio.Task[None]] = set()
         self._stopping = False

@@ -16,7 +16,6 @@ rendering   renders an answer, its sources and its buttons
 formatting  Markdown as text with Telegram's entities, and its parts
 progress    typing, placeholders, and their edits
 commands    the commands, for everybody and for operators
-actions     the operations of the adapter that commands call
 tasks       the commands for tasks
 menus       the menus of commands that the apps show
 buttons     the buttons below answers

@@ -1,9 +1,8 @@
 """The adapter for Telegram: composes its parts. Everything runs on the event loop."""
 
-from collections.abc import Awaitable, Callable
-
 from telegram.error import InvalidToken
 
+from bot.adapters.backend import Backend
 from bot.adapters.telegram.addressing import PLATFORM
 from bot.adapters.telegram.buttons import Buttons
 from bot.adapters.telegram.chats import Chats
@@ -22,11 +21,6 @@ from bot.adapters.telegram.updates import Updates
 from bot.adapters.telegram.webhook import Webhook
 from bot.core.errors import SettingsError
 from bot.core.messages import Address, Answer, Delivery, Outcome, Update
-from bot.core.settings import Settings
-from bot.questions.administration import Administration
-from bot.questions.admission import Admission
-from bot.storage.base import Forgotten, Journal
-from bot.tasks.desk import TaskDesk
 
 _LONGEST_PROGRESS = 1.5  # times the deadline of a question, after which no progress is shown for it any more
 
@@ -36,22 +30,10 @@ class TelegramAdapter:
 
     name = PLATFORM
 
-    def __init__(
-        self,
-        admission: Admission,
-        administration: Administration,
-        journal: Journal,
-        forget_conversation: Callable[[str], Awaitable[None]],
-        search: Search,
-        settings: Settings,
-        *,
-        tasks: TaskDesk | None = None,
-    ) -> None:
-        """`forget_conversation` erases the turns of a conversation; `search` finds passages for inline queries. `tasks`: None
-        where there are none."""
+    def __init__(self, backend: Backend, search: Search) -> None:
+        """`search` finds passages for inline queries."""
+        settings, journal = backend.settings, backend.journal
         telegram = settings.telegram
-        self._admission = admission
-        self._forget_conversation = forget_conversation
         self._notes = journal.platforms
         self._operators = frozenset(map(str, telegram.operators))
         polling = polling_request()
@@ -63,13 +45,12 @@ class TelegramAdapter:
         self._replies = Replies(sender, self._background, self._operators)
         self._outbox = Outbox(sender, chats, buttons=settings.storage.answer_days > 0)
         self._display = ProgressDisplay(sender, journal.parts, _LONGEST_PROGRESS * settings.queue.deadline_seconds)
-        self._incoming = Incoming(self._bot, admission, journal, chats, self._replies)
         updates = Updates(
+            backend,
             self._bot,
-            telegram,
-            incoming=self._incoming,
-            commands=Commands(administration, self, self._operators, tasks),
-            buttons=Buttons(journal.answers, sender, chats),
+            incoming=Incoming(backend, self._bot, chats, self._replies),
+            commands=Commands(backend, self._display, self._operators, self.describe),
+            buttons=Buttons(backend, sender, chats),
             inline=InlineQueries(search),
             chats=chats,
             replies=self._replies,
@@ -114,22 +95,6 @@ class TelegramAdapter:
     def webhook(self) -> Webhook | None:
         """The webhook, which the HTTP server mounts; None if the bot polls."""
         return self._connection.webhook
-
-    # --- Actions of the commands
-
-    async def forget_conversation(self, conversation: str) -> None:
-        """Erase the turns of a conversation."""
-        await self._forget_conversation(conversation)
-
-    async def stop(self, conversation: str) -> bool:
-        """Stop the question of a conversation that is in work. Returns False if none is."""
-        return await self._incoming.stop(conversation)
-
-    async def forget(self, author: str) -> Forgotten:
-        """Erase the questions, turns and feedback of an author, and the progress shown for their questions."""
-        forgotten = await self._admission.forget(PLATFORM, author)
-        await self._display.end_all(author)
-        return forgotten
 
     def describe(self) -> str:
         """Return the state of the connection, of flood control and of short replies, in one line for an operator."""

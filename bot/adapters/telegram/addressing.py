@@ -8,7 +8,7 @@ from telegram.constants import ChatType
 
 from bot.adapters.attention import looks_like_a_question
 from bot.adapters.telegram.places import topic_of
-from bot.core.messages import Policy
+from bot.core.messages import Address, Policy
 
 PLATFORM = "telegram"
 # Users in whose name the service posts the messages of anonymous admins and of people who write as a channel.
@@ -43,6 +43,11 @@ def caller_of(message: Message, author: str, *, shared_conversations: bool) -> C
     if not private and not shared_conversations:
         conversation += f":{author}"
     return Caller(author, message.chat_id, private, conversation, replied_text(message) or "")
+
+
+def address_of(caller: Caller) -> Address:
+    """Return the address of a caller's chat, by which documents are shown or hidden."""
+    return Address(PLATFORM, str(caller.chat), "")
 
 
 def author_of(message: Message) -> str | None:

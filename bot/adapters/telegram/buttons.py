@@ -6,6 +6,7 @@ import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.error import NetworkError, TelegramError
 
+from bot.adapters.backend import Backend
 from bot.adapters.recent import Recent
 from bot.adapters.telegram.addressing import PLATFORM
 from bot.adapters.telegram.chats import Chats
@@ -15,7 +16,7 @@ from bot.adapters.telegram.sending import Sender
 from bot.adapters.texts import NOT_KEPT, OUR_FAULT
 from bot.core.errors import BotError
 from bot.core.rights import Role, may
-from bot.storage.base import AnswerStore, KeptAnswer
+from bot.storage.base import KeptAnswer
 
 _log = structlog.stdlib.get_logger(__name__)
 _ACTIONS = {HELPFUL: "rate", NOT_HELPFUL: "rate", PASSAGE: "source", MORE: "more"}
@@ -25,8 +26,8 @@ _REMEMBERED = 1000  # answers of which something was shown lately that is not sh
 class Buttons:
     """Carries out presses of buttons: rating an answer, showing its passages, and showing the rest of its section."""
 
-    def __init__(self, answers: AnswerStore, sender: Sender, chats: Chats) -> None:
-        self._answers = answers
+    def __init__(self, backend: Backend, sender: Sender, chats: Chats) -> None:
+        self._answers = backend.journal.answers
         self._sender = sender
         self._chats = chats
         self._shown = Recent[tuple[str, str], None](_REMEMBERED)  # by kind of button and reference

@@ -9,18 +9,16 @@ import structlog
 from telegram import Bot, Document
 from telegram.error import BadRequest
 
+from bot.adapters.backend import Backend
 from bot.adapters.privacy import memory_text, privacy_text
-from bot.adapters.telegram.actions import Actions
-from bot.adapters.telegram.addressing import PLATFORM, Caller
+from bot.adapters.telegram.addressing import PLATFORM, Caller, address_of
+from bot.adapters.telegram.progress import ProgressDisplay
 from bot.adapters.telegram.tasks import COMMANDS, TaskCommands, chat_and_word
 from bot.adapters.texts import MOST_GAPS, NO_GAPS, OUR_FAULT, POLICIES, erased_text, file_line
 from bot.core.errors import BotError, DocumentError
-from bot.core.messages import Address
 from bot.core.rights import Role, may
 from bot.core.settings import Settings
 from bot.core.text import counted, safe
-from bot.questions.administration import Administration
-from bot.tasks.desk import TaskDesk
 
 _log = structlog.stdlib.get_logger(__name__)
 _HELP = """\
@@ -69,16 +67,18 @@ class Commands:
 
     def __init__(
         self,
-        administration: Administration,
-        actions: Actions,
+        backend: Backend,
+        display: ProgressDisplay,
         operators: frozenset[str],
-        tasks: TaskDesk | None = None,
+        describe: Callable[[], str],
     ) -> None:
-        """`operators`: the ids of the users who may administer the bot. `tasks`: None if tasks are off."""
-        self._administration = administration
-        self._actions = actions
+        """`operators`: the ids of the users who may administer the bot. `describe` returns the state of the connection in one
+        line."""
+        self._backend = backend
+        self._display = display
         self._operators = operators
-        self._tasks = TaskCommands(tasks) if tasks else None
+        self._describe = describe
+        self._tasks = TaskCommands(backend)
         self._handlers: Mapping[str, Handler] = {
             "start": self._help,
             "help": self._help,
@@ -94,7 +94,7 @@ class Commands:
             "policies": self._policies,
             "gaps": self._gaps,
             "explain": self._explain,
-            **(self._tasks.handlers if self._tasks else {}),
+            **self._tasks.handlers,
         }
 
     def handler(self, name: str, caller: Caller) -> Handler | None:
@@ -117,56 +117,66 @@ class Commands:
         return _HELP + ("\n" + _OPERATOR_HELP if self.may("status", caller) else "")
 
     async def _privacy(self, caller: Caller, _: str) -> str:
-        return _privacy(self._administration.settings, caller)
+        return _privacy(self._backend.settings, caller)
 
     async def _new(self, caller: Caller, _: str) -> str:
-        await self._actions.forget_conversation(caller.conversation)
+        await self._backend.journal.conversations.forget(caller.conversation)
         return "Let's begin anew: what we were talking about is forgotten."
 
     async def _stop(self, caller: Caller, _: str) -> str:
-        if self._tasks and self._tasks.stop(caller):
+        if self._tasks.stop(caller):
             return ""  # the task says that it was stopped
-        return "" if await self._actions.stop(caller.conversation) else "There is nothing to stop."
+        return "" if await self._stop_question(caller.conversation) else "There is nothing to stop."
+
+    async def _stop_question(self, conversation: str) -> bool:
+        """Stop the question of a conversation that is in work; those behind it stay. Returns False if none is."""
+        for pending in await self._backend.journal.questions.pending():
+            question = pending.question
+            asking_conversation = question.address.details.get("asked_in", question.conversation)
+            if asking_conversation == conversation and await self._backend.admission.stop(question.address):
+                return True
+        return False
 
     async def _forget(self, caller: Caller, rest: str) -> str:
         if rest.lower() != "me":
             return _FORGET
-        forgotten = await self._actions.forget(caller.author)
+        forgotten = await self._backend.admission.forget(PLATFORM, caller.author)
+        await self._display.end_all(caller.author)
         return f"{erased_text(forgotten)} What stands in this chat you can delete yourself."
 
     # --- for operators
 
     async def _status(self, _caller: Caller, _: str) -> str:
-        status = await self._administration.status()
-        return "\n".join((*status.lines(), self._actions.describe()))
+        status = await self._backend.administration.status()
+        return "\n".join((*status.lines(), self._describe()))
 
     async def _documents(self, _caller: Caller, _: str) -> str:
-        documents = await self._administration.documents()
+        documents = await self._backend.administration.documents()
         return "\n".join(map(file_line, documents)) or "There are no documents yet. Send me one as a file."
 
     async def _reload(self, _caller: Caller, _: str) -> str:
-        report = await self._administration.reload()
+        report = await self._backend.administration.reload()
         remarked = (file for file in report.files if file.problem or file.warnings)
         return "\n".join((report.summary, *map(file_line, remarked)))
 
     async def _remove(self, _caller: Caller, path: str) -> str:
         if not path:
             return "Give the path of the document, as /documents shows it: /remove guides/setup.md"
-        await self._administration.remove_document(path)
+        await self._backend.administration.remove_document(path)
         return f"{safe(path)} is removed; it will not be quoted any more."
 
     async def _gaps(self, _caller: Caller, _: str) -> str:
-        gaps = (await self._administration.gaps())[:MOST_GAPS]
+        gaps = (await self._backend.administration.gaps())[:MOST_GAPS]
         return "\n".join(safe(str(gap)) for gap in gaps) or NO_GAPS
 
     async def _explain(self, caller: Caller, question: str) -> str:
         if not question:
             return "Give the question: /explain How do I add a document?"
-        explanation = await self._administration.explain(question, Address(PLATFORM, str(caller.chat), ""))
+        explanation = await self._backend.administration.explain(question, address_of(caller))
         return "\n\n".join(map(safe, explanation.lines()))
 
     async def _policies(self, _caller: Caller, _: str) -> str:
-        policies = await self._administration.journal.platforms.policies(PLATFORM)
+        policies = await self._backend.journal.platforms.policies(PLATFORM)
         lines = [f"{chat}: {policy}" for chat, policy in policies.items()]
         return "\n".join(lines) or f"No chat has a policy of its own. {_POLICY_USE}"
 
@@ -174,19 +184,19 @@ class Commands:
         chat, wanted = chat_and_word(caller, rest)
         if wanted not in POLICIES:
             return _POLICY_USE
-        await self._administration.journal.platforms.set_policy(PLATFORM, chat, POLICIES[wanted])
+        await self._backend.journal.platforms.set_policy(PLATFORM, chat, POLICIES[wanted])
         return f"In the chat {chat} the policy is from now on: {wanted}."
 
     async def add_document(self, bot: Bot, document: Document, caption: str) -> str:
         """Put a file that an operator has sent into the knowledge folder. Raises BotError."""
         path = caption.strip() or document.file_name or ""
-        await self._administration.require_addable(path, document.file_size or 0)
+        await self._backend.administration.require_addable(path, document.file_size or 0)
         try:
             file = await bot.get_file(document.file_id)
         except BadRequest as error:
             raise DocumentError(f"{path}: Telegram doesn't hand it out: {error.message}") from error
         content = bytes(await file.download_as_bytearray())
-        return file_line(await self._administration.add_document(path, content))
+        return file_line(await self._backend.administration.add_document(path, content))
 
 
 def _privacy(settings: Settings, caller: Caller) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from telegram import Bot, Message
 
+from bot.adapters.backend import Backend
 from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.recent import Recent
 from bot.adapters.telegram.addressing import (
@@ -22,8 +23,6 @@ from bot.adapters.telegram.replies import Replies
 from bot.core import clock
 from bot.core.errors import EngineBusy, RateLimited
 from bot.core.messages import Address, Policy, Question
-from bot.questions.admission import Admission
-from bot.storage.base import Journal
 
 _ALBUMS = 1000  # that are remembered
 # Seconds between the tries to have a question of a backlog accepted while the queue is full.
@@ -37,17 +36,10 @@ _HINT = "Yes? Write your question behind my name, or reply to a message that ask
 class Incoming:
     """Turns messages that address the bot into questions and has them accepted, revised or refused."""
 
-    def __init__(
-        self,
-        bot: Bot,
-        admission: Admission,
-        journal: Journal,
-        chats: Chats,
-        replies: Replies,
-    ) -> None:
+    def __init__(self, backend: Backend, bot: Bot, chats: Chats, replies: Replies) -> None:
+        self._admission = backend.admission
+        self._answers = backend.journal.answers
         self._bot = bot
-        self._admission = admission
-        self._journal = journal
         self._chats = chats
         self._replies = replies
         self._albums = Recent[str, None](_ALBUMS)
@@ -85,15 +77,6 @@ class Incoming:
             self._albums[album] = None
         return known
 
-    async def stop(self, conversation: str) -> bool:
-        """Stop the question of a conversation that is in work; those behind it stay. Returns False if none is."""
-        for pending in await self._journal.questions.pending():
-            question = pending.question
-            asking_conversation = question.address.details.get("asked_in", question.conversation)
-            if asking_conversation == conversation and await self._admission.stop(question.address):
-                return True
-        return False
-
     # --- the question
 
     async def _question(self, message: Message, caller: Caller, text: str, *, unasked: bool, edited: bool) -> Question:
@@ -122,7 +105,7 @@ class Incoming:
         if replied is None or not replies_to(message, self._bot.bot):
             return None
         sent = Sent(message.chat_id, replied.message_id, self._bot.id)
-        return await self._journal.answers.answered_by(PLATFORM, str(sent))
+        return await self._answers.answered_by(PLATFORM, str(sent))
 
     # --- admission
 

@@ -5,11 +5,10 @@ or behind the command; a bot on Telegram can't read earlier messages.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from bot.adapters.telegram.addressing import PLATFORM, Caller
-from bot.core.messages import Address
+from bot.adapters.backend import Backend
+from bot.adapters.telegram.addressing import PLATFORM, Caller, address_of
 from bot.core.text import safe
 from bot.knowledge.loaders import LOADERS
-from bot.tasks.desk import TaskDesk
 from bot.tasks.policy import STATES
 from bot.tasks.registry import TASKS
 from bot.tasks.runner import Owner
@@ -25,8 +24,8 @@ _ALLOW_USE = f"Give the chat's id and one of {', '.join(STATES)}: /tasks -100123
 class TaskCommands:
     """Carries out the commands. Each raises BotError."""
 
-    def __init__(self, desk: TaskDesk) -> None:
-        self._desk = desk
+    def __init__(self, backend: Backend) -> None:
+        self._desk = backend.task_desk
         self.handlers: Mapping[str, Callable[[Caller, str], Awaitable[str]]] = {
             "summarise": self._summarise,
             "translate": self._translate,
@@ -50,9 +49,9 @@ class TaskCommands:
     async def _summarise(self, caller: Caller, rest: str) -> str:
         path, _, section = rest.partition(",")
         if path.strip().lower().endswith(tuple(LOADERS)):
-            address = Address(PLATFORM, str(caller.chat), "")
+            document = self._desk.tasks.document
             return await self._done(
-                "summarise", caller, lambda: self._desk.tasks.document(path.strip(), section.strip(), address)
+                "summarise", caller, lambda: document(path.strip(), section.strip(), address_of(caller))
             )
         text = caller.replied or rest
         return await self._with("summarise", caller, text) if text else _SUMMARISE_USE

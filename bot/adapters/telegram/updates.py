@@ -10,6 +10,7 @@ import structlog
 from telegram import Bot, Message, Update
 from telegram.constants import ChatType
 
+from bot.adapters.backend import Backend
 from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.recent import Recent
 from bot.adapters.telegram.addressing import (
@@ -29,7 +30,6 @@ from bot.adapters.telegram.inline import InlineQueries
 from bot.adapters.telegram.replies import Background, Replies
 from bot.adapters.texts import OUR_FAULT
 from bot.core.errors import StorageError
-from bot.core.settings import TelegramSettings
 from bot.core.text import safe
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -43,8 +43,8 @@ class Updates:
 
     def __init__(
         self,
+        backend: Backend,
         bot: Bot,
-        settings: TelegramSettings,
         *,
         incoming: Incoming,
         commands: Commands,
@@ -54,8 +54,8 @@ class Updates:
         replies: Replies,
         background: Background,
     ) -> None:
+        self._settings = backend.settings.telegram
         self._bot = bot
-        self._settings = settings
         self._incoming = incoming
         self._commands = commands
         self._buttons = buttons

@@ -67,13 +67,11 @@ def running(server, application, engine, settings):
 
     @asynccontextmanager
     async def run(
-        *, engine: Engine = engine, queue=None, limits=None, wait=True, **options
+        *, engine: Engine = engine, queue=None, limits=None, others=None, wait=True, **options
     ) -> AsyncIterator[RunningBot]:
-        changed = {
-            "discord": settings.discord.model_validate({"token": TOKEN, **options}),
-            "queue": settings.queue.model_copy(update=queue or {}),
-            "limits": settings.limits.model_copy(update=limits or {}),
-        }
+        sections = {"queue": queue or {}, "limits": limits or {}, **(others or {})}
+        changed = {name: getattr(settings, name).model_copy(update=values) for name, values in sections.items()}
+        changed["discord"] = settings.discord.model_validate({"token": TOKEN, **options})
         bot = RunningBot(application, engine, settings.model_copy(update=changed))
         await bot.start()
         try:

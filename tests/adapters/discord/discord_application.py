@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+from bot.adapters.backend import Backend
 from bot.adapters.discord import DiscordAdapter
 from bot.core.messages import Answer, Citation, Engine, Outcome, Question, Stage, Update
 from bot.core.settings import Settings
@@ -60,10 +61,9 @@ class RunningBot:
         self.dispatcher = Dispatcher(engine, application.stores.journal, settings.queue, limits=settings.limits)
         self.administration = administration_of(application, self.dispatcher)
         self.administration.settings = settings
-        journal, forget = application.stores.journal, application.answering.conversations.forget
-        admission = self.dispatcher.admission
-        tasks = TaskDesk(application.tasks, TaskPolicy(journal.platforms, allowed=False), admission.count)
-        self.adapter = DiscordAdapter(admission, self.administration, journal, forget, settings.discord, tasks=tasks)
+        journal, admission = application.stores.journal, self.dispatcher.admission
+        self.desk = TaskDesk(application.tasks, TaskPolicy(journal.platforms, allowed=False), admission.count)
+        self.adapter = DiscordAdapter(Backend(settings, journal, admission, self.administration, self.desk))
         self.dispatcher.register([self.adapter])
         self.ended: asyncio.Task[None] | None = None
 

@@ -6,7 +6,6 @@ import pytest
 
 from bot.core.errors import EngineBusy
 from bot.core.messages import Policy
-from bot.core.settings import Settings
 from tests.adapters.discord.discord_application import SOURCE, answered, first
 
 pytestmark = pytest.mark.usefixtures("guild", "channel")
@@ -105,23 +104,23 @@ async def test_help_and_privacy_say_what_holds_here(bot, server, channel, ann):
     assert "Nothing is passed on to any other service." in privacy
 
 
-async def test_privacy_names_the_server_that_words_the_answers(bot, server, channel, ann):
+async def test_privacy_names_the_server_that_words_the_answers(running, server, channel, ann):
     """And the use for training, which the default settings exclude."""
     sections = {"generator": {"provider": "openai"}, "finetuning": {"chat_messages": True}}
     sections |= {"storage": {"answer_days": 1}, "conversation": {"expire_seconds": 60}}
-    bot.administration.settings = Settings.model_validate(sections)
-    privacy = await said(server, await server.slash(channel, ann, "privacy"))
+    async with running(others=sections):
+        privacy = await said(server, await server.slash(channel, ann, "privacy"))
     assert "A language model at api.openai.com words the answers" in privacy
     assert "to train a language model" in privacy
     assert "kept for 1 day, so" in privacy
     assert "for 1 minute for" in privacy
 
 
-async def test_privacy_says_where_nothing_is_kept(bot, server, channel, ann):
+async def test_privacy_says_where_nothing_is_kept(running, server, channel, ann):
     """Neither answers nor conversations."""
     sections = {"storage": {"answer_days": 0}, "conversation": {"turns": 0}}
-    bot.administration.settings = Settings.model_validate(sections)
-    privacy = await said(server, await server.slash(channel, ann, "privacy"))
+    async with running(others=sections):
+        privacy = await said(server, await server.slash(channel, ann, "privacy"))
     assert "- Your question and my answer are erased once the answer is delivered." in privacy
     assert "- A conversation is not remembered." in privacy
 

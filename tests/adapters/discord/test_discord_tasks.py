@@ -72,10 +72,9 @@ async def test_a_thread_is_summarised_from_the_message_that_began_it(bot, server
 async def test_a_task_is_stopped_by_its_button(bot, server, channel, reader):
     """While it waits for its turn, here."""
     await server.slash(channel, server.owner, "bot tasks", {"state": "on"})
-    desk = bot.adapter._interactions.tasks
-    async with desk.tasks._one_at_a_time:
+    async with bot.desk.tasks._one_at_a_time:
         asked = await server.slash(channel, reader, "task", {"task": "summarise", "text": "The pump is loud."})
-        await server.until(lambda: asked.message and asked.message["components"] and desk.tasks._running)
+        await server.until(lambda: asked.message and asked.message["components"] and bot.desk.tasks._running)
         await server.press(asked.message, "Stop", reader)
         assert "Stopped" in await said(server, asked)
 

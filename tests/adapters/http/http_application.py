@@ -10,6 +10,7 @@ from typing import Any, Self
 import httpx
 from fastapi import APIRouter
 
+from bot.adapters.backend import Backend
 from bot.adapters.http import HttpAdapter
 from bot.core.documents import Block, Form, Passage
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
@@ -99,19 +100,15 @@ class HttpApplication:
     async def __aenter__(self) -> Self:
         self.journal = await SqliteJournal.open(self.folder)
         self.dispatcher = Dispatcher(self.engine, self.journal, self.settings.queue, limits=self.settings.limits)
+        admission = self.dispatcher.admission
+        desk = TaskDesk(self.tasks, TaskPolicy(self.journal.platforms, allowed=False), admission.count)
         self.adapter = HttpAdapter(
-            self.dispatcher.admission,
-            self.journal.answers,
+            Backend(self.settings, self.journal, admission, None, desk),
             lambda texts: [len(text.split()) for text in texts],
-            self.settings,
             webhooks=self.webhooks,
             make_sites=self.make_sites,
             passages_of=self.passages_of,
             health=self.health,
-            tasks=self.tasks
-            and TaskDesk(
-                self.tasks, TaskPolicy(self.journal.platforms, allowed=False), self.dispatcher.admission.count
-            ),
         )
         self.server = self.adapter.server
         self.dispatcher.register([self.adapter])

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from bot.adapters.backend import Backend
 from bot.adapters.telegram.adapter import TelegramAdapter
 from bot.core.messages import Answer, Citation, Outcome, Progress, Question, Stage, Update
 from bot.core.settings import Settings
-from bot.engine.conversation import Conversations
 from bot.engine.qa import UNSURE, new_reference
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
@@ -72,7 +72,7 @@ class TelegramApplication:
         )
         self.search: Callable[..., Any] = no_passages
         self.administration: Administration | None = None
-        self.tasks: Tasks | None = None
+        self.tasks = Tasks(self.settings.tasks, None, None, None, None)  # type: ignore[arg-type]
         self.running: asyncio.Task[None] | None = None
 
     def with_settings(self, **sections: dict[str, Any]) -> Self:
@@ -89,18 +89,10 @@ class TelegramApplication:
             self.settings, None, None, self.journal, None, None, dispatcher=self.dispatcher
         )
         administration.dispatcher = self.dispatcher
-        self.adapter = TelegramAdapter(
-            self.dispatcher.admission,
-            administration,
-            self.journal,
-            Conversations(self.journal.conversations, self.settings.conversation).forget,
-            lambda text: self.search(text),
-            self.settings,
-            tasks=self.tasks
-            and TaskDesk(
-                self.tasks, TaskPolicy(self.journal.platforms, allowed=False), self.dispatcher.admission.count
-            ),
-        )
+        admission = self.dispatcher.admission
+        desk = TaskDesk(self.tasks, TaskPolicy(self.journal.platforms, allowed=False), admission.count)
+        backend = Backend(self.settings, self.journal, admission, administration, desk)
+        self.adapter = TelegramAdapter(backend, lambda text: self.search(text))
         self.dispatcher.register([self.adapter])
         return self
 

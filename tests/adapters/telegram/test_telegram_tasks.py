@@ -79,6 +79,7 @@ async def test_what_was_allowed_moves_with_a_group(server, application, ann):
     group = server.group()
     server.says(group, ann, "/tasks on")
     await application.answered(group)
-    await application.adapter._incoming._chats.mark_moved(group.id, -100123)
+    new = server.becomes_supergroup(group, ann)
+    await application.quiet()
     kept = await application.journal.platforms.policies("telegram:tasks")
-    assert list(kept) == ["-100123"]
+    assert list(kept) == [str(new.id)]
