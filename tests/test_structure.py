@@ -14,6 +14,36 @@ BOT = ROOT / "bot"
 PLATFORMS = ROOT / "tests" / "platforms"
 PROGRAM = {"__main__", "cli"}  # modules that stand above all packages
 
+# The roles that each adapter has a module for, with what is in it on both platforms.
+ROLES = {
+    "adapter": "{platform}Adapter {platform}Adapter.deliver {platform}Adapter.progress {platform}Adapter.run",
+    "addressing": "PLATFORM address_of author_of is_unasked question_text replied_text replies_to text_of",
+    "buttons": "",
+    "chats": "Chats Chats.policy_for",
+    "checking": "check",
+    "commands": "",
+    "connection": "Connection Connection.trouble",
+    "incoming": "Incoming",
+    "outgoing": "Outbox Outbox.deliver Outbox.withdraw",
+    "places": "",
+    "progress": "ProgressDisplay ProgressDisplay.end ProgressDisplay.end_all ProgressDisplay.show",
+    "rendering": "marked_as_repeated more_of passages_of",
+    "sending": "",
+    "setup": "HOW_TO_WRITE PREPARATION first_message invitation",
+    "tasks": "",
+}
+
+
+def names_in(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module has on its highest level, and the methods of its classes."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            yield from (f"{node.name}.{one.name}" for one in node.body if hasattr(one, "name"))
+
 
 def classes() -> Iterator[tuple[str, ast.ClassDef]]:
     for file in (*BOT.rglob("*.py"), *PLATFORMS.glob("discord_*.py"), *PLATFORMS.glob("telegram_*.py")):
@@ -63,10 +93,23 @@ def test_no_file_of_tests_or_measurements_is_longer_than_is_read_at_once():
 
 
 @pytest.mark.parametrize("platform", ["discord", "telegram"])
-def test_the_same_role_has_the_same_file_on_each_platform(platform):
-    """So that a reader of one adapter, or of one local server of the tests, finds the way in the other."""
-    roles = "adapter addressing buttons checking commands connection incoming outgoing places progress rendering"
-    assert set(roles.split()) <= {file.stem for file in (BOT / "adapters" / platform).glob("*.py")}
+@pytest.mark.parametrize("role", ROLES)
+def test_the_same_role_has_the_same_file_and_names_on_each_platform(platform, role):
+    """So that a reader of one adapter finds the way in the other."""
+    tree = ast.parse((BOT / "adapters" / platform / f"{role}.py").read_text(encoding="utf-8"))
+    assert set(ROLES[role].format(platform=platform.title()).split()) <= set(names_in(tree))
+
+
+@pytest.mark.parametrize("platform", ["discord", "telegram"])
+def test_reading_a_message_makes_no_calls(platform):
+    """Whoever it is from and whether it addresses the bot is decided by the message alone."""
+    tree = ast.parse((BOT / "adapters" / platform / "addressing.py").read_text(encoding="utf-8"))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
+
+
+@pytest.mark.parametrize("platform", ["discord", "telegram"])
+def test_the_local_servers_have_the_same_parts(platform):
+    """So that a reader of one local server of the tests finds the way in the other."""
     parts = "chats description events interactions markup messages people server"
     names = {file.stem.removeprefix(f"{platform}_") for file in PLATFORMS.glob(f"{platform}_*.py")}
     assert set(parts.split()) <= names

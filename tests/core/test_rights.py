@@ -81,7 +81,7 @@ def discord_actions(operators: list[int], *, owner: int = OPERATOR) -> Interacti
     application = SimpleNamespace(team=None, owner=SimpleNamespace(id=owner))
     connection = SimpleNamespace(client=SimpleNamespace(application=application))
     backend = SimpleNamespace(settings=Settings(discord={"operators": operators}))
-    return Interactions(backend, connection, None, None, None)
+    return Interactions(backend, connection, None, None, None, None)
 
 
 DISCORD = {

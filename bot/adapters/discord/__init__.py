@@ -4,11 +4,12 @@ adapter       composes the parts and hands each event to one of them
 connection    logs in, stays connected, and starts a new client when a connection ends
 backoff       pauses between the tries to connect
 absences      when each shard was away
-addressing    makes Questions of the messages that address the bot
-incoming      takes in messages, edits and deletions, also those of an absence
-outgoing      sends, edits and deletes messages
-places        channels, direct conversations, interactions, and their refusals
-threads       remembers the threads that could not be opened
+addressing    reads messages: their author, their words, and whether they address the bot
+incoming      makes Questions of messages and has them accepted; takes in edits and deletions, also those of an absence
+outgoing      sends the parts of answers, edits and deletes them
+sending       the calls for one message in one place, and their refusals
+places        the places for an answer, and the threads that are opened for it
+chats         which channels the bot can't write to or open threads in, and their policies
 rendering     renders an answer in Discord's Markdown
 progress      typing, placeholders, and their edits
 commands      slash commands and the context menu

@@ -9,13 +9,15 @@ import structlog
 
 from bot.adapters.backend import Backend
 from bot.adapters.discord.actions import Interaction
-from bot.adapters.discord.addressing import PLATFORM, MessageReader
+from bot.adapters.discord.addressing import PLATFORM
 from bot.adapters.discord.buttons import AnswerButton, StopButton, take_reason
+from bot.adapters.discord.chats import Chats
 from bot.adapters.discord.commands import command_tree
 from bot.adapters.discord.connection import Client, Connection
 from bot.adapters.discord.incoming import Incoming
 from bot.adapters.discord.interactions import Interactions
 from bot.adapters.discord.outgoing import Outbox
+from bot.adapters.discord.places import Places
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.core.messages import Address, Answer, Delivery, Outcome, Update
 
@@ -31,11 +33,12 @@ class DiscordAdapter:
         settings, journal = backend.settings.discord, backend.journal
         self._notes = journal.platforms
         self._connection = Connection(settings, journal.platforms)
-        self._outbox = Outbox(self._connection)
+        self._chats = Chats(journal.platforms, settings)
+        places = Places(self._connection, self._chats)
+        self._outbox = Outbox(self._connection, self._chats, places)
         self._display = ProgressDisplay(self._connection, self._outbox, journal.parts)
-        reader = MessageReader(journal.answers, journal.platforms, self._outbox.threads, settings)
-        self._incoming = Incoming(backend, self._connection, self._outbox, self._display, reader)
-        self._interactions = Interactions(backend, self._connection, self._outbox, self._display, reader)
+        self._incoming = Incoming(backend, self._connection, self._chats, self._outbox, self._display)
+        self._interactions = Interactions(backend, self._connection, self._chats, places, self._outbox, self._display)
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises SettingsError for an error that a restart can't cure."""
@@ -85,25 +88,25 @@ class DiscordAdapter:
         await take_reason(self._interactions, interaction)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        self._outbox.permissions_changed()
+        self._chats.permissions_changed()
         _log.info("joined a server", server=guild.id)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         _log.info("left a server", server=guild.id)
 
     async def on_guild_channel_update(self, *_: object) -> None:
-        self._outbox.permissions_changed()
+        self._chats.permissions_changed()
 
     async def on_guild_role_update(self, *_: object) -> None:
-        self._outbox.permissions_changed()
+        self._chats.permissions_changed()
 
     async def on_raw_thread_update(self, payload: discord.RawThreadUpdateEvent) -> None:
         """Try a thread again, because it may have been unlocked or reopened."""
-        self._outbox.forbidden.discard(payload.thread_id)
+        self._chats.forbidden.discard(payload.thread_id)
 
     async def on_member_update(self, *_: object) -> None:
         """Try all channels again, because the bot's roles have changed: the library reports no other member."""
-        self._outbox.permissions_changed()
+        self._chats.permissions_changed()
 
     async def on_error(self, event: str, *_: object) -> None:
         _log.exception("event failed", event_name=event)

@@ -9,8 +9,8 @@ from bot.adapters.discord import rendering
 from bot.adapters.discord.actions import Actions, Interaction
 from bot.adapters.discord.addressing import PLATFORM
 from bot.adapters.discord.connection import Client
-from bot.adapters.discord.places import NOBODY
 from bot.adapters.discord.responses import handling, respond, respond_in_parts
+from bot.adapters.discord.sending import NOBODY
 from bot.adapters.texts import NOT_KEPT, button_labels
 from bot.core.messages import Address, Answer, Outcome
 from bot.core.rights import Role

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import aiohttp
 import discord
 
-from bot.adapters.discord.places import missing_permissions
+from bot.adapters.discord.chats import missing_permissions
 from bot.core.diagnosis import Diagnosis, error, ok, warning
 from bot.core.settings import DiscordSettings
 from bot.core.text import counted, safe

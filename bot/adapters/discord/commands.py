@@ -13,7 +13,7 @@ import structlog
 from discord import app_commands
 
 from bot.adapters.discord.actions import Actions, Interaction
-from bot.adapters.discord.addressing import PLATFORM, address_of, conversation_in, words_of
+from bot.adapters.discord.addressing import PLATFORM, address_of, conversation_in, text_of
 from bot.adapters.discord.connection import Client
 from bot.adapters.discord.rendering import escaped
 from bot.adapters.discord.responses import failure, respond, respond_anyway
@@ -135,7 +135,7 @@ def _ask(actions: Actions) -> app_commands.Command[Any, Any, None]:
 
 def _answer_this(actions: Actions) -> app_commands.ContextMenu:
     async def answer_this(interaction: Interaction, message: discord.Message) -> None:
-        if text := words_of(message).strip():
+        if text := text_of(message).strip():
             await actions.ask(interaction, text[:_LONGEST_QUESTION], private=actions.backend.settings.discord.private)
         else:
             await interaction.response.send_message("There is no text in this message.", ephemeral=True)

@@ -16,7 +16,7 @@ from bot.adapters.discord.absences import Absences
 from bot.adapters.discord.actions import Actions
 from bot.adapters.discord.addressing import PLATFORM
 from bot.adapters.discord.backoff import ReconnectBackoff
-from bot.adapters.discord.places import NOBODY
+from bot.adapters.discord.sending import NOBODY
 from bot.core import clock
 from bot.core.errors import SettingsError, StorageError
 from bot.core.settings import DiscordSettings

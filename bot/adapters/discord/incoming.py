@@ -6,34 +6,51 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
+import aiohttp
 import discord
 import structlog
 
+from bot.adapters.attention import looks_like_a_question
 from bot.adapters.backend import Backend
 from bot.adapters.discord import rendering
-from bot.adapters.discord.addressing import PLATFORM, MessageReader
+from bot.adapters.discord.addressing import (
+    PLATFORM,
+    addresses,
+    author_of,
+    conversation_in,
+    is_unasked,
+    may_answer_unasked,
+    opens_post,
+    parent_of,
+    paste_in,
+    question_text,
+    replied_ids,
+    replied_text,
+    thread_conversation,
+)
+from bot.adapters.discord.chats import Chats
 from bot.adapters.discord.commands import HELP
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
-from bot.adapters.discord.places import MessageRefused, PlaceClosed, QuestionGone
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import failure
+from bot.adapters.discord.sending import MessageRefused, PlaceClosed, QuestionGone
 from bot.adapters.outcomes import MessageOutcome, note_outcome
 from bot.adapters.rates import Rate, ReplyLimits
 from bot.adapters.recent import Recent
 from bot.core import clock
 from bot.core.errors import EngineBusy, RateLimited, StorageError
-from bot.core.messages import Address, Question
+from bot.core.messages import Address, Policy, Question
 
 _log = structlog.stdlib.get_logger(__name__)
 _LONGEST_REPLAY = 600.0  # seconds; older events aren't replayed to a session that goes on
+_LONGEST_TITLE = 100  # characters in the name of a thread
+_FETCHING = 5.0  # seconds for a pasted text; the messages behind it in the channel wait
 _LATE_EDIT = 900.0  # seconds after which an edit makes no new question
 # Hints and refusals in words, to one person and in one channel; a reaction takes the place of the others. Discord takes five
 # messages in five seconds in a channel, and the answers wait for each of them.
 _PERSON = Rate(1, 30.0)
 _CHANNEL = Rate(5, 30.0)
-_DIRECT = "direct_chats"  # the note with the latest direct conversations, which Discord doesn't list
-_MOST_DIRECT = 200
 _SILENCE_UNNOTICED = 60.0  # seconds for which a connection may have been dead before the bot noticed
 _HISTORY = 100  # messages of one channel that are looked through after an absence
 _FORMS = 2000  # messages of which the latest form is remembered
@@ -47,17 +64,17 @@ class Incoming:
         self,
         backend: Backend,
         connection: Connection,
+        chats: Chats,
         outbox: Outbox,
         display: ProgressDisplay,
-        reader: MessageReader,
     ) -> None:
         self._admission = backend.admission
-        self._store = backend.journal.platforms
+        self._answers = backend.journal.answers
         self._settings = backend.settings.discord
         self._connection = connection
+        self._chats = chats
         self._outbox = outbox
         self._display = display
-        self._reader = reader
         self._refusals = ReplyLimits(person=_PERSON, chat=_CHANNEL)
         self._order = WeakValueDictionary[int, asyncio.Lock]()  # by channel, as long as somebody holds or awaits it
         self._forms = Recent[int, datetime](_FORMS)  # by message, when its latest form was edited that the bot has seen
@@ -87,7 +104,7 @@ class Incoming:
         `missed`: the message is of an absence, in its last form.
         """
         me = self._connection.user
-        if message.channel.id in self._outbox.forbidden or me is None:
+        if message.channel.id in self._chats.forbidden or me is None:
             note_outcome(PLATFORM, MessageOutcome.CHAT_FORBIDDEN)
             return
         async with self._in_order(message.channel.id):
@@ -116,7 +133,7 @@ class Incoming:
     ) -> MessageOutcome | str:
         """Accept the question of a message, if it asks one. Returns the outcome, or a hint or refusal to reply with."""
         try:
-            question = await self._reader.question_in(message, me)
+            question = await self._question(message, me)
         except StorageError as error:  # reply only where the bot is addressed for certain
             certain = message.guild is None or me in message.mentions
             return rendering.escaped(failure(error)) if certain else MessageOutcome.FAILED
@@ -126,13 +143,65 @@ class Incoming:
             question = replace(question, received_at=clock.plausible_time(question.received_at, _LONGEST_REPLAY))
         try:
             if message.guild is None:
-                await self._remember_direct(message.channel.id)
+                await self._chats.note_direct(message.channel.id)
             return await self._accept(message, question, edited=edited, missed=missed)
         except (EngineBusy, RateLimited) as error:
             said = f"⏳ {rendering.escaped(str(error))}"
         except Exception as error:
             said = rendering.escaped(failure(error))
         return MessageOutcome.UNPROMPTED if question.address.details.get("unprompted") else said
+
+    async def _question(self, message: discord.Message, me: discord.abc.User) -> Question | MessageOutcome:
+        """Return the question that a message asks the bot `me`, or the reason why it asks none.
+
+        The text of the question is empty if the message only mentions the bot.
+        """
+        if (author := author_of(message, self._settings.proxies)) is None:
+            return MessageOutcome.WRITTEN_BY_BOT
+        earlier = await self._followed_up(message, me)
+        addressed = earlier is not None or addresses(message, me)
+        policy = await self._chats.policy_for(message.channel) if message.guild is not None else Policy.ALWAYS
+        if policy is Policy.OFF:
+            return MessageOutcome.CHAT_OFF
+        if not addressed and not may_answer_unasked(message, policy, me):
+            return MessageOutcome.NOT_ADDRESSED
+        text = question_text(message, me) or await _pasted(message)
+        replied_to = earlier.text if earlier else replied_text(message, me)
+        if not text and replied_to and not earlier:  # "@bot" below somebody's question
+            text, replied_to = replied_to, None
+        prompted = addressed or opens_post(message) or looks_like_a_question(text)
+        title = text[:_LONGEST_TITLE]
+        opens_thread = prompted and not earlier and self._chats.may_open_thread(message.channel, me)
+        details = {
+            "kind": "message",
+            "author": message.author.id,
+            "unprompted": not prompted,
+            "unasked": not addressed and is_unasked(message, me),
+            "thread": title if opens_thread else None,
+            "server": message.guild.id if message.guild else None,
+            "parent": parent_of(message.channel),
+            "asked": title,  # named where the answer can't be sent to the channel
+        }
+        return Question(
+            text=text,
+            conversation=earlier.conversation if earlier else self._conversation(message, opens_thread=opens_thread),
+            author=author,
+            address=Address(PLATFORM, str(message.channel.id), str(message.id), details),
+            received_at=message.created_at,
+            replied_to=replied_to,
+        )
+
+    async def _followed_up(self, message: discord.Message, me: discord.abc.User) -> Question | None:
+        """Return the question, of any author, whose answer the message replies to."""
+        for sent in replied_ids(message, me):
+            if question := await self._answers.answered_by(PLATFORM, sent):
+                return question
+        return None
+
+    def _conversation(self, message: discord.Message, *, opens_thread: bool) -> str:
+        if opens_thread:  # the thread will have the id of the message
+            return thread_conversation(str(message.id))
+        return self._chats.threads.conversation(conversation_in(message.channel, message.author.id))
 
     async def _accept(
         self, message: discord.Message, question: Question, *, edited: bool, missed: bool
@@ -190,7 +259,7 @@ class Incoming:
     async def _channels(self, shard: int, after: datetime) -> list[discord.abc.Messageable]:
         """Return the channels of a shard with newer messages, and for the first shard all direct conversations."""
         client = self._connection.client
-        direct = await self._direct_chats() if shard == 0 else []
+        direct = await self._chats.direct() if shard == 0 else []
         return [*_channels_with_news(client, shard, after), *map(client.get_partial_messageable, direct)]
 
     async def _catch_up_in(self, channel: discord.abc.Messageable, after: datetime) -> int:
@@ -206,13 +275,18 @@ class Incoming:
             _log.exception("a channel was not caught up")
         return looked_at
 
-    async def _direct_chats(self) -> list[int]:
-        return [int(chat) for chat in (await self._store.note(PLATFORM, _DIRECT) or "").split()]
 
-    async def _remember_direct(self, chat: int) -> None:
-        chats = await self._direct_chats()
-        if chat not in chats:
-            await self._store.set_note(PLATFORM, _DIRECT, " ".join(map(str, [*chats, chat][-_MOST_DIRECT:])))
+async def _pasted(message: discord.Message) -> str:
+    """Return the text of a long paste, or "" if there is none, or if it can't be fetched."""
+    if (file := paste_in(message)) is None:
+        return ""
+    try:
+        async with asyncio.timeout(_FETCHING):
+            content = await file.read()
+    except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
+        _log.warning("a pasted text can't be fetched", error=type(error).__name__)
+        return ""
+    return content.decode(errors="replace").strip()
 
 
 def _seconds_until_edit(message: discord.Message) -> float:

@@ -8,12 +8,14 @@ import discord
 from bot.adapters.backend import Backend
 from bot.adapters.discord import rendering
 from bot.adapters.discord.actions import Interaction
-from bot.adapters.discord.addressing import PLATFORM, MessageReader, chats_of, conversation_in
+from bot.adapters.discord.addressing import PLATFORM, chats_of, conversation_in
+from bot.adapters.discord.chats import Chats
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
-from bot.adapters.discord.places import InInteraction, MessageRefused, PlaceClosed
+from bot.adapters.discord.places import Places
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.adapters.discord.responses import defer, failure, respond
+from bot.adapters.discord.sending import InInteraction, MessageRefused, PlaceClosed
 from bot.adapters.discord.tasks import stop_view
 from bot.adapters.recent import Recent
 from bot.core import clock
@@ -38,15 +40,17 @@ class Interactions:
         self,
         backend: Backend,
         connection: Connection,
+        chats: Chats,
+        places: Places,
         outbox: Outbox,
         display: ProgressDisplay,
-        reader: MessageReader,
     ) -> None:
         self.backend = backend
         self._connection = connection
+        self._chats = chats
+        self._places = places
         self._outbox = outbox
         self._display = display
-        self._reader = reader
         self._seen = Recent[int, None](_SEEN)
         self._shared = Recent[str, None](_SHARED)  # by reference
 
@@ -60,8 +64,8 @@ class Interactions:
             return
         self._seen[interaction.id] = None
         conversation = conversation_in(interaction.channel, interaction.user.id, private=private)
-        question = _question(interaction, text, self._outbox.threads.conversation(conversation), private=private)
-        with self._outbox.deferring(question.address):
+        question = _question(interaction, text, self._chats.threads.conversation(conversation), private=private)
+        with self._places.deferring(question.address):
             accepting = asyncio.create_task(self._accept(interaction, question))
             try:
                 await asyncio.wait((accepting,), timeout=_LONGEST_BEFORE_DEFERRAL)
@@ -75,7 +79,7 @@ class Interactions:
 
     async def _accept(self, interaction: Interaction, question: Question) -> None:
         channel = interaction.channel
-        if interaction.guild_id is not None and await self._reader.policy(channel) is Policy.OFF:
+        if interaction.guild_id is not None and await self._chats.policy_for(channel) is Policy.OFF:
             raise BotError(_OFF)
         await self.backend.admission.accept(question)
 
@@ -108,7 +112,7 @@ class Interactions:
             await interaction.followup.send(f"⚠️ This can't be shared: {error}.", ephemeral=True)
 
     async def forget_conversation(self, conversation: str) -> None:
-        await self.backend.journal.conversations.forget(self._outbox.threads.forget(conversation))
+        await self.backend.journal.conversations.forget(self._chats.threads.forget(conversation))
 
     async def forget(self, author: str) -> Forgotten:
         forgotten = await self.backend.admission.forget(PLATFORM, author)
@@ -124,7 +128,7 @@ class Interactions:
         author, chats = str(interaction.user.id), chats_of(interaction.channel) or [str(interaction.channel_id or 0)]
         await defer(interaction, private=True)
         try:
-            if interaction.guild_id is not None and await self._reader.policy(interaction.channel) is Policy.OFF:
+            if interaction.guild_id is not None and await self._chats.policy_for(interaction.channel) is Policy.OFF:
                 raise BotError(_OFF)
             owner = Owner(PLATFORM, author)
             seconds = self.backend.settings.tasks.deadline_seconds

@@ -1,25 +1,22 @@
 """Sends, edits and deletes the bot's messages, each in the best place that accepts it."""
 
-import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import discord
 
 from bot.adapters.discord import rendering
-from bot.adapters.discord.addressing import channel_conversation, thread_conversation
 from bot.adapters.discord.buttons import answer_buttons, stop_button
+from bot.adapters.discord.chats import Chats, ForbiddenChannels
 from bot.adapters.discord.connection import Connection
-from bot.adapters.discord.places import (
-    THREAD_EXISTS,
-    UNKNOWN_MESSAGE,
+from bot.adapters.discord.places import Places, edited_in, is_elsewhere
+from bot.adapters.discord.rendering import Rendered
+from bot.adapters.discord.sending import (
     Content,
     Elsewhere,
     FileRefused,
-    ForbiddenChannels,
     InChannel,
-    InDirect,
     InInteraction,
     InParent,
     MessageRefused,
@@ -27,30 +24,20 @@ from bot.adapters.discord.places import (
     PlaceClosed,
     PlaceGone,
     QuestionGone,
-    missing_permissions,
     nonce_of,
-    token_lives,
 )
-from bot.adapters.discord.rendering import Rendered
-from bot.adapters.discord.threads import RefusedThreads
 from bot.adapters.layout import split_markdown
 from bot.core.errors import Undeliverable
 from bot.core.messages import Address, Answer, Delivery, Sending
 
 
 class Outbox:
-    """Delivers answers and other messages. `forbidden`: the channels that have refused the bot lately."""
+    """Delivers answers part by part, and other messages, each to the best place that accepts it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, chats: Chats, places: Places) -> None:
         self._connection = connection
-        self._deferrals: dict[str, asyncio.Event] = {}  # by interaction, set at the end of each
-        self.forbidden = ForbiddenChannels()
-        self.threads = RefusedThreads()
-
-    def permissions_changed(self) -> None:
-        """Try forbidden channels and threads again."""
-        self.forbidden.clear()
-        self.threads.forbidden.clear()
+        self._chats = chats
+        self._places = places
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         """Send an answer part by part. Raises Undeliverable if no place accepts it, or if its question was deleted."""
@@ -64,7 +51,7 @@ class Outbox:
     async def _deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         details = address.details
         rendered = rendering.render(answer, question=details.get("question"))
-        places = await self._places(address)
+        places = await self._places.for_answer(address)
         for part in range(len(rendered.parts)):
 
             async def send(sending: Sending, part: int = part) -> str:
@@ -80,22 +67,22 @@ class Outbox:
     async def withdraw(self, address: Address, delivery: Delivery) -> None:
         """Delete the messages of an earlier answer to a question, and a placeholder."""
         if messages := await delivery.left_over(0):
-            [place, *_] = await self._places(address)
+            [place, *_] = await self._places.for_answer(address)
             for message in messages:
                 await _delete(place, message)
 
     async def send_placeholder(self, address: Address, text: str, *, replaces: str | None) -> str:
         """Send, or edit, the placeholder that the answer will replace, with a button to stop. Returns its id."""
-        places = await self._places(address)
+        places = await self._places.for_answer(address)
         [beginning, *_] = split_markdown(rendering.harmless(text), rendering.LONGEST_MESSAGE - 2) or ["…"]
         buttons = stop_button(address, str(address.details.get("author", 0)))
         content = Content(beginning, nonce_of(*address.key, "draft"), buttons)
-        return await places[0].send(content, _edited(places[0], replaces, first=True))
+        return await places[0].send(content, edited_in(places[0], replaces, first=True))
 
     async def take_back(self, address: Address, message: str) -> None:
         """Delete a placeholder that no answer will replace."""
         if address.details["kind"] == "interaction":
-            [place, *_] = await self._places(address)
+            [place, *_] = await self._places.for_answer(address)
             if isinstance(place, InInteraction) or message != InInteraction.ORIGINAL:  # its token may have expired
                 await _delete(place, message)
         else:
@@ -103,13 +90,13 @@ class Outbox:
 
     async def reply(self, message: discord.Message, text: str) -> None:
         """Reply to a message with a text that is no answer. Raises PlaceClosed and MessageRefused."""
-        place = InChannel(self._connection.client, message.channel.id, message.id, self.forbidden)
+        place = InChannel(self._connection.client, message.channel.id, message.id, self._chats.forbidden)
         await place.send(Content(text, nonce_of(message.id, "line")), None)
 
     async def share(self, channel: int, answer: Answer, question: str) -> None:
         """Send a private answer to a channel, below its question. Raises PlaceClosed and MessageRefused."""
         rendered = rendering.render(answer, question=question)
-        place = InChannel(self._connection.client, channel, None, self.forbidden)
+        place = InChannel(self._connection.client, channel, None, self._chats.forbidden)
         for part in range(len(rendered.parts)):
             nonce = nonce_of(answer.reference, "share", part)
             content = _content(rendered, part, nonce, _buttons(answer, shareable=False))
@@ -132,63 +119,6 @@ class Outbox:
         for place in places:
             if await _delete(InChannel(client, place, None, ForbiddenChannels()), number):
                 return
-
-    @contextmanager
-    def deferring(self, address: Address) -> Iterator[None]:
-        """Hold back the answer to an interaction during the block, in which the response that it replaces is made."""
-        over = self._deferrals[address.message] = asyncio.Event()
-        try:
-            yield
-        finally:
-            over.set()
-            self._deferrals.pop(address.message, None)
-
-    async def _places(self, address: Address) -> list[Place]:
-        """Return the places for an answer, best first; each is used if those before it are closed."""
-        client, details = self._connection.client, address.details
-        places: list[Place] = []
-        if details["kind"] == "interaction":
-            if deferral := self._deferrals.get(address.message):
-                await deferral.wait()
-            if token_lives(details["taken_at"]):
-                private = details["private"]
-                places.append(InInteraction(client, details["application"], details["token"], private=private))
-            if not details["private"]:
-                places.append(InChannel(client, int(address.chat), None, self.forbidden))
-        else:
-            thread = await self._thread(address) if details.get("thread") else None
-            reply_to = None if thread else int(address.message)
-            places.append(InChannel(client, thread or int(address.chat), reply_to, self.forbidden))
-            if thread:
-                places.append(InParent(client, int(address.chat), int(address.message), self.forbidden, ""))
-            elif parent := details.get("parent"):
-                places.append(InParent(client, parent, None, self.forbidden, self._heading(address)))
-        return [*places, InDirect(client, details["author"], self._heading(address))]
-
-    def _heading(self, address: Address) -> str:
-        """Return the heading of an answer that goes to its asker directly: the question, unless the answer quotes it."""
-        if not (asked := address.details.get("asked")):
-            return ""
-        missing = missing_permissions(self._connection.client.get_channel(int(address.chat)))
-        return rendering.heading(asked, address.chat, missing)
-
-    async def _thread(self, address: Address) -> int | None:
-        """Return the thread of a question, and open it if needed; None if that is refused. Raises QuestionGone."""
-        number = int(address.message)
-        if number in self.threads:
-            return None
-        channel = self._connection.client.get_partial_messageable(int(address.chat), guild_id=address.details["server"])
-        try:
-            await channel.get_partial_message(number).create_thread(name=address.details["thread"])
-        except discord.HTTPException as error:
-            if error.code == UNKNOWN_MESSAGE:
-                raise QuestionGone from error
-            if error.code != THREAD_EXISTS:
-                self.threads.add(channel.id, number, forbidden=isinstance(error, discord.Forbidden))
-                author = str(address.details["author"])
-                self.threads.go_on(channel_conversation(address.chat, author), thread_conversation(address.message))
-                return None
-        return number
 
 
 def _buttons(answer: Answer, *, shareable: bool) -> discord.ui.View | None:
@@ -225,19 +155,19 @@ async def _send(places: Sequence[Place], content: Content, replaces: str | None,
         if isinstance(place, InParent) and (gone or refusing):
             continue
         try:
-            sent = await _send_with_file(place, places[-1], content, _edited(place, replaces, first=first))
+            sent = await _send_with_file(place, places[-1], content, edited_in(place, replaces, first=first))
             break
         except PlaceClosed as closed:
             gone = gone or isinstance(closed, PlaceGone)
             reason = reason if refusing else str(closed)
         except MessageRefused as refusal:
             reason, refusing = (reason, refusing) if refusing else (str(refusal), place)
-    if sent and replaces is not None and not refusing and _is_elsewhere(sent) != _is_elsewhere(replaces):
+    if sent and replaces is not None and not refusing and is_elsewhere(sent) != is_elsewhere(replaces):
         await _delete_replaced(places, replaces)
     if refusing is not None:
         sentence = Content(rendering.refusal(reason, sent_directly=bool(sent)), nonce_of(content.nonce, "refusal"))
         with suppress(PlaceClosed, MessageRefused):
-            said = await refusing.send(sentence, _edited(refusing, replaces, first=first))
+            said = await refusing.send(sentence, edited_in(refusing, replaces, first=first))
             sent = sent or said
     if not sent:
         raise Undeliverable(reason)
@@ -256,25 +186,12 @@ async def _send_with_file(place: Place, directly: Place, content: Content, repla
     return sent
 
 
-def _edited(place: Place, replaces: str | None, *, first: bool) -> str | None:
-    """Return the id of the message to edit in a place, if there is one."""
-    if isinstance(place, InInteraction):
-        return InInteraction.ORIGINAL if first else replaces
-    elsewhere = replaces is not None and (_is_elsewhere(replaces) or replaces == InInteraction.ORIGINAL)
-    return None if elsewhere and not isinstance(place, Elsewhere) else replaces
-
-
-def _is_elsewhere(message: str) -> bool:
-    """Whether a message stands in another place than that of its question."""
-    return "@" in message and message != InInteraction.ORIGINAL
-
-
 async def _delete_replaced(places: Sequence[Place], message: str) -> None:
     """Delete a placeholder, or an earlier answer, whose place was closed or has opened again since."""
     if message == InInteraction.ORIGINAL:  # stays with its interaction
         return
     for place in places:
-        if isinstance(place, Elsewhere) is _is_elsewhere(message) and await _delete(place, message):
+        if isinstance(place, Elsewhere) is is_elsewhere(message) and await _delete(place, message):
             return
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
-from bot.adapters.discord.places import InInteraction
+from bot.adapters.discord.sending import InInteraction
 from bot.adapters.recent import Recent
 from bot.adapters.texts import progress_text
 from bot.core.messages import Address, Stage, Update

@@ -10,8 +10,8 @@ import structlog
 
 from bot.adapters.discord.actions import Interaction
 from bot.adapters.discord.connection import Client
-from bot.adapters.discord.places import ALREADY_ACKNOWLEDGED, NOBODY, Content
 from bot.adapters.discord.rendering import LONGEST_MESSAGE, Rendered
+from bot.adapters.discord.sending import ALREADY_ACKNOWLEDGED, NOBODY, Content
 from bot.adapters.layout import split_markdown
 from bot.adapters.texts import OUR_FAULT
 from bot.core.errors import BotError

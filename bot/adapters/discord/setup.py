@@ -4,7 +4,7 @@ import asyncio
 
 import discord
 
-from bot.adapters.discord.places import NOBODY
+from bot.adapters.discord.sending import NOBODY
 from bot.core.errors import SettingsError
 from bot.core.settings import DiscordSettings
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.adapters.discord import places
+from bot.adapters.discord import chats
 from bot.core.messages import Answer, Outcome
 from tests.adapters.discord.discord_application import ScriptedEngine, answered, first
 
@@ -343,8 +343,8 @@ async def test_a_question_that_was_deleted_during_a_restart_is_not_answered(runn
 
 async def test_only_the_latest_forbidden_channels_are_remembered(monkeypatch):
     """The others are tried again."""
-    monkeypatch.setattr(places, "_REMEMBERED", 2)
-    forbidden = places.ForbiddenChannels()
+    monkeypatch.setattr(chats, "_MOST_CHANNELS", 2)
+    forbidden = chats.ForbiddenChannels()
     for channel in (1, 2, 3):
         forbidden.add(channel)
     assert [channel in forbidden for channel in (1, 2, 3)] == [False, True, True]

@@ -6,6 +6,7 @@ import pytest
 
 from bot.adapters.discord.connection import Connection
 from bot.adapters.discord.outgoing import Outbox
+from bot.adapters.discord.places import Places
 from bot.adapters.discord.progress import ProgressDisplay
 from bot.core.messages import Stage, Update
 from bot.questions import progress as relay
@@ -73,7 +74,8 @@ async def test_a_draft_without_a_connection_is_left_out(bot, server, channel, an
     await server.until(lambda: bot.engine.asked)
     journal, address = application.stores.journal, bot.engine.asked[0].address
     unconnected = Connection(settings.discord, journal.platforms)
-    await ProgressDisplay(unconnected, Outbox(unconnected), journal.parts).show(address, Update(Stage.WRITING, "Use"))
+    outbox = Outbox(unconnected, None, Places(unconnected, None))
+    await ProgressDisplay(unconnected, outbox, journal.parts).show(address, Update(Stage.WRITING, "Use"))
     assert server.from_bot(channel) == []
 
 
