@@ -7,6 +7,7 @@ logged here.
 import discord
 import structlog
 
+from bot.adapters.attention import stays_silent
 from bot.adapters.backend import Backend
 from bot.adapters.discord.actions import Interaction
 from bot.adapters.discord.addressing import PLATFORM
@@ -19,7 +20,7 @@ from bot.adapters.discord.interactions import Interactions
 from bot.adapters.discord.outgoing import Outbox
 from bot.adapters.discord.places import Places
 from bot.adapters.discord.progress import ProgressDisplay
-from bot.core.messages import Address, Answer, Delivery, Outcome, Update
+from bot.core.messages import Address, Answer, Delivery, Update
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -50,7 +51,7 @@ class DiscordAdapter:
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         self._display.end(address)
-        if _stays_silent(address, answer):
+        if stays_silent(address, answer):
             await self._outbox.withdraw(address, delivery)
         else:
             await self._outbox.deliver(address, answer, delivery)
@@ -110,10 +111,3 @@ class DiscordAdapter:
 
     async def on_error(self, event: str, *_: object) -> None:
         _log.exception("event failed", event_name=event)
-
-
-def _stays_silent(address: Address, answer: Answer) -> bool:
-    """Whether an answer is not sent, because its question didn't address the bot."""
-    if answer.outcome is Outcome.SUGGESTED:
-        return bool(address.details.get("unasked") or address.details.get("unprompted"))
-    return bool(address.details.get("unprompted")) and not answer.answered

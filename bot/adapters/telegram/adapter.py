@@ -2,6 +2,7 @@
 
 from telegram.error import InvalidToken
 
+from bot.adapters.attention import stays_silent
 from bot.adapters.backend import Backend
 from bot.adapters.telegram.addressing import PLATFORM
 from bot.adapters.telegram.buttons import Buttons
@@ -20,7 +21,7 @@ from bot.adapters.telegram.sending import Sender
 from bot.adapters.telegram.updates import Updates
 from bot.adapters.telegram.webhook import Webhook
 from bot.core.errors import SettingsError
-from bot.core.messages import Address, Answer, Delivery, Outcome, Update
+from bot.core.messages import Address, Answer, Delivery, Update
 
 _LONGEST_PROGRESS = 1.5  # times the deadline of a question, after which no progress is shown for it any more
 
@@ -77,7 +78,7 @@ class TelegramAdapter:
 
     async def deliver(self, address: Address, answer: Answer, delivery: Delivery) -> None:
         await self._display.end(address)
-        if answer.outcome is Outcome.SUGGESTED and address.details.get("unasked"):
+        if stays_silent(address, answer):
             await self._outbox.withdraw(delivery)
         else:
             await self._outbox.deliver(address, answer, delivery)
