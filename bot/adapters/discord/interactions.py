@@ -78,9 +78,7 @@ class Interactions:
                 await respond(interaction, rendering.escaped(failure(error)))
 
     async def _accept(self, interaction: Interaction, question: Question) -> None:
-        channel = interaction.channel
-        if interaction.guild_id is not None and await self._chats.policy_for(channel) is Policy.OFF:
-            raise BotError(_OFF)
+        await self._require_on(interaction)
         await self.backend.admission.accept(question)
 
     async def stored(self, interaction: Interaction, action: str, reference: str) -> KeptAnswer | None:
@@ -128,8 +126,7 @@ class Interactions:
         author, chats = str(interaction.user.id), chats_of(interaction.channel) or [str(interaction.channel_id or 0)]
         await defer(interaction, private=True)
         try:
-            if interaction.guild_id is not None and await self._chats.policy_for(interaction.channel) is Policy.OFF:
-                raise BotError(_OFF)
+            await self._require_on(interaction)
             owner = Owner(PLATFORM, author)
             seconds = self.backend.settings.tasks.deadline_seconds
             view = stop_view(lambda: desk.tasks.stop(owner), interaction.user.id, seconds)
@@ -141,6 +138,11 @@ class Interactions:
         except Exception as error:
             text = rendering.escaped(failure(error))
         await respond(interaction, text)
+
+    async def _require_on(self, interaction: Interaction) -> None:
+        """Raise BotError in a channel in which the bot is off."""
+        if interaction.guild_id is not None and await self._chats.policy_for(interaction.channel) is Policy.OFF:
+            raise BotError(_OFF)
 
     def may(self, action: str, interaction: Interaction, *roles: Role) -> bool:
         """Whether the user may do something, by these roles or as an operator. Replies to interactions count as private."""
