@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from telegram import InlineQuery
 from telegram.error import TelegramError
 
+from bot.adapters.rates import Rate, Window
 from bot.adapters.recent import Recent
 from bot.adapters.telegram.rendering import inline_result
 from bot.core.errors import BotError, EngineBusy, RateLimited
@@ -22,9 +22,8 @@ _SETTLED = 0.3  # seconds
 _SHORTEST = 3  # characters
 _CACHED = 30  # seconds that the service may answer the same query by itself
 # A search takes the machine as long as a question does. More than these are answered with nothing.
-_MOST_A_MINUTE = 60  # by one person, who types without a break
+_PERSON = Rate(60, 60.0)  # by one person, who types without a break
 _MOST_AT_ONCE = 4  # by all together
-_MINUTE = 60.0  # seconds
 _REMEMBERED = 5000  # people whose searches are counted
 
 
@@ -34,7 +33,7 @@ class InlineQueries:
     def __init__(self, search: Search) -> None:
         self._search = search
         self._latest: dict[int, asyncio.Task[None]] = {}  # by user
-        self._searched = Recent[int, deque[float]](_REMEMBERED)  # when, within the last minute, by user
+        self._searched = Recent[int, Window](_REMEMBERED)  # by user
         self._searching = 0
 
     def take(self, query: InlineQuery) -> None:
@@ -70,12 +69,13 @@ class InlineQueries:
     async def _search_within_limits(self, user: int, text: str) -> Sequence[Citation]:
         """Search. Raises RateLimited if the person searches too often, and EngineBusy if too many search at once."""
         now = time.monotonic()
-        searched = deque(at for at in self._searched.get(user, ()) if at > now - _MINUTE)
-        if len(searched) >= _MOST_A_MINUTE:
-            raise RateLimited(searched[0] + _MINUTE - now)
+        searched = self._searched.get(user, Window(_PERSON))
+        if (wait := searched.wait(now)) > 0:
+            raise RateLimited(wait)
         if self._searching >= _MOST_AT_ONCE:
             raise EngineBusy(self._searching)
-        self._searched[user] = deque((*searched, now))
+        searched.count(now)
+        self._searched[user] = searched
         self._searching += 1
         try:
             return await self._search(text)

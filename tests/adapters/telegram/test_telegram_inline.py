@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from telegram_application import TelegramApplication, until
 
+from bot.adapters.rates import Rate
 from bot.adapters.telegram import inline
 from bot.core.errors import EngineBusy
 from bot.core.messages import Citation
@@ -55,7 +56,7 @@ async def test_an_inline_query_that_can_not_be_answered_is_answered_with_nothing
 
 async def test_inline_queries_of_one_person_are_limited(server, application, ann, bob, monkeypatch):
     """Those beyond it are answered with nothing and are not cached; other people's go on."""
-    monkeypatch.setattr(inline, "_MOST_A_MINUTE", 3)
+    monkeypatch.setattr(inline, "_PERSON", Rate(3, 60.0))
     asked: list[str] = []
 
     async def search(text: str) -> list[Citation]:
