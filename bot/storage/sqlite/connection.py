@@ -27,6 +27,8 @@ Transaction = Callable[[sqlite3.Connection], T]
 _BUSY_TIMEOUT = 30.0
 # Pages that one call returns to the disk, in some milliseconds.
 _RECLAIMED_PAGES = 1024
+# KiB of pages that are kept in memory. What one transaction changes should fit: SQLite writes the rest out, and reads it again.
+_CACHE, _READ_CACHE = 16_384, 2048
 _CREATED, _DROPPED = re.compile(r"CREATE (?:VIRTUAL )?TABLE (\w+)"), re.compile(r"DROP TABLE (\w+)")
 # Steps of SQLite's machine between two looks at the clock while a file is checked: a millisecond or less.
 _BETWEEN_LOOKS = 1000
@@ -244,6 +246,7 @@ def _open(
             "foreign_keys = ON",
             "secure_delete = ON",  # what is erased leaves no trace in the file
             f"query_only = {int(read_only)}",
+            f"cache_size = -{_READ_CACHE if read_only else _CACHE}",
         ):
             connection.execute(f"PRAGMA {pragma}")
         # A bad sector may have made it no UTF-8.

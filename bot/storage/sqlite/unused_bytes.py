@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from struct import Struct
 
 _HEADER_SIZES = {2: 12, 5: 12, 10: 8, 13: 8}  # of pages of B-trees, by their kind
+_HEADER = Struct(">HHH")  # the first free block, the number of cells, and where their contents begin
+_FREE_BLOCK = Struct(">HH")  # the next free block, and the size of this one
 _FILE_HEADER = 100  # bytes at the beginning of the first page
 _WAL_HEADER, _FRAME_HEADER = 32, 24  # bytes
 _LOCKED = 2**30  # the place in the file whose page is never used
@@ -30,19 +33,18 @@ def wipe(file: FileIO, first: int, count: int = 1) -> bool:
 
     Blocking. All of the file must be in it and none in its WAL, and nobody may write to it meanwhile.
     """
-    file.seek(0)
-    layout = _layout(file.read(_FILE_HEADER))
-    size = layout.page_size
-    file.seek((first - 1) * size)
-    content, zeros = file.read(count * size), bytes(size)
-    for number in range(len(content) // size):
-        page = content[number * size : (number + 1) * size]
-        if _is_of_tree(first + number, layout):
-            for begin, end in _unused(page, _FILE_HEADER if first + number == 1 else 0, layout.usable):
-                if page[begin:end] != zeros[begin:end]:
-                    file.seek((first - 1 + number) * size + begin)
-                    file.write(zeros[begin:end])
-    return len(content) == count * size
+    layout = _layout(os.pread(file.fileno(), _FILE_HEADER, 0))
+    size, zeros = layout.page_size, bytes(layout.page_size)
+    for number in range(first, first + count):
+        start = (number - 1) * size
+        page = os.pread(file.fileno(), size, start)
+        if len(page) < size:
+            return False
+        if _is_of_tree(number, layout):
+            for begin, end in _unused(page, _FILE_HEADER if number == 1 else 0, layout.usable):
+                if not zeros.startswith(page[begin:end]):
+                    os.pwrite(file.fileno(), zeros[begin:end], start + begin)
+    return True
 
 
 def pages_in_wal(wal: Path) -> set[int]:
@@ -78,13 +80,13 @@ def _unused(page: bytes, start: int, usable: int) -> Iterator[tuple[int, int]]:
     header = _HEADER_SIZES.get(page[start])
     if header is None:
         return
-    free, cells, contents = (int.from_bytes(page[start + at : start + at + 2], "big") for at in (1, 3, 5))
+    free, cells, contents = _HEADER.unpack_from(page, start + 1)
     directory_end = start + header + 2 * cells
     contents = contents or 65_536
     if directory_end <= contents <= usable:
         yield directory_end, contents
         while contents <= free <= usable - 4:  # a chain of free blocks, in order
-            following, size = (int.from_bytes(page[free + at : free + at + 2], "big") for at in (0, 2))
+            following, size = _FREE_BLOCK.unpack_from(page, free)
             if not 4 <= size <= usable - free:
                 return
             yield free + 4, free + size
