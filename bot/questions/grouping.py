@@ -14,6 +14,8 @@ from bot.storage.base import AnswerStore, Declined
 _BATCH = 16
 _KEPT = np.float16  # differs from the encoder's own by a cosine of 0.0001 at most
 
+_NOT_UNIT = 0.01  # how far the length of a kept vector may be from 1
+
 
 async def group(declined: Sequence[Declined], encoder: AsyncEncoder, answers: AnswerStore) -> list[Gap]:
     """Return the questions in groups of one meaning, most often asked first. Raises DeadlineExceeded and StorageError.
@@ -22,8 +24,10 @@ async def group(declined: Sequence[Declined], encoder: AsyncEncoder, answers: An
     """
     if not declined:
         return []
-    identity = (await encoder.loaded()).identity
-    kept = await answers.vectors([one.id for one in declined], identity)
+    loaded = await encoder.loaded()
+    identity = loaded.identity
+    stored = await answers.vectors([one.id for one in declined], identity)
+    kept = {one: vector for one, vector in stored.items() if _is_whole(vector, loaded.dimension)}
     missing = [one for one in declined if one.id not in kept]
     for start in range(0, len(missing), _BATCH):
         batch = missing[start : start + _BATCH]
@@ -32,6 +36,16 @@ async def group(declined: Sequence[Declined], encoder: AsyncEncoder, answers: An
         await answers.keep_vectors({one.id: one.question.text for one in batch}, made, identity)
         kept |= made
     return await asyncio.to_thread(lambda: grouped(declined, _rows([kept[one.id] for one in declined])))
+
+
+def _is_whole(stored: object, dimension: int) -> bool:
+    """Return whether this is a unit vector, and no damaged one, which is made again."""
+    if not isinstance(stored, bytes) or len(stored) != dimension * _KEPT().nbytes:
+        return False
+    with np.errstate(all="ignore"):
+        vector = np.frombuffer(stored, _KEPT).astype(np.float32)
+        length = float(vector @ vector)
+    return abs(length - 1) < _NOT_UNIT or length == 0  # without words
 
 
 def _rows(vectors: Sequence[bytes]) -> Vectors:

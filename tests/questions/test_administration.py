@@ -255,6 +255,23 @@ async def test_questions_are_encoded_once_for_the_gaps(application, administrati
         assert db.execute("SELECT count(*) FROM question_vectors").fetchone() == (0,)
 
 
+@pytest.mark.parametrize("stored", [b"", b"odd", b"\x00\x7e" * 384, bytes([255, 123]) * 384, "text", 7])
+async def test_a_damaged_vector_of_a_question_is_made_again_for_the_gaps(application, administration, stored):
+    """The others stay."""
+    dispatcher = Dispatcher(
+        DecliningFootball(application.answering.engine), application.stores.journal, application.settings.queue
+    )
+    for text in ("Who won the football match?", "who has won the football match"):
+        await dispatcher.admission.accept(question(text))
+    await dispatcher.queue.idle()
+    first = await administration.gaps()
+    with closing(sqlite3.connect(application.settings.storage.folder / "journal.sqlite3")) as db, db:
+        db.execute("UPDATE question_vectors SET vector = ? WHERE question = 1", (stored,))
+    assert await administration.gaps() == first
+    with closing(sqlite3.connect(application.settings.storage.folder / "journal.sqlite3")) as db:
+        assert db.execute("SELECT DISTINCT length(vector) FROM question_vectors").fetchall() == [(2 * 384,)]
+
+
 async def test_an_explanation_says_why_a_question_is_answered_or_not(application, administration):
     """As it would be for anybody: the candidate with its words and scores, and the threshold that decides."""
     told = await administration.explain("use water at what degrees?")

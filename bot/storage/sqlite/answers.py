@@ -32,19 +32,19 @@ class SqliteAnswers:
     async def asked(self, address: Address) -> tuple[Question, Answer | None] | None:
         def read(db: sqlite3.Connection) -> tuple[Question, Answer | None] | None:
             statement = f"SELECT question, answer FROM questions WHERE {KEY} AND question IS NOT NULL"
-            row = db.execute(statement, address.key).fetchone()
-            return (question_from(row[0]), answer_from(row[1]) if row[1] else None) if row else None
+            rows = db.execute(statement, address.key)
+            return next(each(rows, lambda row: (question_from(row[0]), answer_from(row[1]) if row[1] else None)), None)
 
         return await self._connection.run(read)
 
     async def answered_by(self, platform: str, message: str) -> Question | None:
         def read(db: sqlite3.Connection) -> Question | None:
-            row = db.execute(
+            rows = db.execute(
                 "SELECT questions.question FROM parts JOIN questions ON id = parts.question "
                 "WHERE parts.message = ? AND platform = ? AND questions.question IS NOT NULL",
                 (message, platform),
-            ).fetchone()
-            return question_from(row[0]) if row else None
+            )
+            return next(each(rows, lambda row: question_from(row[0])), None)
 
         return await self._connection.run(read)
 
@@ -84,8 +84,8 @@ class SqliteAnswers:
                 "SELECT question FROM questions WHERE platform = ? AND (chat = ? OR ? = '') AND question IS NOT NULL "
                 "ORDER BY id DESC LIMIT ?",
                 (platform, chat, chat, limit),
-            ).fetchall()
-            return [question_from(row[0]) for row in rows]
+            )
+            return list(each(rows, lambda row: question_from(row[0])))
 
         return await self._connection.run(read)
 
@@ -123,5 +123,5 @@ class SqliteAnswers:
 
 def _stored(db: sqlite3.Connection, platform: str, reference: str) -> KeptAnswer | None:
     statement = "SELECT question, answer FROM questions WHERE platform = ? AND reference = ?"
-    row = db.execute(statement, (platform, reference)).fetchone()
-    return KeptAnswer(question_from(row[0]), answer_from(row[1])) if row else None
+    rows = db.execute(statement, (platform, reference))
+    return next(each(rows, lambda row: KeptAnswer(question_from(row[0]), answer_from(row[1]))), None)

@@ -5,6 +5,7 @@ The best passages by either are compared with the query once more, sentence by s
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -12,10 +13,19 @@ from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from bot.core.scopes import source_of
 from bot.storage.base import Candidates, Scores, SearchQuery
 from bot.storage.sqlite.spelling import Spelling
+
+MAKE_ANEW = (
+    "stop the bot, delete index.sqlite3 in the data folder, and make it again from the documents: knowledge-bot index"
+)
+"""The mend of an index of which a part can't be read."""
+
+_log = structlog.stdlib.get_logger(__name__)
+_NOT_UNIT = 0.01  # how far the length of a stored vector may be from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +50,33 @@ class Matrix:
 
 
 def load_matrix(db: sqlite3.Connection, generation: int, encoder: str) -> Matrix:
-    """Read the vectors of an encoder for all passages."""
+    """Read the vectors of an encoder for all passages. A passage whose vector is damaged is found by its words only."""
     rows = db.execute(
         "SELECT passages.id, vector, path FROM passages JOIN vectors ON encoder = ? AND key = vector_key "
         "JOIN documents ON documents.id = document ORDER BY passages.id",
         (encoder,),
     ).fetchall()
     ids = np.array([row[0] for row in rows], dtype=np.int64)
-    stacked = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
-    vectors = stacked.reshape(len(rows), -1 if rows else 0).astype(np.float32)
+    vectors = _unit_vectors([row[1] for row in rows])
     sources, source_of_row = np.unique([source_of(row[2]) for row in rows], return_inverse=True)
     return Matrix(generation, encoder, ids, vectors, sources.astype(np.str_), source_of_row)
+
+
+def _unit_vectors(stored: Sequence[object]) -> Scores:
+    """Return the vectors, and zeros for each that is none: float32 [passages, dimension]."""
+    sizes = Counter(len(vector) for vector in stored if isinstance(vector, bytes) and len(vector) % 2 == 0)
+    size = sizes.most_common(1)[0][0] if sizes else 0
+    whole = [vector if isinstance(vector, bytes) and len(vector) == size else bytes(size) for vector in stored]
+    halves = np.frombuffer(b"".join(whole), dtype=np.float16).reshape(len(stored), size // 2)
+    with np.errstate(all="ignore"):
+        vectors = halves.astype(np.float32)
+        lengths = np.einsum("ij,ij->i", vectors, vectors)
+    is_whole = (np.abs(lengths - 1) < _NOT_UNIT) | (lengths == 0)  # none without words, and NaN is neither
+    vectors[~is_whole] = 0
+    damaged = sum(kept is not vector for kept, vector in zip(whole, stored, strict=True)) + int((~is_whole).sum())
+    if damaged:
+        _log.error(f"vectors of the index are damaged: {MAKE_ANEW}", passages=damaged)
+    return vectors
 
 
 def find_candidates(
@@ -95,10 +121,13 @@ def _by_sentence(
         "WHERE passages.id IN (SELECT value FROM json_each(?)) ORDER BY passages.id",
         (encoder, json.dumps(ids.tolist())),
     ).fetchall()
-    counts = np.array([len(row[0]) for row in rows]) // vectors.shape[1]
-    stacked = np.frombuffer(b"".join(row[0] for row in rows), dtype=np.int8).reshape(-1, vectors.shape[1])
+    dimension = vectors.shape[1]
+    # Those of another length are damaged.
+    stored = [row[0] if isinstance(row[0], bytes) and len(row[0]) % dimension == 0 else b"" for row in rows]
+    counts = np.array([len(one) for one in stored]) // dimension
+    stacked = np.frombuffer(b"".join(stored), dtype=np.int8).reshape(-1, dimension)
     sentences = stacked.astype(np.float32)
-    sentences /= np.linalg.norm(sentences, axis=1, keepdims=True)
+    sentences /= np.maximum(np.linalg.norm(sentences, axis=1, keepdims=True), 1)
     best = cosines.copy()
     some = counts > 0
     if some.any():

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from bot.core.messages import Outcome
 from bot.storage.base.history import Cited, Confidence, Cursor, HistoryFilter, KeptQuestion, Rating
 from bot.storage.sqlite.connection import Connection
-from bot.storage.sqlite.rows import answer_from, question_from
+from bot.storage.sqlite.rows import answer_from, each, question_from
 
 _RATED = "SELECT {what} FROM feedback WHERE feedback.platform = questions.platform AND feedback.reference = questions.reference"
 _ROWS = (
@@ -21,6 +21,7 @@ _ROWS = (
 )
 _BY_HISTORY = "INDEXED BY questions_history"
 _DAY = 86_400  # seconds
+_OUTCOMES = frozenset(Outcome)
 
 
 class SqliteHistory:
@@ -62,7 +63,7 @@ class SqliteHistory:
                 "AND outcome IN (?, ?, ?) ORDER BY accepted_at DESC, id DESC LIMIT ?",
                 (Outcome.ANSWERED, Outcome.SUGGESTED, Outcome.DECLINED, limit),
             )
-            return [Confidence(row[0], row[1], Outcome(row[2]), row[3]) for row in rows]
+            return list(each(rows, lambda row: Confidence(row[0], row[1], Outcome(row[2]), float(row[3]))))
 
         return await self._connection.run(read)
 
@@ -87,14 +88,16 @@ class SqliteHistory:
 
     async def _asked(self, statement: str, values: Sequence[object]) -> list[KeptQuestion]:
         def read(db: sqlite3.Connection) -> list[KeptQuestion]:
-            return [
-                KeptQuestion(
-                    question_id, question_from(question), answer_from(answer) if answer else None, at, helpful, wrong
-                )
-                for question_id, question, answer, at, helpful, wrong in db.execute(statement, values)
-            ]
+            return list(each(db.execute(statement, values), _kept))
 
         return await self._connection.run(read)
+
+
+def _kept(row: tuple[int, str, str | None, float, int, int]) -> KeptQuestion:
+    question_id, question, answer, at, helpful, wrong = row
+    return KeptQuestion(
+        question_id, question_from(question), answer_from(answer) if answer else None, at, helpful, wrong
+    )
 
 
 def _counted(db: sqlite3.Connection, since: float, until: float) -> Counter[Outcome]:
@@ -104,7 +107,7 @@ def _counted(db: sqlite3.Connection, since: float, until: float) -> Counter[Outc
         "AND accepted_at >= ? AND accepted_at < ? GROUP BY outcome",
         (since, until),
     )
-    return Counter({Outcome(outcome): count for outcome, count in rows})
+    return Counter({Outcome(outcome): count for outcome, count in rows if outcome in _OUTCOMES})
 
 
 def _date(day: int) -> str:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -26,11 +26,12 @@ from bot.storage.base import (
     SearchQuery,
     StoredPassage,
 )
-from bot.storage.sqlite.candidates import Matrix, find_candidates, in_int8, load_matrix
-from bot.storage.sqlite.connection import Connection
+from bot.storage.sqlite.candidates import MAKE_ANEW, Matrix, find_candidates, in_int8, load_matrix
+from bot.storage.sqlite.connection import Connection, Transaction
 from bot.storage.sqlite.passages import insert_file, read_all, read_files, read_passage, read_run, remove_files
 
 FILE = "index.sqlite3"
+T = TypeVar("T")
 MIGRATIONS = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -91,7 +92,7 @@ class SqliteKnowledge:
         await self._writer.close()
 
     async def files(self) -> list[tuple[FileState, FileReport]]:
-        return await self._writer.run(read_files)
+        return await _whole(self._writer, read_files)
 
     async def summary(self) -> IndexSummary:
         def read(db: sqlite3.Connection) -> IndexSummary:
@@ -151,13 +152,13 @@ class SqliteKnowledge:
     async def candidates(
         self, encoder: str, queries: Sequence[SearchQuery], limit: int, hidden: AbstractSet[str] = frozenset()
     ) -> Candidates:
-        return await self._reader.run(lambda db: self._candidates(db, encoder, queries, limit, hidden))
+        return await _whole(self._reader, lambda db: self._candidates(db, encoder, queries, limit, hidden))
 
     async def passages_of(self, ids: Sequence[int], generation: int) -> list[FoundPassage] | None:
         def read(db: sqlite3.Connection) -> list[FoundPassage] | None:
             return [read_passage(db, id_) for id_ in ids] if _meta(db, "generation") == generation else None
 
-        return await self._reader.run(read)
+        return await _whole(self._reader, read)
 
     async def titles(self, hidden: AbstractSet[str] = frozenset()) -> list[str]:
         def read(db: sqlite3.Connection) -> list[str]:
@@ -167,10 +168,10 @@ class SqliteKnowledge:
         return await self._reader.run(read)
 
     async def passages(self, document: str, first: int, last: int) -> list[Passage]:
-        return await self._reader.run(lambda db: read_run(db, document, first, last))
+        return await _whole(self._reader, lambda db: read_run(db, document, first, last))
 
     async def stored(self) -> list[StoredPassage]:
-        return await self._reader.run(read_all)
+        return await _whole(self._reader, read_all)
 
     async def note(self, key: str) -> str | None:
         value = await self._reader.run(lambda db: _meta(db, f"note:{key}"))
@@ -209,6 +210,14 @@ class SqliteKnowledge:
         if self._matrix is None or self._matrix.generation != generation:
             self._matrix = load_matrix(db, generation, _meta(db, "encoder"))
         return self._matrix
+
+
+async def _whole(connection: Connection, read: Transaction[T]) -> T:
+    """Read rows of the index. Raises StorageError where one is damaged, of which SQLite knows nothing."""
+    try:
+        return await connection.run(read)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise StorageError(f"An entry of the index is damaged ({type(error).__name__}): {MAKE_ANEW}") from error
 
 
 def _meta(db: sqlite3.Connection, key: str) -> Any:
