@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.ordinary_user import as_ordinary_user
 from tests.platforms.telegram_server import TOKEN, TelegramServer
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ class Bot:
         self.said: list[str] = []  # to standard error
         (place / "knowledge").mkdir(exist_ok=True)
 
-    async def start(self, *arguments: str) -> None:
+    async def start(self, *arguments: str, ordinary_user: bool = False) -> None:
         environment = {
             "TELEGRAM_TOKEN": TOKEN,
             "BOT_TELEGRAM__API_URL": self.server.address,
@@ -38,8 +39,9 @@ class Bot:
             "BOT_LOG__FORMAT": "json",
             "PYTHONPATH": str(ROOT),
         }
+        program = (sys.executable, "-m", "tests.platforms.serve", "-", "-", self._engine, "run", *arguments)
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.platforms.serve", "-", "-", self._engine, "run", *arguments),
+            *(as_ordinary_user(*program) if ordinary_user else program),
             cwd=self.place,
             env=os.environ | environment | self._environment,
             stderr=asyncio.subprocess.PIPE,

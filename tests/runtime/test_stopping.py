@@ -25,6 +25,11 @@ async def stopped(bot: Bot) -> tuple[int, float]:
     return status, time.monotonic() - began
 
 
+def replaced(bot: Bot) -> list[str]:
+    """What was logged of threads that were given up."""
+    return [line["event"] for line in bot.log if line["event"] == "a model call doesn't return"]
+
+
 async def test_while_models_load_a_waiting_question_holds_nothing_up(tmp_path):
     """It can't be answered any more, and is by the next start."""
     async with TelegramServer() as server:
@@ -87,5 +92,22 @@ async def test_a_model_call_that_hangs(tmp_path, platform_fails):
         await until(lambda: len(bot.server.called("sendChatAction")) > 0)
         if platform_fails:
             await bot.server.hang_up()
+        status, seconds = await stopped(bot)
+    assert (status, seconds <= CONTAINER_GRACE) == (0, True)
+
+
+async def test_model_calls_that_hang_one_after_the_other_as_an_ordinary_user(tmp_path):
+    """Each takes one answer, those who ask next are answered by another thread, and none holds up the end."""
+    async with TelegramServer() as server:
+        bot = Bot(tmp_path, server, BOT_QUEUE__DEADLINE_SECONDS="3")
+        await bot.start(ordinary_user=True)
+        await bot.answers("before")
+        for number in (1, 2):
+            bot.ask("you never return")
+            await until(lambda number=number: len(replaced(bot)) == number)
+            await bot.answers(f"after {number}")
+        signs = len(server.called("sendChatAction"))
+        bot.ask("you never return")
+        await until(lambda: len(server.called("sendChatAction")) > signs)
         status, seconds = await stopped(bot)
     assert (status, seconds <= CONTAINER_GRACE) == (0, True)
