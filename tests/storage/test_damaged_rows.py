@@ -1,4 +1,4 @@
-"""Rows with other bytes, of which SQLite knows nothing: they are left out, or the error names the mend."""
+"""Rows and descriptions with other bytes: they are left out, or the error names the mend."""
 
 import sqlite3
 import warnings
@@ -14,6 +14,7 @@ from bot.core.documents import Block, Document, Form, Passage
 from bot.core.errors import StorageError
 from bot.core.messages import Address, Answer, Outcome, Question
 from bot.storage.base import FileState, HistoryFilter, IndexedFile, SearchQuery
+from bot.storage.data_folder import inspect
 from bot.storage.sqlite.journal import SqliteJournal
 from bot.storage.sqlite.knowledge import SqliteKnowledge
 
@@ -122,3 +123,18 @@ async def test_a_damaged_question_is_left_out_of_all_that_looks_back(tmp_path, c
         assert await journal.history.page(HistoryFilter(), 9) == []
     finally:
         await journal.close()
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite3", "index.sqlite3"])
+async def test_a_database_whose_tables_are_described_in_no_text_is_told_as_damaged(tmp_path, name):
+    """SQLite quotes the bytes in its error, and Python can't read that."""
+    store = SqliteJournal if name == "journal.sqlite3" else SqliteKnowledge
+    await (await store.open(tmp_path)).close()
+    file = tmp_path / name
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE", b"CREATE \x93\xffBLE"))
+    with pytest.raises(StorageError, match=r"The file is damaged: restore a backup .* --set-damaged-aside"):
+        await store.open(tmp_path)
+    with pytest.raises(StorageError, match="The file is damaged"):
+        inspect(tmp_path)
+    inspect(tmp_path, set_damaged_aside=True)
+    await (await store.open(tmp_path)).close()

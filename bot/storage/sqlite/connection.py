@@ -32,6 +32,8 @@ _CACHE, _READ_CACHE = 16_384, 2048
 _CREATED, _DROPPED = re.compile(r"CREATE (?:VIRTUAL )?TABLE (\w+)"), re.compile(r"DROP TABLE (\w+)")
 # Steps of SQLite's machine between two looks at the clock while a file is checked: a millisecond or less.
 _BETWEEN_LOOKS = 1000
+# Where SQLite's error quotes bytes of the file that are no text, Python raises UnicodeDecodeError instead of it.
+_NO_TEXT = "the descriptions of its tables can't be read"
 _LARGEST_REWRITTEN = 256 * 2**20  # bytes, at the start
 _START_ANEW = (
     "restore a backup (knowledge-bot restore), or start with --set-damaged-aside, which keeps it beside a new one."
@@ -222,7 +224,7 @@ class Connection:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _storage_error(self._file, error) from error
         except StopIteration as error:  # would hang the awaiter
             raise RuntimeError("database work raised StopIteration") from error
@@ -256,7 +258,7 @@ def _open(
         _migrate(connection, file, migrations)
         if not read_only:
             _make_shrinkable(connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         raise _storage_error(file, error) from error
     except BaseException:
@@ -380,6 +382,8 @@ def damage(file: Path, seconds: float = math.inf) -> str | None:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
             connection.set_progress_handler(lambda: time.monotonic() > until, _BETWEEN_LOOKS)
             [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except UnicodeDecodeError:
+        return _NO_TEXT
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
             return None
@@ -421,6 +425,8 @@ def _moment() -> str:
 
 
 def _storage_error(file: Path, error: Exception) -> StorageError:
+    if isinstance(error, UnicodeDecodeError):
+        return damaged(file, _NO_TEXT)
     code = getattr(error, "sqlite_errorname", "")
     advice = {
         "SQLITE_FULL": "The disk is full: free some space.",
