@@ -16,7 +16,7 @@ from bot.core import clock
 from bot.core.errors import DocumentError, WeightsError
 from bot.core.messages import Address, Outcome, Question
 from bot.core.settings import Settings
-from bot.core.text import counted
+from bot.core.text import UNSAFE, counted
 from bot.engine.explain import Explanation, explanation
 from bot.engine.gaps import Gap
 from bot.engine.qa import QAEngine
@@ -30,8 +30,8 @@ from bot.storage.base import Declined, FileReport, Forgotten, HistoryFilter, Jou
 
 # The latest declined questions, which are searched for gaps.
 _MOST_DECLINED = 1000
-# Characters that a file name may not have: some file system forbids them, or they control a display.
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]')
+# Characters that a file name may not have, beside those that aren't seen: some file system forbids them, or they join others.
+_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*\\\u200c\u200d]')
 _LONGEST_NAME = 200  # bytes, of each part of a path
 _ADVICE = "Give a path below the knowledge folder, such as guides/setup.md."
 
@@ -171,7 +171,7 @@ class Administration:
     def _checked(self, path: str) -> Path:
         """Return the file that a path within the knowledge folder means. Blocking. Raises DocumentError."""
         parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or path.endswith("/") or _FORBIDDEN.search(path):
+        if not parts or path.startswith("/") or path.endswith("/") or _FORBIDDEN.search(path) or UNSAFE.search(path):
             raise DocumentError(f"{path!r} is no path of a document. {_ADVICE}")
         for part in parts:
             if part.startswith((".", "~")) or part != part.strip() or part.endswith("."):

@@ -84,6 +84,11 @@ async def test_a_document_is_replaced_as_a_whole(administration, settings):
         "no-suffix",
         "x" * 300 + ".md",
         "gpj.\u202emd.md",
+        "guide\u00ad.md",
+        "guide\U000e0041.md",
+        "guide\u2028.md",
+        "guide\u3164.md",
+        "guide\ud800.md",
     ],
 )
 async def test_a_path_that_is_no_document_of_the_folder_is_refused(administration, settings, path):
