@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="Show the websites, repositories and exports that documents are fetched from, or fetch one now.",
+    help="Show the websites, repositories, channels and exports that documents are fetched from, or fetch one now.",
 )
 # Of more changes than this, the first are named and the others counted.
 _MOST_NAMED = 20
@@ -47,7 +47,7 @@ def sources(context: typer.Context, as_json: JsonOption = False, config: ConfigO
         for note in status.notes:
             say(f"  {note}")
     if not known:
-        say("There are no sources: [[sources]] in the settings names websites, git repositories and exports.")
+        say("There are no sources: [[sources]] in the settings names websites, git repositories, channels and exports.")
 
 
 @app.command()
@@ -69,7 +69,7 @@ def fetch(
         return
     for what, paths in asdict(fetched.changes).items():
         _say_paths(what, paths)
-    for note in fetched.notes:
+    for note in (*fetched.notes, *filter(None, [fetched.problem])):
         say(note)
     say(f"{name}: {counted(fetched.documents, 'document')}; {fetched.changes}.")
 

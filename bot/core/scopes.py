@@ -18,7 +18,7 @@ class Scopes:
     """The scopes of all sources."""
 
     def __init__(self, sources: Iterable[SourceSettings] = ()) -> None:
-        self._scopes = {source.name: frozenset(source.scope) for source in sources if source.scope}
+        self._scopes = {source.name: frozenset(source.places) for source in sources if source.places}
 
     def hidden_from(self, address: Address) -> AbstractSet[str]:
         """Return the names of the sources whose documents must not be shown where a question comes from."""

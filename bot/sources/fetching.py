@@ -12,6 +12,7 @@ from bot.core.errors import SourceError, StorageError
 from bot.core.settings import Settings, SourceSettings
 from bot.core.text import counted
 from bot.knowledge.converter import Converter, Limits
+from bot.sources.discord import fetch_discord
 from bot.sources.export import EXPORTS, fetch_export, state_of
 from bot.sources.repository import fetch_repository
 from bot.sources.store import Changes, SourceStatus, SourceStore
@@ -26,11 +27,13 @@ _LONGEST_PAUSE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The result of a fetch: the paths of changed files, notes on content that was left out, and the number of documents."""
+    """The result of a fetch: the paths of changed files, notes on content that was left out, the number of documents, and why
+    parts of the source could not be read and stay as they were; empty if all were read."""
 
     changes: Changes
     notes: tuple[str, ...]
     documents: int
+    problem: str = ""
 
 
 class Fetcher:
@@ -40,6 +43,7 @@ class Fetcher:
         self.source = source
         self._store = SourceStore(settings.storage.folder, source.name)
         chosen = settings.knowledge
+        self._token = settings.discord.token.get_secret_value()
         self._limits = Limits(chosen.convert_seconds, chosen.convert_megabytes * 2**20)
 
     async def status(self) -> SourceStatus:
@@ -58,16 +62,19 @@ class Fetcher:
             except SourceError as error:
                 await asyncio.to_thread(self._store.save, replace(tried, problem=str(error)))
                 raise SourceError(f"{self.source.name}: {error}") from error
-            done = replace(tried, fetched=tried.tried, documents=fetched.documents, problem="", notes=fetched.notes)
-            await asyncio.to_thread(self._store.save, done)
+            done = replace(tried, fetched=tried.tried, documents=fetched.documents, notes=fetched.notes)
+            await asyncio.to_thread(self._store.save, replace(done, problem=fetched.problem))
             return fetched
 
     async def _fetch(self) -> Fetched:
         draft = await asyncio.to_thread(self._store.draft, self.source.megabytes * 2**20)
         before = await asyncio.to_thread(self._store.manifest)
+        problem = ""
         try:
             if self.source.kind == "git":
                 manifest, notes = await fetch_repository(self.source, draft, before, self._store)
+            elif self.source.kind == "discord":
+                manifest, notes, problem = await fetch_discord(self.source, self._token, draft, before)
             elif self.source.kind in EXPORTS:
                 manifest, notes = await fetch_export(self.source, draft, self._limits)
             else:
@@ -76,7 +83,7 @@ class Fetcher:
             changes = await asyncio.to_thread(draft.commit, manifest)
         except OSError as error:
             raise SourceError(f"it can't be written ({error.strerror or error}); check the disk") from error
-        return Fetched(changes, tuple(notes), len(draft.addresses))
+        return Fetched(changes, tuple(notes), len(draft.addresses), problem)
 
     async def keep_fetching(self, report: Callable[[SourceStatus], None]) -> None:
         """Fetch the source whenever it is time, until cancelled. `report` gets the status after each look."""
@@ -95,15 +102,17 @@ class Fetcher:
                 _log.info("source not fetched", source=self.source.name, reason=str(error))
                 await asyncio.sleep(_LONGEST_PAUSE)
             else:
-                log = _log.info if fetched.changes else _log.debug
-                log("source fetched", source=self.source.name, changes=str(fetched.changes), notes=fetched.notes)
+                log = _log.warning if fetched.problem else _log.info if fetched.changes else _log.debug
+                told = {"changes": str(fetched.changes), "notes": fetched.notes, "problem": fetched.problem}
+                log("source fetched", source=self.source.name, **told)
 
 
 def seconds_until_due(source: SourceSettings, status: SourceStatus, now: float) -> float:
     """Return the seconds until the next fetch; at most 0 if it is due, or settings or export changed. Blocking."""
     if status.settings != settings_fingerprint(source) or status.tried > now:
         return 0.0
-    interval = min(source.interval_seconds, _RETRY) if status.problem else source.interval_seconds
+    failed = bool(status.problem) and status.fetched < status.tried
+    interval = min(source.interval_seconds, _RETRY) if failed else source.interval_seconds
     return status.tried + interval - now
 
 

@@ -47,6 +47,24 @@ class Chats:
         self.channels[channel["id"]] = channel
         return str(channel["id"])
 
+    def role(self, guild: Json, name: str) -> str:
+        """A role that gives no permission."""
+        role = {"id": self._id(), "name": name, "permissions": "0", "position": len(guild["roles"]), **_ROLE}
+        guild["roles"].append(role)
+        return str(role["id"])
+
+    def member(self, guild: Json, name: str, *roles: str) -> Json:
+        """Somebody with roles on a server."""
+        user = self.user(name)
+        guild["members"].append(guild["members"][0] | {"user": user, "roles": list(roles)})
+        return user
+
+    def tag(self, forum: str, name: str, *, moderated: bool = True) -> str:
+        """A tag of a forum, which moderators alone can set if it is moderated."""
+        tag = {"id": self._id(), "name": name, "moderated": moderated, "emoji_id": None, "emoji_name": None}
+        self.channels[forum]["available_tags"].append(tag)
+        return str(tag["id"])
+
     def another_bot(self, token: str) -> Json:
         """A second bot, which is a member of the servers that there are. It has no commands and no direct conversations."""
         bot = self.user("another", bot=True)

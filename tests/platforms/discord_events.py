@@ -195,7 +195,8 @@ class Events(Chats):
         """Without the content where a bot has not the right to it."""
         mine = message["author"]["id"] == me["id"]
         mentioned = any(user["id"] == me["id"] for user in message["mentions"])
-        if self._intents.get(me["id"], 0) & _MESSAGE_CONTENT or mine or mentioned or "guild_id" not in message:
+        by_default = _MESSAGE_CONTENT if self.content_allowed else 0  # for a bot that has never connected
+        if self._intents.get(me["id"], by_default) & _MESSAGE_CONTENT or mine or mentioned or "guild_id" not in message:
             return message
         hidden = message | {"content": "", "embeds": [], "attachments": [], "components": []}
         if hidden.get("referenced_message"):

@@ -41,6 +41,7 @@ class Messages(Events):
         self.files_forbidden: set[str] = set()  # channels
         self.manages_threads = False
         self.message_limit: tuple[int, float] | None = None  # so many a channel in so many seconds
+        self._reacted: dict[tuple[str, str], list[Json]] = defaultdict(list)  # people, by message and emoji
         self._nonces: dict[tuple[str, str], Json] = {}
         self._sent_times: dict[str, deque[float]] = defaultdict(deque)
 
@@ -110,7 +111,53 @@ class Messages(Events):
                 return other
         raise Refused(404, 10008)
 
+    # --- reactions
+
+    def react(self, message: Json, emoji: str, user: Json) -> None:
+        """Somebody reacts to a message; an emoji of the server is `name:id`."""
+        name, _, number = emoji.partition(":")
+        people = self._reacted[message["id"], emoji]
+        people.append(user)
+        reactions = [one for one in message.get("reactions", []) if one["emoji"]["name"] != name]
+        fields = {"count_details": {"burst": 0, "normal": len(people)}, "burst_colors": [], "me_burst": False}
+        fields |= {"count": len(people), "me": user["id"] == self.me["id"]}
+        message["reactions"] = [*reactions, {"emoji": {"id": number or None, "name": name}, **fields}]
+
+    def unreact(self, message: Json, emoji: str) -> None:
+        """All reactions with an emoji are taken back."""
+        self._reacted.pop((message["id"], emoji))
+        message["reactions"] = [one for one in message["reactions"] if one["emoji"]["name"] != emoji.partition(":")[0]]
+
+    def _people_who_reacted(self, channel: str, message: str, emoji: str, request: web.Request) -> list[Json]:
+        self._found(channel, message)
+        after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 25))
+        people = sorted(self._reacted[message, emoji], key=lambda user: int(user["id"]))
+        return [user for user in people if int(user["id"]) > after][:limit]
+
     # --- threads
+
+    def _active_threads(self, guild: str) -> Json:
+        found = [
+            channel
+            for channel in self.channels.values()
+            if "thread_metadata" in channel
+            and channel["guild_id"] == guild
+            and channel["parent_id"] not in self.forbidden
+        ]
+        return {"threads": [thread for thread in found if not thread["thread_metadata"]["archived"]], "members": []}
+
+    def _archived_threads(self, channel: str, request: web.Request) -> Json:
+        """The public threads that are archived, the latest first."""
+        self._allowed(channel)
+        before, limit = request.query.get("before", "9"), int(request.query.get("limit", 50))
+        found = [
+            thread
+            for thread in self.channels.values()
+            if thread.get("parent_id") == channel and thread["type"] != 12 and thread["thread_metadata"]["archived"]
+        ]
+        found.sort(key=lambda thread: str(thread["thread_metadata"]["archive_timestamp"]), reverse=True)
+        found = [thread for thread in found if thread["thread_metadata"]["archive_timestamp"] < before]
+        return {"threads": found[:limit], "members": [], "has_more": len(found) > limit}
 
     async def _open_thread(self, parent: str, thread_id: str, name: str, owner: str, *, kind: int = 11) -> Json:
         if len(name) > 100:
@@ -134,7 +181,8 @@ class Messages(Events):
 
     async def archive(self, thread: str, *, locked: bool = False, archived: bool = True) -> None:
         """Somebody closes a thread, or locks it too."""
-        self.channels[thread]["thread_metadata"] |= {"archived": archived, "locked": locked}
+        changed = {"archived": archived, "locked": locked, "archive_timestamp": now()}
+        self.channels[thread]["thread_metadata"] |= changed
         await self.dispatch("THREAD_UPDATE", self.channels[thread])
 
     # --- rules

@@ -41,9 +41,10 @@ class People(Interactions):
             await self.dispatch("MESSAGE_CREATE", message)
         return message
 
-    async def post(self, forum: str, title: str, text: str, author: Json) -> Json:
+    async def post(self, forum: str, title: str, text: str, author: Json, *, tags: tuple[str, ...] = ()) -> Json:
         """Somebody opens a post in a forum: a thread whose first message has its id."""
         thread = await self._open_thread(forum, self._id(), title, author["id"])
+        thread["applied_tags"] = list(tags)
         message = self._message(thread["id"], author, text) | {"id": thread["id"]}
         self._keep(thread["id"], message)
         await self.dispatch("MESSAGE_CREATE", message)
@@ -117,6 +118,8 @@ class People(Interactions):
 
     async def remove_channel(self, channel: str) -> None:
         data = self.channels.pop(channel)
+        if data["type"] not in (10, 11, 12):
+            self.guilds[data["guild_id"]]["channels"].remove(data)
         await self.dispatch("CHANNEL_DELETE", data)
 
 

@@ -164,8 +164,17 @@ class DiscordServer(People):
                 return {key: value for key, value in self.guilds[guild].items() if key not in ("channels", "members")}
             case ("GET", "guilds", guild, "channels"):
                 return self.guilds[guild]["channels"]
-            case ("GET", "guilds", guild, "members", _):
-                return self.guilds[guild]["members"][0]
+            case ("GET", "guilds", guild, "roles"):
+                if guild not in self.guilds:
+                    raise Refused(404, 10004)
+                return self.guilds[guild]["roles"]
+            case ("GET", "guilds", guild, "threads", "active"):
+                return self._active_threads(guild)
+            case ("GET", "guilds", guild, "members", person):
+                for member in self.guilds[guild]["members"]:
+                    if member["user"]["id"] == person:
+                        return member
+                raise Refused(404, 10007)
             case ("GET", "gateway", "bot"):
                 limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
                 return {"url": self.gateway, "shards": 2, "session_start_limit": limit}
@@ -203,8 +212,12 @@ class DiscordServer(People):
                 self._allowed(channel)
                 return None
             case ("PUT", "channels", channel, "messages", message, "reactions", emoji, "@me"):
-                self._found(channel, message).setdefault("reactions", []).append(emoji)
+                self.react(self._found(channel, message), emoji, call.me)
                 return None
+            case ("GET", "channels", channel, "messages", message, "reactions", emoji):
+                return self._people_who_reacted(channel, message, emoji, request)
+            case ("GET", "channels", channel, "threads", "archived", "public"):
+                return self._archived_threads(channel, request)
             case ("POST", "channels", channel, "messages", message, "threads"):
                 self._found(channel, message)
                 if message in self.channels:

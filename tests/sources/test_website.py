@@ -308,7 +308,8 @@ async def test_a_source_has_its_share_of_the_disk_and_one_fetch_at_a_time(site, 
 
 
 def test_a_source_is_fetched_again_when_it_is_time(tmp_path):
-    """At once if its settings have changed; sooner after a failure; and a clock that was set back holds nothing up."""
+    """At once if its settings have changed; sooner after a failure as a whole; and a clock that was set back holds nothing
+    up."""
     from dataclasses import replace
 
     from bot.sources.store import SourceStatus
@@ -316,7 +317,8 @@ def test_a_source_is_fetched_again_when_it_is_time(tmp_path):
     source, _ = with_source(tmp_path, {"name": "s", "url": "https://x.example/", "interval_seconds": 3600})
     good = SourceStatus(tried=1000.0, fetched=1000.0, settings=settings_fingerprint(source))
     assert seconds_until_due(source, good, 2000.0) == 2600
-    assert seconds_until_due(source, replace(good, problem="down"), 2000.0) < 0
+    assert seconds_until_due(source, replace(good, fetched=0.0, problem="down"), 2000.0) < 0
+    assert seconds_until_due(source, replace(good, problem="a part is down"), 2000.0) == 2600
     assert seconds_until_due(source, replace(good, settings="others"), 1001.0) <= 0
     assert seconds_until_due(source, good, 500.0) <= 0
     assert seconds_until_due(source, SourceStatus(), 500.0) <= 0

@@ -1,23 +1,16 @@
 """Reads Discord messages: their author, and whether they address the bot. Makes no calls."""
 
-import re
 from collections.abc import Collection
-from datetime import UTC, datetime
 
 import discord
 
+from bot.core.discord_codes import without_codes
 from bot.core.messages import Address, Policy
 
 PLATFORM = "discord"
 _WRITTEN = (discord.MessageType.default, discord.MessageType.reply)  # by people; other types report events
 _PASTE = "message.txt"
 _LONGEST_PASTE = 100_000  # bytes
-_EMOJI = re.compile(r"<a?:(\w+):\d+>")
-_USER = re.compile(r"<@!?(\d+)>")
-_ROLE = re.compile(r"<@&(\d+)>")
-_CHANNEL = re.compile(r"<#(\d+)>")
-_TIME = re.compile(r"<t:(-?\d+)(?::\w)?>")
-_COMMAND = re.compile(r"</([^:<>]+):\d+>")
 
 
 def author_of(message: discord.Message, proxies: Collection[int]) -> str | None:
@@ -173,23 +166,12 @@ def readable(message: discord.Message, text: str) -> str:
     guild = message.guild
     names = {str(user.id): user.display_name for user in message.mentions}
 
-    def role(code: re.Match[str]) -> str:
-        found = guild.get_role(int(code[1])) if guild else None
-        return f"@{found.name if found else 'a role'}"
+    def role(number: str) -> str | None:
+        found = guild.get_role(int(number)) if guild else None
+        return found.name if found else None
 
-    def channel(code: re.Match[str]) -> str:
-        found = guild.get_channel_or_thread(int(code[1])) if guild else None
-        return f"#{found.name if found else 'a channel'}"
+    def channel(number: str) -> str | None:
+        found = guild.get_channel_or_thread(int(number)) if guild else None
+        return found.name if found else None
 
-    text = _EMOJI.sub(r":\1:", text)
-    text = _USER.sub(lambda code: f"@{names.get(code[1], 'somebody')}", text)
-    text = _COMMAND.sub(r"/\1", _TIME.sub(_in_words, _CHANNEL.sub(channel, _ROLE.sub(role, text))))
-    return " ".join(text.split(" ")).strip()
-
-
-def _in_words(code: re.Match[str]) -> str:
-    """Return the date that a code for a time shows, which the client writes in the time zone of each reader."""
-    try:
-        return f"{datetime.fromtimestamp(int(code[1]), UTC):%Y-%m-%d %H:%M} UTC"
-    except (ValueError, OverflowError, OSError):
-        return "a time"
+    return without_codes(text, person=names.get, role=role, channel=channel).strip()

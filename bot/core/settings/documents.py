@@ -67,42 +67,54 @@ class KnowledgeSettings(SettingsSection):
 
 
 class SourceSettings(SettingsSection):
-    """One block `[[sources]]`: a website, a git repository or an export of another program, whose documents are fetched."""
+    """One block `[[sources]]`: a website, a git repository, channels of Discord, or an export of another program."""
 
     name: str = Field(
         "",
         description="The name of the source, of small letters, digits and hyphens; the paths of its documents begin with it. "
         "Set it for each source.",
     )
-    kind: Literal["website", "git", "notion", "confluence", "google", "telegram"] = Field(
+    kind: Literal["website", "git", "discord", "notion", "confluence", "google", "telegram"] = Field(
         "website",
-        description="What the source is: website, read page by page; git, a repository; or an export of notion, confluence, "
-        "google or telegram. Set it for anything but a website.",
+        description="What the source is: website, read page by page; git, a repository; discord, solved posts of a server; or "
+        "an export of notion, confluence, google or telegram. Set it for anything but a website.",
     )
     url: str = Field(
         "",
         description="The address of the start page or of the sitemap; for git, that of the repository, as for `git clone`. "
-        "Set it for each source but an export, which has none.",
+        "Set it for a website and for git.",
     )
     file: OptionalFile = Field(
         None,
         description="The export on this machine: the ZIP archive, or a folder with archives or with what was unpacked. Set it "
         "for an export.",
     )
+    server: int = Field(0, description="The id of the Discord server whose channels are read. Set it for discord.")
+    channels: tuple[int, ...] = Field(
+        (),
+        description="The ids of the forums, text channels and threads of Discord whose posts are read; of a text channel, its "
+        "public threads are. Set it for discord.",
+    )
     staff: tuple[str, ...] = Field(
         (),
-        description="The accounts whose replies in a chat of Telegram are answers, as the export calls them in `from_id`, such "
-        "as user123456789. Set it for an export of Telegram.",
+        description="Whose marks and replies count: the accounts in a chat of Telegram, as the export calls them in `from_id`, "
+        "such as user123456789; the roles on a Discord server, by name or id. Set it for telegram and discord.",
     )
     accepted: str = Field(
         "",
-        description="The emoji by which the staff marks answers in a chat of Telegram; only replies with it are read then, "
+        description="The emoji by which the staff marks answers on Telegram and Discord; only messages with it are read then, "
         "whoever has written them. Empty: each reply of the staff. Set it where others than the staff answer well.",
+    )
+    tags: tuple[str, ...] = Field(
+        (),
+        description="The tags of solved posts in a forum of Discord, such as Solved; only posts with one of them are read. "
+        "Without `accepted`, only moderators may be able to set them. Set it where solved posts have a tag.",
     )
     scope: tuple[Annotated[str, Field(pattern=_PLACE)], ...] = Field(
         (),
         description="The places whose questions the source answers: discord, telegram or http, or one server or chat, such as "
-        "discord:123456789012345678 or telegram:-1001234567890. Empty: all. Set it for documents that not everybody may see.",
+        "discord:123456789012345678 or telegram:-1001234567890. Empty: all; for discord, its server. Set it for documents that "
+        "not everybody may see.",
     )
     interval_seconds: float = Field(
         86_400,
@@ -114,8 +126,8 @@ class SourceSettings(SettingsSection):
     )
     private: bool = Field(
         False,
-        description="Whether addresses of this machine and of private networks may be asked, and whether a git repository may "
-        "lie in a folder. Turn it on for a source within your own network.",
+        description="Whether addresses of this machine and of private networks may be asked, a git repository may lie in a "
+        "folder, and a channel of Discord may be read that not everybody on its server sees. Turn it on where that is wanted.",
     )
     hosts: tuple[str, ...] = Field(
         (),
@@ -134,10 +146,15 @@ class SourceSettings(SettingsSection):
         "links lead too far.",
     )
     pages: int = Field(
-        2000, ge=1, description="How many pages of a website are read at most. Raise it for a larger website."
+        2000,
+        ge=1,
+        description="How many pages of a website, or posts of Discord, are read at most. Raise it for a larger source.",
     )
     requests_per_second: float = Field(
-        2, gt=0, le=1000, description="How many requests a second a website gets. Raise it for a server of your own."
+        2,
+        gt=0,
+        le=1000,
+        description="How many requests a second a website or Discord gets. Raise it for a server of your own.",
     )
     branch: str = Field(
         "",
@@ -166,6 +183,8 @@ class SourceSettings(SettingsSection):
             raise ValueError(f"the source {self.name} needs the address of a website, with http:// or https://: url")
         if self.kind == "git":
             self._require_repository()
+        elif self.kind == "discord":
+            self._require_channels()
         elif self.kind != "website":
             self._require_export()
         return self
@@ -181,6 +200,19 @@ class SourceSettings(SettingsSection):
             )
         if self.branch.startswith("-") or ".." in self.folder.split("/"):
             raise ValueError(f"the source {self.name} has a branch or a folder that can't be one: branch, folder")
+
+    def _require_channels(self) -> None:
+        if self.server <= 0 or not self.channels:
+            raise ValueError(
+                f"the source {self.name} needs the ids of a Discord server and of channels on it (with the Developer Mode on: "
+                "right click, Copy ID): server, channels"
+            )
+        if not self.staff or not all(role.strip() for role in self.staff):
+            raise ValueError(f"the source {self.name} needs the roles of those whose marks and replies count: staff")
+        if not self.accepted and not self.tags:
+            raise ValueError(
+                f"the source {self.name} needs the emoji of accepted answers, or the tags of solved posts: accepted, tags"
+            )
 
     def _require_export(self) -> None:
         if self.file is None:
@@ -199,8 +231,15 @@ class SourceSettings(SettingsSection):
             )
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """The places whose questions the source answers; empty for all. Without a scope, what a server says stays there."""
+        return self.scope or ((f"discord:{self.server}",) if self.kind == "discord" else ())
+
+    @property
     def shown_url(self) -> str:
-        """The address without a password or token that it may hold, or the path of the export."""
+        """The address without a password or token that it may hold, the path of the export, or the address of the server."""
+        if self.kind == "discord":
+            return f"https://discord.com/channels/{self.server}"
         if self.file is not None:
             return str(self.file)
         return re.sub(r"(?<=://)[^/@\s]*@", "", self.url)
