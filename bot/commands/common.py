@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -14,8 +14,6 @@ import typer
 from bot.core.settings import CONFIG_VARIABLE, Settings, erase_secret_variables, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
     from bot.adapters.screen import Screen
     from bot.core.messages import Citation
     from bot.knowledge.indexer import IndexReport
@@ -85,7 +83,7 @@ async def refresh_index(application: "Application", *, lines: bool = False) -> "
 
 
 async def best_passages(
-    application: "Application", text: str, count: int, *, hidden: "AbstractSet[str]" = frozenset()
+    application: "Application", text: str, count: int, *, hidden: "Container[str]" = frozenset()
 ) -> "list[tuple[Hit, Citation]]":
     """Return the best passages for a text, best first, each with its citation, but for those of the sources `hidden`."""
     from bot.core.messages import QueryVariant

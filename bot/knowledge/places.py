@@ -1,6 +1,7 @@
 """The places that documents come from: the knowledge folder, and a folder for each source that is fetched.
 
 In the index, a file of a source is called by the source's name, a colon and its path in that folder: `wiki:guides/setup.html`.
+A file of the knowledge folder whose path begins like that is called `./wiki: setup.md`.
 A manifest in the folder says where each file was published. Everything here blocks.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bot.core.errors import DocumentError
+from bot.core.scopes import path_in_folder
 from bot.knowledge.folder import Listing, list_folder, signature
 
 MANIFEST = ".manifest.json"
@@ -28,6 +30,8 @@ class Places:
     def listing(self) -> Listing:
         """List the files of all places. Raises DocumentError if the knowledge folder itself can't be read."""
         listing = list_folder(self.folder)
+        listing.files = [replace(entry, path=path_in_folder(entry.path)) for entry in listing.files]
+        listing.unread = [path_in_folder(beginning) for beginning in listing.unread]
         for name, folder in self.sources.items():
             try:
                 of_source = list_folder(folder)

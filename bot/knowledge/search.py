@@ -7,8 +7,7 @@ keeps them (Bruch, Gai, Ingber: An Analysis of Fusion Functions for Hybrid Retri
 more often on the public sets that we measure on.
 """
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -56,7 +55,7 @@ class Retriever:
         vectors: Vectors,
         limit: int = FOUND,
         *,
-        hidden: AbstractSet[str],
+        hidden: Container[str],
     ) -> list[Hit]:
         """Return the best passages for a question, best first, ranked over its variants.
 
@@ -108,7 +107,7 @@ class Retriever:
         ]
         return sorted(scored, key=lambda hit: -hit.score)
 
-    async def titles(self, *, hidden: AbstractSet[str]) -> list[str]:
+    async def titles(self, *, hidden: Container[str]) -> list[str]:
         """Return the titles of the documents in the order of their paths, each once, but for those of the sources `hidden`."""
         return await self._store.titles(hidden)
 

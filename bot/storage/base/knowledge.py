@@ -1,7 +1,6 @@
 """The store of the index: files, documents, passages, and their vectors."""
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -131,7 +130,7 @@ class KnowledgeStore(Protocol):
         """
 
     async def candidates(
-        self, encoder: str, queries: Sequence[SearchQuery], limit: int, hidden: AbstractSet[str] = frozenset()
+        self, encoder: str, queries: Sequence[SearchQuery], limit: int, hidden: Container[str] = frozenset()
     ) -> Candidates:
         """Return the best `limit` passages by cosine and the best `limit` by BM25 for each query, with all their scores.
 
@@ -145,7 +144,7 @@ class KnowledgeStore(Protocol):
         Returns None if the index isn't of this generation any more: ask for the candidates again.
         """
 
-    async def titles(self, hidden: AbstractSet[str] = frozenset()) -> list[str]:
+    async def titles(self, hidden: Container[str] = frozenset()) -> list[str]:
         """Return the titles of the documents, by their paths, each once, without those from sources with the names
         `hidden`."""
 

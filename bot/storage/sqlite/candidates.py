@@ -6,7 +6,7 @@ The best passages by either are compared with the query once more, sentence by s
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
@@ -43,9 +43,9 @@ class Matrix:
     source_of_row: npt.NDArray[np.intp]  # [passages]
     spelling: Spelling = field(default_factory=Spelling)
 
-    def is_hidden(self, hidden: AbstractSet[str]) -> npt.NDArray[np.bool_]:
+    def is_hidden(self, hidden: Container[str]) -> npt.NDArray[np.bool_]:
         """Return whether each row is of one of these sources: bool [passages]."""
-        names: npt.NDArray[np.bool_] = np.isin(self.sources, list(hidden))
+        names = np.array([name in hidden for name in self.sources.tolist()], dtype=np.bool_)
         return names[self.source_of_row]
 
 
@@ -80,7 +80,7 @@ def _unit_vectors(stored: Sequence[object]) -> Scores:
 
 
 def find_candidates(
-    db: sqlite3.Connection, matrix: Matrix, queries: Sequence[SearchQuery], limit: int, hidden: AbstractSet[str]
+    db: sqlite3.Connection, matrix: Matrix, queries: Sequence[SearchQuery], limit: int, hidden: Container[str]
 ) -> Candidates:
     """Return the best passages for the queries, `limit` for each query and each kind of score, without those of the sources
     with the names `hidden`."""

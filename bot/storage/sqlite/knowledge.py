@@ -6,8 +6,7 @@ if so loads the matrix again within the same snapshot.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -150,7 +149,7 @@ class SqliteKnowledge:
         await self._writer.run(write)
 
     async def candidates(
-        self, encoder: str, queries: Sequence[SearchQuery], limit: int, hidden: AbstractSet[str] = frozenset()
+        self, encoder: str, queries: Sequence[SearchQuery], limit: int, hidden: Container[str] = frozenset()
     ) -> Candidates:
         return await _whole(self._reader, lambda db: self._candidates(db, encoder, queries, limit, hidden))
 
@@ -160,7 +159,7 @@ class SqliteKnowledge:
 
         return await _whole(self._reader, read)
 
-    async def titles(self, hidden: AbstractSet[str] = frozenset()) -> list[str]:
+    async def titles(self, hidden: Container[str] = frozenset()) -> list[str]:
         def read(db: sqlite3.Connection) -> list[str]:
             rows = db.execute("SELECT path, title FROM documents WHERE problem IS NULL ORDER BY path")
             return list(dict.fromkeys(title for path, title in rows if source_of(path) not in hidden))
@@ -194,7 +193,7 @@ class SqliteKnowledge:
         encoder: str,
         queries: Sequence[SearchQuery],
         limit: int,
-        hidden: AbstractSet[str],
+        hidden: Container[str],
     ) -> Candidates:
         matrix = self._current_matrix(db)
         if matrix.encoder != encoder:
