@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from bot.core.errors import DocumentError
 from bot.knowledge.loaders import LOADERS, OTHER_FORMATS
+from bot.knowledge.repetition import Repeated
 
 GOLDEN_FILE = "golden.jsonl"
 """The name of the file of golden questions at the top of the folder, which isn't read as a document."""
@@ -29,13 +30,15 @@ class FileChanging(Exception):
 class FolderFile:
     """One file, with its path in the index. A file with a `problem` isn't opened.
 
-    `address` is where a fetched file was published, empty if nowhere; None: the file itself may say so.
+    `address` is where a fetched file was published, empty if nowhere; None: the file itself may say so. `repeated` is what the
+    pages of its website repeat.
     """
 
     path: str
     file: Path
     problem: str | None = None
     address: str | None = None
+    repeated: Repeated = field(default_factory=Repeated)
 
 
 @dataclass(slots=True)

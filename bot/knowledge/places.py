@@ -15,9 +15,11 @@ from pathlib import Path
 from bot.core.errors import DocumentError
 from bot.core.scopes import path_in_folder
 from bot.knowledge.folder import Listing, list_folder, signature
+from bot.knowledge.repetition import Repeated
 
 MANIFEST = ".manifest.json"
-"""The name of the file in the folder of a source that has, under `addresses`, the address of each file by its path."""
+"""The name of the file in the folder of a source that has, under `addresses`, the address of each file by its path, and, of a
+website, the `keepers` of what its pages repeat under `repeated`; see `repetition`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,10 @@ class Places:
             except DocumentError:  # not fetched yet, or lost: what the index has of it stays until it is
                 listing.unread.append(f"{name}:")
                 continue
-            addresses = _addresses(folder)
+            manifest = _manifest(folder)
+            addresses, repeated = manifest.get("addresses", {}), Repeated(manifest.get("repeated", {}))
             listing.files += [
-                replace(entry, path=f"{name}:{entry.path}", address=addresses.get(entry.path, ""))
+                replace(entry, path=f"{name}:{entry.path}", address=addresses.get(entry.path, ""), repeated=repeated)
                 for entry in of_source.files
             ]
             listing.unread += [f"{name}:{beginning}" for beginning in of_source.unread]
@@ -62,10 +65,10 @@ class Places:
         return bool(colon) and name in self.sources
 
 
-def _addresses(folder: Path) -> Mapping[str, str]:
-    with suppress(OSError, ValueError, KeyError):
-        addresses: dict[str, str] = json.loads((folder / MANIFEST).read_bytes())["addresses"]
-        return addresses
+def _manifest(folder: Path) -> Mapping[str, Mapping[str, str]]:
+    with suppress(OSError, ValueError):
+        manifest: dict[str, dict[str, str]] = json.loads((folder / MANIFEST).read_bytes())
+        return manifest
     return {}
 
 

@@ -19,6 +19,7 @@ from bot.knowledge.folder import FileChanging, FolderFile, read_file
 from bot.knowledge.formats import recognition
 from bot.knowledge.passages import split
 from bot.knowledge.places import Places
+from bot.knowledge.repetition import PAGE
 from bot.storage.base import FileReport, FileState, IndexedFile
 
 # Changes whenever the same file would give other passages, so that an update of the program makes them again.
@@ -94,11 +95,13 @@ class Scanner:
         return (known.size, known.modified_ns) != (status.st_size, status.st_mtime_ns)
 
     def _recipe_of(self, listed: FolderFile) -> str:
-        """Return the recipe of one file. A fetched file is read again when it is published elsewhere, and a PDF when text
-        recognition gets installed."""
+        """Return the recipe of one file. A fetched file is read again when it is published elsewhere, a page when others repeat
+        something else, and a PDF when text recognition gets installed."""
         recipe = self.recipe
         if listed.path.lower().endswith(".pdf") and recognition.is_installed():
             recipe += ":recognised"
+        if listed.path.endswith(PAGE) and listed.repeated.keepers:
+            recipe += f":{listed.repeated.name}"
         return recipe if listed.address is None else f"{recipe}:{listed.address}"
 
     def scan(self, places: Places, known: Mapping[str, FileState], converter: Converter) -> Scan:
@@ -197,9 +200,10 @@ def _read(listed: FolderFile, content: bytes, converter: Converter) -> Document:
     if listed.address is None:
         return converter.read(listed.path, content)
     _, _, path = listed.path.partition(":")
-    return replace(
-        converter.read(path, content, address_at(listed.address, None)), path=listed.path, url=listed.address
-    )
+    document = converter.read(path, content, address_at(listed.address, None))
+    if path.endswith(PAGE):
+        document = listed.repeated.left_out(document)
+    return replace(document, path=listed.path, url=listed.address)
 
 
 def _vector_key(document: Document, passage: Passage) -> str:

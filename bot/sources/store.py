@@ -159,6 +159,10 @@ class Draft:
             return (self.present / path).read_bytes()
         return None
 
+    def content(self, path: str) -> bytes:
+        """Return the content of a file of this fetch."""
+        return ((self.present if path in self._kept else self.new) / path).read_bytes()
+
     def has(self, path: str) -> bool:
         """Return whether the file existed before this fetch."""
         return (self.present / path).is_file()

@@ -7,18 +7,20 @@ page that is gone, or that may not be read any more, is left out.
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from mimetypes import guess_type
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.core.documents import Links
+from bot.core.documents import Document, Links
 from bot.core.errors import DocumentError, SourceError
 from bot.core.settings import SourceSettings
 from bot.core.text import counted
 from bot.knowledge.converter import Converter
+from bot.knowledge.repetition import PAGE, SAMPLE, Repeated, repeated
 from bot.sources.addresses import Bounds, file_path, resolved, same_page
 from bot.sources.client import SITEMAP, Client, Failed, Missing, Outcome, Page, Unchanged, Validators
 from bot.sources.left_out import LeftOut
@@ -52,7 +54,22 @@ async def fetch_website(
                 await crawl.run()
         except TimeoutError as error:
             raise SourceError(f"reading it takes more than {_LONGEST / 3600:g} hours; lower pages") from error
-    return {"pages": crawl.pages}, crawl.notes()
+    repetition = await asyncio.to_thread(_repetition, draft, converter)
+    return {"pages": crawl.pages, "repeated": repetition.keepers}, crawl.notes()
+
+
+def _repetition(draft: Draft, converter: Converter) -> Repeated:
+    """Find what the pages repeat, by the start page and some others, always the same. Blocking."""
+    pages = [path for path in draft.addresses if path.endswith(PAGE)]
+    chosen = sorted(pages[1:], key=lambda path: hashlib.sha256(path.encode()).digest())[: SAMPLE - 1]
+    sample = {*pages[:1], *chosen}
+    return repeated(_documents([path for path in pages if path in sample], draft, converter))
+
+
+def _documents(paths: Iterable[str], draft: Draft, converter: Converter) -> Iterator[Document]:
+    for path in paths:
+        with suppress(DocumentError):  # the index says more of it
+            yield converter.read(path, draft.content(path), draft.addresses[path])
 
 
 @dataclass(slots=True)
