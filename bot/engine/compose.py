@@ -224,8 +224,14 @@ def _announces(block: Block, following: Block) -> bool:
 
 def _counted_size(block: Block) -> int:
     """Return the length of a block as counted towards the limits, in characters: that of what people read of it."""
-    size = len(_LINK_TARGET.sub("", block.text)) if block.markup is Markup.MARKDOWN else len(block.text)
+    size = _read_length(block, (0, len(block.text)))
     return min(size, _SKIMMED_LENGTH) if block.form is Form.CODE and size <= _MAX_SKIMMED_LENGTH else size
+
+
+def _read_length(block: Block, span: Span) -> int:
+    """Return the length of a span of a block in characters, without the targets of links, which people don't read."""
+    text = block.text[slice(*span)]
+    return len(_LINK_TARGET.sub("", text)) if block.markup is Markup.MARKDOWN else len(text)
 
 
 def _shown_span(block: Block, words: Span, steps: bool, *, only_row: bool) -> Span:
@@ -237,7 +243,7 @@ def _shown_span(block: Block, words: Span, steps: bool, *, only_row: bool) -> Sp
     longest = _LONGEST_BLOCK if block.form is Form.CODE or (steps and block.form is Form.LIST) else _LONGEST_ANSWER
     pieces = block.pieces()
     one_of_many = only_row and len(pieces) > _MAX_ROWS
-    if block.form is Form.PAIR or (len(block.text) <= longest and not one_of_many):
+    if block.form is Form.PAIR or (_read_length(block, whole) <= longest and not one_of_many):
         return whole
     touched = [n for n, piece in enumerate(pieces) if piece[1] > words[0] and piece[0] < words[1]]
     if not touched:
@@ -247,9 +253,9 @@ def _shown_span(block: Block, words: Span, steps: bool, *, only_row: bool) -> Sp
         return pieces[low][0], pieces[high][1]
     while True:  # extend by one piece backwards and one forwards at a time
         before = low, high
-        if low and pieces[high][1] - pieces[low - 1][0] <= _LONGEST_ANSWER:
+        if low and _read_length(block, (pieces[low - 1][0], pieces[high][1])) <= _LONGEST_ANSWER:
             low -= 1
-        if high + 1 < len(pieces) and pieces[high + 1][1] - pieces[low][0] <= _LONGEST_ANSWER:
+        if high + 1 < len(pieces) and _read_length(block, (pieces[low][0], pieces[high + 1][1])) <= _LONGEST_ANSWER:
             high += 1
         if (low, high) == before:
             return pieces[low][0], pieces[high][1]

@@ -288,13 +288,15 @@ def test_a_short_answer_takes_in_the_next_block_of_its_section():
 
 
 def test_the_targets_of_links_do_not_count():
-    """Nobody reads them, so that they don't take the place of an answer."""
+    """Nobody reads them, so that they don't take the place of an answer, nor of the other items of a list."""
     items = "\n".join(
         f"- [guide {n}](https://docs.example.org/a/long/way/to/the/guide/of/number/{n})" for n in range(40)
     )
     source = f"Sick leave isn't paid out.\n\nSee also the guides here, which say it all in other words.\n\n{items}"
     assert len(source) > 1500
-    assert answer(FACT, source, "guide 7").text.startswith("Sick leave isn't paid out.")
+    composed = answer(FACT, source, "guide 7")
+    assert composed.text.startswith("Sick leave isn't paid out.")
+    assert "[guide 0]" in composed.text and "[guide 39]" in composed.text
 
 
 def test_a_log_does_not_crowd_out_what_to_do_about_it():
