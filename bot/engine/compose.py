@@ -30,11 +30,6 @@ _WANTS_STEPS = re.compile(
     r"find|show|run|get|see|log)|\b(?:errors?|fail(?:s|ed|ing)?|broken|crash(?:es|ed)?|stuck|problem|issue|not working)\b",
     re.IGNORECASE,
 )
-# People read about this much of an answer in a chat; the rest of a section follows on request. The limit is the same for a
-# fact: it is marked in bold, and showing its context was right more often than picking one sentence.
-_LONGEST_ANSWER = 900  # characters
-# A shorter answer seldom helps, so it takes in what follows under the same heading, up to a higher limit.
-_SHORT_ANSWER, _LONGEST_EXTENDED_ANSWER = 450, 1350  # characters
 # Code up to a maximum length counts as only this much: people skim a log, and the advice about it follows below.
 _SKIMMED_LENGTH, _MAX_SKIMMED_LENGTH = 300, 1500  # characters
 # A paragraph of at most this length right above a list, code or a table announces it, even without a colon: of 21 where the
@@ -55,6 +50,26 @@ _MARKS = re.compile(r"\*+|_+|`+|~+")
 _LIST_MARKER = re.compile(r"\n[ \t]*+(?:[-*+•]|\d{1,9}[.)])\s")
 _LINK_TARGET = re.compile(r"(?<=\])\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
 _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How much of a section to show, in characters; the rest follows on request.
+
+    What is shorter than `short` seldom helps, so it takes in what follows under the same heading, up to `extended` in all.
+    """
+
+    longest: int
+    short: int
+    extended: int
+
+
+# People read about this much of an answer in a chat. The limit is the same for a fact: it is marked in bold, and showing its
+# context was right more often than picking one sentence.
+ANSWER_LENGTH = Length(900, 450, 1350)
+# Of each section where several are suggested, so that mostly all of them fit into one message of Discord. On eleven bodies of
+# documentation this much of three sections was right more often than so much as in an answer of two, and about as long.
+SUGGESTION_LENGTH = Length(450, 225, 675)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +104,15 @@ def wants_steps(question: str) -> bool:
     return _WANTS_STEPS.search(question) is not None
 
 
-def compose(question: str, section: Section, base_url: str = "") -> ComposedSection:
+def compose(question: str, section: Section, base_url: str = "", length: Length = ANSWER_LENGTH) -> ComposedSection:
     """Compose the answer from a section."""
     cell = cell_asked_for(question, section.block) if section.block.form is Form.TABLE else None
     section = replace(section, span=cell or section.span)
-    first, last = _shown_blocks(section)
+    first, last = _shown_blocks(section, length)
     spans = [(0, len(block.text)) for block in section.blocks]
-    spans[section.position] = _shown_span(section.block, section.span, wants_steps(question), only_row=cell is not None)
+    spans[section.position] = _shown_span(
+        section.block, section.span, length.longest, whole_list=wants_steps(question), only_row=cell is not None
+    )
     # In a table, other rows may stand before the one that is shown.
     left = list(spans)
     left[last] = (0 if cell and spans[last][0] else spans[last][1], len(section.blocks[last].text))
@@ -179,7 +196,7 @@ def _is_in_header(block: Block, words: Span) -> bool:
     return block.form is Form.TABLE and not block.context and words[0] < len(block.header)
 
 
-def _shown_blocks(section: Section) -> tuple[int, int]:
+def _shown_blocks(section: Section, length: Length) -> tuple[int, int]:
     """Return the numbers of the first and the last block to show.
 
     Of a section that is too long, the answering block is extended to the passage found, whose whole text is like the question,
@@ -187,7 +204,7 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
     """
     blocks, position = section.blocks, section.position
     sizes = [_counted_size(block) for block in blocks]
-    if sum(sizes) <= _LONGEST_ANSWER:
+    if sum(sizes) <= length.longest:
         return 0, len(blocks) - 1
 
     def announced(number: int) -> bool:
@@ -200,16 +217,16 @@ def _shown_blocks(section: Section) -> tuple[int, int]:
     while announced(last + 1) and sizes[last + 1] <= _LONGEST_BLOCK:
         last += 1
     for start, end in (section.found_blocks, (position, len(blocks) - 1), (0, position)):
-        while first > start and sum(sizes[first - 1 : last + 1]) <= _LONGEST_ANSWER:
+        while first > start and sum(sizes[first - 1 : last + 1]) <= length.longest:
             first -= 1
         while last < end and (
-            sum(sizes[first : last + 2]) <= _LONGEST_ANSWER
+            sum(sizes[first : last + 2]) <= length.longest
             or (announced(last + 1) and sizes[last + 1] <= _LONGEST_BLOCK)
         ):
             last += 1
-    if sum(sizes[first : last + 1]) < _SHORT_ANSWER and last + 1 < len(blocks):
+    if sum(sizes[first : last + 1]) < length.short and last + 1 < len(blocks):
         goes_on = blocks[last + 1].heading == blocks[last].heading
-        last += goes_on and sum(sizes[first : last + 2]) <= _LONGEST_EXTENDED_ANSWER
+        last += goes_on and sum(sizes[first : last + 2]) <= length.extended
     if last > position and announced(last + 1):
         last -= 1  # an announcement without what it announces
     return first, last
@@ -234,16 +251,17 @@ def _read_length(block: Block, span: Span) -> int:
     return len(_LINK_TARGET.sub("", text)) if block.markup is Markup.MARKDOWN else len(text)
 
 
-def _shown_span(block: Block, words: Span, steps: bool, *, only_row: bool) -> Span:
-    """Return the span of a block to show: all of it, unless it is too long for a chat.
+def _shown_span(block: Block, words: Span, longest: int, *, whole_list: bool, only_row: bool) -> Span:
+    """Return the span of a block to show: all of it, unless it has more than `longest` characters.
 
-    `only_row`: of a table with many rows, only those with the words.
+    Code, and a list if `whole_list`, may have as many as fit in a chat. `only_row`: of a table with many rows, only those with
+    the words.
     """
     whole = (0, len(block.text))
-    longest = _LONGEST_BLOCK if block.form is Form.CODE or (steps and block.form is Form.LIST) else _LONGEST_ANSWER
+    most = _LONGEST_BLOCK if block.form is Form.CODE or (whole_list and block.form is Form.LIST) else longest
     pieces = block.pieces()
     one_of_many = only_row and len(pieces) > _MAX_ROWS
-    if block.form is Form.PAIR or (_read_length(block, whole) <= longest and not one_of_many):
+    if block.form is Form.PAIR or (_read_length(block, whole) <= most and not one_of_many):
         return whole
     touched = [n for n, piece in enumerate(pieces) if piece[1] > words[0] and piece[0] < words[1]]
     if not touched:
@@ -253,9 +271,9 @@ def _shown_span(block: Block, words: Span, steps: bool, *, only_row: bool) -> Sp
         return pieces[low][0], pieces[high][1]
     while True:  # extend by one piece backwards and one forwards at a time
         before = low, high
-        if low and _read_length(block, (pieces[low - 1][0], pieces[high][1])) <= _LONGEST_ANSWER:
+        if low and _read_length(block, (pieces[low - 1][0], pieces[high][1])) <= longest:
             low -= 1
-        if high + 1 < len(pieces) and _read_length(block, (pieces[low][0], pieces[high + 1][1])) <= _LONGEST_ANSWER:
+        if high + 1 < len(pieces) and _read_length(block, (pieces[low][0], pieces[high + 1][1])) <= longest:
             high += 1
         if (low, high) == before:
             return pieces[low][0], pieces[high][1]

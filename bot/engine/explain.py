@@ -93,11 +93,14 @@ def _advice(considered: Considered, settings: Settings) -> list[str]:
         advice.insert(
             0, f"Taken as {len(considered.questions)} questions; the passages below were read for the first one."
         )
-    judged = considered.judged
-    if judged and judged.beside and considered.answer.from_documents:
+    answer, judged = considered.answer, considered.judged
+    if judged and judged.beside and answer.from_documents:
         advice.append(
             f"{_name(judged.beside)} comes so close that it is shown too; the confidence is that one of the two is right."
         )
+    if judged and answer.outcome is Outcome.SUGGESTED:
+        further = [_name(one) for one in judged.alternatives if one is not judged.beside]
+        advice += [f"{name} ranks next, and is suggested too because the first is not sure." for name in further]
     if judged and judged.older:
         advice.append(f"{_name(judged.older)} is older than the first passage or replaced by it.")
     return advice

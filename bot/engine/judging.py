@@ -23,6 +23,8 @@ _CONTRADICTION_PENALTY = 0.3
 _READ_MARGIN = 0.1
 # Another section that ranks at most this much lower than the best one is shown too.
 _BESIDE_MARGIN = 0.06  # in rank
+# A suggestion shows up to this many other sections, which may rank lower by this much.
+_ALTERNATIVES, _ALTERNATIVE_MARGIN = 2, 0.1
 # Leads are clipped to this, in either direction.
 _MAX_LEAD = 0.5
 # The lead of the only section, which is low because there is no comparison.
@@ -52,8 +54,8 @@ class Candidate:
 class Judged:
     """One interpretation of a question with its `candidates`, best first, and its `unread` passages.
 
-    `beside` is the best candidate of another section if it ranks so close that both are shown. `older` is a candidate that the
-    best one replaces (`bot.engine.versions`). `passed_over` are better passages that hold no answer.
+    `beside` is the best candidate of another section if it ranks so close that an answer shows both. `older` is the candidate
+    that the best one replaces (`bot.engine.versions`). `passed_over` are better passages that hold no answer.
     """
 
     interpretation: Interpretation
@@ -73,9 +75,15 @@ class Judged:
         return [*(candidate.hit for candidate in self.candidates), *self.passed_over, *self.unread]
 
     @property
-    def shown(self) -> list[Candidate]:
-        """The candidates that the answer consists of."""
-        return [*self.candidates[:1], *([self.beside] if self.beside else [])]
+    def alternatives(self) -> list[Candidate]:
+        """The best candidates of the other sections, to be shown where it isn't sure which section is right."""
+        best = self.candidates[0]
+        left_out = {best.section, *([self.older.section] if self.older else [])}
+        others: dict[_Section, Candidate] = {}
+        for one in self.candidates:
+            if one.section not in left_out and one.rank >= best.rank - _ALTERNATIVE_MARGIN and not one.contradicts:
+                others.setdefault(one.section, one)
+        return list(others.values())[:_ALTERNATIVES]
 
 
 class Judge:

@@ -14,13 +14,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bot.core.documents import Form, FoundPassage, trail
-from bot.core.markup import Piece, inline_markdown
+from bot.core.markup import Piece, inline_markdown, text_of
 from bot.core.messages import Answer, Outcome, Phrased, Phrasing, Progress, Question, Stage, Update
 from bot.core.references import new_reference
 from bot.core.scopes import Scopes
 from bot.core.settings import AnswerSettings
 from bot.engine.attribution import attributed
-from bot.engine.compose import ComposedSection, cite_passage, compose, merged
+from bot.engine.compose import (
+    ANSWER_LENGTH,
+    SUGGESTION_LENGTH,
+    ComposedSection,
+    Length,
+    cite_passage,
+    compose,
+    merged,
+)
 from bot.engine.confidence import Calibration
 from bot.engine.conversation import Conversations, Interpretation, points_back
 from bot.engine.judging import Candidate, Judge, Judged
@@ -45,7 +53,7 @@ _NOT_PHRASED = (Form.CODE, Form.TABLE)
 REFUSAL = "The documents don't answer this."
 NOT_FOUND = "I found no answer to this."  # shown with the nearest section, which may still hold the answer
 UNSURE = "I'm not sure this is it:"
-UNSURE_OF_TWO = "I'm not sure, but one of these may be it:"
+UNSURE_OF_SEVERAL = "I'm not sure, but one of these may be it:"
 OLDER = "There is an older section about this:"
 # The share of the remaining time of a question that a model may take.
 _PHRASING_SHARE = 0.9
@@ -95,17 +103,17 @@ class _Found:
 class _Composed:
     """The answer in the documents' words, as if it were sure, with what it was chosen from.
 
-    `judged` begins with the candidate of the answer. `answer` and `form`, that of the block that answers, are None if no
-    candidate has an answer, or if it would be declined.
+    `judged` begins with the candidate of the answer. `sections` are those shown, best first, each with its passage. There are
+    none, and `answer` is None, if no candidate has an answer or if it would be declined.
     """
 
     judged: Judged
+    sections: tuple[tuple[Hit, ComposedSection], ...] = ()
     answer: Answer | None = None
-    form: Form | None = None
 
     @property
     def may_be_phrased(self) -> bool:
-        return self.answer is not None and self.form not in _NOT_PHRASED
+        return bool(self.sections) and self.sections[0][1].form not in _NOT_PHRASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +209,7 @@ class QAEngine:
                 judged = await self._judge(asked, found)
             with timings.stage("compose"):
                 composed = await self._compose(asked, judged)
-                decided = self._decide(asked, composed)
+                decided = await self._decide(asked, composed)
             answer = decided.answer
             if self._phraser and composed.may_be_phrased:
                 with timings.stage("phrase"):
@@ -243,18 +251,25 @@ class QAEngine:
         What would be declined is composed only if it is `forced`.
         """
         while judged.candidates and (asked.forced or judged.confidence >= self._settings.suggest_threshold):
-            if section := await self._compose_section(judged, judged.candidates[0]):
-                return _Composed(judged, await self._whole_answer(asked, judged, section), section.form)
+            shown = [judged.candidates[0], *([judged.beside] if judged.beside else [])]
+            if composed := await self._compose_sections(asked, judged, shown, ANSWER_LENGTH):
+                return composed
             judged = await self._judging.without_best(judged)
         return _Composed(judged)
 
-    def _decide(self, asked: _Asked, composed: _Composed) -> _Decided:
-        """Answer, suggest or decline. A passage that contradicts a detail of the question is at most suggested."""
+    async def _decide(self, asked: _Asked, composed: _Composed) -> _Decided:
+        """Answer, suggest or decline. A passage that contradicts a detail of the question is at most suggested.
+
+        A suggestion shows more sections than an answer, and less of each, because the right one is often not the first.
+        """
         judged = composed.judged
         if composed.answer is None or judged.confidence < self._settings.suggest_threshold:
             outcome = Outcome.DECLINED
         elif judged.confidence < self._settings.threshold or judged.candidates[0].contradicts:
             outcome = Outcome.SUGGESTED
+            shown = [judged.candidates[0], *judged.alternatives]
+            several = await self._compose_sections(asked, judged, shown, SUGGESTION_LENGTH)
+            composed = several if several and len(several.sections) > 1 else composed
         else:
             outcome = Outcome.ANSWERED
         return _Decided(composed, _with_outcome(outcome, composed.answer, judged, asked.reference))
@@ -268,7 +283,7 @@ class QAEngine:
         unsure = not answer.answered
         if quoted is None or answer.outcome is Outcome.DECLINED or (unsure and not phraser.reads_further):
             return answer
-        cited = [candidate.hit for candidate in judged.shown[: len(quoted.citations)]]
+        cited = [hit for hit, _ in decided.composed.sections]
         hits = [*cited, *(hit for hit in judged.hits if hit not in cited)]
         passages = [hit.found for hit in hits[: max(len(cited), phraser.passages)]]
         text, phrasing = await phraser.phrase(
@@ -296,26 +311,31 @@ class QAEngine:
 
     # --- parts of composing ---------------------------------------------------------------------------------------------
 
-    async def _compose_section(self, judged: Judged, candidate: Candidate) -> ComposedSection | None:
-        """Compose the answer from a candidate's section, or return None if the section has no content."""
-        reading = candidate.reading
-        section = await section_of(self._retriever, candidate.hit.found, reading.block, reading.span)
-        composed = compose(judged.interpretation.variants[0].text, section, self._base_url)
-        return composed if composed.has_content else None
+    async def _compose_sections(
+        self, asked: _Asked, judged: Judged, candidates: Sequence[Candidate], length: Length
+    ) -> _Composed | None:
+        """Return the answer of the sections of these candidates, or None if that of the first has no content.
 
-    async def _whole_answer(self, asked: _Asked, judged: Judged, section: ComposedSection) -> Answer:
-        """Return the answer with the second section that is as likely, if any, and the name of an older section."""
-        answer = _as_answer(section, asked.reference, judged)
-        if (
-            judged.beside
-            and (other := await self._compose_section(judged, judged.beside))
-            and other.text not in answer.text
-        ):
-            answer = _with_second_section(answer, other, [_trail(one.hit.found) for one in judged.shown])
+        Of the others, one without content and one that says nothing else are left out. An older section is named.
+        """
+        sections: list[tuple[Hit, ComposedSection]] = []
+        for candidate in candidates:
+            section = await self._compose_section(judged, candidate, length)
+            if section.has_content and not any(section.text in other.text for _, other in sections):
+                sections.append((candidate.hit, section))
+            elif not sections:
+                return None
+        answer = _as_answer(sections, asked.reference, judged)
         if judged.older:
             older = Piece(f"_{OLDER} {inline_markdown(_quoted_trail(judged.older.hit.found))}._")
             answer = answer.saying(merged((*answer.pieces, older)), answer.more_pieces)
-        return answer
+        return _Composed(judged, tuple(sections), answer)
+
+    async def _compose_section(self, judged: Judged, candidate: Candidate, length: Length) -> ComposedSection:
+        """Compose the answer from a candidate's section."""
+        reading = candidate.reading
+        section = await section_of(self._retriever, candidate.hit.found, reading.block, reading.span)
+        return compose(judged.interpretation.variants[0].text, section, self._base_url, length)
 
 
 def _with_outcome(outcome: Outcome, possible: Answer | None, judged: Judged, reference: str) -> Answer:
@@ -355,33 +375,31 @@ def _prefer_in_force(judged: Judged) -> Judged:
     return replace(judged, candidates=tuple(candidates), beside=beside, older=older)
 
 
-def _as_answer(section: ComposedSection, reference: str, judged: Judged) -> Answer:
+def _as_answer(sections: Sequence[tuple[Hit, ComposedSection]], reference: str, judged: Judged) -> Answer:
+    """Return the answer of these sections; of several, each is below its name."""
+    first = sections[0][1]
+    pieces, more = first.pieces, first.more_pieces
+    if len(sections) > 1:
+        named = [(Piece(f"**{inline_markdown(_trail(hit.found))}**"), section) for hit, section in sections]
+        pieces = merged(piece for name, section in named for piece in (name, *section.pieces))
+        more = merged(piece for name, section in named if section.more for piece in (name, *section.more_pieces))
     return Answer(
         Outcome.ANSWERED,
-        section.text,
+        text_of(pieces),
         reference,
-        span=section.span if section.span in section.text else None,
+        span=first.span if first.span in first.text else None,
         confidence=judged.confidence,
-        citations=(section.citation,),
+        citations=tuple(section.citation for _, section in sections),
         retrieved=_documents(judged.hits),
-        more=section.more,
-        pieces=section.pieces,
-        more_pieces=section.more_pieces,
-    )
-
-
-def _with_second_section(answer: Answer, other: ComposedSection, names: Sequence[str]) -> Answer:
-    """Return both answers as one, each below the name of its section."""
-    first, second = (Piece(f"**{inline_markdown(name)}**") for name in names)
-    rests = [(name, *more) for name, more in ((first, answer.more_pieces), (second, other.more_pieces)) if more]
-    return replace(answer, citations=(*answer.citations, other.citation)).saying(
-        merged((first, *answer.pieces, second, *other.pieces)), merged(piece for rest in rests for piece in rest)
+        more=text_of(more),
+        pieces=pieces,
+        more_pieces=more,
     )
 
 
 def _as_suggestion(answer: Answer) -> Answer:
     """Return the answer marked as a suggestion."""
-    remark = UNSURE_OF_TWO if len(answer.citations) > 1 else UNSURE
+    remark = UNSURE_OF_SEVERAL if len(answer.citations) > 1 else UNSURE
     marked = replace(answer, outcome=Outcome.SUGGESTED)
     return marked.saying(merged((Piece(remark), *answer.pieces)), answer.more_pieces)
 

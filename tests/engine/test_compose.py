@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.core.documents import Block, Form, FoundPassage, Locator, Passage
 from bot.core.text import Span
-from bot.engine.compose import ComposedSection, cite_passage, compose, wants_steps
+from bot.engine.compose import SUGGESTION_LENGTH, ComposedSection, cite_passage, compose, wants_steps
 from bot.engine.sections import Section
 from bot.knowledge.loaders import load
 from tests.engine.test_sections import BLOCKS as SPLIT_BLOCKS
@@ -108,6 +108,16 @@ def test_of_a_long_section_what_follows_and_then_what_stands_before_is_shown_as_
     last = answer(question, f"{LONG}\n\nLast one.", "Last one")
     assert last.text.startswith("Some end0") and last.text.endswith("**Last one**.")
     assert (last.citation.lines, last.more) == ((9, 11), "")
+
+
+def test_less_is_shown_of_each_of_several_sections():
+    """The rest follows on request, as below an answer."""
+    paragraphs = [words_of(25, f"part{n}x") for n in range(3)]
+    section = section_in(found_in("\n\n".join(paragraphs)), "part0x3")
+    assert compose(FACT, section).more == ""
+    composed = compose(FACT, section, length=SUGGESTION_LENGTH)
+    assert composed.text.replace("**", "") == "\n\n".join(paragraphs[:2])
+    assert composed.more == paragraphs[2]
 
 
 def test_of_a_long_section_the_passage_found_is_shown_first():

@@ -157,6 +157,17 @@ def test_a_section_that_is_shown_beside_the_first_is_named():
     )
 
 
+def test_the_other_sections_of_a_suggestion_are_named():
+    taken = Interpretation((QueryVariant("with what?"),), "with what?")
+    first, next_best = candidate(0.875, document="b.md"), candidate(0.5)
+    judged = Judged(taken, (first, next_best), ())
+    for outcome in (Outcome.SUGGESTED, Outcome.ANSWERED):
+        answer = Answer(outcome, "What they say.", "ref", confidence=0.5)
+        advice = explanation(Considered(answer, None, judged), Settings()).advice
+        said = "“Guide › Care” (a.md) ranks next, and is suggested too because the first is not sure."
+        assert (advice[-1] == said) is (outcome is Outcome.SUGGESTED)
+
+
 def test_lines_are_for_a_chat():
     """The advice, then each candidate with its place."""
     told = declined(candidate(0.2), candidate(0.1, document="b.md"))

@@ -1,5 +1,7 @@
 """Passages found -> candidates: the reader's relevance and the search's score rank them together."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.core.documents import Block, Form, FoundPassage, Passage
@@ -167,13 +169,24 @@ async def test_the_best_of_another_section_that_comes_close_stands_beside():
     """Not one of the same section, one that contradicts the question, or one that is far behind."""
     found = await judged(hit("a", 0.9), hit("a", 0.89), hit("b", 0.88), hit("c", 0.87))
     assert found.beside is not None
-    assert [one.hit.found.document for one in found.shown] == ["a", "b"]
     assert found.beside is found.candidates[2]
     alone = await judged(hit("a", 0.9), hit("a", 0.89), hit("b", 0.78))
-    assert (alone.beside, len(alone.shown)) == (None, 1)
+    assert alone.beside is None
     other = await judged(hit("a", 0.9, "The P-400."), hit("b", 0.9, "The P-300."), question="The P-400?")
     assert other.beside is None
-    assert (await judged()).shown == []
+    assert (await judged()).beside is None
+
+
+async def test_a_suggestion_has_the_two_best_of_other_sections_as_alternatives():
+    """They may be further behind than what stands beside an answer. An older edition is none."""
+    hits = [hit("a", 0.9), hit("a", 0.89), hit("b", 0.83), hit("b", 0.82), hit("c", 0.81), hit("d", 0.81)]
+    found = await judged(*hits)
+    assert [one.hit for one in found.alternatives] == [hits[2], hits[4]]
+    assert [one.hit for one in replace(found, older=found.candidates[2]).alternatives] == [hits[4], hits[5]]
+    far = await judged(hit("a", 0.9), hit("b", 0.79))
+    assert far.alternatives == []
+    other = await judged(hit("a", 0.9, "The P-400."), hit("b", 0.9, "The P-300."), question="The P-400?")
+    assert other.alternatives == []
 
 
 async def test_where_none_of_the_best_says_anything_the_next_passages_are_read():

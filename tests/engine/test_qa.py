@@ -15,7 +15,7 @@ from bot.core.settings import AnswerSettings
 from bot.engine import qa
 from bot.engine.confidence import Calibration
 from bot.engine.judging import _BESIDE_MARGIN
-from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_TWO, QAEngine
+from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_SEVERAL, QAEngine
 from bot.inference.reader import Reading
 from bot.runtime.application import open_application
 
@@ -298,11 +298,28 @@ async def test_two_sections_that_come_close_are_shown_combined(application, scri
         for n in (0, 2)
     )
     texts = [f"**{a[0]}**\n\n{a[1]}\n\n**{b[0]}**\n\n{b[1]}" for a, b in ((one, other), (other, one))]
-    assert answer.text in [f"{UNSURE_OF_TWO}\n\n{text}" for text in texts]
+    assert answer.text in [f"{UNSURE_OF_SEVERAL}\n\n{text}" for text in texts]
     assert {citation.document for citation in answer.citations} == {"gate.md", "pond.md"}
     answer = await scripted({tea: ("costs", ANSWERS)}).answer(ask(tea))
     assert (answer.outcome, answer.text in texts) == (Outcome.ANSWERED, True)
     assert {citation.document for citation in answer.citations} == {"gate.md", "pond.md"}
+
+
+async def test_a_suggestion_shows_a_third_section(application, scripted, folder_of):
+    """An answer shows two at most, and so does what would be the answer at a lower threshold."""
+    folder_of(
+        {f"{place}.md": f"# The {place}\n\nA cup of tea costs {place} euros." for place in ("one", "two", "three")}
+    )
+    await application.indexer.index_folder(application.settings.knowledge.folder)
+    tea = "What does a cup of tea cost?"
+    suggested = await scripted({tea: ("costs", MAY_ANSWER)}).consider(ask(tea), forced=True)
+    assert suggested.answer.outcome is Outcome.SUGGESTED
+    assert suggested.answer.text.startswith(UNSURE_OF_SEVERAL)
+    assert {citation.document for citation in suggested.answer.citations} == {"one.md", "two.md", "three.md"}
+    assert all(f"**The {place}**\n\nA cup" in suggested.answer.text for place in ("one", "two", "three"))
+    assert suggested.forced is not None and len(suggested.forced.citations) == 2
+    answered = await scripted({tea: ("costs", ANSWERS)}).answer(ask(tea))
+    assert answered.text == suggested.forced.text
 
 
 async def test_a_section_that_says_nothing_is_not_suggested_beside(application, scripted, folder_of):
