@@ -39,7 +39,8 @@ from bot.core.documents import FoundPassage
 from bot.core.settings import EncoderSettings, GroundingSettings, ModelsSettings, ReaderSettings
 from bot.core.text import plain, share_of_words, stems
 from bot.engine.grounding import Grounding
-from bot.engine.support import LEAST_SAID, NAMES, SHIPPED, WORD_NAMES, LogisticModel, Support, SupportModel
+from bot.engine.logistic import LogisticModel
+from bot.engine.support import LEAST_SAID, NAMES, SHIPPED, WORD_NAMES, Support, SupportModel
 from bot.inference.encoder import load_encoder
 from bot.inference.span_model import load_span_model
 from bot.inference.workers import AsyncEncoder, AsyncReader, InferenceWorker, Models

@@ -363,7 +363,7 @@ def test_numbers_in_sentences_are_those_of_the_program(page: str, sentence: str)
         poll=polling.POLL_SECONDS,
         stale=incoming._STALE,
         http_wait=settings.queue.deadline_seconds + http_incoming._FOR_LOADING,
-        longest_answer=compose._LONGEST_ANSWER,
+        longest_answer=compose.ANSWER_LENGTH.longest,
         most_words=search._MAX_WORDS,
         found=search.FOUND,
         stuck=readiness._DEADLINES_UNTIL_STUCK * settings.queue.deadline_seconds,

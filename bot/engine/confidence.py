@@ -1,17 +1,19 @@
 """Estimate the probability that an answer is right. It decides whether the bot answers, suggests or declines.
 
-A logistic model of a few features that a person can understand. `knowledge-bot evaluate --calibrate` writes its weights to a
-file, together with a description of the data that they were fitted on.
+It is the product of two probabilities, each from a logistic model of a few features that a person can understand: that the
+question is about the documents, and that the answer is right if it is. A question about something else is told by nothing
+being near, a right section by how far it ranks above the others. `knowledge-bot evaluate --calibrate` writes their weights
+to a file, with a description of the data that they were fitted on.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from bot.core.errors import WeightsError
+from bot.engine.logistic import LogisticModel
 
 _MODELS = Path(__file__).parent.parent / "models" / "reader"
 SHIPPED = _MODELS / "calibration.json"
@@ -34,15 +36,18 @@ class Features:
     cosine: float
 
 
+FEATURES = tuple(field.name for field in fields(Features))
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The logistic model, with a weight for each of the Features by name.
+    """The models of the confidence: that a question is about the documents (`on_topic`), and that its answer is then `right`.
 
-    `provenance` describes the data that it was fitted on, for people to read.
+    `provenance` describes the data that they were fitted on, for people to read.
     """
 
-    intercept: float
-    weights: Mapping[str, float]
+    on_topic: LogisticModel
+    right: LogisticModel
     provenance: Mapping[str, Any]
 
     @classmethod
@@ -50,14 +55,12 @@ class Calibration:
         """Load a calibration that `save` wrote. Raises WeightsError if the file is missing or damaged."""
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
-            calibration = cls(float(data["intercept"]), {**data["weights"]}, data["provenance"])
-            if set(calibration.weights) != {field.name for field in fields(Features)}:
-                raise ValueError(f"its weights are {', '.join(calibration.weights)}")
+            on_topic, right = (LogisticModel.from_json(data[part], FEATURES) for part in ("on_topic", "right"))
+            return cls(on_topic, right, data["provenance"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(
                 f"{file} is no calibration ({error}); make one with `knowledge-bot evaluate --calibrate`."
             ) from error
-        return calibration
 
     def save(self, file: Path) -> None:
         """Write the calibration to a file that `load` reads. Raises OSError."""
@@ -65,5 +68,4 @@ class Calibration:
 
     def confidence(self, found: Features) -> float:
         """Return the probability that the answer is right, between 0 and 1."""
-        logit = self.intercept + sum(weight * getattr(found, name) for name, weight in self.weights.items())
-        return 1 / (1 + math.exp(-max(-700.0, logit)))
+        return self.on_topic.probability(found) * self.right.probability(found)

@@ -27,6 +27,7 @@ from bot.engine.claims import (
     weight,
     without_lead_in,
 )
+from bot.engine.logistic import LogisticModel
 
 SHIPPED = Path(__file__).parent.parent / "models" / "grounding" / "support.json"
 
@@ -363,19 +364,6 @@ def _unmatched_negation(negating: TokenizedText, scope: Sequence[int], others: S
 
 
 @dataclass(frozen=True, slots=True)
-class LogisticModel:
-    """A logistic model with a weight for each score of Support, by name."""
-
-    intercept: float
-    weights: Mapping[str, float]
-
-    def probability(self, found: Support) -> float:
-        """Return the probability of support, between 0 and 1."""
-        logit = self.intercept + sum(weight * getattr(found, name) for name, weight in self.weights.items())
-        return 1 / (1 + math.exp(-max(-700.0, min(700.0, logit))))
-
-
-@dataclass(frozen=True, slots=True)
 class SupportModel:
     """The models that turn scores into a probability: `with_meaning` uses `cosine`, `by_words` doesn't.
 
@@ -391,7 +379,7 @@ class SupportModel:
         """Load a model that `save` wrote. Raises WeightsError if the file is missing or damaged."""
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
-            with_meaning, by_words = (_logistic_model(data[part], names) for part, names in _PARTS.items())
+            with_meaning, by_words = (LogisticModel.from_json(data[part], names) for part, names in _PARTS.items())
             return cls(with_meaning, by_words, data["provenance"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"{file} is damaged ({error}); install the bot again.") from error
@@ -411,9 +399,3 @@ class SupportModel:
 
 
 _PARTS = {"with_meaning": NAMES, "by_words": WORD_NAMES}
-
-
-def _logistic_model(data: Mapping[str, Any], names: Sequence[str]) -> LogisticModel:
-    if set(data["weights"]) != set(names):
-        raise ValueError(f"its weights are {', '.join(data['weights'])}")
-    return LogisticModel(float(data["intercept"]), {**data["weights"]})

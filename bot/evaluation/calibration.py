@@ -1,29 +1,31 @@
 """Fit the calibration that turns the features of an answer into the probability that it is right.
 
-Logistic regression (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) over Features. It is fitted on one half
-of the documents of each set and measured on the other, so that no article is in both. A higher feature must never lower the
-confidence, or decisions would be hard to understand: features with a negative weight are left out.
+Two logistic regressions (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) over Features: one tells
+questions about the documents from off-topic ones, the other right from wrong answers to the former. They are fitted on all
+results. What is said of them is measured on each half of the documents with a fit on the other half, so that no article is
+in both. A higher feature must never lower the confidence, or decisions would be hard to understand: features with a
+negative weight are left out.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
-import numpy.typing as npt
 
 from bot.core.errors import BotError
 from bot.core.messages import Answer
-from bot.engine.confidence import Calibration, Features
+from bot.engine.confidence import FEATURES, Calibration, Features
+from bot.engine.logistic import LogisticModel
 from bot.evaluation.metrics import calibration_error, can_be_graded, reliability, says_right
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import EvaluationResult
 
 _MIN_FOLDERS = 5
 _MIN_ANSWERS = 50  # right and wrong answers each
-# Real users go off topic less than test sets do, so all off-topic questions together get this share of a set's weight.
-_SHARE_OF_OFF_TOPIC = 0.2
+_CERTAIN = 20.0  # the logit of a probability of nearly 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,9 @@ class ThresholdPoint:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A calibration with its error (ECE) on the held-out half of each set, and the figures of thresholds on it.
+    """A calibration with its error (ECE) for each set and the figures of thresholds, both of fits on other documents.
 
-    The error is None if the held-out half of a set is empty.
+    The error is None if a set has no results to measure on.
     """
 
     calibration: Calibration
@@ -54,49 +56,67 @@ def fit(sets: Mapping[str, Sequence[EvaluationResult]]) -> Fitted:
         for name, results in sets.items()
     }
     halves = {name: halves_by_article(results) for name, results in gradable.items()}
-    fitting = [weighted for half, _ in halves.values() for weighted in _weighted(half)]
-    scores = np.array([_scores(result) for result, _ in fitting]).reshape(-1, len(_NAMES))
-    right = np.array([_is_right(result) for result, _ in fitting], dtype=bool)
-    if min(right.sum(), (~right).sum()) < _MIN_ANSWERS:
-        raise BotError(
-            f"There are {right.sum()} right and {(~right).sum()} wrong answers to fit on; it takes {_MIN_ANSWERS} of each. "
-            "Add questions with known answers, and ones that the documents don't answer."
-        )
-    intercept, weights = _logistic(scores, right, np.array([weight for _, weight in fitting]) * len(fitting))
-    calibration = Calibration(
-        intercept=round(intercept, 4),
-        weights={name: round(float(weight), 4) for name, weight in zip(_NAMES, weights, strict=True)},
-        provenance={
-            "sets": {name: len(half) for name, (half, _) in halves.items()},
-            "made_at": datetime.now(UTC).strftime("%Y-%m-%d"),
-        },
-    )
+    first, second = (_models([both[side] for both in halves.values()]) for side in (0, 1))
     held_out = {
-        name: [_recalibrated(calibration, *scored) for scored in _with_candidates(half)]
-        for name, (_, half) in halves.items()
+        name: [
+            *(_recalibrated(second, *scored) for scored in _with_candidates(one)),
+            *(_recalibrated(first, *scored) for scored in _with_candidates(other)),
+        ]
+        for name, (one, other) in halves.items()
     }
     errors = {name: calibration_error(reliability(results)) for name, results in held_out.items()}
     measured = [results for results in held_out.values() if results]
+    provenance = {
+        "sets": {name: len(results) for name, results in gradable.items()},
+        "made_at": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+    calibration = replace(_models(list(gradable.values())), provenance=provenance)
     return Fitted(calibration, errors, [_threshold_point(measured, step / 20) for step in range(1, 20)])
 
 
-def _logistic(
-    scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], shares: npt.NDArray[np.float64]
-) -> tuple[float, npt.NDArray[np.float64]]:
-    """Fit (intercept, weights [scores]) without negative weights: drop the score with the lowest one and fit again.
+def _models(sets: Sequence[Sequence[EvaluationResult]]) -> Calibration:
+    """Fit a calibration, still without provenance. Raises BotError if there are too few right or wrong answers."""
+    on_topic = [[result for result in results if not _is_off_topic(result.question)] for results in sets]
+    right = [_is_right(result) for results in on_topic for result in results]
+    if min(sum(right), len(right) - sum(right)) < _MIN_ANSWERS:
+        raise BotError(
+            f"There are {sum(right)} right and {len(right) - sum(right)} wrong answers to fit on in one half of the documents; "
+            f"it takes {_MIN_ANSWERS} of each. Add questions with known answers, and ones that the documents don't answer."
+        )
+    return Calibration(_topic_model(sets), _logistic_model(on_topic, right), {})
 
-    `scores` [results, scores], `right` and `shares` [results]. Raises BotError if no score is left.
+
+def _topic_model(sets: Sequence[Sequence[EvaluationResult]]) -> LogisticModel:
+    """Fit the model that a question is about the documents, on the sets with off-topic questions; without any it is certain."""
+    halves = [half for halves in map(_by_topic, sets) if all(halves) for half in halves]
+    if not halves:
+        return LogisticModel(_CERTAIN, dict.fromkeys(FEATURES, 0.0))
+    return _logistic_model(halves, [not _is_off_topic(result.question) for half in halves for result in half])
+
+
+def _by_topic(results: Sequence[EvaluationResult]) -> list[list[EvaluationResult]]:
+    """Split into the questions about the documents and the others, which weigh the same."""
+    return [[result for result in results if _is_off_topic(result.question) is off] for off in (False, True)]
+
+
+def _logistic_model(sets: Sequence[Sequence[EvaluationResult]], outcomes: Sequence[bool]) -> LogisticModel:
+    """Fit a model without negative weights: drop the feature with the lowest one and fit again.
+
+    `outcomes` of all results of the sets, which weigh the same. Raises BotError if no feature is left.
     """
     from sklearn.linear_model import LogisticRegression
 
+    scores = np.array([_scores(result) for results in sets for result in results])
+    shares = np.array([len(outcomes) / len(results) for results in sets for _ in results])
     used = np.ones(scores.shape[1], dtype=bool)
     while used.any():
         model = LogisticRegression(C=100.0, max_iter=1000)
-        model.fit(scores[:, used], right, sample_weight=shares)
+        model.fit(scores[:, used], outcomes, sample_weight=shares)
         weights = np.zeros(len(used))
         weights[used] = model.coef_[0]
         if weights.min() >= 0:
-            return float(model.intercept_[0]), weights
+            rounded = {name: round(float(weight), 4) for name, weight in zip(FEATURES, weights, strict=True)}
+            return LogisticModel(round(float(model.intercept_[0]), 4), rounded)
         used[weights.argmin()] = False
     raise BotError("Wrong answers have the better scores: look at the questions' gold answers and documents.")
 
@@ -125,33 +145,22 @@ def _threshold_point(sets: Sequence[Sequence[EvaluationResult]], threshold: floa
     return ThresholdPoint(threshold, answered / max(1, len(sets)), right / answered if answered else None)
 
 
-_NAMES = [field.name for field in fields(Features)]
-
-
-def _weighted(results: Sequence[EvaluationResult]) -> list[tuple[EvaluationResult, float]]:
-    """Return the results of one set with weights that add up to 1."""
-    off_topic = [result for result in results if _is_off_topic(result.question)]
-    others = [result for result in results if not _is_off_topic(result.question)]
-    share = (_SHARE_OF_OFF_TOPIC if others else 1.0) if off_topic else 0.0
-    return [(result, (1 - share) / len(others)) for result in others] + [
-        (result, share / len(off_topic)) for result in off_topic
-    ]
-
-
 def _is_off_topic(question: EvaluationQuestion) -> bool:
     return question.kind is QuestionKind.OFFTOPIC
 
 
 def halves_by_article(results: Sequence[EvaluationResult]) -> tuple[list[EvaluationResult], list[EvaluationResult]]:
-    """Split into results to fit on and to measure on, by article: a folder if the set has several, else a document."""
+    """Split into halves of about the same size, by article: a folder if the set has several, else a document."""
     documents = [min(result.question.doc_ids or result.question.related, default=None) for result in results]
     folders = {document.rpartition("/")[0] for document in documents if document}
     by_folder = len(folders) >= _MIN_FOLDERS
-    halves: tuple[list[EvaluationResult], list[EvaluationResult]] = ([], [])
+    articles: dict[str, list[EvaluationResult]] = defaultdict(list)
     for result, document in zip(results, documents, strict=True):
         article = (document.rpartition("/")[0] if document and by_folder else "") or document
-        side = hashlib.sha256((article or result.question.id).encode()).digest()[0] % 2
-        halves[side].append(result)
+        articles[article or result.question.id].append(result)
+    halves: tuple[list[EvaluationResult], list[EvaluationResult]] = ([], [])
+    for article in sorted(articles, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        min(halves, key=len).extend(articles[article])
     return halves
 
 

@@ -9,11 +9,13 @@ from bot.core.messages import QueryVariant
 from bot.engine.confidence import Calibration, Features
 from bot.engine.conversation import Interpretation
 from bot.engine.judging import Judge, Judged
+from bot.engine.logistic import LogisticModel
 from bot.inference.reader import Reading
 from bot.storage.base import Hit
 
 # The confidence is 1 / (1 + e^-relevance).
-CALIBRATION = Calibration(0.0, {"relevance": 1.0, "lead": 0.0, "retrieval": 0.0, "cosine": 0.0}, {})
+NOTHING = {"relevance": 0.0, "lead": 0.0, "retrieval": 0.0, "cosine": 0.0}
+CALIBRATION = Calibration(LogisticModel(700, NOTHING), LogisticModel(0.0, {**NOTHING, "relevance": 1.0}), {})
 
 
 class FakeReader:

@@ -15,6 +15,7 @@ from bot.core.settings import AnswerSettings
 from bot.engine import qa
 from bot.engine.confidence import Calibration
 from bot.engine.judging import _BESIDE_MARGIN
+from bot.engine.logistic import LogisticModel
 from bot.engine.qa import NOT_FOUND, REFUSAL, UNSURE, UNSURE_OF_SEVERAL, QAEngine
 from bot.inference.reader import Reading
 from bot.runtime.application import open_application
@@ -221,7 +222,8 @@ async def test_an_empty_folder_answers_nothing(settings, models, folder_of):
 # --- with a reader whose numbers are known --------------------------------------------------------------------------------
 
 # The confidence is 1 / (1 + e^-relevance).
-CALIBRATION = Calibration(0.0, {"relevance": 1.0, "lead": 0.0, "retrieval": 0.0, "cosine": 0.0}, {})
+NOTHING = {"relevance": 0.0, "lead": 0.0, "retrieval": 0.0, "cosine": 0.0}
+CALIBRATION = Calibration(LogisticModel(700, NOTHING), LogisticModel(0.0, {**NOTHING, "relevance": 1.0}), {})
 ANSWERS = 3.0  # .95
 MAY_ANSWER = -1.0  # .27
 IRRELEVANT = -20.0

@@ -1,6 +1,5 @@
 """Fitting the confidence: from judged answers to a probability, on one half of the articles, measured on the other."""
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +11,8 @@ from rich.console import Console
 
 from bot.core.errors import BotError
 from bot.engine.confidence import Calibration, Features
-from bot.evaluation.calibration import Fitted, fit, halves_by_article
+from bot.engine.logistic import LogisticModel
+from bot.evaluation.calibration import fit, halves_by_article
 from bot.evaluation.questions import EvaluationQuestion, QuestionKind
 from bot.evaluation.run import EvaluationResult
 from bot.evaluation.table import render_calibration
@@ -65,30 +65,32 @@ def side(halves: tuple[list[EvaluationResult], list[EvaluationResult]], document
 
 def test_the_weights_that_made_the_answers_right_are_found_again() -> None:
     """Answers drawn with known odds: the weights come out to about a standard error or two, and the confidence is true."""
-    truth = Calibration(-3.0, {"relevance": 0.5, "lead": 2.0, "retrieval": 4.0}, {})
+    truth = LogisticModel(-3.0, {"relevance": 0.5, "lead": 2.0, "retrieval": 4.0})
     chance = random.Random(1)
     results = []
     for number in range(6000):
         found = Features(chance.uniform(-6, 6), chance.random(), chance.random(), 0.0)
-        results.append(judged(number, chance.random() < truth.confidence(found), found))
+        results.append(judged(number, chance.random() < truth.probability(found), found))
     fitted = fit({"set": results})
-    assert fitted.calibration.intercept == pytest.approx(-3.0, abs=0.4)
-    assert fitted.calibration.weights["retrieval"] == pytest.approx(4.0, abs=0.5)
-    assert fitted.calibration.weights["lead"] == pytest.approx(2.0, abs=0.5)
-    assert fitted.calibration.weights["relevance"] == pytest.approx(0.5, abs=0.1)
+    model = fitted.calibration.right
+    assert model.intercept == pytest.approx(-3.0, abs=0.4)
+    assert model.weights["retrieval"] == pytest.approx(4.0, abs=0.5)
+    assert model.weights["lead"] == pytest.approx(2.0, abs=0.5)
+    assert model.weights["relevance"] == pytest.approx(0.5, abs=0.1)
+    assert fitted.calibration.on_topic.probability(NOTHING_TO_TELL) == pytest.approx(1.0)
     assert fitted.errors["set"] < 0.04
 
 
 def test_no_score_counts_against_an_answer() -> None:
     """One that did so in what was fitted on counts nothing, and the others are as if it had never been there."""
-    truth = Calibration(-1.0, {"relevance": 0.5, "lead": -1.5, "retrieval": 3.0}, {})
+    truth = LogisticModel(-1.0, {"relevance": 0.5, "lead": -1.5, "retrieval": 3.0})
     chance = random.Random(2)
     results = []
     for number in range(3000):
         found = Features(chance.uniform(-6, 6), chance.random(), chance.random(), 0.0)
-        results.append(judged(number, chance.random() < truth.confidence(found), found))
+        results.append(judged(number, chance.random() < truth.probability(found), found))
     fitted = fit({"set": results}).calibration
-    assert fitted.weights["lead"] == 0.0
+    assert fitted.right.weights["lead"] == 0.0
     without = [replace(r, features=replace(r.features, lead=0.0)) for r in results if r.features]
     assert fit({"set": without}).calibration == fitted
 
@@ -108,7 +110,7 @@ def test_every_set_weighs_the_same() -> None:
             "large": [judged(n, right=False) for n in range(150, 1150)],
         }
     )
-    assert fitted.calibration.intercept == pytest.approx(0.0, abs=0.001)
+    assert fitted.calibration.right.intercept == pytest.approx(0.0, abs=0.001)
 
 
 def test_every_set_weighs_the_same_in_what_thresholds_give() -> None:
@@ -136,43 +138,56 @@ def test_a_set_of_unsure_answers_is_half_of_the_questions_however_small() -> Non
     assert (middle.answered, middle.right) == (pytest.approx(0.5), pytest.approx(1.0))
 
 
-def chatty() -> Fitted:
-    """Many wrong answers to chatter, which together weigh a fifth, and right ones to all questions that have one."""
-    return fit({"set": CHATTY})
+def half_right(count: int, features: Features = NOTHING_TO_TELL) -> list[EvaluationResult]:
+    return [judged(n, right=n % 2 == 0, features=features) for n in range(count)]
 
 
-CHATTY = [judged(n, right=True) for n in range(200)] + [
-    judged(n, right=False, kind=QuestionKind.OFFTOPIC, doc="") for n in range(200, 700)
-]
+def off_topic(count: int, features: Features = NOTHING_TO_TELL) -> list[EvaluationResult]:
+    return [judged(n, False, features, QuestionKind.OFFTOPIC, doc="") for n in range(10_000, 10_000 + count)]
 
 
-def test_chatter_weighs_a_fifth_however_much_there_is() -> None:
-    """Four of five are right then: the logarithm of 4 to 1."""
-    assert chatty().calibration.intercept == pytest.approx(math.log(4), abs=0.001)
+def test_off_topic_questions_teach_the_topic_alone() -> None:
+    """However they look, of the questions about the documents as many are right."""
+    near, far = Features(0.0, 0.0, 0.0, 0.9), Features(0.0, 0.0, 0.0, 0.1)
+    fitted = fit({"set": half_right(400, near) + off_topic(200, far)}).calibration
+    assert fitted.right.probability(near) == pytest.approx(0.5, abs=0.01)
+    assert fitted.confidence(near) == pytest.approx(0.5, abs=0.02)
+    assert fitted.confidence(far) < 0.02
 
 
-def test_chatter_alone_weighs_as_any_set() -> None:
-    """Another set is all right: even odds."""
-    chatter = [judged(n, right=False, kind=QuestionKind.OFFTOPIC, doc="") for n in range(200)]
-    fitted = fit({"chatter": chatter, "set": [judged(n, right=True) for n in range(200, 400)]})
-    assert fitted.calibration.intercept == pytest.approx(0.0, abs=0.001)
+def test_off_topic_questions_weigh_as_much_as_the_others_however_many_there_are() -> None:
+    """With nothing to tell them apart it is even odds; a set without any, or of nothing else, says nothing about that."""
+    sets = {"set": half_right(300) + off_topic(700), "without": half_right(300), "chatter": off_topic(200)}
+    assert fit(sets).calibration.on_topic.intercept == pytest.approx(0.0, abs=0.001)
 
 
-def test_it_is_measured_on_the_other_half() -> None:
-    """A confidence of 0.8 for each, so the error is the distance to the share that is right there, and a threshold lets all
-    of them be answered or none."""
-    _, held_out = halves_by_article(CHATTY)
-    right = sum(r.question.kind is QuestionKind.ANSWERABLE for r in held_out) / len(held_out)
-    fitted = chatty()
-    assert fitted.errors == {"set": pytest.approx(0.8 - right, abs=0.001)}
+def test_each_half_is_measured_by_the_fit_on_the_other() -> None:
+    """In one 8 of 10 are right and in the other 4 of 10, so each is told the other's share."""
+    one, other = halves_by_article(half_right(800))
+    results = [
+        judged(int(r.question.id[1:]), right=number % 10 < share)
+        for half, share in ((one, 8), (other, 4))
+        for number, r in enumerate(half)
+    ]
+    fitted = fit({"set": results})
+    assert fitted.errors == {"set": pytest.approx(0.4, abs=0.01)}
     points = {round(point.threshold, 2): (point.answered, point.right) for point in fitted.thresholds}
     assert list(points) == [round(step / 20, 2) for step in range(1, 20)]
-    assert points[0.05] == points[0.75] == (1.0, pytest.approx(right))
+    assert points[0.35] == (1.0, pytest.approx(0.6))
+    assert points[0.6] == (0.5, pytest.approx(0.4))
     assert points[0.85] == points[0.95] == (0.0, None)
+    assert fitted.calibration.confidence(NOTHING_TO_TELL) == pytest.approx(0.6, abs=0.01)
+
+
+def test_the_halves_are_of_the_same_size() -> None:
+    """Whatever the size of the articles, as long as none is larger than half."""
+    halves = halves_by_article([*about(*["long.md"] * 40), *about(*(f"{n}.md" for n in range(45)))])
+    assert abs(len(halves[0]) - len(halves[1])) <= 40
+    assert min(map(len, halves)) >= 40
 
 
 def test_only_what_can_be_judged_and_was_found_is_fitted_on() -> None:
-    """The numbers stand in the provenance: of each set the half that was fitted on."""
+    """The numbers stand in the provenance."""
     usable = [judged(n, right=n % 2 == 0) for n in range(400)]
     free = EvaluationQuestion("free", "What?", QuestionKind.ANSWERABLE, None, reference="It depends.")
     unusable = [
@@ -180,12 +195,12 @@ def test_only_what_can_be_judged_and_was_found_is_fitted_on() -> None:
         result(usable[0].question, declined(0.0)),
     ]
     calibration = fit({"set": usable + 300 * unusable}).calibration
-    assert calibration.provenance["sets"] == {"set": len(halves_by_article(usable)[0])}
+    assert calibration.provenance["sets"] == {"set": len(usable)}
 
 
 def test_a_fit_can_be_saved_and_used(tmp_path: Path) -> None:
     """Its file is a calibration like the one that ships with the bot."""
-    calibration = chatty().calibration
+    calibration = fit({"set": half_right(400) + off_topic(100)}).calibration
     calibration.save(tmp_path / "calibration.json")
     assert Calibration.load(tmp_path / "calibration.json") == calibration
 
@@ -242,10 +257,10 @@ def test_questions_about_no_document_are_divided_one_by_one() -> None:
     assert min(len(one), len(other)) > 25
 
 
-def test_a_set_without_questions_on_the_other_half_has_no_error() -> None:
+def test_a_set_without_results_has_no_error() -> None:
     """Nothing measured is no perfect result, and is shown as nothing."""
-    [halved] = [n for n in range(100) if not halves_by_article([judged(n, right=True)])[1]][:1]
-    fitted = fit({"chatter": CHATTY, "tiny": [judged(halved, right=True)]})
+    nothing_found = [result(one.question, declined(0.0)) for one in half_right(2)]
+    fitted = fit({"chatter": half_right(400), "tiny": nothing_found})
     assert fitted.errors["tiny"] is None
     console = Console(width=100, record=True)
     console.print(render_calibration(fitted))

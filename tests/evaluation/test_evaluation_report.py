@@ -19,6 +19,7 @@ from bot.core.errors import BotError
 from bot.core.messages import Outcome
 from bot.core.settings import AnswerSettings
 from bot.engine.confidence import Calibration
+from bot.engine.logistic import LogisticModel
 from bot.evaluation.calibration import Fitted, ThresholdPoint
 from bot.evaluation.metrics import measure
 from bot.evaluation.plots import require_matplotlib
@@ -173,7 +174,7 @@ def test_the_table_of_nothing_is_dashes() -> None:
 def test_what_a_calibration_gives_is_shown_threshold_by_threshold() -> None:
     """With a dash where nothing would be answered, and the error of each set."""
     fitted = Fitted(
-        Calibration(0.0, {}, {}),
+        Calibration(LogisticModel(0.0, {}), LogisticModel(0.0, {}), {}),
         {"faq": 0.0312, "handbook": 0.2},
         [ThresholdPoint(0.5, 0.75, 0.905), ThresholdPoint(0.95, 0.0, None)],
     )

@@ -23,14 +23,14 @@ class AnswerSettings(SettingsSection):
     """Which passages are read, and from which confidence on they are answers."""
 
     threshold: float = Field(
-        0.4,
+        0.5,
         ge=0,
         le=1,
         description="Confidence from which on an answer is given as sure; below it, it is only suggested. Raise it where a "
         "wrong answer does harm.",
     )
     suggest_threshold: float = Field(
-        0.18,
+        0.2,
         ge=0,
         le=1,
         description="Confidence from which on a section is suggested, marked as unsure; below it the bot declines. The same "
