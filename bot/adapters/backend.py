@@ -6,7 +6,7 @@ from bot.core.settings import Settings
 from bot.questions.administration import Administration
 from bot.questions.admission import Admission
 from bot.storage.base import Journal
-from bot.tasks.desk import TaskDesk
+from bot.tasks.service import TaskService
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +17,4 @@ class Backend:
     journal: Journal
     admission: Admission
     administration: Administration
-    task_desk: TaskDesk
+    task_service: TaskService

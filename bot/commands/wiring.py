@@ -18,8 +18,8 @@ from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.questions.entries import Entries
 from bot.runtime.application import Application
-from bot.tasks.desk import TaskDesk
 from bot.tasks.policy import TaskPolicy
+from bot.tasks.service import TaskService
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -87,8 +87,8 @@ def terminal_services(
 def _backend(application: Application, dispatcher: Dispatcher, administration: Administration) -> Backend:
     settings, journal = application.settings, application.stores.journal
     policy = TaskPolicy(journal.platforms, allowed=settings.tasks.allowed)
-    desk = TaskDesk(application.tasks, policy, dispatcher.admission.count)
-    return Backend(settings, journal, dispatcher.admission, administration, desk)
+    task_service = TaskService(application.tasks, policy, dispatcher.admission.count)
+    return Backend(settings, journal, dispatcher.admission, administration, task_service)
 
 
 def _telegram(backend: Backend, application: Application) -> "TelegramAdapter":

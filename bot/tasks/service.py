@@ -10,7 +10,7 @@ from bot.tasks.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
-class TaskDesk:
+class TaskService:
     """`count` counts a task as a question of an author in a chat, (platform, chat, author), and raises RateLimited."""
 
     tasks: Tasks

@@ -57,7 +57,7 @@ TELEGRAM = {
 def test_telegram_lets_exactly_those_do_it_who_may(person, action):
     """By the message that the service sends, and the settings."""
     message, allowed = TELEGRAM[person]
-    commands = Commands(SimpleNamespace(task_desk=None), None, frozenset({str(OPERATOR)}), str)
+    commands = Commands(SimpleNamespace(task_service=None), None, frozenset({str(OPERATOR)}), str)
     author = author_of(message)
     forwarded = message.forward_origin is not None
     can = False
@@ -71,7 +71,7 @@ def test_telegram_lets_exactly_those_do_it_who_may(person, action):
 
 def test_every_command_of_telegram_has_its_line_in_the_table():
     """An operator in private has all of them."""
-    commands = Commands(SimpleNamespace(task_desk=None), None, frozenset({str(OPERATOR)}), str)
+    commands = Commands(SimpleNamespace(task_service=None), None, frozenset({str(OPERATOR)}), str)
     message = telegram_message(OPERATOR, "private")
     caller = caller_of(message, str(OPERATOR), shared_conversations=False)
     assert {name for name in commands._handlers if commands.handler(name, caller)} == set(commands._handlers)

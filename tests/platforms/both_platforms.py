@@ -30,9 +30,9 @@ from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import supervision
 from bot.storage.sqlite.journal import SqliteJournal
-from bot.tasks.desk import TaskDesk
 from bot.tasks.policy import TaskPolicy
 from bot.tasks.runner import Tasks
+from bot.tasks.service import TaskService
 from tests.platforms.discord_server import TOKEN, DiscordServer, Json
 from tests.platforms.telegram_server import TelegramServer
 
@@ -131,7 +131,7 @@ class BothPlatforms:
         admission = self.dispatcher.admission
         admission.withdraw = self._noting(admission.withdraw)  # type: ignore[method-assign]
         tasks = Tasks(settings.tasks, None, None, None, None)  # type: ignore[arg-type]
-        desk = TaskDesk(tasks, TaskPolicy(self.journal.platforms, allowed=False), admission.count)
+        desk = TaskService(tasks, TaskPolicy(self.journal.platforms, allowed=False), admission.count)
         backend = Backend(settings, self.journal, admission, administration, desk)
         self.on_discord = DiscordAdapter(backend)
         self.on_telegram = TelegramAdapter(backend, _no_passages)

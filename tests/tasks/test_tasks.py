@@ -20,10 +20,10 @@ from bot.engine.grounding import Grounding
 from bot.knowledge.loaders import load
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime.application import open_application
-from bot.tasks.desk import TaskDesk
 from bot.tasks.policy import TaskPolicy
 from bot.tasks.registry import TASKS
 from bot.tasks.runner import Owner
+from bot.tasks.service import TaskService
 from bot.tasks.sources import ChatLine, source_of_document, source_of_messages, source_of_text, statements
 from bot.tasks.summaries import Summariser
 
@@ -296,7 +296,7 @@ async def test_tasks_count_as_questions_and_only_where_they_are_allowed(applicat
         journal = application.stores.journal
         dispatcher = Dispatcher(None, journal, application.settings.queue, limits=LimitsSettings(author_questions=2))
         policy = TaskPolicy(journal.platforms, allowed=False)
-        desk = TaskDesk(application.tasks, policy, dispatcher.admission.count)
+        service = TaskService(application.tasks, policy, dispatcher.admission.count)
         read = []
 
         async def source():
@@ -304,7 +304,7 @@ async def test_tasks_count_as_questions_and_only_where_they_are_allowed(applicat
             return source_of_text("Use soft water.")
 
         async def do(*chats):
-            return await desk.do("summarise", source, platform="discord", chats=chats, author="ann")
+            return await service.do("summarise", source, platform="discord", chats=chats, author="ann")
 
         with pytest.raises(BotError, match="unless an operator allows it"):
             await do("thread", "server")

@@ -261,7 +261,7 @@ class _Bot(app_commands.Group):
         async def work() -> str:
             if place is None:
                 return "There are no tasks here."
-            policy = self._backend.task_desk.policy
+            policy = self._backend.task_service.policy
             if state is not None:
                 await policy.set(PLATFORM, str(place.id), state.value)
             kept = (await policy.states(PLATFORM)).get(str(place.id))

@@ -122,16 +122,16 @@ class Interactions:
         if interaction.id in self._seen:
             return
         self._seen[interaction.id] = None
-        desk = self.backend.task_desk
+        service = self.backend.task_service
         author, chats = str(interaction.user.id), chats_of(interaction.channel) or [str(interaction.channel_id or 0)]
         await defer(interaction, private=True)
         try:
             await self._require_on(interaction)
             owner = Owner(PLATFORM, author)
             seconds = self.backend.settings.tasks.deadline_seconds
-            view = stop_view(lambda: desk.tasks.stop(owner), interaction.user.id, seconds)
+            view = stop_view(lambda: service.tasks.stop(owner), interaction.user.id, seconds)
             await interaction.edit_original_response(content="⏳ I'm working on it…", view=view)
-            result = await desk.do(name, source, platform=PLATFORM, chats=chats, author=author)
+            result = await service.do(name, source, platform=PLATFORM, chats=chats, author=author)
             text = rendering.escaped(safe(result.text))
         except BotError as error:
             text = f"⚠️ {rendering.escaped(str(error))}"

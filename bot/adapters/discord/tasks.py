@@ -50,7 +50,7 @@ def _summarise(actions: Actions) -> Command:
     ) -> None:
         async def source() -> Source:
             if document:
-                tasks = actions.backend.task_desk.tasks
+                tasks = actions.backend.task_service.tasks
                 return await tasks.document(document, section, address_of(interaction))
             return await _latest(interaction, interaction.channel, messages)
 

@@ -42,7 +42,7 @@ class HttpAdapter:
         `on_listening` is called with the port, once it is listening."""
         settings = backend.settings.http
         self.requests = Requests(backend, count_tokens)
-        api = [answers_router(self.requests), openai_router(self.requests), tasks_router(backend.task_desk)]
+        api = [answers_router(self.requests), openai_router(self.requests), tasks_router(backend.task_service)]
         chat = Chat(self.requests, backend.journal.answers, passages_of)
         origins = settings.widget_origins
         widget = [widget_site(chat, origins)] if origins else []

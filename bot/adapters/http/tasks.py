@@ -14,10 +14,10 @@ from bot.adapters.http.incoming import PLATFORM
 from bot.core.errors import BotError, DocumentError
 from bot.core.messages import Address
 from bot.http.problems import Problem
-from bot.tasks.desk import TaskDesk
 from bot.tasks.registry import TASKS
 from bot.tasks.results import TaskResult
 from bot.tasks.runner import Owner
+from bot.tasks.service import TaskService
 from bot.tasks.sources import source_of_text
 
 
@@ -43,7 +43,7 @@ _EXAMPLE = {
 }
 
 
-def tasks_router(desk: TaskDesk) -> APIRouter:
+def tasks_router(service: TaskService) -> APIRouter:
     """Return the route of `POST /v1/tasks/NAME`."""
     router = APIRouter(tags=["tasks"], route_class=BodyRoute)
 
@@ -65,7 +65,7 @@ def tasks_router(desk: TaskDesk) -> APIRouter:
             raise Problem(HTTPStatus.NOT_FOUND, f"There is no task {name!r}; there are {', '.join(TASKS)}.")
         if bool(work.text) == bool(work.document):
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Give either a text or the path of a document.")
-        doing = asyncio.create_task(_done(desk, name, work), name="http-task")
+        doing = asyncio.create_task(_done(service, name, work), name="http-task")
         leaving = asyncio.create_task(_disconnected(request), name="http-task-watch")
         try:
             await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,14 +83,14 @@ def tasks_router(desk: TaskDesk) -> APIRouter:
     return router
 
 
-async def _done(desk: TaskDesk, name: str, work: TaskBody) -> TaskResult:
+async def _done(service: TaskService, name: str, work: TaskBody) -> TaskResult:
     """Do the task. All callers that are authorised to ask may use tasks, so no chat has to allow it."""
-    desk.count(PLATFORM, work.user, work.user)
+    service.count(PLATFORM, work.user, work.user)
     if work.document:
-        source = await desk.tasks.document(work.document, work.section, Address(PLATFORM, work.user, ""))
+        source = await service.tasks.document(work.document, work.section, Address(PLATFORM, work.user, ""))
     else:
         source = await asyncio.to_thread(source_of_text, work.text)
-    return await desk.tasks.run(name, source, Owner(PLATFORM, work.user))
+    return await service.tasks.run(name, source, Owner(PLATFORM, work.user))
 
 
 async def _disconnected(request: Request) -> None:

@@ -25,7 +25,7 @@ class TaskCommands:
     """Carries out the commands. Each raises BotError."""
 
     def __init__(self, backend: Backend) -> None:
-        self._desk = backend.task_desk
+        self._desk = backend.task_service
         self.handlers: Mapping[str, Callable[[Caller, str], Awaitable[str]]] = {
             "summarise": self._summarise,
             "translate": self._translate,

@@ -13,8 +13,8 @@ from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.runtime import supervision
 from bot.runtime.application import Application, administration_of
-from bot.tasks.desk import TaskDesk
 from bot.tasks.policy import TaskPolicy
+from bot.tasks.service import TaskService
 
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use *soft* water.", "https://example.org/g.md"
@@ -62,7 +62,7 @@ class RunningBot:
         self.administration = administration_of(application, self.dispatcher)
         self.administration.settings = settings
         journal, admission = application.stores.journal, self.dispatcher.admission
-        self.desk = TaskDesk(application.tasks, TaskPolicy(journal.platforms, allowed=False), admission.count)
+        self.desk = TaskService(application.tasks, TaskPolicy(journal.platforms, allowed=False), admission.count)
         self.adapter = DiscordAdapter(Backend(settings, journal, admission, self.administration, self.desk))
         self.dispatcher.register([self.adapter])
         self.ended: asyncio.Task[None] | None = None

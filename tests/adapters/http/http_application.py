@@ -21,9 +21,9 @@ from bot.http.sites import Site
 from bot.observability.health import Health
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
-from bot.tasks.desk import TaskDesk
 from bot.tasks.policy import TaskPolicy
 from bot.tasks.runner import Tasks
+from bot.tasks.service import TaskService
 
 CITATION = Citation(
     "guide.md", "Guide", ("Water",), (3, 4), None, None, "Use soft water.", "https://example.org/guide.md"
@@ -101,7 +101,7 @@ class HttpApplication:
         self.journal = await SqliteJournal.open(self.folder)
         self.dispatcher = Dispatcher(self.engine, self.journal, self.settings.queue, limits=self.settings.limits)
         admission = self.dispatcher.admission
-        desk = TaskDesk(self.tasks, TaskPolicy(self.journal.platforms, allowed=False), admission.count)
+        desk = TaskService(self.tasks, TaskPolicy(self.journal.platforms, allowed=False), admission.count)
         self.adapter = HttpAdapter(
             Backend(self.settings, self.journal, admission, None, desk),
             lambda texts: [len(text.split()) for text in texts],

@@ -15,9 +15,9 @@ from bot.engine.qa import UNSURE, new_reference
 from bot.questions.administration import Administration
 from bot.questions.dispatcher import Dispatcher
 from bot.storage.sqlite.journal import SqliteJournal
-from bot.tasks.desk import TaskDesk
 from bot.tasks.policy import TaskPolicy
 from bot.tasks.runner import Tasks
+from bot.tasks.service import TaskService
 from tests.platforms.telegram_server import Chat, Json, TelegramServer
 
 CITATION = Citation(
@@ -90,7 +90,7 @@ class TelegramApplication:
         )
         administration.dispatcher = self.dispatcher
         admission = self.dispatcher.admission
-        desk = TaskDesk(self.tasks, TaskPolicy(self.journal.platforms, allowed=False), admission.count)
+        desk = TaskService(self.tasks, TaskPolicy(self.journal.platforms, allowed=False), admission.count)
         backend = Backend(self.settings, self.journal, admission, administration, desk)
         self.adapter = TelegramAdapter(backend, lambda text: self.search(text))
         self.dispatcher.register([self.adapter])
