@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from bot.core.errors import StorageError
 from bot.storage.archive import MANIFEST, pack, unpack
 from bot.storage.base import GENERATORS
-from bot.storage.sqlite.connection import damage, damaged, put_aside, strangeness
+from bot.storage.sqlite.connection import NO_TEXT, damage, damaged, put_aside, strangeness
 from bot.storage.sqlite.journal import FILE as JOURNAL
 from bot.storage.sqlite.journal import MIGRATIONS as JOURNAL_MIGRATIONS
 from bot.storage.sqlite.knowledge import FILE as INDEX
@@ -229,7 +229,10 @@ def _copied(file: Path, place: Path) -> Path:
         ):
             source.backup(target)
             # Erased rows leave empty pages, which would raise the compression ratio of the archive.
-            target.executescript("PRAGMA incremental_vacuum")
+            try:
+                target.executescript("PRAGMA incremental_vacuum")
+            except UnicodeDecodeError as error:
+                raise damaged(file, NO_TEXT) from error
     else:
         shutil.copyfile(file, copy)
     return copy

@@ -13,8 +13,8 @@ from bot.core.clock import utc_now
 from bot.core.documents import Block, Document, Form, Passage
 from bot.core.errors import StorageError
 from bot.core.messages import Address, Answer, Outcome, Question
-from bot.storage.base import FileState, HistoryFilter, IndexedFile, SearchQuery
-from bot.storage.data_folder import inspect
+from bot.storage.base import Cursor, FileState, HistoryFilter, IndexedFile, SearchQuery
+from bot.storage.data_folder import back_up, inspect
 from bot.storage.sqlite.journal import SqliteJournal
 from bot.storage.sqlite.knowledge import SqliteKnowledge
 
@@ -85,8 +85,12 @@ async def test_a_damaged_passage_is_told_with_the_mend(store, tmp_path, blocks):
         store.passages("fruit.md", 0, 2),
         store.stored(),
     ):
-        with pytest.raises(StorageError, match=r"index is damaged .* delete index\.sqlite3 .* knowledge-bot index"):
+        with (
+            capture_logs() as log,
+            pytest.raises(StorageError, match=r"index is damaged .* delete index\.sqlite3 .* knowledge-bot index"),
+        ):
             await reading
+        assert [line["event"] for line in log] == ["an entry of the index can't be read"]
 
 
 async def test_an_index_that_lost_the_words_of_a_passage_is_told_with_the_mend(store, tmp_path):
@@ -111,13 +115,18 @@ async def test_a_damaged_question_is_left_out_of_all_that_looks_back(tmp_path, c
         change(tmp_path / "journal.sqlite3", f"UPDATE questions SET {column} = ? WHERE id = 2", stored)  # noqa: S608
         kept = await journal.history.page(HistoryFilter(), 9)
         assert [one.question.text for one in kept] == ["question 2", "question 0"]
+        assert await journal.history.page(HistoryFilter(), 2) == kept  # not one row, which would be the last page
+        assert (await journal.history.page(HistoryFilter(), 1, Cursor(kept[0].at, kept[0].id))) == kept[1:]
         assert await journal.history.one(2) is None
-        assert {one.id for one in await journal.history.confidences(9)} >= {1, 3}
-        assert sum(sum(day.values()) for _, day in await journal.history.days(0)) in (2, 3)
+        # These are read from the answer's columns alone.
+        ids = [3, 1] if column == "answer" else [3, 2, 1]
+        assert [one.id for one in await journal.history.confidences(9)] == ids
+        assert [sum(day.values()) for _, day in await journal.history.days(0)] == [len(ids)]
+        assert await journal.history.ratings(9) == [(0.0, True)] * len(ids)
         assert await journal.answers.stored("discord", "ref-1") is None
         assert await journal.answers.asked(Address("discord", "chat", "1")) is None
         latest = [one.text for one in await journal.answers.latest("discord", "", 9)]
-        assert {"question 2", "question 0"} <= set(latest)
+        assert latest == [f"question {n}" for n in (2, 1, 0) if column == "answer" or n != 1]
         assert len(await journal.answers.feedback(9)) == 3
         assert (await journal.erasure.forget_author("discord", "alice")).questions == 3
         assert await journal.history.page(HistoryFilter(), 9) == []
@@ -136,5 +145,7 @@ async def test_a_database_whose_tables_are_described_in_no_text_is_told_as_damag
         await store.open(tmp_path)
     with pytest.raises(StorageError, match="The file is damaged"):
         inspect(tmp_path)
+    with pytest.raises(StorageError, match="The file is damaged"):
+        back_up(tmp_path, tmp_path / "backup.tar.gz")
     inspect(tmp_path, set_damaged_aside=True)
     await (await store.open(tmp_path)).close()

@@ -33,7 +33,7 @@ _CREATED, _DROPPED = re.compile(r"CREATE (?:VIRTUAL )?TABLE (\w+)"), re.compile(
 # Steps of SQLite's machine between two looks at the clock while a file is checked: a millisecond or less.
 _BETWEEN_LOOKS = 1000
 # Where SQLite's error quotes bytes of the file that are no text, Python raises UnicodeDecodeError instead of it.
-_NO_TEXT = "the descriptions of its tables can't be read"
+NO_TEXT = "the descriptions of its tables can't be read"
 _LARGEST_REWRITTEN = 256 * 2**20  # bytes, at the start
 _START_ANEW = (
     "restore a backup (knowledge-bot restore), or start with --set-damaged-aside, which keeps it beside a new one."
@@ -383,7 +383,7 @@ def damage(file: Path, seconds: float = math.inf) -> str | None:
             connection.set_progress_handler(lambda: time.monotonic() > until, _BETWEEN_LOOKS)
             [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
     except UnicodeDecodeError:
-        return _NO_TEXT
+        return NO_TEXT
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
             return None
@@ -426,7 +426,7 @@ def _moment() -> str:
 
 def _storage_error(file: Path, error: Exception) -> StorageError:
     if isinstance(error, UnicodeDecodeError):
-        return damaged(file, _NO_TEXT)
+        return damaged(file, NO_TEXT)
     code = getattr(error, "sqlite_errorname", "")
     advice = {
         "SQLITE_FULL": "The disk is full: free some space.",

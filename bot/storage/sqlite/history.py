@@ -6,7 +6,6 @@ as new questions wait for the journal's.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bot.core.messages import Outcome
@@ -31,18 +30,24 @@ class SqliteHistory:
         self._connection = connection
 
     async def page(self, only: HistoryFilter, limit: int, after: Cursor | None = None) -> list[KeptQuestion]:
-        conditions, values = _conditions(only)
-        if after is not None:
-            conditions.append("(accepted_at, id) < (?, ?)")
-            values += after
-        order = "ORDER BY accepted_at DESC, id DESC"
-        found = f"SELECT id FROM questions {_BY_HISTORY} WHERE {' AND '.join(conditions)} {order} LIMIT ?"
-        statement = f"{_ROWS} WHERE id IN ({found}) {order}"
-        return await self._asked(statement, (*values, limit))
+        def read(db: sqlite3.Connection) -> list[KeptQuestion]:
+            kept: list[KeptQuestion] = []
+            rows = _page(db, only, limit, after)
+            # A page with fewer would be taken for the last, so rows that can't be read are made up for.
+            while rows:
+                kept += each(rows, _kept)
+                *_, (last, _question, _answer, at, *_ratings) = rows
+                rows = _page(db, only, limit - len(kept), Cursor(at, last))
+            return kept
+
+        return await self._connection.run(read)
 
     async def one(self, question_id: int) -> KeptQuestion | None:
-        found = await self._asked(f"{_ROWS} WHERE id = ? AND question IS NOT NULL", (question_id,))
-        return found[0] if found else None
+        def read(db: sqlite3.Connection) -> list[KeptQuestion]:
+            rows = db.execute(f"{_ROWS} WHERE id = ? AND question IS NOT NULL", (question_id,))
+            return list(each(rows, _kept))
+
+        return next(iter(await self._connection.run(read)), None)
 
     async def days(self, since: float) -> list[tuple[str, Counter[Outcome]]]:
         def read(db: sqlite3.Connection) -> list[tuple[str, Counter[Outcome]]]:
@@ -75,7 +80,7 @@ class SqliteHistory:
                 "WHERE questions.reference IS NOT NULL ORDER BY at DESC LIMIT ?",
                 (limit,),
             )
-            return [(confidence, bool(helpful)) for confidence, helpful in rows]
+            return list(each(rows, lambda row: (float(row[0]), bool(row[1]))))
 
         return await self._connection.run(read)
 
@@ -86,14 +91,22 @@ class SqliteHistory:
 
         return await self._connection.run(read)
 
-    async def _asked(self, statement: str, values: Sequence[object]) -> list[KeptQuestion]:
-        def read(db: sqlite3.Connection) -> list[KeptQuestion]:
-            return list(each(db.execute(statement, values), _kept))
 
-        return await self._connection.run(read)
+_Row = tuple[int, str, str | None, float, int, int]
 
 
-def _kept(row: tuple[int, str, str | None, float, int, int]) -> KeptQuestion:
+def _page(db: sqlite3.Connection, only: HistoryFilter, limit: int, after: Cursor | None) -> list[_Row]:
+    """Return the latest rows of a filter after a place, `limit` at most."""
+    conditions, values = _conditions(only)
+    if after is not None:
+        conditions.append("(accepted_at, id) < (?, ?)")
+        values += after
+    order = "ORDER BY accepted_at DESC, id DESC"
+    found = f"SELECT id FROM questions {_BY_HISTORY} WHERE {' AND '.join(conditions)} {order} LIMIT ?"
+    return db.execute(f"{_ROWS} WHERE id IN ({found}) {order}", (*values, limit)).fetchall()
+
+
+def _kept(row: _Row) -> KeptQuestion:
     question_id, question, answer, at, helpful, wrong = row
     return KeptQuestion(
         question_id, question_from(question), answer_from(answer) if answer else None, at, helpful, wrong

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
+import structlog
 
 from bot.core.documents import FoundPassage, Passage
 from bot.core.errors import IndexUnavailable, StorageError
@@ -31,6 +32,7 @@ from bot.storage.sqlite.passages import insert_file, read_all, read_files, read_
 
 FILE = "index.sqlite3"
 T = TypeVar("T")
+_log = structlog.stdlib.get_logger(__name__)
 MIGRATIONS = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -216,6 +218,7 @@ async def _whole(connection: Connection, read: Transaction[T]) -> T:
     try:
         return await connection.run(read)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
+        _log.exception("an entry of the index can't be read")
         raise StorageError(f"An entry of the index is damaged ({type(error).__name__}): {MAKE_ANEW}") from error
 
 
