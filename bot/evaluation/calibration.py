@@ -25,6 +25,7 @@ from bot.evaluation.run import EvaluationResult
 
 _MIN_FOLDERS = 5
 _MIN_ANSWERS = 50  # right and wrong answers each
+_MIN_OFF_TOPIC = 20
 _CERTAIN = 20.0  # the logit of a probability of nearly 1
 
 
@@ -87,10 +88,11 @@ def _models(sets: Sequence[Sequence[EvaluationResult]]) -> Calibration:
 
 
 def _topic_model(sets: Sequence[Sequence[EvaluationResult]]) -> LogisticModel:
-    """Fit the model that a question is about the documents, on the sets with off-topic questions; without any it is certain."""
-    halves = [half for halves in map(_by_topic, sets) if all(halves) for half in halves]
-    if not halves:
+    """Fit the model that a question is about the documents, on sets with off-topic questions; with few it is certain."""
+    mixed = [(about, off) for about, off in map(_by_topic, sets) if about and off]
+    if sum(len(off) for _, off in mixed) < _MIN_OFF_TOPIC:
         return LogisticModel(_CERTAIN, dict.fromkeys(FEATURES, 0.0))
+    halves = [half for both in mixed for half in both]
     return _logistic_model(halves, [not _is_off_topic(result.question) for half in halves for result in half])
 
 

@@ -161,6 +161,14 @@ def test_off_topic_questions_weigh_as_much_as_the_others_however_many_there_are(
     assert fit(sets).calibration.on_topic.intercept == pytest.approx(0.0, abs=0.001)
 
 
+@pytest.mark.parametrize("count", [0, 10])
+def test_few_off_topic_questions_teach_nothing(count: int) -> None:
+    """One would weigh as much as all others."""
+    near, far = Features(0.0, 0.0, 0.0, 0.9), Features(0.0, 0.0, 0.0, 0.1)
+    fitted = fit({"set": half_right(400, near) + off_topic(count, far)}).calibration
+    assert fitted.on_topic.probability(far) == pytest.approx(1.0)
+
+
 def test_each_half_is_measured_by_the_fit_on_the_other() -> None:
     """In one 8 of 10 are right and in the other 4 of 10, so each is told the other's share."""
     one, other = halves_by_article(half_right(800))
