@@ -99,10 +99,12 @@ def _advice(considered: Considered, settings: Settings) -> list[str]:
             f"{_name(judged.beside)} comes so close that it is shown too; the confidence is that one of the two is right."
         )
     if judged and answer.outcome is Outcome.SUGGESTED:
-        further = [_name(one) for one in judged.alternatives if one is not judged.beside]
+        further = [
+            _name(one) for one in judged.alternatives if one is not judged.beside and one.hit in considered.shown
+        ]
         advice += [f"{name} ranks next, and is suggested too because the first is not sure." for name in further]
     if judged and judged.older:
-        advice.append(f"{_name(judged.older)} is older than the first passage or replaced by it.")
+        advice.append(f"{_name(judged.older[0])} is older than the first passage or replaced by it.")
     return advice
 
 

@@ -54,7 +54,7 @@ class Candidate:
 class Judged:
     """One interpretation of a question with its `candidates`, best first, and its `unread` passages.
 
-    `beside` is the best candidate of another section if it ranks so close that an answer shows both. `older` is the candidate
+    `beside` is the best candidate of another section if it ranks so close that an answer shows both. `older` are those
     that the best one replaces (`bot.engine.versions`). `passed_over` are better passages that hold no answer.
     """
 
@@ -62,7 +62,7 @@ class Judged:
     candidates: tuple[Candidate, ...]
     unread: tuple[Hit, ...]
     beside: Candidate | None = None
-    older: Candidate | None = None
+    older: tuple[Candidate, ...] = ()
     passed_over: tuple[Hit, ...] = ()
 
     @property
@@ -78,7 +78,7 @@ class Judged:
     def alternatives(self) -> list[Candidate]:
         """The best candidates of the other sections, to be shown where it isn't sure which section is right."""
         best = self.candidates[0]
-        left_out = {best.section, *([self.older.section] if self.older else [])}
+        left_out = {one.section for one in (best, *self.older)}
         others: dict[_Section, Candidate] = {}
         for one in self.candidates:
             if one.section not in left_out and one.rank >= best.rank - _ALTERNATIVE_MARGIN and not one.contradicts:

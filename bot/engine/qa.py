@@ -64,13 +64,14 @@ class Considered:
     """An answer with the candidates that it was chosen from. `judged` is None for small talk.
 
     `forced` is the answer with every threshold at 0, or None if there is none. It may be None for a declined question unless it
-    was asked for. `questions` are the parts of a message with several questions, else empty; `judged` belongs to the first
-    part.
+    was asked for. `shown` are the passages whose sections are quoted. `questions` are the parts of a message with several
+    questions, else empty; `judged` belongs to the first part.
     """
 
     answer: Answer
     forced: Answer | None = None
     judged: Judged | None = None
+    shown: tuple[Hit, ...] = ()
     questions: tuple[str, ...] = ()
 
     @property
@@ -181,7 +182,7 @@ class QAEngine:
             answers = [one.answer for one in several]
             if are_about_different_things(answers):
                 answer = combined(parts, answers)
-                return Considered(answer, answer, several[0].judged, tuple(parts))
+                return Considered(answer, answer, several[0].judged, questions=tuple(parts))
         return await self._answer_one(asked)
 
     async def _answer_each(self, asked: _Asked, parts: Sequence[str]) -> list[Considered]:
@@ -214,7 +215,8 @@ class QAEngine:
             if self._phraser and composed.may_be_phrased:
                 with timings.stage("phrase"):
                     answer = await self._phrase(asked, decided, self._phraser)
-        return Considered(replace(answer, timings_ms=timings.milliseconds), composed.answer, composed.judged)
+        shown = tuple(hit for hit, _ in decided.composed.sections)
+        return Considered(replace(answer, timings_ms=timings.milliseconds), composed.answer, composed.judged, shown)
 
     async def _interpret(self, asked: _Asked) -> tuple[Interpretation, ...]:
         """Return the interpretations of the question: as a follow-up if there is a context, and last by itself."""
@@ -327,7 +329,7 @@ class QAEngine:
                 return None
         answer = _as_answer(sections, asked.reference, judged)
         if judged.older:
-            older = Piece(f"_{OLDER} {inline_markdown(_quoted_trail(judged.older.hit.found))}._")
+            older = Piece(f"_{OLDER} {inline_markdown(_quoted_trail(judged.older[0].hit.found))}._")
             answer = answer.saying(merged((*answer.pieces, older)), answer.more_pieces)
         return _Composed(judged, tuple(sections), answer)
 
@@ -370,7 +372,7 @@ def _without_drafts(progress: Progress) -> Progress:
 def _prefer_in_force(judged: Judged) -> Judged:
     """Return `judged` with the candidate first that replaces the best one, if any. The older one is only named, not shown."""
     candidates, older = in_force(judged.interpretation.text, judged.candidates)
-    named = [one.hit for one in (*candidates[:1], older) if one]
+    named = [one.hit for one in (*candidates[:1], *older)]
     beside = judged.beside if judged.beside and judged.beside.hit not in named else None
     return replace(judged, candidates=tuple(candidates), beside=beside, older=older)
 

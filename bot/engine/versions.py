@@ -23,16 +23,16 @@ _RELEVANCE_MARGIN = 3.0  # logits
 _MIN_SHARE_OF_NAME = 0.6
 
 
-def in_force(question: str, candidates: Sequence[Candidate]) -> tuple[Sequence[Candidate], Candidate | None]:
-    """Return the candidates with the one in force first, and the best candidate that it replaces or None.
+def in_force(question: str, candidates: Sequence[Candidate]) -> tuple[Sequence[Candidate], tuple[Candidate, ...]]:
+    """Return the candidates with the one in force first, and the candidates that it replaces, best first.
 
     Nothing changes if the question names the edition of the best candidate by its year or version.
     """
     if not candidates:
-        return candidates, None
+        return candidates, ()
     best = candidates[0]
     if _editions(question) & _editions(trail(best.hit.found.title, best.hit.found.passage.heading)):
-        return candidates, None
+        return candidates, ()
     near = [
         other
         for other in candidates[1:]
@@ -40,12 +40,13 @@ def in_force(question: str, candidates: Sequence[Candidate]) -> tuple[Sequence[C
         and other.section != best.section
         and not other.contradicts
     ]
-    for other in near:
-        if _replaces(other.hit.found, best.hit.found):
-            # Both are about the question, so the newer one is as likely to be right as the older one seemed.
-            newest = replace(other, confidence=max(other.confidence, best.confidence))
-            return (newest, *(one for one in candidates if one is not other)), best
-    return candidates, next((other for other in near if _replaces(best.hit.found, other.hit.found)), None)
+    newest = next((other for other in near if _replaces(other.hit.found, best.hit.found)), best)
+    older = tuple(one for one in (best, *near) if one is not newest and _replaces(newest.hit.found, one.hit.found))
+    if newest is not best:
+        # Both are about the question, so the newer one is as likely to be right as the older one seemed.
+        first = replace(newest, confidence=max(newest.confidence, best.confidence))
+        candidates = (first, *(one for one in candidates if one is not newest))
+    return candidates, older
 
 
 def _replaces(one: FoundPassage, other: FoundPassage) -> bool:

@@ -139,9 +139,9 @@ def test_an_older_section_and_several_questions_are_named():
     """Which one was preferred can't be seen from the numbers."""
     taken = Interpretation((QueryVariant("with what?"),), "with what?")
     newest, older = candidate(0.875, document="b.md"), candidate(0.5)
-    judged = Judged(taken, (newest, older), (), older=older)
+    judged = Judged(taken, (newest, older), (), older=(older,))
     answer = Answer(Outcome.ANSWERED, "What it says.", "ref", confidence=0.875)
-    advice = explanation(Considered(answer, None, judged, ("With what?", "When?")), Settings()).advice
+    advice = explanation(Considered(answer, None, judged, questions=("With what?", "When?")), Settings()).advice
     assert advice[0] == "Taken as 2 questions; the passages below were read for the first one."
     assert advice[-1] == "“Guide › Care” (a.md) is older than the first passage or replaced by it."
 
@@ -161,11 +161,15 @@ def test_the_other_sections_of_a_suggestion_are_named():
     taken = Interpretation((QueryVariant("with what?"),), "with what?")
     first, next_best = candidate(0.875, document="b.md"), candidate(0.5)
     judged = Judged(taken, (first, next_best), ())
-    for outcome in (Outcome.SUGGESTED, Outcome.ANSWERED):
+    for outcome, shown in (
+        (Outcome.SUGGESTED, (first.hit, next_best.hit)),
+        (Outcome.SUGGESTED, (first.hit,)),  # the other says nothing
+        (Outcome.ANSWERED, (first.hit,)),
+    ):
         answer = Answer(outcome, "What they say.", "ref", confidence=0.5)
-        advice = explanation(Considered(answer, None, judged), Settings()).advice
+        advice = explanation(Considered(answer, None, judged, shown), Settings()).advice
         said = "“Guide › Care” (a.md) ranks next, and is suggested too because the first is not sure."
-        assert (advice[-1] == said) is (outcome is Outcome.SUGGESTED)
+        assert (advice[-1] == said) is (len(shown) > 1)
 
 
 def test_lines_are_for_a_chat():

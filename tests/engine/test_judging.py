@@ -184,7 +184,7 @@ async def test_a_suggestion_has_the_two_best_of_other_sections_as_alternatives()
     hits = [hit("a", 0.9), hit("a", 0.89), hit("b", 0.83), hit("b", 0.82), hit("c", 0.81), hit("d", 0.81)]
     found = await judged(*hits)
     assert [one.hit for one in found.alternatives] == [hits[2], hits[4]]
-    assert [one.hit for one in replace(found, older=found.candidates[2]).alternatives] == [hits[4], hits[5]]
+    assert [one.hit for one in replace(found, older=(found.candidates[2],)).alternatives] == [hits[4], hits[5]]
     far = await judged(hit("a", 0.9), hit("b", 0.79))
     assert far.alternatives == []
     other = await judged(hit("a", 0.9, "The P-400."), hit("b", 0.9, "The P-300."), question="The P-400?")
