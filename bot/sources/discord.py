@@ -58,7 +58,7 @@ async def fetch_discord(
     notes = reading.left_out.notes()
     if not posts and not known:
         raise SourceError("; ".join(["no post has an answer that the staff has marked", *reading.problems, *notes]))
-    return {"posts": posts}, notes, problem
+    return {"server": source.server, "posts": posts}, notes, problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,38 +51,51 @@ class Fetcher:
         return await asyncio.to_thread(self._store.status)
 
     async def fetch(self) -> Fetched:
-        """Fetch the source now. Raises BotError, and leaves the files of the last fetch as they were."""
+        """Fetch the source now. Raises BotError, and leaves the files of the last fetch as they were.
+
+        Only what comes from another Discord server than that of the settings goes in any case: it isn't for this one.
+        """
         with self._store.exclusive():
             before = await self.status()
             tried = replace(
                 before, tried=clock.now(), settings=await asyncio.to_thread(settings_fingerprint, self.source)
             )
             try:
+                if await asyncio.to_thread(self._drop_what_is_of_another_server):
+                    tried = replace(tried, fetched=0.0, documents=0, notes=())
                 fetched = await self._fetch()
-            except SourceError as error:
-                await asyncio.to_thread(self._store.save, replace(tried, problem=str(error)))
-                raise SourceError(f"{self.source.name}: {error}") from error
+            except (SourceError, OSError) as error:
+                problem = str(error)
+                if isinstance(error, OSError):
+                    problem = f"it can't be written ({error.strerror or error}); check the disk"
+                await asyncio.to_thread(self._store.save, replace(tried, problem=problem))
+                raise SourceError(f"{self.source.name}: {problem}") from error
             done = replace(tried, fetched=tried.tried, documents=fetched.documents, notes=fetched.notes)
             await asyncio.to_thread(self._store.save, replace(done, problem=fetched.problem))
             return fetched
+
+    def _drop_what_is_of_another_server(self) -> bool:
+        """Take out the posts of another Discord server than that of the settings, and return whether there were any."""
+        before = self._store.manifest().get("server")
+        if not before or (self.source.kind == "discord" and before == self.source.server):
+            return False
+        self._store.clear()
+        return True
 
     async def _fetch(self) -> Fetched:
         draft = await asyncio.to_thread(self._store.draft, self.source.megabytes * 2**20)
         before = await asyncio.to_thread(self._store.manifest)
         problem = ""
-        try:
-            if self.source.kind == "git":
-                manifest, notes = await fetch_repository(self.source, draft, before, self._store)
-            elif self.source.kind == "discord":
-                manifest, notes, problem = await fetch_discord(self.source, self._token, draft, before)
-            elif self.source.kind in EXPORTS:
-                manifest, notes = await fetch_export(self.source, draft, self._limits)
-            else:
-                with Converter(self._limits) as converter:  # ends the work in a thread if this is cancelled
-                    manifest, notes = await fetch_website(self.source, draft, before, converter)
-            changes = await asyncio.to_thread(draft.commit, manifest)
-        except OSError as error:
-            raise SourceError(f"it can't be written ({error.strerror or error}); check the disk") from error
+        if self.source.kind == "git":
+            manifest, notes = await fetch_repository(self.source, draft, before, self._store)
+        elif self.source.kind == "discord":
+            manifest, notes, problem = await fetch_discord(self.source, self._token, draft, before)
+        elif self.source.kind in EXPORTS:
+            manifest, notes = await fetch_export(self.source, draft, self._limits)
+        else:
+            with Converter(self._limits) as converter:  # ends the work in a thread if this is cancelled
+                manifest, notes = await fetch_website(self.source, draft, before, converter)
+        changes = await asyncio.to_thread(draft.commit, manifest)
         return Fetched(changes, tuple(notes), len(draft.addresses), problem)
 
     async def keep_fetching(self, report: Callable[[SourceStatus], None]) -> None:

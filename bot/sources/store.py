@@ -137,6 +137,10 @@ class SourceStore:
         new.mkdir(mode=0o700)
         return Draft(self.folder, new, old, largest_bytes)
 
+    def clear(self) -> None:
+        """Take all files out, within `exclusive`."""
+        self.draft(0).commit({})
+
     def _beside(self, suffix: str) -> Path:
         return self._work / f"{self._name}.{suffix}"
 

@@ -205,6 +205,26 @@ async def test_channels_that_not_everybody_sees_are_read_only_where_that_is_allo
     assert fetched.problem == f"there is no channel or thread {faq} (any more); check the setting channels"
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"server": 1}, "the bot is on no server 1; check its setting server, or invite it"),
+        ({"kind": "website", "url": "http://127.0.0.1:9/"}, "in a private network"),
+    ],
+)
+async def test_what_is_of_another_server_goes_also_when_the_fetch_fails(place, fetcher, pairs, settings, problem):
+    """Because what a server says stays there, and the files are called by the name of the source alone."""
+    await place.ask("Where is the spare key?", "Please.", "Below the stone.")
+    await fetcher().fetch()
+    with pytest.raises(SourceError, match=problem):
+        await fetcher(**settings).fetch()
+    assert pairs() == {}
+    status = await fetcher().status()
+    assert describe_status(status, status.tried).startswith("never fetched: ")
+    await fetcher().fetch()
+    assert len(pairs()) == 1
+
+
 async def test_threads_are_read_wherever_they_are_and_private_ones_never(server, place, fetcher, pairs, monkeypatch):
     """Archived ones page by page, those of a text channel, one by itself. The newest ones go first."""
     monkeypatch.setattr("bot.sources.discord_api._PAGE", 2)
@@ -241,7 +261,6 @@ async def test_what_is_wrong_as_a_whole_is_told_and_costs_nothing(server, place,
     for made, problem in (
         (fetcher(token=""), "discord.token is empty; set the token"),
         (fetcher(token="wrong"), "Discord refuses the token; check discord.token"),
-        (fetcher(server=1), "the bot is on no server 1; check its setting server, or invite it"),
         (fetcher(staff=["Crew"]), "Crew is no role of the staff; .* The server has: bot, Staff, Helper"),
         (fetcher(staff=["@everyone"]), "@everyone is no role of the staff"),
         (fetcher(staff=["Helper"]), r"several roles are called Helper; name one by its id: \d+, \d+"),
