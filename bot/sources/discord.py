@@ -43,14 +43,14 @@ async def fetch_discord(
     Returns the entries for the manifest of this fetch, notes on posts that were left out, and why channels could not be read,
     empty if all were. Raises SourceError.
     """
+    known: Mapping[str, Mapping[str, str]] = before.get("posts", {})
     async with open_server(token, source.server, source.requests_per_second) as server:
-        reading = _Reading(source, server)
+        reading = _Reading(source, server, {state["channel"]: state.get("parent", "") for state in known.values()})
         try:
             async with asyncio.timeout(_LONGEST):
                 found = {channel: await reading.posts(str(channel)) for channel in source.channels}
         except TimeoutError as error:
             raise SourceError(f"reading it takes more than {_LONGEST / 3600:g} hours; lower pages") from error
-    known: Mapping[str, Mapping[str, str]] = before.get("posts", {})
     problem = "; ".join(reading.problems)
     if all(posts is None for posts in found.values()):  # so that it is tried again soon
         raise SourceError(problem)
@@ -63,9 +63,10 @@ async def fetch_discord(
 
 @dataclass(frozen=True, slots=True)
 class _Post:
-    """A solved post. `folder` is the name of its channel."""
+    """A solved post. `parent` is the id of its channel, and `folder` the name."""
 
     thread: str
+    parent: str
     folder: str
     title: str
     question: str
@@ -78,7 +79,7 @@ def _write(
 ) -> dict[str, dict[str, str]]:
     """Write the posts of each channel into the draft, and keep those of channels that could not be read. Blocking.
 
-    Returns the file and the channel of each post by the id of its thread.
+    Returns the file of each post by the id of its thread, with the channel of the settings and the one that it stands in.
     """
     posts: dict[str, dict[str, str]] = {}
     for thread, state in known.items():
@@ -91,7 +92,8 @@ def _write(
             path = _free_path(post, taken)
             line = json.dumps({"question": post.question, "answer": post.answer}, ensure_ascii=False)
             draft.write(path, f"{line}\n".encode(), post.address)
-            posts[post.thread] = {"file": path, "channel": str(channel), "address": post.address}
+            state = {"file": path, "channel": str(channel), "parent": post.parent, "address": post.address}
+            posts[post.thread] = state
     return posts
 
 
@@ -109,10 +111,14 @@ def _free_path(post: _Post, taken: set[str]) -> str:
 
 @dataclass(slots=True)
 class _Reading:
-    """One reading of the channels. `problems` says of each channel that could not be read why."""
+    """One reading of the channels. `problems` says of each channel that could not be read why.
+
+    `parents` are the channels in which threads stood at the last fetch, by the ids of the threads.
+    """
 
     source: SourceSettings
     server: DiscordServer
+    parents: Mapping[str, str]
     left_out: LeftOut = field(default_factory=lambda: LeftOut("post"))
     problems: list[str] = field(default_factory=list)
 
@@ -124,13 +130,10 @@ class _Reading:
             channel = channel or self.server.channels.get(threads[0]["parent_id"] if threads else "")
             if channel is None:
                 raise Gone
+            if not self._may_read(channel):
+                return []
             if channel["type"] not in (*_FORUMS, *_TEXT):
                 raise Withheld("it is neither a forum nor a text channel")
-            if not self.server.is_seen_by_all(channel) and not self.source.private:
-                self.problems.append(
-                    f"#{channel['name']} is not read, because not everybody on the server sees it; private = true allows it"
-                )
-                return []
             staff, tags = self._staff(), self._tags(channel)
             threads = threads or await self.server.threads(number)
             return [post async for post in self._solved(threads, channel, staff, tags)]
@@ -138,9 +141,21 @@ class _Reading:
             self.problems.append(f"there is no channel or thread {number} (any more); check the setting channels")
             return []
         except Withheld as reason:
+            parent = self.server.channels.get(self.parents.get(number, ""))
+            if channel is None and parent and not self._may_read(parent):
+                return []
             name = f"#{channel['name']}" if channel else f"the channel {number}"
             self.problems.append(f"{name} can't be read: {reason}")
             return None
+
+    def _may_read(self, channel: Json) -> bool:
+        """Return whether a channel may be read, and note it if not."""
+        if self.source.private or self.server.is_seen_by_all(channel):
+            return True
+        self.problems.append(
+            f"#{channel['name']} is not read, because not everybody on the server sees it; private = true allows it"
+        )
+        return False
 
     def _staff(self) -> frozenset[str]:
         """Return the ids of the roles of the staff. Raises SourceError if there is no such role."""
@@ -212,7 +227,7 @@ class _Reading:
             return "no answer that the staff has marked" if not answers else "no text in its answer"
         if len(question.split()) < _FEWEST_WORDS:
             return "fewer than three words in its question"
-        return _Post(thread["id"], channel["name"], title, question, answer, self._address(thread["id"]))
+        return _Post(thread["id"], channel["id"], channel["name"], title, question, answer, self._address(thread["id"]))
 
     async def _counts(self, message: Json, staff: frozenset[str]) -> bool:
         """Return whether a message is an answer: marked by the staff, or written by it if there is no mark to look for."""

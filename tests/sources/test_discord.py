@@ -205,6 +205,22 @@ async def test_channels_that_not_everybody_sees_are_read_only_where_that_is_allo
     assert fetched.problem == f"there is no channel or thread {faq} (any more); check the setting channels"
 
 
+async def test_a_thread_whose_channel_becomes_private_goes_although_the_bot_is_refused(server, place, fetcher, pairs):
+    """As long as its channel is seen by all, a refusal keeps what there was."""
+    asked, _ = await place.ask("Where is the spare key?", "Please.", "Below the stone.")
+    thread = asked["channel_id"]
+    made = fetcher(channels=[int(thread)])
+    await made.fetch()
+    server.forbidden.add(thread)
+    with pytest.raises(SourceError, match=f"the channel {thread} can't be read: the bot may not"):
+        await made.fetch()
+    assert len(pairs()) == 1
+    server.deny(place.forum, 1 << 10)
+    fetched = await made.fetch()
+    assert pairs() == {}
+    assert fetched.problem.startswith("#help is not read, because not everybody on the server sees it")
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
