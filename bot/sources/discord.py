@@ -30,7 +30,8 @@ _FEWEST_WORDS = 3  # of a question: shorter ones are greetings and thanks
 _LONGEST_QUESTION = 500  # characters of the text below the title of a post, the rest of which is seldom a question
 _EVERYBODY = "@everyone"
 _SUFFIX = ".jsonl"
-_CONTENT = ("content", "attachments", "embeds", "components", "sticker_items", "message_snapshots", "poll", "activity")
+_CONTENT = ("content", "attachments", "embeds", "components", "poll")  # what needs the Message Content intent
+_OTHER_CONTENT = ("sticker_items", "message_snapshots", "activity")
 _VARIANT = "\ufe0f"  # asks for the picture of a character, and is written or not
 _ADDRESSES = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<![\w.+])(?:\+|00)\d[\d ()/.-]{6,}\d")
 
@@ -51,6 +52,11 @@ async def fetch_discord(
                 found = {channel: await reading.posts(str(channel)) for channel in source.channels}
         except TimeoutError as error:
             raise SourceError(f"reading it takes more than {_LONGEST / 3600:g} hours; lower pages") from error
+    if reading.empty > 1 and not reading.filled:
+        raise SourceError(
+            "Discord gives the bot no content of messages; turn the Message Content intent on in the Developer Portal "
+            "(Bot, Privileged Gateway Intents)"
+        )
     problem = "; ".join(reading.problems)
     if all(posts is None for posts in found.values()):  # so that it is tried again soon
         raise SourceError(problem)
@@ -113,7 +119,8 @@ def _free_path(post: _Post, taken: set[str]) -> str:
 class _Reading:
     """One reading of the channels. `problems` says of each channel that could not be read why.
 
-    `parents` are the channels in which threads stood at the last fetch, by the ids of the threads.
+    `parents` are the channels in which threads stood at the last fetch, by the ids of the threads. `empty` and `filled` count
+    the messages of people without content, and with content that doesn't come to every bot.
     """
 
     source: SourceSettings
@@ -121,6 +128,8 @@ class _Reading:
     parents: Mapping[str, str]
     left_out: LeftOut = field(default_factory=lambda: LeftOut("post"))
     problems: list[str] = field(default_factory=list)
+    empty: int = 0
+    filled: int = 0
 
     async def posts(self, number: str) -> list[_Post] | None:
         """Return the solved posts of a channel or thread; None if it can't be read now."""
@@ -213,11 +222,11 @@ class _Reading:
     async def _post(self, thread: Json, messages: Sequence[Json], channel: Json, staff: frozenset[str]) -> _Post | str:
         """Return a post with its answer, or why it isn't read."""
         written = [message for message in messages if _by_a_person(message)]
-        if not all(any(message.get(part) for part in _CONTENT) for message in written):
-            raise SourceError(
-                "Discord gives the bot no content of messages; turn the Message Content intent on in the Developer Portal "
-                "(Bot, Privileged Gateway Intents)"
-            )
+        for message in written:
+            if any(map(message.get, _CONTENT)):
+                self.filled += not message.get("mentions")  # those that mention the bot come with their content always
+            elif not any(map(message.get, _OTHER_CONTENT)):
+                self.empty += 1
         answers = [message for message in written if await self._counts(message, staff)]
         answer = "\n\n".join(dict.fromkeys(filter(None, map(self._text, answers))))
         title = _shortened(well_formed(thread["name"]))

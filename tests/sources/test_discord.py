@@ -293,6 +293,21 @@ async def test_what_is_wrong_as_a_whole_is_told_and_costs_nothing(server, place,
     await fetcher(staff=[place.staff_role]).fetch()
 
 
+async def test_a_message_without_content_stops_nothing(server, place, fetcher, pairs):
+    """Without the intent none has content but those that mention the bot: then nothing is taken for deleted."""
+    asked, _ = await place.ask("How is it oiled?", f"<@{server.me['id']}>?", "With oil.")
+    asked["mentions"] = [server.me]
+    await server.say(asked["channel_id"], "", place.anna, sticker_items=[{"id": "1", "name": "x", "format_type": 1}])
+    empty = await server.say(asked["channel_id"], "x", place.anna)
+    await server.edit(empty, "")
+    await fetcher().fetch()
+    assert [answer for _, answer in pairs().values()] == ["With oil."]
+    server.content_allowed = False
+    with pytest.raises(SourceError, match="turn the Message Content intent on"):
+        await fetcher().fetch()
+    assert len(pairs()) == 1
+
+
 async def test_nothing_is_found_where_nothing_is_marked(place, fetcher):
     await place.ask("How is it oiled?", "Please.", "With oil.", mark=False)
     with pytest.raises(SourceError, match="no post has an answer that the staff has marked; 1 post left out"):
