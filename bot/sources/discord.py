@@ -33,7 +33,17 @@ _SUFFIX = ".jsonl"
 _CONTENT = ("content", "attachments", "embeds", "components", "poll")  # what needs the Message Content intent
 _OTHER_CONTENT = ("sticker_items", "message_snapshots", "activity")
 _VARIANT = "\ufe0f"  # asks for the picture of a character, and is written or not
-_ADDRESSES = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<![\w.+])(?:\+|00)\d[\d ()/.-]{6,}\d")
+_LONGEST_TEXT = 4000  # characters, which no message of Discord exceeds
+# Addresses of mail, but not versions such as react@18.2.0. Numbers of phones with their country: with a plus, or with 00 and in
+# groups, because codes and GUIDs begin with zeros too.
+_ADDRESSES = re.compile(
+    r"""(?<![\w.+-]) (?:
+        [\w.+-]+ @ (?!v?\d+\.(?:\d|x\b)) (?:[\w-]+\.)+ [^\W\d_]{2,} (?!\w)
+        | \+ (?:[ ()/.-]{0,3}\d){8,}
+        | (?=(?:[ ()/.-]{0,3}\d){9}) 00[ ]?[1-9]\d{0,3} (?:[ ()/.-]{1,3}\d+)+ (?![\w-])
+    )""",
+    re.VERBOSE,
+)
 
 
 async def fetch_discord(
@@ -296,5 +306,5 @@ def _api_name(emoji: Json) -> str:
 
 def _shortened(text: str) -> str:
     """Return a text as a part of a question: on one line, without mail addresses, phone numbers and what is too long."""
-    line = " ".join(_ADDRESSES.sub("", text).split())
+    line = " ".join(_ADDRESSES.sub("", text[:_LONGEST_TEXT]).split())
     return line if len(line) <= _LONGEST_QUESTION else f"{line[:_LONGEST_QUESTION].rsplit(' ', 1)[0]} …"

@@ -105,6 +105,17 @@ async def test_answers_that_the_staff_has_marked_are_read_and_nobody_is_named(se
     assert "fewer than three words" in few
 
 
+async def test_addresses_are_left_out_of_questions_and_versions_and_codes_are_not(place, fetcher, pairs):
+    kept = "react@18.2.0 actions/checkout@v4.1.1 next@15.x.beta 00000000-0000-0000-0000-000000000046 0012345678 C++"
+    kept += " 00123456-0000-1000-8000-00805f9b34fb 10.0.0.1 0010 20 30, 2024-01-02"
+    left_out = "a@b.example.org x.y+z@163.com; +49 30 1234567, +493012345678 +49 (0) 30/12-34-56"
+    left_out += " 0049 30 1234567 00 44 20 7946 0958"
+    await place.ask("How do I pin versions?", f"{kept} {left_out}", "In the list.")
+    await fetcher().fetch()
+    [(question, _)] = pairs().values()
+    assert question == f"How do I pin versions?\n{kept} ; ,"
+
+
 async def test_a_tag_that_moderators_set_marks_posts_in_which_the_staff_answers(server, place, fetcher, pairs):
     """In a post of the staff, its title is the question. A tag that everybody can set is none without a reaction."""
     tag = server.tag(place.forum, "Solved")
