@@ -28,7 +28,7 @@ _LONGEST_PAUSE = 60.0
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """The result of a fetch: the paths of changed files, notes on content that was left out, the number of documents, and why
-    parts of the source could not be read and stay as they were; empty if all were read."""
+    parts of the source were not read; empty if all were."""
 
     changes: Changes
     notes: tuple[str, ...]
@@ -134,7 +134,10 @@ def describe_status(status: SourceStatus, now: float) -> str:
     if not status.fetched:
         return f"never fetched: {status.problem}" if status.problem else "not fetched yet"
     fetched = f"{counted(status.documents, 'document')}, fetched {_ago(now - status.fetched)} ago"
-    return f"{status.problem}. What was fetched before is kept: {fetched}" if status.problem else fetched
+    if not status.problem:
+        return fetched
+    kept = "What was fetched before is kept: " if status.fetched < status.tried else ""
+    return f"{status.problem}. {kept}{fetched}"
 
 
 def _ago(seconds: float) -> str:

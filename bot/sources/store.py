@@ -7,7 +7,7 @@
     fetching/NAME.git/      the objects of a repository
 
 Files that stay the same are linked into the new folder, so that they are neither written nor indexed again. A fetch that fails
-or is killed leaves the present folder as it is. Everything here blocks.
+or is killed leaves the present folder as it is, or as it was cleared before. Everything here blocks.
 """
 
 import json
@@ -49,8 +49,8 @@ def _folder(data: Path, name: str) -> Path:
 class SourceStatus:
     """The status of a source. Times are in seconds since the epoch, 0 for never.
 
-    `problem` is why the last try failed, empty if it succeeded; `notes` are sentences on content that was left out.
-    `settings` is the fingerprint of the settings of that try.
+    `problem` is why the last try failed or, if `fetched` is as late as `tried`, why it left parts out; empty if it did neither.
+    `notes` are sentences on content that was left out. `settings` is the fingerprint of the settings of that try.
     """
 
     tried: float = 0.0
