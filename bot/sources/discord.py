@@ -172,7 +172,8 @@ class _Reading:
         if self.source.private or self.server.is_seen_by_all(channel):
             return True
         self.problems.append(
-            f"#{channel['name']} is not read, because not everybody on the server sees it; private = true allows it"
+            f"#{channel['name']} is not read, because not everybody on the server sees it and its history; "
+            "private = true allows it"
         )
         return False
 

@@ -15,7 +15,7 @@ from bot.core.errors import SourceError
 Json = dict[str, Any]
 THREADS = (10, 11)
 """The types of public threads, of channels with news and of other ones."""
-_VIEW, _ADMINISTRATOR = 1 << 10, 1 << 3
+_VIEW_AND_HISTORY, _ADMINISTRATOR = 1 << 10 | 1 << 16, 1 << 3
 _LONGEST_WAIT = 60.0  # seconds that Discord may want the bot to wait
 _LONGEST_REQUEST = 120.0  # seconds, with such a wait
 _PAGE = 100  # threads, messages or people that come with one request
@@ -115,12 +115,12 @@ class DiscordServer:
         return self._roles_of[person]
 
     def is_seen_by_all(self, channel: Json) -> bool:
-        """Return whether everybody on the server sees a channel."""
+        """Return whether everybody on the server sees a channel and what was written there before."""
         permissions = int(self.roles[self.id]["permissions"])
         for overwrite in channel.get("permission_overwrites") or ():
             if overwrite["id"] == self.id:
                 permissions = permissions & ~int(overwrite["deny"]) | int(overwrite["allow"])
-        return bool(permissions & (_VIEW | _ADMINISTRATOR))
+        return bool(permissions & _ADMINISTRATOR) or permissions & _VIEW_AND_HISTORY == _VIEW_AND_HISTORY
 
     async def _ask(self, call: Callable[..., Awaitable[Any]], *arguments: object) -> Any:
         now = time.monotonic()

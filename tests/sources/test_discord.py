@@ -198,17 +198,22 @@ async def test_a_channel_that_fails_keeps_what_it_had_and_the_others_are_renewed
     assert not (await made.fetch()).problem
 
 
-async def test_channels_that_not_everybody_sees_are_read_only_where_that_is_allowed(server, place, fetcher, pairs):
-    """One that becomes so, or is deleted, takes its answers along."""
+@pytest.mark.parametrize("denied", [1 << 10, 1 << 16])
+async def test_channels_that_not_everybody_sees_are_read_only_where_that_is_allowed(
+    server, place, fetcher, pairs, denied
+):
+    """One that becomes so, or is deleted, takes its answers along. Without the history nobody sees an answer."""
     faq = server.channel(place.guild, "faq", 15)
     await place.ask("Where is the spare key?", "Please.", "Below the stone.")
     await place.ask("How is it oiled?", "Please.", "With oil.", forum=faq)
     channels = [int(place.forum), int(faq)]
     await fetcher(channels=channels).fetch()
-    server.deny(place.forum, 1 << 10)
+    server.deny(place.forum, denied)
     fetched = await fetcher(channels=channels).fetch()
     assert [answer for _, answer in pairs().values()] == ["With oil."]
-    assert fetched.problem == "#help is not read, because not everybody on the server sees it; private = true allows it"
+    assert fetched.problem == (
+        "#help is not read, because not everybody on the server sees it and its history; private = true allows it"
+    )
     await fetcher(channels=channels, private=True).fetch()
     assert len(pairs()) == 2
     await server.remove_channel(faq)
