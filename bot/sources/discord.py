@@ -98,8 +98,9 @@ def _write(
     Returns the file of each post by the id of its thread, with the channel of the settings and the one that it stands in.
     """
     posts: dict[str, dict[str, str]] = {}
+    read = {post.thread for of_channel in found.values() for post in of_channel or ()}
     for thread, state in known.items():
-        if found.get(int(state["channel"]), ()) is None and draft.has(state["file"]):
+        if thread not in read and found.get(int(state["channel"]), ()) is None and draft.has(state["file"]):
             draft.keep(state["file"], state["address"])
             posts[thread] = dict(state)
     taken = {path.lower() for path in draft.addresses}
@@ -129,8 +130,9 @@ def _free_path(post: _Post, taken: set[str]) -> str:
 class _Reading:
     """One reading of the channels. `problems` says of each channel that could not be read why.
 
-    `parents` are the channels in which threads stood at the last fetch, by the ids of the threads. `empty` and `filled` count
-    the messages of people without content, and with content that doesn't come to every bot.
+    `parents` are the channels in which threads stood at the last fetch, by the ids of the threads. `read` are those of
+    which there is a post already. `empty` and `filled` count the messages of people without content, and with content that
+    doesn't come to every bot.
     """
 
     source: SourceSettings
@@ -138,6 +140,7 @@ class _Reading:
     parents: Mapping[str, str]
     left_out: LeftOut = field(default_factory=lambda: LeftOut("post"))
     problems: list[str] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
     empty: int = 0
     filled: int = 0
 
@@ -155,7 +158,10 @@ class _Reading:
                 raise Withheld("it is neither a forum nor a text channel")
             staff, tags = self._staff(), self._tags(channel)
             threads = threads or await self.server.threads(number)
-            return [post async for post in self._solved(threads, channel, staff, tags)]
+            threads = [thread for thread in threads if thread["id"] not in self.read]
+            posts = [post async for post in self._solved(threads, channel, staff, tags)]
+            self.read |= {post.thread for post in posts}
+            return posts
         except Gone:
             self.problems.append(f"there is no channel or thread {number} (any more); check the setting channels")
             return []

@@ -286,6 +286,19 @@ async def test_threads_are_read_wherever_they_are_and_private_ones_never(server,
         await fetcher(channels=[int(thread["id"])], name="other").fetch()
 
 
+async def test_a_thread_that_is_named_beside_its_channel_is_read_once(server, place, fetcher, pairs):
+    """Also when the channel is read again, or the thread is, after the other one can't be."""
+    asked, _ = await place.ask("How is it oiled?", "Please.", "With oil.")
+    forum, thread = int(place.forum), int(asked["channel_id"])
+    await fetcher(channels=[forum]).fetch()
+    for channels in ([forum, thread], [thread, forum]):
+        await fetcher(channels=channels).fetch()
+        assert list(pairs()) == ["help/How is it oiled.jsonl"]
+    server.fail("GET", f"/channels/{thread}", status=403)
+    await fetcher(channels=[thread, forum]).fetch()
+    assert list(pairs()) == ["help/How is it oiled.jsonl"]
+
+
 async def test_what_is_wrong_as_a_whole_is_told_and_costs_nothing(server, place, fetcher, pairs):
     await place.ask("How is it oiled?", "Please.", "With oil.")
     await fetcher().fetch()
