@@ -56,7 +56,9 @@ async def fetch_discord(
     """
     known: Mapping[str, Mapping[str, str]] = before.get("posts", {})
     async with open_server(token, source.server, source.requests_per_second) as server:
-        reading = _Reading(source, server, {state["channel"]: state.get("parent", "") for state in known.values()})
+        reading = _Reading(
+            source, server, {state["channel"]: state["parent"] for state in known.values() if "parent" in state}
+        )
         try:
             async with asyncio.timeout(_LONGEST):
                 found = {channel: await reading.posts(str(channel)) for channel in source.channels}
@@ -163,15 +165,21 @@ class _Reading:
             self.read |= {post.thread for post in posts}
             return posts
         except Gone:
-            self.problems.append(f"there is no channel or thread {number} (any more); check the setting channels")
-            return []
+            return self._nothing(number)
         except Withheld as reason:
-            parent = self.server.channels.get(self.parents.get(number, ""))
-            if channel is None and parent and not self._may_read(parent):
-                return []
+            if channel is None and number in self.parents:  # where it stands is known all the same
+                parent = self.server.channels.get(self.parents[number])
+                if parent is None:
+                    return self._nothing(number)
+                if not self._may_read(parent):
+                    return []
             name = f"#{channel['name']}" if channel else f"the channel {number}"
             self.problems.append(f"{name} can't be read: {reason}")
             return None
+
+    def _nothing(self, number: str) -> list[_Post]:
+        self.problems.append(f"there is no channel or thread {number} (any more); check the setting channels")
+        return []
 
     def _may_read(self, channel: Json) -> bool:
         """Return whether a channel may be read, and note it if not."""

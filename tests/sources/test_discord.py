@@ -238,6 +238,18 @@ async def test_a_thread_whose_channel_becomes_private_goes_although_the_bot_is_r
     assert fetched.problem.startswith("#help is not read, because not everybody on the server sees it")
 
 
+async def test_a_thread_whose_channel_is_gone_goes_although_the_bot_is_refused(server, place, fetcher, pairs):
+    asked, _ = await place.ask("Where is the spare key?", "Please.", "Below the stone.")
+    thread = asked["channel_id"]
+    made = fetcher(channels=[int(thread)])
+    await made.fetch()
+    server.fail("GET", f"/channels/{thread}", status=403)
+    await server.remove_channel(place.forum)
+    fetched = await made.fetch()
+    assert pairs() == {}
+    assert fetched.problem.startswith(f"there is no channel or thread {thread} (any more)")
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
