@@ -9,12 +9,11 @@ from bot.engine.gaps import Gap, grouped
 from bot.inference.encoder import Vectors
 from bot.inference.workers import AsyncEncoder, Priority
 from bot.storage.base import AnswerStore, Declined
+from bot.storage.base.vectors import are_whole
 
 # Questions encoded at once, in a tenth of a second: a user's question waits for one batch at most.
 _BATCH = 16
 _KEPT = np.float16  # differs from the encoder's own by a cosine of 0.0001 at most
-
-_NOT_UNIT = 0.01  # how far the length of a kept vector may be from 1
 
 
 async def group(declined: Sequence[Declined], encoder: AsyncEncoder, answers: AnswerStore) -> list[Gap]:
@@ -44,8 +43,7 @@ def _is_whole(stored: object, dimension: int) -> bool:
         return False
     with np.errstate(all="ignore"):
         vector = np.frombuffer(stored, _KEPT).astype(np.float32)
-        length = float(vector @ vector)
-    return abs(length - 1) < _NOT_UNIT or length == 0  # without words
+    return bool(are_whole(vector[np.newaxis])[0])
 
 
 def _rows(vectors: Sequence[bytes]) -> Vectors:

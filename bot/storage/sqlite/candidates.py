@@ -17,6 +17,7 @@ import structlog
 
 from bot.core.scopes import source_of
 from bot.storage.base import Candidates, Scores, SearchQuery
+from bot.storage.base.vectors import are_whole
 from bot.storage.sqlite.spelling import Spelling
 
 MAKE_ANEW = (
@@ -25,7 +26,6 @@ MAKE_ANEW = (
 """The mend of an index of which a part can't be read."""
 
 _log = structlog.stdlib.get_logger(__name__)
-_NOT_UNIT = 0.01  # how far the length of a stored vector may be from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,12 @@ def load_matrix(db: sqlite3.Connection, generation: int, encoder: str) -> Matrix
     ).fetchall()
     ids = np.array([row[0] for row in rows], dtype=np.int64)
     vectors = _unit_vectors([row[1] for row in rows])
+    [damaged] = db.execute(
+        "SELECT count(*) FROM vectors WHERE encoder = ? AND (typeof(sentences) != 'blob' OR length(sentences) % ?)",
+        (encoder, max(1, vectors.shape[1])),
+    ).fetchone()
+    if damaged:
+        _log.error(f"vectors of sentences are damaged: {MAKE_ANEW}", passages=damaged)
     sources, source_of_row = np.unique([source_of(row[2]) for row in rows], return_inverse=True)
     return Matrix(generation, encoder, ids, vectors, sources.astype(np.str_), source_of_row)
 
@@ -70,8 +76,7 @@ def _unit_vectors(stored: Sequence[object]) -> Scores:
     halves = np.frombuffer(b"".join(whole), dtype=np.float16).reshape(len(stored), size // 2)
     with np.errstate(all="ignore"):
         vectors = halves.astype(np.float32)
-        lengths = np.einsum("ij,ij->i", vectors, vectors)
-    is_whole = (np.abs(lengths - 1) < _NOT_UNIT) | (lengths == 0)  # none without words, and NaN is neither
+    is_whole = are_whole(vectors)
     vectors[~is_whole] = 0
     damaged = sum(kept is not vector for kept, vector in zip(whole, stored, strict=True)) + int((~is_whole).sum())
     if damaged:
