@@ -69,12 +69,13 @@ async def test_a_passage_whose_vector_is_damaged_is_found_by_its_words(store, tm
     np.testing.assert_allclose(found.cosines, [[0, 0, 1]])
     assert np.isfinite(found.sentences).all()
     assert found.bm25[0, 1] > 0
-    if column == "vector":
-        assert ["delete index.sqlite3" in line["event"] for line in log] == [True]
+    # Bytes of the right number may be a vector of sentences.
+    told = column == "vector" or not isinstance(stored, bytes) or len(stored) % 4 > 0
+    assert ["delete index.sqlite3" in line["event"] for line in log] == [True] * told
 
 
 @pytest.mark.parametrize(
-    "blocks", ["{", "[]x", "7", '[["paragraph"]]', '[["odd", "text", [], null, null, null, null, []]]']
+    "blocks", ["{", "[]x", "7", b"\x93\xff", '[["paragraph"]]', '[["odd", "text", [], null, null, null, null, []]]']
 )
 async def test_a_damaged_passage_is_told_with_the_mend(store, tmp_path, blocks):
     """Wherever passages are read."""
@@ -127,6 +128,11 @@ async def test_a_damaged_question_is_left_out_of_all_that_looks_back(tmp_path, c
         assert await journal.answers.asked(Address("discord", "chat", "1")) is None
         latest = [one.text for one in await journal.answers.latest("discord", "", 9)]
         assert latest == [f"question {n}" for n in (2, 1, 0) if column == "answer" or n != 1]
+        if column == "question":  # an edit mends it
+            edited = Question("asked anew", "c", "alice", Address("discord", "chat", "1"), utc_now())
+            assert await journal.questions.revise(edited) is not None
+            mended = await journal.history.one(2)
+            assert mended is not None and mended.question.text == "asked anew"
         assert len(await journal.answers.feedback(9)) == 3
         assert (await journal.erasure.forget_author("discord", "alice")).questions == 3
         assert await journal.history.page(HistoryFilter(), 9) == []

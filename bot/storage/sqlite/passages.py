@@ -76,7 +76,7 @@ def read_files(db: sqlite3.Connection) -> list[tuple[FileState, FileReport]]:
         "(SELECT count(*) FROM passages WHERE document = documents.id) FROM documents ORDER BY path"
     )
     return [
-        (FileState(path, size, modified, digest, recipe), FileReport(path, count, problem, tuple(json.loads(warnings))))
+        (FileState(path, size, modified, digest, recipe), FileReport(path, count, problem, tuple(_parsed(warnings))))
         for path, size, modified, digest, recipe, problem, warnings, count in rows
     ]
 
@@ -105,7 +105,14 @@ def read_passage(db: sqlite3.Connection, passage_id: int) -> FoundPassage:
 
 def _passage(columns: Sequence[str]) -> Passage:
     heading, blocks, body = columns
-    return Passage(tuple(map(_block_from_json, json.loads(blocks))), tuple(json.loads(heading)), body)
+    return Passage(tuple(map(_block_from_json, _parsed(blocks))), tuple(_parsed(heading)), body)
+
+
+def _parsed(text: object) -> Any:
+    """Return the value of a JSON text. Raises TypeError for bytes, which damage has made of it, and ValueError."""
+    if not isinstance(text, str):
+        raise TypeError("no text")
+    return json.loads(text)
 
 
 def _block_from_json(data: list[Any]) -> Block:
