@@ -1,5 +1,6 @@
 """The state of channels: which ones the bot can't write to, or open threads in, and when it answers in each."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 
@@ -26,6 +27,7 @@ class Chats:
     def __init__(self, store: PlatformStore, settings: DiscordSettings) -> None:
         self._store = store
         self._settings = settings
+        self._noting = asyncio.Lock()
         self.forbidden = ForbiddenChannels()
         self.threads = RefusedThreads()
 
@@ -52,14 +54,16 @@ class Chats:
         return allowed.create_public_threads and allowed.send_messages_in_threads
 
     async def direct(self) -> list[int]:
-        """Return the latest direct conversations."""
+        """Return the latest direct conversations, the latest last."""
         return [int(chat) for chat in (await self._store.note(PLATFORM, _DIRECT) or "").split()]
 
     async def note_direct(self, chat: int) -> None:
-        """Note a direct conversation."""
-        chats = await self.direct()
-        if chat not in chats:
-            await self._store.set_note(PLATFORM, _DIRECT, " ".join(map(str, [*chats, chat][-_MOST_DIRECT:])))
+        """Note a direct conversation as the latest."""
+        async with self._noting:  # two at once would lose one
+            chats = await self.direct()
+            if chat not in chats[-1:]:
+                latest = [*(one for one in chats if one != chat), chat][-_MOST_DIRECT:]
+                await self._store.set_note(PLATFORM, _DIRECT, " ".join(map(str, latest)))
 
 
 class ForbiddenChannels:
