@@ -132,9 +132,9 @@ def _free_path(post: _Post, taken: set[str]) -> str:
 class _Reading:
     """One reading of the channels. `problems` says of each channel that could not be read why.
 
-    `parents` are the channels in which threads stood at the last fetch, by the ids of the threads. `read` are those of
-    which there is a post already. `empty` and `filled` count the messages of people without content, and with content that
-    doesn't come to every bot.
+    `parents` are the channels in which threads stood at the last fetch, by the ids of the threads. `read` are those of which
+    there is a post already, and `left` is how many may be read yet. `empty` and `filled` count the messages of people without
+    content, and with content that doesn't come to every bot.
     """
 
     source: SourceSettings
@@ -143,8 +143,12 @@ class _Reading:
     left_out: LeftOut = field(default_factory=lambda: LeftOut("post"))
     problems: list[str] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
+    left: int = field(init=False)
     empty: int = 0
     filled: int = 0
+
+    def __post_init__(self) -> None:
+        self.left = self.source.pages
 
     async def posts(self, number: str) -> list[_Post] | None:
         """Return the solved posts of a channel or thread; None if it can't be read now."""
@@ -223,13 +227,12 @@ class _Reading:
     async def _solved(
         self, threads: Sequence[Json], channel: Json, staff: frozenset[str], tags: frozenset[str] | None
     ) -> AsyncIterator[_Post]:
-        left = self.source.pages
         for thread in threads:
             if tags is not None and tags.isdisjoint(thread.get("applied_tags") or ()):
                 self.left_out.add("left out (no tag of solved posts)", self._address(thread["id"]))
                 continue
-            left -= 1
-            if left < 0:
+            self.left -= 1
+            if self.left < 0:
                 self.left_out.add(
                     f"not read, because {self.source.pages} are read at most", self._address(thread["id"])
                 )

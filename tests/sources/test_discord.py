@@ -292,6 +292,8 @@ async def test_threads_are_read_wherever_they_are_and_private_ones_never(server,
     fetched = await fetcher(pages=2).fetch()
     assert sorted(answer for _, answer in pairs().values()) == ["Answer 3.", "Answer 4."]
     assert "3 posts not read, because 2 are read at most" in fetched.notes[0]
+    await fetcher(channels=[int(text), int(place.forum)], pages=2).fetch()
+    assert len(pairs()) == 2
     await fetcher(channels=[int(opened["id"])]).fetch()
     assert list(pairs()) == ["general/Who mends pump 11.jsonl"]
     with pytest.raises(SourceError, match="there is no channel or thread"):
