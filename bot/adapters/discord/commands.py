@@ -260,7 +260,7 @@ class _Bot(app_commands.Group):
 
         async def work() -> str:
             if place is None:
-                return "There are no tasks here."
+                return "This conversation belongs to no server; leave `server` out."
             policy = self._backend.task_service.policy
             if state is not None:
                 await policy.set(PLATFORM, str(place.id), state.value)
