@@ -67,7 +67,7 @@ class Length:
 # People read about this much of an answer in a chat. The limit is the same for a fact: it is marked in bold, and showing its
 # context was right more often than picking one sentence.
 ANSWER_LENGTH = Length(900, 450, 1350)
-# Of each section where several are suggested, so that mostly all of them fit into one message of Discord. On eleven bodies of
+# Of each section where several are suggested, so that mostly all of them fit into one message of a chat. On eleven bodies of
 # documentation this much of three sections was right more often than so much as in an answer of two, and about as long.
 SUGGESTION_LENGTH = Length(450, 225, 675)
 
