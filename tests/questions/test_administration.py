@@ -211,19 +211,21 @@ class DecliningFootball:
         return await self._engine.answer(question, progress)
 
 
-async def test_gaps_are_what_people_asked_in_vain(application, administration):
-    """Grouped by meaning whatever the words, one gap for both; what was answered is none."""
-    assert await administration.gaps() == []
+async def ask_in_turn(application, *texts: str) -> None:
     dispatcher = Dispatcher(
         DecliningFootball(application.answering.engine), application.stores.journal, application.settings.queue
     )
-    for text in (
-        "Who won the football match?",
-        "use water at what degrees?",
-        "who has won the football match",
-    ):
+    for text in texts:
         await dispatcher.admission.accept(question(text))
         await dispatcher.queue.idle()
+
+
+async def test_gaps_are_what_people_asked_in_vain(application, administration):
+    """Grouped by meaning whatever the words, one gap for both; what was answered is none."""
+    assert await administration.gaps() == []
+    await ask_in_turn(
+        application, "Who won the football match?", "use water at what degrees?", "who has won the football match"
+    )
     gaps = await administration.gaps()
     assert [gap.questions for gap in gaps] == [("who has won the football match", "Who won the football match?")]
     assert all(0 <= gap.confidence < application.settings.answer.threshold for gap in gaps)
@@ -232,12 +234,7 @@ async def test_gaps_are_what_people_asked_in_vain(application, administration):
 
 async def test_questions_are_encoded_once_for_the_gaps(application, administration, monkeypatch):
     """A thousand of them take many seconds. Their vectors are forgotten with them."""
-    dispatcher = Dispatcher(
-        DecliningFootball(application.answering.engine), application.stores.journal, application.settings.queue
-    )
-    for text in ("Who won the football match?", "who has won the football match"):
-        await dispatcher.admission.accept(question(text))
-    await dispatcher.queue.idle()
+    await ask_in_turn(application, "Who won the football match?", "who has won the football match")
     first = await administration.gaps()
     encoded = []
     encode = AsyncEncoder.encode
@@ -263,12 +260,7 @@ async def test_questions_are_encoded_once_for_the_gaps(application, administrati
 @pytest.mark.parametrize("stored", [b"", b"odd", b"\x00\x7e" * 384, bytes([255, 123]) * 384, "text", 7])
 async def test_a_damaged_vector_of_a_question_is_made_again_for_the_gaps(application, administration, stored):
     """The others stay."""
-    dispatcher = Dispatcher(
-        DecliningFootball(application.answering.engine), application.stores.journal, application.settings.queue
-    )
-    for text in ("Who won the football match?", "who has won the football match"):
-        await dispatcher.admission.accept(question(text))
-    await dispatcher.queue.idle()
+    await ask_in_turn(application, "Who won the football match?", "who has won the football match")
     first = await administration.gaps()
     with closing(sqlite3.connect(application.settings.storage.folder / "journal.sqlite3")) as db, db:
         db.execute("UPDATE question_vectors SET vector = ? WHERE question = 1", (stored,))
